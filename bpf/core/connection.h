@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Connections: born when the third ACK of an MP_CAPABLE handshake shows both keys, found again by the token that an
+ * MP_JOIN carries. A gateway sees a connection once from each side; "local" and "remote" keep the two apart.
+ */
+#ifndef EMPTCP_CORE_CONNECTION_H
+#define EMPTCP_CORE_CONNECTION_H
+
+#include "hash.h"
+#include "tables.h"
+
+static const struct emptcp_connection no_connection;
+
+static __always_inline void connection_index(__u32 token, __u32 side, __u64 id)
+{
+	struct emptcp_token_key key = {.token = token, .side = side};
+
+	bpf_map_update_elem(&emptcp_tokens, &key, &id, BPF_ANY);
+}
+
+/* MP_CAPABLE with both keys (20 bytes and more): the sender's first (RFC 8684 section 3.1, RFC 6824 section 3.1). */
+static __always_inline void connection_create(emptcp_context *ctx, struct emptcp_scratch *scratch,
+					      struct emptcp_flow *flow, __u32 option)
+{
+	struct emptcp_packet *packet = &scratch->packet;
+	bool from_remote = packet->direction == EMPTCP_INGRESS;
+	struct emptcp_connection *connection;
+	struct emptcp_digest local, remote;
+	struct emptcp_keys keys;
+	__u8 *bytes;
+	__u64 id;
+
+	bytes = emptcp_at(ctx, option, 20);
+	if (!bytes)
+		return;
+	__builtin_memcpy(keys.key[EMPTCP_LOCAL], from_remote ? bytes + 12 : bytes + 4, 8);
+	__builtin_memcpy(keys.key[EMPTCP_REMOTE], from_remote ? bytes + 4 : bytes + 12, 8);
+	flow->version = bytes[2] & 0xf;
+	if (bytes[3] & 0x80)
+		flow->flags |= EMPTCP_FLOW_CHECKSUM;
+	scratch->digest.version = flow->version;
+	__builtin_memcpy(scratch->digest.key, keys.key[EMPTCP_LOCAL], 8);
+	emptcp_key_digest();
+	local = scratch->digest;
+	__builtin_memcpy(scratch->digest.key, keys.key[EMPTCP_REMOTE], 8);
+	emptcp_key_digest();
+	remote = scratch->digest;
+	id = (__u64)local.token << 32 | remote.token;
+	flow->connection = id;
+	flow->local_token = local.token;
+	flow->remote_token = remote.token;
+	flow->sender[EMPTCP_LOCAL].idsn = local.idsn;
+	flow->sender[EMPTCP_REMOTE].idsn = remote.idsn;
+
+	bpf_map_update_elem(&emptcp_connections, &id, &no_connection, BPF_ANY);
+	connection = bpf_map_lookup_elem(&emptcp_connections, &id);
+	if (!connection)
+		return;
+	connection->id = id;
+	connection->first_ns = flow->first_ns;
+	connection->last_ns = packet->now_ns;
+	connection->token[EMPTCP_LOCAL] = local.token;
+	connection->token[EMPTCP_REMOTE] = remote.token;
+	connection->idsn[EMPTCP_LOCAL] = local.idsn;
+	connection->idsn[EMPTCP_REMOTE] = remote.idsn;
+	connection->version = flow->version;
+	connection_index(local.token, EMPTCP_LOCAL, id);
+	connection_index(remote.token, EMPTCP_REMOTE, id);
+	bpf_map_update_elem(&emptcp_keys, &id, &keys, BPF_ANY);
+	scratch->core[EMPTCP_CORE_CONNECTION_NEW]++;
+}
+
+/* MP_JOIN in a SYN names the connection by the receiver's token (RFC 8684 section 3.2). */
+static __always_inline void connection_join(struct emptcp_scratch *scratch, struct emptcp_flow *flow, __u32 token)
+{
+	struct emptcp_token_key key = {.token = token, .side = !scratch->packet.direction};
+	struct emptcp_connection *connection;
+	__u64 *id;
+
+	id = bpf_map_lookup_elem(&emptcp_tokens, &key);
+	connection = id ? bpf_map_lookup_elem(&emptcp_connections, id) : NULL;
+	if (!connection) {
+		if (key.side == EMPTCP_LOCAL)
+			flow->local_token = token;
+		else
+			flow->remote_token = token;
+		scratch->core[EMPTCP_CORE_CONNECTION_UNKNOWN]++;
+		return;
+	}
+	flow->connection = connection->id;
+	flow->local_token = connection->token[EMPTCP_LOCAL];
+	flow->remote_token = connection->token[EMPTCP_REMOTE];
+	flow->sender[EMPTCP_LOCAL].idsn = connection->idsn[EMPTCP_LOCAL];
+	flow->sender[EMPTCP_REMOTE].idsn = connection->idsn[EMPTCP_REMOTE];
+	flow->version = connection->version;
+}
+
+/* One more subflow of the flow's connection is up. */
+static __always_inline void connection_subflow(const struct emptcp_flow *flow)
+{
+	__u64 id = flow->connection;
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+
+	if (connection)
+		__sync_fetch_and_add(&connection->subflows, 1);
+}
+
+#endif

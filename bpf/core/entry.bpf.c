@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a device runs for every packet: parse, find the subflow, bring its record up to date, and jump to the first
+ * policy that wants it. Everything rare (handshakes, ends, unknown subflows, policies not resolved yet) is left to
+ * the slow path. This program does not change when policies do: it reads which bank is in force from emptcp_control.
+ */
+#include "parse.h"
+#include "flow.h"
+#include "view.h"
+#include "dispatch.h"
+
+struct emptcp_entry_config {
+	__u32 direction;   /* enum emptcp_direction */
+	__u32 link_header; /* bytes before the IP header: 14 Ethernet, 0 raw IP */
+};
+const volatile struct emptcp_entry_config emptcp_entry_config SEC(".rodata") = {EMPTCP_INGRESS, ETH_HLEN};
+
+/* Segments that change more than counters. */
+#define SLOW_TYPES                                                                                                     \
+	(EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN | EMPTCP_RST | EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_MP_PRIO |  \
+	 EMPTCP_MP_FASTCLOSE)
+
+static __always_inline int passed(struct emptcp_scratch *scratch, __u32 reason)
+{
+	scratch->core[reason & (EMPTCP_CORE_COUNTERS - 1)]++;
+	return EMPTCP_VERDICT_PASS;
+}
+
+static __always_inline enum parse_result parse(emptcp_context *ctx, struct emptcp_packet *packet)
+{
+	bool ingress = emptcp_entry_config.direction == EMPTCP_INGRESS;
+	enum parse_result result;
+
+	result = parse_headers(ctx, packet, ingress, emptcp_entry_config.link_header);
+#if defined(EMPTCP_HOOK_TC)
+	/* Headers in fragments of the skb: bring as much as we ever look at into the linear part. */
+	if (emptcp_unlikely(result == PARSE_SHORT)) {
+		__u32 wanted = ctx->len < EMPTCP_OFFSET_MASK ? ctx->len : EMPTCP_OFFSET_MASK;
+
+		if (!bpf_skb_pull_data(ctx, wanted))
+			result = parse_headers(ctx, packet, ingress, emptcp_entry_config.link_header);
+	}
+#endif
+	return result;
+}
+
+EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	struct emptcp_resolution *resolution;
+	struct emptcp_packet *packet;
+	__u64 *control, word, last_ns;
+	struct emptcp_flow *flow;
+	bool retransmission;
+	__u32 zero = 0;
+
+	control = bpf_map_lookup_elem(&emptcp_control, &zero);
+	if (!scratch || !control || scratch->busy)
+		return EMPTCP_VERDICT_PASS;
+	word = *(volatile __u64 *)control;
+	packet = &scratch->packet;
+	switch (parse(ctx, packet)) {
+	case PARSE_TCP:
+		break;
+	case PARSE_NOT_TCP:
+		return passed(scratch, EMPTCP_CORE_NOT_TCP);
+	case PARSE_FRAGMENT:
+		return passed(scratch, EMPTCP_CORE_FRAGMENT);
+	case PARSE_MALFORMED:
+		return passed(scratch, EMPTCP_CORE_MALFORMED);
+	case PARSE_SHORT:
+		return passed(scratch, EMPTCP_CORE_TRUNCATED);
+	}
+	if (packet->tcp_length > sizeof(struct tcphdr)) {
+		parse_options(ctx, packet);
+		if (packet->dss_offset)
+			parse_dss(ctx, packet);
+	}
+	flow = bpf_map_lookup_elem(&emptcp_flows, &packet->key);
+	if (!flow && !(packet->types & EMPTCP_ANY_MPTCP))
+		return passed(scratch, EMPTCP_CORE_UNTRACKED);
+
+	packet->now_ns = emptcp_coarse_now();
+	packet->generation = word;
+	packet->ifindex = emptcp_ifindex(ctx);
+	packet->segments = packet->payload_length ? emptcp_segments(ctx) : 1;
+	packet->direction = emptcp_entry_config.direction;
+	packet->verdict = EMPTCP_CONTINUE;
+	if (!flow || packet->types & SLOW_TYPES || flow->state != EMPTCP_FLOW_ESTABLISHED)
+		goto slow;
+	resolution = &flow->resolution[emptcp_entry_config.direction == EMPTCP_INGRESS];
+	if (emptcp_unlikely(resolution->generation != packet->generation || resolution->ifindex != packet->ifindex))
+		goto slow;
+
+	last_ns = flow->last_ns;
+	flow->last_ns = packet->now_ns;
+	retransmission = flow_update(flow, packet, emptcp_entry_config.direction == EMPTCP_INGRESS);
+	if (word >> 32 & EMPTCP_FEATURE_CONNECTION)
+		view_connection(packet, flow, retransmission);
+	scratch->core[EMPTCP_CORE_TRACKED]++;
+	if (!resolution->policies)
+		return EMPTCP_VERDICT_PASS;
+	scratch->core[EMPTCP_CORE_SELECTED]++;
+	packet->flow_id = flow->id;
+	packet->connection_id = flow->connection;
+	packet->mptcp_version = flow->version;
+	if (word >> 32 & EMPTCP_FEATURE_FLOW_VIEW)
+		view_flow(packet, flow, last_ns);
+	dispatch(ctx, packet, resolution->policies);
+	return passed(scratch, EMPTCP_CORE_CHAIN_BROKEN);
+slow:
+	bpf_tail_call(ctx, &emptcp_chain, EMPTCP_SLOT_SLOW_PATH);
+	return passed(scratch, EMPTCP_CORE_CHAIN_BROKEN);
+}
+
+char emptcp_license[] SEC("license") = "Dual BSD/GPL";

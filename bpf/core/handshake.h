@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The life of a flow record: half-open, established when the numbers fit, adopted in mid-stream, closed. */
+#ifndef EMPTCP_CORE_HANDSHAKE_H
+#define EMPTCP_CORE_HANDSHAKE_H
+
+#include <emptcp/options.h>
+#include "connection.h"
+#include "tables.h"
+
+static const struct emptcp_flow no_flow;
+
+/* A new record in the half-open table, or NULL when it cannot be stored. */
+static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch)
+{
+	struct emptcp_packet *packet = &scratch->packet;
+	struct emptcp_flow *flow = NULL;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!bpf_map_update_elem(&emptcp_half_open, &packet->key, &no_flow, BPF_ANY))
+		flow = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
+	if (!flow) {
+		scratch->core[EMPTCP_CORE_FLOW_FAILED]++;
+		return NULL;
+	}
+	/* Two CPUs may make a record in the same nanosecond; one CPU may not. */
+	flow->id = (now & ~(0xffull << 56)) | (__u64)bpf_get_smp_processor_id() << 56;
+	flow->first_ns = packet->now_ns;
+	flow->last_ns = packet->now_ns;
+	flow->ifindex = packet->ifindex;
+	flow->version = 0xff;
+	flow->sender[EMPTCP_LOCAL].window_scale = EMPTCP_SCALE_UNKNOWN;
+	flow->sender[EMPTCP_REMOTE].window_scale = EMPTCP_SCALE_UNKNOWN;
+	scratch->core[EMPTCP_CORE_FLOW_NEW]++;
+	return flow;
+}
+
+static __always_inline void set_backup(struct emptcp_flow *flow, __u32 side, bool backup)
+{
+	__u16 flag = side == EMPTCP_LOCAL ? EMPTCP_FLOW_BACKUP_LOCAL : EMPTCP_FLOW_BACKUP_REMOTE;
+
+	if (backup)
+		flow->flags |= flag;
+	else
+		flow->flags &= ~flag;
+}
+
+/* Window scale: only SYN and SYN-ACK carry it (RFC 7323 section 2.2); absent means none. */
+static __always_inline void read_window_scale(emptcp_context *ctx, const struct emptcp_packet *packet,
+					      struct emptcp_sender *sender)
+{
+	struct emptcp_option option = emptcp_find_kind(ctx, EMPTCP_KIND_WINDOW_SCALE, 0);
+	__u8 *bytes;
+
+	sender->window_scale = 0;
+	if (option.length != 3)
+		return;
+	bytes = emptcp_at(ctx, option.offset, 3);
+	if (bytes)
+		sender->window_scale = bytes[2] > 14 ? 14 : bytes[2];
+}
+
+/* SYN with MP_CAPABLE or MP_JOIN. */
+static __always_inline void on_syn(emptcp_context *ctx, struct emptcp_scratch *scratch, struct emptcp_flow *flow,
+				   __u32 side)
+{
+	struct emptcp_packet *packet = &scratch->packet;
+	struct emptcp_option option;
+	__be32 *words;
+	__u8 *bytes;
+
+	flow->state = EMPTCP_FLOW_SYN;
+	flow->flags |= side == EMPTCP_LOCAL ? EMPTCP_FLOW_LOCAL_OPENED : EMPTCP_FLOW_REMOTE_OPENED;
+	flow->sender[side].isn = packet->sequence;
+	read_window_scale(ctx, packet, &flow->sender[side]);
+	if (packet->types & EMPTCP_MP_CAPABLE) {
+		flow->flags |= EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_ADDRESS_IDS; /* both ids are 0 */
+		option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
+		bytes = option.offset ? emptcp_at(ctx, option.offset, 4) : NULL;
+		if (bytes)
+			flow->version = bytes[2] & 0xf;
+		return;
+	}
+	flow->flags |= EMPTCP_FLOW_JOINED;
+	option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_JOIN);
+	if (option.length != 12)
+		return;
+	bytes = emptcp_at(ctx, option.offset, 12);
+	if (!bytes)
+		return;
+	set_backup(flow, side, bytes[2] & 1);
+	flow->sender[side].address_id = bytes[3];
+	words = (__be32 *)bytes;
+	connection_join(scratch, flow, bpf_ntohl(words[1]));
+}
+
+/* SYN-ACK that acknowledges the SYN we know. */
+static __always_inline void on_syn_ack(emptcp_context *ctx, struct emptcp_packet *packet, struct emptcp_flow *flow,
+				       __u32 side)
+{
+	struct emptcp_option option;
+	__u8 *bytes;
+
+	if (flow->state != EMPTCP_FLOW_SYN || packet->acknowledgement != flow->sender[!side].isn + 1)
+		return;
+	flow->state = EMPTCP_FLOW_SYNACK;
+	flow->sender[side].isn = packet->sequence;
+	read_window_scale(ctx, packet, &flow->sender[side]);
+	if (packet->types & EMPTCP_MP_CAPABLE) {
+		option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
+		bytes = option.offset ? emptcp_at(ctx, option.offset, 4) : NULL;
+		if (bytes)
+			flow->version = bytes[2] & 0xf; /* the responder has the last word on the version */
+	} else if (packet->types & EMPTCP_MP_JOIN) {
+		option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_JOIN);
+		bytes = option.length == 16 ? emptcp_at(ctx, option.offset, 4) : NULL;
+		if (bytes) {
+			set_backup(flow, side, bytes[2] & 1);
+			flow->sender[side].address_id = bytes[3];
+			flow->flags |= EMPTCP_FLOW_ADDRESS_IDS;
+		}
+	}
+}
+
+/* RFC 8684 section 3.3.8; v0 may name another subflow's address (RFC 6824 section 3.3.8), which is not this flow. */
+static __always_inline void on_mp_prio(emptcp_context *ctx, struct emptcp_packet *packet, struct emptcp_flow *flow,
+				       __u32 side)
+{
+	struct emptcp_option option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_PRIO);
+	__u8 *bytes = option.offset ? emptcp_at(ctx, option.offset, 3) : NULL;
+
+	if (!bytes)
+		return;
+	if (option.length == 4) {
+		__u8 *id = emptcp_at(ctx, option.offset + 3, 1);
+
+		if (!id || *id != flow->sender[side].address_id)
+			return;
+	}
+	set_backup(flow, side, bytes[2] & 1);
+}
+
+/* Moves a half-open record to the main table. */
+static __always_inline struct emptcp_flow *flow_promote(struct emptcp_scratch *scratch, struct emptcp_flow *flow)
+{
+	struct emptcp_flow_key *key = &scratch->packet.key;
+	struct emptcp_flow *established;
+
+	flow->state = EMPTCP_FLOW_ESTABLISHED;
+	if (bpf_map_update_elem(&emptcp_flows, key, flow, BPF_ANY)) {
+		scratch->core[EMPTCP_CORE_FLOW_FAILED]++;
+		return flow;
+	}
+	bpf_map_delete_elem(&emptcp_half_open, key);
+	scratch->core[EMPTCP_CORE_FLOW_ESTABLISHED]++;
+	established = bpf_map_lookup_elem(&emptcp_flows, key);
+	if (!established)
+		return flow;
+	connection_subflow(established);
+	return established;
+}
+
+#endif

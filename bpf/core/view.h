@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The live figures of the flow and the connection, copied for the chain, and only when one of its elements asks. */
+#ifndef EMPTCP_CORE_VIEW_H
+#define EMPTCP_CORE_VIEW_H
+
+#include "tables.h"
+
+static __always_inline void view_flow(struct emptcp_packet *packet, const struct emptcp_flow *flow, __u64 last_ns)
+{
+	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL];
+	const struct emptcp_sender *remote = &flow->sender[EMPTCP_REMOTE];
+	bool from_remote = packet->direction == EMPTCP_INGRESS;
+	struct emptcp_flow_view *view = &packet->flow;
+
+	view->age_ns = packet->now_ns - flow->first_ns;
+	view->idle_ns = packet->now_ns - last_ns;
+	view->packets = local->packets + remote->packets;
+	view->bytes = local->bytes + remote->bytes;
+	view->retransmissions = local->retransmissions + remote->retransmissions;
+	view->rtt_us = local->rtt_us;
+	view->local_token = flow->local_token;
+	view->remote_token = flow->remote_token;
+	view->flags = flow->flags;
+	view->state = flow->state;
+	view->version = flow->version;
+	view->address_id[EMPTCP_LOCAL] = local->address_id;
+	view->address_id[EMPTCP_REMOTE] = remote->address_id;
+	view->idsn = from_remote ? remote->idsn : local->idsn;
+	view->isn = from_remote ? remote->isn : local->isn;
+	view->window_scale = from_remote ? remote->window_scale : local->window_scale;
+	view->isn_known = !(flow->flags & EMPTCP_FLOW_PARTIAL);
+}
+
+/* Counts this packet for its connection, whether or not a policy wants it, and shows the result to the chain. */
+static __always_inline void view_connection(struct emptcp_packet *packet, const struct emptcp_flow *flow,
+					    bool retransmission)
+{
+	struct emptcp_connection_view *view = &packet->connection;
+	struct emptcp_connection *connection;
+	__u64 id = flow->connection;
+	__u64 *acked;
+
+	view->known = 0;
+	if (!id)
+		return;
+	connection = bpf_map_lookup_elem(&emptcp_connections, &id);
+	if (!connection)
+		return;
+	view->known = 1;
+	view->age_ns = packet->now_ns - connection->first_ns;
+	view->idle_ns = packet->now_ns - connection->last_ns;
+	connection->last_ns = packet->now_ns;
+	/* Subflows of one connection arrive on different CPUs. */
+	__sync_fetch_and_add(&connection->packets, packet->segments);
+	__sync_fetch_and_add(&connection->bytes, packet->payload_length);
+	if (retransmission)
+		__sync_fetch_and_add(&connection->retransmissions, packet->segments);
+	if (packet->types & EMPTCP_DSS_ACK && packet->dss_flags & EMPTCP_DSS_FLAG_ACK64) {
+		acked = packet->direction == EMPTCP_INGRESS ? &connection->data_ack[EMPTCP_REMOTE] :
+							      &connection->data_ack[EMPTCP_LOCAL];
+		if ((__s64)(packet->data_ack - *acked) > 0 || !*acked)
+			*acked = packet->data_ack;
+	}
+	view->packets = connection->packets;
+	view->bytes = connection->bytes;
+	view->retransmissions = connection->retransmissions;
+	view->subflows = connection->subflows;
+}
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs in the kernel and the library in user space share: the one source of truth for every
+ * map key, map value and number that both sides read. The Rust mirror is crates/emptcp-abi; a test of that
+ * crate compiles this file and compares every size and offset.
+ *
+ * Rules: fixed-width types, no implicit padding, values in host order unless the type says __be.
+ */
+#ifndef EMPTCP_ABI_H
+#define EMPTCP_ABI_H
+
+#define EMPTCP_ABI_VERSION 1
+
+/* ---- Chains --------------------------------------------------------------------------------------------
+ * One prog array per hook (XDP ingress, tc ingress, tc egress). It holds two banks of slots, one for the policy
+ * set in force and one for its successor. The low bit of the generation says which bank is in force, so that one
+ * store switches every device and direction at once.
+ */
+#define EMPTCP_POLICIES 64     /* policies of one set */
+#define EMPTCP_BANK_SLOTS 1024 /* slots of one bank */
+#define EMPTCP_CHAIN_SLOTS (2 * EMPTCP_BANK_SLOTS)
+/* Inside a bank: slot i < EMPTCP_POLICIES is the head of policy i, then further elements, then: */
+#define EMPTCP_SLOT_FIRST_ELEMENT EMPTCP_POLICIES
+#define EMPTCP_SLOT_LAST_ELEMENT (EMPTCP_BANK_SLOTS - 3)
+#define EMPTCP_SLOT_SLOW_PATH (EMPTCP_BANK_SLOTS - 2)   /* core program emptcp_slow_path; bank 0 only, serves both */
+#define EMPTCP_SLOT_NEXT_POLICY (EMPTCP_BANK_SLOTS - 1) /* core program emptcp_next_policy, in either bank */
+#define EMPTCP_SLOT_END 0xffffffffu                     /* as a successor: the chain ends here */
+#define EMPTCP_TAIL_CALLS 33                            /* the kernel's MAX_TAIL_CALL_CNT */
+#define EMPTCP_CHAIN_LIMIT (EMPTCP_TAIL_CALLS - 1)      /* what chains may use: one call is kept for the slow path */
+
+/* The value of the one-entry map emptcp_control, stored and loaded as one 64-bit word: generation in the low half,
+ * features in the high half. */
+enum emptcp_feature {
+	EMPTCP_FEATURE_FLOW_VIEW = 1 << 0,  /* some element reads packet->flow */
+	EMPTCP_FEATURE_CONNECTION = 1 << 1, /* some element reads packet->connection: count per connection */
+};
+
+/* ---- Counters ------------------------------------------------------------------------------------------
+ * Elements: per-CPU array emptcp_counters of struct emptcp_counter. Every policy and every element of a policy set
+ * owns EMPTCP_ELEMENT_COUNTERS slots from the base that the loader writes into its .rodata.
+ * Core: the per-CPU array emptcp_scratch (one entry) begins with __u64 core[EMPTCP_CORE_COUNTERS], packets only, so
+ * that the fast path needs one look-up for scratch space and counters.
+ */
+#define EMPTCP_CORE_COUNTERS 32
+#define EMPTCP_ELEMENT_COUNTERS 8
+#define EMPTCP_COUNTERS 8192
+
+struct emptcp_counter {
+	__u64 packets; /* wire segments: an aggregate counts as its gso_segs */
+	__u64 bytes;   /* TCP payload bytes */
+};
+
+enum emptcp_core_counter {
+	EMPTCP_CORE_NOT_TCP,            /* not Ethernet/IP/TCP: passed */
+	EMPTCP_CORE_FRAGMENT,           /* IP fragment: passed, never parsed as TCP */
+	EMPTCP_CORE_MALFORMED,          /* headers shorter than they claim: passed */
+	EMPTCP_CORE_UNTRACKED,          /* TCP, but no MPTCP subflow that we know: passed */
+	EMPTCP_CORE_TRACKED,            /* belongs to a flow record */
+	EMPTCP_CORE_SELECTED,           /* some policy wants this flow */
+	EMPTCP_CORE_RESOLVED,           /* policies of a flow resolved (first packet, or new generation) */
+	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made */
+	EMPTCP_CORE_FLOW_ESTABLISHED,   /* flow records promoted to the main table */
+	EMPTCP_CORE_FLOW_CLOSED,        /* flow records removed after FIN or RST */
+	EMPTCP_CORE_FLOW_FAILED,        /* flow record could not be stored: passed */
+	EMPTCP_CORE_CONNECTION_NEW,     /* connection records made */
+	EMPTCP_CORE_CONNECTION_UNKNOWN, /* MP_JOIN with a token that we do not know */
+	EMPTCP_CORE_CHAIN_BROKEN,       /* a tail call found no program: passed (must stay 0) */
+	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
+	EMPTCP_CORE_EVENT_LOST,         /* no room in the event ring */
+	EMPTCP_CORE_COUNTERS_USED
+};
+
+/* ---- Packet ---------------------------------------------------------------------------------------------- */
+
+/* What a segment is and carries: packet->types. The first byte of every group is named in the policy language. */
+enum emptcp_packet_type {
+	EMPTCP_SYN = 1 << 0, /* SYN without ACK */
+	EMPTCP_SYNACK = 1 << 1,
+	EMPTCP_THIRD_ACK = 1 << 2, /* first ACK of the opener (MP_CAPABLE or MP_JOIN third ACK) */
+	EMPTCP_PURE_ACK = 1 << 3,  /* ACK, no payload, no SYN, FIN or RST */
+	EMPTCP_ACK = 1 << 4,       /* ACK flag set */
+	EMPTCP_DATA = 1 << 5,      /* payload present */
+	EMPTCP_FIN = 1 << 6,
+	EMPTCP_RST = 1 << 7,
+	EMPTCP_MP_CAPABLE = 1 << 8, /* from here: options present */
+	EMPTCP_MP_JOIN = 1 << 9,
+	EMPTCP_DSS = 1 << 10,
+	EMPTCP_ADD_ADDR = 1 << 11, /* announcement, not echo */
+	EMPTCP_ADD_ADDR_ECHO = 1 << 12,
+	EMPTCP_REMOVE_ADDR = 1 << 13,
+	EMPTCP_MP_PRIO = 1 << 14,
+	EMPTCP_MP_FAIL = 1 << 15,
+	EMPTCP_MP_FASTCLOSE = 1 << 16,
+	EMPTCP_MP_TCPRST = 1 << 17,
+	EMPTCP_MP_EXPERIMENTAL = 1 << 18, /* subtypes 0x9-0xf */
+	EMPTCP_DSS_MAP = 1 << 19,         /* DSS carries a mapping */
+	EMPTCP_DSS_ACK = 1 << 20,         /* DSS carries a DATA_ACK */
+	EMPTCP_DATA_FIN = 1 << 21,
+	EMPTCP_SACK = 1 << 22, /* SACK blocks present */
+	EMPTCP_TIMESTAMPS = 1 << 23,
+	EMPTCP_OPTIONS_BROKEN = 1 << 24, /* the option list does not parse: nothing may be written */
+};
+#define EMPTCP_ANY_MPTCP 0x7ff00 /* every MP_* and DSS bit above */
+
+enum emptcp_side {
+	EMPTCP_LOCAL = 0,  /* this side of the device: sends at egress */
+	EMPTCP_REMOTE = 1, /* the other side of the device: sends at ingress */
+};
+
+enum emptcp_direction {
+	EMPTCP_EGRESS = 0,  /* sent by EMPTCP_LOCAL */
+	EMPTCP_INGRESS = 1, /* sent by EMPTCP_REMOTE */
+};
+
+/* A subflow as seen from one device: "local" is this side of the device, which on an end host is the host. A
+ * gateway sees a forwarded subflow once on each side. IPv4 addresses are IPv4-mapped (RFC 4291 2.5.5.2). */
+struct emptcp_flow_key {
+	__be32 local[4];
+	__be32 remote[4];
+	__be16 local_port;
+	__be16 remote_port;
+};
+
+/* ---- Flow table ------------------------------------------------------------------------------------------ */
+
+enum emptcp_flow_state {
+	EMPTCP_FLOW_ADOPTING = 0,    /* first seen in mid-stream, one direction only so far */
+	EMPTCP_FLOW_SYN = 1,         /* SYN seen */
+	EMPTCP_FLOW_SYNACK = 2,      /* SYN-ACK that fits seen */
+	EMPTCP_FLOW_ESTABLISHED = 3, /* third ACK that fits seen, or adopted in mid-stream */
+	EMPTCP_FLOW_CLOSING = 4,     /* one FIN seen */
+	EMPTCP_FLOW_CLOSED = 5,      /* both FINs, or RST */
+};
+
+enum emptcp_flow_flag {
+	EMPTCP_FLOW_INITIAL = 1 << 0,      /* opened with MP_CAPABLE */
+	EMPTCP_FLOW_JOINED = 1 << 1,       /* opened with MP_JOIN */
+	EMPTCP_FLOW_PARTIAL = 1 << 2,      /* handshake not seen: role, scale, token may be unknown */
+	EMPTCP_FLOW_LOCAL_OPENED = 1 << 3, /* the local side sent the SYN */
+	EMPTCP_FLOW_REMOTE_OPENED = 1 << 4,
+	EMPTCP_FLOW_BACKUP_LOCAL = 1 << 5, /* the local side asked for backup (MP_JOIN B or MP_PRIO) */
+	EMPTCP_FLOW_BACKUP_REMOTE = 1 << 6,
+	EMPTCP_FLOW_ADDRESS_IDS = 1 << 7, /* address ids are known */
+	EMPTCP_FLOW_CHECKSUM = 1 << 8,    /* DSS checksums required */
+};
+
+#define EMPTCP_SCALE_UNKNOWN 0xff
+
+/* What one side of a subflow has sent. */
+struct emptcp_sender {
+	__u64 packets;         /* wire segments */
+	__u64 bytes;           /* TCP payload bytes, retransmissions included */
+	__u64 dsn_first;       /* lowest 64-bit DSN mapped (0: none yet) */
+	__u64 dsn_next;        /* one past the highest DSN mapped */
+	__u64 idsn;            /* initial DSN from the key (0: unknown) */
+	__u64 rtt_sent_ns;     /* when the segment that times the round trip was sent (0: none outstanding) */
+	__u32 rtt_sequence;    /* the acknowledgement that ends it */
+	__u32 retransmissions; /* segments at or below the highest sequence number already sent */
+	__u32 isn;             /* initial sequence number, when the SYN was seen */
+	__u32 sequence_next;   /* one past the highest sequence number sent */
+	__u32 acknowledgement; /* last acknowledgement number sent */
+	__u32 timestamp;       /* last TSval sent */
+	__u32 rtt_us;          /* smoothed, from here to this side's peer and back; RFC 6298 weights */
+	__u32 rtt_min_us;
+	__u16 window;      /* last advertised, before scaling */
+	__u8 window_scale; /* EMPTCP_SCALE_UNKNOWN when the SYN was not seen */
+	__u8 address_id;
+	__u8 fin;     /* a FIN was sent */
+	__u8 started; /* sequence_next is valid */
+	__u8 reserved[2];
+};
+
+/* Which policies want a flow in one direction: the answer of the classifier, valid for one generation and device. */
+struct emptcp_resolution {
+	__u32 generation;
+	__u32 ifindex;
+	__u64 policies;
+};
+
+struct emptcp_flow {
+	__u64 id;       /* unique while the instance lives: the key of elements' own per-flow state */
+	__u64 first_ns; /* CLOCK_MONOTONIC */
+	__u64 last_ns;
+	__u64 connection;  /* key in emptcp_connections, 0 while unknown */
+	__u32 local_token; /* 0 while unknown */
+	__u32 remote_token;
+	__u32 ifindex;                          /* where it was first seen */
+	__u16 flags;                            /* enum emptcp_flow_flag */
+	__u8 state;                             /* enum emptcp_flow_state */
+	__u8 version;                           /* MPTCP version: 0, 1; 0xff unknown */
+	struct emptcp_resolution resolution[2]; /* by enum emptcp_direction */
+	struct emptcp_sender sender[2];         /* by enum emptcp_side */
+};
+
+/* A connection as seen from one side. Key of emptcp_connections: __u64 id. */
+struct emptcp_connection {
+	__u64 id;
+	__u64 first_ns;
+	__u64 last_ns;
+	__u64 packets;
+	__u64 bytes; /* payload, both directions, all subflows */
+	__u64 retransmissions;
+	__u64 idsn[2];     /* by enum emptcp_side, 0: unknown */
+	__u64 data_ack[2]; /* highest DATA_ACK sent by each side */
+	__u32 token[2];    /* by enum emptcp_side */
+	__u32 subflows;    /* ever established */
+	__u8 version;
+	__u8 reserved[3];
+};
+
+/* Key of emptcp_tokens; value: __u64 connection id. */
+struct emptcp_token_key {
+	__u32 token;
+	__u32 side; /* enum emptcp_side: whose token */
+};
+
+/* Keys from MP_CAPABLE. Map emptcp_keys, readable by root alone, keyed by __u64 connection id. */
+struct emptcp_keys {
+	__u8 key[2][8]; /* by enum emptcp_side, network order */
+};
+
+/* ---- Classifier ------------------------------------------------------------------------------------------
+ * The static part of every policy as a graph of rules, evaluated once per flow, direction, device and generation.
+ * Map emptcp_rules: array of 2 * EMPTCP_RULES, one half per bank. Evaluation starts at rule 0 of the bank.
+ */
+#define EMPTCP_RULES 1024
+#define EMPTCP_RULE_END 0xffff
+
+/*
+ * A kind names the fact that a rule looks at: four 32-bit words, in network order for addresses; other facts stand in
+ * host order in the first word and the rest is 0. A rule matches when low <= first word (host order) <= high, and every
+ * word agrees with `address` where `mask` has bits. An unused half of the test is written as 0..0xffffffff, or mask 0:
+ * evaluation has no branch per kind, which is what lets the verifier walk a thousand rules.
+ */
+enum emptcp_rule_kind {
+	EMPTCP_RULE_STOP = 0,       /* evaluation ends: what an empty bank holds */
+	EMPTCP_RULE_ACCEPT = 1,     /* always matches; `accept` is 1: policy `policy` wants the flow */
+	EMPTCP_RULE_DIRECTION = 2,  /* enum emptcp_direction */
+	EMPTCP_RULE_DEVICE = 3,     /* ifindex */
+	EMPTCP_RULE_IP_VERSION = 4, /* 4 or 6 */
+	EMPTCP_RULE_SOURCE = 5,     /* address of the packet's sender, IPv4 mapped */
+	EMPTCP_RULE_DESTINATION = 6,
+	EMPTCP_RULE_SOURCE_PORT = 7,
+	EMPTCP_RULE_DESTINATION_PORT = 8,
+	EMPTCP_RULE_KINDS = 16, /* room for facts: a power of two */
+};
+
+struct emptcp_rule {
+	__u8 kind;
+	__u8 policy;
+	__u8 accept; /* 1 for EMPTCP_RULE_ACCEPT, else 0 */
+	__u8 reserved;
+	__u16 on_match; /* index in the bank, or EMPTCP_RULE_END */
+	__u16 on_miss;
+	__u32 low;
+	__u32 high;
+	__be32 address[4];
+	__be32 mask[4];
+};
+
+/* ---- Events ----------------------------------------------------------------------------------------------
+ * Ring buffer emptcp_events. Every event begins with this header; body_length bytes follow.
+ */
+enum emptcp_event_kind {
+	EMPTCP_EVENT_CONNECTION = 1, /* get_connect: struct emptcp_event_connection */
+	EMPTCP_EVENT_SUBFLOW = 2,    /* get_subflow: struct emptcp_event_subflow */
+	EMPTCP_EVENT_RECORD = 3,     /* record: struct emptcp_flow */
+	EMPTCP_EVENT_USER = 64,      /* from here on: an operator's own, body as bytes */
+};
+
+#define EMPTCP_EVENT_BODY 512
+
+struct emptcp_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 flow;    /* flow id */
+	struct emptcp_flow_key key;
+	__u32 policy; /* stable id of the policy that spoke */
+	__u16 kind;
+	__u16 body_length;
+	__u8 direction;
+	__u8 reserved[3];
+};
+
+struct emptcp_event_connection {
+	__u64 connection;
+	__u32 token[2]; /* by enum emptcp_side, 0: unknown */
+	__u8 version;
+	__u8 opened_by; /* enum emptcp_side */
+	__u8 keys_included;
+	__u8 reserved[5];
+	__u8 key[2][8]; /* only when the policy asks by keys=yes */
+};
+
+enum emptcp_subflow_change {
+	EMPTCP_SUBFLOW_ESTABLISHED = 1,
+	EMPTCP_SUBFLOW_CLOSED = 2,
+};
+
+struct emptcp_event_subflow {
+	__u64 connection;
+	__u32 token[2];
+	__u8 change;    /* enum emptcp_subflow_change */
+	__u8 opened_by; /* enum emptcp_side */
+	__u8 initial;
+	__u8 backup;
+	__u8 address_id[2];
+	__u8 reset; /* closed by RST */
+	__u8 reserved;
+};
+
+#endif

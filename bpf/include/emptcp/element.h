@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one header that an element includes. An element is a folder with this file as element.bpf.c:
+ *
+ *	#include <emptcp/element.h>
+ *
+ *	struct arguments {
+ *		__u64 bytes;
+ *	};
+ *	ARGUMENTS;
+ *	COUNTERS(large);
+ *
+ *	SELECTOR(large_packet)
+ *	{
+ *		if (packet->payload_length <= arguments.bytes)
+ *			return false;
+ *		emptcp_count(packet, large);
+ *		return true;
+ *	}
+ *
+ * A SELECTOR answers true or false. An ACTOR answers an enum emptcp_verdict, nearly always EMPTCP_CONTINUE. Both see
+ * `ctx` (the packet; opaque, for the helpers of the SDK) and `packet` (what the core found out, see packet.h).
+ */
+#ifndef EMPTCP_ELEMENT_H
+#define EMPTCP_ELEMENT_H
+
+#include "kernel.h"
+#include "packet.h"
+#include "maps.h"
+#include "address.h"
+
+/* Written by the loader before the program is verified; constants from then on, so that each jump is a direct one. */
+struct emptcp_next {
+	__u32 on_match;
+	__u32 on_miss;
+};
+const volatile struct emptcp_next emptcp_next SEC(".rodata") = {EMPTCP_SLOT_END, EMPTCP_SLOT_END};
+
+#define EMPTCP_SELF_FIRST_ACTOR 1
+struct emptcp_self {
+	__u32 counters; /* first slot of this element's counters */
+	__u32 policy;   /* stable id of the policy */
+	__u32 instance; /* unique per use of an element, stable while its policy is unchanged */
+	__u32 flags;
+	__u32 policy_counters; /* first slot of the policy's counters: [0] = matched */
+};
+const volatile struct emptcp_self emptcp_self SEC(".rodata") = {};
+
+/* Declares that the element takes arguments: `struct arguments` with the names of element.toml. */
+#define ARGUMENTS const volatile struct arguments arguments SEC(".rodata") = {}
+
+/* Names the element's counters, in the order of `counters` in element.toml; at most EMPTCP_ELEMENT_COUNTERS. */
+#define COUNTERS(...)                                                                                                  \
+	enum emptcp_own_counter { __VA_ARGS__ };                                                                       \
+	const volatile enum emptcp_own_counter emptcp_own_counter SEC(".rodata") = 0
+
+static __always_inline void emptcp_count_slot(const struct emptcp_packet *packet, __u32 slot)
+{
+	struct emptcp_counter *counter = bpf_map_lookup_elem(&emptcp_counters, &slot);
+
+	if (counter) {
+		counter->packets += packet->segments;
+		counter->bytes += packet->payload_length;
+	}
+}
+
+/* Counts this packet under one of the names of COUNTERS(). */
+static __always_inline void emptcp_count(const struct emptcp_packet *packet, __u32 counter)
+{
+	emptcp_count_slot(packet, emptcp_self.counters + counter);
+}
+
+/* Per-flow state of an element: a map whose name begins with "state", keyed by use and flow. */
+struct emptcp_state_key {
+	__u64 flow;
+	__u32 instance;
+	__u32 reserved;
+};
+
+/* Declares STATE(name, type): a map of `type`, zero at first, bounded, least recently used goes first. */
+#define STATE(name, value_type)                                                                                        \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                   \
+		__uint(max_entries, 8192);                                                                             \
+		__type(key, struct emptcp_state_key);                                                                  \
+		__type(value, value_type);                                                                             \
+	} name SEC(".maps")
+
+/*
+ * The state of `owner` (packet->flow_id, packet->connection_id, or 0 for one state of the whole policy), made from
+ * `initial` when there is none. NULL only when the table refuses: then pass the packet.
+ */
+static __always_inline void *emptcp_state(void *map, __u64 owner, const void *initial)
+{
+	struct emptcp_state_key key = {.flow = owner, .instance = emptcp_self.instance};
+	void *state = bpf_map_lookup_elem(map, &key);
+
+	if (state)
+		return state;
+	bpf_map_update_elem(map, &key, initial, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, &key);
+}
+
+/* The end of everything: the verdict in the words of the hook. */
+static __always_inline int emptcp_return(const struct emptcp_packet *packet)
+{
+	if (packet->verdict == EMPTCP_DROP)
+		return EMPTCP_VERDICT_DROP;
+#if defined(EMPTCP_HOOK_XDP)
+	if (packet->verdict == EMPTCP_REFLECT)
+		return XDP_TX;
+#endif
+	return EMPTCP_VERDICT_PASS;
+}
+
+/* A tail call that found no program: the packet passes with what was decided so far, and it is counted. */
+static __always_inline int emptcp_broken(struct emptcp_scratch *scratch)
+{
+	scratch->core[EMPTCP_CORE_CHAIN_BROKEN]++;
+	return emptcp_return(&scratch->packet);
+}
+
+/* Goes to slot `next`, or ends this policy's chain. */
+static __always_inline int emptcp_go(emptcp_context *ctx, struct emptcp_scratch *scratch, __u32 next)
+{
+	struct emptcp_packet *packet = &scratch->packet;
+
+	if (next == EMPTCP_SLOT_END) {
+		if (!packet->pending || packet->verdict != EMPTCP_CONTINUE)
+			return emptcp_return(packet);
+		if (packet->generation & 1)
+			bpf_tail_call(ctx, &emptcp_chain, EMPTCP_BANK_SLOTS + EMPTCP_SLOT_NEXT_POLICY);
+		else
+			bpf_tail_call(ctx, &emptcp_chain, EMPTCP_SLOT_NEXT_POLICY);
+		return emptcp_broken(scratch);
+	}
+	bpf_tail_call(ctx, &emptcp_chain, next);
+	return emptcp_broken(scratch);
+}
+
+#define SELECTOR(name)                                                                                                 \
+	static __always_inline bool name##_matches(emptcp_context *ctx, struct emptcp_packet *packet);                 \
+	EMPTCP_SECTION int name(emptcp_context *ctx)                                                                   \
+	{                                                                                                              \
+		struct emptcp_scratch *scratch = emptcp_scratch_get();                                                 \
+		if (!scratch)                                                                                          \
+			return EMPTCP_VERDICT_PASS;                                                                    \
+		if (name##_matches(ctx, &scratch->packet))                                                             \
+			return emptcp_go(ctx, scratch, emptcp_next.on_match);                                          \
+		return emptcp_go(ctx, scratch, emptcp_next.on_miss);                                                   \
+	}                                                                                                              \
+	char emptcp_license[] SEC("license") = "Dual BSD/GPL";                                                         \
+	static __always_inline bool name##_matches(emptcp_context *ctx, struct emptcp_packet *packet)
+
+#define ACTOR(name)                                                                                                    \
+	static __always_inline enum emptcp_verdict name##_acts(emptcp_context *ctx, struct emptcp_packet *packet);     \
+	EMPTCP_SECTION int name(emptcp_context *ctx)                                                                   \
+	{                                                                                                              \
+		struct emptcp_scratch *scratch = emptcp_scratch_get();                                                 \
+		enum emptcp_verdict verdict;                                                                           \
+		if (!scratch)                                                                                          \
+			return EMPTCP_VERDICT_PASS;                                                                    \
+		if (emptcp_self.flags & EMPTCP_SELF_FIRST_ACTOR)                                                       \
+			emptcp_count_slot(&scratch->packet, emptcp_self.policy_counters);                              \
+		verdict = name##_acts(ctx, &scratch->packet);                                                          \
+		if (verdict != EMPTCP_CONTINUE)                                                                        \
+			scratch->packet.verdict = verdict;                                                             \
+		return emptcp_go(ctx, scratch, emptcp_next.on_match);                                                  \
+	}                                                                                                              \
+	char emptcp_license[] SEC("license") = "Dual BSD/GPL";                                                         \
+	static __always_inline enum emptcp_verdict name##_acts(emptcp_context *ctx, struct emptcp_packet *packet)
+
+#endif

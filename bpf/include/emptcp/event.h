@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Telling user space: an event is a struct emptcp_event and a body behind it. Reserve, fill, submit. Events are for what
+ * happens now and then: one per packet would cost more than the packet.
+ */
+#ifndef EMPTCP_EVENT_H
+#define EMPTCP_EVENT_H
+
+#include "element.h"
+
+/* Declared here once more, for elements that read the whole record; it is the core's map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct emptcp_flow_key);
+	__type(value, struct emptcp_flow);
+} emptcp_flows SEC(".maps");
+
+/* The record of this packet's subflow; NULL before it is established. Asks for needs = ["flow_view"]. */
+static __always_inline const struct emptcp_flow *emptcp_flow_record(const struct emptcp_packet *packet)
+{
+	struct emptcp_scratch *scratch;
+
+	if (packet->flow.state == EMPTCP_FLOW_CLOSED) {
+		scratch = emptcp_scratch_get();
+		return scratch ? &scratch->ended : NULL;
+	}
+	return bpf_map_lookup_elem(&emptcp_flows, &packet->key);
+}
+
+/* Room for an event of `size` bytes (a constant), or NULL when nobody reads fast enough. Submit it, always. */
+#define emptcp_event_reserve(size) bpf_ringbuf_reserve(&emptcp_events, size, 0)
+
+static __always_inline void emptcp_event_header(struct emptcp_event *event, const struct emptcp_packet *packet,
+						__u16 kind, __u16 body_length)
+{
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time_ns = bpf_ktime_get_ns();
+	event->flow = packet->flow_id;
+	event->key = packet->key;
+	event->policy = emptcp_self.policy;
+	event->kind = kind;
+	event->body_length = body_length;
+	event->direction = packet->direction;
+}
+
+#define emptcp_event_submit(event) bpf_ringbuf_submit(event, 0)
+
+#endif

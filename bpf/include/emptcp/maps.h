@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Maps that all programs of an instance share. The loader creates each once, with the sizes of the policy file, and
+ * hands it to every program; the sizes here only make an object loadable alone.
+ */
+#ifndef EMPTCP_MAPS_H
+#define EMPTCP_MAPS_H
+
+#include "packet.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, EMPTCP_CHAIN_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} emptcp_chain SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct emptcp_scratch);
+} emptcp_scratch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EMPTCP_COUNTERS);
+	__type(key, __u32);
+	__type(value, struct emptcp_counter);
+} emptcp_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} emptcp_events SEC(".maps");
+
+/* Keys from MP_CAPABLE, by connection. Readable by root alone; an element that tells them must be asked to by name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct emptcp_keys);
+} emptcp_keys SEC(".maps");
+
+static __always_inline struct emptcp_scratch *emptcp_scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&emptcp_scratch, &zero);
+}
+
+#endif

@@ -1,0 +1,77 @@
+//! What comes out of the event ring.
+
+use crate::{
+    flow::FlowKey,
+    ids::{ConnectionId, FlowId, PolicyId, Token},
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// `struct emptcp_event`: the header of every event; `body_length` bytes follow.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Event {
+    /// CLOCK_MONOTONIC, ns.
+    pub time_ns: u64,
+    /// The subflow.
+    pub flow: FlowId,
+    /// Its addresses.
+    pub key: FlowKey,
+    /// The policy that spoke.
+    pub policy: PolicyId,
+    /// One of [`crate::event_kind`], or an operator's own from `event_kind::USER` on.
+    pub kind: u16,
+    /// Bytes after this header.
+    pub body_length: u16,
+    /// One of [`crate::direction`].
+    pub direction: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// `struct emptcp_event_connection`. No `Debug`: keys appear in no log by accident.
+#[derive(Clone, Copy, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct EventConnection {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Tokens, by [`crate::side`]; 0 unknown.
+    pub token: [Token; 2],
+    /// MPTCP version.
+    pub version: u8,
+    /// Who sent the SYN: one of [`crate::side`].
+    pub opened_by: u8,
+    /// Whether `key` is filled.
+    pub keys_included: u8,
+    /// Zero.
+    pub reserved: [u8; 5],
+    /// Keys, by [`crate::side`], only when the policy asks for them.
+    pub key: [[u8; 8]; 2],
+}
+
+/// `struct emptcp_event_subflow`.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct EventSubflow {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Tokens, by [`crate::side`]; 0 unknown.
+    pub token: [Token; 2],
+    /// One of [`crate::subflow_change`].
+    pub change: u8,
+    /// Who sent the SYN: one of [`crate::side`].
+    pub opened_by: u8,
+    /// Opened with MP_CAPABLE.
+    pub initial: u8,
+    /// Backup, either side asked.
+    pub backup: u8,
+    /// MPTCP address ids, by [`crate::side`].
+    pub address_id: [u8; 2],
+    /// Closed by RST.
+    pub reset: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+const _: () = assert!(size_of::<Event>() == 64);
+const _: () = assert!(size_of::<EventConnection>() == 40);
+const _: () = assert!(size_of::<EventSubflow>() == 24);

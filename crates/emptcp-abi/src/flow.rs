@@ -1,0 +1,276 @@
+//! Flow key, flow record, connection and keys, as they lie in the maps.
+
+use crate::{
+    ids::{ConnectionId, FlowId, Token},
+    side,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// `struct emptcp_counter`: packets and TCP payload bytes.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq, Serialize,
+)]
+#[repr(C)]
+pub struct Counter {
+    /// Wire segments: an aggregate counts as its `gso_segs`.
+    pub packets: u64,
+    /// TCP payload bytes.
+    pub bytes: u64,
+}
+
+impl std::ops::AddAssign for Counter {
+    fn add_assign(&mut self, other: Self) {
+        self.packets = self.packets.wrapping_add(other.packets);
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+    }
+}
+
+/// `struct emptcp_flow_key`: a subflow as seen from one device, network order, IPv4 mapped into IPv6.
+#[derive(Clone, Copy, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C, align(4))]
+pub struct FlowKey {
+    /// Address on this side of the device.
+    pub local: [u8; 16],
+    /// Address on the other side.
+    pub remote: [u8; 16],
+    /// Port on this side, network order.
+    pub local_port: [u8; 2],
+    /// Port on the other side, network order.
+    pub remote_port: [u8; 2],
+}
+
+/// An address as the maps hold it: 16 bytes, IPv4 mapped (RFC 4291 section 2.5.5.2).
+pub fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// The address that 16 bytes of a map stand for.
+pub fn unmapped(bytes: [u8; 16]) -> IpAddr {
+    let v6 = Ipv6Addr::from(bytes);
+    v6.to_ipv4_mapped()
+        .map_or(IpAddr::V6(v6), |v4: Ipv4Addr| IpAddr::V4(v4))
+}
+
+impl FlowKey {
+    /// The key of a subflow between two end points.
+    pub fn new(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            local: mapped(local.ip()),
+            remote: mapped(remote.ip()),
+            local_port: local.port().to_be_bytes(),
+            remote_port: remote.port().to_be_bytes(),
+        }
+    }
+
+    /// Address and port on this side of the device.
+    pub fn local(&self) -> SocketAddr {
+        SocketAddr::new(unmapped(self.local), u16::from_be_bytes(self.local_port))
+    }
+
+    /// Address and port on the other side of the device.
+    pub fn remote(&self) -> SocketAddr {
+        SocketAddr::new(unmapped(self.remote), u16::from_be_bytes(self.remote_port))
+    }
+}
+
+impl fmt::Display for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} <-> {}", self.local(), self.remote())
+    }
+}
+
+impl fmt::Debug for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FlowKey({self})")
+    }
+}
+
+/// `struct emptcp_sender`: what one side of a subflow has sent.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Sender {
+    /// Wire segments.
+    pub packets: u64,
+    /// TCP payload bytes, retransmissions included.
+    pub bytes: u64,
+    /// Lowest 64-bit data sequence number mapped, 0 while none.
+    pub dsn_first: u64,
+    /// One past the highest data sequence number mapped.
+    pub dsn_next: u64,
+    /// Initial data sequence number, from the key; 0 unknown.
+    pub idsn: u64,
+    /// When the segment that times the round trip was sent, ns; 0 none outstanding.
+    pub rtt_sent_ns: u64,
+    /// The acknowledgement that ends the measurement.
+    pub rtt_sequence: u32,
+    /// Segments at or below the highest sequence number already sent.
+    pub retransmissions: u32,
+    /// Initial sequence number, when the SYN was seen.
+    pub isn: u32,
+    /// One past the highest sequence number sent.
+    pub sequence_next: u32,
+    /// Last acknowledgement number sent.
+    pub acknowledgement: u32,
+    /// Last TSval sent.
+    pub timestamp: u32,
+    /// Smoothed round trip from the device to this side's peer and back, microseconds.
+    pub rtt_us: u32,
+    /// Least round trip, microseconds.
+    pub rtt_min_us: u32,
+    /// Last advertised window, before scaling.
+    pub window: u16,
+    /// Window scale, `SCALE_UNKNOWN` when the SYN was not seen.
+    pub window_scale: u8,
+    /// MPTCP address id.
+    pub address_id: u8,
+    /// A FIN was sent.
+    pub fin: u8,
+    /// `sequence_next` is valid.
+    pub started: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+/// `struct emptcp_resolution`: which policies want a flow in one direction, for one generation and device.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Resolution {
+    /// The generation that the answer belongs to.
+    pub generation: u32,
+    /// The device that it belongs to.
+    pub ifindex: u32,
+    /// Bit i: policy i of the set wants the flow.
+    pub policies: u64,
+}
+
+/// `struct emptcp_flow`: a subflow's record.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Flow {
+    /// Unique while the instance lives.
+    pub id: FlowId,
+    /// First packet, CLOCK_MONOTONIC, ns.
+    pub first_ns: u64,
+    /// Last packet, CLOCK_MONOTONIC, ns.
+    pub last_ns: u64,
+    /// Key in `emptcp_connections`, 0 while unknown.
+    pub connection: ConnectionId,
+    /// Token of the local host, 0 while unknown.
+    pub local_token: Token,
+    /// Token of the remote host, 0 while unknown.
+    pub remote_token: Token,
+    /// Where the flow was first seen.
+    pub ifindex: u32,
+    /// Bits of [`crate::flow_flag`].
+    pub flags: u16,
+    /// One of [`crate::flow_state`].
+    pub state: u8,
+    /// MPTCP version: 0, 1, 0xff unknown.
+    pub version: u8,
+    /// The classifier's answers, by [`crate::direction`].
+    pub resolution: [Resolution; 2],
+    /// Both senders, by [`crate::side`].
+    pub sender: [Sender; 2],
+}
+
+impl Flow {
+    /// What the local side sent.
+    pub fn local(&self) -> &Sender {
+        &self.sender[side::LOCAL as usize]
+    }
+
+    /// What the remote side sent.
+    pub fn remote(&self) -> &Sender {
+        &self.sender[side::REMOTE as usize]
+    }
+}
+
+/// `struct emptcp_connection`: a connection as seen from one side.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Connection {
+    /// Its own key.
+    pub id: ConnectionId,
+    /// First packet, CLOCK_MONOTONIC, ns.
+    pub first_ns: u64,
+    /// Last packet, CLOCK_MONOTONIC, ns.
+    pub last_ns: u64,
+    /// Wire segments, both directions, all subflows.
+    pub packets: u64,
+    /// Payload bytes, both directions, all subflows.
+    pub bytes: u64,
+    /// Retransmitted segments, both directions, all subflows.
+    pub retransmissions: u64,
+    /// Initial data sequence numbers, by [`crate::side`]; 0 unknown.
+    pub idsn: [u64; 2],
+    /// Highest DATA_ACK sent by each side.
+    pub data_ack: [u64; 2],
+    /// Tokens, by [`crate::side`].
+    pub token: [Token; 2],
+    /// Subflows ever established.
+    pub subflows: u32,
+    /// MPTCP version.
+    pub version: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// `struct emptcp_token_key`: key of `emptcp_tokens`; the value is a [`ConnectionId`].
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct TokenKey {
+    /// The token.
+    pub token: Token,
+    /// Whose token: one of [`crate::side`].
+    pub side: u32,
+}
+
+/// `struct emptcp_keys`: keys from MP_CAPABLE, by connection. No `Debug`: keys appear in no log by accident.
+#[derive(Clone, Copy, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Keys {
+    /// Keys, by [`crate::side`], network order.
+    pub key: [[u8; 8]; 2],
+}
+
+const _: () = assert!(size_of::<Counter>() == 16);
+const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
+const _: () = assert!(size_of::<Sender>() == 88);
+const _: () = assert!(size_of::<Resolution>() == 16);
+const _: () = assert!(size_of::<Flow>() == 256);
+const _: () = assert!(size_of::<Connection>() == 96);
+const _: () = assert!(size_of::<TokenKey>() == 8);
+const _: () = assert!(size_of::<Keys>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_key_gives_back_the_addresses_that_it_was_made_from() {
+        for (local, remote) in [
+            ("10.0.0.1:443", "203.0.113.9:50000"),
+            ("[2001:db8::1]:80", "[2001:db8::2]:1"),
+        ] {
+            let key = FlowKey::new(local.parse().unwrap(), remote.parse().unwrap());
+            assert_eq!(key.local().to_string(), local);
+            assert_eq!(key.remote().to_string(), remote);
+            assert_eq!(key.to_string(), format!("{local} <-> {remote}"));
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_is_stored_mapped() {
+        let key = FlowKey::new("1.2.3.4:5".parse().unwrap(), "6.7.8.9:10".parse().unwrap());
+        assert_eq!(key.local, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4]);
+        assert_eq!(key.local_port, [0, 5]);
+    }
+}

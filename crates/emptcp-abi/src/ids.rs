@@ -1,0 +1,90 @@
+//! Newtypes of the numbers that maps and events carry.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $format:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, Deserialize, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, Ord,
+            PartialEq, PartialOrd, Serialize,
+        )]
+        #[repr(transparent)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// Zero means that it is not known (yet).
+            pub fn is_known(self) -> bool {
+                self.0 != 0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, $format, self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A subflow's number, unique while the instance lives; the key of elements' per-flow state.
+    FlowId(u64),
+    "{}"
+);
+id!(
+    /// A connection's key in `emptcp_connections`.
+    ConnectionId(u64),
+    "{:#018x}"
+);
+id!(
+    /// An MPTCP token (RFC 8684 section 3.2), host order.
+    Token(u32),
+    "{:#010x}"
+);
+id!(
+    /// A policy's stable number: unchanged as long as the policy itself is.
+    PolicyId(u32),
+    "{}"
+);
+id!(
+    /// The number of a policy set; its low bit is the bank that is in force.
+    Generation(u32),
+    "{}"
+);
+
+impl Generation {
+    /// The bank of chains, rules and plan text that this generation uses: 0 or 1.
+    pub fn bank(self) -> u32 {
+        self.0 & 1
+    }
+
+    /// The generation that follows; 0 is left out, because it means "never resolved" in a flow record.
+    pub fn next(self) -> Self {
+        match self.0.wrapping_add(1) {
+            0 => Self(2),
+            next => Self(next),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_generations_in_a_row_never_share_a_bank() {
+        for generation in [0, 1, 2, 77, u32::MAX - 1] {
+            let generation = Generation(generation);
+            assert_ne!(generation.bank(), generation.next().bank());
+        }
+    }
+
+    #[test]
+    fn the_generation_after_the_last_is_not_zero() {
+        assert!(Generation(u32::MAX).next().is_known());
+    }
+}

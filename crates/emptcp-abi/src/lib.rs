@@ -1,0 +1,22 @@
+//! What emptcp's BPF programs and user space share: the Rust mirror of `bpf/include/emptcp/abi.h`.
+//!
+//! * [`constants`]: sizes, slots and the bits of every enumeration, with their names.
+//! * [`ids`]: newtypes, so that a token, a flow id and an interface index cannot be mixed up.
+//! * [`flow`]: flow key, flow record, connection, keys.
+//! * [`rule`]: one rule of the classifier.
+//! * [`event`]: what comes out of the event ring.
+//!
+//! Every structure has the layout of its C twin. The sizes are asserted when this crate is compiled; a test
+//! compiles the header itself and compares every size, offset and number.
+
+pub mod constants;
+pub mod event;
+pub mod flow;
+pub mod ids;
+pub mod rule;
+
+pub use constants::*;
+pub use event::{Event, EventConnection, EventSubflow};
+pub use flow::{Connection, Counter, Flow, FlowKey, Keys, Resolution, Sender, TokenKey};
+pub use ids::{ConnectionId, FlowId, Generation, PolicyId, Token};
+pub use rule::Rule;

@@ -1,0 +1,30 @@
+//! The demo: two emulated hosts, two paths, one real MPTCP transfer, steered by policies while it runs.
+//!
+//! * [`script`]: what happens when.
+//! * [`policies`]: the policy files of the phases, and how they are put in force.
+//! * [`run`]: the hosts, the transfer, and the course of events.
+//! * [`samples`]: what was measured. [`verdict`]: whether it is what the policies say.
+//! * [`table`]: the live table. [`chart`]: the picture.
+//!
+//! It ends with success only if the traffic did what the policies say.
+
+mod chart;
+mod policies;
+mod run;
+mod samples;
+mod script;
+mod table;
+mod verdict;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run::demo() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The policy files of the demo, and how they are put in force.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use emptcp::{ApplyOptions, Catalog};
+
+use crate::script::Phase;
+
+/// Our instance in the client's network namespace.
+const INSTANCE: &str = "demo";
+
+const CAP_PATH_2: &str = include_str!("../policies/cap-path-2.toml");
+const PATH_1_BACKUP: &str = include_str!("../policies/path-1-backup.toml");
+const PATH_2_BACKUP: &str = include_str!("../policies/path-2-backup.toml");
+const BOTH_REGULAR: &str = include_str!("../policies/both-regular.toml");
+
+/// Something that changes the policies in force.
+pub(crate) enum Change {
+    /// These policies from now on, and no others.
+    Apply(&'static [&'static str]),
+    /// Time for the change before to reach the peer.
+    Wait(Duration),
+    /// No policy any more.
+    Remove,
+}
+
+/// What happens to the policies as a phase begins, and why.
+pub(crate) fn changes(phase: Phase) -> &'static [Change] {
+    match phase {
+        Phase::Free => &[],
+        Phase::Capped => &[Change::Apply(&[CAP_PATH_2])],
+        Phase::Backup => &[Change::Apply(&[CAP_PATH_2, PATH_1_BACKUP])],
+        // The peer remembers MP_PRIO, so it must be told before the policies go. Path 1 is silent by now, and an
+        // option travels only on a segment: when path 2 is backup as well, the peer uses both again.
+        Phase::FreeAgain => &[
+            Change::Apply(&[PATH_2_BACKUP]),
+            Change::Wait(Duration::from_millis(500)),
+            Change::Apply(&[BOTH_REGULAR]),
+            Change::Wait(Duration::from_millis(500)),
+            Change::Remove,
+        ],
+    }
+}
+
+/// Steers one host. Leaves nothing behind when dropped.
+pub(crate) struct Steering {
+    netns: String,
+    catalog: Catalog,
+    in_force: bool,
+}
+
+impl Steering {
+    /// For the host in the network namespace `netns`.
+    pub(crate) fn new(netns: &str) -> anyhow::Result<Self> {
+        let catalog = Catalog::load().context("cannot read the elements")?;
+        Ok(Self {
+            netns: netns.to_owned(),
+            catalog,
+            in_force: false,
+        })
+    }
+
+    /// Puts these policies in force, in place of those before, and returns how long it took.
+    pub(crate) fn apply(&mut self, policies: &[&str]) -> anyhow::Result<Duration> {
+        let text = policies.join("\n");
+        let plan = emptcp::compile("policy.toml", &text, &self.catalog.manifests())
+            .map_err(|mistakes| anyhow!("{mistakes}"))?;
+        let options = ApplyOptions {
+            adopt: true,
+            ..ApplyOptions::default()
+        };
+        let apply = || emptcp::apply(INSTANCE, &plan, &text, &self.catalog, &options);
+        let applied = emptcp::netns::within(&self.netns, apply)??;
+        self.in_force = true;
+        Ok(applied.duration)
+    }
+
+    /// Removes what is in force.
+    pub(crate) fn remove(&mut self) -> anyhow::Result<()> {
+        if self.in_force {
+            emptcp::netns::within(&self.netns, || emptcp::remove(INSTANCE))??;
+            self.in_force = false;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Steering {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            eprintln!("the policies could not be removed: {error:#}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_of_the_demo_compiles() {
+        let catalog = Catalog::load().expect("the elements can be read").manifests();
+        for policies in Phase::ALL.into_iter().flat_map(changes) {
+            if let Change::Apply(policies) = policies {
+                let plan = emptcp::compile("policy.toml", &policies.join("\n"), &catalog);
+                assert!(plan.is_ok(), "{}", plan.expect_err("it is not a plan"));
+            }
+        }
+    }
+}

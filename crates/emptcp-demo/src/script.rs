@@ -1,0 +1,94 @@
+//! What happens when.
+
+/// Mbit/s that the policy allows on path 2.
+pub(crate) const CAP: f64 = 4.0;
+
+/// Rate of each emulated path, Mbit/s.
+pub(crate) const PATH_RATE: u64 = 20;
+
+/// Round-trip time of each emulated path, milliseconds.
+pub(crate) const ROUND_TRIPS: [u64; 2] = [20, 40];
+
+/// A part of the transfer during which the same policies are in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    Free,
+    Capped,
+    Backup,
+    FreeAgain,
+}
+
+impl Phase {
+    /// In the order in which they come.
+    pub(crate) const ALL: [Self; 4] = [Self::Free, Self::Capped, Self::Backup, Self::FreeAgain];
+
+    /// When it begins, in seconds since the transfer began.
+    pub(crate) const fn start(self) -> f64 {
+        match self {
+            Self::Free => 0.0,
+            Self::Capped => 8.0,
+            Self::Backup => 18.0,
+            Self::FreeAgain => 26.0,
+        }
+    }
+
+    /// When it ends.
+    pub(crate) const fn end(self) -> f64 {
+        match self {
+            Self::Free => Self::Capped.start(),
+            Self::Capped => Self::Backup.start(),
+            Self::Backup => Self::FreeAgain.start(),
+            Self::FreeAgain => 36.0,
+        }
+    }
+
+    /// The part of it in which rates have settled: this is what is judged.
+    pub(crate) const fn settled(self) -> (f64, f64) {
+        let settling = match self {
+            Self::Free => 3.0,
+            Self::Capped => 4.0,
+            Self::Backup => 2.5,
+            Self::FreeAgain => 4.0,
+        };
+        (self.start() + settling, self.end())
+    }
+
+    /// What it is called in the table and in the picture.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Free => "no policy",
+            Self::Capped => "path 2 capped",
+            Self::Backup => "path 1 backup too",
+            Self::FreeAgain => "policies removed",
+        }
+    }
+
+    /// The phase at a time in seconds since the transfer began.
+    pub(crate) fn at(seconds: f64) -> Self {
+        Self::ALL
+            .into_iter()
+            .rev()
+            .find(|phase| phase.start() <= seconds)
+            .unwrap_or(Self::Free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_settles_before_it_ends() {
+        for phase in Phase::ALL {
+            let (from, to) = phase.settled();
+            assert!(phase.start() < from && from + 3.0 <= to, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_lies_in_the_phase_that_began_last() {
+        assert_eq!(Phase::at(7.9), Phase::Free);
+        assert_eq!(Phase::at(8.0), Phase::Capped);
+        assert_eq!(Phase::at(100.0), Phase::FreeAgain);
+    }
+}

@@ -1,0 +1,209 @@
+//! Attaches entry programs to devices, and detaches them; other people's programs and filters stay as they are.
+//!
+//! * [`link`]: tcx (Linux 6.6) and XDP, by BPF links that are pinned.
+//! * [`clsact`]: before tcx, a filter of the clsact qdisc.
+//!
+//! Every attachment is noted in the instance's map of devices *before* it is made, so that the next command can clean
+//! up after a death in between.
+
+mod clsact;
+mod link;
+
+use crate::{
+    device::{CLSACT_EGRESS, CLSACT_INGRESS},
+    error::Result,
+    ffi,
+    store::{self, DeviceKey, DeviceRecord},
+};
+use emptcp_plan::{manifest::Hook, plan::Direction};
+use libbpf_rs::MapHandle;
+use serde::{Deserialize, Serialize};
+use std::{
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+};
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u32)]
+pub enum Kind {
+    /// tcx, by a link.
+    Tcx = 1,
+    /// A filter of the clsact qdisc.
+    Clsact = 2,
+    /// XDP in the driver.
+    XdpNative = 3,
+    /// XDP in the stack.
+    XdpGeneric = 4,
+}
+
+impl Kind {
+    fn from_number(number: u32) -> Option<Self> {
+        [Self::Tcx, Self::Clsact, Self::XdpNative, Self::XdpGeneric].into_iter().find(|kind| *kind as u32 == number)
+    }
+
+    /// The chain that its entry program uses.
+    pub(crate) fn hook(self, direction: Direction) -> Hook {
+        match (self, direction) {
+            (Self::XdpNative | Self::XdpGeneric, _) => Hook::Xdp,
+            (_, Direction::Ingress) => Hook::TcIngress,
+            (_, Direction::Egress) => Hook::TcEgress,
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+            Self::XdpNative => "native XDP",
+            Self::XdpGeneric => "generic XDP",
+        }
+    }
+}
+
+/// Where something is attached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot<'a> {
+    /// The device's name, for messages.
+    pub(crate) device: &'a str,
+    /// Its index.
+    pub(crate) ifindex: u32,
+    /// The direction.
+    pub(crate) direction: Direction,
+}
+
+impl Spot<'_> {
+    pub(crate) fn key(&self) -> DeviceKey {
+        DeviceKey { ifindex: self.ifindex, direction: direction_number(self.direction) }
+    }
+
+    fn clsact_parent(&self) -> u32 {
+        match self.direction {
+            Direction::Ingress => CLSACT_INGRESS,
+            Direction::Egress => CLSACT_EGRESS,
+        }
+    }
+
+    fn link_path(&self, folder: &Path) -> PathBuf {
+        let direction = crate::error::direction_name(self.direction);
+        folder.join(format!("link_{}_{direction}", self.ifindex))
+    }
+}
+
+/// A direction as the maps hold it.
+pub(crate) fn direction_number(direction: Direction) -> u32 {
+    match direction {
+        Direction::Ingress => emptcp_abi::direction::INGRESS,
+        Direction::Egress => emptcp_abi::direction::EGRESS,
+    }
+}
+
+/// A direction from a map.
+pub(crate) fn direction_from(number: u32) -> Option<Direction> {
+    match number {
+        emptcp_abi::direction::INGRESS => Some(Direction::Ingress),
+        emptcp_abi::direction::EGRESS => Some(Direction::Egress),
+        _ => None,
+    }
+}
+
+/// The attachments of one instance.
+pub(crate) struct Attachments<'a> {
+    /// The instance's folder.
+    pub(crate) folder: &'a Path,
+    /// Its map of devices.
+    pub(crate) records: &'a MapHandle,
+}
+
+impl Attachments<'_> {
+    /// What is noted for a spot.
+    pub(crate) fn get(&self, spot: Spot<'_>) -> Result<Option<(Kind, DeviceRecord)>> {
+        let record = store::devices(self.records)?.into_iter().find(|(key, _)| *key == spot.key());
+        Ok(record.and_then(|(_, record)| Some((Kind::from_number(record.kind)?, record))))
+    }
+
+    /// Attaches a program; the spot must be free of ours.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then nothing of ours is left there.
+    pub(crate) fn attach(&self, spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>) -> Result<()> {
+        let mut record = DeviceRecord { kind: kind as u32, ..DeviceRecord::default() };
+        let result = match kind {
+            Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => {
+                store::put_device(self.records, spot.key(), record)?;
+                link::attach(spot, kind, program, &spot.link_path(self.folder))
+            }
+            Kind::Clsact => {
+                record.created = u32::from(!clsact::is_present(spot)?);
+                store::put_device(self.records, spot.key(), record)?;
+                clsact::attach(spot, program).and_then(|(handle, priority)| {
+                    (record.handle, record.priority) = (handle, priority);
+                    store::put_device(self.records, spot.key(), record)
+                })
+            }
+        };
+        if result.is_err() {
+            self.detach(spot)?;
+        }
+        result
+    }
+
+    /// Detaches what is noted for a spot, and whatever a death has left half-made there.
+    pub(crate) fn detach(&self, spot: Spot<'_>) -> Result<()> {
+        let Some((kind, record)) = self.get(spot)? else { return Ok(()) };
+        match kind {
+            Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => link::detach(&spot.link_path(self.folder))?,
+            Kind::Clsact => {
+                clsact::detach(spot, &self.entry_programs())?;
+                if record.created != 0 {
+                    self.give_back_clsact(spot)?;
+                }
+            }
+        }
+        store::drop_device(self.records, spot.key())
+    }
+
+    /// Removes the qdisc that we made, or leaves that duty to our attachment in the other direction.
+    fn give_back_clsact(&self, spot: Spot<'_>) -> Result<()> {
+        let other = store::devices(self.records)?.into_iter().find(|(key, record)| {
+            key.ifindex == spot.ifindex && key.direction != spot.key().direction && record.kind == Kind::Clsact as u32
+        });
+        match other {
+            Some((key, record)) => store::put_device(self.records, key, DeviceRecord { created: 1, ..record }),
+            None => clsact::remove_if_unused(spot),
+        }
+    }
+
+    /// Whether what is noted is really there.
+    pub(crate) fn is_alive(&self, spot: Spot<'_>) -> Result<bool> {
+        let Some((kind, record)) = self.get(spot)? else { return Ok(false) };
+        Ok(match kind {
+            Kind::Clsact => record.handle != 0 && clsact::is_attached(spot, record.handle, record.priority)?,
+            _ => self.link_id(spot).is_some(),
+        })
+    }
+
+    /// Id of the link that holds a spot.
+    pub(crate) fn link_id(&self, spot: Spot<'_>) -> Option<u32> {
+        link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex == spot.ifindex).map(|info| info.id)
+    }
+
+    /// Ids of this instance's entry programs.
+    fn entry_programs(&self) -> Vec<u32> {
+        let entries = std::fs::read_dir(self.folder).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("entry_"))
+            .filter_map(|entry| ffi::pinned(&entry.path()).ok())
+            .filter_map(|program| ffi::program_info(std::os::fd::AsFd::as_fd(&program)).ok())
+            .map(|(id, _)| id)
+            .collect()
+    }
+}
+
+/// Whether this kernel has tcx: it answers a question about it.
+pub(crate) fn has_tcx() -> bool {
+    // The loopback device is always there.
+    ffi::programs_at(1, libbpf_sys::BPF_TCX_INGRESS).is_ok()
+}

@@ -1,0 +1,216 @@
+//! Network devices of this namespace, and their queueing disciplines and filters.
+
+use crate::error::{Error, OrKernel, Result};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
+};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use std::{collections::BTreeMap, io};
+
+/// One device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Device {
+    /// Interface index.
+    pub(crate) index: u32,
+    /// Bytes before the IP header: 14 for Ethernet, 0 for raw IP.
+    pub(crate) link_header: u32,
+    /// It stands for hardware: it has a parent on a bus and no software kind.
+    pub(crate) physical: bool,
+}
+
+/// The devices of a network namespace, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Devices(BTreeMap<String, Device>);
+
+impl Devices {
+    /// Asks the kernel.
+    pub(crate) fn read() -> Result<Self> {
+        let mut devices = BTreeMap::new();
+        let answers = dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).or_kernel("list the devices")?;
+        for answer in answers {
+            let RouteNetlinkMessage::NewLink(link) = answer else { continue };
+            let mut name = None;
+            let (mut parent, mut kind) = (false, false);
+            for attribute in &link.attributes {
+                match attribute {
+                    LinkAttribute::IfName(text) => name = Some(text.clone()),
+                    LinkAttribute::ParentDevName(_) => parent = true,
+                    LinkAttribute::LinkInfo(infos) => {
+                        kind = infos.iter().any(|info| matches!(info, LinkInfo::Kind(kind) if *kind != InfoKind::Dummy));
+                    }
+                    _ => {}
+                }
+            }
+            let ethernet = matches!(link.header.link_layer_type, LinkLayerType::Ether | LinkLayerType::Loopback);
+            if let Some(name) = name {
+                let device = Device {
+                    index: link.header.index,
+                    link_header: if ethernet { 14 } else { 0 },
+                    physical: parent && !kind,
+                };
+                devices.insert(name, device);
+            }
+        }
+        Ok(Self(devices))
+    }
+
+    /// Devices that need not exist: for test runs.
+    pub(crate) fn from_indices<'a>(devices: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        let device = |index| Device { index, link_header: 14, physical: false };
+        Self(devices.into_iter().map(|(name, index)| (name.to_owned(), device(index))).collect())
+    }
+
+    /// A device by name; `policy` wants it.
+    pub(crate) fn get(&self, name: &str, policy: &str) -> Result<&Device> {
+        self.0.get(name).ok_or_else(|| Error::UnknownDevice {
+            policy: policy.to_owned(),
+            device: name.to_owned(),
+            present: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// A device's index.
+    pub(crate) fn index(&self, name: &str, policy: &str) -> Result<u32> {
+        self.get(name, policy).map(|device| device.index)
+    }
+
+    /// The name of an index.
+    pub(crate) fn name(&self, index: u32) -> Option<&str> {
+        self.0.iter().find(|(_, device)| device.index == index).map(|(name, _)| name.as_str())
+    }
+}
+
+/// One queueing discipline.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Qdisc {
+    /// Its kind: `clsact`, `htb`...
+    pub(crate) kind: String,
+    /// Major number of its handle, 0 for one that the kernel chose.
+    pub(crate) major: u16,
+    /// Where it hangs.
+    pub(crate) parent: u32,
+}
+
+/// The queueing disciplines of a device.
+pub(crate) fn qdiscs(ifindex: u32) -> io::Result<Vec<Qdisc>> {
+    let mut request = TcMessage::default();
+    request.header.index = ifindex as i32;
+    let answers = dump(RouteNetlinkMessage::GetQueueDiscipline(request))?;
+    Ok(answers
+        .into_iter()
+        .filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == ifindex as i32 => {
+                Some(Qdisc {
+                    kind: kind_of(&message),
+                    major: message.header.handle.major,
+                    parent: u32::from(message.header.parent),
+                })
+            }
+            _ => None,
+        })
+        .collect())
+}
+
+fn kind_of(message: &TcMessage) -> String {
+    let kind = message.attributes.iter().find_map(|attribute| match attribute {
+        TcAttribute::Kind(kind) => Some(kind.clone()),
+        _ => None,
+    });
+    kind.unwrap_or_default()
+}
+
+/// One filter of clsact.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Filter {
+    /// Its kind: `bpf`, `u32`...
+    pub(crate) kind: String,
+    /// Its place.
+    pub(crate) priority: u32,
+    /// Its handle.
+    pub(crate) handle: u32,
+    /// The program's id, for `bpf`.
+    pub(crate) program: Option<u32>,
+    /// The program's name, for `bpf`.
+    pub(crate) name: Option<String>,
+}
+
+/// `ffff:fff2` and `ffff:fff3`: where filters of clsact hang.
+pub(crate) const CLSACT_INGRESS: u32 = 0xffff_fff2;
+/// See [`CLSACT_INGRESS`].
+pub(crate) const CLSACT_EGRESS: u32 = 0xffff_fff3;
+
+/// The filters of a device under one parent.
+pub(crate) fn filters(ifindex: u32, parent: u32) -> io::Result<Vec<Filter>> {
+    let mut request = TcMessage::default();
+    request.header.index = ifindex as i32;
+    request.header.parent = TcHandle::from(parent);
+    let answers = match dump(RouteNetlinkMessage::GetTrafficFilter(request)) {
+        // Without clsact there is nothing to list.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT | libc::EOPNOTSUPP)) => {
+            return Ok(Vec::new());
+        }
+        answers => answers?,
+    };
+    Ok(answers
+        .into_iter()
+        .filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewTrafficFilter(message) if message.header.index == ifindex as i32 => {
+                let handle = u32::from(message.header.handle);
+                // The kernel also lists each priority by itself, without a handle.
+                (handle != 0).then(|| filter(&message, handle))
+            }
+            _ => None,
+        })
+        .collect())
+}
+
+fn filter(message: &TcMessage, handle: u32) -> Filter {
+    let options = message.attributes.iter().find_map(|attribute| match attribute {
+        TcAttribute::Options(options) => Some(options.as_slice()),
+        _ => None,
+    });
+    let mut filter =
+        Filter { kind: kind_of(message), priority: message.header.info >> 16, handle, program: None, name: None };
+    for option in options.unwrap_or_default() {
+        match option {
+            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => filter.program = Some(*id),
+            TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => filter.name = Some(name.clone()),
+            _ => {}
+        }
+    }
+    filter
+}
+
+/// Sends a request and collects all answers.
+fn dump(request: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    socket.send(&bytes, 0)?;
+    let mut answers = Vec::new();
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        let mut rest = datagram.as_slice();
+        while !rest.is_empty() {
+            let message =
+                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|e| io::Error::other(e.to_string()))?;
+            let length = (message.header.length as usize).next_multiple_of(4).clamp(1, rest.len());
+            rest = &rest[length..];
+            match message.payload {
+                NetlinkPayload::Done(_) => return Ok(answers),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
+                NetlinkPayload::InnerMessage(answer) => answers.push(answer),
+                _ => {}
+            }
+        }
+    }
+}

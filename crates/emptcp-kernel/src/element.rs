@@ -1,0 +1,199 @@
+//! An operator's own elements: build, install, list, remove.
+
+use crate::{
+    catalog::{self, Catalog, Element, Origin, installed_folder, variant_of},
+    clang::{self, Variant},
+    error::{Error, OrKernel, Result},
+    load::{self, Fill, Presence, Who},
+    maps::Maps,
+    sdk,
+};
+use emptcp_plan::{
+    manifest::{ArgumentType, Hook, Kind, Manifest},
+    plan::{Tables, Value},
+};
+use serde::Serialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// An element that was built.
+#[derive(Clone, Debug, Serialize)]
+pub struct Built {
+    /// Its name.
+    pub name: String,
+    /// Selector or actor.
+    pub kind: Kind,
+    /// The objects, beside the source: `tc.o`, `xdp.o`.
+    pub objects: Vec<PathBuf>,
+    /// Hooks for which the verifier of this kernel has accepted it.
+    pub checked: Vec<Hook>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// An element in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ElementInfo {
+    /// Its name.
+    pub name: String,
+    /// Selector or actor.
+    pub kind: Kind,
+    /// One line.
+    pub summary: String,
+    /// Where it can run.
+    pub hooks: Vec<Hook>,
+    /// The folder of an installed element; `None` for one that is shipped.
+    pub folder: Option<PathBuf>,
+    /// Everything else.
+    pub manifest: Manifest,
+}
+
+/// Compiles the element in `folder` and lets this kernel's verifier check it for every hook.
+///
+/// # Errors
+/// A manifest that cannot be used, clang's refusal, the verifier's refusal.
+pub fn build(folder: &Path) -> Result<Built> {
+    let manifest = catalog::read_manifest(folder)?;
+    let source = folder.join("element.bpf.c");
+    if !source.is_file() {
+        return Err(Error::Element {
+            element: manifest.name.clone(),
+            detail: format!("{} is missing", source.display()),
+        });
+    }
+    let sdk = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
+    sdk::write_headers(sdk.path())?;
+    let mut objects = Vec::new();
+    for variant in Variant::ALL {
+        let object = folder.join(format!("{}.o", variant.name()));
+        if manifest.hooks.iter().any(|hook| variant_of(*hook) == variant) {
+            clang::compile(&source, &object, variant, &sdk::include_folders(sdk.path())).map_err(|failure| {
+                Error::Compile { element: manifest.name.clone(), variant: variant.name(), failure }
+            })?;
+            objects.push(object);
+        }
+    }
+    let element = Element::from_folder(folder)?;
+    let mut built = Built {
+        name: manifest.name.clone(),
+        kind: manifest.kind,
+        objects,
+        checked: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match check(&element) {
+        Ok(()) => built.checked = manifest.hooks,
+        Err(Error::NotPermitted { .. }) => built.warnings.push(
+            "built, but not checked by the verifier: that needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN".to_owned(),
+        ),
+        Err(error) => return Err(error),
+    }
+    Ok(built)
+}
+
+/// Loads an element for every hook. Twice, with different arguments: a constant can hide a branch from the verifier.
+fn check(element: &Element) -> Result<()> {
+    let maps = Maps::create(&Tables { flows: 64, half_open: 64, connections: 64, state: 64, events: 4096 })?;
+    for &hook in &element.manifest.hooks {
+        let Some(object) = element.object(hook) else { continue };
+        for filler in [0, 1] {
+            let who = Who { element: &element.manifest.name, policy: None, hook };
+            load::load(object, who, &example(&element.manifest, filler), &maps)?;
+        }
+    }
+    Ok(())
+}
+
+/// Constants as a policy could fill them.
+fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
+    let argument = |ty: ArgumentType| match ty {
+        ArgumentType::Prefix => Value::Prefix { address: [filler as u8; 16], length: 96 + filler as u32 },
+        ArgumentType::Ports | ArgumentType::Range => Value::Pair(filler, filler + 1),
+        _ => Value::Integer(filler),
+    };
+    let required = |variable, names: &[&'static str]| Fill {
+        variable,
+        members: names.iter().map(|name| (*name, Value::Integer(filler))).collect(),
+        presence: Presence::Required,
+    };
+    [
+        Fill {
+            variable: "arguments",
+            members: manifest.arguments.iter().map(|a| (a.name.as_str(), argument(a.ty))).collect(),
+            presence: Presence::Exact,
+        },
+        required("emptcp_next", &["on_match", "on_miss"]),
+        required("emptcp_self", &["counters", "policy", "instance", "flags", "policy_counters"]),
+    ]
+}
+
+/// Builds the element in `folder` and installs it for the policies of this machine.
+///
+/// # Errors
+/// As [`build`]; also when a shipped element has that name.
+pub fn install(folder: &Path) -> Result<Built> {
+    install_into(folder, &installed_folder())
+}
+
+/// As [`install`], into another folder than the machine's.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
+    let built = build(folder)?;
+    if Catalog::built_in().element(&built.name).is_ok() {
+        return Err(Error::Element {
+            element: built.name,
+            detail: "a shipped element has this name; choose another".to_owned(),
+        });
+    }
+    let (place, prepared) = (installed.join(&built.name), installed.join(format!(".{}.new", built.name)));
+    let _ = fs::remove_dir_all(&prepared);
+    fs::create_dir_all(&prepared).map_err(|error| Error::io(&prepared, error))?;
+    let files = built.objects.iter().cloned().chain(["element.toml", "element.bpf.c"].map(|name| folder.join(name)));
+    for file in files {
+        let name = file.file_name().unwrap_or_default();
+        fs::copy(&file, prepared.join(name)).map_err(|error| Error::io(&file, error))?;
+    }
+    let _ = fs::remove_dir_all(&place);
+    fs::rename(&prepared, &place).map_err(|error| Error::io(&place, error))?;
+    Ok(built)
+}
+
+/// Removes an installed element. Policies in force that use it go on until they are applied again.
+///
+/// # Errors
+/// When there is none of that name, or it is shipped.
+pub fn remove(name: &str) -> Result<()> {
+    match &Catalog::load()?.element(name)?.origin {
+        Origin::Installed(folder) => fs::remove_dir_all(folder).or_kernel(format!("remove {}", folder.display())),
+        Origin::BuiltIn => Err(Error::Element {
+            element: name.to_owned(),
+            detail: "it is shipped with emptcp and cannot be removed".to_owned(),
+        }),
+    }
+}
+
+/// All elements that policies can use, by name.
+///
+/// # Errors
+/// When an installed element cannot be read.
+pub fn list() -> Result<Vec<ElementInfo>> {
+    let catalog = Catalog::load()?;
+    Ok(catalog
+        .iter()
+        .map(|element| ElementInfo {
+            name: element.manifest.name.clone(),
+            kind: element.manifest.kind,
+            summary: element.manifest.summary.clone(),
+            hooks: element.manifest.hooks.clone(),
+            folder: match &element.origin {
+                Origin::BuiltIn => None,
+                Origin::Installed(folder) => Some(folder.clone()),
+            },
+            manifest: element.manifest.clone(),
+        })
+        .collect())
+}

@@ -1,0 +1,226 @@
+//! What can go wrong, in words that say what happened, where, and what to do.
+
+use crate::refusal::Refusal;
+use emptcp_plan::{manifest::Hook, plan::Direction};
+use std::{io, path::PathBuf};
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An operation on the kernel that failed. Nothing was changed unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller lacks a capability.
+    #[error("{action}: not permitted; run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")]
+    NotPermitted {
+        /// What was tried.
+        action: String,
+    },
+    /// A device of the policy file does not exist in this network namespace.
+    #[error("policy `{policy}`: there is no device `{device}` here; there are: {present}")]
+    UnknownDevice {
+        /// The policy.
+        policy: String,
+        /// The device.
+        device: String,
+        /// Devices of this network namespace.
+        present: String,
+    },
+    /// Another instance of emptcp has the device.
+    #[error("device `{device}` already belongs to the emptcp instance `{instance}`; remove that one or leave the device out")]
+    DeviceInUse {
+        /// The device.
+        device: String,
+        /// The other instance.
+        instance: String,
+    },
+    /// A program could not be attached to a device.
+    #[error("cannot attach to {device} at {hook}: {reason}")]
+    Attach {
+        /// The device.
+        device: String,
+        /// The hook, in words.
+        hook: String,
+        /// The kernel's answer and what to do.
+        reason: String,
+    },
+    /// Policies ask for things on a device that exclude each other.
+    #[error("device `{device}`: {reason}")]
+    Conflict {
+        /// The device.
+        device: String,
+        /// What excludes what.
+        reason: String,
+    },
+    /// The verifier refused a program.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// An object and its manifest, or its manifest and the plan, do not fit together.
+    #[error("element `{element}` ({hook}): {detail}")]
+    Mismatch {
+        /// The element.
+        element: String,
+        /// The hook.
+        hook: String,
+        /// What does not fit.
+        detail: String,
+    },
+    /// A policy uses an element that is not there.
+    #[error("there is no element `{0}`; `emptcp elements` lists those that are installed")]
+    UnknownElement(String),
+    /// A policy's chain cannot run at the hook that its device needs.
+    #[error("policy `{policy}` cannot run at {} {direction}: element `{element}` has no program for it", hook_name(*hook))]
+    NoProgram {
+        /// The policy.
+        policy: String,
+        /// The element.
+        element: String,
+        /// The hook.
+        hook: Hook,
+        /// The direction, in words.
+        direction: String,
+    },
+    /// A table of fixed size is full.
+    #[error("too many {what}: {wanted}, at most {limit}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many the policy set needs.
+        wanted: usize,
+        /// How many there can be.
+        limit: usize,
+    },
+    /// No such instance in this network namespace.
+    #[error("there is no instance `{name}` in this network namespace; `emptcp apply` makes one")]
+    NoInstance {
+        /// Its name.
+        name: String,
+    },
+    /// The name is not allowed.
+    #[error("`{0}` cannot be the name of an instance: 1 to 40 of a-z, 0-9 and -")]
+    BadName(String),
+    /// bpffs is not there.
+    #[error("{0}")]
+    NoBpffs(String),
+    /// What is stored in the kernel cannot be read.
+    #[error("the state of instance `{instance}` cannot be read: {detail}; `emptcp remove` and apply again")]
+    State {
+        /// The instance.
+        instance: String,
+        /// Why.
+        detail: String,
+    },
+    /// An element could not be built or installed.
+    #[error("element `{element}`: {detail}")]
+    Element {
+        /// Name or folder.
+        element: String,
+        /// Why.
+        detail: String,
+    },
+    /// An operator's element does not compile.
+    #[error("element `{element}` does not compile for {variant}:\n{failure}")]
+    Compile {
+        /// Name or folder.
+        element: String,
+        /// `tc` or `xdp`.
+        variant: &'static str,
+        /// clang's words.
+        #[source]
+        failure: crate::clang::Failure,
+    },
+    /// Traffic control refused a class or qdisc for shaping.
+    #[error("shaping on {device}: {reason}")]
+    Shape {
+        /// The device.
+        device: String,
+        /// Why and what to do.
+        reason: String,
+    },
+    /// A network namespace could not be entered.
+    #[error("network namespace `{name}`: {reason}")]
+    Namespace {
+        /// As the user named it.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Any other refusal by the kernel.
+    #[error("{action}: {source}")]
+    Kernel {
+        /// What was tried.
+        action: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// An error of the kernel: a lack of rights is told apart.
+    pub(crate) fn kernel(action: impl Into<String>, source: io::Error) -> Self {
+        let action = action.into();
+        match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted { action },
+            _ => Self::Kernel { action, source },
+        }
+    }
+
+    /// The same from libbpf-rs.
+    pub(crate) fn libbpf(action: impl Into<String>, source: libbpf_rs::Error) -> Self {
+        let kind = source.kind();
+        let action = action.into();
+        if kind == libbpf_rs::ErrorKind::PermissionDenied {
+            return Self::NotPermitted { action };
+        }
+        Self::Kernel { action, source: io::Error::other(source.to_string()) }
+    }
+
+    /// An error about a file.
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}
+
+/// `.or_kernel("what was tried")` for results of the kernel and of libbpf.
+pub(crate) trait OrKernel<T> {
+    /// Says what was tried.
+    fn or_kernel(self, action: impl Into<String>) -> Result<T>;
+}
+
+impl<T> OrKernel<T> for io::Result<T> {
+    fn or_kernel(self, action: impl Into<String>) -> Result<T> {
+        self.map_err(|source| Error::kernel(action, source))
+    }
+}
+
+impl<T> OrKernel<T> for libbpf_rs::Result<T> {
+    fn or_kernel(self, action: impl Into<String>) -> Result<T> {
+        self.map_err(|source| Error::libbpf(action, source))
+    }
+}
+
+/// A hook in words.
+pub(crate) fn hook_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Xdp => "XDP",
+        Hook::TcIngress => "tc ingress",
+        Hook::TcEgress => "tc egress",
+    }
+}
+
+/// A direction in words.
+pub(crate) fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress",
+    }
+}

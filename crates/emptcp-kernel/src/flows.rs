@@ -1,0 +1,212 @@
+//! The subflows and connections that an instance knows, for people and for `--json`.
+
+use crate::{
+    device::Devices,
+    error::Result,
+    instance::Instance,
+};
+use emptcp_abi::{
+    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, bit_names, flow_flag, flow_state,
+    value_name,
+};
+use emptcp_plan::plan::Plan;
+use serde::Serialize;
+use std::{
+    net::SocketAddr,
+    time::Duration,
+};
+use zerocopy::FromBytes;
+
+/// What one side of a subflow has sent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SenderEntry {
+    /// Wire segments.
+    pub packets: u64,
+    /// Payload bytes, retransmissions included.
+    pub bytes: u64,
+    /// Retransmitted segments.
+    pub retransmissions: u32,
+    /// Smoothed round trip from the device to this side's peer and back, microseconds; `None` not measured.
+    pub rtt_us: Option<u32>,
+    /// Least round trip, microseconds.
+    pub rtt_min_us: Option<u32>,
+    /// Advertised receive window in bytes; `None` when the scale is not known.
+    pub window: Option<u32>,
+    /// MPTCP address id, when known.
+    pub address_id: Option<u8>,
+    /// Lowest and one past the highest data sequence number mapped.
+    pub dsn: Option<(u64, u64)>,
+}
+
+/// One subflow.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FlowEntry {
+    /// Its number.
+    pub id: FlowId,
+    /// Address and port on this side of the device.
+    pub local: SocketAddr,
+    /// Address and port on the other side.
+    pub remote: SocketAddr,
+    /// `syn`, `synack`, `established`, `closing`, `closed`.
+    pub state: String,
+    /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
+    pub flags: Vec<String>,
+    /// MPTCP version, `None` unknown.
+    pub version: Option<u8>,
+    /// The device where it was first seen.
+    pub device: Option<String>,
+    /// Interface index of that device.
+    pub ifindex: u32,
+    /// Its connection, `None` unknown.
+    pub connection: Option<ConnectionId>,
+    /// Token of the local host.
+    pub local_token: Option<Token>,
+    /// Token of the remote host.
+    pub remote_token: Option<Token>,
+    /// Since the first packet.
+    pub age_ms: u64,
+    /// Since the last packet.
+    pub idle_ms: u64,
+    /// What the local side has sent.
+    pub sent: SenderEntry,
+    /// What the remote side has sent.
+    pub received: SenderEntry,
+    /// Names of the policies that want it, per direction `egress`, `ingress`, as resolved by its last packets.
+    pub policies: Vec<String>,
+}
+
+/// One connection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConnectionEntry {
+    /// Its number.
+    pub id: ConnectionId,
+    /// Token of the local host.
+    pub local_token: Option<Token>,
+    /// Token of the remote host.
+    pub remote_token: Option<Token>,
+    /// Subflows ever established.
+    pub subflows: u32,
+    /// Segments, both directions.
+    pub packets: u64,
+    /// Payload bytes, both directions.
+    pub bytes: u64,
+    /// Retransmitted segments.
+    pub retransmissions: u64,
+    /// Since the first packet.
+    pub age_ms: u64,
+    /// Since the last packet.
+    pub idle_ms: u64,
+    /// MPTCP version, `None` unknown.
+    pub version: Option<u8>,
+}
+
+/// CLOCK_MONOTONIC now, ns.
+pub(crate) fn now_ns() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn known(token: Token) -> Option<Token> {
+    token.is_known().then_some(token)
+}
+
+fn milliseconds(now: u64, then: u64) -> u64 {
+    now.saturating_sub(then) / 1_000_000
+}
+
+fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
+    let measured = |value: u32| (value != 0).then_some(value);
+    SenderEntry {
+        packets: sender.packets,
+        bytes: sender.bytes,
+        retransmissions: sender.retransmissions,
+        rtt_us: measured(sender.rtt_us),
+        rtt_min_us: measured(sender.rtt_min_us),
+        window: (sender.window_scale != SCALE_UNKNOWN)
+            .then(|| u32::from(sender.window) << sender.window_scale.min(14)),
+        address_id: ids_known.then_some(sender.address_id),
+        dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
+    }
+}
+
+fn version(version: u8) -> Option<u8> {
+    (version != 0xff).then_some(version)
+}
+
+impl FlowEntry {
+    pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, plan: Option<(u32, &Plan)>) -> Self {
+        let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
+        let mut policies = Vec::new();
+        for resolution in &flow.resolution {
+            let Some((_, plan)) = plan.filter(|(generation, _)| *generation == resolution.generation) else { continue };
+            let wanted = plan.policies.iter().enumerate().filter(|(i, _)| resolution.policies >> i & 1 == 1);
+            policies.extend(wanted.map(|(_, policy)| policy.name.clone()));
+        }
+        Self {
+            id: flow.id,
+            local: key.local(),
+            remote: key.remote(),
+            state: value_name(flow_state::ALL, u32::from(flow.state)).unwrap_or_else(|| flow.state.to_string()),
+            flags: bit_names(flow_flag::ALL, u32::from(flow.flags)),
+            version: version(flow.version),
+            device: devices.name(flow.ifindex).map(str::to_owned),
+            ifindex: flow.ifindex,
+            connection: flow.connection.is_known().then_some(flow.connection),
+            local_token: known(flow.local_token),
+            remote_token: known(flow.remote_token),
+            age_ms: milliseconds(now, flow.first_ns),
+            idle_ms: milliseconds(now, flow.last_ns),
+            sent: sender(flow.local(), ids_known),
+            received: sender(flow.remote(), ids_known),
+            policies,
+        }
+    }
+}
+
+impl Instance {
+    /// All subflows, half-open ones too, oldest first.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    pub fn flows(&self) -> Result<Vec<FlowEntry>> {
+        let (now, devices, state) = (now_ns(), Devices::read()?, self.state()?);
+        let plan = state.as_ref().map(|state| (state.generation, &state.plan));
+        let mut flows = Vec::new();
+        for table in ["emptcp_flows", "emptcp_half_open"] {
+            for (key, value) in self.entries(table)? {
+                let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) else {
+                    continue;
+                };
+                flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
+            }
+        }
+        flows.sort_by_key(|flow| (u64::MAX - flow.age_ms, flow.id));
+        Ok(flows)
+    }
+
+    /// All connections, oldest first.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn connections(&self) -> Result<Vec<ConnectionEntry>> {
+        let now = now_ns();
+        let entries = self.entries("emptcp_connections")?;
+        let connections = entries.iter().filter_map(|(_, value)| Connection::read_from_bytes(value).ok());
+        let mut connections: Vec<_> = connections
+            .map(|connection| ConnectionEntry {
+                id: connection.id,
+                local_token: known(connection.token[0]),
+                remote_token: known(connection.token[1]),
+                subflows: connection.subflows,
+                packets: connection.packets,
+                bytes: connection.bytes,
+                retransmissions: connection.retransmissions,
+                age_ms: milliseconds(now, connection.first_ns),
+                idle_ms: milliseconds(now, connection.last_ns),
+                version: version(connection.version),
+            })
+            .collect();
+        connections.sort_by_key(|connection| u64::MAX - connection.age_ms);
+        Ok(connections)
+    }
+}

@@ -1,0 +1,51 @@
+//! Everything of emptcp that talks to the kernel: load, compose, attach, pin, read, probe.
+//!
+//! From a [plan](emptcp_plan::plan::Plan) to packets:
+//!
+//! * [`apply()`] is the transaction: it uses `placement` (which device, which hook), `allocation` (which slot, which
+//!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
+//!   [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove`] takes everything back.
+//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`].
+//! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
+//!   verifier (`traps`).
+//! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
+//! * `adopt` takes over connections that already run.
+//! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock; `device` asks rtnetlink.
+//! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
+
+pub mod attach;
+pub mod catalog;
+pub mod clang;
+pub mod element;
+pub mod error;
+pub mod events;
+pub mod flows;
+pub mod instance;
+pub mod netns;
+pub mod refusal;
+pub mod sdk;
+pub mod stats;
+pub mod testing;
+
+mod adopt;
+mod allocation;
+mod apply;
+mod bank;
+mod device;
+mod embedded;
+mod ffi;
+mod libbpf_log;
+mod load;
+mod maps;
+mod place;
+mod placement;
+mod rodata;
+mod rules;
+mod shape;
+mod store;
+mod traps;
+
+pub use apply::{Applied, ApplyOptions, AttachedTo, Removed, apply, remove};
+pub use catalog::Catalog;
+pub use error::{Error, Result};
+pub use instance::Instance;

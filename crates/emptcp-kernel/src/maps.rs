@@ -1,0 +1,194 @@
+//! The maps that all programs of an instance share: made once, pinned, handed to every program.
+
+use crate::{
+    embedded,
+    error::{OrKernel, Result},
+    ffi,
+    load::{self, SharedMaps, Who, is_section},
+};
+use emptcp_plan::{manifest::Hook, plan::Tables};
+use libbpf_rs::{MapCore, MapHandle, MapType};
+use std::{
+    collections::BTreeMap,
+    os::fd::AsFd,
+    path::Path,
+};
+
+/// All hooks, each of which has a chain.
+pub(crate) const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
+
+/// The chain's name in the objects.
+const CHAIN: &str = "emptcp_chain";
+
+/// The name under which a hook's chain is kept.
+fn chain_name(hook: Hook) -> String {
+    format!("{CHAIN}_{}", hook_file_name(hook))
+}
+
+/// A hook in file names.
+pub(crate) fn hook_file_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Xdp => "xdp",
+        Hook::TcIngress => "tc_ingress",
+        Hook::TcEgress => "tc_egress",
+    }
+}
+
+/// Shared maps of an instance: the core's, and those that belong to an element.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    core: BTreeMap<String, MapHandle>,
+    private: BTreeMap<(String, String), MapHandle>,
+    state_entries: u32,
+}
+
+impl SharedMaps for Maps {
+    fn core(&self, name: &str, hook: Hook) -> Option<&MapHandle> {
+        if name == CHAIN { self.core.get(&chain_name(hook)) } else { self.core.get(name) }
+    }
+
+    fn private(&self, element: &str, name: &str) -> Option<&MapHandle> {
+        self.private.get(&(element.to_owned(), name.to_owned()))
+    }
+
+    fn state_entries(&self) -> u32 {
+        self.state_entries
+    }
+}
+
+/// Entries of a core map whose size is a setting.
+fn entries(name: &str, tables: &Tables) -> Option<u32> {
+    match name {
+        "emptcp_flows" => Some(tables.flows),
+        "emptcp_half_open" => Some(tables.half_open),
+        "emptcp_connections" | "emptcp_keys" => Some(tables.connections),
+        "emptcp_tokens" => Some(tables.connections.saturating_mul(2)),
+        "emptcp_events" => Some(tables.events),
+        _ => None,
+    }
+}
+
+impl Maps {
+    /// Makes the core's maps.
+    pub(crate) fn create(tables: &Tables) -> Result<Self> {
+        let mut core = BTreeMap::new();
+        for (name, tc, _) in embedded::CORE {
+            let object = load::open(tc, Who { element: name, policy: None, hook: Hook::TcIngress })?;
+            for map in object.maps() {
+                let name = map.name().to_string_lossy().into_owned();
+                if is_section(&name) {
+                    continue;
+                }
+                let names = if name == CHAIN { HOOKS.map(chain_name).to_vec() } else { vec![name.clone()] };
+                for kept in names {
+                    if core.contains_key(&kept) {
+                        continue;
+                    }
+                    let options = libbpf_sys::bpf_map_create_opts {
+                        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+                        map_flags: map.map_flags(),
+                        ..Default::default()
+                    };
+                    let handle = MapHandle::create(
+                        map.map_type(),
+                        Some(short(&kept)),
+                        map.key_size(),
+                        map.value_size(),
+                        entries(&name, tables).unwrap_or(map.max_entries()),
+                        &options,
+                    )
+                    .or_kernel(format!("make the map `{kept}`"))?;
+                    core.insert(kept, handle);
+                }
+            }
+        }
+        Ok(Self { core, private: BTreeMap::new(), state_entries: tables.state })
+    }
+
+    /// Pins every core map into a folder.
+    pub(crate) fn pin(&self, folder: &Path) -> Result<()> {
+        for (name, map) in &self.core {
+            ffi::pin(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin the map `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    /// Opens what is pinned in a folder; unfinished maps of elements (`.new`) are removed.
+    pub(crate) fn open(folder: &Path, tables: &Tables) -> Result<Self> {
+        let mut maps = Self { core: BTreeMap::new(), private: BTreeMap::new(), state_entries: tables.state };
+        let entries = std::fs::read_dir(folder).map_err(|e| crate::Error::io(folder, e))?;
+        for entry in entries.flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let Some(name) = file.strip_prefix("map_") else { continue };
+            let handle = MapHandle::from_pinned_path(entry.path()).or_kernel(format!("open the map `{name}`"))?;
+            match name.split_once('-') {
+                Some((element, map)) => maps.private.insert((element.to_owned(), map.to_owned()), handle),
+                None => maps.core.insert(name.to_owned(), handle),
+            };
+        }
+        Ok(maps)
+    }
+
+    /// Keeps an element's own map for programs that are loaded later; an older one of another shape goes.
+    pub(crate) fn adopt(&mut self, element: &str, maps: BTreeMap<String, MapHandle>) {
+        for (name, map) in maps {
+            self.private.insert((element.to_owned(), name), map);
+        }
+    }
+
+    /// Pins the maps of elements: new ones, and new shapes in the place of old ones. Maps of elements that are not in
+    /// `used` go.
+    pub(crate) fn pin_private(&mut self, folder: &Path, used: &dyn Fn(&str) -> bool) -> Result<()> {
+        self.private.retain(|(element, name), _| {
+            let keep = used(element);
+            if !keep {
+                let _ = std::fs::remove_file(folder.join(private_file(element, name)));
+            }
+            keep
+        });
+        for ((element, name), map) in &self.private {
+            let path = folder.join(private_file(element, name));
+            let pinned = MapHandle::from_pinned_path(&path).ok().and_then(|map| map.info().ok()).map(|i| i.info.id);
+            let wanted = map.info().or_kernel("ask about a map")?.info.id;
+            if pinned == Some(wanted) {
+                continue;
+            }
+            let _ = std::fs::remove_file(&path);
+            ffi::pin(map.as_fd(), &path).or_kernel(format!("pin the map `{name}` of `{element}`"))?;
+        }
+        Ok(())
+    }
+
+    /// A core map by name.
+    pub(crate) fn get(&self, name: &str) -> Result<&MapHandle> {
+        self.core.get(name).ok_or_else(|| crate::Error::State {
+            instance: String::new(),
+            detail: format!("its map `{name}` is missing"),
+        })
+    }
+
+    /// A hook's chain.
+    pub(crate) fn chain(&self, hook: Hook) -> Result<&MapHandle> {
+        self.get(&chain_name(hook))
+    }
+
+    /// Private maps of elements: element, name, map.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = (&str, &str, &MapHandle)> {
+        self.private.iter().map(|((element, name), map)| (element.as_str(), name.as_str(), map))
+    }
+}
+
+/// A dash appears in no C name and in no element's name.
+fn private_file(element: &str, name: &str) -> String {
+    format!("map_{element}-{name}")
+}
+
+/// The kernel keeps 15 characters of a map's name.
+fn short(name: &str) -> &str {
+    &name[..name.len().min(15)]
+}
+
+/// Whether a map forgets the least recently used entry when it is full.
+pub(crate) fn is_lru(map: &MapHandle) -> bool {
+    matches!(map.map_type(), MapType::LruHash | MapType::LruPercpuHash)
+}

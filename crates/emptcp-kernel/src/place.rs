@@ -1,0 +1,115 @@
+//! Where an instance lives: its folder in bpffs and the lock that keeps two changes apart.
+
+use crate::{
+    error::{Error, Result},
+    netns,
+};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    mount::MsFlags,
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Where bpffs is mounted.
+const BPFFS: &str = "/sys/fs/bpf";
+/// Where the locks are.
+const LOCKS: &str = "/run/emptcp";
+
+/// Ends the name of an instance that is being made.
+pub(crate) const UNFINISHED: &str = "_new";
+
+/// Whether bpffs is mounted.
+pub(crate) fn is_bpffs() -> bool {
+    statfs(BPFFS).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC)
+}
+
+/// Mounts bpffs when nothing has done so yet.
+pub(crate) fn ensure_bpffs() -> Result<()> {
+    if is_bpffs() {
+        return Ok(());
+    }
+    if !Path::new(BPFFS).is_dir() {
+        return Err(Error::NoBpffs(format!("{BPFFS} does not exist: this kernel has no BPF, or /sys is not mounted")));
+    }
+    if fs::read_link("/proc/self/ns/mnt").ok() != fs::read_link("/proc/1/ns/mnt").ok() {
+        return Err(Error::NoBpffs(format!(
+            "{BPFFS} is hidden here: this is another mount namespace, as inside `ip netns exec`; \
+             leave it and use `--netns NAME` from outside"
+        )));
+    }
+    nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
+        .map_err(|error| Error::kernel(format!("mount bpffs at {BPFFS}"), error.into()))
+}
+
+/// The folder of this network namespace.
+pub(crate) fn namespace_folder() -> Result<PathBuf> {
+    Ok(Path::new(BPFFS).join("emptcp").join(netns::inode()?.to_string()))
+}
+
+/// The folder of an instance.
+pub(crate) fn folder(name: &str) -> Result<PathBuf> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 40 || !name.chars().all(allowed) {
+        return Err(Error::BadName(name.to_owned()));
+    }
+    Ok(namespace_folder()?.join(name))
+}
+
+/// Names of the instances of this network namespace.
+pub(crate) fn instances() -> Result<Vec<String>> {
+    let folder = namespace_folder()?;
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(folder, error)),
+    };
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.ends_with(UNFINISHED));
+    names.sort();
+    Ok(names)
+}
+
+/// Removes an instance's folder, and the folders above it when they are empty then.
+pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        fs::remove_file(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(folder, error)),
+        _ => {}
+    }
+    for above in folder.ancestors().skip(1).take(2) {
+        if fs::remove_dir(above).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Only one change at a time in a network namespace. Held until dropped, also by the kernel when the process dies.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _held: Flock<File>,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    pub(crate) fn take() -> Result<Self> {
+        fs::create_dir_all(LOCKS).map_err(|error| Error::io(LOCKS, error))?;
+        let path = Path::new(LOCKS).join(format!("{}.lock", netns::inode()?));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| Error::io(&path, error))?;
+        let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| Error::io(&path, error.into()))?;
+        Ok(Self { _held: held })
+    }
+}

@@ -1,0 +1,115 @@
+//! Fills an object's `.rodata` by name: BTF says where each member of each constant lies.
+
+use crate::ffi;
+use libbpf_rs::{
+    OpenObject,
+    btf::{
+        BtfKind, BtfType, HasSize,
+        types::{Array, DataSec, MemberAttr, Struct, Var},
+    },
+};
+
+/// A constant's member: its place in `.rodata`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Member {
+    /// Its name.
+    pub(crate) name: String,
+    /// Offset from the start of `.rodata`, bytes.
+    pub(crate) offset: usize,
+    /// Size, bytes.
+    pub(crate) size: usize,
+}
+
+/// A structure in `.rodata`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Constant {
+    /// Name of the variable.
+    pub(crate) name: String,
+    /// Its members.
+    pub(crate) members: Vec<Member>,
+}
+
+/// The structures in an object's `.rodata`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layout {
+    constants: Vec<Constant>,
+}
+
+fn size_of_type(ty: BtfType<'_>) -> usize {
+    let ty = ty.skip_mods_and_typedefs();
+    match ty.kind() {
+        BtfKind::Array => Array::try_from(ty).map_or(0, |array| array.capacity() * size_of_type(array.contained_type())),
+        _ => libbpf_rs::btf_type_match!(match ty {
+            BtfKind::Struct(t) => t.size(),
+            BtfKind::Union(t) => t.size(),
+            BtfKind::Int(t) => (usize::from(t.bits) + 7) / 8,
+            BtfKind::Enum(t) => t.size(),
+            BtfKind::Enum64(t) => t.size(),
+            _ => 0,
+        }),
+    }
+}
+
+impl Layout {
+    /// Reads the layout of an open object.
+    ///
+    /// # Errors
+    /// When libbpf cannot read the object's BTF. An object without `.rodata` has an empty layout.
+    pub(crate) fn read(object: &OpenObject) -> libbpf_rs::Result<Self> {
+        let Some(btf) = ffi::btf(object)? else { return Ok(Self::default()) };
+        let Some(section) = btf.type_by_name::<DataSec<'_>>(".rodata") else { return Ok(Self::default()) };
+        let mut constants = Vec::new();
+        for variable in section.iter() {
+            let Some(var) = btf.type_by_id::<Var<'_>>(variable.ty) else { continue };
+            let Some(name) = var.name() else { continue };
+            let Some(ty) = var.next_type() else { continue };
+            let Ok(structure) = Struct::try_from(ty.skip_mods_and_typedefs()) else { continue };
+            let members = structure
+                .iter()
+                .filter_map(|member| {
+                    let MemberAttr::Normal { offset } = member.attr else { return None };
+                    Some(Member {
+                        name: member.name?.to_string_lossy().into_owned(),
+                        offset: variable.offset as usize + offset as usize / 8,
+                        size: size_of_type(btf.type_by_id(member.ty)?),
+                    })
+                })
+                .collect();
+            constants.push(Constant { name: name.to_string_lossy().into_owned(), members });
+        }
+        Ok(Self { constants })
+    }
+
+    /// A structure by its variable's name.
+    pub(crate) fn constant(&self, name: &str) -> Option<&Constant> {
+        self.constants.iter().find(|constant| constant.name == name)
+    }
+}
+
+impl Constant {
+    /// A member by name.
+    pub(crate) fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// Changes `.rodata` of an open object.
+///
+/// # Errors
+/// When the object has no `.rodata` that could be changed.
+pub(crate) fn write(object: &mut OpenObject, pieces: &[(usize, Vec<u8>)]) -> Result<(), String> {
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    let mut map = object
+        .maps_mut()
+        .find(|map| map.name().to_string_lossy().ends_with(".rodata"))
+        .ok_or("the object has no .rodata section")?;
+    let data = map.initial_value_mut().ok_or("the .rodata section is empty")?;
+    for (offset, bytes) in pieces {
+        data.get_mut(*offset..*offset + bytes.len())
+            .ok_or("a constant lies outside of the .rodata section")?
+            .copy_from_slice(bytes);
+    }
+    Ok(())
+}

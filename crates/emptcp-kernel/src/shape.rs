@@ -1,0 +1,246 @@
+//! `rate_limit mode=shape`: a class of an HTB qdisc per policy, or nothing to set up where the device has `fq`.
+//!
+//! The program chooses the class by `skb->priority`, or sets the time of departure for `fq`. The qdisc is ours alone: it
+//! is only added in the place of a default of the kernel, and refused where somebody has set up another one.
+
+use crate::{
+    allocation::Allocation,
+    apply::shape_key,
+    catalog::Catalog,
+    device::{self, Devices},
+    error::{Error, OrKernel, Result},
+    instance::Instance,
+    store::{self, DeviceRecord},
+};
+use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
+use std::{collections::BTreeMap, process::Command};
+
+/// Major number of our qdisc's handle.
+const MAJOR: u16 = 0xe7c0;
+/// Where a root qdisc hangs.
+const ROOT: u32 = 0xffff_ffff;
+/// Qdiscs that the kernel gives a device by itself.
+const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "mq", "fq"];
+
+/// Longest time that a packet waits in a class.
+const QUEUE_MS: u64 = 100;
+/// The queue takes at least this much: an aggregate must fit.
+const QUEUE_LEAST_BYTES: u64 = 32 * 1024;
+
+/// How one policy is shaped.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Policy {
+    class: u32,
+    edt: bool,
+}
+
+/// The classes of one device: minor number to rate in bits per second.
+type Classes = BTreeMap<u16, u64>;
+
+/// Shaping of a policy set.
+#[derive(Debug, Default)]
+pub(crate) struct Shaping {
+    policies: Vec<Policy>,
+    /// By interface index: the device's name and its classes.
+    devices: BTreeMap<u32, (String, Classes)>,
+    /// Classes that were there before.
+    before: BTreeMap<u32, Vec<u16>>,
+    made: Vec<u32>,
+}
+
+/// What the root of a device offers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Root {
+    Ours,
+    Default,
+    Fq,
+}
+
+impl Shaping {
+    /// Finds the policies that shape, and checks that their devices can be shaped. Changes nothing.
+    pub(crate) fn prepare(
+        plan: &Plan,
+        allocation: &Allocation,
+        catalog: &Catalog,
+        devices: &Devices,
+    ) -> Result<Self> {
+        let mut shaping = Self { policies: vec![Policy::default(); plan.policies.len()], ..Self::default() };
+        for (position, policy) in plan.policies.iter().enumerate() {
+            let Some(rate) = shaped_rate(policy, catalog)? else { continue };
+            if policy.direction == Direction::Ingress {
+                return Err(Error::Shape {
+                    device: policy.devices.join(", "),
+                    reason: format!("policy `{}` is at ingress; only egress can be shaped: use mode=police", policy.name),
+                });
+            }
+            let minor = (allocation.policies[position].id % 0xfffe + 1) as u16;
+            let mut roots = Vec::new();
+            for name in &policy.devices {
+                let index = devices.index(name, &policy.name)?;
+                let root = root_of(name, index)?;
+                roots.push(root);
+                if root != Root::Fq {
+                    let (_, classes) = shaping.devices.entry(index).or_insert_with(|| (name.clone(), Classes::new()));
+                    classes.insert(minor, rate);
+                }
+            }
+            let edt = roots.iter().all(|root| *root == Root::Fq);
+            if !edt && roots.contains(&Root::Fq) {
+                return Err(Error::Shape {
+                    device: policy.devices.join(", "),
+                    reason: format!(
+                        "policy `{}` covers devices with and without `fq`; write one policy for each kind",
+                        policy.name
+                    ),
+                });
+            }
+            shaping.policies[position] =
+                Policy { class: if edt { 0 } else { u32::from(MAJOR) << 16 | u32::from(minor) }, edt };
+        }
+        Ok(shaping)
+    }
+
+    /// The class of a policy, as `skb->priority` wants it; 0 without.
+    pub(crate) fn class(&self, policy: usize) -> u32 {
+        self.policies.get(policy).map_or(0, |policy| policy.class)
+    }
+
+    /// Whether a policy sets the time of departure.
+    pub(crate) fn edt(&self, policy: usize) -> bool {
+        self.policies.get(policy).is_some_and(|policy| policy.edt)
+    }
+
+    /// Makes qdiscs and classes; those of the set in force stay.
+    pub(crate) fn set_up(&mut self, instance: &Instance) -> Result<()> {
+        for (&index, (name, classes)) in &self.devices {
+            if root_of(name, index)? == Root::Default {
+                let record = DeviceRecord { created: 1, ..DeviceRecord::default() };
+                store::put_device(instance.records()?, shape_key(index), record)?;
+                self.made.push(index);
+                tc(name, &["qdisc", "add", "dev", name, "root", "handle", &format!("{MAJOR:x}:"), "htb"])?;
+            }
+            self.before.insert(index, present_classes(name)?);
+            for (minor, rate) in classes {
+                let (class, root) = (format!("{MAJOR:x}:{minor:x}"), format!("{MAJOR:x}:"));
+                let rate_text = format!("{rate}bit");
+                let add = ["class", "replace", "dev", name, "parent", &root, "classid", &class, "htb", "rate", &rate_text];
+                tc(name, &[&add[..], &["burst", "16k", "cburst", "16k", "quantum", "1514"]].concat())?;
+                let limit = (rate / 8 * QUEUE_MS / 1000).max(QUEUE_LEAST_BYTES).to_string();
+                tc(name, &["qdisc", "replace", "dev", name, "parent", &class, "bfifo", "limit", &limit])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back a set-up whose policy set does not come into force.
+    pub(crate) fn undo(&self, instance: &Instance) -> Result<()> {
+        for (index, (name, classes)) in &self.devices {
+            if self.made.contains(index) {
+                remove_root(name, *index, instance)?;
+                continue;
+            }
+            let Some(before) = self.before.get(index) else { continue };
+            for minor in classes.keys().filter(|minor| !before.contains(minor)) {
+                tc(name, &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After the switch: removes classes and qdiscs that no policy uses any more.
+    pub(crate) fn clean_up(&self, instance: &Instance, devices: &Devices) -> Result<()> {
+        for index in shaped_devices(instance)? {
+            let Some(name) = devices.name(index) else {
+                store::drop_device(instance.records()?, shape_key(index))?;
+                continue;
+            };
+            match self.devices.get(&index) {
+                None => remove_root(name, index, instance)?,
+                Some((_, classes)) => {
+                    for minor in present_classes(name)?.iter().filter(|minor| !classes.contains_key(minor)) {
+                        tc(name, &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")])?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything that an instance has set up.
+    pub(crate) fn remove_all(instance: &Instance, devices: &Devices) -> Result<()> {
+        Self::default().clean_up(instance, devices)
+    }
+}
+
+/// The rate of a policy with `mode=shape`, bits per second.
+fn shaped_rate(policy: &PolicyPlan, catalog: &Catalog) -> Result<Option<u64>> {
+    for node in policy.nodes.iter().filter(|node| node.element == "rate_limit") {
+        let manifest = &catalog.element(&node.element)?.manifest;
+        let integer = |name: &str| {
+            node.arguments.iter().find_map(|(argument, value)| match value {
+                Value::Integer(value) if argument == name => Some(*value),
+                _ => None,
+            })
+        };
+        let modes = manifest.arguments.iter().find(|argument| argument.name == "mode").map(|mode| &mode.values);
+        let shape = modes.and_then(|modes| modes.iter().position(|mode| mode == "shape"));
+        if shape.is_some() && integer("mode") == shape.map(|position| position as u64) {
+            return Ok(integer("rate"));
+        }
+    }
+    Ok(None)
+}
+
+fn root_of(name: &str, index: u32) -> Result<Root> {
+    let qdiscs = device::qdiscs(index).or_kernel(format!("list the qdiscs of {name}"))?;
+    let Some(root) = qdiscs.iter().find(|qdisc| qdisc.parent == ROOT) else { return Ok(Root::Default) };
+    match root.kind.as_str() {
+        "htb" if root.major == MAJOR => Ok(Root::Ours),
+        "fq" => Ok(Root::Fq),
+        kind if root.major == 0 && DEFAULTS.contains(&kind) => Ok(Root::Default),
+        kind => Err(Error::Shape {
+            device: name.to_owned(),
+            reason: format!(
+                "somebody has set up a `{kind}` qdisc ({:x}:) there; use mode=police, or remove it \
+                 (`tc qdisc del dev {name} root`)",
+                root.major
+            ),
+        }),
+    }
+}
+
+fn shaped_devices(instance: &Instance) -> Result<Vec<u32>> {
+    let records = store::devices(instance.records()?)?;
+    Ok(records.iter().filter(|(key, _)| *key == shape_key(key.ifindex)).map(|(key, _)| key.ifindex).collect())
+}
+
+fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
+    if root_of(name, index).is_ok_and(|root| root == Root::Ours) {
+        tc(name, &["qdisc", "del", "dev", name, "root", "handle", &format!("{MAJOR:x}:")])?;
+    }
+    store::drop_device(instance.records()?, shape_key(index))
+}
+
+/// Minor numbers of our classes on a device.
+fn present_classes(name: &str) -> Result<Vec<u16>> {
+    let text = tc(name, &["class", "show", "dev", name])?;
+    let prefix = format!("{MAJOR:x}:");
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.strip_prefix(&prefix))
+        .filter_map(|minor| u16::from_str_radix(minor, 16).ok())
+        .collect())
+}
+
+fn tc(device: &str, arguments: &[&str]) -> Result<String> {
+    let failed = |reason: String| Error::Shape { device: device.to_owned(), reason };
+    let output = Command::new("tc")
+        .args(arguments)
+        .output()
+        .map_err(|error| failed(format!("`tc` cannot be run ({error}); install it: `apt install iproute2`")))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!("`tc {}`: {}", arguments.join(" "), words.trim())));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,67 @@
+//! Help for tests that need root or a kernel feature: skip in one way, and say why.
+
+/// Skips the rest of a test when a condition does not hold: prints `skipped: <reason>` and returns.
+///
+/// With `EMPTCP_REQUIRE_ROOT=1` in the environment a skip is a failure, so that a runner can be sure.
+#[macro_export]
+macro_rules! require {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            let reason = format!($($reason)+);
+            assert!(std::env::var_os("EMPTCP_REQUIRE_ROOT").is_none(), "may not be skipped: {reason}");
+            eprintln!("skipped: {reason}");
+            return;
+        }
+    };
+}
+
+/// Whether this process may load programs and make network namespaces.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+#[cfg(test)]
+pub(crate) mod plans {
+    //! Small plans for tests.
+
+    use emptcp_plan::{
+        manifest::{Hook, Kind},
+        plan::{Attach, Direction, Node, Plan, PolicyPlan, Target},
+    };
+
+    fn policy(name: &str, device: &str, nodes: usize, attach: Attach) -> PolicyPlan {
+        let node = |position: usize| Node {
+            element: "count".to_owned(),
+            kind: Kind::Actor,
+            arguments: Vec::new(),
+            on_match: if position + 1 < nodes { Target::Node(position + 1) } else { Target::End },
+            on_miss: if position + 1 < nodes { Target::Node(position + 1) } else { Target::End },
+            first_actor: position == 0,
+            source: "count".to_owned(),
+        };
+        PolicyPlan {
+            name: name.to_owned(),
+            direction: Direction::Ingress,
+            devices: vec![device.to_owned()],
+            attach,
+            nodes: (0..nodes).map(node).collect(),
+            longest_path: nodes,
+            hooks: vec![Hook::Xdp, Hook::TcIngress],
+            when: String::new(),
+            actions: vec!["count".to_owned(); nodes],
+        }
+    }
+
+    /// Policies of these names with so many nodes each.
+    pub(crate) fn named(names: &[&str], nodes: usize) -> Plan {
+        let policies = names.iter().map(|name| policy(name, "v0", nodes, Attach::Auto)).collect();
+        Plan { policies, ..Plan::default() }
+    }
+
+    /// Policies `p0`, `p1`... on one device.
+    pub(crate) fn on(device: &str, attach: &[Attach]) -> Plan {
+        let policies =
+            attach.iter().enumerate().map(|(i, attach)| policy(&format!("p{i}"), device, 1, *attach)).collect();
+        Plan { policies, ..Plan::default() }
+    }
+}

@@ -1,0 +1,77 @@
+//! The usual traps of the verifier: what it says, and what helps. Each row is tested with a program that the kernel
+//! really refuses (`tests/refusals.rs`).
+
+/// One trap.
+struct Trap {
+    /// Any of these is in the verifier's last words.
+    says: &'static [&'static str],
+    /// What helps.
+    hint: &'static str,
+}
+
+/// The first row that fits wins: special ones come first.
+const TRAPS: &[Trap] = &[
+    Trap {
+        says: &["pointer |= pointer", "R0 bitwise operator |= on pointer", "bitwise operator |= on pointer"],
+        hint: "`if (!a || !b)` on two pointers becomes an OR of pointers, which the verifier does not allow: \
+               write two ifs",
+    },
+    Trap {
+        says: &["bitwise operator", "pointer arithmetic with", "math between"],
+        hint: "arithmetic on a packet pointer must be an addition of a number with a small known bound: mask the \
+               offset first (`offset &= 0x1ff`), or use emptcp_at()",
+    },
+    Trap {
+        says: &["offset is outside of the packet", "invalid access to packet"],
+        hint: "compare with data_end before every access, with the same pointer that is read; after a helper that \
+               changes the packet (pull, adjust, store) all packet pointers are void: ask emptcp_at() again",
+    },
+    Trap {
+        says: &["invalid mem access 'scalar'", "invalid mem access 'inv'"],
+        hint: "this pointer is not valid (any more): after a helper that changes the packet, or after arithmetic that \
+               the verifier cannot follow, take it again by emptcp_at()",
+    },
+    Trap {
+        says: &["map_value_or_null", "mem_or_null", "_or_null'", "or_null_"],
+        hint: "a look-up can fail: test the pointer for NULL before it is used",
+    },
+    Trap {
+        says: &["unbounded memory access", "min value is negative", "max value is outside", "unbounded min value"],
+        hint: "the verifier knows no bound of this offset or length: mask it (`offset &= 0x1ff`) or compare it with a \
+               constant just before the access, and keep both in the same variable",
+    },
+    Trap {
+        says: &["infinite loop detected", "back-edge", "too many instructions", "BPF program is too large", "The sequence of"],
+        hint: "a loop needs a bound that the verifier can see: `for (int i = 0; i < CONSTANT; i++)`, with early \
+               `break`; few branches inside",
+    },
+    Trap {
+        says: &["combined stack size", "invalid stack", "stack limit", "out of bounds stack", "invalid write to stack"],
+        hint: "a program has 512 bytes of stack, together with the functions that it calls: keep large values in a \
+               per-CPU map",
+    },
+    Trap {
+        says: &["unknown func", "invalid func", "helper call is not allowed", "cannot use helper", "program of this type cannot use helper"],
+        hint: "this kernel or this hook does not have the helper: `emptcp doctor` says what there is; guard it by \
+               EMPTCP_HOOK_TC / EMPTCP_HOOK_XDP or list fewer hooks in element.toml",
+    },
+    Trap {
+        says: &["!read_ok", "invalid read from stack", "invalid indirect read from stack"],
+        hint: "a variable is read before it was written: initialise it, whole structures by `= {}` (padding too)",
+    },
+    Trap {
+        says: &["cannot write into packet", "write into map forbidden", "cannot write into"],
+        hint: "this memory is read-only here: packets are changed by the edit functions of the SDK, and only by actors",
+    },
+    Trap {
+        says: &["misaligned"],
+        hint: "this access is not aligned: read the bytes one by one, or by bpf_skb_load_bytes",
+    },
+];
+
+/// What usually helps against these words.
+pub(crate) fn hint(words: &str, log: &str) -> Option<&'static str> {
+    let last_lines: Vec<&str> = log.lines().rev().take(8).collect();
+    let row = |text: &str| TRAPS.iter().find(|trap| trap.says.iter().any(|says| text.contains(says)));
+    row(words).or_else(|| last_lines.iter().find_map(|line| row(line))).map(|trap| trap.hint)
+}

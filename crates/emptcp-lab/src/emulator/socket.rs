@@ -1,0 +1,83 @@
+//! A packet socket on one device, with the offload state of every frame.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, setsockopt, socket, sockopt,
+};
+
+use crate::error::{LabError, Result};
+use crate::ffi::{PacketIgnoreOutgoing, PacketVirtioHeader};
+
+/// The largest frame: a 64 kB aggregate with its Ethernet and virtio headers, and room for a VLAN tag.
+pub(crate) const FRAME_LIMIT: usize = 65_536 + 64;
+
+/// Receives every frame that arrives at a device, and sends frames out of it.
+#[derive(Debug)]
+pub(crate) struct PacketSocket {
+    receive: OwnedFd,
+    send: OwnedFd,
+}
+
+impl PacketSocket {
+    /// Opens a socket on `device` of the calling thread's namespace. With `own` it also sees what this machine sends
+    /// there (for captures); an emulator must not, or it would forward in circles.
+    pub(crate) fn open(device: &str, own: bool) -> Result<Self> {
+        let failed = |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let receive = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)
+            .map_err(|errno| failed("opening", errno))?;
+        setsockopt(&receive, PacketVirtioHeader, &true).map_err(|errno| failed("PACKET_VNET_HDR", errno))?;
+        if !own {
+            setsockopt(&receive, PacketIgnoreOutgoing, &true).map_err(|errno| failed("PACKET_IGNORE_OUTGOING", errno))?;
+        }
+        // Aggregates of 64 kB fill the usual 200 kB at once.
+        setsockopt(&receive, sockopt::RcvBufForce, &(8 << 20)).map_err(|errno| failed("SO_RCVBUFFORCE", errno))?;
+        // No protocol: this one never receives.
+        let send = socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(|errno| failed("opening", errno))?;
+
+        // `getifaddrs` hands out a ready link address: no need to build a `sockaddr_ll` by hand.
+        let address = getifaddrs()
+            .map_err(|errno| failed("getifaddrs", errno))?
+            .filter(|interface| interface.interface_name == device)
+            .find_map(|interface| interface.address.filter(|address| address.family() == Some(AddressFamily::Packet)))
+            .ok_or_else(|| LabError::Invalid {
+                what: format!("there is no device {device} in this namespace"),
+                advice: "name a device that the host lists".to_owned(),
+            })?;
+        for end in [&receive, &send] {
+            bind(end.as_raw_fd(), &address).map_err(|errno| failed("bind", errno))?;
+        }
+        let opened = Self { receive, send };
+        // Until `bind` the socket saw every device of the namespace.
+        let mut scratch = vec![0; FRAME_LIMIT];
+        while opened.receive(&mut scratch).is_ok() {}
+        Ok(opened)
+    }
+
+    /// Reads one frame behind its 10-byte virtio header; returns the length of both.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.receive.as_raw_fd(), buffer, MsgFlags::empty())?)
+    }
+
+    /// Sends one whole frame with complete checksums.
+    pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
+        send(self.send.as_raw_fd(), frame, MsgFlags::empty())?;
+        Ok(())
+    }
+}
+
+impl AsRawFd for PacketSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.receive.as_raw_fd()
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receive.as_fd()
+    }
+}

@@ -1,0 +1,134 @@
+//! The test bed itself: built from a description, changed while it runs, removed when dropped.
+
+use std::fs;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use crate::builder::LabBuilder;
+use crate::error::{LabError, Result};
+use crate::host::{Host, Interface, IpVersion};
+use crate::live_path::LivePath;
+use crate::names::{self, NamespaceGuard};
+use crate::netns::NetworkNamespace;
+use crate::socket::SubflowKey;
+
+/// Two MPTCP hosts joined by paths. Dropping it, also in a panic, removes everything that it made.
+pub struct Lab {
+    pub(crate) paths: Vec<LivePath>,
+    pub(crate) client: Host,
+    pub(crate) server: Host,
+    pub(crate) gateway: Option<Host>,
+    pub(crate) middle: NetworkNamespace,
+    pub(crate) emulator_thread: String,
+    // The fields are dropped in this order: first the emulation stops, then its thread, then the namespaces go.
+    pub(crate) _runtime: Arc<Runtime>,
+    pub(crate) _namespaces: NamespaceGuard,
+}
+
+impl Lab {
+    /// Begins the description of a test bed.
+    pub fn builder() -> LabBuilder {
+        LabBuilder::new()
+    }
+
+    /// The host that opens connections.
+    pub fn client(&self) -> &Host {
+        &self.client
+    }
+
+    /// The host that accepts connections.
+    pub fn server(&self) -> &Host {
+        &self.server
+    }
+
+    /// The router in front of the server, with [`Topology::Gateway`](crate::Topology::Gateway).
+    pub fn gateway(&self) -> Option<&Host> {
+        self.gateway.as_ref()
+    }
+
+    /// The namespace of the emulator. Its devices `client1`, `server1`, ... are where a capture sees path 1 in the middle.
+    pub fn middle(&self) -> &NetworkNamespace {
+        &self.middle
+    }
+
+    /// The paths, in the order of their description.
+    pub fn paths(&self) -> &[LivePath] {
+        &self.paths
+    }
+
+    /// Path `index`, counted from 0.
+    ///
+    /// # Panics
+    /// If there is no such path.
+    pub fn path(&self, index: usize) -> &LivePath {
+        &self.paths[index]
+    }
+
+    /// CPU time that the emulator of this lab has used so far.
+    pub fn emulator_cpu(&self) -> Result<Duration> {
+        let failed = |error| LabError::system("reading the CPU time of the emulator", error);
+        for task in fs::read_dir("/proc/self/task").map_err(failed)?.flatten() {
+            let comm = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            if comm.trim_end() != self.emulator_thread {
+                continue;
+            }
+            // First number of schedstat: time on the CPU in nanoseconds.
+            let text = fs::read_to_string(task.path().join("schedstat")).map_err(failed)?;
+            if let Some(nanoseconds) = text.split_whitespace().next().and_then(|word| word.parse().ok()) {
+                return Ok(Duration::from_nanos(nanoseconds));
+            }
+        }
+        Err(LabError::Unsupported {
+            feature: "CPU time per thread",
+            reason: format!("no thread {} with a schedstat", self.emulator_thread),
+        })
+    }
+
+    /// The address of the server to which a client connects so that the first subflow takes path `path`.
+    pub fn server_address(&self, path: usize, version: IpVersion) -> Result<IpAddr> {
+        self.server.address(path, version)
+    }
+
+    /// The path that a subflow takes, seen from either host; `None` if it has no address of the client.
+    pub fn path_of(&self, subflow: &SubflowKey) -> Option<usize> {
+        let is_client = |interface: &Interface, address: IpAddr| {
+            interface.v4.map(IpAddr::V4) == Some(address) || interface.v6.map(IpAddr::V6) == Some(address)
+        };
+        self.client.interfaces().iter().position(|interface| {
+            is_client(interface, subflow.local.ip()) || is_client(interface, subflow.remote.ip())
+        })
+    }
+
+    /// Removes what labs of dead processes (killed by SIGKILL, say) left behind and returns the names of the removed
+    /// namespaces. Labs of living processes and namespaces of others are left alone.
+    pub fn sweep() -> Result<Vec<String>> {
+        names::sweep()
+    }
+
+    /// From now on SIGINT and SIGTERM remove all labs of this process before it ends. For programs; tests that are
+    /// interrupted leave the rest to [`Lab::sweep`].
+    pub fn clean_up_on_signals() -> Result<()> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        static INSTALLED: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+        if INSTALLED.set(()).is_err() {
+            return Ok(());
+        }
+        let failed = |error| LabError::system("waiting for signals", error);
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+        std::thread::Builder::new()
+            .name("lab signals".to_owned())
+            .spawn(move || {
+                if let Some(signal) = signals.forever().next() {
+                    names::remove_all_live();
+                    if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
+                        tracing::warn!(%error, signal, "this process could not end by its signal");
+                    }
+                }
+            })
+            .map(drop)
+            .map_err(failed)
+    }
+}

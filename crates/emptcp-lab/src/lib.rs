@@ -1,0 +1,31 @@
+//! (being written)
+mod builder;
+mod capture;
+mod command;
+mod emulator;
+mod error;
+mod ffi;
+mod host;
+mod lab;
+mod live_path;
+mod mib;
+mod mptcp;
+mod names;
+mod netns;
+mod path;
+mod socket;
+mod topology;
+mod traffic;
+
+pub use builder::{LabBuilder, Topology};
+pub use capture::{Capture, CaptureFile, Verdict, judge};
+pub use error::{LabError, Result};
+pub use host::{Host, Interface, IpVersion, Offloads};
+pub use lab::Lab;
+pub use live_path::{LivePath, PathCounters};
+pub use mib::Mib;
+pub use mptcp::{Endpoint, EndpointPlan};
+pub use netns::{NetworkNamespace, in_netns};
+pub use path::{IpVersions, Link, Path, Queue, Rate};
+pub use socket::{Connection, ConnectionInfo, Listener, Protocol, SubflowInfo, SubflowKey};
+pub use traffic::{Bulk, BulkReport, Counter, Direction, End, Payload, Requests, ResponseTimes, RunningBulk, Sample, StreamReport, TimeSeries};

@@ -1,0 +1,111 @@
+//! A path of a running lab.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use crate::command::run_in;
+use crate::emulator::EmulatedPath;
+use crate::error::{LabError, Result};
+use crate::netns::NetworkNamespace;
+use crate::path::{Path, Rate};
+use crate::topology;
+
+/// A running path: can be looked at and changed.
+pub struct LivePath {
+    index: usize,
+    path: Mutex<Path>,
+    client: NetworkNamespace,
+    emulated: Option<EmulatedPath>,
+}
+
+/// What passed through the emulator of a path, in packets after segmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathCounters {
+    /// Packets that came from the client.
+    pub from_client: u64,
+    /// Packets delivered to the server; the rest waits, was lost or did not fit the queue.
+    pub to_server: u64,
+    /// Packets that came from the server.
+    pub from_server: u64,
+    /// Packets delivered to the client.
+    pub to_client: u64,
+    /// Packets that a device refused, e.g. because it was down.
+    pub refused: u64,
+}
+
+impl LivePath {
+    pub(crate) fn new(
+        index: usize,
+        path: Path,
+        client: NetworkNamespace,
+        emulated: Option<EmulatedPath>,
+    ) -> Self {
+        Self { index, path: Mutex::new(path), client, emulated }
+    }
+
+    /// Number of the path, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What the path is like now.
+    pub fn path(&self) -> Path {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes rate, delay, jitter, loss or queue while traffic runs, e.g. `update(|path| path.loss(0.01))`. Packets already
+    /// in flight keep their delay.
+    ///
+    /// # Errors
+    /// For a path without emulator; for a change of addresses or MTU, which are fixed.
+    pub fn update(&self, change: impl FnOnce(Path) -> Path) -> Result<()> {
+        let mut path = self.path.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = change(path.clone());
+        wanted.check()?;
+        let fixed = |path: &Path| (path.ip, path.mtu, path.backup, path.emulated);
+        let Some(emulated) = &self.emulated else {
+            return Err(LabError::Invalid {
+                what: format!("path {} is a direct one: nothing emulates it", self.index),
+                advice: "describe it with `Path::new()`".to_owned(),
+            });
+        };
+        if fixed(&path) != fixed(&wanted) {
+            return Err(LabError::Invalid {
+                what: format!("IP versions, MTU and backup of path {} cannot change while it runs", self.index),
+                advice: "build another lab".to_owned(),
+            });
+        }
+        emulated.set(&wanted)?;
+        *path = wanted;
+        Ok(())
+    }
+
+    /// Sets the rate each way: short for [`LivePath::update`].
+    pub fn set_rate(&self, rate: Rate) -> Result<()> {
+        self.update(|path| path.rate(rate))
+    }
+
+    /// Sets the probability of loss each way: short for [`LivePath::update`].
+    pub fn set_loss(&self, probability: f64) -> Result<()> {
+        self.update(|path| path.loss(probability))
+    }
+
+    /// Takes the client's device of this path up or down. Its addresses and routes are kept only while it is up
+    /// (IPv6) or administratively known (IPv4): for a path that merely stops carrying packets, set a loss of 1.
+    pub fn set_up(&self, up: bool) -> Result<()> {
+        let device = topology::device(self.index);
+        run_in(&self.client, "ip", &["link", "set", "dev", &device, if up { "up" } else { "down" }]).map(drop)
+    }
+
+    /// Counters of the emulator; `None` for a direct path.
+    pub fn counters(&self) -> Option<PathCounters> {
+        let [client, server] = self.emulated.as_ref()?.counters();
+        Some(PathCounters {
+            from_client: client.received.load(Ordering::Relaxed),
+            to_client: client.sent.load(Ordering::Relaxed),
+            from_server: server.received.load(Ordering::Relaxed),
+            to_server: server.sent.load(Ordering::Relaxed),
+            refused: client.refused.load(Ordering::Relaxed) + server.refused.load(Ordering::Relaxed),
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! What the tests of this crate share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use emptcp_lab::{Lab, LabBuilder, LabError};
+
+/// Builds a lab; `None`, with a message, where this machine cannot have one.
+pub fn build(builder: LabBuilder) -> Option<Lab> {
+    match builder.build() {
+        Ok(lab) => Some(lab),
+        Err(LabError::Unsupported { feature, reason }) => {
+            assert!(
+                std::env::var_os("EMPTCP_REQUIRE_LAB").is_none(),
+                "EMPTCP_REQUIRE_LAB is set, but there is no {feature}: {reason}"
+            );
+            eprintln!("skipped: this machine does not offer {feature} ({reason})");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Tests that measure rates hold this: two at once would share the CPU and measure each other.
+#[allow(dead_code)] // Not every test file measures.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}

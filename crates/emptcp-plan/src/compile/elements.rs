@@ -1,0 +1,69 @@
+//! Arguments of one element: what was given, checked against the manifest, and defaults for the rest.
+
+use crate::diagnostics::Problem;
+use crate::expression::CallArgument;
+use crate::manifest::Manifest;
+use crate::plan::Value;
+use crate::{suggest, values};
+use std::ops::Range;
+
+/// All arguments in the order of the manifest. `at` is where the element is named, for what is missing.
+pub(crate) fn arguments(
+    manifest: &Manifest,
+    given: &[CallArgument],
+    at: Range<usize>,
+) -> Result<Vec<(String, Value)>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    // Arguments that were given, but mistyped: they are not missing as well.
+    let mut meant: Vec<&str> = Vec::new();
+    for (position, argument) in given.iter().enumerate() {
+        let name = argument.name.as_str();
+        if !manifest.arguments.iter().any(|known| known.name == name) {
+            let message = format!("`{}` has no argument `{}`", manifest.name, suggest::shorten(name));
+            let help = if manifest.arguments.is_empty() {
+                format!("expected no arguments: `{}` takes none", manifest.name)
+            } else {
+                suggest::expected(name, manifest.arguments.iter().map(|known| known.name.as_str()))
+            };
+            problems.push(Problem::new(argument.name_span.clone(), message, help));
+            meant.extend(suggest::nearest(
+                name,
+                manifest.arguments.iter().map(|known| known.name.as_str()),
+            ));
+        } else if given[..position].iter().any(|before| before.name == name) {
+            let message = format!("the argument `{name}` is given twice");
+            problems.push(Problem::new(
+                argument.name_span.clone(),
+                message,
+                "expected each argument once",
+            ));
+        }
+    }
+    let mut complete = Vec::with_capacity(manifest.arguments.len());
+    for argument in &manifest.arguments {
+        let written = given.iter().find(|given| given.name == argument.name);
+        let (text, span) = match (written, &argument.default) {
+            (Some(written), _) => (written.value.as_str(), written.value_span.clone()),
+            (None, Some(default)) => (default.as_str(), at.clone()),
+            (None, None) if meant.contains(&argument.name.as_str()) => continue,
+            (None, None) => {
+                let message = format!("`{}` needs the argument `{}`", manifest.name, argument.name);
+                let help = format!("expected `{}=` and {}", argument.name, values::describe(argument));
+                problems.push(Problem::new(at.clone(), message, help));
+                continue;
+            }
+        };
+        match values::parse(argument, text) {
+            Ok(value) => complete.push((argument.name.clone(), value)),
+            Err(error) => {
+                let message = format!("in `{}`: {}", argument.name, error.message);
+                problems.push(Problem::new(span, message, error.help));
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(complete)
+    } else {
+        Err(problems)
+    }
+}

@@ -1,0 +1,48 @@
+//! A policy file to a [`Plan`].
+//!
+//! * `policy`: one policy of the file; splits its condition at the top-level ANDs.
+//! * `rules`: what is static, as rules of the classifier.
+//! * `calls`: what is not, as calls of selectors; `elements`: their arguments; `chain`: nodes and jumps.
+//! * `formula`: AND, OR and NOT as jumps, for both.
+//! * `exclusive`, `limits`: the set as a whole against the limits of the kernel and of `emptcp-abi`.
+
+mod calls;
+mod chain;
+mod elements;
+mod exclusive;
+mod formula;
+pub(crate) mod limits;
+mod policy;
+mod rules;
+
+use crate::catalog::Catalog;
+use crate::diagnostics::{Diagnostics, Reporter};
+use crate::file;
+use crate::plan::Plan;
+
+/// Compiles the policy file `text`; `source_name` is how messages call it.
+///
+/// # Errors
+/// Everything that is wrong with the file, as far as the mistakes are independent of each other.
+pub fn compile(source_name: &str, text: &str, catalog: &Catalog) -> Result<Plan, Diagnostics> {
+    let mut reporter = Reporter::new(source_name, text);
+    let file = file::read(text, &mut reporter);
+    let drafts: Vec<policy::Draft> = file
+        .policies
+        .iter()
+        .flat_map(|raw| policy::compile(raw, catalog, &mut reporter))
+        .collect();
+    let mut rules = Vec::new();
+    for (position, draft) in drafts.iter().enumerate() {
+        rules::append(&mut rules, position, draft.condition.clone());
+    }
+    rules::close(&mut rules);
+    limits::check(&drafts, &rules, &mut reporter);
+    reporter.finish()?;
+    Ok(Plan {
+        features: drafts.iter().fold(0, |bits, draft| bits | draft.features),
+        policies: drafts.into_iter().map(|draft| draft.plan).collect(),
+        rules,
+        tables: file.tables,
+    })
+}

@@ -1,0 +1,228 @@
+//! What is wrong with a file, where, and what would be accepted.
+
+use serde::Serialize;
+use std::fmt;
+use std::ops::Range;
+
+/// One mistake.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Diagnostic {
+    /// Name of the file, as given by the caller.
+    pub source: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Characters that the mistake spans on its line, at least 1.
+    pub width: usize,
+    /// What was found.
+    pub message: String,
+    /// What would be accepted.
+    pub help: String,
+    /// The line of the file.
+    pub text: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        // Tabs stay tabs, so that the caret stands below what it means at any tab width.
+        let indent: String = self
+            .text
+            .chars()
+            .take(self.column.saturating_sub(1))
+            .map(|c| if c == '\t' { c } else { ' ' })
+            .collect();
+        writeln!(out, "{}:{}:{}: {}", self.source, self.line, self.column, self.message)?;
+        writeln!(out, "{margin} |")?;
+        writeln!(out, "{number} | {}", self.text)?;
+        writeln!(out, "{margin} | {indent}{}", "^".repeat(self.width))?;
+        write!(out, "{margin} = {}", self.help)
+    }
+}
+
+/// Everything that is wrong with one file; never empty, in the order of the file.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// The mistakes, in the order of the file.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
+    /// How many mistakes there are; at least one.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, diagnostic) in self.iter().enumerate() {
+            if position > 0 {
+                write!(out, "\n\n")?;
+            }
+            write!(out, "{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// A mistake inside some text, before it is known where in the file that text stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// Bytes of the text.
+    pub span: Range<usize>,
+    /// What was found.
+    pub message: String,
+    /// What would be accepted.
+    pub help: String,
+}
+
+impl Problem {
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            span,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
+
+/// Mistakes that are kept of one file: nobody reads more, and each holds a copy of its line.
+const MOST: usize = 100;
+
+/// Collects mistakes of one file.
+pub(crate) struct Reporter<'a> {
+    source: &'a str,
+    text: &'a str,
+    lines: Vec<usize>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(crate) fn new(source: &'a str, text: &'a str) -> Self {
+        let lines = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        Self {
+            source,
+            text,
+            lines,
+            found: Vec::new(),
+        }
+    }
+
+    /// Notes a mistake at these bytes of the file.
+    pub(crate) fn report(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        if self.found.len() >= MOST {
+            return;
+        }
+        let start = self.boundary(span.start);
+        let line = self.lines.partition_point(|first| *first <= start) - 1;
+        let first = self.lines[line];
+        let content = self.text[first..]
+            .split('\n')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('\r');
+        let column = self.text[first..start].chars().count().min(content.chars().count());
+        let end = self.boundary(span.end).clamp(start, (first + content.len()).max(start));
+        let width = self.text[start..end].chars().count().max(1);
+        self.found.push(Diagnostic {
+            source: self.source.to_owned(),
+            line: line + 1,
+            column: column + 1,
+            width,
+            message: message.into(),
+            help: help.into(),
+            // A file may hold anything; what goes to a terminal may not.
+            text: content
+                .chars()
+                .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+                .collect(),
+        });
+    }
+
+    /// `Err` with everything that was reported, or `Ok` when nothing was.
+    pub(crate) fn finish(mut self) -> Result<(), Diagnostics> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found
+            .sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+        self.found.dedup();
+        Err(Diagnostics(self.found))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    fn boundary(&self, at: usize) -> usize {
+        (0..=at.min(self.text.len()))
+            .rev()
+            .find(|at| self.text.is_char_boundary(*at))
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(text: &str, span: Range<usize>) -> Diagnostic {
+        let mut reporter = Reporter::new("p.toml", text);
+        reporter.report(span, "found", "wanted");
+        reporter.finish().unwrap_err().0.remove(0)
+    }
+
+    #[test]
+    fn columns_count_characters_and_not_bytes() {
+        let found = only("a\nüü x", 7..8);
+        assert_eq!((found.line, found.column, found.width), (2, 4, 1));
+    }
+
+    #[test]
+    fn a_span_beyond_the_file_points_at_its_end() {
+        let found = only("ab", 90..99);
+        assert_eq!((found.line, found.column, found.width), (1, 3, 1));
+        assert_eq!(only("", 0..0).column, 1);
+    }
+
+    #[test]
+    fn a_mistake_is_printed_with_its_line_and_a_caret() {
+        let shown = only("x\n\tkey = 1\n", 3..6).to_string();
+        assert_eq!(shown, "p.toml:2:2: found\n  |\n2 | \tkey = 1\n  | \t^^^\n  = wanted");
+    }
+
+    #[test]
+    fn a_flood_of_mistakes_is_cut_off() {
+        let mut reporter = Reporter::new("p.toml", "x");
+        (0..10_000).for_each(|number| reporter.report(0..1, format!("{number}"), "wanted"));
+        assert_eq!(reporter.finish().unwrap_err().count(), MOST);
+    }
+
+    #[test]
+    fn a_span_over_several_lines_is_cut_at_the_end_of_the_first() {
+        assert_eq!(only("abc\ndef", 1..6).width, 2);
+    }
+}

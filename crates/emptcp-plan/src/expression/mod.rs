@@ -1,0 +1,16 @@
+//! The language of conditions.
+//!
+//! * `vocabulary`: every word, once.
+//! * `lexer`: text to tokens.
+//! * `ast`: the syntax tree, and how it is written.
+//! * `parser`: tokens to tree; `primary`: one test.
+
+pub(crate) mod ast;
+pub(crate) mod lexer;
+pub(crate) mod parser;
+mod primary;
+pub(crate) mod vocabulary;
+
+pub use ast::{CallArgument, Compare, End, Expression, IdSide, PortSide, Primary, Role, Scope, Space, Test};
+pub use parser::{DEEPEST, parse};
+pub use vocabulary::{What, fields, other_words};

@@ -1,0 +1,433 @@
+//! One test: a field, a relation, a value.
+
+use super::ast::{CallArgument, Compare, End, IdSide, PortSide, Primary, Role, Scope, Space};
+use super::lexer::Kind;
+use super::parser::Cursor;
+use super::vocabulary::{self as words, What};
+use crate::diagnostics::Problem;
+use crate::suggest;
+use crate::values::{self, Endpoint, Ports, Prefix, Token, ValueError, network, packet_types, quantity};
+use std::ops::Range;
+
+type Parsed = Result<(Primary, bool), Problem>;
+
+impl Cursor<'_> {
+    /// Reads one test; the flag says that its negation was written (`!=`, `not in`).
+    pub(crate) fn primary(&mut self) -> Parsed {
+        if self.peek() != Kind::Word {
+            return Err(self.surprise(
+                "where a condition should be",
+                "expected a test, such as `ip.src in 192.0.2.0/24` or `packet is syn`",
+            ));
+        }
+        let (field, span) = (self.slice(), self.span());
+        self.advance();
+        if self.peek() == Kind::LeftParenthesis && !words::KEYWORDS.contains(&field) {
+            return self.call(field).map(affirmed);
+        }
+        match field {
+            words::IP_SRC => self
+                .set(field, Prefix::parse)
+                .map(|(set, not)| (Primary::Address(End::Source, set), not)),
+            words::IP_DST => self
+                .set(field, Prefix::parse)
+                .map(|(set, not)| (Primary::Address(End::Destination, set), not)),
+            words::IP_PAIR => self.pair(),
+            words::IP_VERSION => self
+                .set(field, ip_version)
+                .map(|(set, not)| (Primary::IpVersion(set), not)),
+            words::IP_DSCP => self.set(field, dscp).map(|(set, not)| (Primary::Dscp(set), not)),
+            words::TCP_SRCPORT => self
+                .set(field, Ports::parse)
+                .map(|(set, not)| (Primary::Port(PortSide::Source, set), not)),
+            words::TCP_DSTPORT => self
+                .set(field, Ports::parse)
+                .map(|(set, not)| (Primary::Port(PortSide::Destination, set), not)),
+            words::TCP_PORT => self
+                .set(field, Ports::parse)
+                .map(|(set, not)| (Primary::Port(PortSide::Either, set), not)),
+            words::DEVICE => self.set(field, device).map(|(set, not)| (Primary::Device(set), not)),
+            words::CONNECTION => self
+                .set(field, Token::parse)
+                .map(|(set, not)| (Primary::Connection(set), not)),
+            words::DIRECTION => {
+                self.expect_word(field, words::IS)?;
+                self.named(words::DIRECTIONS)
+                    .map(|direction| affirmed(Primary::Direction(direction)))
+            }
+            words::SUBFLOW => self.subflow(),
+            words::LOCAL_ID => self.address_id(field, IdSide::Local).map(affirmed),
+            words::REMOTE_ID => self.address_id(field, IdSide::Remote).map(affirmed),
+            words::PACKET => self.packet().map(affirmed),
+            words::DSN => self.sequence(field, Space::Dsn),
+            words::SSN => self.sequence(field, Space::Ssn),
+            words::SAMPLE => self.sample().map(affirmed),
+            _ => self.metric_or_unknown(field, span).map(affirmed),
+        }
+    }
+
+    /// `in VALUE`, `in {VALUE, ...}`, `not in ...`, `== VALUE`, `!= VALUE`.
+    fn set<T>(&mut self, field: &str, read: fn(&str) -> Result<T, ValueError>) -> Result<(Vec<T>, bool), Problem> {
+        let negated = match self.peek() {
+            Kind::Compare(Compare::Equal) => {
+                self.advance();
+                return Ok((vec![self.value(read)?], false));
+            }
+            Kind::Compare(Compare::NotEqual) => {
+                self.advance();
+                return Ok((vec![self.value(read)?], true));
+            }
+            _ if self.take_word(words::NOT) => true,
+            _ => false,
+        };
+        if !self.take_word(words::IN) {
+            return Err(self.relation(field, &["in", "==", "!=", "not in"]));
+        }
+        let opened = self.span();
+        if !self.take(Kind::LeftBrace) {
+            return Ok((vec![self.value(read)?], negated));
+        }
+        let mut values = vec![self.value(read)?];
+        while self.take(Kind::Comma) {
+            values.push(self.value(read)?);
+        }
+        if self.take(Kind::RightBrace) {
+            return Ok((values, negated));
+        }
+        Err(match self.peek() {
+            Kind::End => Problem::new(opened, "this `{` is never closed", "expected `}` after the last value"),
+            _ => self.surprise("in a set", "expected `,` or `}`"),
+        })
+    }
+
+    fn pair(&mut self) -> Parsed {
+        let negated = self.equality(words::IP_PAIR)?;
+        let source = self.value(Prefix::parse)?;
+        if !self.take(Kind::Comma) {
+            return Err(self.surprise(
+                "in a pair of addresses",
+                "expected `,` and the receiver: `ip.pair == SENDER, RECEIVER`",
+            ));
+        }
+        Ok((Primary::Pair(source, self.value(Prefix::parse)?), negated))
+    }
+
+    fn subflow(&mut self) -> Parsed {
+        if self.take_word(words::IS) {
+            return self.named(words::ROLES).map(|role: Role| affirmed(Primary::Role(role)));
+        }
+        if !matches!(self.peek(), Kind::Compare(Compare::Equal | Compare::NotEqual)) {
+            return Err(self.relation(words::SUBFLOW, &["==", "!=", "is"]));
+        }
+        let negated = self.equality(words::SUBFLOW)?;
+        let start = self.span().start;
+        let a = self.value(Endpoint::parse)?;
+        if !self.take(Kind::Between) {
+            return Err(self.surprise(
+                "in a subflow",
+                "expected `<->` and the other end: `subflow == ADDRESS:PORT <-> ADDRESS:PORT`",
+            ));
+        }
+        let b = self.value(Endpoint::parse)?;
+        if a.address.is_ipv4() != b.address.is_ipv4() {
+            let message = "the ends of the subflow have different IP versions";
+            return Err(Problem::new(
+                start..self.previous_end(),
+                message,
+                "expected two IPv4 or two IPv6 addresses",
+            ));
+        }
+        Ok((Primary::Subflow(a, b), negated))
+    }
+
+    fn address_id(&mut self, field: &str, side: IdSide) -> Result<Primary, Problem> {
+        let compare = self.comparison(field)?;
+        let id = self.value(|text| quantity::integer_within(text, 0, 255, "an address id"))?;
+        Ok(Primary::AddressId(side, compare, u8::try_from(id).unwrap_or(u8::MAX)))
+    }
+
+    fn packet(&mut self) -> Result<Primary, Problem> {
+        let (word, known, other) = if self.take_word(words::IS) {
+            (words::IS, packet_types::KINDS, words::HAS)
+        } else if self.take_word(words::HAS) {
+            (words::HAS, packet_types::OPTIONS, words::IS)
+        } else {
+            return Err(self.relation(words::PACKET, &[words::IS, words::HAS]));
+        };
+        let mut bits = 0;
+        loop {
+            let name = self.slice();
+            match known.iter().find(|(known, _)| *known == name) {
+                Some((_, bit)) => bits |= bit,
+                None if packet_types::bit(name).is_some() => {
+                    let message = format!("`packet {word} {name}` mixes up types and options");
+                    return Err(self.problem(message, format!("expected `packet {other} {name}`")));
+                }
+                None => {
+                    let help = suggest::expected(name, known.iter().map(|(name, _)| *name));
+                    return Err(self.unknown_value(help));
+                }
+            }
+            self.advance();
+            if !self.take(Kind::Bar) {
+                break;
+            }
+        }
+        Ok(if word == words::IS {
+            Primary::PacketIs(bits)
+        } else {
+            Primary::PacketHas(bits)
+        })
+    }
+
+    fn sequence(&mut self, field: &str, space: Space) -> Parsed {
+        let negated = self.take_word(words::NOT);
+        if !self.take_word(words::IN) {
+            return Err(self.relation(field, &["in", "not in"]));
+        }
+        let (relative, low, high) = self.value(sequence_range)?;
+        Ok((Primary::Sequence(space, relative, low, high), negated))
+    }
+
+    fn sample(&mut self) -> Result<Primary, Problem> {
+        const HELP: &str = "expected `sample 1 in N`, such as `sample 1 in 100`";
+        if !self.take_word("1") || !self.take_word(words::IN) {
+            return Err(self.surprise("after `sample`", HELP));
+        }
+        self.value(|text| quantity::integer_within(text, 1, u64::from(u32::MAX), "a number of packets"))
+            .map(Primary::Sample)
+    }
+
+    fn metric_or_unknown(&mut self, field: &str, span: Range<usize>) -> Result<Primary, Problem> {
+        let (scope, metrics, word) = match field.split_once('.') {
+            Some((words::FLOW, word)) => (Scope::Flow, words::FLOW_METRICS, word),
+            Some((words::CONNECTION, word)) => (Scope::Connection, words::CONNECTION_METRICS, word),
+            _ => {
+                let message = format!("unknown word `{}`", suggest::shorten(field));
+                let fields = words::fields();
+                let known = fields.iter().map(String::as_str).chain([words::NOT]);
+                let help = suggest::expected(field, known) + ", or a selector as `name(...)`";
+                return Err(Problem::new(span, message, help));
+            }
+        };
+        let Some(what) = metrics.iter().copied().find(|what| what.word() == word) else {
+            let help = suggest::expected(word, metrics.iter().map(|what| what.word()));
+            return Err(Problem::new(
+                span,
+                format!("`{}` has no metric `{word}`", words::scope(scope)),
+                help,
+            ));
+        };
+        let compare = self.comparison(field)?;
+        let value = match what {
+            What::Bytes => self.value(quantity::size)?,
+            What::Age | What::Idle | What::Rtt => self.value(quantity::duration)?,
+            What::Packets | What::Retransmissions | What::Subflows => self.value(quantity::integer)?,
+        };
+        Ok(Primary::Metric(scope, what, compare, value))
+    }
+
+    fn call(&mut self, name: &str) -> Result<Primary, Problem> {
+        let opened = self.span();
+        self.advance();
+        let mut arguments: Vec<CallArgument> = Vec::new();
+        while self.peek() != Kind::RightParenthesis {
+            if !arguments.is_empty() && !self.take(Kind::Comma) {
+                return Err(match self.peek() {
+                    Kind::End => Problem::new(
+                        opened,
+                        "this `(` is never closed",
+                        "expected `)` after the last argument",
+                    ),
+                    _ => self.surprise("between arguments", "expected `,` or `)`"),
+                });
+            }
+            if self.peek() == Kind::End {
+                return Err(Problem::new(
+                    opened,
+                    "this `(` is never closed",
+                    "expected `)` after the last argument",
+                ));
+            }
+            arguments.push(self.argument()?);
+        }
+        self.advance();
+        Ok(Primary::Call {
+            name: name.to_owned(),
+            arguments,
+        })
+    }
+
+    /// `key=value`; a value may be in quotes, or words joined by `|`.
+    pub(crate) fn argument(&mut self) -> Result<CallArgument, Problem> {
+        const HELP: &str = "expected an argument, written `name=value`";
+        if self.peek() != Kind::Word {
+            return Err(self.surprise("where an argument should be", HELP));
+        }
+        let (name, name_span) = (self.slice().to_owned(), self.span());
+        self.advance();
+        if !self.take(Kind::Assign) {
+            return Err(Problem::new(
+                name_span,
+                format!("`{}` is not followed by `=` and a value", suggest::shorten(&name)),
+                HELP,
+            ));
+        }
+        let mut value_span = self.span();
+        if self.take(Kind::Quoted) {
+            let value = self.text[value_span.start + 1..value_span.end - 1].to_owned();
+            return Ok(CallArgument {
+                name,
+                value,
+                name_span,
+                value_span,
+            });
+        }
+        loop {
+            if self.peek() != Kind::Word {
+                return Err(self.surprise(&format!("where the value of `{name}` should be"), HELP));
+            }
+            self.advance();
+            if !self.take(Kind::Bar) {
+                break;
+            }
+        }
+        value_span.end = self.previous_end();
+        Ok(CallArgument {
+            value: self.text[value_span.clone()].to_owned(),
+            name,
+            name_span,
+            value_span,
+        })
+    }
+
+    fn value<T>(&mut self, read: impl Fn(&str) -> Result<T, ValueError>) -> Result<T, Problem> {
+        let text = match self.peek() {
+            Kind::Word => self.slice(),
+            Kind::Quoted => self.slice().trim_matches('"'),
+            Kind::LeftBrace => {
+                return Err(self.problem("unexpected `{`", "expected one value; a set is written `in {A, B}`"));
+            }
+            // The error of an empty value says what kind of value is wanted.
+            _ => {
+                let help = read("")
+                    .err()
+                    .map_or_else(|| "expected a value".to_owned(), |error| error.help);
+                return Err(self.surprise("where a value should be", help));
+            }
+        };
+        match read(text) {
+            Ok(value) => {
+                self.advance();
+                Ok(value)
+            }
+            Err(error) => Err(self.problem(error.message, error.help)),
+        }
+    }
+
+    fn named<T: Copy>(&mut self, known: &[(&'static str, T)]) -> Result<T, Problem> {
+        let name = self.slice();
+        let Some((_, meaning)) = known.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            return Err(self.unknown_value(suggest::expected(name, names)));
+        };
+        self.advance();
+        Ok(*meaning)
+    }
+
+    fn comparison(&mut self, field: &str) -> Result<Compare, Problem> {
+        let Kind::Compare(compare) = self.peek() else {
+            return Err(self.relation(field, &Compare::ALL.map(Compare::symbol)));
+        };
+        self.advance();
+        Ok(compare)
+    }
+
+    fn equality(&mut self, field: &str) -> Result<bool, Problem> {
+        match self.peek() {
+            Kind::Compare(Compare::Equal) => self.advance(),
+            Kind::Compare(Compare::NotEqual) => {
+                self.advance();
+                return Ok(true);
+            }
+            _ => return Err(self.relation(field, &["==", "!="])),
+        }
+        Ok(false)
+    }
+
+    fn expect_word(&mut self, field: &str, word: &str) -> Result<(), Problem> {
+        if self.take_word(word) {
+            Ok(())
+        } else {
+            Err(self.relation(field, &[word]))
+        }
+    }
+
+    fn relation(&self, field: &str, accepted: &[&str]) -> Problem {
+        let mut help = format!("expected {} after `{field}`", suggest::one_of(accepted.iter().copied()));
+        match self.peek() {
+            Kind::Assign if accepted.contains(&"==") => help.push_str("; did you mean `==`?"),
+            Kind::Compare(_) if field.starts_with("tcp.") => {
+                help.push_str("; a range of ports is written `in LOW-HIGH`")
+            }
+            _ => {}
+        }
+        self.surprise(&format!("after `{field}`"), help)
+    }
+
+    fn unknown_value(&self, help: String) -> Problem {
+        match self.peek() {
+            Kind::Word => self.problem(format!("unknown word `{}`", suggest::shorten(self.slice())), help),
+            _ => self.surprise("where a name should be", help),
+        }
+    }
+}
+
+fn affirmed(primary: Primary) -> (Primary, bool) {
+    (primary, false)
+}
+
+fn ip_version(text: &str) -> Result<u8, ValueError> {
+    match text {
+        "4" => Ok(4),
+        "6" => Ok(6),
+        _ => Err(ValueError::new(
+            format!("`{}` is not an IP version", suggest::shorten(text)),
+            "expected `4` or `6`",
+        )),
+    }
+}
+
+fn dscp(text: &str) -> Result<u8, ValueError> {
+    quantity::integer_within(text, 0, 63, "a DSCP").map(|value| u8::try_from(value).unwrap_or(u8::MAX))
+}
+
+fn device(text: &str) -> Result<String, ValueError> {
+    network::device(text).map(|()| text.to_owned())
+}
+
+/// `LOW..HIGH`, or `+LOW..+HIGH` when relative to the start.
+fn sequence_range(text: &str) -> Result<(bool, u64, u64), ValueError> {
+    const HELP: &str =
+        "expected `LOW..HIGH` (HIGH not included), or `+LOW..+HIGH` counted from the start, such as `+0..+64KiB`";
+    let wrong = |error: ValueError| ValueError::new(error.message, HELP);
+    let Some((low, high)) = text.split_once("..") else {
+        return values::range(text).map(|(low, high)| (false, low, high)).map_err(wrong);
+    };
+    match (low.strip_prefix('+'), high.strip_prefix('+')) {
+        (None, None) => values::range(text).map(|(low, high)| (false, low, high)).map_err(wrong),
+        (Some(low), None) if high.is_empty() => values::range(&format!("{low}.."))
+            .map(|(low, high)| (true, low, high))
+            .map_err(wrong),
+        (Some(low), Some(high)) if !low.is_empty() && !high.is_empty() => values::range(&format!("{low}..{high}"))
+            .map(|(low, high)| (true, low, high))
+            .map_err(wrong),
+        (None, Some(high)) if low.is_empty() && !high.is_empty() => values::range(&format!("..{high}"))
+            .map(|(low, high)| (true, low, high))
+            .map_err(wrong),
+        _ => Err(ValueError::new(
+            format!("`{}` has a `+` at one end only", suggest::shorten(text)),
+            HELP,
+        )),
+    }
+}

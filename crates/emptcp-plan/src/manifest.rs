@@ -1,0 +1,107 @@
+//! `element.toml`: what an element is, which arguments it takes and where it can run.
+
+use serde::{Deserialize, Serialize};
+
+/// Selector or actor.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Answers yes or no; changes nothing.
+    Selector,
+    /// Does something to the packet or about it.
+    Actor,
+}
+
+/// A hook where an element can run.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// XDP, ingress.
+    Xdp,
+    /// tc, ingress.
+    TcIngress,
+    /// tc, egress.
+    TcEgress,
+}
+
+/// The type of an argument: how it is written in a policy and how it lies in `struct arguments`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentType {
+    /// `__u64` or `__u32`: a plain number, decimal or `0x`.
+    Integer,
+    /// `__u8`: `yes` / `no`, `on` / `off`.
+    Boolean,
+    /// `__u64`: bits per second, `4mbit`, `500kbit`, `1gbit`.
+    Rate,
+    /// `__u64`: bytes, `220kB` (1000), `64KiB` (1024).
+    Size,
+    /// `__u64`: nanoseconds, `100ms`, `2s`, `50us`.
+    Duration,
+    /// `struct emptcp_prefix { __be32 address[4]; __u32 length; }`: an address or prefix (IPv4 as mapped, 96 + length).
+    Prefix,
+    /// `__u16 [2]`: a port or `low-high`, host order, both inclusive.
+    Ports,
+    /// `__u64 [2]`: `low..high`, low inclusive, high exclusive; sizes allowed; either end may be missing.
+    Range,
+    /// `__u32`: bits of `enum emptcp_packet_type`, names joined by `|`.
+    PacketTypes,
+    /// `__u32`: interface index; written as a device name.
+    Device,
+    /// `__u32`: an MPTCP token, `0x1234abcd`.
+    Token,
+    /// `__u32`: one of `values`, stored as its position.
+    Choice,
+}
+
+/// What an element reads besides the packet itself; the core only prepares what some element needs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// `packet->flow`.
+    FlowView,
+    /// `packet->connection`.
+    Connection,
+}
+
+/// One argument of an element.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Argument {
+    /// Its name in policies and in `struct arguments`.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: ArgumentType,
+    /// What it means, one line.
+    pub help: String,
+    /// Written as in a policy; an argument without a default is required.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// For [`ArgumentType::Choice`]: the words, in the order of the C enumeration.
+    #[serde(default)]
+    pub values: Vec<String>,
+}
+
+/// The content of an `element.toml`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The element's name: its folder, its macro argument, its word in policies.
+    pub name: String,
+    /// Selector or actor.
+    pub kind: Kind,
+    /// One line for `emptcp elements`.
+    pub summary: String,
+    /// Where it can run.
+    pub hooks: Vec<Hook>,
+    /// Arguments, in any order.
+    #[serde(default, rename = "argument")]
+    pub arguments: Vec<Argument>,
+    /// Names of its counters, in the order of `COUNTERS(...)`.
+    #[serde(default)]
+    pub counters: Vec<String>,
+    /// What it reads besides the packet.
+    #[serde(default)]
+    pub needs: Vec<Need>,
+}

@@ -1,0 +1,178 @@
+//! What a policy file means for the kernel: rules for the classifier, elements and jumps for the chains.
+//!
+//! A [`Plan`] names devices, not interface indices, and element names, not programs: `emptcp-kernel` resolves both.
+
+use crate::manifest::{Hook, Kind};
+use serde::{Deserialize, Serialize};
+
+/// ingress or egress, as written in a policy.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Packets that arrive at the device.
+    Ingress,
+    /// Packets that leave through the device.
+    Egress,
+}
+
+/// Which kernel hook the user wants for ingress.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attach {
+    /// XDP native on physical devices that support it, tc elsewhere.
+    #[default]
+    Auto,
+    /// tc (tcx, or clsact on older kernels).
+    Tc,
+    /// XDP in the driver.
+    XdpNative,
+    /// XDP in the stack.
+    XdpGeneric,
+}
+
+/// Sizes of the tables, in entries (events: bytes).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tables {
+    /// Established subflows.
+    pub flows: u32,
+    /// Half-open subflows.
+    pub half_open: u32,
+    /// Connections.
+    pub connections: u32,
+    /// Per-flow state of each element.
+    pub state: u32,
+    /// Bytes of the event ring, a power of two and a multiple of the page size.
+    pub events: u32,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            flows: 16_384,
+            half_open: 2_048,
+            connections: 8_192,
+            state: 8_192,
+            events: 262_144,
+        }
+    }
+}
+
+/// An argument's value, ready to be laid out by the loader.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// A number of any integer type; the width comes from `struct arguments`.
+    Integer(u64),
+    /// Address (IPv4: mapped) in network order and prefix length 0..=128.
+    Prefix {
+        /// 16 bytes, network order.
+        address: [u8; 16],
+        /// 0..=128; IPv4 is 96 + its own length.
+        length: u32,
+    },
+    /// Two bounds; for ports both inclusive (`__u16[2]`), for ranges the second exclusive (`__u64[2]`).
+    Pair(u64, u64),
+    /// A device name, to become an interface index (`__u32`).
+    Device(String),
+}
+
+/// Where a chain goes on.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Node of the same policy, by position.
+    Node(usize),
+    /// End of this policy's chain.
+    End,
+}
+
+/// One element in a policy's chain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Node {
+    /// Element name.
+    pub element: String,
+    /// Selector or actor.
+    pub kind: Kind,
+    /// All arguments of the manifest, defaults filled in.
+    pub arguments: Vec<(String, Value)>,
+    /// Successor when a selector matches, or after an actor.
+    pub on_match: Target,
+    /// Successor when a selector does not match; an actor's is the same as `on_match`.
+    pub on_miss: Target,
+    /// The first actor of the policy: counts the policy's matches.
+    pub first_actor: bool,
+    /// As the user wrote it, for messages and `emptcp show`.
+    pub source: String,
+}
+
+/// A static condition that the classifier evaluates.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleTest {
+    /// This policy wants the flow.
+    Accept,
+    /// Direction of the packet at the device.
+    Direction(Direction),
+    /// The device.
+    Device(String),
+    /// 4 or 6.
+    IpVersion(u8),
+    /// Sender's address: 16 bytes (IPv4 mapped), length 0..=128.
+    Source([u8; 16], u8),
+    /// Receiver's address.
+    Destination([u8; 16], u8),
+    /// Sender's port, inclusive.
+    SourcePort(u16, u16),
+    /// Receiver's port, inclusive.
+    DestinationPort(u16, u16),
+}
+
+/// One rule; targets are positions in [`Plan::rules`], `None` ends the evaluation.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Rule {
+    /// The policy that it belongs to, by position in [`Plan::policies`].
+    pub policy: usize,
+    /// The test.
+    pub test: RuleTest,
+    /// Next rule when it holds.
+    pub on_match: Option<usize>,
+    /// Next rule when it does not.
+    pub on_miss: Option<usize>,
+}
+
+/// One policy, compiled.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PolicyPlan {
+    /// Name, unique in the file.
+    pub name: String,
+    /// Direction.
+    pub direction: Direction,
+    /// Devices, as named in the file.
+    pub devices: Vec<String>,
+    /// Attach mode asked for.
+    pub attach: Attach,
+    /// The chain; node 0 is its head. Never empty.
+    pub nodes: Vec<Node>,
+    /// Elements on the longest path.
+    pub longest_path: usize,
+    /// Hooks on which every element of the chain can run and that fit the direction and `attach`.
+    pub hooks: Vec<Hook>,
+    /// The whole condition as the user wrote it.
+    pub when: String,
+    /// The actors as the user wrote them.
+    pub actions: Vec<String>,
+}
+
+/// A policy file, compiled.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Plan {
+    /// Policies in file order, at most `EMPTCP_POLICIES`.
+    pub policies: Vec<PolicyPlan>,
+    /// Classifier rules, at most `EMPTCP_RULES`; evaluation starts at rule 0.
+    pub rules: Vec<Rule>,
+    /// Bits of `enum emptcp_feature` that the elements need.
+    pub features: u32,
+    /// Table sizes.
+    pub tables: Tables,
+}

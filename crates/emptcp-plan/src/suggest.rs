@@ -1,0 +1,76 @@
+//! Words for messages: lists of what is accepted, and the nearest accepted word to a mistyped one.
+
+/// The candidate nearest to `word`, when it is near enough to be a slip of the finger.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer words are no slips, and the distance costs the product of the lengths.
+    if word.len() > 64 {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&lower, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// "`a`, `b` or `c`".
+pub(crate) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [init @ .., last] => format!("{} or {last}", init.join(", ")),
+    }
+}
+
+/// "did you mean `a`? expected `a` or `b`"
+pub(crate) fn expected<'a>(found: &str, words: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    let list = format!("expected {}", one_of(words.clone()));
+    match nearest(found, words) {
+        Some(word) => format!("did you mean `{word}`? {list}"),
+        None => list,
+    }
+}
+
+/// Cuts a word of the user's down to what fits in a message.
+pub(crate) fn shorten(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut short: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push_str("...");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised() {
+        assert_eq!(nearest("packt", ["packet", "sample"]), Some("packet"));
+        assert_eq!(nearest("AND", ["and", "or"]), Some("and"));
+        assert_eq!(
+            nearest("retransmission", ["retransmissions", "rtt"]),
+            Some("retransmissions")
+        );
+    }
+
+    #[test]
+    fn a_word_far_from_everything_gets_no_suggestion() {
+        assert_eq!(nearest("banana", ["packet", "sample"]), None);
+        assert_eq!(nearest(&"x".repeat(10_000), ["packet"]), None);
+    }
+
+    #[test]
+    fn lists_read_like_a_sentence() {
+        assert_eq!(one_of(["a", "b", "c"]), "`a`, `b` or `c`");
+        assert_eq!(one_of(["a"]), "`a`");
+    }
+}

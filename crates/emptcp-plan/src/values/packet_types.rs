@@ -1,0 +1,92 @@
+//! Names of packet types and options, as in `enum emptcp_packet_type` of `abi.h`.
+
+use super::ValueError;
+use crate::suggest;
+use emptcp_abi::packet_type as bits;
+
+/// What a segment is: `packet is ...`.
+pub(crate) const KINDS: &[(&str, u32)] = &[
+    ("syn", bits::SYN),
+    ("synack", bits::SYNACK),
+    ("third_ack", bits::THIRD_ACK),
+    ("pure_ack", bits::PURE_ACK),
+    ("ack", bits::ACK),
+    ("data", bits::DATA),
+    ("fin", bits::FIN),
+    ("rst", bits::RST),
+];
+
+/// Which options a segment carries: `packet has ...`.
+pub(crate) const OPTIONS: &[(&str, u32)] = &[
+    ("mp_capable", bits::MP_CAPABLE),
+    ("mp_join", bits::MP_JOIN),
+    ("dss", bits::DSS),
+    ("dss_map", bits::DSS_MAP),
+    ("dss_ack", bits::DSS_ACK),
+    ("data_fin", bits::DATA_FIN),
+    ("add_addr", bits::ADD_ADDR),
+    ("add_addr_echo", bits::ADD_ADDR_ECHO),
+    ("remove_addr", bits::REMOVE_ADDR),
+    ("mp_prio", bits::MP_PRIO),
+    ("mp_fail", bits::MP_FAIL),
+    ("mp_fastclose", bits::MP_FASTCLOSE),
+    ("mp_tcprst", bits::MP_TCPRST),
+    ("mp_experimental", bits::MP_EXPERIMENTAL),
+    ("sack", bits::SACK),
+    ("timestamps", bits::TIMESTAMPS),
+];
+
+/// The bit of one name.
+pub(crate) fn bit(name: &str) -> Option<u32> {
+    KINDS
+        .iter()
+        .chain(OPTIONS)
+        .find(|(known, _)| *known == name)
+        .map(|(_, bit)| *bit)
+}
+
+/// Reads names joined by `|`.
+pub(crate) fn parse(text: &str) -> Result<u32, ValueError> {
+    text.split('|').map(str::trim).try_fold(0, |bits, name| {
+        bit(name).map(|bit| bits | bit).ok_or_else(|| {
+            ValueError::new(
+                format!("`{}` is not a packet type", suggest::shorten(name)),
+                suggest::expected(name, KINDS.iter().chain(OPTIONS).map(|(name, _)| *name)),
+            )
+        })
+    })
+}
+
+/// Writes the names of all bits that have one, joined by `|`.
+pub(crate) fn format(bits: u32) -> String {
+    let names: Vec<&str> = KINDS
+        .iter()
+        .chain(OPTIONS)
+        .filter(|(_, bit)| bits & bit != 0)
+        .map(|(name, _)| *name)
+        .collect();
+    names.join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_that_the_core_sets_has_a_name() {
+        let named = KINDS.iter().chain(OPTIONS).fold(0, |bits, (_, bit)| bits | bit);
+        let known = bits::ALL.iter().fold(0, |bits, (_, bit)| bits | bit);
+        // A broken option list is a matter of the core: such packets are never written to.
+        assert_eq!(known & !named, bits::OPTIONS_BROKEN);
+    }
+
+    #[test]
+    fn names_are_joined_by_a_bar() {
+        assert_eq!(parse("syn|mp_join").unwrap(), (1 << 0) | (1 << 9));
+        assert_eq!(parse("syn | mp_join").unwrap(), (1 << 0) | (1 << 9));
+        assert_eq!(format(parse("mp_join|syn").unwrap()), "syn|mp_join");
+        assert!(parse("add_adr").unwrap_err().help.contains("did you mean `add_addr`"));
+        assert!(parse("").is_err());
+        assert!(parse("syn|").is_err());
+    }
+}

@@ -1,0 +1,203 @@
+//! What the tests of this crate share.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub(crate) mod strategies;
+pub(crate) mod world;
+
+use emptcp_plan::manifest::{Argument, ArgumentType, Hook, Kind, Manifest, Need};
+use emptcp_plan::{Catalog, Diagnostics, compile, plan::Plan};
+
+/// name, type, default, words of a choice
+type Sketch = (
+    &'static str,
+    ArgumentType,
+    Option<&'static str>,
+    &'static [&'static str],
+);
+
+fn manifest(kind: Kind, name: &str, hooks: &[Hook], needs: &[Need], arguments: &[Sketch]) -> Manifest {
+    let argument = |(name, ty, default, values): &Sketch| Argument {
+        name: (*name).to_owned(),
+        ty: *ty,
+        help: "For tests.".to_owned(),
+        default: default.map(str::to_owned),
+        values: values.iter().map(ToString::to_string).collect(),
+    };
+    Manifest {
+        name: name.to_owned(),
+        kind,
+        summary: "For tests.".to_owned(),
+        hooks: hooks.to_vec(),
+        arguments: arguments.iter().map(argument).collect(),
+        counters: Vec::new(),
+        needs: needs.to_vec(),
+    }
+}
+
+const ALL: &[Hook] = &[Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
+const TC: &[Hook] = &[Hook::TcIngress, Hook::TcEgress];
+const COMPARE: &[&str] = &["lt", "le", "gt", "ge", "eq", "ne"];
+
+/// The elements that the language has words for, the actors that ship with it, and three for tests of hooks.
+pub(crate) fn catalog() -> Catalog {
+    use ArgumentType::*;
+    use Kind::{Actor, Selector};
+    let flow = &[Need::FlowView];
+    let connection = &[Need::FlowView, Need::Connection];
+    let metrics = &["bytes", "packets", "age", "idle", "rtt", "retransmissions", "subflows"];
+    [
+        manifest(Selector, "src", ALL, &[], &[("prefix", Prefix, None, &[])]),
+        manifest(Selector, "dst", ALL, &[], &[("prefix", Prefix, None, &[])]),
+        manifest(
+            Selector,
+            "ip_pair",
+            ALL,
+            &[],
+            &[("source", Prefix, None, &[]), ("destination", Prefix, None, &[])],
+        ),
+        manifest(
+            Selector,
+            "subflow",
+            ALL,
+            &[],
+            &[
+                ("address_a", Prefix, None, &[]),
+                ("port_a", Ports, None, &[]),
+                ("address_b", Prefix, None, &[]),
+                ("port_b", Ports, None, &[]),
+            ],
+        ),
+        manifest(
+            Selector,
+            "ports",
+            ALL,
+            &[],
+            &[
+                ("side", Choice, None, &["source", "destination", "either"]),
+                ("ports", Ports, None, &[]),
+            ],
+        ),
+        manifest(Selector, "ip_version", ALL, &[], &[("version", Integer, None, &[])]),
+        manifest(Selector, "device", ALL, &[], &[("device", Device, None, &[])]),
+        manifest(
+            Selector,
+            "direction",
+            ALL,
+            &[],
+            &[("direction", Choice, None, &["egress", "ingress"])],
+        ),
+        manifest(Selector, "dscp", ALL, &[], &[("value", Integer, None, &[])]),
+        manifest(Selector, "packet_type", ALL, &[], &[("types", PacketTypes, None, &[])]),
+        manifest(
+            Selector,
+            "sequence",
+            ALL,
+            flow,
+            &[
+                ("space", Choice, None, &["dsn", "ssn"]),
+                ("relative", Boolean, Some("no"), &[]),
+                ("range", Range, None, &[]),
+            ],
+        ),
+        manifest(Selector, "connection", ALL, flow, &[("token", Token, None, &[])]),
+        manifest(
+            Selector,
+            "role",
+            ALL,
+            flow,
+            &[("role", Choice, None, &["initial", "joined", "backup"])],
+        ),
+        manifest(
+            Selector,
+            "address_id",
+            ALL,
+            flow,
+            &[
+                ("side", Choice, None, &["local", "remote"]),
+                ("compare", Choice, None, COMPARE),
+                ("value", Integer, None, &[]),
+            ],
+        ),
+        manifest(
+            Selector,
+            "metric",
+            ALL,
+            connection,
+            &[
+                ("of", Choice, None, &["flow", "connection"]),
+                ("what", Choice, None, metrics),
+                ("compare", Choice, None, COMPARE),
+                ("value", Integer, None, &[]),
+            ],
+        ),
+        manifest(Selector, "sample", ALL, &[], &[("n", Integer, None, &[])]),
+        manifest(Selector, "xdp_only", &[Hook::Xdp], &[], &[]),
+        manifest(
+            Actor,
+            "rate_limit",
+            TC,
+            flow,
+            &[
+                ("rate", Rate, None, &[]),
+                ("mode", Choice, Some("auto"), &["auto", "police", "shape", "window"]),
+                ("ramp", Boolean, Some("yes"), &[]),
+                ("per", Choice, Some("subflow"), &["subflow", "connection", "policy"]),
+            ],
+        ),
+        manifest(
+            Actor,
+            "set_backup",
+            TC,
+            flow,
+            &[
+                ("state", Choice, Some("on"), &["on", "off"]),
+                ("times", Integer, Some("3"), &[]),
+            ],
+        ),
+        manifest(Actor, "hold_add_addr", ALL, &[], &[]),
+        manifest(
+            Actor,
+            "get_connect",
+            ALL,
+            connection,
+            &[("keys", Boolean, Some("no"), &[])],
+        ),
+        manifest(Actor, "get_subflow", ALL, connection, &[]),
+        manifest(Actor, "record", ALL, flow, &[("every", Duration, Some("1s"), &[])]),
+        manifest(Actor, "count", ALL, &[], &[]),
+        manifest(Actor, "drop", ALL, &[], &[]),
+        manifest(
+            Actor,
+            "mark",
+            TC,
+            &[],
+            &[
+                ("fwmark", Integer, Some("0"), &[]),
+                ("priority", Integer, Some("0"), &[]),
+                ("dscp", Integer, Some("64"), &[]),
+            ],
+        ),
+        manifest(Actor, "reset", TC, flow, &[]),
+        manifest(Actor, "xdp_actor", &[Hook::Xdp], &[], &[]),
+        manifest(Actor, "egress_actor", &[Hook::TcEgress], &[], &[]),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// A file with one policy, on ingress of eth0 and eth1.
+pub(crate) fn file_with(when: &str, action: &str) -> String {
+    policy("p", when, action)
+}
+
+/// A policy of this name, on ingress of eth0 and eth1.
+pub(crate) fn policy(name: &str, when: &str, action: &str) -> String {
+    format!(
+        "[[policy]]\nname = '{name}'\ndevice = ['eth0', 'eth1']\nhook = 'ingress'\nwhen = '{when}'\ndo = ['{action}']\n"
+    )
+}
+
+/// Compiles with [`catalog`].
+pub(crate) fn compiled(text: &str) -> Result<Plan, Diagnostics> {
+    compile("policy.toml", text, &catalog())
+}

@@ -1,0 +1,272 @@
+//! One packet with everything that a test can ask about it, and three ways to evaluate: the tree, the rules, the nodes.
+
+use super::strategies::{ADDRESSES, PORTS};
+use emptcp_plan::expression::*;
+use emptcp_plan::manifest::Kind;
+use emptcp_plan::plan::{Direction, Node, Plan, RuleTest, Target, Value};
+use emptcp_plan::values::{Endpoint, Prefix};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::IpAddr;
+
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub direction: Direction,
+    pub device: &'static str,
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub ports: (u16, u16),
+    pub dscp: u8,
+    pub types: u32,
+    /// By space, then absolute and relative.
+    pub sequence: [[u64; 2]; 2],
+    pub token: u32,
+    pub roles: [bool; 3],
+    pub ids: [u8; 2],
+    /// By scope, then by metric.
+    pub metrics: [[u64; 7]; 2],
+    /// Bit n: `sample 1 in n` says yes.
+    pub samples: u32,
+}
+
+pub(crate) fn worlds() -> impl Strategy<Value = World> {
+    let pair = prop_oneof![
+        (select(&ADDRESSES[..3]), select(&ADDRESSES[..3])),
+        (select(&ADDRESSES[3..]), select(&ADDRESSES[3..]))
+    ];
+    let number = || prop_oneof![0u64..12, Just(220_000), any::<u64>()];
+    let at = (
+        any::<bool>(),
+        select(vec!["eth0", "eth1", "eth9"]),
+        pair,
+        (select(PORTS), select(PORTS)),
+    );
+    let packet = (0u8..64, any::<u32>(), [[number(), number()], [number(), number()]]);
+    let metrics = proptest::array::uniform2(proptest::array::uniform7(prop_oneof![
+        0u64..4,
+        Just(220_000),
+        any::<u64>()
+    ]));
+    let flow = (0u32..4, any::<[bool; 3]>(), [0u8..4, 0u8..4], metrics, any::<u32>());
+    (at, packet, flow).prop_map(
+        |((ingress, device, (a, b), ports), (dscp, types, sequence), flow)| World {
+            direction: if ingress { Direction::Ingress } else { Direction::Egress },
+            device,
+            source: a.parse().expect("an address"),
+            destination: b.parse().expect("an address"),
+            ports,
+            dscp,
+            types,
+            sequence,
+            token: flow.0,
+            roles: flow.1,
+            ids: flow.2,
+            metrics: flow.3,
+            samples: flow.4,
+        },
+    )
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    Prefix::host(address).address
+}
+
+/// Bit by bit, unlike `Prefix::contains`.
+fn matches(address: IpAddr, prefix: [u8; 16], length: u32) -> bool {
+    let address = octets(address);
+    (0..usize::try_from(length).unwrap()).all(|bit| {
+        let mask = 0x80u8 >> (bit % 8);
+        address[bit / 8] & mask == prefix[bit / 8] & mask
+    })
+}
+
+fn compared(word: &str, a: u64, b: u64) -> bool {
+    match word {
+        "lt" | "<" => a < b,
+        "le" | "<=" => a <= b,
+        "gt" | ">" => a > b,
+        "ge" | ">=" => a >= b,
+        "eq" | "==" => a == b,
+        "ne" | "!=" => a != b,
+        other => panic!("{other}"),
+    }
+}
+
+fn symbol(compare: Compare) -> &'static str {
+    match compare {
+        Compare::Less => "<",
+        Compare::LessOrEqual => "<=",
+        Compare::Greater => ">",
+        Compare::GreaterOrEqual => ">=",
+        Compare::Equal => "==",
+        Compare::NotEqual => "!=",
+    }
+}
+
+impl World {
+    fn version(&self) -> u8 {
+        if self.source.is_ipv4() { 4 } else { 6 }
+    }
+
+    /// The tree, evaluated directly.
+    pub(crate) fn holds(&self, expression: &Expression) -> bool {
+        match expression {
+            Expression::Or(parts) => parts.iter().any(|part| self.holds(part)),
+            Expression::And(parts) => parts.iter().all(|part| self.holds(part)),
+            Expression::Not(inner) => !self.holds(inner),
+            Expression::Test(test) => self.tests(&test.primary),
+        }
+    }
+
+    fn tests(&self, primary: &Primary) -> bool {
+        let within = |address, prefix: &Prefix| matches(address, prefix.address, u32::from(prefix.length));
+        let goes = |a: &Endpoint, b: &Endpoint| {
+            (self.source, self.ports.0) == (a.address, a.port)
+                && (self.destination, self.ports.1) == (b.address, b.port)
+        };
+        match primary {
+            Primary::Address(End::Source, set) => set.iter().any(|prefix| within(self.source, prefix)),
+            Primary::Address(End::Destination, set) => set.iter().any(|prefix| within(self.destination, prefix)),
+            Primary::Pair(a, b) => within(self.source, a) && within(self.destination, b),
+            Primary::Subflow(a, b) => goes(a, b) || goes(b, a),
+            Primary::Port(side, set) => set.iter().any(|ports| {
+                let holds = |port| ports.low <= port && port <= ports.high;
+                match side {
+                    PortSide::Source => holds(self.ports.0),
+                    PortSide::Destination => holds(self.ports.1),
+                    PortSide::Either => holds(self.ports.0) || holds(self.ports.1),
+                }
+            }),
+            Primary::IpVersion(set) => set.contains(&self.version()),
+            Primary::Device(set) => set.iter().any(|device| device == self.device),
+            Primary::Direction(direction) => *direction == self.direction,
+            Primary::Dscp(set) => set.contains(&self.dscp),
+            Primary::PacketIs(bits) | Primary::PacketHas(bits) => self.types & bits != 0,
+            Primary::Sequence(space, relative, low, high) => {
+                let number = self.sequence[usize::from(*space == Space::Ssn)][usize::from(*relative)];
+                *low <= number && number < *high
+            }
+            Primary::Connection(set) => set.iter().any(|token| token.0 == self.token),
+            Primary::Role(role) => self.roles[*role as usize],
+            Primary::AddressId(side, compare, id) => {
+                let mine = self.ids[usize::from(*side == IdSide::Remote)];
+                compared(symbol(*compare), u64::from(mine), u64::from(*id))
+            }
+            Primary::Metric(scope, what, compare, value) => {
+                let mine = self.metrics[usize::from(*scope == Scope::Connection)][*what as usize];
+                compared(symbol(*compare), mine, *value)
+            }
+            Primary::Sample(n) => self.samples >> n & 1 == 1,
+            Primary::Call { name, .. } => panic!("`{name}` has no meaning here"),
+        }
+    }
+
+    /// Policies that the classifier's rules accept.
+    pub(crate) fn accepted(&self, plan: &Plan) -> Vec<usize> {
+        let mut accepted = Vec::new();
+        let mut at = (!plan.rules.is_empty()).then_some(0);
+        while let Some(position) = at {
+            let rule = &plan.rules[position];
+            let holds = match &rule.test {
+                RuleTest::Accept => {
+                    accepted.push(rule.policy);
+                    true
+                }
+                RuleTest::Direction(direction) => *direction == self.direction,
+                RuleTest::Device(device) => device == self.device,
+                RuleTest::IpVersion(version) => *version == self.version(),
+                RuleTest::Source(prefix, length) => matches(self.source, *prefix, u32::from(*length)),
+                RuleTest::Destination(prefix, length) => matches(self.destination, *prefix, u32::from(*length)),
+                RuleTest::SourcePort(low, high) => (*low..=*high).contains(&self.ports.0),
+                RuleTest::DestinationPort(low, high) => (*low..=*high).contains(&self.ports.1),
+            };
+            let next = if holds { rule.on_match } else { rule.on_miss };
+            assert!(next.is_none_or(|next| next > position), "rules lead forward");
+            at = next;
+        }
+        accepted
+    }
+
+    /// Walks the chain of one policy: whether its first actor was reached, and how many nodes ran.
+    pub(crate) fn acts(&self, plan: &Plan, policy: usize) -> (bool, usize) {
+        let nodes = &plan.policies[policy].nodes;
+        let (mut at, mut acted, mut ran) = (Target::Node(0), false, 0);
+        while let Target::Node(position) = at {
+            let node = &nodes[position];
+            ran += 1;
+            acted |= node.first_actor;
+            at = match node.kind {
+                Kind::Actor => node.on_match,
+                Kind::Selector if self.selects(node) => node.on_match,
+                Kind::Selector => node.on_miss,
+            };
+            assert!(
+                !matches!(at, Target::Node(next) if next <= position),
+                "chains lead forward"
+            );
+        }
+        (acted, ran)
+    }
+
+    fn selects(&self, node: &Node) -> bool {
+        let value = |name: &str| {
+            let argument = node.arguments.iter().find(|(known, _)| known == name);
+            &argument.unwrap_or_else(|| panic!("{} has `{name}`", node.element)).1
+        };
+        let number = |name: &str| match value(name) {
+            Value::Integer(number) => *number,
+            other => panic!("{other:?}"),
+        };
+        let within = |address, name: &str| match value(name) {
+            Value::Prefix {
+                address: prefix,
+                length,
+            } => matches(address, *prefix, *length),
+            other => panic!("{other:?}"),
+        };
+        let port = |port: u16, name: &str| match value(name) {
+            Value::Pair(low, high) => (*low..=*high).contains(&u64::from(port)),
+            other => panic!("{other:?}"),
+        };
+        let compare = || ["lt", "le", "gt", "ge", "eq", "ne"][usize::try_from(number("compare")).unwrap()];
+        let (source, destination) = (self.ports.0, self.ports.1);
+        match node.element.as_str() {
+            "src" => within(self.source, "prefix"),
+            "dst" => within(self.destination, "prefix"),
+            "ip_pair" => within(self.source, "source") && within(self.destination, "destination"),
+            "subflow" => {
+                let forth = within(self.source, "address_a") && port(source, "port_a");
+                let back = within(self.source, "address_b") && port(source, "port_b");
+                forth && within(self.destination, "address_b") && port(destination, "port_b")
+                    || back && within(self.destination, "address_a") && port(destination, "port_a")
+            }
+            "ports" => match number("side") {
+                0 => port(source, "ports"),
+                1 => port(destination, "ports"),
+                _ => port(source, "ports") || port(destination, "ports"),
+            },
+            "ip_version" => number("version") == u64::from(self.version()),
+            "device" => *value("device") == Value::Device(self.device.to_owned()),
+            "direction" => (number("direction") == 1) == (self.direction == Direction::Ingress),
+            "dscp" => number("value") == u64::from(self.dscp),
+            "packet_type" => number("types") & u64::from(self.types) != 0,
+            "sequence" => {
+                let place = |name| usize::try_from(number(name)).unwrap();
+                let mine = self.sequence[place("space")][place("relative")];
+                matches!(value("range"), Value::Pair(low, high) if *low <= mine && mine < *high)
+            }
+            "connection" => number("token") == u64::from(self.token),
+            "role" => self.roles[usize::try_from(number("role")).unwrap()],
+            "address_id" => {
+                let mine = self.ids[usize::try_from(number("side")).unwrap()];
+                compared(compare(), u64::from(mine), number("value"))
+            }
+            "metric" => {
+                let place = |name| usize::try_from(number(name)).unwrap();
+                compared(compare(), self.metrics[place("of")][place("what")], number("value"))
+            }
+            "sample" => self.samples >> number("n") & 1 == 1,
+            other => panic!("`{other}` has no meaning here"),
+        }
+    }
+}

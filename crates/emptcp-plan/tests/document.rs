@@ -1,0 +1,196 @@
+//! `docs/policy-language.md` tells the truth: its examples compile, and it leaves nothing out.
+
+mod common;
+
+use common::{catalog, file_with};
+use emptcp_plan::expression::{fields, other_words};
+use emptcp_plan::manifest::{Kind, Manifest};
+use emptcp_plan::{Catalog, attach_words, compile, keys};
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn document() -> String {
+    std::fs::read_to_string(root().join("docs/policy-language.md")).unwrap()
+}
+
+/// Manifests of the elements that ship with the project.
+fn shipped() -> Vec<Manifest> {
+    let folders = std::fs::read_dir(root().join("elements")).unwrap();
+    let files = folders
+        .map(|folder| folder.unwrap().path().join("element.toml"))
+        .filter(|file| file.is_file());
+    files
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            Manifest::parse(&file.display().to_string(), &text).unwrap_or_else(|found| panic!("{found}"))
+        })
+        .collect()
+}
+
+/// What ships, on top of what the language has words for.
+fn elements() -> Catalog {
+    let mut catalog = catalog();
+    for manifest in shipped() {
+        catalog.insert(manifest);
+    }
+    catalog
+}
+
+/// Blocks between "```toml" and "```".
+fn blocks(document: &str) -> Vec<String> {
+    let blocks = document.split("```toml\n").skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// Cells of the columns with this header.
+fn cells(document: &str, header: &str) -> Vec<String> {
+    let row = |line: &str| -> Vec<String> {
+        let bars = line.replace("\\|", "\u{0}");
+        bars.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().replace('\u{0}', "|"))
+            .collect()
+    };
+    let mut found = Vec::new();
+    let mut column = None;
+    for line in document.lines() {
+        match line.starts_with('|') {
+            false => column = None,
+            true if column.is_none() => column = Some(row(line).iter().position(|cell| cell == header)),
+            true if line.starts_with("|---") => {}
+            true => found.extend(
+                column
+                    .flatten()
+                    .map(|column| row(line)[column].trim_matches('`').to_owned()),
+            ),
+        }
+    }
+    found
+}
+
+/// Every example as a file.
+fn examples() -> Vec<String> {
+    let document = document();
+    let conditions = cells(&document, "Example condition");
+    let actions = cells(&document, "Example action");
+    assert!(conditions.len() > 50 && actions.len() > 10, "the tables are found");
+    let conditions = conditions.iter().map(|condition| file_with(condition, "count"));
+    // Actors differ in their hooks; egress at tc has them all.
+    let actions = actions
+        .iter()
+        .map(|action| file_with("packet is data", action).replace("ingress", "egress"));
+    blocks(&document).into_iter().chain(conditions).chain(actions).collect()
+}
+
+#[test]
+fn every_example_compiles() {
+    let catalog = elements();
+    for example in examples() {
+        compile("policy-language.md", &example, &catalog).unwrap_or_else(|found| panic!("{example}\n{found}"));
+    }
+}
+
+#[test]
+fn every_example_of_the_tables_is_in_code() {
+    for header in ["Example condition", "Example action"] {
+        assert!(
+            cells(&document(), header)
+                .iter()
+                .all(|example| !example.contains('`') && !example.is_empty())
+        );
+    }
+}
+
+/// Whether `word` occurs on its own.
+fn occurs(word: &str, text: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || "_.<>=!".contains(c));
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
+        !is_part(before) && !is_part(after)
+    })
+}
+
+#[test]
+fn every_word_of_the_language_occurs_in_an_example() {
+    let examples = examples().join("\n");
+    let fields = fields();
+    let words = fields.iter().map(String::as_str).chain(other_words()).chain(keys());
+    let missing: Vec<&str> = words.filter(|word| !occurs(word, &examples)).collect();
+    assert!(missing.is_empty(), "no example shows {missing:?}");
+}
+
+#[test]
+fn every_attach_mode_and_unit_is_described() {
+    let document = document();
+    let units = [
+        "bit", "kbit", "mbit", "gbit", "B", "kB", "MB", "GB", "KiB", "MiB", "GiB", "ns", "us", "ms", "s", "min",
+    ];
+    let missing: Vec<&str> = attach_words()
+        .into_iter()
+        .chain(units)
+        .filter(|word| !document.contains(&format!("`{word}`")))
+        .collect();
+    assert!(missing.is_empty(), "nothing is said about {missing:?}");
+}
+
+#[test]
+fn every_element_that_ships_is_described_with_its_arguments() {
+    let (document, examples) = (document(), examples().join("\n"));
+    let shipped = shipped();
+    assert!(
+        shipped.iter().any(|manifest| manifest.kind == Kind::Actor),
+        "some actor ships"
+    );
+    for manifest in shipped {
+        let name = &manifest.name;
+        assert!(
+            document.contains(&format!("`{name}`")),
+            "nothing is said about `{name}`"
+        );
+        if manifest.kind == Kind::Actor {
+            assert!(occurs(name, &examples), "no example shows `{name}`");
+            for argument in &manifest.arguments {
+                assert!(
+                    occurs(&argument.name, &document),
+                    "nothing is said about `{}` of `{name}`",
+                    argument.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn elements_that_the_language_calls_ship_with_the_arguments_that_it_gives() {
+    let shipped: Catalog = shipped().into_iter().collect();
+    // `xdp_only` is there for tests of hooks.
+    let called = catalog();
+    for known in called
+        .iter()
+        .filter(|known| known.kind == Kind::Selector && known.name != "xdp_only")
+    {
+        let manifest = shipped
+            .get(&known.name)
+            .unwrap_or_else(|| panic!("`{}` does not ship", known.name));
+        for argument in &known.arguments {
+            let found = manifest.arguments.iter().find(|found| found.name == argument.name);
+            let found = found.unwrap_or_else(|| panic!("`{}` has no argument `{}`", manifest.name, argument.name));
+            assert_eq!(found.ty, argument.ty, "`{}` of `{}`", argument.name, manifest.name);
+            let missing = argument.values.iter().find(|word| !found.values.contains(word));
+            assert_eq!(missing, None, "a word of `{}` of `{}`", argument.name, manifest.name);
+        }
+        let extra = manifest.arguments.iter().find(|argument| {
+            argument.default.is_none() && !known.arguments.iter().any(|known| known.name == argument.name)
+        });
+        assert!(
+            extra.is_none(),
+            "`{}` needs an argument that the language does not give: {extra:?}",
+            manifest.name
+        );
+    }
+}

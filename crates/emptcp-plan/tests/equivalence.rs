@@ -1,0 +1,73 @@
+//! The compiled form means what the text says: rules and chains are walked and compared with the syntax tree.
+
+mod common;
+
+use common::strategies::{expressions, primaries};
+use common::world::{World, worlds};
+use common::{compiled, policy};
+use emptcp_plan::expression::Expression;
+use emptcp_plan::plan::{Direction, Plan};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A file with one policy per condition; none when the set is too long for the kernel.
+fn plan_of(conditions: &[Expression]) -> Option<Plan> {
+    let texts = conditions.iter().enumerate();
+    let text: String = texts
+        .map(|(at, condition)| policy(&format!("p{at}"), &condition.to_string(), "count"))
+        .collect();
+    match compiled(&text) {
+        Ok(plan) => Some(plan),
+        Err(diagnostics) => {
+            let all = diagnostics.iter().all(|found| found.message.contains("tail calls"));
+            assert!(all, "{diagnostics}");
+            None
+        }
+    }
+}
+
+fn check(plan: &Plan, conditions: &[Expression], world: &World) -> Result<(), TestCaseError> {
+    let accepted = world.accepted(plan);
+    for (at, condition) in conditions.iter().enumerate() {
+        let here = world.direction == Direction::Ingress && world.device != "eth9";
+        let (acted, ran) = world.acts(plan, at);
+        prop_assert_eq!(
+            accepted.contains(&at) && acted,
+            here && world.holds(condition),
+            "{} in {:?}",
+            condition,
+            world
+        );
+        prop_assert!(ran <= plan.policies[at].longest_path);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rules_and_chain_together_mean_the_condition(
+        condition in expressions(primaries(), 14),
+        worlds in vec(worlds(), 24),
+    ) {
+        let conditions = [condition];
+        let plan = plan_of(&conditions);
+        prop_assume!(plan.is_some());
+        for world in &worlds {
+            check(&plan.clone().expect("assumed"), &conditions, world)?;
+        }
+    }
+
+    #[test]
+    fn policies_of_one_file_do_not_disturb_each_other(
+        conditions in vec(expressions(primaries(), 4), 1..5),
+        worlds in vec(worlds(), 24),
+    ) {
+        let plan = plan_of(&conditions);
+        prop_assume!(plan.is_some());
+        for world in &worlds {
+            check(&plan.clone().expect("assumed"), &conditions, world)?;
+        }
+    }
+}

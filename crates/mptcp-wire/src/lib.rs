@@ -1,0 +1,79 @@
+//! Views and builders for TCP and Multipath TCP, RFC 6824 (version 0) and RFC 8684 (version 1).
+//!
+//! # Guarantee
+//!
+//! Nothing here panics, whatever the bytes: no public function indexes, unwraps, or does arithmetic that can
+//! overflow (the compiler lints below refuse all three), there is no `unsafe`, no allocation and no `std`. A view
+//! is made by `new_checked`, which proves that the fixed header and everything its length fields name is inside
+//! the slice; after that its accessors cannot fail. Input that does not fit gives an [`Error`] that names the
+//! header or option, what was found and what was expected.
+//!
+//! # Map
+//!
+//! * [`segment`]: a whole frame to a located TCP segment in one call. Start here to read packets.
+//! * [`builder`]: [`PacketBuilder`], a complete frame with right checksums. Start here to make packets.
+//! * [`link`], [`ethernet`] (with VLAN tags), [`ipv4`], [`ipv6`] (with extension headers), [`tcp`]: one header each,
+//!   a `View` (zero-copy) and a `Repr` (owned meaning, `parse` and `emit`).
+//! * [`tcp::option`]: TCP options and the iterator over an option area.
+//! * [`mptcp`]: the MPTCP options, one file per subtype.
+//! * [`types`], [`sequence`]: keys, tokens, identifiers and sequence numbers as types of their own.
+//! * [`crypto`]: tokens, initial data sequence numbers and HMACs of both versions.
+//! * [`checksum`]: the Internet checksum, the TCP and DSS checksums, incremental updates.
+//! * [`error`], [`list`]: what all of these share.
+//!
+//! # Example
+//!
+//! ```
+//! use mptcp_wire::{LinkType, PacketBuilder, Segment, mptcp, tcp::Flags};
+//!
+//! let mut buffer = [0; 128];
+//! let length = PacketBuilder::new("10.0.0.1:4000".parse().unwrap(), "10.0.0.2:80".parse().unwrap())
+//!     .flags(Flags::ACK)
+//!     .mptcp(mptcp::MpPrio { backup: true, address_id: None })
+//!     .build(&mut buffer)
+//!     .unwrap();
+//! let segment = Segment::parse(&buffer[..length], LinkType::Ethernet).unwrap();
+//! assert!(segment.checksum_is_valid());
+//! let option = segment.mptcp_options().next().unwrap().unwrap();
+//! assert_eq!(option, mptcp::MpPrio { backup: true, address_id: None }.into());
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+// The guarantee above, checked. Tests may panic: that is how they fail.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod builder;
+mod bytes;
+pub mod checksum;
+pub mod crypto;
+pub mod error;
+pub mod ethernet;
+pub mod ipv4;
+pub mod ipv6;
+pub mod link;
+pub mod list;
+pub mod mptcp;
+pub mod segment;
+pub mod sequence;
+pub mod tcp;
+pub mod types;
+
+pub use builder::PacketBuilder;
+pub use error::{Error, Result};
+pub use link::LinkType;
+pub use segment::Segment;
+pub use sequence::{DataSequenceNumber, Idsn, SequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber};
+pub use types::{AddressId, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};

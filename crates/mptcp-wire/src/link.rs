@@ -1,0 +1,158 @@
+//! Where the IP packet begins, for the link types that captures of MPTCP have.
+
+use crate::bytes::{array_at, u16_at};
+use crate::error::{Error, Header, Result};
+use crate::ethernet::{self, EtherType, VlanTags};
+
+/// What comes before the IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkType {
+    /// Ethernet II, up to two VLAN tags.
+    Ethernet,
+    /// Nothing: the frame is the IP packet.
+    RawIp,
+    /// Linux cooked capture (the "any" device), 16 bytes.
+    LinuxSll,
+    /// Linux cooked capture version 2, 20 bytes.
+    LinuxSll2,
+    /// BSD loopback: 4 bytes of address family, in either byte order.
+    Loopback,
+}
+
+/// Offsets in the cooked and loopback headers.
+mod field {
+    pub(super) const SLL_PROTOCOL: usize = 14;
+    pub(super) const SLL_LENGTH: usize = 16;
+    pub(super) const SLL2_PROTOCOL: usize = 0;
+    pub(super) const SLL2_LENGTH: usize = 20;
+    pub(super) const LOOPBACK_LENGTH: usize = 4;
+}
+
+/// The link header of a frame, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// What the link says that the payload is; for raw IP and loopback, from the IP version.
+    pub ether_type: EtherType,
+    /// Where the payload begins.
+    pub network_offset: usize,
+    /// The tags, outermost first.
+    pub vlan_tags: VlanTags,
+}
+
+impl LinkType {
+    /// From the number in a pcap or pcapng file (tcpdump.org/linktypes). `None`: not one of ours.
+    #[must_use]
+    pub fn from_pcap(number: u32) -> Option<Self> {
+        match number {
+            0 | 108 => Some(Self::Loopback),
+            1 => Some(Self::Ethernet),
+            // 12 and 14: what the raw type was before it got a number of its own.
+            12 | 14 | 101 | 228 | 229 => Some(Self::RawIp),
+            113 => Some(Self::LinuxSll),
+            276 => Some(Self::LinuxSll2),
+            _ => None,
+        }
+    }
+
+    /// Reads the link header. Fails only when the frame is shorter than it.
+    pub fn locate(self, frame: &[u8]) -> Result<Located> {
+        match self {
+            Self::Ethernet => {
+                let view = ethernet::View::new_checked(frame)?;
+                Ok(Located {
+                    ether_type: view.ether_type(),
+                    network_offset: view.header_length(),
+                    vlan_tags: view.vlan_tags(),
+                })
+            }
+            Self::RawIp => Ok(untagged(version_type(frame.first()), 0)),
+            Self::LinuxSll => cooked(frame, field::SLL_PROTOCOL, field::SLL_LENGTH),
+            Self::LinuxSll2 => cooked(frame, field::SLL2_PROTOCOL, field::SLL2_LENGTH),
+            Self::Loopback => {
+                check(Header::Loopback, frame, field::LOOPBACK_LENGTH)?;
+                let family: [u8; 4] = array_at(frame, 0);
+                // AF_INET is 2 everywhere; AF_INET6 is 24, 28 or 30, by operating system.
+                let of = |number| match number {
+                    2 => Some(EtherType::IPV4),
+                    24 | 28 | 30 => Some(EtherType::IPV6),
+                    _ => None,
+                };
+                let ether_type = of(u32::from_le_bytes(family)).or_else(|| of(u32::from_be_bytes(family)));
+                Ok(untagged(ether_type.unwrap_or(EtherType(0)), field::LOOPBACK_LENGTH))
+            }
+        }
+    }
+}
+
+fn cooked(frame: &[u8], protocol: usize, length: usize) -> Result<Located> {
+    check(Header::LinuxCooked, frame, length)?;
+    Ok(untagged(EtherType(u16_at(frame, protocol)), length))
+}
+
+fn check(header: Header, frame: &[u8], needed: usize) -> Result<()> {
+    match frame.len() {
+        available if available < needed => Err(Error::Truncated {
+            header,
+            needed,
+            available,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn untagged(ether_type: EtherType, network_offset: usize) -> Located {
+    Located {
+        ether_type,
+        network_offset,
+        vlan_tags: VlanTags::new(),
+    }
+}
+
+fn version_type(first: Option<&u8>) -> EtherType {
+    match first.map(|byte| byte >> 4) {
+        Some(4) => EtherType::IPV4,
+        Some(6) => EtherType::IPV6,
+        _ => EtherType(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_link_type_says_where_ip_begins() {
+        let mut frame = [0_u8; 40];
+        frame[0..2].copy_from_slice(&[0x08, 0x00]);
+        let located = LinkType::LinuxSll2.locate(&frame).unwrap();
+        assert_eq!((located.ether_type, located.network_offset), (EtherType::IPV4, 20));
+        frame[14..16].copy_from_slice(&[0x86, 0xdd]);
+        let located = LinkType::LinuxSll.locate(&frame).unwrap();
+        assert_eq!((located.ether_type, located.network_offset), (EtherType::IPV6, 16));
+        let located = LinkType::RawIp.locate(&[0x60]).unwrap();
+        assert_eq!((located.ether_type, located.network_offset), (EtherType::IPV6, 0));
+    }
+
+    #[test]
+    fn a_loopback_family_is_read_in_either_byte_order() {
+        for family in [[2, 0, 0, 0], [0, 0, 0, 2]] {
+            assert_eq!(LinkType::Loopback.locate(&family).unwrap().ether_type, EtherType::IPV4);
+        }
+        for family in [[30, 0, 0, 0], [0, 0, 0, 24]] {
+            assert_eq!(LinkType::Loopback.locate(&family).unwrap().ether_type, EtherType::IPV6);
+        }
+    }
+
+    #[test]
+    fn a_frame_shorter_than_its_link_header_is_truncated() {
+        let error = LinkType::LinuxSll.locate(&[0; 15]);
+        assert_eq!(
+            error,
+            Err(Error::Truncated {
+                header: Header::LinuxCooked,
+                needed: 16,
+                available: 15
+            })
+        );
+    }
+}

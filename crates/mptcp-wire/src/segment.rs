@@ -1,0 +1,304 @@
+//! A whole frame to a located TCP segment in one call.
+
+use crate::bytes::{head, tail};
+use crate::checksum;
+use crate::error::{Error, Result};
+use crate::ethernet::{EtherType, VlanTags};
+use crate::link::LinkType;
+use crate::mptcp::MptcpOption;
+use crate::tcp::{self, Options};
+use crate::types::AddressPair;
+use crate::{ipv4, ipv6};
+use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
+
+/// The IP header of a segment.
+#[derive(Clone, Copy, Debug)]
+pub enum Network<'a> {
+    /// IPv4.
+    V4(ipv4::View<'a>),
+    /// IPv6.
+    V6(ipv6::View<'a>),
+}
+
+/// A TCP segment found in a frame: headers are complete, the payload is what the frame holds of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    frame: &'a [u8],
+    vlan_tags: VlanTags,
+    network_offset: usize,
+    network: Network<'a>,
+    addresses: AddressPair,
+    transport_offset: usize,
+    /// TCP header and payload as the IP header has it.
+    transport_length: usize,
+    tcp: tcp::View<'a>,
+}
+
+impl<'a> Segment<'a> {
+    /// Finds the TCP segment in `frame`.
+    ///
+    /// Refuses what is not one: [`Error::NotIp`], [`Error::NotTcp`], [`Error::Fragment`] (every fragment, the first
+    /// too), or a malformed or cut-off header. Malformed TCP options are no error here: the walk over them says so.
+    /// A payload cut off by a capture is no error; see [`Segment::is_truncated`].
+    pub fn parse(frame: &'a [u8], link: LinkType) -> Result<Self> {
+        let located = link.locate(frame)?;
+        let packet = tail(frame, located.network_offset);
+        let (network, addresses, protocol, offset, transport, transport_length) = match located.ether_type {
+            EtherType::IPV4 => {
+                let view = ipv4::View::new_checked(packet)?;
+                if view.is_fragment() {
+                    return Err(Error::Fragment {
+                        offset: view.fragment_offset(),
+                        more: view.more_fragments(),
+                    });
+                }
+                let addresses = AddressPair::V4 {
+                    source: view.source(),
+                    destination: view.destination(),
+                };
+                let (offset, length) = (view.header_length(), view.payload_length());
+                (
+                    Network::V4(view),
+                    addresses,
+                    view.protocol(),
+                    offset,
+                    view.payload(),
+                    length,
+                )
+            }
+            EtherType::IPV6 => {
+                let view = ipv6::View::new_checked(packet)?;
+                let upper = view.upper_layer()?;
+                if let Some(fragment) = upper.fragment.filter(|fragment| !fragment.is_atomic()) {
+                    return Err(Error::Fragment {
+                        offset: fragment.offset,
+                        more: fragment.more,
+                    });
+                }
+                let addresses = AddressPair::V6 {
+                    source: view.source(),
+                    destination: view.destination(),
+                };
+                let length = view.total_length().saturating_sub(upper.offset);
+                let transport = tail(view.packet(), upper.offset);
+                (
+                    Network::V6(view),
+                    addresses,
+                    upper.protocol,
+                    upper.offset,
+                    transport,
+                    length,
+                )
+            }
+            EtherType(ether_type) => return Err(Error::NotIp { ether_type }),
+        };
+        if protocol != checksum::PROTOCOL_TCP {
+            return Err(Error::NotTcp { protocol });
+        }
+        Ok(Self {
+            frame,
+            vlan_tags: located.vlan_tags,
+            network_offset: located.network_offset,
+            network,
+            addresses,
+            transport_offset: located.network_offset.saturating_add(offset),
+            transport_length,
+            tcp: tcp::View::new_checked(transport)?,
+        })
+    }
+
+    /// The frame that was given.
+    #[must_use]
+    pub fn frame(&self) -> &'a [u8] {
+        self.frame
+    }
+
+    /// The VLAN tags, outermost first; none except on Ethernet.
+    #[must_use]
+    pub fn vlan_tags(&self) -> &VlanTags {
+        &self.vlan_tags
+    }
+
+    /// The IP header.
+    #[must_use]
+    pub fn network(&self) -> Network<'a> {
+        self.network
+    }
+
+    /// Where the IP header begins in the frame.
+    #[must_use]
+    pub fn network_offset(&self) -> usize {
+        self.network_offset
+    }
+
+    /// The TCP header and payload.
+    #[must_use]
+    pub fn tcp(&self) -> tcp::View<'a> {
+        self.tcp
+    }
+
+    /// Where the TCP header begins in the frame.
+    #[must_use]
+    pub fn transport_offset(&self) -> usize {
+        self.transport_offset
+    }
+
+    /// Both addresses.
+    #[must_use]
+    pub fn addresses(&self) -> AddressPair {
+        self.addresses
+    }
+
+    /// Address and port of the sender.
+    #[must_use]
+    pub fn source(&self) -> SocketAddr {
+        SocketAddr::new(self.addresses.source(), self.tcp.source_port())
+    }
+
+    /// Address and port of the receiver.
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        SocketAddr::new(self.addresses.destination(), self.tcp.destination_port())
+    }
+
+    /// DSCP and ECN.
+    #[must_use]
+    pub fn traffic_class(&self) -> u8 {
+        match self.network {
+            Network::V4(view) => view.type_of_service(),
+            Network::V6(view) => view.traffic_class(),
+        }
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> Options<'a> {
+        self.tcp.options()
+    }
+
+    /// Only the MPTCP options, read; see [`Options::mptcp`].
+    pub fn mptcp_options(&self) -> impl Iterator<Item = Result<MptcpOption>> + 'a {
+        self.tcp.options().mptcp()
+    }
+
+    /// Where the option area lies in the frame.
+    #[must_use]
+    pub fn option_range(&self) -> Range<usize> {
+        let end = self.transport_offset.saturating_add(self.tcp.header_length());
+        end.saturating_sub(self.tcp.option_bytes().len())..end
+    }
+
+    /// Where the payload lies in the frame, as far as it is there.
+    #[must_use]
+    pub fn payload_range(&self) -> Range<usize> {
+        let start = self.transport_offset.saturating_add(self.tcp.header_length());
+        start..start.saturating_add(self.tcp.payload().len())
+    }
+
+    /// The payload, as far as it is there.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.tcp.payload()
+    }
+
+    /// The length of the payload as the IP header has it.
+    #[must_use]
+    pub fn payload_length(&self) -> usize {
+        self.transport_length.saturating_sub(self.tcp.header_length())
+    }
+
+    /// Whether the frame holds less than the IP header says: the capture cut it off.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.tcp.bytes().len() < self.transport_length
+    }
+
+    /// Whether the TCP checksum is right. Says nothing about a truncated segment, which gives `false`.
+    #[must_use]
+    pub fn checksum_is_valid(&self) -> bool {
+        !self.is_truncated() && checksum::tcp_is_valid(&self.addresses, self.tcp.bytes())
+    }
+
+    /// Whether the checksum field holds just the sum of the pseudo-header, as Linux leaves it to the device
+    /// (CHECKSUM_PARTIAL).
+    #[must_use]
+    pub fn checksum_is_partial(&self) -> bool {
+        let length = u32::try_from(self.transport_length).unwrap_or(u32::MAX);
+        let sum = checksum::pseudo_header(&self.addresses, checksum::PROTOCOL_TCP, length);
+        self.tcp.checksum() == sum.partial()
+    }
+
+    /// Whether this is an ACK without payload, SYN, FIN or RST.
+    #[must_use]
+    pub fn is_pure_ack(&self) -> bool {
+        use tcp::Flags;
+        let flags = self.tcp.flags();
+        let ends = Flags::SYN | Flags::FIN | Flags::RST;
+        flags.contains(Flags::ACK) && flags.bits() & ends.bits() == 0 && self.payload_length() == 0
+    }
+
+    /// The IP version: 4 or 6.
+    #[must_use]
+    pub fn ip_version(&self) -> u8 {
+        match self.addresses.source() {
+            IpAddr::V4(_) => 4,
+            IpAddr::V6(_) => 6,
+        }
+    }
+
+    /// The link header, with its tags.
+    #[must_use]
+    pub fn link_header(&self) -> &'a [u8] {
+        head(self.frame, self.network_offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PacketBuilder;
+    use crate::tcp::Flags;
+
+    fn frame(buffer: &mut [u8]) -> usize {
+        PacketBuilder::new("10.0.0.1:1000".parse().unwrap(), "10.0.0.2:80".parse().unwrap())
+            .flags(Flags::ACK)
+            .payload(b"0123456789")
+            .build(buffer)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_cut_off_payload_is_located_and_its_true_length_known() {
+        let mut buffer = [0; 100];
+        let length = frame(&mut buffer);
+        let segment = Segment::parse(&buffer[..length - 4], LinkType::Ethernet).unwrap();
+        assert!(segment.is_truncated() && !segment.checksum_is_valid());
+        assert_eq!((segment.payload(), segment.payload_length()), (&b"012345"[..], 10));
+    }
+
+    #[test]
+    fn padding_after_the_ip_packet_is_not_payload() {
+        let mut buffer = [0xee; 100];
+        frame(&mut buffer);
+        let segment = Segment::parse(&buffer, LinkType::Ethernet).unwrap();
+        assert!(segment.checksum_is_valid());
+        assert_eq!(&buffer[segment.payload_range()], b"0123456789");
+    }
+
+    #[test]
+    fn fragments_other_protocols_and_other_ether_types_are_told_apart() {
+        let mut buffer = [0; 100];
+        let length = frame(&mut buffer);
+        let error_of = |frame: &[u8]| Segment::parse(frame, LinkType::Ethernet).unwrap_err();
+        buffer[20] |= 0x20;
+        assert_eq!(error_of(&buffer[..length]), Error::Fragment { offset: 0, more: true });
+        buffer[20..22].copy_from_slice(&[0, 1]);
+        assert_eq!(error_of(&buffer[..length]), Error::Fragment { offset: 8, more: false });
+        buffer[20..22].fill(0);
+        buffer[23] = 17;
+        assert_eq!(error_of(&buffer[..length]), Error::NotTcp { protocol: 17 });
+        buffer[12..14].copy_from_slice(&[0x08, 0x06]);
+        assert_eq!(error_of(&buffer[..length]), Error::NotIp { ether_type: 0x0806 });
+    }
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All subflows of one connection, named by the token of either host. */
+#include <emptcp/element.h>
+
+struct arguments {
+	__u32 token;
+};
+ARGUMENTS;
+
+SELECTOR(connection)
+{
+	return packet->flow.local_token == arguments.token || packet->flow.remote_token == arguments.token;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The receiver's address lies in a prefix. */
+#include <emptcp/element.h>
+
+struct arguments {
+	struct emptcp_prefix prefix;
+};
+ARGUMENTS;
+
+SELECTOR(dst)
+{
+	return emptcp_prefix_matches(emptcp_destination(packet), arguments.prefix.address, arguments.prefix.length);
+}

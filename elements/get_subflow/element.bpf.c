@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Two events for each subflow: up, and ended. */
+#include <emptcp/element.h>
+#include <emptcp/event.h>
+
+COUNTERS(told, lost);
+
+STATE(state_told, __u32);
+
+struct subflow_event {
+	struct emptcp_event header;
+	struct emptcp_event_subflow body;
+};
+
+ACTOR(get_subflow)
+{
+	__u32 change = packet->flow.state == EMPTCP_FLOW_CLOSED ? EMPTCP_SUBFLOW_CLOSED : EMPTCP_SUBFLOW_ESTABLISHED;
+	struct subflow_event *event;
+	const __u32 nothing = 0;
+	__u32 *said;
+
+	if (packet->flow.state < EMPTCP_FLOW_ESTABLISHED)
+		return EMPTCP_CONTINUE;
+	said = emptcp_state(&state_told, packet->flow_id, &nothing);
+	if (!said || *said >= change)
+		return EMPTCP_CONTINUE;
+	event = emptcp_event_reserve(sizeof(*event));
+	if (!event) {
+		emptcp_count(packet, lost);
+		return EMPTCP_CONTINUE;
+	}
+	emptcp_event_header(&event->header, packet, EMPTCP_EVENT_SUBFLOW, sizeof(event->body));
+	__builtin_memset(&event->body, 0, sizeof(event->body));
+	event->body.connection = packet->connection_id;
+	event->body.token[EMPTCP_LOCAL] = packet->flow.local_token;
+	event->body.token[EMPTCP_REMOTE] = packet->flow.remote_token;
+	event->body.change = change;
+	event->body.opened_by = packet->flow.flags & EMPTCP_FLOW_LOCAL_OPENED ? EMPTCP_LOCAL : EMPTCP_REMOTE;
+	event->body.initial = !!(packet->flow.flags & EMPTCP_FLOW_INITIAL);
+	event->body.backup = !!(packet->flow.flags & (EMPTCP_FLOW_BACKUP_LOCAL | EMPTCP_FLOW_BACKUP_REMOTE));
+	event->body.address_id[EMPTCP_LOCAL] = packet->flow.address_id[EMPTCP_LOCAL];
+	event->body.address_id[EMPTCP_REMOTE] = packet->flow.address_id[EMPTCP_REMOTE];
+	event->body.reset = !!(packet->types & EMPTCP_RST);
+	emptcp_event_submit(event);
+	*said = change;
+	emptcp_count(packet, told);
+	return EMPTCP_CONTINUE;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Keeps ADD_ADDR from the receiver by dropping the pure ACK that carries it: overwriting the option with NOPs makes
+ * Linux fall back to plain TCP when it was the first packet after the handshake. The sender repeats an address that was
+ * not echoed, so an end of the policy, or of its condition, is the release. Echoes are left alone.
+ */
+#include <emptcp/element.h>
+
+COUNTERS(held, not_alone);
+
+ACTOR(hold_add_addr)
+{
+	if (!(packet->types & EMPTCP_ADD_ADDR))
+		return EMPTCP_CONTINUE;
+	/* On data, or beside another signal, the loss would be more than the address. */
+	if (!(packet->types & EMPTCP_PURE_ACK) ||
+	    packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_MP_FAIL | EMPTCP_MP_FASTCLOSE)) {
+		emptcp_count(packet, not_alone);
+		return EMPTCP_CONTINUE;
+	}
+	emptcp_count(packet, held);
+	return EMPTCP_DROP;
+}

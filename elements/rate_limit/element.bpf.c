@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Holds traffic to a rate. Three ways, each in a file of its own here:
+ *  police  a virtual queue that drops, or marks when the flow is ECN-capable: works at every place, needs no queue;
+ *  shape   at egress: departure times where the device has fq, an HTB class otherwise (set up by the loader);
+ *  window  clamps the window in acknowledgements: for whole connections, since Linux shares the send window.
+ *
+ * The switch to a low rate hurts more than the rate itself: what waits on the slow subflow blocks the connection. So
+ * the allowed rate comes down from the measured one by halves (ramp).
+ */
+#include <emptcp/element.h>
+#include <emptcp/edit.h>
+
+enum mode { MODE_AUTO, MODE_POLICE, MODE_SHAPE, MODE_WINDOW };
+enum per { PER_SUBFLOW, PER_CONNECTION, PER_POLICY };
+
+struct arguments {
+	__u64 rate;
+	__u32 mode;
+	__u32 per;
+	__u8 ramp;
+};
+ARGUMENTS;
+COUNTERS(passed, dropped, marked, delayed, clamped, no_scale, no_state);
+
+/* What the loader set up on the device: an HTB class, or nothing but the knowledge that its root qdisc is fq. */
+struct emptcp_shape {
+	__u32 class;
+	__u32 edt;
+};
+const volatile struct emptcp_shape emptcp_shape SEC(".rodata") = {};
+
+#include "ramp.h"
+#include "police.h"
+#include "shape.h"
+#include "window.h"
+
+ACTOR(rate_limit)
+{
+	struct bucket *bucket;
+	__u64 now, owner;
+
+	if (!arguments.rate)
+		return EMPTCP_CONTINUE;
+	if (arguments.mode == MODE_WINDOW)
+		return limit_by_window(ctx, packet);
+	if (!packet->payload_length)
+		return EMPTCP_CONTINUE; /* acknowledgements are not what fills a path */
+	owner = packet->flow_id;
+	if (arguments.per == PER_CONNECTION && packet->connection_id)
+		owner = packet->connection_id;
+	else if (arguments.per == PER_POLICY)
+		owner = 0;
+	bucket = emptcp_state(&state_bucket, owner, &empty_bucket);
+	if (!bucket) {
+		emptcp_count(packet, no_state);
+		return EMPTCP_CONTINUE;
+	}
+	now = bpf_ktime_get_ns();
+	ramp_down(bucket, packet->payload_length, now);
+#if defined(EMPTCP_HOOK_TC)
+	if (arguments.mode == MODE_SHAPE || emptcp_shape.edt)
+		return limit_by_shape(ctx, packet, bucket, now);
+#endif
+	return limit_by_police(ctx, packet, bucket, now);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Holding a connection to a rate by the window that its acknowledgements advertise. The window that gives a rate depends
+ * on round trips that we do not see, so it is found by feedback: DATA_ACK tells the rate achieved, and every round the
+ * window is scaled by asked / achieved. It is never raised above what the receiver says, and SYN and RST stay as they are.
+ */
+#ifndef RATE_LIMIT_WINDOW_H
+#define RATE_LIMIT_WINDOW_H
+
+#define ROUND_NS 200000000ull
+#define SMALLEST_WINDOW 2920 /* two full segments */
+#define LARGEST_WINDOW (64u << 20)
+
+struct clamp {
+	__u64 since_ns; /* begin of the round */
+	__u64 window;   /* bytes */
+	__u64 acked;    /* bytes of data acknowledged in this round */
+	__u32 data_ack; /* low 32 bits of the highest seen */
+	__u32 started;
+};
+STATE(state_clamp, struct clamp);
+static const struct clamp no_clamp;
+
+static __always_inline void clamp_adjust(struct clamp *clamp, __u64 elapsed_ms)
+{
+	__u64 achieved = clamp->acked * 8 * 1000 / elapsed_ms;
+	__u64 wanted = arguments.rate;
+
+	/* One round never changes the window by more than half, or upwards by more than a quarter. */
+	if (achieved > 2 * wanted)
+		clamp->window /= 2;
+	else if (achieved * 5 < wanted * 4)
+		clamp->window += clamp->window / 4;
+	else
+		clamp->window = clamp->window * wanted / (achieved | 1);
+	if (clamp->window < SMALLEST_WINDOW)
+		clamp->window = SMALLEST_WINDOW;
+	if (clamp->window > LARGEST_WINDOW)
+		clamp->window = LARGEST_WINDOW;
+}
+
+static __always_inline enum emptcp_verdict limit_by_window(emptcp_context *ctx, struct emptcp_packet *packet)
+{
+	__u8 scale = packet->flow.window_scale;
+	struct clamp *clamp;
+	__u64 now, field;
+	__u32 progress;
+
+	if (!(packet->types & EMPTCP_ACK) || packet->types & (EMPTCP_SYNACK | EMPTCP_RST))
+		return EMPTCP_CONTINUE;
+	if (scale > 14) {
+		emptcp_count(packet, no_scale);
+		return EMPTCP_CONTINUE;
+	}
+	clamp = emptcp_state(&state_clamp, packet->connection_id ? packet->connection_id : packet->flow_id, &no_clamp);
+	if (!clamp) {
+		emptcp_count(packet, no_state);
+		return EMPTCP_CONTINUE;
+	}
+	now = bpf_ktime_get_ns();
+	if (!clamp->started) {
+		clamp->started = 1;
+		clamp->since_ns = now;
+		clamp->data_ack = packet->data_ack;
+		/* Begin where the receiver is; without ramp at the rate times a tenth of a second. */
+		clamp->window = (__u64)packet->window << scale;
+		if (!arguments.ramp)
+			clamp->window = arguments.rate / 80;
+	}
+	if (packet->types & EMPTCP_DSS_ACK) {
+		progress = (__u32)packet->data_ack - clamp->data_ack;
+		if (progress && progress < 1u << 31) {
+			clamp->acked += progress;
+			clamp->data_ack = packet->data_ack;
+		}
+	}
+	if (now - clamp->since_ns >= ROUND_NS) {
+		clamp_adjust(clamp, (now - clamp->since_ns) / 1000000);
+		clamp->since_ns = now;
+		clamp->acked = 0;
+	}
+	field = clamp->window >> scale;
+	if (!field)
+		field = 1;
+	if (field >= packet->window)
+		return EMPTCP_CONTINUE;
+	if (emptcp_set_window(ctx, packet, field))
+		emptcp_count(packet, clamped);
+	return EMPTCP_CONTINUE;
+}
+
+#endif

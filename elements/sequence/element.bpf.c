@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Data sequence numbers (dsn) or subflow sequence numbers (ssn) in a range: true when some byte of the segment lies in it.
+ * Relative numbers count bytes: 0 is the first byte of data, which has IDSN + 1 (RFC 8684 section 3.1) or ISN + 1.
+ */
+#include <emptcp/element.h>
+
+enum space { SPACE_DSN, SPACE_SSN };
+
+struct arguments {
+	__u64 range[2];
+	__u32 space;
+	__u8 relative;
+};
+ARGUMENTS;
+COUNTERS(start_unknown);
+
+static __always_inline bool overlaps(__u64 first, __u64 length)
+{
+	return first < arguments.range[1] && first + length > arguments.range[0];
+}
+
+SELECTOR(sequence)
+{
+	if (arguments.space == SPACE_DSN) {
+		if (!(packet->types & EMPTCP_DSS_MAP))
+			return false;
+		if (!arguments.relative)
+			return overlaps(packet->dsn, packet->data_level_length);
+		if (!packet->flow.idsn) {
+			emptcp_count(packet, start_unknown);
+			return false;
+		}
+		return overlaps(packet->dsn - packet->flow.idsn - 1, packet->data_level_length);
+	}
+	if (!packet->payload_length)
+		return false;
+	if (!arguments.relative)
+		return overlaps(packet->sequence, packet->payload_length);
+	if (!packet->flow.isn_known) {
+		emptcp_count(packet, start_unknown);
+		return false;
+	}
+	return overlaps((__u32)(packet->sequence - packet->flow.isn - 1), packet->payload_length);
+}

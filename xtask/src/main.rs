@@ -1,0 +1,135 @@
+//! `cargo xtask`: everything that one does with this repository, behind one command.
+//!
+//! It builds and starts on a machine that has only a Rust toolchain, because it installs the rest. So it depends on
+//! no crate of the workspace: what needs clang and libelf is built and started as a process of its own.
+//!
+//! * [`packages`] and [`toolchain`]: what must be on the machine, and how it gets there.
+//! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
+//! * [`tally`]: how many tests ran, read from what the runners print.
+//! * [`process`] and [`report`]: starting commands, and telling what happens.
+
+mod packages;
+mod process;
+mod report;
+mod steps;
+mod tally;
+mod toolchain;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use packages::Purpose;
+use process::Invocation;
+
+/// Build, test, show and measure emptcp.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Two emulated hosts, two paths, one real MPTCP transfer, steered by policies while you watch
+    Demo,
+    /// Everything that CI runs
+    Test {
+        /// Run only this step; may be given more than once
+        #[arg(long, value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(steps::names()))]
+        only: Vec<String>,
+        /// Name the steps and stop
+        #[arg(long)]
+        list: bool,
+    },
+    /// Nanoseconds per packet, and throughput with a policy on every packet
+    Bench {
+        /// Print the results as JSON on standard output
+        #[arg(long)]
+        json: bool,
+        /// Passed on to the bench
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Install the packages that are missing, and nothing else
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo => demo(),
+        Command::Test { list: true, .. } => {
+            steps::list();
+            Ok(())
+        }
+        Command::Test { only, .. } => {
+            return if steps::run(&only) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+        Command::Bench { json, rest } => bench(json, rest),
+        Command::Setup => packages::install(Purpose::Test),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo() -> anyhow::Result<()> {
+    report::section("setup", "packages that the build and the demo need", || {
+        packages::install(Purpose::Build)
+    })?;
+    report::section("build", "the demo and everything under it", || {
+        Invocation::cargo(["build", "--locked", "--package", "emptcp-demo"]).run()
+    })?;
+    report::section("demo", "one MPTCP transfer over two paths", || {
+        Invocation::cargo(["run", "--quiet", "--locked", "--package", "emptcp-demo"]).run()
+    })
+}
+
+fn bench(json: bool, rest: Vec<String>) -> anyhow::Result<()> {
+    report::section("setup", "packages that the build and the bench need", || {
+        packages::install(Purpose::Build)
+    })?;
+    report::section("build", "the bench, optimised", || {
+        Invocation::cargo(["build", "--locked", "--release", "--package", "emptcp-bench"]).run()
+    })?;
+    report::section("bench", "nanoseconds per packet", || {
+        Invocation::cargo([
+            "run",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--package",
+            "emptcp-bench",
+            "--",
+        ])
+        .arguments(json.then_some("--json"))
+        .arguments(rest)
+        .run()
+    })
+}
+
+/// Whether we run as root: the owner of a process's folder is its effective user.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
+}
+
+/// The root of the repository: the parent of this package's folder.
+fn root() -> PathBuf {
+    // Cargo sets the variable when it runs us; what was compiled in serves when the binary is started by hand.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(package)
+        .join("..")
+        .canonicalize()
+        .expect("the folder of xtask has a parent")
+}

@@ -1,0 +1,177 @@
+//! The steps of `cargo xtask test`, which are all that CI runs.
+//!
+//! * [`checks`]: layout, licence lines, lints, documentation, dependencies.
+//! * [`sources`]: the rules for source files that no other tool checks.
+//! * [`suites`]: everything that runs tests, from unit tests to whole machines in network namespaces.
+//! * [`programs`]: the test programs that cargo builds for the suites.
+
+mod checks;
+mod programs;
+mod sources;
+mod suites;
+
+use std::time::{Duration, Instant};
+
+use anstream::{eprintln, println};
+
+use crate::packages::{self, Purpose};
+use crate::report::{self, BAD, BOLD, GOOD};
+use crate::tally::Tally;
+
+/// One step: a name for `--only`, a line about it, and what it does.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    work: fn(&mut Tally) -> anyhow::Result<Done>,
+}
+
+/// How a step ended that did not fail.
+enum Done {
+    /// It did its work.
+    Complete,
+    /// It could not do all of its work; why.
+    Partly(String),
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "setup",
+        about: "packages of the system",
+        work: setup,
+    },
+    Step {
+        name: "fmt",
+        about: "layout of the Rust code",
+        work: checks::rustfmt,
+    },
+    Step {
+        name: "clang-format",
+        about: "layout of the C code",
+        work: checks::clang_format,
+    },
+    Step {
+        name: "sources",
+        about: "licence lines and file lengths",
+        work: checks::sources,
+    },
+    Step {
+        name: "deny",
+        about: "licences and origin of the dependencies",
+        work: checks::deny,
+    },
+    Step {
+        name: "clippy",
+        about: "lints, whole workspace, warnings are errors",
+        work: checks::clippy,
+    },
+    Step {
+        name: "doc",
+        about: "documentation builds, no broken link",
+        work: checks::doc,
+    },
+    Step {
+        name: "unit",
+        about: "pure Rust: unit and property tests",
+        work: suites::unit,
+    },
+    Step {
+        name: "doc-tests",
+        about: "the examples in the documentation",
+        work: suites::documentation,
+    },
+    Step {
+        name: "cases",
+        about: "packet in, packet out: every element and the core, in the kernel",
+        work: suites::cases,
+    },
+    Step {
+        name: "lab",
+        about: "root and network namespaces: loading, attaching, test beds",
+        work: suites::lab,
+    },
+    Step {
+        name: "end-to-end",
+        about: "live MPTCP through every actor",
+        work: suites::end_to_end,
+    },
+    Step {
+        name: "fuzz",
+        about: "the fuzz targets build",
+        work: checks::fuzz,
+    },
+];
+
+/// The names of the steps, in order.
+pub(crate) fn names() -> Vec<&'static str> {
+    STEPS.iter().map(|step| step.name).collect()
+}
+
+/// Prints the steps.
+pub(crate) fn list() {
+    for step in STEPS {
+        println!("{BOLD}{:<13}{BOLD:#} {}", step.name, step.about);
+    }
+}
+
+/// Runs the steps named in `only`, or all when it is empty, prints a summary and returns whether all went well. A step
+/// that fails does not keep the others from running, except the first one: nothing works without the packages.
+pub(crate) fn run(only: &[String]) -> bool {
+    let started = Instant::now();
+    let mut total = Tally::default();
+    let mut lines = Vec::new();
+    let mut failed = Vec::new();
+    for step in STEPS
+        .iter()
+        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
+    {
+        let step_started = Instant::now();
+        let mut tally = Tally::default();
+        let result = report::section(step.name, step.about, || (step.work)(&mut tally));
+        total += tally;
+        let state = match &result {
+            Ok(Done::Complete) => format!("{GOOD}ok{GOOD:#}"),
+            Ok(Done::Partly(why)) => format!("{GOOD}ok{GOOD:#}, but {why}"),
+            Err(error) => {
+                report::error(error);
+                report::note(&format!(
+                    "run just this step again: cargo xtask test --only {}",
+                    step.name
+                ));
+                failed.push(step.name);
+                format!("{BAD}failed{BAD:#}")
+            }
+        };
+        lines.push(summary(step.name, step_started.elapsed(), tally, &state));
+        if step.name == "setup" && result.is_err() {
+            break;
+        }
+    }
+    let ran = lines.len();
+    report::heading("summary", &format!("{} in all", report::seconds(started.elapsed())));
+    for line in lines {
+        eprintln!("   {line}");
+    }
+    let which = if failed.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", failed.join(", "))
+    };
+    // What CI reads: nothing may follow the number of tests.
+    println!("test steps: {ran} run, {} failed{which}", failed.len());
+    println!("{total}");
+    failed.is_empty()
+}
+
+fn summary(name: &str, elapsed: Duration, tally: Tally, state: &str) -> String {
+    let tests = if tally.total() == 0 {
+        String::new()
+    } else {
+        tally.to_string()
+    };
+    format!("{name:<13} {:>12}  {tests:<22} {state}", report::seconds(elapsed))
+}
+
+fn setup(_: &mut Tally) -> anyhow::Result<Done> {
+    packages::install(Purpose::Test)?;
+    Ok(Done::Complete)
+}

@@ -1,0 +1,113 @@
+//! Rules that every source file keeps and that no other tool checks.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// The licence of everything that is compiled for the kernel, as its first line says it.
+const SPDX: &str = "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause";
+
+/// A file longer than this holds more than one idea.
+const LINES: usize = 600;
+
+/// Folders with sources of ours.
+const FOLDERS: &[&str] = &["bpf", "crates", "elements", "fuzz", "tests", "xtask"];
+
+/// The C sources and headers, relative to `root`.
+pub(super) fn c_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    files(root, &["c", "h"])
+}
+
+/// What breaks a rule, one line each.
+pub(super) fn faults(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for file in files(root, &["c", "h", "rs"])? {
+        let path = root.join(&file);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let is_c = file.extension() != Some(OsStr::new("rs"));
+        faults.extend(
+            faults_of(&text, is_c)
+                .into_iter()
+                .map(|fault| format!("{}: {fault}", file.display())),
+        );
+    }
+    Ok(faults)
+}
+
+fn faults_of(text: &str, is_c: bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    if is_c && !text.lines().next().unwrap_or_default().contains(SPDX) {
+        faults.push(format!("the first line must hold `{SPDX}`"));
+    }
+    let lines = text.lines().count();
+    if lines > LINES {
+        faults.push(format!(
+            "{lines} lines; no file may have more than {LINES}: split it by idea"
+        ));
+    }
+    faults
+}
+
+/// Files below [`FOLDERS`] with one of these extensions, sorted, relative to `root`.
+fn files(root: &Path, extensions: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders: Vec<_> = FOLDERS
+        .iter()
+        .map(|folder| root.join(folder))
+        .filter(|path| path.is_dir())
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in folder
+            .read_dir()
+            .with_context(|| format!("cannot read {}", folder.display()))?
+        {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                // What cargo and cargo-fuzz make.
+                if path.file_name() != Some(OsStr::new("target")) {
+                    folders.push(path);
+                }
+            } else if path
+                .extension()
+                .and_then(OsStr::to_str)
+                .is_some_and(|ending| extensions.contains(&ending))
+            {
+                found.push(path.strip_prefix(root).expect("it was found below the root").to_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_c_file_without_its_licence_line_is_a_fault() {
+        assert!(faults_of("/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n", true).is_empty());
+        assert_eq!(faults_of("#include <linux/bpf.h>\n", true).len(), 1);
+        assert_eq!(faults_of("", true).len(), 1);
+    }
+
+    #[test]
+    fn a_rust_file_needs_no_licence_line() {
+        assert!(faults_of("//! Map of the crate.\n", false).is_empty());
+    }
+
+    #[test]
+    fn a_file_of_too_many_lines_is_a_fault() {
+        assert!(faults_of(&"\n".repeat(LINES), false).is_empty());
+        assert_eq!(faults_of(&"\n".repeat(LINES + 1), false).len(), 1);
+    }
+
+    #[test]
+    fn the_c_files_of_the_repository_are_found() {
+        let found = c_files(&crate::root()).expect("the repository can be read");
+        assert!(found.contains(&PathBuf::from("bpf/include/emptcp/abi.h")), "{found:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! The steps that run tests.
+//!
+//! Every test program of the workspace belongs to exactly one suite, by its package and its name. Pure tests run side
+//! by side; those that emulate paths and measure rates run one after the other, because they share the processor.
+
+use anyhow::bail;
+
+use super::Done;
+use super::programs::{Kind, Program};
+use crate::process::Invocation;
+use crate::report;
+use crate::tally::Tally;
+use crate::toolchain;
+
+/// Packages whose tests make no system call that needs rights.
+const PURE: &[&str] = &["mptcp-wire", "emptcp-abi", "emptcp-plan", "xtask"];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Suite {
+    /// Tests beside the code, and all tests of pure packages.
+    Unit,
+    /// Test programs named `..cases..`: packets through BPF_PROG_TEST_RUN, no network.
+    Cases,
+    /// Test programs of the other packages: namespaces, devices, loading and attaching.
+    Lab,
+    /// Test programs of the package in `tests/`: the whole of it on live MPTCP.
+    EndToEnd,
+}
+
+impl Suite {
+    fn of(program: &Program) -> Self {
+        if PURE.contains(&program.package.as_str()) || program.kind != Kind::Test {
+            Self::Unit
+        } else if program.name.contains("cases") {
+            Self::Cases
+        } else if program.package == "emptcp-tests" {
+            Self::EndToEnd
+        } else {
+            Self::Lab
+        }
+    }
+
+    /// How many tests of it may run at once; `None`: as many as there are processors.
+    fn threads(self) -> Option<&'static str> {
+        match self {
+            Self::Unit | Self::Cases => None,
+            Self::Lab | Self::EndToEnd => Some("1"),
+        }
+    }
+}
+
+pub(super) fn unit(tally: &mut Tally) -> anyhow::Result<Done> {
+    run(Suite::Unit, tally)
+}
+
+pub(super) fn cases(tally: &mut Tally) -> anyhow::Result<Done> {
+    run_as_root(Suite::Cases, tally)
+}
+
+pub(super) fn lab(tally: &mut Tally) -> anyhow::Result<Done> {
+    run_as_root(Suite::Lab, tally)
+}
+
+pub(super) fn end_to_end(tally: &mut Tally) -> anyhow::Result<Done> {
+    run_as_root(Suite::EndToEnd, tally)
+}
+
+pub(super) fn documentation(tally: &mut Tally) -> anyhow::Result<Done> {
+    strict(Invocation::cargo(["test", "--locked", "--workspace", "--doc"])).run_tests(tally)?;
+    Ok(Done::Complete)
+}
+
+fn run_as_root(suite: Suite, tally: &mut Tally) -> anyhow::Result<Done> {
+    if !crate::is_root() {
+        bail!("these tests load BPF programs and make network namespaces: run them as root");
+    }
+    run(suite, tally)
+}
+
+fn run(suite: Suite, tally: &mut Tally) -> anyhow::Result<Done> {
+    let mut programs = super::programs::build()?;
+    programs.retain(|program| Suite::of(program) == suite);
+    if programs.is_empty() {
+        bail!("the workspace has no test program for this step");
+    }
+    if toolchain::has_nextest() {
+        with_nextest(suite, &programs, tally)?;
+    } else {
+        with_the_standard_runner(suite, &programs, tally)?;
+    }
+    if tally.total() == 0 {
+        bail!("no test ran");
+    }
+    Ok(Done::Complete)
+}
+
+fn with_nextest(suite: Suite, programs: &[Program], tally: &mut Tally) -> anyhow::Result<()> {
+    let filter = programs
+        .iter()
+        .map(|program| format!("binary_id(={})", program.nextest_id()))
+        .collect::<Vec<_>>();
+    let mut invocation = Invocation::cargo(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
+    if let Some(threads) = suite.threads() {
+        invocation = invocation.arguments(["--test-threads", threads]);
+    }
+    strict(invocation.arguments(["--filterset", &filter.join(" + ")])).run_tests(tally)
+}
+
+fn with_the_standard_runner(suite: Suite, programs: &[Program], tally: &mut Tally) -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for program in programs {
+        let mut invocation = Invocation::new(&program.executable)
+            .variable("CARGO_MANIFEST_DIR", &program.folder)
+            .folder(&program.folder);
+        if let Some(threads) = suite.threads() {
+            invocation = invocation.arguments(["--test-threads", threads]);
+        }
+        let before = tally.failed;
+        if let Err(error) = strict(invocation).run_tests(tally) {
+            report::note(&format!("{error:#}"));
+            failed.push(program.nextest_id());
+            if tally.failed == before {
+                // It died before it could count.
+                tally.failed += 1;
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Forbids the tests to skip what can be had here. Beside the repository there may be captures with reference values;
+/// where they are, no test may do without them.
+fn strict(mut invocation: Invocation) -> Invocation {
+    if crate::is_root() {
+        invocation = invocation.variable("EMPTCP_REQUIRE_ROOT", "1");
+    }
+    if crate::root().join("../shared/traces").is_dir() {
+        invocation = invocation.variable("EMPTCP_REQUIRE_SHARED", "1");
+    }
+    invocation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(package: &str, kind: Kind, name: &str) -> Suite {
+        Suite::of(&Program {
+            package: package.into(),
+            kind,
+            name: name.into(),
+            folder: "/".into(),
+            executable: "/".into(),
+        })
+    }
+
+    #[test]
+    fn every_test_program_belongs_to_the_suite_of_its_package_and_name() {
+        assert_eq!(suite("mptcp-wire", Kind::Test, "vectors"), Suite::Unit);
+        assert_eq!(suite("emptcp-kernel", Kind::Library, "emptcp_kernel"), Suite::Unit);
+        assert_eq!(suite("emptcp-kernel", Kind::Test, "packet_cases"), Suite::Cases);
+        assert_eq!(suite("emptcp-kernel", Kind::Test, "apply"), Suite::Lab);
+        assert_eq!(suite("emptcp-tests", Kind::Test, "rate_limit"), Suite::EndToEnd);
+    }
+
+    #[test]
+    fn tests_that_measure_rates_run_one_after_the_other() {
+        assert_eq!(Suite::EndToEnd.threads(), Some("1"));
+        assert_eq!(Suite::Lab.threads(), Some("1"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Rust's own tools: what of them is there, and how the rest is installed.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::process::Invocation;
+
+/// A component of the Rust toolchain that the minimal profile of rustup leaves out.
+pub(crate) fn component(name: &str, subcommand: &str) -> anyhow::Result<()> {
+    if Invocation::cargo([subcommand, "--version"]).succeeds() {
+        return Ok(());
+    }
+    Invocation::new("rustup")
+        .arguments(["component", "add", name])
+        .run()
+        .with_context(|| {
+            format!("`cargo {subcommand}` is missing and could not be installed: install the package {name} or rustup")
+        })
+}
+
+/// cargo-nextest, if the machine has it. It runs each test in a process of its own and knows which may not run side by
+/// side; without it Rust's own runner does the work, more slowly.
+pub(crate) fn has_nextest() -> bool {
+    Invocation::cargo(["nextest", "--version"]).succeeds()
+}
+
+/// A nightly toolchain and cargo-fuzz, which the fuzz targets need.
+pub(crate) fn has_cargo_fuzz() -> bool {
+    Invocation::cargo(["+nightly", "fuzz", "--version"]).succeeds()
+}
+
+/// The program cargo-deny: the machine's own, or one built into `target/tools`.
+pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
+    if Invocation::new("cargo-deny").arguments(["--version"]).succeeds() {
+        return Ok("cargo-deny".into());
+    }
+    let tools = crate::root().join("target/tools");
+    let program = tools.join("bin/cargo-deny");
+    if !program.is_file() {
+        // Without optimisation it builds in a minute on two cores, and still takes only moments to run.
+        Invocation::cargo(["install", "--quiet", "--locked", "--debug", "cargo-deny", "--root"])
+            .arguments([&tools])
+            .run()
+            .context("cargo-deny is missing and could not be installed")?;
+    }
+    Ok(program)
+}
