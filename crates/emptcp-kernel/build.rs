@@ -6,8 +6,9 @@ mod clang;
 
 use clang::Variant;
 use std::{
-    env, fs,
+    env,
     fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     sync::{
         Mutex,
@@ -27,7 +28,10 @@ struct Job {
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository's root");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the repository's root");
     // libbpf-sys tells where it put libbpf's headers.
     let libbpf = PathBuf::from(env::var_os("DEP_BPF_INCLUDE").expect("libbpf-sys names its headers"));
     let include = [libbpf, root.join("bpf/include")];
@@ -39,27 +43,38 @@ fn main() {
     let mut jobs = Vec::new();
     let mut generated = String::new();
 
-    generated.push_str("/// Core programs: name, tc object, XDP object.\npub(crate) const CORE: &[(&str, &[u8], &[u8])] = &[\n");
+    generated.push_str(
+        "/// Core programs: name, tc object, XDP object.\npub(crate) const CORE: &[(&str, &[u8], &[u8])] = &[\n",
+    );
     for source in files(&root.join("bpf/core"), ".bpf.c") {
-        let name = source.file_name().unwrap().to_string_lossy().trim_end_matches(".bpf.c").to_owned();
+        let name = source
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .trim_end_matches(".bpf.c")
+            .to_owned();
         let [tc, xdp] = Variant::ALL.map(|variant| {
             let object = out.join(format!("core_{name}_{}.o", variant.name()));
-            jobs.push(Job { source: source.clone(), object: object.clone(), variant });
+            jobs.push(Job {
+                source: source.clone(),
+                object: object.clone(),
+                variant,
+            });
             object
         });
         writeln!(generated, "({name:?}, aligned!({tc:?}), aligned!({xdp:?})),").unwrap();
     }
     generated.push_str("];\n");
 
-    generated.push_str(
-        "/// Shipped elements: manifest text, tc object, XDP object.\n\
-         pub(crate) const ELEMENTS: &[(&str, Option<&[u8]>, Option<&[u8]>)] = &[\n",
-    );
+    generated.push_str("/// Shipped elements.\npub(crate) const ELEMENTS: &[Shipped] = &[\n");
     for folder in folders(&root.join("elements")) {
         let source = folder.join("element.bpf.c");
         let manifest = folder.join("element.toml");
         if !source.is_file() || !manifest.is_file() {
-            println!("cargo:warning={} has no element.bpf.c or no element.toml: left out", folder.display());
+            println!(
+                "cargo:warning={} has no element.bpf.c or no element.toml: left out",
+                folder.display()
+            );
             continue;
         }
         let text = fs::read_to_string(&manifest).expect("readable element.toml");
@@ -69,16 +84,30 @@ fn main() {
             }
             let name = folder.file_name().unwrap().to_string_lossy();
             let object = out.join(format!("element_{name}_{}.o", variant.name()));
-            jobs.push(Job { source: source.clone(), object: object.clone(), variant });
+            jobs.push(Job {
+                source: source.clone(),
+                object: object.clone(),
+                variant,
+            });
             format!("Some(aligned!({object:?}))")
         });
-        writeln!(generated, "(include_str!({manifest:?}), {}, {}),", objects[0], objects[1]).unwrap();
+        writeln!(
+            generated,
+            "(include_str!({manifest:?}), {}, {}),",
+            objects[0], objects[1]
+        )
+        .unwrap();
     }
     generated.push_str("];\n");
 
     generated.push_str("/// Headers of the SDK: file name, text.\npub(crate) const SDK: &[(&str, &str)] = &[\n");
     for header in files(&root.join("bpf/include/emptcp"), ".h") {
-        writeln!(generated, "({:?}, include_str!({header:?})),", header.file_name().unwrap().to_string_lossy()).unwrap();
+        writeln!(
+            generated,
+            "({:?}, include_str!({header:?})),",
+            header.file_name().unwrap().to_string_lossy()
+        )
+        .unwrap();
     }
     generated.push_str("];\n");
 
@@ -128,7 +157,12 @@ fn watch(path: &Path) {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     entries.sort();
     entries
 }
@@ -140,6 +174,9 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
 fn files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
     entries(folder)
         .into_iter()
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(suffix)))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().ends_with(suffix))
+        })
         .collect()
 }

@@ -146,7 +146,18 @@ fn claims() -> Claims {
     layout!(
         c,
         Rule,
-        "emptcp_rule", kind, policy, accept, reserved, on_match, on_miss, low, high, address, mask);
+        "emptcp_rule",
+        kind,
+        policy,
+        accept,
+        reserved,
+        on_match,
+        on_miss,
+        low,
+        high,
+        address,
+        mask
+    );
     layout!(
         c,
         Event,

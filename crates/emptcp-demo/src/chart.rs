@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn the_picture_names_every_phase_and_both_paths() {
         let mut samples = Samples::default();
-        for index in 0..72 {
+        for index in 0..72_u32 {
             samples.push(Sample {
                 at: f64::from(index) / 2.0,
-                bytes: [index.into(), (2 * index).into()],
+                bytes: [u64::from(index), u64::from(2 * index)],
             });
         }
         let svg = svg(&samples).expect("a string can be drawn into");

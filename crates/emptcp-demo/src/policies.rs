@@ -25,23 +25,24 @@ pub(crate) enum Change {
     Remove,
 }
 
-/// What happens to the policies as a phase begins, and why.
+/// What happens to the policies as a phase begins.
 pub(crate) fn changes(phase: Phase) -> &'static [Change] {
     match phase {
         Phase::Free => &[],
         Phase::Capped => &[Change::Apply(&[CAP_PATH_2])],
         Phase::Backup => &[Change::Apply(&[CAP_PATH_2, PATH_1_BACKUP])],
-        // The peer remembers MP_PRIO, so it must be told before the policies go. Path 1 is silent by now, and an
-        // option travels only on a segment: when path 2 is backup as well, the peer uses both again.
-        Phase::FreeAgain => &[
-            Change::Apply(&[PATH_2_BACKUP]),
-            Change::Wait(Duration::from_millis(500)),
-            Change::Apply(&[BOTH_REGULAR]),
-            Change::Wait(Duration::from_millis(500)),
-            Change::Remove,
-        ],
+        Phase::FreeAgain => WAY_BACK,
     }
 }
+
+/// The policy files say why it takes two steps.
+const WAY_BACK: &[Change] = &[
+    Change::Apply(&[PATH_2_BACKUP]),
+    Change::Wait(Duration::from_millis(500)),
+    Change::Apply(&[BOTH_REGULAR]),
+    Change::Wait(Duration::from_millis(500)),
+    Change::Remove,
+];
 
 /// Steers one host. Leaves nothing behind when dropped.
 pub(crate) struct Steering {

@@ -142,9 +142,11 @@ impl Course<'_> {
 /// Adds up what the client's kernel says of its subflows, by path.
 fn by_path(lab: &Lab, series: &TimeSeries) -> Samples {
     let mut samples = Samples::default();
-    for reading in series.samples() {
+    let within = |at: Duration| at.as_secs_f64() <= Phase::FreeAgain.end();
+    // The last reading, when the connection closes, comes out of step.
+    for reading in series.samples().iter().filter(|reading| within(reading.at)) {
         let mut bytes = [0; 2];
-        for subflow in &reading.subflows {
+        for subflow in &reading.info.subflows {
             if let Some(path) = lab.path_of(&subflow.key) {
                 bytes[path] += subflow.bytes_received;
             }

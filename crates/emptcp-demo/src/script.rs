@@ -62,15 +62,6 @@ impl Phase {
             Self::FreeAgain => "policies removed",
         }
     }
-
-    /// The phase at a time in seconds since the transfer began.
-    pub(crate) fn at(seconds: f64) -> Self {
-        Self::ALL
-            .into_iter()
-            .rev()
-            .find(|phase| phase.start() <= seconds)
-            .unwrap_or(Self::Free)
-    }
 }
 
 #[cfg(test)]
@@ -86,9 +77,9 @@ mod tests {
     }
 
     #[test]
-    fn a_time_lies_in_the_phase_that_began_last() {
-        assert_eq!(Phase::at(7.9), Phase::Free);
-        assert_eq!(Phase::at(8.0), Phase::Capped);
-        assert_eq!(Phase::at(100.0), Phase::FreeAgain);
+    fn each_phase_begins_where_the_one_before_ends() {
+        for pair in Phase::ALL.windows(2) {
+            assert_eq!(pair[0].end(), pair[1].start());
+        }
     }
 }

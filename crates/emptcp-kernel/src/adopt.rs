@@ -1,9 +1,291 @@
 //! Takes over connections of this host that already run when a policy arrives: the kernel's own sockets tell what the
 //! handshake would have told.
 
-use crate::{error::Result, instance::Instance, placement::Placements};
+use crate::{
+    error::{OrKernel, Result},
+    flows::now_ns,
+    instance::Instance,
+    netlink,
+};
+use emptcp_abi::{
+    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, TokenKey, flow_flag, flow_state,
+    side,
+};
+use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
+use netlink_packet_core::{NlaBuffer, NlasIterator};
+use netlink_packet_sock_diag::{
+    AF_INET, AF_INET6, IPPROTO_TCP, SockDiagMessage,
+    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
+};
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// `INET_DIAG_ULP_INFO` and what is in it (linux/inet_diag.h, linux/mptcp.h).
+mod attribute {
+    pub(super) const ULP_INFO: u16 = 19;
+    pub(super) const ULP_MPTCP: u16 = 3;
+    pub(super) const TOKEN_REMOTE: u16 = 1;
+    pub(super) const TOKEN_LOCAL: u16 = 2;
+    pub(super) const FLAGS: u16 = 8;
+    pub(super) const ID_REMOTE: u16 = 9;
+    pub(super) const ID_LOCAL: u16 = 10;
+}
+
+/// `MPTCP_SUBFLOW_FLAG_*`.
+mod subflow_flag {
+    pub(super) const CAPABLE_LOCAL: u32 = 1 << 1;
+    pub(super) const JOIN_REMOTE: u32 = 1 << 2;
+    pub(super) const JOIN_LOCAL: u32 = 1 << 3;
+    pub(super) const BACKUP_REMOTE: u32 = 1 << 4;
+    pub(super) const BACKUP_LOCAL: u32 = 1 << 5;
+}
+
+/// `TCPI_OPT_WSCALE`.
+const OPTION_WINDOW_SCALE: u8 = 4;
+
+/// What a socket says about its subflow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Subflow {
+    key: FlowKey,
+    local_token: Token,
+    remote_token: Token,
+    flags: u32,
+    ids: Option<[u8; 2]>,
+    /// Window scales that the local and the remote host announced.
+    scales: [u8; 2],
+}
 
 /// Inserts a record for every MPTCP subflow of this host that the tables do not know. Returns how many.
-pub(crate) fn adopt(_instance: &Instance, _placements: &Placements) -> Result<usize> {
-    Ok(0)
+pub(crate) fn adopt(instance: &Instance) -> Result<usize> {
+    let now = now_ns();
+    let (flows, connections) = (
+        instance.maps.get("emptcp_flows")?,
+        instance.maps.get("emptcp_connections")?,
+    );
+    let tokens = instance.maps.get("emptcp_tokens")?;
+    let subflows = subflows()?;
+    // The socket of an initial subflow may not know the other host's token; one that this host has joined does.
+    let remote_tokens: BTreeMap<Token, Token> = subflows
+        .iter()
+        .filter(|subflow| subflow.remote_token.is_known())
+        .map(|subflow| (subflow.local_token, subflow.remote_token))
+        .collect();
+    let mut adopted = 0;
+    let mut made = BTreeSet::new();
+    for (position, subflow) in subflows.iter().enumerate() {
+        let local = subflow.local_token;
+        let remote = remote_tokens.get(&local).copied().unwrap_or_default();
+        let index = TokenKey {
+            token: local,
+            side: side::LOCAL,
+        };
+        // A connection that was followed from its handshake is indexed already.
+        let connection = match tokens
+            .lookup(index.as_bytes(), MapFlags::ANY)
+            .or_kernel("look for a token")?
+        {
+            Some(id) => ConnectionId::read_from_bytes(&id).unwrap_or_default(),
+            None => ConnectionId(u64::from(local.0) << 32 | u64::from(remote.0)),
+        };
+        // The core numbers flows by time and CPU; no machine has a CPU 255 and an adoption in the same nanosecond.
+        let id = FlowId(0xff << 56 | (now + position as u64) & (u64::MAX >> 8));
+        let record = Flow {
+            connection,
+            remote_token: remote,
+            ..subflow.flow(id, now)
+        };
+        if !insert(flows, subflow.key.as_bytes(), record.as_bytes())? {
+            continue;
+        }
+        adopted += 1;
+        let fresh = Connection {
+            id: connection,
+            first_ns: now,
+            last_ns: now,
+            token: [local, remote],
+            version: 1,
+            ..Connection::default()
+        };
+        if insert(connections, connection.0.as_bytes(), fresh.as_bytes())? || made.contains(&connection) {
+            made.insert(connection);
+            count_subflow(connections, connection)?;
+        }
+        for (token, side) in [(local, side::LOCAL), (remote, side::REMOTE)] {
+            if token.is_known() {
+                insert(tokens, TokenKey { token, side }.as_bytes(), connection.0.as_bytes())?;
+            }
+        }
+    }
+    Ok(adopted)
+}
+
+/// Inserts what is not there yet; false when it is.
+fn insert(map: &MapHandle, key: &[u8], value: &[u8]) -> Result<bool> {
+    match map.update(key, value, MapFlags::NO_EXIST) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        result => result.map(|()| true).or_kernel("take over a connection"),
+    }
+}
+
+/// One more subflow of a connection that this run has made; the data path does not touch that count in mid-stream.
+fn count_subflow(connections: &MapHandle, id: ConnectionId) -> Result<()> {
+    let Some(mut value) = connections
+        .lookup(id.0.as_bytes(), MapFlags::ANY)
+        .or_kernel("read a connection")?
+    else {
+        return Ok(());
+    };
+    let place = std::mem::offset_of!(Connection, subflows);
+    let count = &mut value[place..place + 4];
+    let subflows = u32::from_ne_bytes(count.try_into().expect("four bytes")) + 1;
+    count.copy_from_slice(&subflows.to_ne_bytes());
+    connections
+        .update(id.0.as_bytes(), &value, MapFlags::EXIST)
+        .or_kernel("count a subflow")
+}
+
+impl Subflow {
+    fn flow(&self, id: FlowId, now: u64) -> Flow {
+        let joined = self.flags & (subflow_flag::JOIN_LOCAL | subflow_flag::JOIN_REMOTE) != 0;
+        let local_opened = self.flags & (subflow_flag::CAPABLE_LOCAL | subflow_flag::JOIN_LOCAL) != 0;
+        let mut flags = flow_flag::PARTIAL;
+        flags |= if joined { flow_flag::JOINED } else { flow_flag::INITIAL };
+        flags |= if local_opened {
+            flow_flag::LOCAL_OPENED
+        } else {
+            flow_flag::REMOTE_OPENED
+        };
+        for (theirs, ours) in [
+            (subflow_flag::BACKUP_LOCAL, flow_flag::BACKUP_LOCAL),
+            (subflow_flag::BACKUP_REMOTE, flow_flag::BACKUP_REMOTE),
+        ] {
+            flags |= if self.flags & theirs != 0 { ours } else { 0 };
+        }
+        flags |= if self.ids.is_some() { flow_flag::ADDRESS_IDS } else { 0 };
+        let ids = self.ids.unwrap_or_default();
+        let sender = |side: u32| Sender {
+            window_scale: self.scales[side as usize],
+            address_id: ids[side as usize],
+            ..Sender::default()
+        };
+        Flow {
+            id,
+            first_ns: now,
+            last_ns: now,
+            local_token: self.local_token,
+            remote_token: self.remote_token,
+            flags: flags as u16,
+            state: flow_state::ESTABLISHED as u8,
+            // The only version that this kernel speaks itself.
+            version: 1,
+            sender: [sender(side::LOCAL), sender(side::REMOTE)],
+            ..Flow::default()
+        }
+    }
+}
+
+/// All established MPTCP subflows of this network namespace.
+fn subflows() -> Result<Vec<Subflow>> {
+    let mut subflows = Vec::new();
+    for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
+        let request = SockDiagMessage::InetRequest(InetRequest {
+            family,
+            protocol: IPPROTO_TCP,
+            extensions: ExtensionFlags::INFO,
+            states: StateFlags::ESTABLISHED
+                | StateFlags::CLOSE_WAIT
+                | StateFlags::FIN_WAIT1
+                | StateFlags::FIN_WAIT2
+                | StateFlags::LAST_ACK
+                | StateFlags::CLOSING,
+            socket_id,
+        });
+        for answer in netlink::dump(NETLINK_SOCK_DIAG, request).or_kernel("list the sockets of this host")? {
+            let SockDiagMessage::InetResponse(answer) = answer else {
+                continue;
+            };
+            subflows.extend(subflow(&answer));
+        }
+    }
+    Ok(subflows)
+}
+
+/// The subflow that a socket is, if it is one.
+fn subflow(answer: &InetResponse) -> Option<Subflow> {
+    let id = &answer.header.socket_id;
+    let mut scales = [SCALE_UNKNOWN; 2];
+    let mut mptcp = None;
+    for attribute in &answer.nlas {
+        match attribute {
+            Nla::TcpInfo(info) => {
+                // struct tcp_info: byte 5 tcpi_options, byte 6 tcpi_snd_wscale (low half) and tcpi_rcv_wscale.
+                let (options, packed) = (*info.get(5)?, *info.get(6)?);
+                let scaled = options & OPTION_WINDOW_SCALE != 0;
+                scales = if scaled { [packed >> 4, packed & 0xf] } else { [0, 0] };
+            }
+            Nla::Other(other) if netlink_packet_core::Nla::kind(other) == attribute::ULP_INFO => {
+                let mut value = vec![0; netlink_packet_core::Nla::value_len(other)];
+                netlink_packet_core::Nla::emit_value(other, &mut value);
+                mptcp = inner(&value, attribute::ULP_MPTCP);
+            }
+            _ => {}
+        }
+    }
+    let mptcp = mptcp?;
+    let number = |kind: u16| inner(&mptcp, kind).and_then(|value| Some(u32::from_ne_bytes(value.try_into().ok()?)));
+    let byte = |kind: u16| inner(&mptcp, kind).and_then(|value| value.first().copied());
+    Some(Subflow {
+        key: FlowKey::new(
+            SocketAddr::new(id.source_address.to_canonical(), id.source_port),
+            SocketAddr::new(id.destination_address.to_canonical(), id.destination_port),
+        ),
+        local_token: Token(number(attribute::TOKEN_LOCAL)?),
+        remote_token: Token(number(attribute::TOKEN_REMOTE)?),
+        flags: number(attribute::FLAGS).unwrap_or_default(),
+        ids: byte(attribute::ID_LOCAL)
+            .zip(byte(attribute::ID_REMOTE))
+            .map(|(local, remote)| [local, remote]),
+        scales,
+    })
+}
+
+/// The value of one attribute inside another.
+fn inner(bytes: &[u8], kind: u16) -> Option<Vec<u8>> {
+    NlasIterator::new(bytes)
+        .filter_map(Result::ok)
+        .find(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == kind)
+        .map(|attribute| attribute.value().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_joined_backup_subflow_keeps_its_role_ids_and_scales() {
+        let subflow = Subflow {
+            key: FlowKey::new("10.0.0.1:5000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()),
+            local_token: Token(0x1111_1111),
+            remote_token: Token(0x2222_2222),
+            flags: subflow_flag::JOIN_LOCAL | subflow_flag::JOIN_REMOTE | subflow_flag::BACKUP_REMOTE,
+            ids: Some([2, 3]),
+            scales: [7, 9],
+        };
+        let flow = subflow.flow(FlowId(1), 5);
+        let words = emptcp_abi::bit_names(flow_flag::ALL, u32::from(flow.flags));
+        assert_eq!(
+            words,
+            ["joined", "partial", "local_opened", "backup_remote", "address_ids"]
+        );
+        assert_eq!(
+            (flow.local_token, flow.remote_token),
+            (Token(0x1111_1111), Token(0x2222_2222))
+        );
+        assert_eq!((flow.local().window_scale, flow.remote().window_scale), (7, 9));
+        assert_eq!((flow.local().address_id, flow.remote().address_id), (2, 3));
+    }
 }

@@ -51,7 +51,11 @@ pub(crate) fn same_policy(a: &PolicyPlan, b: &PolicyPlan) -> bool {
 /// Deals out the numbers of `plan`, beside those of the set in force.
 pub(crate) fn allocate(plan: &Plan, before: Option<(&Plan, &Allocation)>) -> Result<Allocation> {
     if plan.policies.len() > POLICIES as usize {
-        return Err(Error::TooMany { what: "policies", wanted: plan.policies.len(), limit: POLICIES as usize });
+        return Err(Error::TooMany {
+            what: "policies",
+            wanted: plan.policies.len(),
+            limit: POLICIES as usize,
+        });
     }
     let old = |policy: &PolicyPlan| {
         let (plan, allocation) = before?;
@@ -64,7 +68,9 @@ pub(crate) fn allocate(plan: &Plan, before: Option<(&Plan, &Allocation)>) -> Res
         .flat_map(|(_, allocation)| &allocation.policies)
         .flat_map(|policy| policy.nodes.iter().map(|node| node.counters).chain([policy.counters]))
         .collect();
-    let mut free = (0..COUNTERS).step_by(ELEMENT_COUNTERS as usize).filter(|base| !taken.contains(base));
+    let mut free = (0..COUNTERS)
+        .step_by(ELEMENT_COUNTERS as usize)
+        .filter(|base| !taken.contains(base));
     let mut next = before.map_or(1, |(_, allocation)| allocation.next.max(1));
     let mut number = || {
         next += 1;
@@ -73,7 +79,11 @@ pub(crate) fn allocate(plan: &Plan, before: Option<(&Plan, &Allocation)>) -> Res
     let nodes: usize = plan.policies.iter().map(|policy| policy.nodes.len()).sum();
     let mut counters = || {
         let limit = (COUNTERS / ELEMENT_COUNTERS) as usize;
-        free.next().ok_or(Error::TooMany { what: "elements with counters", wanted: nodes + taken.len(), limit })
+        free.next().ok_or(Error::TooMany {
+            what: "elements with counters",
+            wanted: nodes + taken.len(),
+            limit,
+        })
     };
     let mut slots = SLOT_FIRST_ELEMENT..=SLOT_LAST_ELEMENT;
     let mut policies = Vec::new();
@@ -110,14 +120,21 @@ mod tests {
 
     fn all_counters(allocation: &Allocation) -> Vec<u32> {
         let policies = &allocation.policies;
-        policies.iter().flat_map(|p| p.nodes.iter().map(|n| n.counters).chain([p.counters])).collect()
+        policies
+            .iter()
+            .flat_map(|p| p.nodes.iter().map(|n| n.counters).chain([p.counters]))
+            .collect()
     }
 
     #[test]
     fn heads_have_the_slot_of_their_position_and_no_slot_is_used_twice() {
         let plan = plans::named(&["a", "b", "c"], 3);
         let allocation = allocate(&plan, None).unwrap();
-        let slots: Vec<u32> = allocation.policies.iter().flat_map(|p| p.nodes.iter().map(|n| n.slot)).collect();
+        let slots: Vec<u32> = allocation
+            .policies
+            .iter()
+            .flat_map(|p| p.nodes.iter().map(|n| n.slot))
+            .collect();
         assert_eq!([slots[0], slots[3], slots[6]], [0, 1, 2]);
         assert_eq!(slots.iter().collect::<BTreeSet<_>>().len(), slots.len());
         assert!(slots.iter().all(|slot| *slot <= SLOT_LAST_ELEMENT));
@@ -134,8 +151,14 @@ mod tests {
         assert_eq!((old.id, old.counters), (kept.id, kept.counters));
         assert_eq!(old.nodes[1].instance, kept.nodes[1].instance);
         let taken: BTreeSet<u32> = all_counters(&first).into_iter().collect();
-        assert!(!taken.contains(&second.policies[0].counters), "the old set still counts there");
-        assert!(second.policies[0].id > old.nodes[1].instance, "numbers are never used again");
+        assert!(
+            !taken.contains(&second.policies[0].counters),
+            "the old set still counts there"
+        );
+        assert!(
+            second.policies[0].id > old.nodes[1].instance,
+            "numbers are never used again"
+        );
     }
 
     #[test]

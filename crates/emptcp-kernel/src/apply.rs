@@ -48,7 +48,10 @@ pub struct ApplyOptions {
 
 impl Default for ApplyOptions {
     fn default() -> Self {
-        Self { adopt: true, clsact: false }
+        Self {
+            adopt: true,
+            clsact: false,
+        }
     }
 }
 
@@ -104,18 +107,17 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     not_in_use(name, &placements)?;
 
     let (instance, fresh) = open_or_create(name, plan)?;
-    let mut transaction =
-        Transaction {
-            instance,
-            plan,
-            source,
-            catalog,
-            devices: &devices,
-            placements: &placements,
-            shaping: Shaping::default(),
-            attached: Vec::new(),
-            changed: Vec::new(),
-        };
+    let mut transaction = Transaction {
+        instance,
+        plan,
+        source,
+        catalog,
+        devices: &devices,
+        placements: &placements,
+        shaping: Shaping::default(),
+        attached: Vec::new(),
+        changed: Vec::new(),
+    };
     match transaction.run(options) {
         Ok(mut applied) => {
             applied.duration = started.elapsed();
@@ -132,27 +134,31 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
 fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
     for other in place::instances()?.into_iter().filter(|other| other != name) {
         let Ok(other) = Instance::open(&other) else { continue };
-        if other.is_of_another_namespace()? {
-            continue;
-        }
         let spots = other.spots()?;
         if let Some(placement) = placements.devices.iter().find(|placement| {
             let spot = spot_of(placement);
-            spots.iter().any(|(key, _)| *key == spot.key()) && other.attachments().is_ok_and(|a| a.is_alive(spot).unwrap_or(false))
+            spots.iter().any(|(key, _)| *key == spot.key())
+                && other.attachments().is_ok_and(|a| a.is_alive(spot).unwrap_or(false))
         }) {
-            return Err(Error::DeviceInUse { device: placement.device.clone(), instance: other.name().to_owned() });
+            return Err(Error::DeviceInUse {
+                device: placement.device.clone(),
+                instance: other.name().to_owned(),
+            });
         }
     }
     Ok(())
 }
 
 fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
-    match Instance::open(name) {
+    match Instance::open_any(name) {
         Ok(instance) if instance.is_of_another_namespace()? => {
             // Nothing of it can be attached any more: its devices went with their namespace.
             place::remove_folder(&instance.folder)?;
         }
-        Ok(instance) => return Ok((instance, false)),
+        Ok(instance) => {
+            instance.check_build()?;
+            return Ok((instance, false));
+        }
         Err(Error::NoInstance { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -160,7 +166,11 @@ fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
 }
 
 fn spot_of(placement: &Placement) -> Spot<'_> {
-    Spot { device: &placement.device, ifindex: placement.ifindex, direction: placement.direction }
+    Spot {
+        device: &placement.device,
+        ifindex: placement.ifindex,
+        direction: placement.direction,
+    }
 }
 
 /// An apply under way.
@@ -188,7 +198,7 @@ impl<'a> Transaction<'a> {
         let tables = self.instance.tables_of_maps()?;
 
         self.shaping = Shaping::prepare(self.plan, &allocation, self.catalog, self.devices)?;
-        let hooks: BTreeSet<Hook> = self.placements.devices.iter().flat_map(|p| kinds_hooks(p)).collect();
+        let hooks: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
         bank::ensure_core(&self.instance.maps, &hooks)?;
         let filling = Filling {
             plan: self.plan,
@@ -205,16 +215,25 @@ impl<'a> Transaction<'a> {
             source: self.source.to_owned(),
             allocation,
             tables,
-            applied_at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            applied_at: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
         };
         store::write(self.instance.states()?, generation.bank(), &state)?;
         let used = |element: &str| {
             let plans = before.iter().map(|state| &state.plan).chain([self.plan]);
-            plans.flat_map(|plan| &plan.policies).flat_map(|policy| &policy.nodes).any(|node| node.element == element)
+            plans
+                .flat_map(|plan| &plan.policies)
+                .flat_map(|policy| &policy.nodes)
+                .any(|node| node.element == element)
         };
         let folder = self.instance.folder.clone();
         self.instance.maps.pin_private(&folder, &used)?;
-        let adopted = if options.adopt { adopt::adopt(&self.instance, self.placements)? } else { 0 };
+        let adopted = if options.adopt {
+            adopt::adopt(&self.instance)?
+        } else {
+            0
+        };
         self.shaping.set_up(&self.instance)?;
         self.attach_new()?;
 
@@ -226,7 +245,14 @@ impl<'a> Transaction<'a> {
         let detached = self.detach_unwanted()?;
         self.shaping.clean_up(&self.instance, self.devices)?;
         bank::clear_slots(&self.instance.maps, generation.next().bank())?;
-        Ok(self.applied(generation, before.as_ref(), &state.allocation, programs, adopted, detached))
+        Ok(self.applied(
+            generation,
+            before.as_ref(),
+            &state.allocation,
+            programs,
+            adopted,
+            detached,
+        ))
     }
 
     /// Attaches where nothing fitting is attached yet.
@@ -260,14 +286,27 @@ impl<'a> Transaction<'a> {
         let attachments = self.instance.attachments()?;
         let mut detached = Vec::new();
         for (key, direction) in self.instance.spots()? {
-            if self.placements.devices.iter().any(|placement| spot_of(placement).key() == key) {
+            if self
+                .placements
+                .devices
+                .iter()
+                .any(|placement| spot_of(placement).key() == key)
+            {
                 continue;
             }
             let device = self.devices.name(key.ifindex).unwrap_or("?");
-            let spot = Spot { device, ifindex: key.ifindex, direction };
+            let spot = Spot {
+                device,
+                ifindex: key.ifindex,
+                direction,
+            };
             if let Some((kind, _)) = attachments.get(spot)? {
                 attachments.detach(spot)?;
-                detached.push(AttachedTo { device: device.to_owned(), direction, kind });
+                detached.push(AttachedTo {
+                    device: device.to_owned(),
+                    direction,
+                    kind,
+                });
             }
         }
         Ok(detached)
@@ -284,7 +323,10 @@ impl<'a> Transaction<'a> {
     ) -> Applied {
         let names = |kept: bool| {
             let policies = self.plan.policies.iter().zip(&allocation.policies);
-            policies.filter(|(_, numbers)| numbers.kept == kept).map(|(policy, _)| policy.name.clone()).collect()
+            policies
+                .filter(|(_, numbers)| numbers.kept == kept)
+                .map(|(policy, _)| policy.name.clone())
+                .collect()
         };
         let still = |name: &str| self.plan.policies.iter().any(|policy| policy.name == name);
         let mut warnings = Vec::new();
@@ -340,7 +382,7 @@ impl<'a> Transaction<'a> {
                 let program = entry(&self.instance, old.hook(placement.direction), placement.link_header);
                 let back = attachments
                     .detach(spot)
-                    .and_then(|()| program)
+                    .and(program)
                     .and_then(|program| attachments.attach(spot, old, program.as_fd()));
                 if let Err(error) = back {
                     tracing::warn!("undo: {error}");
@@ -362,15 +404,24 @@ impl<'a> Transaction<'a> {
 }
 
 fn kinds_hooks(placement: &Placement) -> Vec<Hook> {
-    placement.kinds.iter().map(|kind| kind.hook(placement.direction)).collect()
+    placement
+        .kinds
+        .iter()
+        .map(|kind| kind.hook(placement.direction))
+        .collect()
 }
 
 /// Attaches in the best way that the device allows.
 fn attach_best(attachments: &Attachments<'_>, instance: &Instance, placement: &Placement) -> Result<Kind> {
-    let mut result = Err(Error::Conflict { device: placement.device.clone(), reason: "no hook fits".to_owned() });
+    let mut result = Err(Error::Conflict {
+        device: placement.device.clone(),
+        reason: "no hook fits".to_owned(),
+    });
     for &kind in &placement.kinds {
         let program = entry(instance, kind.hook(placement.direction), placement.link_header)?;
-        result = attachments.attach(spot_of(placement), kind, program.as_fd()).map(|()| kind);
+        result = attachments
+            .attach(spot_of(placement), kind, program.as_fd())
+            .map(|()| kind);
         if result.is_ok() {
             break;
         }
@@ -380,7 +431,9 @@ fn attach_best(attachments: &Attachments<'_>, instance: &Instance, placement: &P
 
 /// The entry program of a hook and kind of link: loaded once per instance and pinned.
 fn entry(instance: &Instance, hook: Hook, link_header: u32) -> Result<OwnedFd> {
-    let path = instance.folder.join(format!("entry_{}_{link_header}", hook_file_name(hook)));
+    let path = instance
+        .folder
+        .join(format!("entry_{}_{link_header}", hook_file_name(hook)));
     if let Ok(program) = ffi::pinned(&path) {
         return Ok(program);
     }
@@ -394,15 +447,27 @@ fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Resu
     let attachments = instance.attachments()?;
     for (key, direction) in instance.spots()? {
         let name = devices.name(key.ifindex);
-        let spot = Spot { device: name.unwrap_or("?"), ifindex: key.ifindex, direction };
+        let spot = Spot {
+            device: name.unwrap_or("?"),
+            ifindex: key.ifindex,
+            direction,
+        };
         let wanted = state.is_some_and(|state| {
-            name.is_some_and(|name| state.plan.policies.iter().any(|p| p.devices.iter().any(|device| device == name)))
+            name.is_some_and(|name| {
+                state
+                    .plan
+                    .policies
+                    .iter()
+                    .any(|p| p.devices.iter().any(|device| device == name))
+            })
         });
         if name.is_none() {
             store::drop_device(instance.records()?, key)?;
-            let _ = std::fs::remove_file(
-                instance.folder.join(format!("link_{}_{}", key.ifindex, crate::error::direction_name(direction))),
-            );
+            let _ = std::fs::remove_file(instance.folder.join(format!(
+                "link_{}_{}",
+                key.ifindex,
+                crate::error::direction_name(direction)
+            )));
         } else if !wanted || !attachments.is_alive(spot)? {
             attachments.detach(spot)?;
         }
@@ -410,45 +475,12 @@ fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Resu
     Ok(())
 }
 
-/// What a removal did.
-#[derive(Clone, Debug, Serialize)]
-pub struct Removed {
-    /// The instance.
-    pub instance: String,
-    /// Detached.
-    pub detached: Vec<AttachedTo>,
-}
-
-/// Detaches an instance and removes everything that belongs to it.
-///
-/// # Errors
-/// [`Error::NoInstance`] when there is none of that name.
-pub fn remove(name: &str) -> Result<Removed> {
-    let folder = place::folder(name)?;
-    if !folder.is_dir() {
-        return Err(Error::NoInstance { name: name.to_owned() });
-    }
-    let _lock = Lock::take()?;
-    let mut removed = Removed { instance: name.to_owned(), detached: Vec::new() };
-    if let Ok(instance) = Instance::open(name) {
-        let devices = Devices::read()?;
-        let attachments = instance.attachments()?;
-        for (key, direction) in instance.spots()? {
-            let Some(device) = devices.name(key.ifindex) else { continue };
-            let spot = Spot { device, ifindex: key.ifindex, direction };
-            let Some((kind, _)) = attachments.get(spot)? else { continue };
-            attachments.detach(spot)?;
-            removed.detached.push(AttachedTo { device: device.to_owned(), direction, kind });
-        }
-        Shaping::remove_all(&instance, &devices)?;
-    }
-    place::remove_folder(&folder)?;
-    Ok(removed)
-}
-
 /// A key that no attachment uses: the shaping of a device is noted under it.
 pub(crate) fn shape_key(ifindex: u32) -> DeviceKey {
     let unused = 2;
     debug_assert!(attach::direction_from(unused).is_none());
-    DeviceKey { ifindex, direction: unused }
+    DeviceKey {
+        ifindex,
+        direction: unused,
+    }
 }

@@ -35,18 +35,25 @@ fn set_slot(chain: &MapHandle, slot: u32, program: BorrowedFd<'_>) -> Result<()>
         .or_kernel(format!("put a program into slot {slot} of a chain"))
 }
 
-fn core_object(name: &str, hook: Hook) -> Result<&'static [u8]> {
-    let (_, tc, xdp) = embedded::CORE.iter().find(|(core, ..)| *core == name).ok_or_else(|| Error::Mismatch {
-        element: name.to_owned(),
-        hook: "core".to_owned(),
-        detail: "this build has no such core program".to_owned(),
-    })?;
+pub(crate) fn core_object(name: &str, hook: Hook) -> Result<&'static [u8]> {
+    let (_, tc, xdp) = embedded::CORE
+        .iter()
+        .find(|(core, ..)| *core == name)
+        .ok_or_else(|| Error::Mismatch {
+            element: name.to_owned(),
+            hook: "core".to_owned(),
+            detail: "this build has no such core program".to_owned(),
+        })?;
     Ok(if hook == Hook::Xdp { xdp } else { tc })
 }
 
 /// The direction of packets at a hook, as the core calls it.
 fn direction_of(hook: Hook) -> u32 {
-    if hook == Hook::TcEgress { direction::EGRESS } else { direction::INGRESS }
+    if hook == Hook::TcEgress {
+        direction::EGRESS
+    } else {
+        direction::INGRESS
+    }
 }
 
 /// Loads the program that is attached to devices.
@@ -59,39 +66,55 @@ pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<Ow
         ],
         presence: Presence::Required,
     };
-    let who = Who { element: "entry", policy: None, hook };
+    let who = Who {
+        element: "entry",
+        policy: None,
+        hook,
+    };
     Ok(load::load(core_object("entry", hook)?, who, &[fill], maps)?.program)
 }
 
-/// Puts the core's programs into the chains of these hooks, where they are not yet.
+/// Puts the core's programs into the chains of these hooks, where they are not yet. The verifier takes its time for
+/// each hook: they are loaded side by side.
 pub(crate) fn ensure_core(maps: &Maps, hooks: &BTreeSet<Hook>) -> Result<()> {
-    for &hook in hooks {
-        let chain = maps.chain(hook)?;
-        let slots = [
-            ("slow_path", SLOT_SLOW_PATH, 0),
-            ("next_policy", SLOT_NEXT_POLICY, 0),
-            ("next_policy", BANK_SLOTS + SLOT_NEXT_POLICY, 1_u64),
-        ];
-        for (name, slot, bank) in slots {
-            if chain.lookup(slot.as_bytes(), MapFlags::ANY).or_kernel("read a chain")?.is_some() {
-                continue;
-            }
-            let fills = [
-                Fill {
-                    variable: "emptcp_next_config",
-                    members: vec![("bank", Value::Integer(bank))],
-                    presence: Presence::Optional,
-                },
-                Fill {
-                    variable: "emptcp_slow_path_config",
-                    members: vec![("direction", Value::Integer(u64::from(direction_of(hook))))],
-                    presence: Presence::Optional,
-                },
-            ];
-            let who = Who { element: name, policy: None, hook };
-            let loaded = load::load(core_object(name, hook)?, who, &fills, maps)?;
-            set_slot(chain, slot, loaded.program.as_fd())?;
+    std::thread::scope(|scope| {
+        let loads: Vec<_> = hooks
+            .iter()
+            .map(|&hook| scope.spawn(move || ensure_core_at(maps, hook)))
+            .collect();
+        loads
+            .into_iter()
+            .try_for_each(|load| load.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+fn ensure_core_at(maps: &Maps, hook: Hook) -> Result<()> {
+    let chain = maps.chain(hook)?;
+    let slots = [
+        ("slow_path", SLOT_SLOW_PATH, 0),
+        ("next_policy", SLOT_NEXT_POLICY, 0),
+        ("next_policy", BANK_SLOTS + SLOT_NEXT_POLICY, 1_u64),
+    ];
+    for (name, slot, bank) in slots {
+        if chain
+            .lookup(slot.as_bytes(), MapFlags::ANY)
+            .or_kernel("read a chain")?
+            .is_some()
+        {
+            continue;
         }
+        let fills = [Fill {
+            variable: "emptcp_next_config",
+            members: vec![("bank", Value::Integer(bank))],
+            presence: Presence::Optional,
+        }];
+        let who = Who {
+            element: name,
+            policy: None,
+            hook,
+        };
+        let loaded = load::load(core_object(name, hook)?, who, &fills, maps)?;
+        set_slot(chain, slot, loaded.program.as_fd())?;
     }
     Ok(())
 }
@@ -141,10 +164,17 @@ impl Filling<'_> {
         let integer = |value: u32| Value::Integer(u64::from(value));
         let own = numbers.nodes[index];
         let fills = [
-            Fill { variable: "arguments", members: self.arguments(policy, node)?, presence: Presence::Exact },
+            Fill {
+                variable: "arguments",
+                members: self.arguments(policy, node)?,
+                presence: Presence::Exact,
+            },
             Fill {
                 variable: "emptcp_next",
-                members: vec![("on_match", integer(slot(node.on_match))), ("on_miss", integer(slot(node.on_miss)))],
+                members: vec![
+                    ("on_match", integer(slot(node.on_match))),
+                    ("on_miss", integer(slot(node.on_miss))),
+                ],
                 presence: Presence::Required,
             },
             Fill {
@@ -174,7 +204,11 @@ impl Filling<'_> {
             hook,
             direction: direction_name(policy.direction).to_owned(),
         })?;
-        let who = Who { element: &node.element, policy: Some(&policy.name), hook };
+        let who = Who {
+            element: &node.element,
+            policy: Some(&policy.name),
+            hook,
+        };
         let loaded = load::load(object, who, &fills, maps)?;
         maps.adopt(&node.element, loaded.private);
         set_slot(maps.chain(hook)?, bank * BANK_SLOTS + own.slot, loaded.program.as_fd())
@@ -201,7 +235,8 @@ impl Filling<'_> {
         for policy in self.allocation.policies.iter().filter(|policy| !policy.kept) {
             for base in policy.nodes.iter().map(|node| node.counters).chain([policy.counters]) {
                 for slot in base..base + ELEMENT_COUNTERS {
-                    map.update_percpu(slot.as_bytes(), &zero, MapFlags::ANY).or_kernel("clear a counter")?;
+                    map.update_percpu(slot.as_bytes(), &zero, MapFlags::ANY)
+                        .or_kernel("clear a counter")?;
                 }
             }
         }
@@ -213,7 +248,8 @@ impl Filling<'_> {
 pub(crate) fn write_rules(maps: &Maps, bank: u32, rules: &[Rule]) -> Result<()> {
     let map = maps.get("emptcp_rules")?;
     for (index, rule) in (bank * RULES..).zip(rules) {
-        map.update(index.as_bytes(), rule.as_bytes(), MapFlags::ANY).or_kernel("write a rule")?;
+        map.update(index.as_bytes(), rule.as_bytes(), MapFlags::ANY)
+            .or_kernel("write a rule")?;
     }
     Ok(())
 }

@@ -54,13 +54,20 @@ impl Element {
         let object = |variant: Variant| {
             let path = folder.join(format!("{}.o", variant.name()));
             if manifest.hooks.iter().any(|hook| variant_of(*hook) == variant) {
-                fs::read(&path).map(|bytes| Some(Cow::Owned(bytes))).map_err(|source| Error::io(path, source))
+                fs::read(&path)
+                    .map(|bytes| Some(Cow::Owned(bytes)))
+                    .map_err(|source| Error::io(path, source))
             } else {
                 Ok(None)
             }
         };
         let (tc, xdp) = (object(Variant::Tc)?, object(Variant::Xdp)?);
-        Ok(Self { manifest, origin: Origin::Installed(folder.to_owned()), tc, xdp })
+        Ok(Self {
+            manifest,
+            origin: Origin::Installed(folder.to_owned()),
+            tc,
+            xdp,
+        })
     }
 }
 
@@ -79,8 +86,10 @@ pub(crate) fn variant_of(hook: Hook) -> Variant {
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("element.toml");
     let text = fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-    Manifest::parse(&path.display().to_string(), &text)
-        .map_err(|diagnostics| Error::Element { element: path.display().to_string(), detail: diagnostics.to_string() })
+    Manifest::parse(&path.display().to_string(), &text).map_err(|diagnostics| Error::Element {
+        element: path.display().to_string(),
+        detail: diagnostics.to_string(),
+    })
 }
 
 /// All elements by name.
@@ -110,7 +119,9 @@ impl Catalog {
             };
             (element.manifest.name.clone(), element)
         });
-        Self { elements: elements.collect() }
+        Self {
+            elements: elements.collect(),
+        }
     }
 
     /// The shipped and the installed elements.
@@ -132,7 +143,9 @@ impl Catalog {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(catalog),
             Err(error) => return Err(Error::io(folder, error)),
         };
-        for entry in entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.') && entry.path().join("element.toml").is_file()) {
+        for entry in entries.flatten().filter(|entry| {
+            !entry.file_name().to_string_lossy().starts_with('.') && entry.path().join("element.toml").is_file()
+        }) {
             let element = Element::from_folder(&entry.path())?;
             // A shipped element cannot be replaced: policies would change their meaning silently.
             catalog.elements.entry(element.manifest.name.clone()).or_insert(element);
@@ -145,7 +158,9 @@ impl Catalog {
     /// # Errors
     /// When there is none.
     pub fn element(&self, name: &str) -> Result<&Element> {
-        self.elements.get(name).ok_or_else(|| Error::UnknownElement(name.to_owned()))
+        self.elements
+            .get(name)
+            .ok_or_else(|| Error::UnknownElement(name.to_owned()))
     }
 
     /// All elements, by name.

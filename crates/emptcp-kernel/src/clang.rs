@@ -47,7 +47,10 @@ impl fmt::Display for Failure {
             Self::Refused(words) => {
                 write!(f, "{}", words.trim_end())?;
                 if words.contains("file not found") && words.contains("linux/") || words.contains("asm/types.h") {
-                    write!(f, "\nthe kernel's own headers are missing: `apt install linux-libc-dev`")?;
+                    write!(
+                        f,
+                        "\nthe kernel's own headers are missing: `apt install linux-libc-dev`"
+                    )?;
                 }
                 Ok(())
             }
@@ -66,7 +69,11 @@ pub fn compile(source: &Path, object: &Path, variant: Variant, include: &[PathBu
     let mut command = Command::new(clang);
     command.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"]);
     command.arg(format!("-DEMPTCP_HOOK_{}", variant.name().to_uppercase()));
-    for folder in include.iter().map(PathBuf::as_path).chain(multiarch_headers().as_deref()) {
+    for folder in include
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(multiarch_headers().as_deref())
+    {
         command.arg("-I").arg(folder);
     }
     command.arg("-c").arg(source).arg("-o").arg(object);

@@ -1,13 +1,15 @@
 //! Network devices of this namespace, and their queueing disciplines and filters.
 
-use crate::error::{Error, OrKernel, Result};
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use crate::{
+    error::{Error, OrKernel, Result},
+    netlink,
+};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::protocols::NETLINK_ROUTE;
 use std::{collections::BTreeMap, io};
 
 /// One device.
@@ -31,7 +33,9 @@ impl Devices {
         let mut devices = BTreeMap::new();
         let answers = dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).or_kernel("list the devices")?;
         for answer in answers {
-            let RouteNetlinkMessage::NewLink(link) = answer else { continue };
+            let RouteNetlinkMessage::NewLink(link) = answer else {
+                continue;
+            };
             let mut name = None;
             let (mut parent, mut kind) = (false, false);
             for attribute in &link.attributes {
@@ -39,12 +43,17 @@ impl Devices {
                     LinkAttribute::IfName(text) => name = Some(text.clone()),
                     LinkAttribute::ParentDevName(_) => parent = true,
                     LinkAttribute::LinkInfo(infos) => {
-                        kind = infos.iter().any(|info| matches!(info, LinkInfo::Kind(kind) if *kind != InfoKind::Dummy));
+                        kind = infos
+                            .iter()
+                            .any(|info| matches!(info, LinkInfo::Kind(kind) if *kind != InfoKind::Dummy));
                     }
                     _ => {}
                 }
             }
-            let ethernet = matches!(link.header.link_layer_type, LinkLayerType::Ether | LinkLayerType::Loopback);
+            let ethernet = matches!(
+                link.header.link_layer_type,
+                LinkLayerType::Ether | LinkLayerType::Loopback
+            );
             if let Some(name) = name {
                 let device = Device {
                     index: link.header.index,
@@ -59,8 +68,17 @@ impl Devices {
 
     /// Devices that need not exist: for test runs.
     pub(crate) fn from_indices<'a>(devices: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
-        let device = |index| Device { index, link_header: 14, physical: false };
-        Self(devices.into_iter().map(|(name, index)| (name.to_owned(), device(index))).collect())
+        let device = |index| Device {
+            index,
+            link_header: 14,
+            physical: false,
+        };
+        Self(
+            devices
+                .into_iter()
+                .map(|(name, index)| (name.to_owned(), device(index)))
+                .collect(),
+        )
     }
 
     /// A device by name; `policy` wants it.
@@ -79,7 +97,10 @@ impl Devices {
 
     /// The name of an index.
     pub(crate) fn name(&self, index: u32) -> Option<&str> {
-        self.0.iter().find(|(_, device)| device.index == index).map(|(name, _)| name.as_str())
+        self.0
+            .iter()
+            .find(|(_, device)| device.index == index)
+            .map(|(name, _)| name.as_str())
     }
 }
 
@@ -102,13 +123,11 @@ pub(crate) fn qdiscs(ifindex: u32) -> io::Result<Vec<Qdisc>> {
     Ok(answers
         .into_iter()
         .filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == ifindex as i32 => {
-                Some(Qdisc {
-                    kind: kind_of(&message),
-                    major: message.header.handle.major,
-                    parent: u32::from(message.header.parent),
-                })
-            }
+            RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == ifindex as i32 => Some(Qdisc {
+                kind: kind_of(&message),
+                major: message.header.handle.major,
+                parent: u32::from(message.header.parent),
+            }),
             _ => None,
         })
         .collect())
@@ -149,7 +168,12 @@ pub(crate) fn filters(ifindex: u32, parent: u32) -> io::Result<Vec<Filter>> {
     request.header.parent = TcHandle::from(parent);
     let answers = match dump(RouteNetlinkMessage::GetTrafficFilter(request)) {
         // Without clsact there is nothing to list.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT | libc::EOPNOTSUPP)) => {
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EINVAL | libc::ENOENT | libc::EOPNOTSUPP)
+            ) =>
+        {
             return Ok(Vec::new());
         }
         answers => answers?,
@@ -172,8 +196,13 @@ fn filter(message: &TcMessage, handle: u32) -> Filter {
         TcAttribute::Options(options) => Some(options.as_slice()),
         _ => None,
     });
-    let mut filter =
-        Filter { kind: kind_of(message), priority: message.header.info >> 16, handle, program: None, name: None };
+    let mut filter = Filter {
+        kind: kind_of(message),
+        priority: message.header.info >> 16,
+        handle,
+        program: None,
+        name: None,
+    };
     for option in options.unwrap_or_default() {
         match option {
             TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => filter.program = Some(*id),
@@ -184,33 +213,6 @@ fn filter(message: &TcMessage, handle: u32) -> Filter {
     filter
 }
 
-/// Sends a request and collects all answers.
 fn dump(request: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    let mut answers = Vec::new();
-    loop {
-        let (datagram, _) = socket.recv_from_full()?;
-        let mut rest = datagram.as_slice();
-        while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|e| io::Error::other(e.to_string()))?;
-            let length = (message.header.length as usize).next_multiple_of(4).clamp(1, rest.len());
-            rest = &rest[length..];
-            match message.payload {
-                NetlinkPayload::Done(_) => return Ok(answers),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                NetlinkPayload::InnerMessage(answer) => answers.push(answer),
-                _ => {}
-            }
-        }
-    }
+    netlink::dump(NETLINK_ROUTE, request)
 }

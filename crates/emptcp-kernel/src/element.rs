@@ -70,7 +70,11 @@ pub fn build(folder: &Path) -> Result<Built> {
         let object = folder.join(format!("{}.o", variant.name()));
         if manifest.hooks.iter().any(|hook| variant_of(*hook) == variant) {
             clang::compile(&source, &object, variant, &sdk::include_folders(sdk.path())).map_err(|failure| {
-                Error::Compile { element: manifest.name.clone(), variant: variant.name(), failure }
+                Error::Compile {
+                    element: manifest.name.clone(),
+                    variant: variant.name(),
+                    failure,
+                }
             })?;
             objects.push(object);
         }
@@ -86,7 +90,8 @@ pub fn build(folder: &Path) -> Result<Built> {
     match check(&element) {
         Ok(()) => built.checked = manifest.hooks,
         Err(Error::NotPermitted { .. }) => built.warnings.push(
-            "built, but not checked by the verifier: that needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN".to_owned(),
+            "built, but not checked by the verifier: that needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+                .to_owned(),
         ),
         Err(error) => return Err(error),
     }
@@ -95,11 +100,21 @@ pub fn build(folder: &Path) -> Result<Built> {
 
 /// Loads an element for every hook. Twice, with different arguments: a constant can hide a branch from the verifier.
 fn check(element: &Element) -> Result<()> {
-    let maps = Maps::create(&Tables { flows: 64, half_open: 64, connections: 64, state: 64, events: 4096 })?;
+    let maps = Maps::create(&Tables {
+        flows: 64,
+        half_open: 64,
+        connections: 64,
+        state: 64,
+        events: 4096,
+    })?;
     for &hook in &element.manifest.hooks {
         let Some(object) = element.object(hook) else { continue };
         for filler in [0, 1] {
-            let who = Who { element: &element.manifest.name, policy: None, hook };
+            let who = Who {
+                element: &element.manifest.name,
+                policy: None,
+                hook,
+            };
             load::load(object, who, &example(&element.manifest, filler), &maps)?;
         }
     }
@@ -109,7 +124,10 @@ fn check(element: &Element) -> Result<()> {
 /// Constants as a policy could fill them.
 fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
     let argument = |ty: ArgumentType| match ty {
-        ArgumentType::Prefix => Value::Prefix { address: [filler as u8; 16], length: 96 + filler as u32 },
+        ArgumentType::Prefix => Value::Prefix {
+            address: [filler as u8; 16],
+            length: 96 + filler as u32,
+        },
         ArgumentType::Ports | ArgumentType::Range => Value::Pair(filler, filler + 1),
         _ => Value::Integer(filler),
     };
@@ -121,11 +139,18 @@ fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
     [
         Fill {
             variable: "arguments",
-            members: manifest.arguments.iter().map(|a| (a.name.as_str(), argument(a.ty))).collect(),
+            members: manifest
+                .arguments
+                .iter()
+                .map(|a| (a.name.as_str(), argument(a.ty)))
+                .collect(),
             presence: Presence::Exact,
         },
         required("emptcp_next", &["on_match", "on_miss"]),
-        required("emptcp_self", &["counters", "policy", "instance", "flags", "policy_counters"]),
+        required(
+            "emptcp_self",
+            &["counters", "policy", "instance", "flags", "policy_counters"],
+        ),
     ]
 }
 
@@ -149,11 +174,20 @@ pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
             detail: "a shipped element has this name; choose another".to_owned(),
         });
     }
-    let (place, prepared) = (installed.join(&built.name), installed.join(format!(".{}.new", built.name)));
+    let (place, prepared) = (
+        installed.join(&built.name),
+        installed.join(format!(".{}.new", built.name)),
+    );
     let _ = fs::remove_dir_all(&prepared);
     fs::create_dir_all(&prepared).map_err(|error| Error::io(&prepared, error))?;
-    let files = built.objects.iter().cloned().chain(["element.toml", "element.bpf.c"].map(|name| folder.join(name)));
-    for file in files {
+    // The source goes along, so that what runs can be read later.
+    let headers = fs::read_dir(folder)
+        .map_err(|error| Error::io(folder, error))?
+        .flatten()
+        .map(|entry| entry.path());
+    let headers = headers.filter(|path| path.extension().is_some_and(|extension| extension == "h"));
+    let sources = ["element.toml", "element.bpf.c"].map(|name| folder.join(name));
+    for file in built.objects.iter().cloned().chain(sources).chain(headers) {
         let name = file.file_name().unwrap_or_default();
         fs::copy(&file, prepared.join(name)).map_err(|error| Error::io(&file, error))?;
     }

@@ -28,7 +28,9 @@ pub enum Error {
         present: String,
     },
     /// Another instance of emptcp has the device.
-    #[error("device `{device}` already belongs to the emptcp instance `{instance}`; remove that one or leave the device out")]
+    #[error(
+        "device `{device}` already belongs to the emptcp instance `{instance}`; remove that one or leave the device out"
+    )]
     DeviceInUse {
         /// The device.
         device: String,
@@ -104,7 +106,7 @@ pub enum Error {
     #[error("{0}")]
     NoBpffs(String),
     /// What is stored in the kernel cannot be read.
-    #[error("the state of instance `{instance}` cannot be read: {detail}; `emptcp remove` and apply again")]
+    #[error("the instance `{instance}` cannot be used: {detail}; `emptcp remove` it and apply again")]
     State {
         /// The instance.
         instance: String,
@@ -181,12 +183,21 @@ impl Error {
         if kind == libbpf_rs::ErrorKind::PermissionDenied {
             return Self::NotPermitted { action };
         }
-        Self::Kernel { action, source: io::Error::other(source.to_string()) }
+        Self::Kernel {
+            action,
+            source: io::Error::other(source.to_string()),
+        }
     }
 
     /// An error about a file.
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+        let path = path.into();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::NotPermitted {
+                action: format!("use {}", path.display()),
+            },
+            _ => Self::Io { path, source },
+        }
     }
 }
 

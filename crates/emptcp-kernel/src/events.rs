@@ -51,7 +51,11 @@ pub enum Side {
 
 impl Side {
     fn from_number(number: u8) -> Self {
-        if u32::from(number) == side::LOCAL { Self::Local } else { Self::Remote }
+        if u32::from(number) == side::LOCAL {
+            Self::Local
+        } else {
+            Self::Remote
+        }
     }
 }
 
@@ -164,7 +168,10 @@ fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Opti
             let (flow, _) = Flow::read_from_prefix(body).ok()?;
             Body::Record(Box::new(FlowEntry::new(&header.key, &flow, now_ns(), devices, None)))
         }
-        kind if kind >= event_kind::USER => Body::User { kind: header.kind, body: body.to_vec() },
+        kind if kind >= event_kind::USER => Body::User {
+            kind: header.kind,
+            body: body.to_vec(),
+        },
         _ => return None,
     };
     Some(Event {
@@ -174,7 +181,11 @@ fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Opti
         remote: header.key.remote(),
         policy: names.get(&header.policy.0).cloned(),
         policy_id: header.policy,
-        direction: if u32::from(header.direction) == direction::EGRESS { Direction::Egress } else { Direction::Ingress },
+        direction: if u32::from(header.direction) == direction::EGRESS {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        },
         body,
     })
 }
@@ -202,7 +213,9 @@ impl Instance {
         let mut generation = self.generation();
         loop {
             let slice = Duration::from_millis(200);
-            let left = end.map_or(slice, |end| end.saturating_duration_since(std::time::Instant::now()).min(slice));
+            let left = end.map_or(slice, |end| {
+                end.saturating_duration_since(std::time::Instant::now()).min(slice)
+            });
             match ring.poll(left) {
                 Err(error) if error.kind() != libbpf_rs::ErrorKind::Interrupted => {
                     return Err(Error::libbpf("read the event ring", error));
@@ -225,8 +238,12 @@ impl Instance {
     }
 
     fn policy_names(&self) -> Result<BTreeMap<u32, String>> {
-        let Some(state) = self.state()? else { return Ok(BTreeMap::new()) };
+        let Some(state) = self.state()? else {
+            return Ok(BTreeMap::new());
+        };
         let ids = state.allocation.policies.iter().map(|policy| policy.id);
-        Ok(ids.zip(state.plan.policies.iter().map(|policy| policy.name.clone())).collect())
+        Ok(ids
+            .zip(state.plan.policies.iter().map(|policy| policy.name.clone()))
+            .collect())
     }
 }

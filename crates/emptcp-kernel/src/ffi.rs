@@ -18,7 +18,11 @@ use std::{
 
 /// libbpf and libc answer a negative number, of which libbpf puts the meaning into errno as well.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
-    if answer >= 0 { Ok(answer) } else { Err(io::Error::last_os_error()) }
+    if answer >= 0 {
+        Ok(answer)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn owned(answer: libc::c_int) -> io::Result<OwnedFd> {
@@ -83,7 +87,9 @@ impl Control {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        NonNull::new(address.cast()).map(|word| Self { word }).ok_or_else(|| io::Error::other("mapped at zero"))
+        NonNull::new(address.cast())
+            .map(|word| Self { word })
+            .ok_or_else(|| io::Error::other("mapped at zero"))
     }
 
     fn word(&self) -> &AtomicU64 {
@@ -126,7 +132,12 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u3
     };
     // SAFETY: `options` is valid during the call and says its own size.
     owned(unsafe {
-        libbpf_sys::bpf_link_create(program.as_raw_fd(), ifindex as libc::c_int, attach_type, &raw const options)
+        libbpf_sys::bpf_link_create(
+            program.as_raw_fd(),
+            ifindex as libc::c_int,
+            attach_type,
+            &raw const options,
+        )
     })
 }
 
@@ -152,12 +163,14 @@ pub(crate) fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
     let mut info = libbpf_sys::bpf_link_info::default();
     let mut size = size_of::<libbpf_sys::bpf_link_info>() as u32;
     // SAFETY: `info` has the size that is passed; every member is an integer, so that any bytes are valid.
-    check(unsafe {
-        libbpf_sys::bpf_obj_get_info_by_fd(link.as_raw_fd(), (&raw mut info).cast(), &raw mut size)
-    })?;
+    check(unsafe { libbpf_sys::bpf_obj_get_info_by_fd(link.as_raw_fd(), (&raw mut info).cast(), &raw mut size) })?;
     // SAFETY: both variants begin with the interface index.
     let ifindex = unsafe { info.__bindgen_anon_1.tcx.ifindex };
-    Ok(LinkInfo { id: info.id, program: info.prog_id, ifindex })
+    Ok(LinkInfo {
+        id: info.id,
+        program: info.prog_id,
+        ifindex,
+    })
 }
 
 /// Id and name of a program.
@@ -165,9 +178,7 @@ pub(crate) fn program_info(program: BorrowedFd<'_>) -> io::Result<(u32, String)>
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut size = size_of::<libbpf_sys::bpf_prog_info>() as u32;
     // SAFETY: `info` has the size that is passed; pointers in it are null, so that nothing else is written.
-    check(unsafe {
-        libbpf_sys::bpf_obj_get_info_by_fd(program.as_raw_fd(), (&raw mut info).cast(), &raw mut size)
-    })?;
+    check(unsafe { libbpf_sys::bpf_obj_get_info_by_fd(program.as_raw_fd(), (&raw mut info).cast(), &raw mut size) })?;
     // SAFETY: the kernel ends the name with a zero within its 16 bytes.
     let name = unsafe { CStr::from_ptr(info.name.as_ptr()) };
     Ok((info.id, name.to_string_lossy().into_owned()))
@@ -203,7 +214,11 @@ pub(crate) fn xdp_programs(ifindex: u32) -> io::Result<(u32, u32)> {
     };
     // SAFETY: `options` is valid during the call and says its own size.
     check(unsafe { libbpf_sys::bpf_xdp_query(ifindex as libc::c_int, 0, &raw mut options) })?;
-    let native = if options.drv_prog_id != 0 { options.drv_prog_id } else { options.hw_prog_id };
+    let native = if options.drv_prog_id != 0 {
+        options.drv_prog_id
+    } else {
+        options.hw_prog_id
+    };
     Ok((native, options.skb_prog_id))
 }
 
@@ -263,7 +278,11 @@ pub(crate) fn test_run(program: BorrowedFd<'_>, run: TestRun<'_>) -> io::Result<
     // SAFETY: every pointer comes with its size and outlives the call; the kernel reads the context before it writes.
     check(unsafe { libbpf_sys::bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut options) })?;
     output.truncate(options.data_size_out as usize);
-    Ok(TestAnswer { returned: options.retval, packet: output, duration_ns: options.duration })
+    Ok(TestAnswer {
+        returned: options.retval,
+        packet: output,
+        duration_ns: options.duration,
+    })
 }
 
 /// The number of this thread's network namespace that is never used again (Linux 5.14); `None` before.
@@ -285,4 +304,28 @@ pub(crate) fn namespace_cookie() -> Option<u64> {
         )
     };
     (answer == 0 && size as usize == mem::size_of::<u64>()).then_some(cookie)
+}
+
+/// Whether an MPTCP socket answers `MPTCP_FULL_INFO`. An error when there is no MPTCP socket at all.
+pub(crate) fn has_mptcp_full_info() -> io::Result<bool> {
+    const IPPROTO_MPTCP: libc::c_int = 262;
+    const SOL_MPTCP: libc::c_int = 284;
+    const MPTCP_FULL_INFO: libc::c_int = 4;
+    // SAFETY: no memory is passed.
+    let socket = owned(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, IPPROTO_MPTCP) })?;
+    let mut buffer = [0_u64; 64];
+    let mut size = size_of_val(&buffer) as libc::socklen_t;
+    // SAFETY: `buffer` has the size that is passed; its zeros name no arrays for subflows, so that nothing else is
+    // written.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            SOL_MPTCP,
+            MPTCP_FULL_INFO,
+            buffer.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    let refused = io::Error::last_os_error().raw_os_error();
+    Ok(answer == 0 || !matches!(refused, Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT)))
 }

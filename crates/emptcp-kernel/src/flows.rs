@@ -1,20 +1,13 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{
-    device::Devices,
-    error::Result,
-    instance::Instance,
-};
+use crate::{device::Devices, error::Result, instance::Instance};
 use emptcp_abi::{
     Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, bit_names, flow_flag, flow_state,
     value_name,
 };
 use emptcp_plan::plan::Plan;
 use serde::Serialize;
-use std::{
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;
 
 /// What one side of a subflow has sent.
@@ -102,7 +95,9 @@ pub struct ConnectionEntry {
 
 /// CLOCK_MONOTONIC now, ns.
 pub(crate) fn now_ns() -> u64 {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map(Duration::from)
+        .unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -122,8 +117,7 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         retransmissions: sender.retransmissions,
         rtt_us: measured(sender.rtt_us),
         rtt_min_us: measured(sender.rtt_min_us),
-        window: (sender.window_scale != SCALE_UNKNOWN)
-            .then(|| u32::from(sender.window) << sender.window_scale.min(14)),
+        window: (sender.window_scale != SCALE_UNKNOWN).then(|| u32::from(sender.window) << sender.window_scale.min(14)),
         address_id: ids_known.then_some(sender.address_id),
         dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
     }
@@ -133,13 +127,34 @@ fn version(version: u8) -> Option<u8> {
     (version != 0xff).then_some(version)
 }
 
+pub(crate) fn connection_entry(connection: &Connection, now: u64) -> ConnectionEntry {
+    ConnectionEntry {
+        id: connection.id,
+        local_token: known(connection.token[0]),
+        remote_token: known(connection.token[1]),
+        subflows: connection.subflows,
+        packets: connection.packets,
+        bytes: connection.bytes,
+        retransmissions: connection.retransmissions,
+        age_ms: milliseconds(now, connection.first_ns),
+        idle_ms: milliseconds(now, connection.last_ns),
+        version: version(connection.version),
+    }
+}
+
 impl FlowEntry {
     pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, plan: Option<(u32, &Plan)>) -> Self {
         let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
         let mut policies = Vec::new();
         for resolution in &flow.resolution {
-            let Some((_, plan)) = plan.filter(|(generation, _)| *generation == resolution.generation) else { continue };
-            let wanted = plan.policies.iter().enumerate().filter(|(i, _)| resolution.policies >> i & 1 == 1);
+            let Some((_, plan)) = plan.filter(|(generation, _)| *generation == resolution.generation) else {
+                continue;
+            };
+            let wanted = plan
+                .policies
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| resolution.policies >> i & 1 == 1);
             policies.extend(wanted.map(|(_, policy)| policy.name.clone()));
         }
         Self {
@@ -191,20 +206,11 @@ impl Instance {
     pub fn connections(&self) -> Result<Vec<ConnectionEntry>> {
         let now = now_ns();
         let entries = self.entries("emptcp_connections")?;
-        let connections = entries.iter().filter_map(|(_, value)| Connection::read_from_bytes(value).ok());
+        let connections = entries
+            .iter()
+            .filter_map(|(_, value)| Connection::read_from_bytes(value).ok());
         let mut connections: Vec<_> = connections
-            .map(|connection| ConnectionEntry {
-                id: connection.id,
-                local_token: known(connection.token[0]),
-                remote_token: known(connection.token[1]),
-                subflows: connection.subflows,
-                packets: connection.packets,
-                bytes: connection.bytes,
-                retransmissions: connection.retransmissions,
-                age_ms: milliseconds(now, connection.first_ns),
-                idle_ms: milliseconds(now, connection.last_ns),
-                version: version(connection.version),
-            })
+            .map(|connection| connection_entry(&connection, now))
             .collect();
         connections.sort_by_key(|connection| u64::MAX - connection.age_ms);
         Ok(connections)

@@ -23,7 +23,10 @@ use std::{
 pub const DEFAULT: &str = "default";
 
 /// The record of the instance itself among those of its devices.
-const SELF: DeviceKey = DeviceKey { ifindex: 0, direction: 0 };
+const SELF: DeviceKey = DeviceKey {
+    ifindex: 0,
+    direction: 0,
+};
 
 /// An installed instance, open.
 #[derive(Debug)]
@@ -80,7 +83,9 @@ impl Instance {
     /// # Errors
     /// When bpffs cannot be read.
     pub fn list() -> Result<Vec<String>> {
-        place::instances()
+        let mut names = place::instances()?;
+        names.retain(|name| !matches!(Self::open(name), Err(Error::NoInstance { .. })));
+        Ok(names)
     }
 
     /// Opens an installed instance.
@@ -88,10 +93,17 @@ impl Instance {
     /// # Errors
     /// [`Error::NoInstance`] when there is none of that name here, or without the rights to open its maps.
     pub fn open(name: &str) -> Result<Self> {
-        let folder = place::folder(name)?;
-        if !folder.is_dir() {
+        let instance = Self::open_any(name)?;
+        if instance.is_of_another_namespace()? {
             return Err(Error::NoInstance { name: name.to_owned() });
         }
+        Ok(instance)
+    }
+
+    /// As [`Instance::open`], also one that was left by another namespace.
+    pub(crate) fn open_any(name: &str) -> Result<Self> {
+        let folder = place::folder(name)?;
+        place::exists(&folder, name)?;
         Self::open_folder(name, folder)
     }
 
@@ -99,7 +111,12 @@ impl Instance {
         let mut maps = Maps::open(&folder, &Tables::default()).map_err(|error| named(error, name))?;
         let control = Control::map(maps.get("emptcp_control").map_err(|error| named(error, name))?.as_fd())
             .or_kernel("map the control word")?;
-        let mut instance = Self { name: name.to_owned(), folder, maps, control };
+        let mut instance = Self {
+            name: name.to_owned(),
+            folder,
+            maps,
+            control,
+        };
         let tables = instance.tables_of_maps()?;
         maps = Maps::open(&instance.folder, &tables)?;
         instance.maps = maps;
@@ -133,8 +150,14 @@ impl Instance {
             if name == DEVICES_MAP {
                 let cookie = crate::ffi::namespace_cookie().unwrap_or_default();
                 let (low, high) = (cookie as u32, (cookie >> 32) as u32);
-                // `kind` holds the entries of the elements' state tables.
-                let record = DeviceRecord { kind: tables.state, handle: low, priority: high, created: 0 };
+                // `kind` holds the entries of the elements' state tables, `created` says which build made the maps.
+                let created = crate::embedded::fingerprint();
+                let record = DeviceRecord {
+                    kind: tables.state,
+                    handle: low,
+                    priority: high,
+                    created,
+                };
                 store::put_device(&map, SELF, record)?;
             }
             crate::ffi::pin(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin `{name}`"))?;
@@ -145,7 +168,9 @@ impl Instance {
     /// The sizes that the tables really have.
     pub(crate) fn tables_of_maps(&self) -> Result<Tables> {
         let entries = |name: &str| self.maps.get(name).map(MapCore::max_entries);
-        let own = store::devices(self.records()?)?.into_iter().find(|(key, _)| *key == SELF);
+        let own = store::devices(self.records()?)?
+            .into_iter()
+            .find(|(key, _)| *key == SELF);
         Ok(Tables {
             flows: entries("emptcp_flows")?,
             half_open: entries("emptcp_half_open")?,
@@ -155,10 +180,28 @@ impl Instance {
         })
     }
 
+    /// Maps of another build may have another shape.
+    pub(crate) fn check_build(&self) -> Result<()> {
+        let own = store::devices(self.records()?)?
+            .into_iter()
+            .find(|(key, _)| *key == SELF);
+        if own.is_some_and(|(_, record)| record.created == crate::embedded::fingerprint()) {
+            return Ok(());
+        }
+        Err(Error::State {
+            instance: self.name.clone(),
+            detail: "it was made by another build of emptcp, whose core differs".to_owned(),
+        })
+    }
+
     /// Whether the folder was left by a namespace that is gone and whose number is used again.
     pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
-        let own = store::devices(self.records()?)?.into_iter().find(|(key, _)| *key == SELF);
-        let cookie = own.map_or(0, |(_, record)| u64::from(record.handle) | u64::from(record.priority) << 32);
+        let own = store::devices(self.records()?)?
+            .into_iter()
+            .find(|(key, _)| *key == SELF);
+        let cookie = own.map_or(0, |(_, record)| {
+            u64::from(record.handle) | u64::from(record.priority) << 32
+        });
         Ok(cookie != 0 && crate::ffi::namespace_cookie().is_some_and(|here| here != cookie))
     }
 
@@ -186,7 +229,10 @@ impl Instance {
     }
 
     pub(crate) fn attachments(&self) -> Result<Attachments<'_>> {
-        Ok(Attachments { folder: &self.folder, records: self.records()? })
+        Ok(Attachments {
+            folder: &self.folder,
+            records: self.records()?,
+        })
     }
 
     /// The policy set in force, `None` before the first.
@@ -210,7 +256,10 @@ impl Instance {
                 _ => {}
             }
         }
-        Err(Error::State { instance: self.name.clone(), detail: "it changes all the time".to_owned() })
+        Err(Error::State {
+            instance: self.name.clone(),
+            detail: "it changes all the time".to_owned(),
+        })
     }
 
     /// Where the instance is attached.
@@ -223,8 +272,14 @@ impl Instance {
         let mut infos = Vec::new();
         for (key, direction) in self.spots()? {
             let name = devices.name(key.ifindex);
-            let spot = Spot { device: name.unwrap_or("?"), ifindex: key.ifindex, direction };
-            let Some((kind, _)) = attachments.get(spot)? else { continue };
+            let spot = Spot {
+                device: name.unwrap_or("?"),
+                ifindex: key.ifindex,
+                direction,
+            };
+            let Some((kind, _)) = attachments.get(spot)? else {
+                continue;
+            };
             infos.push(AttachmentInfo {
                 device: name.map(str::to_owned),
                 ifindex: key.ifindex,
@@ -252,13 +307,20 @@ impl Instance {
     /// # Errors
     /// When nothing is in force yet, or the state cannot be read.
     pub fn show(&self) -> Result<Shown> {
-        let state = self.state()?.ok_or_else(|| Error::NoInstance { name: self.name.clone() })?;
+        let state = self.state()?.ok_or_else(|| Error::NoInstance {
+            name: self.name.clone(),
+        })?;
         Ok(Shown {
             name: self.name.clone(),
             folder: self.folder.clone(),
             generation: Generation(state.generation),
             applied_at: state.applied_at,
-            policy_ids: state.allocation.policies.iter().map(|policy| PolicyId(policy.id)).collect(),
+            policy_ids: state
+                .allocation
+                .policies
+                .iter()
+                .map(|policy| PolicyId(policy.id))
+                .collect(),
             source: state.source,
             plan: state.plan,
             tables: state.tables,
@@ -282,7 +344,10 @@ impl Instance {
 /// Fills in the instance's name where the error does not know it.
 fn named(error: Error, name: &str) -> Error {
     match error {
-        Error::State { instance, detail } if instance.is_empty() => Error::State { instance: name.to_owned(), detail },
+        Error::State { instance, detail } if instance.is_empty() => Error::State {
+            instance: name.to_owned(),
+            detail,
+        },
         error => error,
     }
 }

@@ -4,16 +4,20 @@
 //!
 //! * [`apply()`] is the transaction: it uses `placement` (which device, which hook), `allocation` (which slot, which
 //!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
-//!   [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove`] takes everything back.
+//!   [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`].
 //! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
 //!   verifier (`traps`).
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
-//! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock; `device` asks rtnetlink.
+//! * [`probe`] tries out what this kernel offers.
+//! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
+//! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock; `device` asks
+//!   rtnetlink (`netlink`).
 //! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
 
 pub mod attach;
+pub mod baseline;
 pub mod catalog;
 pub mod clang;
 pub mod element;
@@ -22,10 +26,12 @@ pub mod events;
 pub mod flows;
 pub mod instance;
 pub mod netns;
+pub mod probe;
 pub mod refusal;
 pub mod sdk;
 pub mod stats;
 pub mod testing;
+pub mod testrun;
 
 mod adopt;
 mod allocation;
@@ -37,15 +43,18 @@ mod ffi;
 mod libbpf_log;
 mod load;
 mod maps;
+mod netlink;
 mod place;
 mod placement;
+mod remove;
 mod rodata;
 mod rules;
 mod shape;
 mod store;
 mod traps;
 
-pub use apply::{Applied, ApplyOptions, AttachedTo, Removed, apply, remove};
+pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
 pub use catalog::Catalog;
 pub use error::{Error, Result};
 pub use instance::Instance;
+pub use remove::{Removed, remove};

@@ -88,7 +88,9 @@ pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
 
 /// Whether libbpf made the map for a data section.
 pub(crate) fn is_section(name: &str) -> bool {
-    [".rodata", ".data", ".bss", ".kconfig"].iter().any(|section| name.contains(section))
+    [".rodata", ".data", ".bss", ".kconfig"]
+        .iter()
+        .any(|section| name.contains(section))
 }
 
 /// Fills, hands over the maps and loads.
@@ -97,10 +99,19 @@ pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn Sh
     fill(&mut object, who, fills)?;
     let own = hand_over(&mut object, who, maps)?;
     let object = ffi::load(object, LOG_BYTES).map_err(|(error, log)| refused(who, error, log))?;
-    let program = object.progs().next().ok_or_else(|| who.mismatch("the object holds no program"))?;
-    let program = program.as_fd().try_clone_to_owned().map_err(|e| Error::kernel("duplicate a descriptor", e))?;
+    let program = object
+        .progs()
+        .next()
+        .ok_or_else(|| who.mismatch("the object holds no program"))?;
+    let program = program
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|e| Error::kernel("duplicate a descriptor", e))?;
     let mut private = BTreeMap::new();
-    for map in object.maps().filter(|map| own.iter().any(|name| map.name() == name.as_str())) {
+    for map in object
+        .maps()
+        .filter(|map| own.iter().any(|name| map.name() == name.as_str()))
+    {
         let handle = MapHandle::try_from(&map).map_err(|e| Error::libbpf("open a map of an element", e))?;
         private.insert(map.name().to_string_lossy().into_owned(), handle);
     }
@@ -179,7 +190,9 @@ fn encode(value: &Value, size: usize) -> Result<Vec<u8>, String> {
     };
     match value {
         Value::Integer(value) => number(*value, size),
-        Value::Pair(low, high) if size % 2 == 0 => Ok([number(*low, size / 2)?, number(*high, size / 2)?].concat()),
+        Value::Pair(low, high) if size.is_multiple_of(2) => {
+            Ok([number(*low, size / 2)?, number(*high, size / 2)?].concat())
+        }
         Value::Pair(..) => Err(format!("has {size} bytes; a pair has 4, 8 or 16")),
         Value::Prefix { address, length } if size == 20 => {
             Ok([address.as_slice(), length.to_ne_bytes().as_slice()].concat())
@@ -207,7 +220,8 @@ fn hand_over(object: &mut OpenObject, who: Who<'_>, maps: &dyn SharedMaps) -> Re
         } else {
             let is_state = name.starts_with("state");
             if is_state {
-                map.set_max_entries(maps.state_entries()).map_err(|e| Error::libbpf("set a map's size", e))?;
+                map.set_max_entries(maps.state_entries())
+                    .map_err(|e| Error::libbpf("set a map's size", e))?;
             }
             let known = maps.private(who.element, &name).filter(|known| {
                 known.key_size() == map.key_size()
@@ -221,9 +235,9 @@ fn hand_over(object: &mut OpenObject, who: Who<'_>, maps: &dyn SharedMaps) -> Re
             known
         };
         if let Some(reuse) = reuse {
-            map.reuse_fd(reuse.as_fd()).map_err(|e| Error::libbpf(format!("share the map `{name}`"), e))?;
+            map.reuse_fd(reuse.as_fd())
+                .map_err(|e| Error::libbpf(format!("share the map `{name}`"), e))?;
         }
     }
     Ok(own)
 }
-

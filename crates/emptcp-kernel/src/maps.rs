@@ -8,11 +8,7 @@ use crate::{
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapCore, MapHandle, MapType};
-use std::{
-    collections::BTreeMap,
-    os::fd::AsFd,
-    path::Path,
-};
+use std::{collections::BTreeMap, os::fd::AsFd, path::Path};
 
 /// All hooks, each of which has a chain.
 pub(crate) const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
@@ -44,7 +40,11 @@ pub(crate) struct Maps {
 
 impl SharedMaps for Maps {
     fn core(&self, name: &str, hook: Hook) -> Option<&MapHandle> {
-        if name == CHAIN { self.core.get(&chain_name(hook)) } else { self.core.get(name) }
+        if name == CHAIN {
+            self.core.get(&chain_name(hook))
+        } else {
+            self.core.get(name)
+        }
     }
 
     fn private(&self, element: &str, name: &str) -> Option<&MapHandle> {
@@ -73,13 +73,24 @@ impl Maps {
     pub(crate) fn create(tables: &Tables) -> Result<Self> {
         let mut core = BTreeMap::new();
         for (name, tc, _) in embedded::CORE {
-            let object = load::open(tc, Who { element: name, policy: None, hook: Hook::TcIngress })?;
+            let object = load::open(
+                tc,
+                Who {
+                    element: name,
+                    policy: None,
+                    hook: Hook::TcIngress,
+                },
+            )?;
             for map in object.maps() {
                 let name = map.name().to_string_lossy().into_owned();
                 if is_section(&name) {
                     continue;
                 }
-                let names = if name == CHAIN { HOOKS.map(chain_name).to_vec() } else { vec![name.clone()] };
+                let names = if name == CHAIN {
+                    HOOKS.map(chain_name).to_vec()
+                } else {
+                    vec![name.clone()]
+                };
                 for kept in names {
                     if core.contains_key(&kept) {
                         continue;
@@ -102,7 +113,11 @@ impl Maps {
                 }
             }
         }
-        Ok(Self { core, private: BTreeMap::new(), state_entries: tables.state })
+        Ok(Self {
+            core,
+            private: BTreeMap::new(),
+            state_entries: tables.state,
+        })
     }
 
     /// Pins every core map into a folder.
@@ -115,11 +130,17 @@ impl Maps {
 
     /// Opens what is pinned in a folder; unfinished maps of elements (`.new`) are removed.
     pub(crate) fn open(folder: &Path, tables: &Tables) -> Result<Self> {
-        let mut maps = Self { core: BTreeMap::new(), private: BTreeMap::new(), state_entries: tables.state };
+        let mut maps = Self {
+            core: BTreeMap::new(),
+            private: BTreeMap::new(),
+            state_entries: tables.state,
+        };
         let entries = std::fs::read_dir(folder).map_err(|e| crate::Error::io(folder, e))?;
         for entry in entries.flatten() {
             let file = entry.file_name().to_string_lossy().into_owned();
-            let Some(name) = file.strip_prefix("map_") else { continue };
+            let Some(name) = file.strip_prefix("map_") else {
+                continue;
+            };
             let handle = MapHandle::from_pinned_path(entry.path()).or_kernel(format!("open the map `{name}`"))?;
             match name.split_once('-') {
                 Some((element, map)) => maps.private.insert((element.to_owned(), map.to_owned()), handle),
@@ -148,7 +169,10 @@ impl Maps {
         });
         for ((element, name), map) in &self.private {
             let path = folder.join(private_file(element, name));
-            let pinned = MapHandle::from_pinned_path(&path).ok().and_then(|map| map.info().ok()).map(|i| i.info.id);
+            let pinned = MapHandle::from_pinned_path(&path)
+                .ok()
+                .and_then(|map| map.info().ok())
+                .map(|i| i.info.id);
             let wanted = map.info().or_kernel("ask about a map")?.info.id;
             if pinned == Some(wanted) {
                 continue;
@@ -174,7 +198,9 @@ impl Maps {
 
     /// Private maps of elements: element, name, map.
     pub(crate) fn elements(&self) -> impl Iterator<Item = (&str, &str, &MapHandle)> {
-        self.private.iter().map(|((element, name), map)| (element.as_str(), name.as_str(), map))
+        self.private
+            .iter()
+            .map(|((element, name), map)| (element.as_str(), name.as_str(), map))
     }
 }
 

@@ -13,7 +13,9 @@ use std::{
 /// When /proc is not there.
 pub fn inode() -> Result<u64> {
     let path = Path::new("/proc/thread-self/ns/net");
-    path.metadata().map(|data| data.ino()).map_err(|source| Error::io(path, source))
+    path.metadata()
+        .map(|data| data.ino())
+        .map_err(|source| Error::io(path, source))
 }
 
 /// The file of a namespace: a name of `ip netns`, a path, or a process id.
@@ -36,7 +38,10 @@ fn file_of(name: &str) -> PathBuf {
 /// # Errors
 /// When there is no such namespace, or without CAP_SYS_ADMIN.
 pub fn enter(name: &str) -> Result<()> {
-    let bad = |reason: String| Error::Namespace { name: name.to_owned(), reason };
+    let bad = |reason: String| Error::Namespace {
+        name: name.to_owned(),
+        reason,
+    };
     let path = file_of(name);
     let file = File::open(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => bad(format!("there is no {}; `ip netns list` names them", path.display())),

@@ -34,7 +34,9 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
         return Ok(());
     }
     if !Path::new(BPFFS).is_dir() {
-        return Err(Error::NoBpffs(format!("{BPFFS} does not exist: this kernel has no BPF, or /sys is not mounted")));
+        return Err(Error::NoBpffs(format!(
+            "{BPFFS} does not exist: this kernel has no BPF, or /sys is not mounted"
+        )));
     }
     if fs::read_link("/proc/self/ns/mnt").ok() != fs::read_link("/proc/1/ns/mnt").ok() {
         return Err(Error::NoBpffs(format!(
@@ -60,6 +62,15 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     Ok(namespace_folder()?.join(name))
 }
 
+/// Whether the folder of the instance `name` is there; not to be allowed to look is another error.
+pub(crate) fn exists(folder: &Path, name: &str) -> Result<()> {
+    match fs::metadata(folder) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoInstance { name: name.to_owned() }),
+        Err(error) => Err(Error::io(folder, error)),
+    }
+}
+
 /// Names of the instances of this network namespace.
 pub(crate) fn instances() -> Result<Vec<String>> {
     let folder = namespace_folder()?;
@@ -68,8 +79,10 @@ pub(crate) fn instances() -> Result<Vec<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io(folder, error)),
     };
-    let mut names: Vec<String> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.retain(|name| !name.ends_with(UNFINISHED));
     names.sort();
     Ok(names)

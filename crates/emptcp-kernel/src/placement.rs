@@ -38,7 +38,11 @@ pub(crate) struct Placements {
 
 /// Decides. `clsact`: do not use tcx even where it exists.
 pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Placements> {
-    let tc = if !clsact && attach::has_tcx() { Kind::Tcx } else { Kind::Clsact };
+    let tc = if !clsact && attach::has_tcx() {
+        Kind::Tcx
+    } else {
+        Kind::Clsact
+    };
     let mut wanted: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (position, policy) in plan.policies.iter().enumerate() {
         for device in &policy.devices {
@@ -46,19 +50,27 @@ pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Plac
             wanted.entry(device).or_default().push(position);
         }
     }
-    let mut placements =
-        Placements { devices: Vec::new(), hooks: vec![BTreeSet::new(); plan.policies.len()] };
+    let mut placements = Placements {
+        devices: Vec::new(),
+        hooks: vec![BTreeSet::new(); plan.policies.len()],
+    };
     for (name, policies) in wanted {
         let device = devices.get(name, &plan.policies[policies[0]].name)?;
-        let ingress: Vec<usize> =
-            policies.iter().copied().filter(|p| plan.policies[*p].direction == Direction::Ingress).collect();
+        let ingress: Vec<usize> = policies
+            .iter()
+            .copied()
+            .filter(|p| plan.policies[*p].direction == Direction::Ingress)
+            .collect();
         let kinds = ingress_kinds(plan, name, &ingress, device.physical, tc)?;
         for kind in &kinds {
             for policy in &ingress {
                 placements.hooks[*policy].insert(kind.hook(Direction::Ingress));
             }
         }
-        for policy in policies.iter().filter(|p| plan.policies[**p].direction == Direction::Egress) {
+        for policy in policies
+            .iter()
+            .filter(|p| plan.policies[**p].direction == Direction::Egress)
+        {
             placements.hooks[*policy].insert(Hook::TcEgress);
         }
         for (direction, kinds) in [(Direction::Ingress, kinds), (Direction::Egress, vec![tc])] {
@@ -76,7 +88,10 @@ pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Plac
 
 /// Ingress of a device is either tc or XDP.
 fn ingress_kinds(plan: &Plan, device: &str, policies: &[usize], physical: bool, tc: Kind) -> Result<Vec<Kind>> {
-    let conflict = |reason: String| Error::Conflict { device: device.to_owned(), reason };
+    let conflict = |reason: String| Error::Conflict {
+        device: device.to_owned(),
+        reason,
+    };
     let mut asked: Option<(Kind, &str)> = None;
     for policy in policies.iter().map(|p| &plan.policies[*p]) {
         let kind = match policy.attach {
@@ -97,7 +112,12 @@ fn ingress_kinds(plan: &Plan, device: &str, policies: &[usize], physical: bool, 
             _ => asked = Some((kind, &policy.name)),
         }
     }
-    let cannot = |hook: Hook| policies.iter().map(|p| &plan.policies[*p]).find(|policy| !policy.hooks.contains(&hook));
+    let cannot = |hook: Hook| {
+        policies
+            .iter()
+            .map(|p| &plan.policies[*p])
+            .find(|policy| !policy.hooks.contains(&hook))
+    };
     if let Some((kind, name)) = asked {
         if let Some(policy) = cannot(kind.hook(Direction::Ingress)) {
             return Err(conflict(format!(
@@ -137,8 +157,18 @@ mod tests {
     fn a_virtual_device_gets_tc_in_both_directions() {
         let plan = plans::on("v0", &[Attach::Auto]);
         let placements = place(&plan, &devices(), true).unwrap();
-        let kinds: Vec<_> = placements.devices.iter().map(|p| (p.direction, p.kinds.clone())).collect();
-        assert_eq!(kinds, [(Direction::Ingress, vec![Kind::Clsact]), (Direction::Egress, vec![Kind::Clsact])]);
+        let kinds: Vec<_> = placements
+            .devices
+            .iter()
+            .map(|p| (p.direction, p.kinds.clone()))
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                (Direction::Ingress, vec![Kind::Clsact]),
+                (Direction::Egress, vec![Kind::Clsact])
+            ]
+        );
         assert_eq!(placements.hooks, [BTreeSet::from([Hook::TcIngress])]);
     }
 
@@ -155,12 +185,18 @@ mod tests {
     fn two_policies_that_exclude_each_other_are_both_named() {
         let plan = plans::on("v0", &[Attach::Tc, Attach::XdpGeneric]);
         let error = place(&plan, &devices(), true).unwrap_err().to_string();
-        assert!(error.contains("`p0`") && error.contains("`p1`") && error.contains("v0"), "{error}");
+        assert!(
+            error.contains("`p0`") && error.contains("`p1`") && error.contains("v0"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_device_that_is_not_there_is_named() {
         let error = place(&plans::on("nope", &[Attach::Auto]), &devices(), true).unwrap_err();
-        assert!(matches!(error, Error::UnknownDevice { ref device, .. } if device == "nope"), "{error}");
+        assert!(
+            matches!(error, Error::UnknownDevice { ref device, .. } if device == "nope"),
+            "{error}"
+        );
     }
 }

@@ -75,15 +75,24 @@ impl std::error::Error for Refusal {}
 fn source_line(log: &str) -> Option<SourceLine> {
     let line = log.lines().rev().find_map(|line| line.strip_prefix("; "))?;
     Some(match line.rsplit_once(" @ ") {
-        Some((text, place)) => SourceLine { text: text.trim().to_owned(), place: Some(place.trim().to_owned()) },
-        None => SourceLine { text: line.trim().to_owned(), place: None },
+        Some((text, place)) => SourceLine {
+            text: text.trim().to_owned(),
+            place: Some(place.trim().to_owned()),
+        },
+        None => SourceLine {
+            text: line.trim().to_owned(),
+            place: None,
+        },
     })
 }
 
 /// What follows the last instruction, without statistics.
 fn last_words(log: &str) -> String {
     let lines: Vec<&str> = log.lines().filter(|line| !is_statistics(line)).collect();
-    let after = lines.iter().rposition(|line| is_instruction(line)).map_or(0, |position| position + 1);
+    let after = lines
+        .iter()
+        .rposition(|line| is_instruction(line))
+        .map_or(0, |position| position + 1);
     let mut words: Vec<&str> = lines[after..].iter().copied().filter(|line| is_word(line)).collect();
     if words.is_empty() {
         // Some refusals come before any instruction, or name the instruction itself.
@@ -94,21 +103,34 @@ fn last_words(log: &str) -> String {
 }
 
 fn is_statistics(line: &str) -> bool {
-    ["processed ", "verification time", "stack depth", "insns processed", "-- END", "-- BEGIN"]
-        .iter()
-        .any(|start| line.starts_with(start))
+    [
+        "processed ",
+        "verification time",
+        "stack depth",
+        "insns processed",
+        "-- END",
+        "-- BEGIN",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
         || line.trim().is_empty()
 }
 
 /// `12: (71) r1 = *(u8 *)(r2 +0)`.
 fn is_instruction(line: &str) -> bool {
-    line.split_once(": (").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok())
+    line.split_once(": (")
+        .is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok())
 }
 
 /// Neither a source comment nor the verifier's book-keeping.
 fn is_word(line: &str) -> bool {
-    let state = line.split_once(": R").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
-    !state && !["; ", "from ", "mark_precise", "last_idx", "regs=", "parent ", "func#"].iter().any(|s| line.starts_with(s))
+    let state = line
+        .split_once(": R")
+        .is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
+    !state
+        && !["; ", "from ", "mark_precise", "last_idx", "regs=", "parent ", "func#"]
+            .iter()
+            .any(|s| line.starts_with(s))
 }
 
 #[cfg(test)]
@@ -131,15 +153,29 @@ processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
         let refusal = Refusal::read("bad", Some("p"), Hook::TcIngress, LOG.to_owned());
         assert_eq!(refusal.source.as_ref().unwrap().text, "return *(__u8 *)data;");
         assert_eq!(refusal.source.as_ref().unwrap().place.as_deref(), Some("bad.bpf.c:8"));
-        assert!(refusal.words.starts_with("invalid access to packet"), "{}", refusal.words);
+        assert!(
+            refusal.words.starts_with("invalid access to packet"),
+            "{}",
+            refusal.words
+        );
         assert!(refusal.words.ends_with("outside of the packet"));
         assert!(refusal.hint.unwrap().contains("data_end"));
-        assert!(refusal.to_string().contains("element `bad` of policy `p` at tc ingress"));
+        assert!(
+            refusal
+                .to_string()
+                .contains("element `bad` of policy `p` at tc ingress")
+        );
     }
 
     #[test]
     fn a_log_without_places_still_gives_the_text() {
         let log = LOG.replace(" @ bad.bpf.c:8", "");
-        assert_eq!(source_line(&log).unwrap(), SourceLine { text: "return *(__u8 *)data;".to_owned(), place: None });
+        assert_eq!(
+            source_line(&log).unwrap(),
+            SourceLine {
+                text: "return *(__u8 *)data;".to_owned(),
+                place: None
+            }
+        );
     }
 }

@@ -38,11 +38,13 @@ pub(crate) struct Layout {
 fn size_of_type(ty: BtfType<'_>) -> usize {
     let ty = ty.skip_mods_and_typedefs();
     match ty.kind() {
-        BtfKind::Array => Array::try_from(ty).map_or(0, |array| array.capacity() * size_of_type(array.contained_type())),
+        BtfKind::Array => {
+            Array::try_from(ty).map_or(0, |array| array.capacity() * size_of_type(array.contained_type()))
+        }
         _ => libbpf_rs::btf_type_match!(match ty {
             BtfKind::Struct(t) => t.size(),
             BtfKind::Union(t) => t.size(),
-            BtfKind::Int(t) => (usize::from(t.bits) + 7) / 8,
+            BtfKind::Int(t) => usize::from(t.bits).div_ceil(8),
             BtfKind::Enum(t) => t.size(),
             BtfKind::Enum64(t) => t.size(),
             _ => 0,
@@ -56,18 +58,28 @@ impl Layout {
     /// # Errors
     /// When libbpf cannot read the object's BTF. An object without `.rodata` has an empty layout.
     pub(crate) fn read(object: &OpenObject) -> libbpf_rs::Result<Self> {
-        let Some(btf) = ffi::btf(object)? else { return Ok(Self::default()) };
-        let Some(section) = btf.type_by_name::<DataSec<'_>>(".rodata") else { return Ok(Self::default()) };
+        let Some(btf) = ffi::btf(object)? else {
+            return Ok(Self::default());
+        };
+        let Some(section) = btf.type_by_name::<DataSec<'_>>(".rodata") else {
+            return Ok(Self::default());
+        };
         let mut constants = Vec::new();
         for variable in section.iter() {
-            let Some(var) = btf.type_by_id::<Var<'_>>(variable.ty) else { continue };
+            let Some(var) = btf.type_by_id::<Var<'_>>(variable.ty) else {
+                continue;
+            };
             let Some(name) = var.name() else { continue };
             let Some(ty) = var.next_type() else { continue };
-            let Ok(structure) = Struct::try_from(ty.skip_mods_and_typedefs()) else { continue };
+            let Ok(structure) = Struct::try_from(ty.skip_mods_and_typedefs()) else {
+                continue;
+            };
             let members = structure
                 .iter()
                 .filter_map(|member| {
-                    let MemberAttr::Normal { offset } = member.attr else { return None };
+                    let MemberAttr::Normal { offset } = member.attr else {
+                        return None;
+                    };
                     Some(Member {
                         name: member.name?.to_string_lossy().into_owned(),
                         offset: variable.offset as usize + offset as usize / 8,
@@ -75,7 +87,10 @@ impl Layout {
                     })
                 })
                 .collect();
-            constants.push(Constant { name: name.to_string_lossy().into_owned(), members });
+            constants.push(Constant {
+                name: name.to_string_lossy().into_owned(),
+                members,
+            });
         }
         Ok(Self { constants })
     }

@@ -11,7 +11,11 @@ use emptcp_plan::plan::{Plan, RuleTest};
 /// The rules of a plan, padded to a whole bank.
 pub(crate) fn bank(plan: &Plan, devices: &Devices) -> Result<Vec<Rule>> {
     if plan.rules.len() > RULES as usize {
-        return Err(Error::TooMany { what: "classifier rules", wanted: plan.rules.len(), limit: RULES as usize });
+        return Err(Error::TooMany {
+            what: "classifier rules",
+            wanted: plan.rules.len(),
+            limit: RULES as usize,
+        });
     }
     let mut rules = Vec::with_capacity(RULES as usize);
     for rule in &plan.rules {
@@ -46,12 +50,27 @@ struct Test {
 
 impl Test {
     fn number(kind: u32, low: u32, high: u32) -> Self {
-        Self { kind, low, high, address: [0; 16], mask: [0; 16] }
+        Self {
+            kind,
+            low,
+            high,
+            address: [0; 16],
+            mask: [0; 16],
+        }
     }
 
     fn prefix(kind: u32, address: [u8; 16], length: u8) -> Self {
-        let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0).to_be_bytes();
-        Self { kind, low: 0, high: u32::MAX, address, mask }
+        let mask = u128::MAX
+            .checked_shl(128 - u32::from(length.min(128)))
+            .unwrap_or(0)
+            .to_be_bytes();
+        Self {
+            kind,
+            low: 0,
+            high: u32::MAX,
+            address,
+            mask,
+        }
     }
 
     fn lower(test: &RuleTest, devices: &Devices, policy: &str) -> Result<Self> {
@@ -80,7 +99,12 @@ mod tests {
     use emptcp_plan::plan::Rule as PlanRule;
 
     fn rule(test: RuleTest, on_match: Option<usize>) -> PlanRule {
-        PlanRule { policy: 0, test, on_match, on_miss: None }
+        PlanRule {
+            policy: 0,
+            test,
+            on_match,
+            on_miss: None,
+        }
     }
 
     #[test]
@@ -94,7 +118,10 @@ mod tests {
             ..Plan::default()
         };
         let rules = bank(&plan, &Devices::from_indices([("a0", 7)])).unwrap();
-        assert_eq!((rules[0].kind, rules[0].low, rules[0].on_match), (rule_kind::DEVICE as u8, 7, 1));
+        assert_eq!(
+            (rules[0].kind, rules[0].low, rules[0].on_match),
+            (rule_kind::DEVICE as u8, 7, 1)
+        );
         assert_eq!((rules[1].low, rules[1].high, rules[1].on_miss), (80, 443, RULE_END));
         assert_eq!(rules[3], Rule::STOP);
         assert_eq!(rules.len(), RULES as usize);
@@ -110,8 +137,13 @@ mod tests {
 
     #[test]
     fn an_unknown_device_is_named_with_those_that_are_there() {
-        let plan = Plan { rules: vec![rule(RuleTest::Device("wlan9".to_owned()), None)], ..Plan::default() };
-        let error = bank(&plan, &Devices::from_indices([("a0", 7)])).unwrap_err().to_string();
+        let plan = Plan {
+            rules: vec![rule(RuleTest::Device("wlan9".to_owned()), None)],
+            ..Plan::default()
+        };
+        let error = bank(&plan, &Devices::from_indices([("a0", 7)]))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("wlan9") && error.contains("a0"), "{error}");
     }
 }

@@ -26,8 +26,12 @@ pub(crate) fn include_folders(folder: &Path) -> [PathBuf; 1] {
 /// Writes the headers only.
 pub(crate) fn write_headers(folder: &Path) -> Result<Vec<PathBuf>> {
     let include = folder.join("include");
-    let ours = embedded::SDK.iter().map(|(name, text)| (include.join("emptcp").join(name), *text));
-    let libbpf = libbpf_sys::API_HEADERS.iter().map(|(name, text)| (include.join("bpf").join(name), *text));
+    let ours = embedded::SDK
+        .iter()
+        .map(|(name, text)| (include.join("emptcp").join(name), *text));
+    let libbpf = libbpf_sys::API_HEADERS
+        .iter()
+        .map(|(name, text)| (include.join("bpf").join(name), *text));
     write_all(ours.chain(libbpf))
 }
 
@@ -40,7 +44,9 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = write_headers(folder)?;
     let template = folder.join(TEMPLATE_NAME);
     if !template.exists() {
-        files.extend(write_all(TEMPLATE.iter().map(|(name, text)| (template.join(name), *text)))?);
+        files.extend(write_all(
+            TEMPLATE.iter().map(|(name, text)| (template.join(name), *text)),
+        )?);
     }
     Ok(files)
 }
@@ -64,7 +70,11 @@ mod tests {
     fn the_sdk_is_written_with_all_headers_and_does_not_overwrite_an_element() {
         let folder = tempfile::tempdir().unwrap();
         let files = write(folder.path()).unwrap();
-        for wanted in ["include/emptcp/element.h", "include/bpf/bpf_helpers.h", "large_packet/element.toml"] {
+        for wanted in [
+            "include/emptcp/element.h",
+            "include/bpf/bpf_helpers.h",
+            "large_packet/element.toml",
+        ] {
             assert!(files.contains(&folder.path().join(wanted)), "{wanted}");
         }
         let source = folder.path().join("large_packet/element.bpf.c");

@@ -1,4 +1,5 @@
 //! `rate_limit mode=shape`: a class of an HTB qdisc per policy, or nothing to set up where the device has `fq`.
+//! `mode=auto` uses `fq` where all devices of the policy have it, and sets nothing up.
 //!
 //! The program chooses the class by `skb->priority`, or sets the time of departure for `fq`. The qdisc is ours alone: it
 //! is only added in the place of a default of the kernel, and refused where somebody has set up another one.
@@ -58,19 +59,27 @@ enum Root {
 
 impl Shaping {
     /// Finds the policies that shape, and checks that their devices can be shaped. Changes nothing.
-    pub(crate) fn prepare(
-        plan: &Plan,
-        allocation: &Allocation,
-        catalog: &Catalog,
-        devices: &Devices,
-    ) -> Result<Self> {
-        let mut shaping = Self { policies: vec![Policy::default(); plan.policies.len()], ..Self::default() };
+    pub(crate) fn prepare(plan: &Plan, allocation: &Allocation, catalog: &Catalog, devices: &Devices) -> Result<Self> {
+        let mut shaping = Self {
+            policies: vec![Policy::default(); plan.policies.len()],
+            ..Self::default()
+        };
         for (position, policy) in plan.policies.iter().enumerate() {
-            let Some(rate) = shaped_rate(policy, catalog)? else { continue };
+            let rate = match wish(policy, catalog)? {
+                Wish::None => continue,
+                Wish::IfFree => {
+                    shaping.policies[position].edt = policy.direction == Direction::Egress && all_fq(policy, devices)?;
+                    continue;
+                }
+                Wish::Shape(rate) => rate,
+            };
             if policy.direction == Direction::Ingress {
                 return Err(Error::Shape {
                     device: policy.devices.join(", "),
-                    reason: format!("policy `{}` is at ingress; only egress can be shaped: use mode=police", policy.name),
+                    reason: format!(
+                        "policy `{}` is at ingress; only egress can be shaped: use mode=police",
+                        policy.name
+                    ),
                 });
             }
             let minor = (allocation.policies[position].id % 0xfffe + 1) as u16;
@@ -80,7 +89,10 @@ impl Shaping {
                 let root = root_of(name, index)?;
                 roots.push(root);
                 if root != Root::Fq {
-                    let (_, classes) = shaping.devices.entry(index).or_insert_with(|| (name.clone(), Classes::new()));
+                    let (_, classes) = shaping
+                        .devices
+                        .entry(index)
+                        .or_insert_with(|| (name.clone(), Classes::new()));
                     classes.insert(minor, rate);
                 }
             }
@@ -94,8 +106,14 @@ impl Shaping {
                     ),
                 });
             }
-            shaping.policies[position] =
-                Policy { class: if edt { 0 } else { u32::from(MAJOR) << 16 | u32::from(minor) }, edt };
+            shaping.policies[position] = Policy {
+                class: if edt {
+                    0
+                } else {
+                    u32::from(MAJOR) << 16 | u32::from(minor)
+                },
+                edt,
+            };
         }
         Ok(shaping)
     }
@@ -114,19 +132,44 @@ impl Shaping {
     pub(crate) fn set_up(&mut self, instance: &Instance) -> Result<()> {
         for (&index, (name, classes)) in &self.devices {
             if root_of(name, index)? == Root::Default {
-                let record = DeviceRecord { created: 1, ..DeviceRecord::default() };
+                let record = DeviceRecord {
+                    created: 1,
+                    ..DeviceRecord::default()
+                };
                 store::put_device(instance.records()?, shape_key(index), record)?;
                 self.made.push(index);
-                tc(name, &["qdisc", "add", "dev", name, "root", "handle", &format!("{MAJOR:x}:"), "htb"])?;
+                tc(
+                    name,
+                    &[
+                        "qdisc",
+                        "add",
+                        "dev",
+                        name,
+                        "root",
+                        "handle",
+                        &format!("{MAJOR:x}:"),
+                        "htb",
+                    ],
+                )?;
             }
             self.before.insert(index, present_classes(name)?);
             for (minor, rate) in classes {
                 let (class, root) = (format!("{MAJOR:x}:{minor:x}"), format!("{MAJOR:x}:"));
                 let rate_text = format!("{rate}bit");
-                let add = ["class", "replace", "dev", name, "parent", &root, "classid", &class, "htb", "rate", &rate_text];
-                tc(name, &[&add[..], &["burst", "16k", "cburst", "16k", "quantum", "1514"]].concat())?;
+                let add = [
+                    "class", "replace", "dev", name, "parent", &root, "classid", &class, "htb", "rate", &rate_text,
+                ];
+                tc(
+                    name,
+                    &[&add[..], &["burst", "16k", "cburst", "16k", "quantum", "1514"]].concat(),
+                )?;
                 let limit = (rate / 8 * QUEUE_MS / 1000).max(QUEUE_LEAST_BYTES).to_string();
-                tc(name, &["qdisc", "replace", "dev", name, "parent", &class, "bfifo", "limit", &limit])?;
+                tc(
+                    name,
+                    &[
+                        "qdisc", "replace", "dev", name, "parent", &class, "bfifo", "limit", &limit,
+                    ],
+                )?;
             }
         }
         Ok(())
@@ -141,7 +184,10 @@ impl Shaping {
             }
             let Some(before) = self.before.get(index) else { continue };
             for minor in classes.keys().filter(|minor| !before.contains(minor)) {
-                tc(name, &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")])?;
+                tc(
+                    name,
+                    &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")],
+                )?;
             }
         }
         Ok(())
@@ -157,8 +203,14 @@ impl Shaping {
             match self.devices.get(&index) {
                 None => remove_root(name, index, instance)?,
                 Some((_, classes)) => {
-                    for minor in present_classes(name)?.iter().filter(|minor| !classes.contains_key(minor)) {
-                        tc(name, &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")])?;
+                    for minor in present_classes(name)?
+                        .iter()
+                        .filter(|minor| !classes.contains_key(minor))
+                    {
+                        tc(
+                            name,
+                            &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")],
+                        )?;
                     }
                 }
             }
@@ -172,8 +224,18 @@ impl Shaping {
     }
 }
 
-/// The rate of a policy with `mode=shape`, bits per second.
-fn shaped_rate(policy: &PolicyPlan, catalog: &Catalog) -> Result<Option<u64>> {
+/// What a policy wants of the device.
+enum Wish {
+    /// Nothing.
+    None,
+    /// `mode=auto`: whatever needs no set-up.
+    IfFree,
+    /// `mode=shape`, with this rate in bits per second.
+    Shape(u64),
+}
+
+fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
+    let mut wish = Wish::None;
     for node in policy.nodes.iter().filter(|node| node.element == "rate_limit") {
         let manifest = &catalog.element(&node.element)?.manifest;
         let integer = |name: &str| {
@@ -182,18 +244,38 @@ fn shaped_rate(policy: &PolicyPlan, catalog: &Catalog) -> Result<Option<u64>> {
                 _ => None,
             })
         };
-        let modes = manifest.arguments.iter().find(|argument| argument.name == "mode").map(|mode| &mode.values);
-        let shape = modes.and_then(|modes| modes.iter().position(|mode| mode == "shape"));
-        if shape.is_some() && integer("mode") == shape.map(|position| position as u64) {
-            return Ok(integer("rate"));
+        let modes = manifest
+            .arguments
+            .iter()
+            .find(|argument| argument.name == "mode")
+            .map(|mode| &mode.values);
+        let mode = modes
+            .zip(integer("mode"))
+            .and_then(|(modes, mode)| modes.get(usize::try_from(mode).ok()?));
+        match mode.map(String::as_str) {
+            Some("shape") => return Ok(Wish::Shape(integer("rate").unwrap_or_default())),
+            Some("auto") => wish = Wish::IfFree,
+            _ => {}
         }
     }
-    Ok(None)
+    Ok(wish)
+}
+
+fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
+    for name in &policy.devices {
+        // Whatever else is there is nobody's business as long as nothing is set up.
+        if !root_of(name, devices.index(name, &policy.name)?).is_ok_and(|root| root == Root::Fq) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn root_of(name: &str, index: u32) -> Result<Root> {
     let qdiscs = device::qdiscs(index).or_kernel(format!("list the qdiscs of {name}"))?;
-    let Some(root) = qdiscs.iter().find(|qdisc| qdisc.parent == ROOT) else { return Ok(Root::Default) };
+    let Some(root) = qdiscs.iter().find(|qdisc| qdisc.parent == ROOT) else {
+        return Ok(Root::Default);
+    };
     match root.kind.as_str() {
         "htb" if root.major == MAJOR => Ok(Root::Ours),
         "fq" => Ok(Root::Fq),
@@ -211,12 +293,19 @@ fn root_of(name: &str, index: u32) -> Result<Root> {
 
 fn shaped_devices(instance: &Instance) -> Result<Vec<u32>> {
     let records = store::devices(instance.records()?)?;
-    Ok(records.iter().filter(|(key, _)| *key == shape_key(key.ifindex)).map(|(key, _)| key.ifindex).collect())
+    Ok(records
+        .iter()
+        .filter(|(key, _)| *key == shape_key(key.ifindex))
+        .map(|(key, _)| key.ifindex)
+        .collect())
 }
 
 fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
     if root_of(name, index).is_ok_and(|root| root == Root::Ours) {
-        tc(name, &["qdisc", "del", "dev", name, "root", "handle", &format!("{MAJOR:x}:")])?;
+        tc(
+            name,
+            &["qdisc", "del", "dev", name, "root", "handle", &format!("{MAJOR:x}:")],
+        )?;
     }
     store::drop_device(instance.records()?, shape_key(index))
 }
@@ -233,11 +322,15 @@ fn present_classes(name: &str) -> Result<Vec<u16>> {
 }
 
 fn tc(device: &str, arguments: &[&str]) -> Result<String> {
-    let failed = |reason: String| Error::Shape { device: device.to_owned(), reason };
-    let output = Command::new("tc")
-        .args(arguments)
-        .output()
-        .map_err(|error| failed(format!("`tc` cannot be run ({error}); install it: `apt install iproute2`")))?;
+    let failed = |reason: String| Error::Shape {
+        device: device.to_owned(),
+        reason,
+    };
+    let output = Command::new("tc").args(arguments).output().map_err(|error| {
+        failed(format!(
+            "`tc` cannot be run ({error}); install it: `apt install iproute2`"
+        ))
+    })?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("`tc {}`: {}", arguments.join(" "), words.trim())));

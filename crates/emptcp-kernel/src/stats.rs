@@ -109,7 +109,10 @@ pub(crate) fn core(maps: &Maps) -> Result<BTreeMap<String, u64>> {
             sums.iter_mut().zip(counters).for_each(|(sum, counter)| *sum += counter);
         }
     }
-    Ok(core_counter::ALL.iter().map(|(name, index)| (name.to_lowercase(), sums[*index as usize])).collect())
+    Ok(core_counter::ALL
+        .iter()
+        .map(|(name, index)| (name.to_lowercase(), sums[*index as usize]))
+        .collect())
 }
 
 /// Counters of a policy set.
@@ -119,12 +122,23 @@ pub(crate) fn policies(maps: &Maps, state: &State, catalog: &Catalog) -> Result<
         let mut elements = Vec::new();
         for (node, own) in policy.nodes.iter().zip(&numbers.nodes) {
             // An element that was removed since runs on; its counters have lost their names.
-            let names = catalog.element(&node.element).map_or(&[][..], |element| &element.manifest.counters);
+            let names = catalog
+                .element(&node.element)
+                .map_or(&[][..], |element| &element.manifest.counters);
             let counters = (own.counters..own.counters + ELEMENT_COUNTERS)
                 .zip(names)
-                .map(|(slot, name)| Ok(NamedCounter { name: name.clone(), counter: counter(maps, slot)? }))
+                .map(|(slot, name)| {
+                    Ok(NamedCounter {
+                        name: name.clone(),
+                        counter: counter(maps, slot)?,
+                    })
+                })
                 .collect::<Result<_>>()?;
-            elements.push(ElementStats { element: node.element.clone(), source: node.source.clone(), counters });
+            elements.push(ElementStats {
+                element: node.element.clone(),
+                source: node.source.clone(),
+                counters,
+            });
         }
         policies.push(PolicyStats {
             name: policy.name.clone(),
@@ -146,10 +160,19 @@ fn tables(maps: &Maps, core: &BTreeMap<String, u64>) -> Result<Vec<TableStats>> 
         let used = map.keys().count() as u64;
         // What came in and neither left by itself nor is there was pushed out.
         let evicted = match name {
-            "flows" => Some(count("flow_established").saturating_sub(count("flow_closed")).saturating_sub(used)),
+            "flows" => Some(
+                count("flow_established")
+                    .saturating_sub(count("flow_closed"))
+                    .saturating_sub(used),
+            ),
             _ => None,
         };
-        tables.push(TableStats { name: name.to_owned(), used, size: u64::from(map.max_entries()), evicted });
+        tables.push(TableStats {
+            name: name.to_owned(),
+            used,
+            size: u64::from(map.max_entries()),
+            evicted,
+        });
     }
     for (element, name, map) in maps.elements().filter(|(.., map)| is_lru(map)) {
         tables.push(TableStats {
@@ -168,7 +191,9 @@ impl Instance {
     /// # Errors
     /// When nothing is in force, or the kernel cannot be asked.
     pub fn stats(&self, catalog: &Catalog) -> Result<Stats> {
-        let state = self.state()?.ok_or_else(|| Error::NoInstance { name: self.name().to_owned() })?;
+        let state = self.state()?.ok_or_else(|| Error::NoInstance {
+            name: self.name().to_owned(),
+        })?;
         let core = core(&self.maps)?;
         Ok(Stats {
             instance: self.name().to_owned(),

@@ -102,14 +102,18 @@ pub(crate) fn write(map: &MapHandle, bank: u32, state: &State) -> Result<()> {
     for (chunk, content) in (0..).zip(chunks) {
         let mut value = [0; CHUNK];
         value[..content.len()].copy_from_slice(content);
-        map.update(ChunkKey { bank, chunk }.as_bytes(), &value, MapFlags::ANY).or_kernel("store the plan")?;
+        map.update(ChunkKey { bank, chunk }.as_bytes(), &value, MapFlags::ANY)
+            .or_kernel("store the plan")?;
     }
     Ok(())
 }
 
 /// Reads the state of a bank.
 pub(crate) fn read(map: &MapHandle, bank: u32, instance: &str) -> Result<State> {
-    let bad = |detail: String| Error::State { instance: instance.to_owned(), detail };
+    let bad = |detail: String| Error::State {
+        instance: instance.to_owned(),
+        detail,
+    };
     let mut bytes = Vec::new();
     let mut wanted = 8;
     let mut chunk = 0;
@@ -121,7 +125,9 @@ pub(crate) fn read(map: &MapHandle, bank: u32, instance: &str) -> Result<State> 
         bytes.extend_from_slice(&value);
         if chunk == 0 {
             let length = u64::from_ne_bytes(bytes[..8].try_into().expect("a chunk is longer than 8 bytes"));
-            wanted = 8 + usize::try_from(length).unwrap_or(usize::MAX).min(CHUNK * CHUNKS_PER_BANK as usize);
+            wanted = 8 + usize::try_from(length)
+                .unwrap_or(usize::MAX)
+                .min(CHUNK * CHUNKS_PER_BANK as usize);
         }
         chunk += 1;
     }
@@ -132,7 +138,9 @@ pub(crate) fn read(map: &MapHandle, bank: u32, instance: &str) -> Result<State> 
 pub(crate) fn devices(map: &MapHandle) -> Result<Vec<(DeviceKey, DeviceRecord)>> {
     let mut records = Vec::new();
     for key in map.keys() {
-        let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read the attachments")? else { continue };
+        let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read the attachments")? else {
+            continue;
+        };
         let (Ok(key), Ok(record)) = (DeviceKey::read_from_bytes(&key), DeviceRecord::read_from_bytes(&value)) else {
             continue;
         };
@@ -144,7 +152,8 @@ pub(crate) fn devices(map: &MapHandle) -> Result<Vec<(DeviceKey, DeviceRecord)>>
 
 /// Writes a record.
 pub(crate) fn put_device(map: &MapHandle, key: DeviceKey, record: DeviceRecord) -> Result<()> {
-    map.update(key.as_bytes(), record.as_bytes(), MapFlags::ANY).or_kernel("note an attachment")
+    map.update(key.as_bytes(), record.as_bytes(), MapFlags::ANY)
+        .or_kernel("note an attachment")
 }
 
 /// Removes a record, if it is there.

@@ -34,8 +34,16 @@ pub(crate) mod plans {
             element: "count".to_owned(),
             kind: Kind::Actor,
             arguments: Vec::new(),
-            on_match: if position + 1 < nodes { Target::Node(position + 1) } else { Target::End },
-            on_miss: if position + 1 < nodes { Target::Node(position + 1) } else { Target::End },
+            on_match: if position + 1 < nodes {
+                Target::Node(position + 1)
+            } else {
+                Target::End
+            },
+            on_miss: if position + 1 < nodes {
+                Target::Node(position + 1)
+            } else {
+                Target::End
+            },
             first_actor: position == 0,
             source: "count".to_owned(),
         };
@@ -54,14 +62,26 @@ pub(crate) mod plans {
 
     /// Policies of these names with so many nodes each.
     pub(crate) fn named(names: &[&str], nodes: usize) -> Plan {
-        let policies = names.iter().map(|name| policy(name, "v0", nodes, Attach::Auto)).collect();
-        Plan { policies, ..Plan::default() }
+        let policies = names
+            .iter()
+            .map(|name| policy(name, "v0", nodes, Attach::Auto))
+            .collect();
+        Plan {
+            policies,
+            ..Plan::default()
+        }
     }
 
     /// Policies `p0`, `p1`... on one device.
     pub(crate) fn on(device: &str, attach: &[Attach]) -> Plan {
-        let policies =
-            attach.iter().enumerate().map(|(i, attach)| policy(&format!("p{i}"), device, 1, *attach)).collect();
-        Plan { policies, ..Plan::default() }
+        let policies = attach
+            .iter()
+            .enumerate()
+            .map(|(i, attach)| policy(&format!("p{i}"), device, 1, *attach))
+            .collect();
+        Plan {
+            policies,
+            ..Plan::default()
+        }
     }
 }

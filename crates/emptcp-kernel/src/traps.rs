@@ -12,9 +12,18 @@ struct Trap {
 /// The first row that fits wins: special ones come first.
 const TRAPS: &[Trap] = &[
     Trap {
-        says: &["pointer |= pointer", "R0 bitwise operator |= on pointer", "bitwise operator |= on pointer"],
+        says: &[
+            "pointer |= pointer",
+            "R0 bitwise operator |= on pointer",
+            "bitwise operator |= on pointer",
+        ],
         hint: "`if (!a || !b)` on two pointers becomes an OR of pointers, which the verifier does not allow: \
                write two ifs",
+    },
+    Trap {
+        says: &["32-bit pointer arithmetic", "partial copy of pointer"],
+        hint: "ctx->data and ctx->data_end are 32-bit words that stand for pointers: widen each before the arithmetic, \
+               `(void *)(long)ctx->data`",
     },
     Trap {
         says: &["bitwise operator", "pointer arithmetic with", "math between"],
@@ -36,31 +45,62 @@ const TRAPS: &[Trap] = &[
         hint: "a look-up can fail: test the pointer for NULL before it is used",
     },
     Trap {
-        says: &["unbounded memory access", "min value is negative", "max value is outside", "unbounded min value"],
+        says: &[
+            "unbounded memory access",
+            "min value is negative",
+            "max value is outside",
+            "unbounded min value",
+        ],
         hint: "the verifier knows no bound of this offset or length: mask it (`offset &= 0x1ff`) or compare it with a \
                constant just before the access, and keep both in the same variable",
     },
     Trap {
-        says: &["infinite loop detected", "back-edge", "too many instructions", "BPF program is too large", "The sequence of"],
+        says: &[
+            "infinite loop detected",
+            "back-edge",
+            "too many instructions",
+            "BPF program is too large",
+            "The sequence of",
+        ],
         hint: "a loop needs a bound that the verifier can see: `for (int i = 0; i < CONSTANT; i++)`, with early \
                `break`; few branches inside",
     },
     Trap {
-        says: &["combined stack size", "invalid stack", "stack limit", "out of bounds stack", "invalid write to stack"],
+        says: &[
+            "combined stack size",
+            "invalid stack",
+            "stack limit",
+            "out of bounds stack",
+            "invalid write to stack",
+        ],
         hint: "a program has 512 bytes of stack, together with the functions that it calls: keep large values in a \
                per-CPU map",
     },
     Trap {
-        says: &["unknown func", "invalid func", "helper call is not allowed", "cannot use helper", "program of this type cannot use helper"],
+        says: &[
+            "unknown func",
+            "invalid func",
+            "helper call is not allowed",
+            "cannot use helper",
+            "program of this type cannot use helper",
+        ],
         hint: "this kernel or this hook does not have the helper: `emptcp doctor` says what there is; guard it by \
                EMPTCP_HOOK_TC / EMPTCP_HOOK_XDP or list fewer hooks in element.toml",
     },
     Trap {
-        says: &["!read_ok", "invalid read from stack", "invalid indirect read from stack"],
+        says: &[
+            "!read_ok",
+            "invalid read from stack",
+            "invalid indirect read from stack",
+        ],
         hint: "a variable is read before it was written: initialise it, whole structures by `= {}` (padding too)",
     },
     Trap {
-        says: &["cannot write into packet", "write into map forbidden", "cannot write into"],
+        says: &[
+            "cannot write into packet",
+            "write into map forbidden",
+            "cannot write into",
+        ],
         hint: "this memory is read-only here: packets are changed by the edit functions of the SDK, and only by actors",
     },
     Trap {
@@ -69,9 +109,22 @@ const TRAPS: &[Trap] = &[
     },
 ];
 
+/// Where the verifier names a packet pointer with a variable part (`id` is not 0) and no known range.
+const VARIABLE_OFFSET: &str = "the offset of this packet pointer is variable and has no bound that the verifier knows: \
+    mask it first (`offset &= 0x1ff`), then compare the same pointer with data_end, or use emptcp_at()";
+
 /// What usually helps against these words.
 pub(crate) fn hint(words: &str, log: &str) -> Option<&'static str> {
+    if words.contains("invalid access to packet") && words.contains("(id=") && !words.contains("(id=0,") {
+        return Some(VARIABLE_OFFSET);
+    }
     let last_lines: Vec<&str> = log.lines().rev().take(8).collect();
-    let row = |text: &str| TRAPS.iter().find(|trap| trap.says.iter().any(|says| text.contains(says)));
-    row(words).or_else(|| last_lines.iter().find_map(|line| row(line))).map(|trap| trap.hint)
+    let row = |text: &str| {
+        TRAPS
+            .iter()
+            .find(|trap| trap.says.iter().any(|says| text.contains(says)))
+    };
+    row(words)
+        .or_else(|| last_lines.iter().find_map(|line| row(line)))
+        .map(|trap| trap.hint)
 }

@@ -3,14 +3,19 @@
 mod common;
 
 use common::{Namespace, catalog_with_tally, message, plan};
-use emptcp_kernel::{ApplyOptions, Error, Instance, apply, attach::Kind, instance::DEFAULT, remove, require, testing::is_root};
+use emptcp_kernel::{
+    ApplyOptions, Error, Instance, apply, attach::Kind, instance::DEFAULT, remove, require, testing::is_root,
+};
 
 const ON_A0: &str = "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\ndo = [\"tally weight=3\"]\n";
 const TWO: &str = "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\ndo = [\"tally weight=3\"]\n\
                    [[policy]]\nname = \"q\"\ndevice = [\"a0\", \"b0\"]\nhook = \"egress\"\ndo = [\"tally weight=4\"]\n";
 
 fn options() -> ApplyOptions {
-    ApplyOptions { adopt: false, clsact: false }
+    ApplyOptions {
+        adopt: false,
+        clsact: false,
+    }
 }
 
 #[test]
@@ -26,17 +31,32 @@ fn a_policy_set_is_applied_changed_and_removed_without_a_trace() {
         let instance = Instance::open(DEFAULT).unwrap();
         let shown = instance.show().unwrap();
         assert_eq!(shown.source, ON_A0);
-        assert!(shown.attachments.iter().all(|attachment| attachment.alive && attachment.link.is_some()));
+        assert!(
+            shown
+                .attachments
+                .iter()
+                .all(|attachment| attachment.alive && attachment.link.is_some())
+        );
 
         let second = apply(DEFAULT, &plan(&catalog, TWO), TWO, &catalog, &options()).unwrap();
-        assert_eq!((second.kept.as_slice(), second.changed.as_slice()), (&["p".to_owned()][..], &["q".to_owned()][..]));
+        assert_eq!(
+            (second.kept.as_slice(), second.changed.as_slice()),
+            (&["p".to_owned()][..], &["q".to_owned()][..])
+        );
         assert_eq!(second.attached.len(), 2, "a0 is attached already");
-        assert_eq!(instance.show().unwrap().policy_ids[0], shown.policy_ids[0], "p is unchanged and keeps its id");
+        assert_eq!(
+            instance.show().unwrap().policy_ids[0],
+            shown.policy_ids[0],
+            "p is unchanged and keeps its id"
+        );
         let stats = instance.stats(&catalog).unwrap();
         assert_eq!(stats.policies[0].elements[0].counters[1].name, "heavy");
 
         let third = apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &options()).unwrap();
-        assert_eq!((third.removed.as_slice(), third.detached.len()), (&["q".to_owned()][..], 2));
+        assert_eq!(
+            (third.removed.as_slice(), third.detached.len()),
+            (&["q".to_owned()][..], 2)
+        );
         let removed = remove(DEFAULT).unwrap();
         assert_eq!(removed.detached.len(), 2);
         assert!(Instance::list().unwrap().is_empty());
@@ -51,11 +71,13 @@ fn clsact_is_used_where_it_must_be_and_given_back_unless_somebody_else_uses_it()
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
     let namespace = Namespace::new();
-    let clsact = ApplyOptions { clsact: true, ..options() };
+    let clsact = ApplyOptions {
+        clsact: true,
+        ..options()
+    };
     let present = || namespace.run("tc qdisc show dev a0").contains("clsact");
 
-    let applied =
-        namespace.within(|| apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &clsact).unwrap());
+    let applied = namespace.within(|| apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &clsact).unwrap());
     assert!(applied.attached.iter().all(|attached| attached.kind == Kind::Clsact));
     assert!(present());
     assert!(namespace.run("tc filter show dev a0 ingress").contains("emptcp_entry"));
@@ -98,7 +120,10 @@ fn a_device_that_does_not_exist_is_named_and_nothing_changes() {
         apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &options()).unwrap();
         let wrong = TWO.replace("b0", "wlan7");
         let text = message(apply(DEFAULT, &plan(&catalog, &wrong), &wrong, &catalog, &options()));
-        assert!(text.contains("wlan7") && text.contains("policy `q`") && text.contains("a0"), "{text}");
+        assert!(
+            text.contains("wlan7") && text.contains("policy `q`") && text.contains("a0"),
+            "{text}"
+        );
         assert_eq!(Instance::open(DEFAULT).unwrap().show().unwrap().source, ON_A0);
         remove(DEFAULT).unwrap();
     });
@@ -117,7 +142,13 @@ fn generic_xdp_is_attached_when_asked_for_and_refused_where_somebody_has_it() {
         // Back to tc, in place.
         let applied = apply("one", &plan(&catalog, ON_A0), ON_A0, &catalog, &options()).unwrap();
         assert_eq!(applied.generation.0, 2);
-        let kinds: Vec<Kind> = Instance::open("one").unwrap().attached().unwrap().iter().map(|a| a.kind).collect();
+        let kinds: Vec<Kind> = Instance::open("one")
+            .unwrap()
+            .attached()
+            .unwrap()
+            .iter()
+            .map(|a| a.kind)
+            .collect();
         assert_eq!(kinds, [Kind::Tcx, Kind::Tcx]);
         remove("one").unwrap();
     });

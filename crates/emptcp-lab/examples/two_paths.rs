@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use emptcp_lab::{Counter, End, Lab, LabError, Path, Rate};
 
+/// When, what to print, and what to do to the lab.
+type Event<'a> = (Duration, &'a str, &'a dyn Fn() -> Result<(), LabError>);
+
 const STEP: Duration = Duration::from_millis(500);
 
 fn main() -> anyhow::Result<()> {
@@ -22,10 +25,17 @@ fn main() -> anyhow::Result<()> {
     let (cpu, started) = (lab.emulator_cpu()?, Instant::now());
 
     let transfer = lab.bulk().duration(Duration::from_secs(12)).start()?;
-    println!("{:>6}  {:>24}  {:>24}  event", "time", "path 1 (50 Mbit/s, 20 ms)", "path 2 (50 Mbit/s, 50 ms)");
-    let events: [(Duration, &str, &dyn Fn() -> Result<(), LabError>); 3] = [
-        (Duration::from_secs(4), "path 2 now has 10 Mbit/s", &|| lab.path(1).set_rate(Rate::mbit(10))),
-        (Duration::from_secs(7), "path 1 now loses 1 %", &|| lab.path(0).set_loss(0.01)),
+    println!(
+        "{:>6}  {:>24}  {:>24}  event",
+        "time", "path 1 (50 Mbit/s, 20 ms)", "path 2 (50 Mbit/s, 50 ms)"
+    );
+    let events: [Event<'_>; 3] = [
+        (Duration::from_secs(4), "path 2 now has 10 Mbit/s", &|| {
+            lab.path(1).set_rate(Rate::mbit(10))
+        }),
+        (Duration::from_secs(7), "path 1 now loses 1 %", &|| {
+            lab.path(0).set_loss(0.01)
+        }),
         (Duration::from_secs(10), "both as they were", &|| {
             lab.path(0).set_loss(0.0)?;
             lab.path(1).set_rate(Rate::mbit(50))
@@ -52,7 +62,12 @@ fn main() -> anyhow::Result<()> {
                 columns[path] = format!("{rate:6.1} Mbit/s {:5.1} ms", round_trip.as_secs_f64() * 1e3);
             }
         }
-        println!("{:5.1}s  {:>24}  {:>24}  {event}", now.as_secs_f64(), columns[0], columns[1]);
+        println!(
+            "{:5.1}s  {:>24}  {:>24}  {event}",
+            now.as_secs_f64(),
+            columns[0],
+            columns[1]
+        );
     }
     let report = transfer.finish()?;
     if let Some(upload) = report.upload {
@@ -63,7 +78,10 @@ fn main() -> anyhow::Result<()> {
             report.fallback
         );
     }
-    println!("the emulator used {:.0} % of one CPU", percent(lab.emulator_cpu()? - cpu, started.elapsed()));
+    println!(
+        "the emulator used {:.0} % of one CPU",
+        percent(lab.emulator_cpu()? - cpu, started.elapsed())
+    );
     Ok(())
 }
 

@@ -115,7 +115,9 @@ impl LabBuilder {
         let mut namespaces = NamespaceGuard::default();
         let mut namespace = |role: &str| namespaces.create(format!("{stem}-{role}"));
         let (client, server, middle) = (namespace("client")?, namespace("server")?, namespace("middle")?);
-        let gateway = (self.topology == Topology::Gateway).then(|| namespace("gateway")).transpose()?;
+        let gateway = (self.topology == Topology::Gateway)
+            .then(|| namespace("gateway"))
+            .transpose()?;
         let hosts = Hosts::new(&self, client, server, gateway);
 
         prepare_middle(&middle)?;
@@ -124,7 +126,11 @@ impl LabBuilder {
         }
         self.connect(&hosts, &middle)?;
 
-        let emulator_thread = stem.rsplit('-').next().map(|number| format!("lab {number}")).unwrap_or_default();
+        let emulator_thread = stem
+            .rsplit('-')
+            .next()
+            .map(|number| format!("lab {number}"))
+            .unwrap_or_default();
         let runtime = emulator::runtime(&emulator_thread)?;
         let mut paths = Vec::new();
         for (index, path) in self.paths.iter().enumerate() {
@@ -136,10 +142,14 @@ impl LabBuilder {
             } else {
                 None
             };
-            paths.push(LivePath::new(index, path.clone(), hosts.client.netns().clone(), emulated));
+            paths.push(LivePath::new(index, path.clone(), middle.clone(), emulated));
         }
         self.add_endpoints(&hosts)?;
-        let Hosts { client, server, gateway } = hosts;
+        let Hosts {
+            client,
+            server,
+            gateway,
+        } = hosts;
         Ok(Lab {
             paths,
             client,
@@ -170,7 +180,9 @@ impl LabBuilder {
         if self.paths.is_empty() || endpoints > ENDPOINT_LIMIT {
             return Err(LabError::Invalid {
                 what: format!("{} paths with {endpoints} addresses to join", self.paths.len()),
-                advice: format!("describe at least one path, and at most {ENDPOINT_LIMIT} addresses beyond the first path"),
+                advice: format!(
+                    "describe at least one path, and at most {ENDPOINT_LIMIT} addresses beyond the first path"
+                ),
             });
         }
         self.paths.iter().try_for_each(Path::check)
@@ -194,7 +206,9 @@ impl LabBuilder {
         if host.role() == "gateway" {
             settings.extend([("net.ipv4.ip_forward", "1"), ("net.ipv6.conf.all.forwarding", "1")]);
         }
-        settings.iter().try_for_each(|(name, value)| host.set_sysctl(name, value))?;
+        settings
+            .iter()
+            .try_for_each(|(name, value)| host.set_sysctl(name, value))?;
         ip_batch(host.netns(), &["link set dev lo up".to_owned()])?;
         host.set_limits(ENDPOINT_LIMIT as u8, ENDPOINT_LIMIT as u8)
     }
@@ -215,7 +229,10 @@ impl LabBuilder {
             }
         }
         if let Some(gateway) = &hosts.gateway {
-            links.push(topology::gateway_link(gateway.netns().name(), hosts.server.netns().name()));
+            links.push(topology::gateway_link(
+                gateway.netns().name(),
+                hosts.server.netns().name(),
+            ));
             at_far.extend(topology::gateway_addresses(End::Client));
         }
         ip_batch(middle, &links)?;
@@ -240,10 +257,14 @@ impl LabBuilder {
             EndpointPlan::ServerSignals => &hosts.server,
         };
         for (path, interface) in self.paths.iter().zip(host.interfaces()).skip(1) {
-            let addresses = interface.v4.map(Into::into).into_iter().chain(interface.v6.map(Into::into));
+            let addresses = interface
+                .v4
+                .map(Into::into)
+                .into_iter()
+                .chain(interface.v6.map(Into::into));
             for address in addresses {
                 let endpoint = match self.endpoints {
-                    EndpointPlan::ClientSubflows => Endpoint::subflow(address).device(&interface.device),
+                    EndpointPlan::ClientSubflows => Endpoint::subflow(address),
                     _ => Endpoint::signal(address),
                 };
                 host.add_endpoint(&if path.backup { endpoint.backup() } else { endpoint })?;
@@ -269,17 +290,29 @@ impl Hosts {
     ) -> Self {
         let host = |role, netns, interfaces| Host::new(role, netns, interfaces, &lab.congestion_control);
         let ends = |end| -> Vec<_> {
-            lab.paths.iter().enumerate().map(|(index, path)| topology::interface(index, end, path)).collect()
+            lab.paths
+                .iter()
+                .enumerate()
+                .map(|(index, path)| topology::interface(index, end, path))
+                .collect()
         };
         let client = host("client", client, ends(End::Client));
         match gateway {
-            None => Self { client, server: host("server", server, ends(End::Server)), gateway: None },
+            None => Self {
+                client,
+                server: host("server", server, ends(End::Server)),
+                gateway: None,
+            },
             Some(gateway) => {
                 let [to_server, to_gateway] = topology::gateway_interfaces();
                 let mut interfaces = ends(End::Server);
                 interfaces.push(to_server);
                 let gateway = Some(host("gateway", gateway, interfaces));
-                Self { client, server: host("server", server, vec![to_gateway]), gateway }
+                Self {
+                    client,
+                    server: host("server", server, vec![to_gateway]),
+                    gateway,
+                }
             }
         }
     }
@@ -296,7 +329,7 @@ impl Hosts {
 
 /// The emulator's namespace has no addresses: what the emulator does not forward must not be answered by the kernel.
 fn prepare_middle(middle: &NetworkNamespace) -> Result<()> {
-    middle.run(|| std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"))?.map_err(|error| {
-        LabError::system(format!("switching IPv6 off in {}", middle.name()), error)
-    })
+    middle
+        .run(|| std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"))?
+        .map_err(|error| LabError::system(format!("switching IPv6 off in {}", middle.name()), error))
 }

@@ -86,19 +86,28 @@ impl Capture {
                 capture(&socket, writer, &stopped).map_err(failed)
             })
             .map_err(|error| LabError::system("starting a capture", error))?;
-        Ok(Self { path: file.to_owned(), stop, thread: Some(thread) })
+        Ok(Self {
+            path: file.to_owned(),
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// Stops; what had arrived until now is in the file.
     pub fn stop(mut self) -> Result<CaptureFile> {
         let frames = self.join()?;
-        Ok(CaptureFile { path: self.path.clone(), frames })
+        Ok(CaptureFile {
+            path: self.path.clone(),
+            frames,
+        })
     }
 
     fn join(&mut self) -> Result<u64> {
         self.stop.store(true, Ordering::Release);
         match self.thread.take() {
-            Some(thread) => thread.join().unwrap_or_else(|panic| Err(LabError::panicked("a capture", &*panic))),
+            Some(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| Err(LabError::panicked("a capture", &*panic))),
             None => Ok(0),
         }
     }
@@ -121,7 +130,9 @@ fn capture(socket: &PacketSocket, mut file: impl Write, stop: &AtomicBool) -> st
         loop {
             match socket.receive(&mut buffer) {
                 Ok(length) => {
-                    let Some((offload, frame)) = Offload::split(&mut buffer[..length]) else { continue };
+                    let Some((offload, frame)) = Offload::split(&mut buffer[..length]) else {
+                        continue;
+                    };
                     offload.complete(frame);
                     file.write_all(&record_header(frame.len()))?;
                     file.write_all(frame)?;
@@ -135,7 +146,10 @@ fn capture(socket: &PacketSocket, mut file: impl Write, stop: &AtomicBool) -> st
             file.flush()?;
             return Ok(frames);
         }
-        poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::from(TICK_MILLISECONDS))?;
+        poll(
+            &mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)],
+            PollTimeout::from(TICK_MILLISECONDS),
+        )?;
     }
 }
 
@@ -178,8 +192,15 @@ impl CaptureFile {
 /// Lets tshark judge any capture: see [`CaptureFile::judge`].
 pub fn judge(capture: &Path) -> Result<Verdict> {
     let mptcp_frames = tshark(capture, "tcp.option_kind == 30", &["frame.number"])?.len() as u64;
-    let complaints = tshark(capture, COMPLAINTS, &["frame.number", "_ws.col.Info", "_ws.expert.message"])?;
-    Ok(Verdict { mptcp_frames, complaints })
+    let complaints = tshark(
+        capture,
+        COMPLAINTS,
+        &["frame.number", "_ws.col.Info", "_ws.expert.message"],
+    )?;
+    Ok(Verdict {
+        mptcp_frames,
+        complaints,
+    })
 }
 
 fn tshark(capture: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> {

@@ -45,15 +45,22 @@ fn feed_ip(netns: &NetworkNamespace, arguments: &[&str], lines: &[String]) -> Re
         }
         child.wait_with_output()
     })?;
-    judge("ip", &format!("{} ({})", arguments.join(" "), lines.join("; ")), netns.name(), output).map(drop)
+    judge(
+        "ip",
+        &format!("{} ({})", arguments.join(" "), lines.join("; ")),
+        netns.name(),
+        output,
+    )
+    .map(drop)
 }
 
 fn judge(program: &'static str, arguments: &str, netns: &str, output: std::io::Result<Output>) -> Result<String> {
     let command = format!("{program} {arguments}");
     match output {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(LabError::Unsupported { feature: program, reason: format!("`{program}` is not installed") })
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(LabError::Unsupported {
+            feature: program,
+            reason: format!("`{program}` is not installed"),
+        }),
         Err(error) => Err(LabError::system(format!("running `{command}`"), error)),
         Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(output) => Err(LabError::Command {

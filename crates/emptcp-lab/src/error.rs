@@ -104,7 +104,10 @@ pub enum LabError {
 impl LabError {
     /// Wraps an `io::Error` (or an errno) with what was tried.
     pub(crate) fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Self::System { what: what.into(), source: source.into() }
+        Self::System {
+            what: what.into(),
+            source: source.into(),
+        }
     }
 
     /// The message of a thread that panicked.
@@ -114,6 +117,9 @@ impl LabError {
             .cloned()
             .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "no message".to_owned());
-        Self::Panicked { what: what.to_owned(), message }
+        Self::Panicked {
+            what: what.to_owned(),
+            message,
+        }
     }
 }

@@ -60,7 +60,12 @@ impl Host {
         interfaces: Vec<Interface>,
         congestion_control: &str,
     ) -> Self {
-        Self { role, netns, interfaces: interfaces.into(), congestion_control: congestion_control.into() }
+        Self {
+            role,
+            netns,
+            interfaces: interfaces.into(),
+            congestion_control: congestion_control.into(),
+        }
     }
 
     /// Congestion control of the sockets that this crate opens on the host.
@@ -142,7 +147,9 @@ impl Host {
 
     /// Switches offloads of every device of the host.
     pub fn set_all_offloads(&self, offloads: Offloads) -> Result<()> {
-        self.interfaces.iter().try_for_each(|interface| self.set_offloads(&interface.device, offloads))
+        self.interfaces
+            .iter()
+            .try_for_each(|interface| self.set_offloads(&interface.device, offloads))
     }
 }
 
@@ -167,9 +174,21 @@ pub struct Offloads {
 
 impl Offloads {
     /// Everything on.
-    pub const ON: Self = Self { tx_checksum: true, rx_checksum: true, tso: true, gso: true, gro: true };
+    pub const ON: Self = Self {
+        tx_checksum: true,
+        rx_checksum: true,
+        tso: true,
+        gso: true,
+        gro: true,
+    };
     /// Everything off: every packet is its own, with a complete checksum.
-    pub const OFF: Self = Self { tx_checksum: false, rx_checksum: false, tso: false, gso: false, gro: false };
+    pub const OFF: Self = Self {
+        tx_checksum: false,
+        rx_checksum: false,
+        tso: false,
+        gso: false,
+        gro: false,
+    };
 
     fn named(self) -> [(&'static str, bool); 5] {
         [

@@ -97,9 +97,10 @@ impl Lab {
         let is_client = |interface: &Interface, address: IpAddr| {
             interface.v4.map(IpAddr::V4) == Some(address) || interface.v6.map(IpAddr::V6) == Some(address)
         };
-        self.client.interfaces().iter().position(|interface| {
-            is_client(interface, subflow.local.ip()) || is_client(interface, subflow.remote.ip())
-        })
+        self.client
+            .interfaces()
+            .iter()
+            .position(|interface| is_client(interface, subflow.local.ip()) || is_client(interface, subflow.remote.ip()))
     }
 
     /// Removes what labs of dead processes (killed by SIGKILL, say) left behind and returns the names of the removed

@@ -1,4 +1,38 @@
-//! (being written)
+//! Test beds for Multipath TCP on one machine: hosts in network namespaces, paths with a set rate, delay, jitter, loss and
+//! queue, MPTCP sockets with verified traffic, and what the kernels of both hosts say about it.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use emptcp_lab::{Counter, Lab, Path, Rate};
+//!
+//! # fn main() -> emptcp_lab::Result<()> {
+//! let lab = Lab::builder()
+//!     .path(Path::with(Rate::mbit(50), Duration::from_millis(20)))
+//!     .path(Path::with(Rate::mbit(50), Duration::from_millis(50)).loss(0.001))
+//!     .build()?;
+//! let transfer = lab.bulk().duration(Duration::from_secs(10)).start()?;
+//! lab.path(1).set_rate(Rate::mbit(10))?;
+//! let report = transfer.finish()?; // an error if a single byte arrived wrong
+//! for subflow in report.server.subflows() {
+//!     let rate = report.server.throughput(&subflow, Counter::Received, Duration::from_secs(5), Duration::from_secs(10));
+//!     println!("{subflow}: {rate:?} Mbit/s");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything needs root and ends with the [`Lab`]: when it is dropped, in a panic too. What a killed process leaves behind is
+//! removed by [`Lab::sweep`]. Labs run in parallel without meeting, with the same addresses.
+//!
+//! # Map
+//!
+//! * The bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes), `names.rs` (names,
+//!   guards, sweep), `netns.rs`, `command.rs`.
+//! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet sockets).
+//! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and judge).
+//! * Traffic: `socket/` (MPTCP sockets, `MPTCP_FULL_INFO`, `sock_diag`), `traffic/` (bulk, requests, samples).
+//! * `ffi.rs`: the one unsafe function, for `MPTCP_FULL_INFO`. `error.rs`: what can go wrong.
+
 mod builder;
 mod capture;
 mod command;
@@ -28,4 +62,7 @@ pub use mptcp::{Endpoint, EndpointPlan};
 pub use netns::{NetworkNamespace, in_netns};
 pub use path::{IpVersions, Link, Path, Queue, Rate};
 pub use socket::{Connection, ConnectionInfo, Listener, Protocol, SubflowInfo, SubflowKey};
-pub use traffic::{Bulk, BulkReport, Counter, Direction, End, Payload, Requests, ResponseTimes, RunningBulk, Sample, StreamReport, TimeSeries};
+pub use traffic::{
+    Bulk, BulkReport, Counter, Direction, End, Payload, Requests, ResponseTimes, RunningBulk, Sample, StreamReport,
+    TimeSeries,
+};

@@ -8,13 +8,13 @@ use crate::emulator::EmulatedPath;
 use crate::error::{LabError, Result};
 use crate::netns::NetworkNamespace;
 use crate::path::{Path, Rate};
-use crate::topology;
+use crate::topology::{self, End};
 
 /// A running path: can be looked at and changed.
 pub struct LivePath {
     index: usize,
     path: Mutex<Path>,
-    client: NetworkNamespace,
+    middle: NetworkNamespace,
     emulated: Option<EmulatedPath>,
 }
 
@@ -34,13 +34,13 @@ pub struct PathCounters {
 }
 
 impl LivePath {
-    pub(crate) fn new(
-        index: usize,
-        path: Path,
-        client: NetworkNamespace,
-        emulated: Option<EmulatedPath>,
-    ) -> Self {
-        Self { index, path: Mutex::new(path), client, emulated }
+    pub(crate) fn new(index: usize, path: Path, middle: NetworkNamespace, emulated: Option<EmulatedPath>) -> Self {
+        Self {
+            index,
+            path: Mutex::new(path),
+            middle,
+            emulated,
+        }
     }
 
     /// Number of the path, from 0.
@@ -64,14 +64,14 @@ impl LivePath {
         wanted.check()?;
         let fixed = |path: &Path| (path.ip, path.mtu, path.backup, path.emulated);
         let Some(emulated) = &self.emulated else {
-            return Err(LabError::Invalid {
-                what: format!("path {} is a direct one: nothing emulates it", self.index),
-                advice: "describe it with `Path::new()`".to_owned(),
-            });
+            return Err(self.not_emulated());
         };
         if fixed(&path) != fixed(&wanted) {
             return Err(LabError::Invalid {
-                what: format!("IP versions, MTU and backup of path {} cannot change while it runs", self.index),
+                what: format!(
+                    "IP versions, MTU and backup of path {} cannot change while it runs",
+                    self.index
+                ),
                 advice: "build another lab".to_owned(),
             });
         }
@@ -90,11 +90,15 @@ impl LivePath {
         self.update(|path| path.loss(probability))
     }
 
-    /// Takes the client's device of this path up or down. Its addresses and routes are kept only while it is up
-    /// (IPv6) or administratively known (IPv4): for a path that merely stops carrying packets, set a loss of 1.
-    pub fn set_up(&self, up: bool) -> Result<()> {
-        let device = topology::device(self.index);
-        run_in(&self.client, "ip", &["link", "set", "dev", &device, if up { "up" } else { "down" }]).map(drop)
+    /// Plugs the path's cable in or out at the client: its device loses its carrier, while addresses and routes stay.
+    /// For a path that loses everything unseen by the hosts, set a loss of 1.
+    pub fn set_carrier(&self, plugged: bool) -> Result<()> {
+        if self.emulated.is_none() {
+            return Err(self.not_emulated());
+        }
+        let device = topology::emulator_device(self.index, End::Client);
+        let state = if plugged { "up" } else { "down" };
+        run_in(&self.middle, "ip", &["link", "set", "dev", &device, state]).map(drop)
     }
 
     /// Counters of the emulator; `None` for a direct path.
@@ -107,5 +111,12 @@ impl LivePath {
             to_server: server.sent.load(Ordering::Relaxed),
             refused: client.refused.load(Ordering::Relaxed) + server.refused.load(Ordering::Relaxed),
         })
+    }
+
+    fn not_emulated(&self) -> LabError {
+        LabError::Invalid {
+            what: format!("path {} is a direct one: nothing emulates it", self.index),
+            advice: "describe it with `Path::new()`".to_owned(),
+        }
     }
 }

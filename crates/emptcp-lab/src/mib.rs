@@ -37,9 +37,7 @@ impl Mib {
     /// Reads the counters of a namespace.
     pub fn read(netns: &impl AsRef<NetworkNamespace>) -> Result<Self> {
         // `thread-self`: /proc/net is that of the process, not of the thread that entered the namespace.
-        let read = || {
-            ["netstat", "snmp"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")))
-        };
+        let read = || ["netstat", "snmp"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")));
         let mut counters = BTreeMap::new();
         for text in netns.as_ref().run(read)? {
             let text = text.map_err(|error| LabError::system("reading the counters of the kernel", error))?;
@@ -69,7 +67,11 @@ impl Mib {
 
     /// The fallback counters that are not 0.
     pub fn fallback_causes(&self) -> Vec<(&'static str, i64)> {
-        FALLBACKS.iter().map(|name| (*name, self.get("MPTcpExt", name))).filter(|(_, value)| *value != 0).collect()
+        FALLBACKS
+            .iter()
+            .map(|name| (*name, self.get("MPTcpExt", name)))
+            .filter(|(_, value)| *value != 0)
+            .collect()
     }
 
     /// Packets with a wrong checksum: TCP's own and the checksum of DSS mappings.
@@ -94,8 +96,12 @@ impl Host {
 fn parse(text: &str, into: &mut BTreeMap<String, i64>) {
     let mut lines = text.lines();
     while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
-        let Some((group, names)) = names.split_once(':') else { continue };
-        let Some((_, values)) = values.split_once(':') else { continue };
+        let Some((group, names)) = names.split_once(':') else {
+            continue;
+        };
+        let Some((_, values)) = values.split_once(':') else {
+            continue;
+        };
         for (name, value) in names.split_whitespace().zip(values.split_whitespace()) {
             if let Ok(value) = value.parse() {
                 into.insert(format!("{group}.{name}"), value);
@@ -118,7 +124,10 @@ mod tests {
         let before = read("Tcp: InSegs InCsumErrors\nTcp: 5 1\nMPTcpExt: DssFallback MPFailRx\nMPTcpExt: 0 2\n");
         let after = read("Tcp: InSegs InCsumErrors\nTcp: 9 1\nMPTcpExt: DssFallback MPFailRx\nMPTcpExt: 3 2\n");
         let change = after.since(&before);
-        assert_eq!(change.iter().collect::<Vec<_>>(), [("MPTcpExt.DssFallback", 3), ("Tcp.InSegs", 4)]);
+        assert_eq!(
+            change.iter().collect::<Vec<_>>(),
+            [("MPTcpExt.DssFallback", 3), ("Tcp.InSegs", 4)]
+        );
         assert_eq!((change.fallbacks(), change.checksum_errors()), (3, 0));
         assert_eq!((after.fallbacks(), after.checksum_errors()), (5, 1));
     }

@@ -28,12 +28,18 @@ pub struct Endpoint {
 impl Endpoint {
     /// The path manager opens a subflow from `address` on every connection.
     pub fn subflow(address: IpAddr) -> Self {
-        Self { address, words: vec!["subflow".to_owned()] }
+        Self {
+            address,
+            words: vec!["subflow".to_owned()],
+        }
     }
 
     /// The path manager announces `address` on every connection (ADD_ADDR).
     pub fn signal(address: IpAddr) -> Self {
-        Self { address, words: vec!["signal".to_owned()] }
+        Self {
+            address,
+            words: vec!["signal".to_owned()],
+        }
     }
 
     /// Subflows from or to it carry the backup flag.
@@ -81,13 +87,23 @@ impl Host {
 
     /// Removes the endpoint with this id; its subflows end and the peer gets REMOVE_ADDR.
     pub fn remove_endpoint(&self, id: u8) -> Result<()> {
-        run_in(self.netns(), "ip", &["mptcp", "endpoint", "delete", "id", &id.to_string()]).map(drop)
+        run_in(
+            self.netns(),
+            "ip",
+            &["mptcp", "endpoint", "delete", "id", &id.to_string()],
+        )
+        .map(drop)
     }
 
     /// Makes the endpoint with this id backup or regular; running subflows follow by MP_PRIO.
     pub fn set_endpoint_backup(&self, id: u8, backup: bool) -> Result<()> {
         let flag = if backup { "backup" } else { "nobackup" };
-        run_in(self.netns(), "ip", &["mptcp", "endpoint", "change", "id", &id.to_string(), flag]).map(drop)
+        run_in(
+            self.netns(),
+            "ip",
+            &["mptcp", "endpoint", "change", "id", &id.to_string(), flag],
+        )
+        .map(drop)
     }
 
     /// Removes all endpoints.
@@ -98,13 +114,25 @@ impl Host {
     /// The endpoints as `ip mptcp endpoint show` prints them, one per line.
     pub fn endpoints(&self) -> Result<Vec<String>> {
         let text = run_in(self.netns(), "ip", &["mptcp", "endpoint", "show"])?;
-        Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+        Ok(text
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect())
     }
 
     /// Sets how many further subflows a connection may have and how many announced addresses it takes (0 to 8 each).
     pub fn set_limits(&self, subflows: u8, add_addr_accepted: u8) -> Result<()> {
         let (subflows, accepted) = (subflows.to_string(), add_addr_accepted.to_string());
-        let arguments = ["mptcp", "limits", "set", "subflow", &subflows, "add_addr_accepted", &accepted];
+        let arguments = [
+            "mptcp",
+            "limits",
+            "set",
+            "subflow",
+            &subflows,
+            "add_addr_accepted",
+            &accepted,
+        ];
         run_in(self.netns(), "ip", &arguments).map(drop)
     }
 }

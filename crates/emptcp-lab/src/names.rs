@@ -110,7 +110,13 @@ mod tests {
     fn a_name_tells_its_owner_and_foreign_names_have_none() {
         let name = format!("{}-client", unique_stem());
         assert_eq!(owner_of(&name), Some(process::id()));
-        for foreign in ["emptcp-client", "emptcp-lab-x-01234-client", "emptcp-lab-12-zzzzz-a", "emptcp-lab-12-01234", "red"] {
+        for foreign in [
+            "emptcp-client",
+            "emptcp-lab-x-01234-client",
+            "emptcp-lab-12-zzzzz-a",
+            "emptcp-lab-12-01234",
+            "red",
+        ] {
             assert_eq!(owner_of(foreign), None, "{foreign}");
         }
     }

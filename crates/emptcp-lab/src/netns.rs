@@ -25,8 +25,12 @@ impl NetworkNamespace {
     pub(crate) fn create(name: &str) -> Result<Self> {
         run_here("ip", &["netns", "add", name])?;
         let path = PathBuf::from(NETNS_DIRECTORY).join(name);
-        let handle = File::open(&path).map_err(|error| LabError::system(format!("opening {}", path.display()), error))?;
-        Ok(Self { name: name.into(), handle: Arc::new(handle) })
+        let handle =
+            File::open(&path).map_err(|error| LabError::system(format!("opening {}", path.display()), error))?;
+        Ok(Self {
+            name: name.into(),
+            handle: Arc::new(handle),
+        })
     }
 
     /// Removes the name. The kernel frees the namespace, its devices and addresses with the last socket in it.

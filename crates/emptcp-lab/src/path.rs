@@ -104,7 +104,7 @@ impl Link {
         if self.rate == Some(Rate(0)) {
             return Err(LabError::Invalid {
                 what: "a rate of 0 bit/s never lets a packet pass".to_owned(),
-                advice: "take the path down with `LivePath::set_up(false)` or set a loss of 1".to_owned(),
+                advice: "take the path down with `LivePath::set_carrier(false)` or set a loss of 1".to_owned(),
             });
         }
         Ok(())
@@ -155,12 +155,22 @@ impl Path {
     /// An emulated path without bottleneck, delay or loss, to be described further.
     pub fn new() -> Self {
         let link = Link::default();
-        Self { uplink: link, downlink: link, ip: IpVersions::Both, mtu: 1500, backup: false, emulated: true }
+        Self {
+            uplink: link,
+            downlink: link,
+            ip: IpVersions::Both,
+            mtu: 1500,
+            backup: false,
+            emulated: true,
+        }
     }
 
     /// A plain veth pair without an emulator, as fast as the kernel: for measurements of throughput.
     pub fn direct() -> Self {
-        Self { emulated: false, ..Self::new() }
+        Self {
+            emulated: false,
+            ..Self::new()
+        }
     }
 
     /// An emulated path with this rate each way and this round-trip time, half of it each way.
@@ -240,10 +250,21 @@ mod tests {
 
     #[test]
     fn a_queue_in_time_follows_the_rate() {
-        let link = Link { rate: Some(Rate::mbit(50)), queue: Queue::Time(Duration::from_millis(100)), ..Link::default() };
+        let link = Link {
+            rate: Some(Rate::mbit(50)),
+            queue: Queue::Time(Duration::from_millis(100)),
+            ..Link::default()
+        };
         assert_eq!(link.queue_bytes(), Some(625_000));
         assert_eq!(Link { rate: None, ..link }.queue_bytes(), None);
-        assert_eq!(Link { queue: Queue::Bytes(1), ..link }.queue_bytes(), Some(3_000));
+        assert_eq!(
+            Link {
+                queue: Queue::Bytes(1),
+                ..link
+            }
+            .queue_bytes(),
+            Some(3_000)
+        );
     }
 
     #[test]

@@ -97,7 +97,12 @@ pub(crate) fn links(index: usize, path: &Path, client: &str, server: &str, emula
 /// Lines that bring the emulator's devices of path `index` up.
 pub(crate) fn emulator_up(index: usize) -> Vec<String> {
     [End::Client, End::Server]
-        .map(|end| format!("link set dev {} arp off multicast off promisc on up", emulator_device(index, end)))
+        .map(|end| {
+            format!(
+                "link set dev {} arp off multicast off promisc on up",
+                emulator_device(index, end)
+            )
+        })
         .into()
 }
 
@@ -108,12 +113,18 @@ pub(crate) fn addresses(index: usize, end: End, path: &Path) -> Vec<String> {
     let mut lines = vec![format!("link set dev {device} up")];
     if path.ip.v4() {
         lines.push(format!("address add {}/24 dev {device}", v4(index, end)));
-        lines.push(format!("neighbour add {} lladdr {neighbour} nud permanent dev {device}", v4(index, end.other())));
+        lines.push(format!(
+            "neighbour add {} lladdr {neighbour} nud permanent dev {device}",
+            v4(index, end.other())
+        ));
     }
     if path.ip.v6() {
         // Without duplicate address detection the address is ready at once.
         lines.push(format!("address add {}/64 dev {device} nodad", v6(index, end)));
-        lines.push(format!("neighbour add {} lladdr {neighbour} nud permanent dev {device}", v6(index, end.other())));
+        lines.push(format!(
+            "neighbour add {} lladdr {neighbour} nud permanent dev {device}",
+            v6(index, end.other())
+        ));
     }
     lines
 }
@@ -152,14 +163,16 @@ pub(crate) fn gateway_interfaces() -> [Interface; 2] {
 
 /// The line that makes the veth pair between gateway and server.
 pub(crate) fn gateway_link(gateway: &str, server: &str) -> String {
-    format!(
-        "link add name {GATEWAY_TO_SERVER} netns {gateway} type veth peer name {SERVER_TO_GATEWAY} netns {server}"
-    )
+    format!("link add name {GATEWAY_TO_SERVER} netns {gateway} type veth peer name {SERVER_TO_GATEWAY} netns {server}")
 }
 
 /// Lines for the gateway (`End::Client`) or the server (`End::Server`) on the link between them.
 pub(crate) fn gateway_addresses(end: End) -> Vec<String> {
-    let device = if end == End::Client { GATEWAY_TO_SERVER } else { SERVER_TO_GATEWAY };
+    let device = if end == End::Client {
+        GATEWAY_TO_SERVER
+    } else {
+        SERVER_TO_GATEWAY
+    };
     let mut lines = vec![
         format!("link set dev {device} up"),
         format!("address add {}/24 dev {device}", v4(BEHIND_GATEWAY, end)),

@@ -7,14 +7,20 @@ use crate::{
 };
 use emptcp_plan::plan::Direction;
 use libbpf_rs::{TC_EGRESS, TC_INGRESS, TcHook, TcHookBuilder};
-use std::{fs::File, os::fd::{AsFd, BorrowedFd}};
+use std::{
+    fs::File,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 fn hook(spot: Spot<'_>, program: BorrowedFd<'_>) -> TcHook {
     let point = match spot.direction {
         Direction::Ingress => TC_INGRESS,
         Direction::Egress => TC_EGRESS,
     };
-    TcHookBuilder::new(program).ifindex(spot.ifindex as i32).replace(false).hook(point)
+    TcHookBuilder::new(program)
+        .ifindex(spot.ifindex as i32)
+        .replace(false)
+        .hook(point)
 }
 
 fn refused(spot: Spot<'_>, error: &libbpf_rs::Error) -> Error {
@@ -59,7 +65,10 @@ fn parent(direction: Direction) -> u32 {
 /// Detaches every filter in this direction that runs one of our entry programs.
 pub(super) fn detach(spot: Spot<'_>, ours: &[u32]) -> Result<()> {
     let filters = device::filters(spot.ifindex, spot.clsact_parent()).unwrap_or_default();
-    for filter in filters.iter().filter(|filter| filter.program.is_some_and(|id| ours.contains(&id))) {
+    for filter in filters
+        .iter()
+        .filter(|filter| filter.program.is_some_and(|id| ours.contains(&id)))
+    {
         // Detaching goes by handle and priority; the descriptor is not looked at.
         let any = File::open("/dev/null").map_err(|error| Error::io("/dev/null", error))?;
         let mut hook = hook(spot, any.as_fd());
@@ -72,20 +81,31 @@ pub(super) fn detach(spot: Spot<'_>, ours: &[u32]) -> Result<()> {
 /// Whether our filter is there.
 pub(super) fn is_attached(spot: Spot<'_>, handle: u32, priority: u32) -> Result<bool> {
     let filters = device::filters(spot.ifindex, spot.clsact_parent()).or_kernel("list filters")?;
-    Ok(filters.iter().any(|filter| filter.handle == handle && filter.priority == priority && filter.kind == "bpf"))
+    Ok(filters
+        .iter()
+        .any(|filter| filter.handle == handle && filter.priority == priority && filter.kind == "bpf"))
 }
 
 /// Removes the qdisc when no filter is left in it, in either direction.
 pub(super) fn remove_if_unused(spot: Spot<'_>) -> Result<()> {
     for direction in [Direction::Ingress, Direction::Egress] {
-        if !device::filters(spot.ifindex, parent(direction)).or_kernel("list filters")?.is_empty() {
+        if !device::filters(spot.ifindex, parent(direction))
+            .or_kernel("list filters")?
+            .is_empty()
+        {
             return Ok(());
         }
     }
-    if !device::qdiscs(spot.ifindex).or_kernel("list qdiscs")?.iter().any(|qdisc| qdisc.kind == "clsact") {
+    if !device::qdiscs(spot.ifindex)
+        .or_kernel("list qdiscs")?
+        .iter()
+        .any(|qdisc| qdisc.kind == "clsact")
+    {
         return Ok(());
     }
     let any = File::open("/dev/null").map_err(|error| Error::io("/dev/null", error))?;
-    let mut both = TcHookBuilder::new(any.as_fd()).ifindex(spot.ifindex as i32).hook(TC_INGRESS | TC_EGRESS);
+    let mut both = TcHookBuilder::new(any.as_fd())
+        .ifindex(spot.ifindex as i32)
+        .hook(TC_INGRESS | TC_EGRESS);
     both.destroy().map_err(|error| refused(spot, &error))
 }

@@ -37,7 +37,12 @@ pub(super) fn detach(path: &Path) -> Result<()> {
     let Ok(link) = ffi::pinned(path) else { return Ok(()) };
     match ffi::link_detach(link.as_fd()) {
         // ENOLINK: the device is gone. EOPNOTSUPP: before Linux 5.10 a link goes with its last reference.
-        Err(error) if !matches!(error.raw_os_error(), Some(libc::ENOLINK | libc::EOPNOTSUPP | libc::ENODEV)) => {
+        Err(error)
+            if !matches!(
+                error.raw_os_error(),
+                Some(libc::ENOLINK | libc::EOPNOTSUPP | libc::ENODEV)
+            ) =>
+        {
             return Err(Error::kernel("detach a link", error));
         }
         _ => {}
@@ -56,7 +61,10 @@ fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
     let reason = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => return Error::kernel(what, error),
         Some(libc::EBUSY | libc::EEXIST) if xdp => {
-            format!("{} is already there; one device takes one XDP program; remove it, or use attach = \"tc\"", others(spot))
+            format!(
+                "{} is already there; one device takes one XDP program; remove it, or use attach = \"tc\"",
+                others(spot)
+            )
         }
         Some(libc::EOPNOTSUPP | libc::EINVAL) if kind == Kind::XdpNative => {
             "its driver has no native XDP; use attach = \"tc\" or \"xdp-generic\"".to_owned()
@@ -67,8 +75,16 @@ fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
         }
         _ => error.to_string(),
     };
-    let hook = if xdp { kind.name().to_owned() } else { format!("tcx {}", direction_name(spot.direction)) };
-    Error::Attach { device: spot.device.to_owned(), hook, reason }
+    let hook = if xdp {
+        kind.name().to_owned()
+    } else {
+        format!("tcx {}", direction_name(spot.direction))
+    };
+    Error::Attach {
+        device: spot.device.to_owned(),
+        hook,
+        reason,
+    }
 }
 
 /// The XDP programs that have the device.
@@ -85,5 +101,9 @@ fn others(spot: Spot<'_>) -> String {
             }
         })
         .collect();
-    if named.is_empty() { "another XDP program".to_owned() } else { named.join(" and ") }
+    if named.is_empty() {
+        "another XDP program".to_owned()
+    } else {
+        named.join(" and ")
+    }
 }

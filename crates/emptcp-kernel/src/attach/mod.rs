@@ -40,7 +40,9 @@ pub enum Kind {
 
 impl Kind {
     fn from_number(number: u32) -> Option<Self> {
-        [Self::Tcx, Self::Clsact, Self::XdpNative, Self::XdpGeneric].into_iter().find(|kind| *kind as u32 == number)
+        [Self::Tcx, Self::Clsact, Self::XdpNative, Self::XdpGeneric]
+            .into_iter()
+            .find(|kind| *kind as u32 == number)
     }
 
     /// The chain that its entry program uses.
@@ -76,7 +78,10 @@ pub(crate) struct Spot<'a> {
 
 impl Spot<'_> {
     pub(crate) fn key(&self) -> DeviceKey {
-        DeviceKey { ifindex: self.ifindex, direction: direction_number(self.direction) }
+        DeviceKey {
+            ifindex: self.ifindex,
+            direction: direction_number(self.direction),
+        }
     }
 
     fn clsact_parent(&self) -> u32 {
@@ -120,7 +125,9 @@ pub(crate) struct Attachments<'a> {
 impl Attachments<'_> {
     /// What is noted for a spot.
     pub(crate) fn get(&self, spot: Spot<'_>) -> Result<Option<(Kind, DeviceRecord)>> {
-        let record = store::devices(self.records)?.into_iter().find(|(key, _)| *key == spot.key());
+        let record = store::devices(self.records)?
+            .into_iter()
+            .find(|(key, _)| *key == spot.key());
         Ok(record.and_then(|(_, record)| Some((Kind::from_number(record.kind)?, record))))
     }
 
@@ -129,7 +136,10 @@ impl Attachments<'_> {
     /// # Errors
     /// When the kernel refuses; then nothing of ours is left there.
     pub(crate) fn attach(&self, spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>) -> Result<()> {
-        let mut record = DeviceRecord { kind: kind as u32, ..DeviceRecord::default() };
+        let mut record = DeviceRecord {
+            kind: kind as u32,
+            ..DeviceRecord::default()
+        };
         let result = match kind {
             Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => {
                 store::put_device(self.records, spot.key(), record)?;
@@ -152,7 +162,9 @@ impl Attachments<'_> {
 
     /// Detaches what is noted for a spot, and whatever a death has left half-made there.
     pub(crate) fn detach(&self, spot: Spot<'_>) -> Result<()> {
-        let Some((kind, record)) = self.get(spot)? else { return Ok(()) };
+        let Some((kind, record)) = self.get(spot)? else {
+            return Ok(());
+        };
         match kind {
             Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => link::detach(&spot.link_path(self.folder))?,
             Kind::Clsact => {
@@ -178,7 +190,9 @@ impl Attachments<'_> {
 
     /// Whether what is noted is really there.
     pub(crate) fn is_alive(&self, spot: Spot<'_>) -> Result<bool> {
-        let Some((kind, record)) = self.get(spot)? else { return Ok(false) };
+        let Some((kind, record)) = self.get(spot)? else {
+            return Ok(false);
+        };
         Ok(match kind {
             Kind::Clsact => record.handle != 0 && clsact::is_attached(spot, record.handle, record.priority)?,
             _ => self.link_id(spot).is_some(),
@@ -187,7 +201,9 @@ impl Attachments<'_> {
 
     /// Id of the link that holds a spot.
     pub(crate) fn link_id(&self, spot: Spot<'_>) -> Option<u32> {
-        link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex == spot.ifindex).map(|info| info.id)
+        link::info(&spot.link_path(self.folder))
+            .filter(|info| info.ifindex == spot.ifindex)
+            .map(|info| info.id)
     }
 
     /// Ids of this instance's entry programs.

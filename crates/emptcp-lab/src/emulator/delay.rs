@@ -46,7 +46,9 @@ pub(crate) struct DelayIngress(mpsc::UnboundedSender<StdPacket>);
 
 impl Ingress<StdPacket> for DelayIngress {
     fn enqueue(&self, packet: StdPacket) -> Result<(), Error> {
-        self.0.send(packet).map_err(|_| Error::ChannelError("the delay cell is gone".to_owned()))
+        self.0
+            .send(packet)
+            .map_err(|_| Error::ChannelError("the delay cell is gone".to_owned()))
     }
 }
 
@@ -63,7 +65,11 @@ impl DelayEgress {
         let delay = self.control.delay.load(Ordering::Relaxed);
         let jitter = self.control.jitter.load(Ordering::Relaxed);
         let low = delay.saturating_sub(jitter);
-        let delay = if jitter == 0 { delay } else { self.random.random_range(low..=delay + jitter) };
+        let delay = if jitter == 0 {
+            delay
+        } else {
+            self.random.random_range(low..=delay + jitter)
+        };
         let due = packet.get_timestamp() + Duration::from_nanos(delay);
         // A path is a pipe: whoever entered later leaves later, also when the delay has just become shorter.
         let due = self.waiting.back().map_or(due, |(last, _)| due.max(*last));
@@ -121,7 +127,11 @@ impl DelayCell {
             random: StdRng::seed_from_u64(seed),
             timer: Timer::new()?,
         };
-        Ok(Self { ingress: Arc::new(DelayIngress(sender)), egress, control })
+        Ok(Self {
+            ingress: Arc::new(DelayIngress(sender)),
+            egress,
+            control,
+        })
     }
 }
 

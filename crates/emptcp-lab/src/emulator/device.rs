@@ -57,7 +57,12 @@ impl DeviceReceiver {
     pub(crate) fn new(socket: Arc<PacketSocket>, counters: Arc<DeviceCounters>) -> Result<Self, Error> {
         #[allow(deprecated)] // The successor is an unsafe function; our socket keeps its descriptor, as that demands.
         let socket = AsyncFd::new(socket)?;
-        Ok(Self { socket, counters, buffer: vec![0; FRAME_LIMIT], ready: VecDeque::new() })
+        Ok(Self {
+            socket,
+            counters,
+            buffer: vec![0; FRAME_LIMIT],
+            ready: VecDeque::new(),
+        })
     }
 
     /// The next packet; `None` when the runtime ends.

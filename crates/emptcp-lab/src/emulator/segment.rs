@@ -13,6 +13,8 @@ const GSO_TCPV6: u8 = 4;
 /// Flag beside the type: the aggregate began with CWR set (RFC 3168), which only its first segment may keep.
 const GSO_ECN: u8 = 0x80;
 
+/// Offset of the checksum in a UDP header, which tells UDP from TCP (16).
+const UDP_CHECKSUM: usize = 6;
 const TCP_FLAGS: usize = 13;
 const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
@@ -52,8 +54,9 @@ impl Offload {
         }
         // The field holds the sum of the pseudo header, which the sum over everything thus includes.
         let checksum = !fold(sum(&frame[self.checksum_start..]));
-        // A transmitted UDP checksum of 0 means "none" (RFC 768), and TCP may send either form of zero.
-        let checksum = if checksum == 0 { 0xffff } else { checksum };
+        // In UDP 0 means "no checksum", so a sum of 0 is sent as its other form (RFC 768); in TCP it stays 0.
+        let udp = self.checksum_offset == UDP_CHECKSUM;
+        let checksum = if checksum == 0 && udp { 0xffff } else { checksum };
         frame[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
     }
 
@@ -98,7 +101,12 @@ impl Headers {
             _ => return None,
         };
         let length = tcp + usize::from(frame.get(tcp + 12)? >> 4) * 4;
-        (tcp >= ip + least && length >= tcp + 20 && length <= frame.len()).then_some(Self { ip, tcp, length, version })
+        (tcp >= ip + least && length >= tcp + 20 && length <= frame.len()).then_some(Self {
+            ip,
+            tcp,
+            length,
+            version,
+        })
     }
 
     fn segments(self, frame: &[u8], size: usize, mut emit: impl FnMut(&[u8])) {
@@ -144,7 +152,11 @@ impl Headers {
     /// The whole TCP checksum, pseudo header included (RFC 9293, 3.1; RFC 8200, 8.1).
     fn finish_tcp(self, packet: &mut [u8]) {
         packet[self.tcp + 16..self.tcp + 18].fill(0);
-        let addresses = if self.version == 4 { self.ip + 12..self.ip + 20 } else { self.ip + 8..self.ip + 40 };
+        let addresses = if self.version == 4 {
+            self.ip + 12..self.ip + 20
+        } else {
+            self.ip + 8..self.ip + 40
+        };
         let length = (packet.len() - self.tcp) as u32;
         let total = sum(&packet[addresses]) + sum(&packet[self.tcp..]) + 6 + u64::from(length);
         packet[self.tcp + 16..self.tcp + 18].copy_from_slice(&(!fold(total)).to_be_bytes());

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, setsockopt, socket,
+    sockopt,
 };
 
 use crate::error::{LabError, Result};
@@ -26,24 +27,31 @@ impl PacketSocket {
     /// Opens a socket on `device` of the calling thread's namespace. With `own` it also sees what this machine sends
     /// there (for captures); an emulator must not, or it would forward in circles.
     pub(crate) fn open(device: &str, own: bool) -> Result<Self> {
-        let failed = |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
+        let failed =
+            |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let receive = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)
             .map_err(|errno| failed("opening", errno))?;
         setsockopt(&receive, PacketVirtioHeader, &true).map_err(|errno| failed("PACKET_VNET_HDR", errno))?;
         if !own {
-            setsockopt(&receive, PacketIgnoreOutgoing, &true).map_err(|errno| failed("PACKET_IGNORE_OUTGOING", errno))?;
+            setsockopt(&receive, PacketIgnoreOutgoing, &true)
+                .map_err(|errno| failed("PACKET_IGNORE_OUTGOING", errno))?;
         }
         // Aggregates of 64 kB fill the usual 200 kB at once.
         setsockopt(&receive, sockopt::RcvBufForce, &(8 << 20)).map_err(|errno| failed("SO_RCVBUFFORCE", errno))?;
         // No protocol: this one never receives.
-        let send = socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(|errno| failed("opening", errno))?;
+        let send =
+            socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(|errno| failed("opening", errno))?;
 
         // `getifaddrs` hands out a ready link address: no need to build a `sockaddr_ll` by hand.
         let address = getifaddrs()
             .map_err(|errno| failed("getifaddrs", errno))?
             .filter(|interface| interface.interface_name == device)
-            .find_map(|interface| interface.address.filter(|address| address.family() == Some(AddressFamily::Packet)))
+            .find_map(|interface| {
+                interface
+                    .address
+                    .filter(|address| address.family() == Some(AddressFamily::Packet))
+            })
             .ok_or_else(|| LabError::Invalid {
                 what: format!("there is no device {device} in this namespace"),
                 advice: "name a device that the host lists".to_owned(),

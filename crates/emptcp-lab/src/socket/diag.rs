@@ -17,6 +17,9 @@ const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST`.
 const REQUEST: u16 = 1;
 
+/// `INET_DIAG_INFO` as an extension: without it the kernel leaves out `INET_DIAG_ULP_INFO` as well.
+const WITH_INFO: u8 = 1 << (2 - 1);
+
 /// `INET_DIAG_ULP_INFO` > `INET_ULP_INFO_MPTCP` > `MPTCP_SUBFLOW_ATTR_FLAGS`.
 const PATH_TO_FLAGS: [u16; 3] = [19, 3, 8];
 /// `MPTCP_SUBFLOW_FLAG_BKUP_REM` and `_LOC`.
@@ -28,11 +31,22 @@ pub(crate) struct SocketDiag(OwnedFd);
 
 impl SocketDiag {
     pub(crate) fn open(netns: &NetworkNamespace) -> Result<Self> {
-        let open = || socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag);
-        netns.run(open)?.map(Self).map_err(|errno| LabError::system("opening a sock_diag socket", errno))
+        let open = || {
+            socket(
+                AddressFamily::Netlink,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::NetlinkSockDiag,
+            )
+        };
+        netns
+            .run(open)?
+            .map(Self)
+            .map_err(|errno| LabError::system("opening a sock_diag socket", errno))
     }
 
-    /// Whether either host marked the subflow as backup; `None` if it is gone or is not a subflow.
+    /// Whether either host marked the subflow as backup; `None` if it is gone, is not a subflow, or is
+    /// bound to a device (the kernel then wants to be told which).
     pub(crate) fn backup(&self, subflow: &SubflowKey) -> Option<bool> {
         let mut answer = [0_u8; 4096];
         send(self.0.as_raw_fd(), &request(subflow), MsgFlags::empty()).ok()?;
@@ -52,13 +66,17 @@ impl SocketDiag {
 
 /// A request for exactly one socket (`struct inet_diag_req_v2`).
 fn request(subflow: &SubflowKey) -> Vec<u8> {
-    let family = if subflow.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let family = if subflow.local.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
     let mut message = Vec::with_capacity(72);
     message.extend(72_u32.to_ne_bytes());
     message.extend(BY_FAMILY.to_ne_bytes());
     message.extend(REQUEST.to_ne_bytes());
     message.extend([0; 8]); // sequence number and port: one question at a time
-    message.extend([family as u8, libc::IPPROTO_TCP as u8, 0, 0]);
+    message.extend([family as u8, libc::IPPROTO_TCP as u8, WITH_INFO, 0]);
     message.extend(u32::MAX.to_ne_bytes()); // any state
     message.extend(subflow.local.port().to_be_bytes());
     message.extend(subflow.remote.port().to_be_bytes());

@@ -28,7 +28,10 @@ pub struct SubflowKey {
 impl SubflowKey {
     /// The same subflow seen from the other host.
     pub fn reversed(self) -> Self {
-        Self { local: self.remote, remote: self.local }
+        Self {
+            local: self.remote,
+            remote: self.local,
+        }
     }
 }
 
@@ -95,26 +98,42 @@ impl ConnectionInfo {
         match ffi::mptcp_full_info(socket, SUBFLOW_LIMIT) {
             Ok(full) => Ok(Self::parse(&full)),
             // Not an MPTCP socket at all.
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-                Ok(Self { fallback: true, ..Self::default() })
-            }
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Self {
+                fallback: true,
+                ..Self::default()
+            }),
             Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
                 if is_plain_tcp(socket) {
-                    return Ok(Self { fallback: true, ..Self::default() });
+                    return Ok(Self {
+                        fallback: true,
+                        ..Self::default()
+                    });
                 }
-                Err(LabError::Unsupported { feature: "MPTCP_FULL_INFO", reason: "it came with Linux 6.5".to_owned() })
+                Err(LabError::Unsupported {
+                    feature: "MPTCP_FULL_INFO",
+                    reason: "it came with Linux 6.5".to_owned(),
+                })
             }
             Err(error) => Err(LabError::system("reading MPTCP_FULL_INFO", error)),
         }
     }
 
     fn parse(full: &ffi::FullInfo) -> Self {
-        let mptcp = Fields { bytes: &full.mptcp, length: full.mptcp.len() };
+        let mptcp = Fields {
+            bytes: &full.mptcp,
+            length: full.mptcp.len(),
+        };
         let count = full.subflow_count.min(SUBFLOW_LIMIT);
         let subflows = (0..count).filter_map(|index| {
             let addresses = full.subflows.chunks_exact(full.subflow_stride.max(1)).nth(index)?;
             let tcp = full.tcp.chunks_exact(full.tcp_stride.max(1)).nth(index)?;
-            SubflowInfo::parse(addresses, Fields { bytes: tcp, length: tcp.len() })
+            SubflowInfo::parse(
+                addresses,
+                Fields {
+                    bytes: tcp,
+                    length: tcp.len(),
+                },
+            )
         });
         Self {
             fallback: mptcp.u32(8) & 1 != 0, // mptcpi_flags, MPTCP_INFO_FLAG_FALLBACK
@@ -138,12 +157,18 @@ impl SubflowInfo {
         };
         Some(Self {
             key,
-            id: Fields { bytes: addresses, length: 4 }.u32(0),
+            id: Fields {
+                bytes: addresses,
+                length: 4,
+            }
+            .u32(0),
             tcp_state: tcp.u8(0),
             smoothed_rtt: Duration::from_micros(tcp.u32(68).into()),
             congestion_window: tcp.u32(80),
             retransmits: tcp.u32(100),
-            pacing_rate: Some(tcp.u64(104)).filter(|bytes| *bytes != u64::MAX).map(|bytes| bytes.saturating_mul(8)),
+            pacing_rate: Some(tcp.u64(104))
+                .filter(|bytes| *bytes != u64::MAX)
+                .map(|bytes| bytes.saturating_mul(8)),
             bytes_acked: tcp.u64(120),
             bytes_received: tcp.u64(128),
             minimum_rtt: Duration::from_micros(tcp.u32(148).into()),
@@ -205,7 +230,10 @@ mod tests {
     #[test]
     fn fields_beyond_the_returned_length_read_as_zero() {
         let bytes = [0xff; 16];
-        let fields = Fields { bytes: &bytes, length: 10 };
+        let fields = Fields {
+            bytes: &bytes,
+            length: 10,
+        };
         assert_eq!(fields.u64(0), u64::MAX);
         assert_eq!(fields.u32(8), 0);
         assert_eq!(fields.u32(100), 0);

@@ -76,7 +76,13 @@ impl Host {
             let address = socket.local_addr()?;
             Ok(Listener { socket, address })
         })?
-        .map_err(|error| refused(protocol, format!("listening on {address} at the {}", self.role()), error))
+        .map_err(|error| {
+            refused(
+                protocol,
+                format!("listening on {address} at the {}", self.role()),
+                error,
+            )
+        })
     }
 
     /// Connects with MPTCP.
@@ -113,9 +119,10 @@ impl Host {
 
 fn refused(protocol: Protocol, what: String, error: io::Error) -> LabError {
     match error.raw_os_error() {
-        Some(libc::EPROTONOSUPPORT | libc::ENOPROTOOPT) if protocol == Protocol::Mptcp => {
-            LabError::Unsupported { feature: "MPTCP sockets", reason: error.to_string() }
-        }
+        Some(libc::EPROTONOSUPPORT | libc::ENOPROTOOPT) if protocol == Protocol::Mptcp => LabError::Unsupported {
+            feature: "MPTCP sockets",
+            reason: error.to_string(),
+        },
         _ => LabError::system(what, error),
     }
 }
@@ -132,7 +139,10 @@ impl Listener {
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         let ready = poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout);
         if ready.map_err(|errno| failed(errno.into()))? == 0 {
-            return Err(LabError::Timeout { what: format!("accepting a connection on {}", self.address), limit });
+            return Err(LabError::Timeout {
+                what: format!("accepting a connection on {}", self.address),
+                limit,
+            });
         }
         let (socket, _) = self.socket.accept().map_err(failed)?;
         Connection::new(socket).map_err(failed)

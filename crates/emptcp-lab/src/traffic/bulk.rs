@@ -148,7 +148,10 @@ impl<'a> Bulk<'a> {
     pub fn start(self) -> Result<RunningBulk> {
         let (listener, client, server) = self.connect()?;
         let begin = Instant::now();
-        let control = Arc::new(Control { stop: AtomicBool::new(false), abort: AtomicBool::new(false) });
+        let control = Arc::new(Control {
+            stop: AtomicBool::new(false),
+            abort: AtomicBool::new(false),
+        });
         let ways = match self.direction {
             Direction::Upload => [true, false],
             Direction::Download => [false, true],
@@ -178,14 +181,24 @@ impl<'a> Bulk<'a> {
             sampled(1, self.lab.server().netns().clone()),
         ];
         let sampler = Sampler::start(begin, self.sample_every, sampled)?;
-        Ok(RunningBulk { begin, control, streams, sampler, connections: [client, server], _listener: listener })
+        Ok(RunningBulk {
+            begin,
+            control,
+            streams,
+            sampler,
+            connections: [client, server],
+            _listener: listener,
+        })
     }
 
     fn connect(&self) -> Result<(Listener, Arc<Connection>, Arc<Connection>)> {
         let listener = self.lab.server().listen_with(self.protocol, self.version, 0)?;
         let remote = SocketAddr::new(self.lab.server_address(self.first_path, self.version)?, listener.port());
         let local = self.lab.client().address(self.first_path, self.version)?;
-        let client = self.lab.client().connect_with(self.protocol, Some(local), remote, CONNECT_LIMIT)?;
+        let client = self
+            .lab
+            .client()
+            .connect_with(self.protocol, Some(local), remote, CONNECT_LIMIT)?;
         let server = listener.accept(CONNECT_LIMIT)?;
         Ok((listener, Arc::new(client), Arc::new(server)))
     }
@@ -230,7 +243,12 @@ impl StreamJob {
             at_receiver.after(&result);
             result
         });
-        Ok(Stream { written, read, sender: sender.map_err(failed)?, receiver: receiver.map_err(failed)? })
+        Ok(Stream {
+            written,
+            read,
+            sender: sender.map_err(failed)?,
+            receiver: receiver.map_err(failed)?,
+        })
     }
 
     fn plan(&self) -> StreamPlan<'_> {
@@ -259,7 +277,10 @@ impl Stream {
         let sent = self.sender.join().map_err(join).and_then(|result| result);
         match (sent, received) {
             (Ok(sent), Ok(report)) if sent == report.received => Ok(StreamReport { sent, ..report }),
-            (Ok(sent), Ok(report)) => Err(LabError::Length { sent, received: report.received }),
+            (Ok(sent), Ok(report)) => Err(LabError::Length {
+                sent,
+                received: report.received,
+            }),
             // Of two errors the cause is not the time-out that followed from it.
             (Err(error), Err(LabError::Timeout { .. })) | (_, Err(error)) | (Err(error), _) => Err(error),
         }
@@ -295,7 +316,10 @@ impl RunningBulk {
 
     /// Whether all bytes have arrived or something failed: [`RunningBulk::finish`] will not wait.
     pub fn is_finished(&self) -> bool {
-        self.streams.iter().flatten().all(|stream| stream.receiver.is_finished() && stream.sender.is_finished())
+        self.streams
+            .iter()
+            .flatten()
+            .all(|stream| stream.receiver.is_finished() && stream.sender.is_finished())
     }
 
     /// Lets the senders end now, in order: what was sent still arrives and is verified.
@@ -314,7 +338,13 @@ impl RunningBulk {
         let (upload, download) = (upload?, download?);
         let [client, server] = series?;
         let fallback = client.fell_back() || server.fell_back();
-        Ok(BulkReport { upload, download, client, server, fallback })
+        Ok(BulkReport {
+            upload,
+            download,
+            client,
+            server,
+            fallback,
+        })
     }
 }
 

@@ -16,7 +16,11 @@ impl Payload {
     pub fn fill(&self, offset: u64, buffer: &mut [u8]) {
         let mut word_index = offset / 8;
         let skipped = (offset % 8) as usize;
-        let (head, rest) = buffer.split_at_mut(if skipped == 0 { 0 } else { (8 - skipped).min(buffer.len()) });
+        let (head, rest) = buffer.split_at_mut(if skipped == 0 {
+            0
+        } else {
+            (8 - skipped).min(buffer.len())
+        });
         if !head.is_empty() {
             head.copy_from_slice(&self.word(word_index)[skipped..skipped + head.len()]);
             word_index += 1;
@@ -35,14 +39,20 @@ impl Payload {
         if scratch == received {
             return None;
         }
-        let mut wrong = scratch.iter().zip(received).enumerate().filter(|(_, (expected, found))| expected != found);
+        let mut wrong = scratch
+            .iter()
+            .zip(received)
+            .enumerate()
+            .filter(|(_, (expected, found))| expected != found);
         let (first, (expected, _)) = wrong.next()?;
         Some((first, *expected, 1 + wrong.count()))
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014): any word without those before it, and no pattern that a shift would keep.
     fn word(&self, index: u64) -> [u8; 8] {
-        let mut mixed = self.seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut mixed = self
+            .seed
+            .wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)).to_le_bytes()
@@ -80,6 +90,9 @@ mod tests {
         assert!(payload.first_difference(5001, &bytes, &mut scratch).is_some());
         let right = bytes[777];
         bytes[777] ^= 4;
-        assert_eq!(payload.first_difference(5000, &bytes, &mut scratch), Some((777, right, 1)));
+        assert_eq!(
+            payload.first_difference(5000, &bytes, &mut scratch),
+            Some((777, right, 1))
+        );
     }
 }

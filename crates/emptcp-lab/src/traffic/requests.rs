@@ -100,14 +100,18 @@ impl Requests<'_> {
         let listener = self.lab.server().listen_with(self.protocol, self.version, 0)?;
         let remote = SocketAddr::new(self.lab.server_address(self.first_path, self.version)?, listener.port());
         let local = self.lab.client().address(self.first_path, self.version)?;
-        let client = self.lab.client().connect_with(self.protocol, Some(local), remote, CONNECT_LIMIT)?;
+        let client = self
+            .lab
+            .client()
+            .connect_with(self.protocol, Some(local), remote, CONNECT_LIMIT)?;
         let server = listener.accept(CONNECT_LIMIT)?;
         let begin = Instant::now();
         thread::scope(|scope| {
             let answering = scope.spawn(|| self.answer(server, begin));
             let asked = self.ask(client, begin);
-            let answered =
-                answering.join().unwrap_or_else(|panic| Err(LabError::panicked("the answering thread", &*panic)));
+            let answered = answering
+                .join()
+                .unwrap_or_else(|panic| Err(LabError::panicked("the answering thread", &*panic)));
             // A failure of the server is the cause of what the client saw.
             answered.and(asked)
         })
@@ -141,9 +145,14 @@ impl Requests<'_> {
 
     fn write(&self, connection: &mut Connection, bytes: &[u8]) -> Result<()> {
         let failed = |error| LabError::system(format!("sending from {}", connection.local()), error);
-        connection.as_tcp().set_write_timeout(Some(self.limit)).map_err(failed)?;
+        connection
+            .as_tcp()
+            .set_write_timeout(Some(self.limit))
+            .map_err(failed)?;
         let local = connection.local();
-        connection.write_all(bytes).map_err(|error| LabError::system(format!("sending from {local}"), error))
+        connection
+            .write_all(bytes)
+            .map_err(|error| LabError::system(format!("sending from {local}"), error))
     }
 
     /// Reads `length` bytes of `payload` from `offset` on.
@@ -158,7 +167,10 @@ impl Requests<'_> {
         let (from, to) = (connection.remote(), connection.local());
         let failed = |error: std::io::Error| LabError::system(format!("receiving at {to}"), error);
         let left = self.limit.checked_sub(begin.elapsed()).filter(|left| !left.is_zero());
-        let left = left.ok_or(LabError::Timeout { what: "request traffic".to_owned(), limit: self.limit })?;
+        let left = left.ok_or(LabError::Timeout {
+            what: "request traffic".to_owned(),
+            limit: self.limit,
+        })?;
         connection.as_tcp().set_read_timeout(Some(left)).map_err(failed)?;
         let mut bytes = vec![0; length];
         connection.read_exact(&mut bytes).map_err(failed)?;

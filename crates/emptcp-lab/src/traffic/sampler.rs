@@ -58,7 +58,11 @@ impl Sampler {
                 }
             })
             .map_err(|error| LabError::system("starting the sampler", error))?;
-        Ok(Self { series, stop, thread: Some(thread) })
+        Ok(Self {
+            series,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// What was seen so far.
@@ -73,10 +77,14 @@ impl Sampler {
     }
 
     fn join(&mut self) -> Result<()> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
         self.stop.store(true, Ordering::Release);
         thread.thread().unpark();
-        thread.join().unwrap_or_else(|panic| Err(LabError::panicked("the sampler", &*panic)))
+        thread
+            .join()
+            .unwrap_or_else(|panic| Err(LabError::panicked("the sampler", &*panic)))
     }
 }
 
@@ -99,6 +107,11 @@ impl SampledEnd {
         for subflow in &mut info.subflows {
             subflow.backup = diag.backup(&subflow.key).unwrap_or(false);
         }
-        Ok(Sample { at: begin.elapsed(), info, written: bytes(&self.written), read: bytes(&self.read) })
+        Ok(Sample {
+            at: begin.elapsed(),
+            info,
+            written: bytes(&self.written),
+            read: bytes(&self.read),
+        })
     }
 }

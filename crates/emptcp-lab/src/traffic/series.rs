@@ -87,14 +87,21 @@ impl TimeSeries {
     ///
     /// It is taken between the first and the last sample within, in which the subflow exists; `None` with fewer than two.
     pub fn throughput(&self, key: &SubflowKey, counter: Counter, from: Duration, to: Duration) -> Option<f64> {
-        let mut within = self.of(key).filter(|(at, _)| (from..=to).contains(at)).map(|(at, info)| (at, counter.of(info)));
+        let mut within = self
+            .of(key)
+            .filter(|(at, _)| (from..=to).contains(at))
+            .map(|(at, info)| (at, counter.of(info)));
         rate(within.next()?, within.last()?)
     }
 
     /// Rate at which the application of this host read, in Mbit/s, between `from` and `to`.
     pub fn read_throughput(&self, from: Duration, to: Duration) -> Option<f64> {
-        let mut within = self.0.iter().filter(|sample| (from..=to).contains(&sample.at)).map(|s| (s.at, s.read));
-        rate(within.next()?, within.last()?)
+        let mut within = self
+            .0
+            .iter()
+            .filter(|sample| (from..=to).contains(&sample.at))
+            .map(|s| (s.at, s.read));
+        rate(within.next()?, within.next_back()?)
     }
 }
 
@@ -108,16 +115,30 @@ mod tests {
     use super::*;
 
     fn sample(milliseconds: u64, read: u64) -> Sample {
-        Sample { at: Duration::from_millis(milliseconds), info: ConnectionInfo::default(), written: 0, read }
+        Sample {
+            at: Duration::from_millis(milliseconds),
+            info: ConnectionInfo::default(),
+            written: 0,
+            read,
+        }
     }
 
     #[test]
     fn a_rate_is_taken_between_the_outer_samples_within_the_interval() {
-        let series = TimeSeries(vec![sample(0, 0), sample(100, 1_000_000), sample(200, 1_250_000), sample(300, 1_500_000)]);
+        let series = TimeSeries(vec![
+            sample(0, 0),
+            sample(100, 1_000_000),
+            sample(200, 1_250_000),
+            sample(300, 1_500_000),
+        ]);
         let time = Duration::from_millis;
         assert_eq!(series.read_throughput(time(100), time(300)), Some(20.0));
         assert_eq!(series.read_throughput(time(90), time(310)), Some(20.0));
-        assert_eq!(series.read_throughput(time(150), time(250)), None, "one sample has no rate");
+        assert_eq!(
+            series.read_throughput(time(150), time(250)),
+            None,
+            "one sample has no rate"
+        );
         assert_eq!(series.read_throughput(time(400), time(500)), None);
     }
 }

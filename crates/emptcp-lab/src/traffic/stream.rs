@@ -67,7 +67,10 @@ impl StreamReport {
 impl StreamPlan<'_> {
     fn over(&self) -> Result<()> {
         if self.begin.elapsed() > self.limit || self.abort.load(Ordering::Relaxed) {
-            return Err(LabError::Timeout { what: "a bulk transfer".to_owned(), limit: self.limit });
+            return Err(LabError::Timeout {
+                what: "a bulk transfer".to_owned(),
+                limit: self.limit,
+            });
         }
         Ok(())
     }
@@ -99,7 +102,10 @@ impl StreamPlan<'_> {
                     self.payload.fill(sent, &mut buffer);
                 }
             }
-            let part = waiting.start..waiting.end.min(waiting.start.saturating_add(usize::try_from(left).unwrap_or(BLOCK)));
+            let part = waiting.start
+                ..waiting
+                    .end
+                    .min(waiting.start.saturating_add(usize::try_from(left).unwrap_or(BLOCK)));
             match socket.write(&buffer[part]) {
                 Ok(written) => {
                     sent += written as u64;
@@ -120,8 +126,12 @@ impl StreamPlan<'_> {
         let failed = |error| LabError::system(format!("receiving at {}", connection.local()), error);
         socket.set_read_timeout(Some(TICK)).map_err(failed)?;
         let (mut buffer, mut scratch) = (vec![0; BLOCK], Vec::new());
-        let mut report =
-            StreamReport { sent: 0, received: 0, first_byte: Duration::ZERO, elapsed: Duration::ZERO };
+        let mut report = StreamReport {
+            sent: 0,
+            received: 0,
+            first_byte: Duration::ZERO,
+            elapsed: Duration::ZERO,
+        };
         loop {
             self.over()?;
             let read = match socket.read(&mut buffer) {
@@ -135,7 +145,8 @@ impl StreamPlan<'_> {
             }
             if self.verify
                 && let Some((at, expected, wrong_in_block)) =
-                    self.payload.first_difference(report.received, &buffer[..read], &mut scratch)
+                    self.payload
+                        .first_difference(report.received, &buffer[..read], &mut scratch)
             {
                 return Err(LabError::Payload {
                     from: connection.remote(),
@@ -156,5 +167,8 @@ impl StreamPlan<'_> {
 }
 
 fn is_timeout(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+    matches!(
+        kind,
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use emptcp_lab::{Lab, LabBuilder, LabError};
 
 /// Builds a lab; `None`, with a message, where this machine cannot have one.
-pub fn build(builder: LabBuilder) -> Option<Lab> {
+pub(crate) fn build(builder: LabBuilder) -> Option<Lab> {
     match builder.build() {
         Ok(lab) => Some(lab),
         Err(LabError::Unsupported { feature, reason }) => {
@@ -20,9 +20,9 @@ pub fn build(builder: LabBuilder) -> Option<Lab> {
     }
 }
 
-/// Tests that measure rates hold this: two at once would share the CPU and measure each other.
-#[allow(dead_code)] // Not every test file measures.
-pub fn alone() -> MutexGuard<'static, ()> {
+/// Tests with traffic hold this: two at once would share the CPU and measure each other.
+#[allow(dead_code)] // Not every test file has traffic that is measured.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,6 @@
 //! The decoder vectors of tcpdump and ptcpdump, and three captures of Linux: what is in them, written down.
 
-mod common;
-
-use common::{Frame, contents, fixtures, frames, shared};
+use crate::common::{Frame, contents, fixtures, frames, shared};
 use mptcp_wire::mptcp::{AddAddrForm, MptcpOption, ResetReason};
 use mptcp_wire::{Error, Segment, Version};
 use std::collections::BTreeMap;

@@ -14,7 +14,12 @@ pub(crate) struct Frame {
     pub(crate) link: Option<LinkType>,
     /// What was captured of it.
     pub(crate) bytes: Vec<u8>,
+    /// Its length on the wire.
+    pub(crate) wire_length: usize,
 }
+
+/// Link type, length on the wire, bytes.
+type Packet = (u32, u32, Vec<u8>);
 
 /// The captures in the repository: `folder` is one below `tests/fixtures`.
 pub(crate) fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -84,7 +89,8 @@ pub(crate) fn frames(contents: &[u8]) -> Vec<Frame> {
     };
     let numbered = packets.into_iter().enumerate();
     numbered
-        .map(|(index, (link, bytes))| Frame {
+        .map(|(index, (link, length, bytes))| Frame {
+            wire_length: length as usize,
             number: index + 1,
             link: LinkType::from_pcap(link),
             bytes,
@@ -92,18 +98,19 @@ pub(crate) fn frames(contents: &[u8]) -> Vec<Frame> {
         .collect()
 }
 
-fn pcap(contents: &[u8]) -> Vec<(u32, Vec<u8>)> {
+fn pcap(contents: &[u8]) -> Vec<Packet> {
     let mut reader = PcapReader::new(Cursor::new(contents)).unwrap();
     let link = reader.header().datalink.into();
     let mut packets = Vec::new();
     // Raw: the reader would refuse a packet longer than the snap length that the file names, as these captures have.
     while let Some(packet) = reader.next_raw_packet() {
-        packets.push((link, packet.unwrap().data.into_owned()));
+        let packet = packet.unwrap();
+        packets.push((link, packet.orig_len, packet.data.into_owned()));
     }
     packets
 }
 
-fn pcapng(contents: &[u8]) -> Vec<(u32, Vec<u8>)> {
+fn pcapng(contents: &[u8]) -> Vec<Packet> {
     let mut reader = PcapNgReader::new(Cursor::new(contents)).unwrap();
     let mut packets = Vec::new();
     let mut links = Vec::new();
@@ -111,7 +118,8 @@ fn pcapng(contents: &[u8]) -> Vec<(u32, Vec<u8>)> {
         match block.unwrap() {
             Block::InterfaceDescription(interface) => links.push(interface.linktype.into()),
             Block::EnhancedPacket(packet) => {
-                packets.push((links[packet.interface_id as usize], packet.data.into_owned()));
+                let link = links[packet.interface_id as usize];
+                packets.push((link, packet.original_len, packet.data.into_owned()));
             }
             _ => {}
         }

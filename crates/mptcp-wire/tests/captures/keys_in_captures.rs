@@ -1,9 +1,7 @@
 //! Tokens, HMACs, initial data sequence numbers and DSS checksums of real hosts, computed again from the keys in
 //! their captures.
 
-mod common;
-
-use common::{contents, fixtures, frames, shared};
+use crate::common::{contents, fixtures, frames, shared};
 use mptcp_wire::checksum;
 use mptcp_wire::crypto::{add_addr_hmac, derive, join_ack_hmac, join_syn_ack_hmac};
 use mptcp_wire::mptcp::{AddAddrForm, CapableKeys, MpJoin, MptcpOption};
@@ -207,12 +205,16 @@ fn version_0_tokens_and_hmacs_of_the_vectors_are_computed_right() {
 
 #[test]
 fn version_1_values_of_the_fixtures_are_computed_right() {
-    // Not tcpdump's mptcp-aa-v1.pcap: its ADD_ADDR was signed before RFC 8684 settled, with the receiver's key first
-    // and the leftmost 64 bits.
+    // Not tcpdump's mptcp-aa-v1.pcap: its ADD_ADDR is not signed as RFC 8684 says, but with the receiver's key first and
+    // the leftmost 64 bits of the HMAC.
     let captures = [fixtures("ptcpdump"), fixtures("v1")].concat();
     let checked = follow(&captures);
     assert!(
-        checked.add_addrs >= 1 && checked.first_bytes >= 1 && checked.checksums >= 1,
+        checked.tokens >= 9 && checked.join_syn_acks >= 9 && checked.join_acks >= 9,
+        "{checked:?}"
+    );
+    assert!(
+        checked.add_addrs >= 4 && checked.first_bytes >= 40 && checked.checksums >= 4,
         "{checked:?}"
     );
 }
@@ -222,9 +224,10 @@ fn version_1_values_of_the_shared_captures_are_computed_right() {
     let Some(captures) = shared("traces/v1") else { return };
     // Those of the servers are not in the order of time, which a reused port needs.
     let checked = follow(captures.iter().filter(|path| path.ends_with("client.pcap.zst")));
+    // Fewer third ACKs than SYN-ACKs: in `many`, hosts answer 179 of 240 SYN-ACKs by a reset.
     assert!(
-        checked.tokens >= 100 && checked.join_syn_acks >= 100 && checked.join_acks >= 100,
+        checked.tokens >= 265 && checked.join_syn_acks >= 263 && checked.join_acks >= 85,
         "{checked:?}"
     );
-    assert!(checked.add_addrs >= 4, "{checked:?}");
+    assert!(checked.add_addrs >= 5 && checked.first_bytes >= 400, "{checked:?}");
 }

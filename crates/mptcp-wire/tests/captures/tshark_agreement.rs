@@ -2,9 +2,7 @@
 //!
 //! Where both differ by intent, the row is made as tshark makes it, and the place says who is right.
 
-mod common;
-
-use common::{contents, fixtures, frames, shared, skip};
+use crate::common::{contents, fixtures, frames, shared, skip};
 use mptcp_wire::mptcp::{AddAddrForm, CapableKeys, DssFlags, MpJoin, MptcpOption, View};
 use mptcp_wire::tcp::{TcpOption, option::kind};
 use mptcp_wire::{Error, Segment, Version};
@@ -211,7 +209,11 @@ fn add_mptcp(values: &mut Values, view: &View<'_>, option: &MptcpOption) {
             match add_addr.form {
                 AddAddrForm::Version0 => values.add("tcp.options.mptcp.ipver", view.nibble()),
                 AddAddrForm::Announcement(hmac) => {
-                    values.add("tcp.options.mptcp.echo", 0);
+                    // Drafts of RFC 8684 had IP version and HMAC. By the RFC these bits are reserved: ignored by us.
+                    match view.nibble() {
+                        version @ (4 | 6) => values.add("tcp.options.mptcp.ipver", version),
+                        _ => values.add("tcp.options.mptcp.echo", 0),
+                    }
                     values.add("tcp.options.mptcp.addaddrtrunchmac", hmac.0);
                 }
                 AddAddrForm::Echo => values.add("tcp.options.mptcp.echo", 1),
@@ -354,11 +356,18 @@ fn compare(path: &Path) -> usize {
                 continue;
             }
         };
-        let Some((row, malformed)) = theirs.remove(&frame.number) else {
+        let Some((mut row, malformed)) = theirs.remove(&frame.number) else {
             panic!("{place}: tshark sees no TCP")
         };
         match ours(&segment) {
-            Some(ours) => {
+            Some(mut ours) => {
+                // An IP length longer than the packet on the wire (forged by hand in some captures): tshark takes the
+                // wire's, which only the capture file knows; a frame alone looks cut off.
+                if segment.is_truncated() && frame.bytes.len() == frame.wire_length {
+                    for row in [&mut ours, &mut row] {
+                        row.retain(|field, _| !matches!(*field, "tcp.len" | "tcp.checksum.status"));
+                    }
+                }
                 assert!(!malformed, "{place}: tshark says malformed, we do not");
                 assert_eq!(ours, row, "{place}: ours is on the left");
             }
@@ -405,4 +414,12 @@ fn every_packet_of_the_fixtures_agrees_with_tshark() {
 fn every_packet_of_the_shared_captures_agrees_with_tshark() {
     let Some(captures) = shared("traces/v1") else { return };
     compare_all(&captures, 250_000);
+}
+
+#[test]
+fn every_packet_of_the_shared_version_0_captures_agrees_with_tshark() {
+    let Some(captures) = shared("traces/v0-public") else {
+        return;
+    };
+    compare_all(&captures, 10_000);
 }

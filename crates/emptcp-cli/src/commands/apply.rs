@@ -1,0 +1,181 @@
+//! `emptcp apply`.
+
+use crate::{
+    commands::{policy_file, words},
+    failure::Note,
+    progress,
+    session::{BOLD, GREEN, RED, Session, YELLOW, hidden},
+    table::Table,
+    units,
+};
+use anyhow::{Context, Result};
+use clap::Args;
+use emptcp::{
+    Applied, ApplyOptions, AttachedTo, Change, Error, Instance,
+    diff,
+    plan::{Plan, PolicyPlan},
+};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Put a policy file in force: all of it or nothing
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Put a policy file in force: all of it or nothing.\n\n\
+        The file is compiled, every element is loaded and verified by the kernel, and then one store switches all \
+        devices to the new set at once. Policies that are the same in the old set keep their counters and their state. \
+        On any error the old set stays in force. No process has to run afterwards; a reboot ends it.\n\n\
+        What changes is printed with `+` new, `-` gone, `~` changed, `=` the same.",
+    after_long_help = "\
+Examples:
+  emptcp apply policy.toml
+  emptcp apply --dry-run policy.toml            what would change?
+  emptcp apply --netns gateway policy.toml      in a network namespace
+  emptcp --instance lab apply lab.toml          beside the default instance, on other devices
+
+JSON:
+  {\"instance\", \"dry_run\", \"generation\", \"changes\": [{\"change\": \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\",
+   \"policy\", \"what\": [...]}], \"policies\": [{\"name\", \"direction\", \"attached\": [{\"device\", \"kind\"}]}],
+   \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...], \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
+  kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\""
+)]
+pub(crate) struct Apply {
+    /// The policy file; `-` is the standard input
+    file: PathBuf,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Leave alone the connections of this host that already run
+    #[arg(long)]
+    no_adopt: bool,
+    /// Attach by clsact filters even where the kernel has tcx
+    #[arg(long)]
+    clsact: bool,
+}
+
+impl Apply {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let file = policy_file::read(&self.file)?;
+        session.enter_netns()?;
+        let name = session.instance();
+        let changes = diff(in_force(name)?.as_ref(), &file.plan);
+        let options = ApplyOptions { adopt: !self.no_adopt, clsact: self.clsact };
+        if self.dry_run {
+            return dry_run(session, &file.plan, &changes);
+        }
+        let elements: usize = file.plan.policies.iter().map(|policy| policy.nodes.len()).sum();
+        let what = format!("loading and verifying {}", units::count(elements as u64, "element"));
+        let applied = progress::during(&what, || emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options))
+            .context(Note("what was in force before stays in force"))?;
+        let spots = spots(name)?;
+        if session.wants_json() {
+            return session.print_json(&json!({
+                "instance": applied.instance,
+                "dry_run": false,
+                "generation": applied.generation,
+                "changes": changes,
+                "policies": file.plan.policies.iter().map(|policy| json!({
+                    "name": policy.name,
+                    "direction": policy.direction,
+                    "attached": on(policy, &spots).map(|spot| json!({ "device": spot.device, "kind": spot.kind }))
+                        .collect::<Vec<_>>(),
+                })).collect::<Vec<_>>(),
+                "attached": applied.attached,
+                "detached": applied.detached,
+                "programs": applied.programs,
+                "adopted": applied.adopted,
+                "warnings": applied.warnings,
+                "duration_ms": u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX),
+            }));
+        }
+        let text = [written(&changes), places(&file.plan, &spots), told(&applied)].concat();
+        Ok(session.print(&text)?)
+    }
+}
+
+/// The plan in force, if there is one that can be read: one that cannot is replaced.
+fn in_force(name: &str) -> Result<Option<Plan>> {
+    match Instance::open(name).map_err(hidden).and_then(|instance| instance.show()) {
+        Ok(shown) => Ok(Some(shown.plan)),
+        Err(Error::NoInstance { .. } | Error::State { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn dry_run(session: &Session, plan: &Plan, changes: &[Change]) -> Result<()> {
+    if session.wants_json() {
+        return session.print_json(&json!({
+            "instance": session.instance(),
+            "dry_run": true,
+            "changes": changes,
+            "policies": plan.policies.iter().map(|policy| json!({
+                "name": policy.name,
+                "direction": policy.direction,
+                "devices": policy.devices,
+                "hooks": policy.hooks,
+            })).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(session.print(&format!("{}\nnothing was changed: this was a dry run\n", written(changes)))?)
+}
+
+/// Where the instance is attached now.
+fn spots(name: &str) -> Result<Vec<AttachedTo>> {
+    let attached = Instance::open(name)?.attached()?;
+    let spots = attached.into_iter().filter_map(|info| {
+        Some(AttachedTo { device: info.device?, direction: info.direction, kind: info.kind })
+    });
+    Ok(spots.collect())
+}
+
+/// Where a policy sees packets.
+fn on<'a>(policy: &'a PolicyPlan, spots: &'a [AttachedTo]) -> impl Iterator<Item = &'a AttachedTo> {
+    spots.iter().filter(|spot| spot.direction == policy.direction && policy.devices.contains(&spot.device))
+}
+
+fn written(changes: &[Change]) -> String {
+    let lines = changes.iter().map(|change| match change {
+        Change::Added { .. } => format!("{GREEN}{change}{GREEN:#}\n"),
+        Change::Removed { .. } => format!("{RED}{change}{RED:#}\n"),
+        Change::Changed { .. } | Change::Tables { .. } => format!("{YELLOW}{change}{YELLOW:#}\n"),
+        Change::Unchanged { .. } => format!("{change}\n"),
+    });
+    lines.collect()
+}
+
+fn places(plan: &Plan, spots: &[AttachedTo]) -> String {
+    let mut table = Table::new(&["policy", "direction", "device", "attached by"]);
+    for policy in &plan.policies {
+        for spot in on(policy, spots) {
+            table.row([
+                policy.name.clone(),
+                words::direction(policy.direction).to_owned(),
+                spot.device.clone(),
+                spot.kind.name().to_owned(),
+            ]);
+        }
+    }
+    if table.is_empty() { String::new() } else { format!("\n{}", table.render(0)) }
+}
+
+fn told(applied: &Applied) -> String {
+    let mut text = String::from("\n");
+    for gone in &applied.detached {
+        text += &format!("detached from {} {}\n", gone.device, words::direction(gone.direction));
+    }
+    text += &format!(
+        "{BOLD}instance {}{BOLD:#}: policy set {} is in force; {} loaded in {}",
+        applied.instance,
+        applied.generation,
+        units::count(applied.programs as u64, "program"),
+        units::milliseconds(u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX)),
+    );
+    if applied.adopted > 0 {
+        text += &format!(", {} taken over", units::count(applied.adopted as u64, "running subflow"));
+    }
+    text.push('\n');
+    for warning in &applied.warnings {
+        text += &format!("{YELLOW}warning:{YELLOW:#} {warning}\n");
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! `emptcp check`.
+
+use crate::{
+    commands::{chains, policy_file, words},
+    session::{GREEN, Session},
+    table::Table,
+    units,
+};
+use anyhow::Result;
+use clap::Args;
+use emptcp::plan::PolicyPlan;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Find the mistakes of a policy file; changes nothing, needs no rights
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Find the mistakes of a policy file: each with line, column, what was found and what would be \
+        accepted. Changes nothing, asks the kernel nothing and needs no rights; whether the devices exist and what \
+        the verifier says, `emptcp apply --dry-run` finds out.",
+    after_long_help = "\
+Example:
+  emptcp check policy.toml
+
+JSON:
+  {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\", \"longest_path\"}],
+   \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}; with --plan also \"plan\".
+  Of a wrong file: {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
+   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}, exit status 2."
+)]
+pub(crate) struct Check {
+    /// The policy file; `-` is the standard input
+    file: PathBuf,
+    /// Show the compiled plan too: rules and chains
+    #[arg(long)]
+    plan: bool,
+}
+
+impl Check {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let file = policy_file::read(&self.file)?;
+        let policies = &file.plan.policies;
+        if session.wants_json() {
+            let mut answer = json!({
+                "file": self.file.display().to_string(),
+                "policies": policies.iter().map(summary).collect::<Vec<_>>(),
+                "rules": file.plan.rules.len(),
+                "tables": file.plan.tables,
+            });
+            if self.plan {
+                answer["plan"] = json!(file.plan);
+            }
+            return session.print_json(&answer);
+        }
+        let mut table = Table::new(&["policy", "direction", "devices", "attach", "can run at", ">elements"]);
+        for policy in policies {
+            table.row([
+                policy.name.clone(),
+                words::direction(policy.direction).to_owned(),
+                policy.devices.join(", "),
+                words::attach(policy.attach).to_owned(),
+                words::hooks(&policy.hooks),
+                policy.nodes.len().to_string(),
+            ]);
+        }
+        let mut text = table.render(0);
+        if self.plan {
+            text += &format!("\n{}", chains::plan(&file.plan, &file.catalog));
+        }
+        text += &format!(
+            "\n{GREEN}ok{GREEN:#}: {}: {} and {}\n",
+            self.file.display(),
+            units::count_of(policies.len(), "policy", "policies"),
+            units::count(file.plan.rules.len() as u64, "rule")
+        );
+        Ok(session.print(&text)?)
+    }
+}
+
+fn summary(policy: &PolicyPlan) -> serde_json::Value {
+    json!({
+        "name": policy.name,
+        "direction": policy.direction,
+        "devices": policy.devices,
+        "attach": policy.attach,
+        "hooks": policy.hooks,
+        "elements": policy.nodes.len(),
+        "longest_path": policy.longest_path,
+    })
+}

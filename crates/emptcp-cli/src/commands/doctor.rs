@@ -1,0 +1,55 @@
+//! `emptcp doctor`.
+
+use crate::{
+    progress,
+    session::{BOLD, GREEN, RED, Session},
+    table::Table,
+};
+use anyhow::Result;
+use clap::Args;
+
+/// Say what this kernel offers and what follows
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Say what this kernel offers, tried out rather than guessed from its version, and what follows. \
+        Changes nothing: trials run in a network namespace of their own. Without root most trials fail. The exit status \
+        is 0 whatever is found.",
+    after_long_help = "\
+Example:
+  emptcp doctor
+
+JSON:
+  {\"kernel\", \"usable\", \"features\": [{\"name\", \"available\", \"detail\", \"consequence\"}]}"
+)]
+pub(crate) struct Doctor {}
+
+impl Doctor {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        session.enter_netns()?;
+        let report = progress::during("trying out", emptcp::probe::probe);
+        if session.wants_json() {
+            return session.print_json(&report);
+        }
+        let mut table = Table::new(&["feature", "available", "found", "what follows"]).wrapped();
+        for feature in &report.features {
+            table.row([
+                feature.name.to_owned(),
+                if feature.available { "yes" } else { "no" }.to_owned(),
+                // Of a verifier log, only what it is.
+                feature.detail.lines().next().unwrap_or_default().to_owned(),
+                feature.consequence.to_owned(),
+            ]);
+        }
+        let verdict = if report.usable {
+            format!("{GREEN}emptcp works here{GREEN:#}")
+        } else {
+            format!("{RED}emptcp does not work here{RED:#}: see what is not available")
+        };
+        let root = if nix::unistd::geteuid().is_root() { "" } else { "; most trials need root: run it as root" };
+        Ok(session.print(&format!(
+            "{BOLD}Linux {}{BOLD:#}: {verdict}{root}\n\n{}",
+            report.kernel,
+            table.render(0)
+        ))?)
+    }
+}

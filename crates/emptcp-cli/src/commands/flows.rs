@@ -1,0 +1,177 @@
+//! `emptcp flows`.
+
+use crate::{
+    session::{BOLD, Session},
+    table::Table,
+    units,
+    watch::{Frame, Watch},
+};
+use anyhow::Result;
+use clap::Args;
+use emptcp::{
+    Instance,
+    abi::{FlowId, Token},
+    flows::{ConnectionEntry, FlowEntry},
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// Show the subflows that are known, grouped by connection
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Show the subflows that are known, grouped by connection, oldest first. `local` is this side of the \
+        device, `remote` the other; on a machine that only forwards, both are other hosts. Bytes are TCP payload with \
+        retransmissions; a round-trip time is measured from the device to that side and back.",
+    after_long_help = "\
+Examples:
+  emptcp flows
+  emptcp flows --watch 1      with the rates of the last second
+
+JSON:
+  [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\", \"retransmissions\", \"age_ms\",
+   \"idle_ms\", \"version\"} or null (not known), \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"flags\", \"version\", \"device\",
+   \"ifindex\", \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\", \"sent\": {\"packets\", \"bytes\",
+   \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\", \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]"
+)]
+pub(crate) struct Flows {
+    #[command(flatten)]
+    watch: Watch,
+}
+
+/// A connection and its subflows.
+#[derive(Serialize)]
+struct Group {
+    connection: Option<ConnectionEntry>,
+    flows: Vec<FlowEntry>,
+}
+
+/// Bytes sent and received by each subflow, some time ago.
+struct Before {
+    when: Instant,
+    bytes: BTreeMap<FlowId, (u64, u64)>,
+}
+
+impl Flows {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let instance = session.open()?;
+        let mut before = None;
+        self.watch.run(session, || {
+            let groups = groups(&instance)?;
+            if session.wants_json() {
+                return Ok(Frame::Json(serde_json::to_value(&groups)?));
+            }
+            let text = text(&groups, before.as_ref());
+            if self.watch.is_on() {
+                let flows = groups.iter().flat_map(|group| &group.flows);
+                let bytes = flows.map(|flow| (flow.id, (flow.sent.bytes, flow.received.bytes))).collect();
+                before = Some(Before { when: Instant::now(), bytes });
+            }
+            Ok(Frame::Text(text))
+        })
+    }
+}
+
+/// Connections in their order, then what belongs to none that is known.
+fn groups(instance: &Instance) -> Result<Vec<Group>> {
+    let mut flows = instance.flows()?;
+    let mut groups = Vec::new();
+    for connection in instance.connections()? {
+        let (own, others) = flows.into_iter().partition(|flow| flow.connection == Some(connection.id));
+        flows = others;
+        groups.push(Group { connection: Some(connection), flows: own });
+    }
+    // Their connection was evicted, or a subflow came in between.
+    if !flows.is_empty() {
+        groups.push(Group { connection: None, flows });
+    }
+    Ok(groups)
+}
+
+fn text(groups: &[Group], before: Option<&Before>) -> String {
+    if groups.is_empty() {
+        return "no MPTCP subflow was seen yet\n".to_owned();
+    }
+    let groups = groups.iter().map(|group| {
+        let heading = match &group.connection {
+            Some(connection) => heading(connection),
+            None => format!("{BOLD}connection not known{BOLD:#}\n"),
+        };
+        if group.flows.is_empty() {
+            format!("{heading}  no subflow is left\n")
+        } else {
+            heading + &table(&group.flows, before).render(2)
+        }
+    });
+    groups.collect::<Vec<_>>().join("\n")
+}
+
+fn heading(connection: &ConnectionEntry) -> String {
+    let token = |token: Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
+    let version = connection.version.map_or_else(|| "?".to_owned(), |version| version.to_string());
+    format!(
+        "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{version}, {}, {}, {}, age {}, idle {}\n",
+        connection.id,
+        token(connection.local_token),
+        token(connection.remote_token),
+        units::count(u64::from(connection.subflows), "subflow"),
+        units::bytes(connection.bytes),
+        units::count(connection.retransmissions, "retransmission"),
+        units::milliseconds(connection.age_ms),
+        units::milliseconds(connection.idle_ms),
+    )
+}
+
+fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
+    let mut table = Table::new(&[
+        "local",
+        "remote",
+        "device",
+        "state",
+        "role",
+        ">sent",
+        ">received",
+        ">retrans",
+        ">RTT remote",
+        ">RTT local",
+        ">idle",
+        "policies",
+    ]);
+    for flow in flows {
+        let then = before.and_then(|before| Some((before.when.elapsed(), before.bytes.get(&flow.id)?)));
+        let volume = |bytes: u64, then: Option<(Duration, u64)>| match then {
+            Some((time, then)) => format!("{} ({})", units::bytes(bytes), units::rate(bytes.saturating_sub(then), time)),
+            None => units::bytes(bytes),
+        };
+        table.row([
+            flow.local.to_string(),
+            flow.remote.to_string(),
+            flow.device.clone().unwrap_or_else(|| format!("#{}", flow.ifindex)),
+            flow.state.clone(),
+            role(&flow.flags),
+            volume(flow.sent.bytes, then.map(|(time, bytes)| (time, bytes.0))),
+            volume(flow.received.bytes, then.map(|(time, bytes)| (time, bytes.1))),
+            (u64::from(flow.sent.retransmissions) + u64::from(flow.received.retransmissions)).to_string(),
+            units::microseconds(flow.sent.rtt_us),
+            units::microseconds(flow.received.rtt_us),
+            units::milliseconds(flow.idle_ms),
+            flow.policies.join(", "),
+        ]);
+    }
+    table
+}
+
+/// `joined, backup (remote)`.
+fn role(flags: &[String]) -> String {
+    let words = flags.iter().filter_map(|flag| match flag.as_str() {
+        "initial" => Some("initial"),
+        "joined" => Some("joined"),
+        "partial" => Some("handshake not seen"),
+        "backup_local" => Some("backup (local)"),
+        "backup_remote" => Some("backup (remote)"),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,24 @@
+//! One file per command.
+//!
+//! * Policies: [`check`], [`apply`], [`remove`]; `policy_file` reads one.
+//! * In force: [`list`], [`show`], [`stats`], [`flows`], [`monitor`].
+//! * Elements: [`elements`], [`element`], [`sdk`].
+//! * The machine: [`doctor`].
+//! * `chains` and `words` write things that several of them show.
+
+pub(crate) mod apply;
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod element;
+pub(crate) mod elements;
+pub(crate) mod flows;
+pub(crate) mod list;
+pub(crate) mod monitor;
+pub(crate) mod remove;
+pub(crate) mod sdk;
+pub(crate) mod show;
+pub(crate) mod stats;
+
+mod chains;
+mod policy_file;
+mod words;

@@ -1,0 +1,155 @@
+//! `emptcp monitor`.
+
+use crate::{
+    session::Session,
+    units,
+    watch::{Seconds, end_on_signal},
+};
+use anyhow::Result;
+use clap::Args;
+use emptcp::{
+    abi::Token,
+    events::{Body, Event, MptcpKey, Side},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use nix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Print events as they come, until Ctrl-C
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Print what policies report by `get_connect`, `get_subflow`, `record` and by elements of your own, \
+        as it comes, until Ctrl-C. One process at a time: two share the events between them.",
+    after_long_help = "\
+Examples:
+  emptcp monitor
+  emptcp monitor --json | jq 'select(.event == \"subflow\")'
+  emptcp monitor --for 10 --count 100
+
+JSON, one object per line:
+  {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC), \"flow\", \"local\", \"remote\", \"policy\", \"policy_id\", \"direction\",
+   \"event\": \"connection\" | \"subflow\" | \"record\" | \"user\", ...}
+  connection: \"connection\", \"local_token\", \"remote_token\", \"version\", \"opened_by\", \"keys\" (when the policy asks for them)
+  subflow:    \"connection\", \"local_token\", \"remote_token\", \"established\", \"reset\", \"opened_by\", \"initial\", \"backup\", \"address_ids\"
+  record:     as a flow of `emptcp flows --json`
+  user:       \"kind\", \"body\" (bytes)"
+)]
+pub(crate) struct Monitor {
+    /// End after so many seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    time: Option<Seconds>,
+    /// End after so many events
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+}
+
+impl Monitor {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let instance = session.open()?;
+        end_on_signal()?;
+        let mut left = self.count;
+        let mut printed = Ok(());
+        let clocks = Clocks::read();
+        instance.events(self.time.map(|Seconds(time)| time), |event| {
+            printed = print(session, &event, clocks);
+            left = left.map(|left| left - 1);
+            printed.is_ok() && left != Some(0)
+        })?;
+        printed
+    }
+}
+
+fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
+    let time = clocks.wall(event.time_ns);
+    if session.wants_json() {
+        let mut value = serde_json::to_value(event)?;
+        if let Value::Object(members) = &mut value {
+            members.insert("time".to_owned(), json!(time.as_duration().as_secs_f64()));
+        }
+        return session.print_json_line(&value);
+    }
+    let policy = event.policy.clone().unwrap_or_else(|| format!("policy id {}", event.policy_id));
+    let time = time.to_zoned(TimeZone::system()).strftime("%T.%6f");
+    let what = describe(&event.body);
+    Ok(session.print(&format!("{time} {policy}: {what}: {} <-> {}\n", event.local, event.remote))?)
+}
+
+fn describe(body: &Body) -> String {
+    let token = |token: &Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
+    match body {
+        Body::Connection { connection, local_token, remote_token, version, opened_by, keys } => {
+            let mut text = format!(
+                "connection {connection}, tokens {} <-> {}, MPTCP v{version}, opened by {}",
+                token(local_token),
+                token(remote_token),
+                side(*opened_by)
+            );
+            if let Some([local, remote]) = keys {
+                text += &format!(", keys {} <-> {}", key(*local), key(*remote));
+            }
+            text
+        }
+        Body::Subflow { connection, established, reset, opened_by, initial, backup, address_ids, .. } => format!(
+            "{} subflow{} {} of connection {connection}, opened by {}, address ids {} <-> {}",
+            if *initial { "initial" } else { "joined" },
+            if *backup { " (backup)" } else { "" },
+            match (established, reset) {
+                (true, _) => "established",
+                (false, true) => "reset",
+                (false, false) => "closed",
+            },
+            side(*opened_by),
+            address_ids[0],
+            address_ids[1],
+        ),
+        Body::Record(flow) => format!(
+            "record, {}, sent {}, received {}, RTT {}, age {}",
+            flow.state,
+            units::bytes(flow.sent.bytes),
+            units::bytes(flow.received.bytes),
+            units::microseconds(flow.sent.rtt_us.or(flow.received.rtt_us)),
+            units::milliseconds(flow.age_ms),
+        ),
+        Body::User { kind, body } => {
+            let bytes: Vec<_> = body.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("event {kind}, {}", bytes.join(" "))
+        }
+    }
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Local => "the local side",
+        Side::Remote => "the remote side",
+    }
+}
+
+fn key(key: MptcpKey) -> String {
+    format!("{:#018x}", u64::from_be_bytes(key.reveal()))
+}
+
+/// How far apart the clock of events and that of people are.
+#[derive(Clone, Copy)]
+struct Clocks {
+    monotonic: Duration,
+    wall: Timestamp,
+}
+
+impl Clocks {
+    fn read() -> Self {
+        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+        Self { monotonic, wall: Timestamp::now() }
+    }
+
+    /// The time of day of an event.
+    fn wall(self, monotonic_ns: u64) -> Timestamp {
+        let event = Duration::from_nanos(monotonic_ns);
+        let shifted = if event >= self.monotonic {
+            self.wall.checked_add(event - self.monotonic)
+        } else {
+            self.wall.checked_sub(self.monotonic - event)
+        };
+        shifted.unwrap_or(self.wall)
+    }
+}

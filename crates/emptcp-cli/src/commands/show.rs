@@ -1,0 +1,89 @@
+//! `emptcp show`.
+
+use crate::{
+    commands::{chains, words},
+    session::{BOLD, DIM, Session},
+    table::Table,
+    units,
+};
+use anyhow::Result;
+use clap::Args;
+use emptcp::{Catalog, instance::Shown};
+
+/// Show the policy set in force in full
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Show the policy set in force in full: where it is attached, every chain node by node, the rules of \
+        the classifier, the sizes of the tables, and the policy file as it was applied.",
+    after_long_help = "\
+Examples:
+  emptcp show
+  emptcp show --source > policy.toml     get the file back
+
+JSON:
+  {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\", \"plan\": {\"policies\", \"rules\", \"features\",
+   \"tables\"}, \"policy_ids\", \"tables\", \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\"}]}"
+)]
+pub(crate) struct Show {
+    /// Only the policy file as it was applied
+    #[arg(long)]
+    source: bool,
+}
+
+impl Show {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let shown = session.open()?.show()?;
+        if session.wants_json() {
+            return session.print_json(&shown);
+        }
+        if self.source {
+            return Ok(session.print_raw(&shown.source)?);
+        }
+        Ok(session.print(&in_full(&shown, &Catalog::load()?))?)
+    }
+}
+
+fn in_full(shown: &Shown, catalog: &Catalog) -> String {
+    let mut text = format!(
+        "{BOLD}instance {}{BOLD:#}: policy set {}, applied {}\npinned at {}\n",
+        shown.name,
+        shown.generation,
+        units::date(shown.applied_at),
+        shown.folder.display(),
+    );
+    text += &format!("\n{BOLD}attached{BOLD:#}\n{}\n", attachments(shown).render(2));
+    text += &chains::plan(&shown.plan, catalog);
+    let tables = &shown.tables;
+    text += &format!(
+        "\n{BOLD}tables{BOLD:#}: {} flows, {} half-open, {} connections, {} states per element, {} of events\n",
+        tables.flows,
+        tables.half_open,
+        tables.connections,
+        tables.state,
+        units::bytes(u64::from(tables.events)),
+    );
+    text += &format!("\n{BOLD}source{BOLD:#}\n");
+    for (number, line) in (1..).zip(shown.source.lines()) {
+        text += &format!("{DIM}{number:>4}{DIM:#} {line}\n");
+    }
+    text
+}
+
+fn attachments(shown: &Shown) -> Table {
+    let mut table = Table::new(&["device", ">index", "direction", "by", ">link", ""]);
+    for spot in &shown.attachments {
+        table.row([
+            spot.device.clone().unwrap_or_else(|| "-".to_owned()),
+            spot.ifindex.to_string(),
+            words::direction(spot.direction).to_owned(),
+            spot.kind.name().to_owned(),
+            spot.link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
+            match (&spot.device, spot.alive) {
+                (None, _) => "the device is gone".to_owned(),
+                (_, false) => "the kernel has it no more; apply again".to_owned(),
+                (_, true) => String::new(),
+            },
+        ]);
+    }
+    table
+}

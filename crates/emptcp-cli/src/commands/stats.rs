@@ -1,0 +1,159 @@
+//! `emptcp stats`.
+
+use crate::{
+    commands::words,
+    session::{BOLD, Session},
+    table::Table,
+    units,
+    watch::{Frame, Watch},
+};
+use anyhow::Result;
+use clap::Args;
+use emptcp::{
+    Catalog, Instance,
+    stats::{PolicyStats, Stats as Counters},
+};
+use std::time::Instant;
+
+/// Show what was counted: per policy and element, by the core, and in the tables
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Show what was counted: for every policy what it matched and what each of its elements did or why \
+        it did not, the counters of the core with their meaning, and how full the tables are. Bytes are TCP payload.",
+    after_long_help = "\
+Examples:
+  emptcp stats
+  emptcp stats --watch 1
+
+JSON:
+  {\"instance\", \"generation\", \"core\": {NAME: packets}, \"policies\": [{\"name\", \"id\", \"direction\", \"devices\",
+   \"matched\": {\"packets\", \"bytes\"}, \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"packets\", \"bytes\"}]}]}],
+   \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}"
+)]
+pub(crate) struct Stats {
+    #[command(flatten)]
+    watch: Watch,
+    /// Leave out what is zero
+    #[arg(long)]
+    nonzero: bool,
+}
+
+/// What the core counts, in words.
+const CORE: &[(&str, &str)] = &[
+    ("not_tcp", "not Ethernet, IP or TCP: passed"),
+    ("fragment", "IP fragment: passed, not looked into"),
+    ("malformed", "shorter than its headers claim: passed"),
+    ("untracked", "TCP, but no MPTCP subflow that is known: passed"),
+    ("tracked", "belongs to a known subflow"),
+    ("selected", "some policy wants this subflow: went through chains"),
+    ("resolved", "policies of a subflow looked up: once per policy set and direction"),
+    ("flow_new", "subflows seen in their handshake"),
+    ("flow_established", "subflows established or taken over"),
+    ("flow_closed", "subflows closed by FIN or RST"),
+    ("flow_failed", "subflow could not be stored: passed"),
+    ("connection_new", "connections seen"),
+    ("connection_unknown", "MP_JOIN with a token of no known connection"),
+    ("chain_broken", "no program where a chain goes on: passed; must stay 0"),
+    ("truncated", "headers out of reach: passed"),
+    ("event_lost", "no room in the event ring: `emptcp monitor` has missed it"),
+];
+
+impl Stats {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let instance = session.open()?;
+        let catalog = Catalog::load()?;
+        let mut before: Option<(Instant, Counters)> = None;
+        self.watch.run(session, || {
+            let counters = read(&instance, &catalog)?;
+            if session.wants_json() {
+                return Ok(Frame::Json(serde_json::to_value(&counters)?));
+            }
+            let now = Instant::now();
+            let text = self.text(&counters, before.as_ref().map(|(then, counters)| (now - *then, counters)));
+            if self.watch.is_on() {
+                before = Some((now, counters));
+            }
+            Ok(Frame::Text(text))
+        })
+    }
+
+    fn text(&self, stats: &Counters, before: Option<(std::time::Duration, &Counters)>) -> String {
+        let mut text = format!("{BOLD}instance {}{BOLD:#}: policy set {}\n", stats.instance, stats.generation);
+        for policy in &stats.policies {
+            text += &format!(
+                "\n{BOLD}policy {}{BOLD:#}: {} of {}, matched {}",
+                policy.name,
+                words::direction(policy.direction),
+                policy.devices.join(", "),
+                units::counter(policy.matched),
+            );
+            // A policy that was changed in between has counters of its own.
+            let then = before.and_then(|(time, stats)| Some((time, stats.policies.iter().find(|p| p.id == policy.id)?)));
+            if let Some((time, then)) = then {
+                let bytes = policy.matched.bytes.saturating_sub(then.matched.bytes);
+                text += &format!(", now {}", units::rate(bytes, time));
+            }
+            text.push('\n');
+            text += &self.elements(policy);
+        }
+        text + &self.core(stats) + &self.tables(stats)
+    }
+
+    fn elements(&self, policy: &PolicyStats) -> String {
+        let mut table = Table::new(&["element", "counter", ">packets", ">bytes"]);
+        for element in &policy.elements {
+            let counters = element.counters.iter().filter(|counter| !self.nonzero || counter.counter.packets > 0);
+            for (position, counter) in counters.enumerate() {
+                table.row([
+                    if position == 0 { element.source.clone() } else { String::new() },
+                    counter.name.clone(),
+                    counter.counter.packets.to_string(),
+                    units::bytes(counter.counter.bytes),
+                ]);
+            }
+        }
+        if table.is_empty() { String::new() } else { table.render(2) }
+    }
+
+    fn core(&self, stats: &Counters) -> String {
+        let mut table = Table::new(&["core", ">packets", "meaning"]);
+        for (name, meaning) in CORE {
+            let packets = stats.core.get(*name).copied().unwrap_or_default();
+            if packets > 0 || !self.nonzero {
+                table.row([(*name).to_owned(), packets.to_string(), (*meaning).to_owned()]);
+            }
+        }
+        if table.is_empty() { String::new() } else { format!("\n{}", table.render(0)) }
+    }
+
+    fn tables(&self, stats: &Counters) -> String {
+        let mut table = Table::new(&["table", ">used", ">size", ">full", ">evicted"]);
+        for entry in stats.tables.iter().filter(|entry| !self.nonzero || entry.used > 0) {
+            table.row([
+                entry.name.clone(),
+                entry.used.to_string(),
+                entry.size.to_string(),
+                units::percent(entry.used, entry.size),
+                entry.evicted.map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
+            ]);
+        }
+        if table.is_empty() { String::new() } else { format!("\n{}", table.render(0)) }
+    }
+}
+
+fn read(instance: &Instance, catalog: &Catalog) -> Result<Counters> {
+    Ok(instance.stats(catalog)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emptcp::abi::core_counter;
+
+    #[test]
+    fn every_counter_of_the_core_is_explained() {
+        let names: Vec<_> = core_counter::ALL.iter().map(|(name, _)| name.to_lowercase()).collect();
+        let explained: Vec<_> = CORE.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, explained);
+    }
+}

@@ -1,0 +1,266 @@
+//! An error in words on stderr, as JSON on stdout, and as exit code.
+
+use crate::session::BOLD_RED;
+use emptcp::{Diagnostics, Error, refusal::Refusal};
+use serde_json::{Map, Value, json};
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// The command failed.
+const FAILURE: u8 = 1;
+/// The command line or the policy file is wrong.
+const USAGE: u8 = 2;
+
+/// How the user wants to be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// As JSON too.
+    pub(crate) json: bool,
+    /// With whole verifier logs.
+    pub(crate) verbose: u8,
+}
+
+/// A file that the user named and that cannot be read.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// As the user wrote it.
+    pub(crate) file: String,
+    /// Why.
+    pub(crate) source: io::Error,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; name a policy file, or `-` for the standard input", self.file, self.source)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Tells the user that the command line is wrong; also prints help and version.
+pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    let printed = error.print();
+    if !error.use_stderr() || is_broken_pipe(printed.as_ref().err()) {
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        print_json("usage", message, Map::new());
+    }
+    ExitCode::from(USAGE)
+}
+
+/// Tells the user what went wrong. A reader that has gone away is not an error.
+pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
+    if error.chain().any(|cause| is_broken_pipe(cause.downcast_ref())) {
+        return ExitCode::SUCCESS;
+    }
+    let Told { kind, message, code, details, shown } = tell(error);
+    let mut stderr = anstream::stderr().lock();
+    // Without stderr there is nobody left to tell.
+    if let Some(shown) = shown {
+        let _ = writeln!(stderr, "{shown}\n");
+    }
+    let _ = writeln!(stderr, "{BOLD_RED}error:{BOLD_RED:#} {message}");
+    if let Some(note) = note(error) {
+        let _ = writeln!(stderr, "{note}");
+    }
+    if let Some(Error::Refused(refusal)) = error.downcast_ref() {
+        let _ = match how.verbose {
+            0 => writeln!(stderr, "the whole log of the verifier: `-v`"),
+            _ => writeln!(stderr, "\n{}", refusal.log),
+        };
+    }
+    if how.json {
+        print_json(kind, &message, details);
+    }
+    ExitCode::from(code)
+}
+
+fn print_json(kind: &str, message: &str, mut details: Map<String, Value>) {
+    details.insert("kind".to_owned(), kind.into());
+    details.insert("message".to_owned(), message.into());
+    let _ = writeln!(io::stdout().lock(), "{:#}", json!({ "error": details }));
+}
+
+fn is_broken_pipe(error: Option<&io::Error>) -> bool {
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// What a command adds to an error by `context`: what follows for the user.
+fn note(error: &anyhow::Error) -> Option<String> {
+    error.downcast_ref::<Note>().map(ToString::to_string)
+}
+
+/// What follows from an error, for `context`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Note(pub(crate) &'static str);
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// An error, ready to be told.
+struct Told {
+    /// A stable word.
+    kind: &'static str,
+    message: String,
+    code: u8,
+    /// What programs may want to know.
+    details: Map<String, Value>,
+    /// What stands before the message, for people.
+    shown: Option<String>,
+}
+
+fn tell(error: &anyhow::Error) -> Told {
+    let simple = |kind, message: String, code| Told { kind, message, code, details: Map::new(), shown: None };
+    if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
+        return policy_file(diagnostics);
+    }
+    if let Some(error) = error.downcast_ref::<Unreadable>() {
+        return simple("unreadable", error.to_string(), USAGE);
+    }
+    match error.downcast_ref::<Error>() {
+        Some(error) => library(error),
+        None => {
+            let causes = error.chain().map(ToString::to_string);
+            simple("failure", causes.collect::<Vec<_>>().join(": "), FAILURE)
+        }
+    }
+}
+
+fn policy_file(diagnostics: &Diagnostics) -> Told {
+    let file = diagnostics.iter().next().map_or("", |first| first.source.as_str());
+    let mistakes = match diagnostics.count() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    Told {
+        kind: "policy_file",
+        message: format!("{file}: {mistakes}"),
+        code: USAGE,
+        details: Map::from_iter([("diagnostics".to_owned(), json!(diagnostics))]),
+        shown: Some(diagnostics.to_string()),
+    }
+}
+
+fn library(error: &Error) -> Told {
+    let mut details = Map::new();
+    let mut detail = |key: &str, value: Value| {
+        details.insert(key.to_owned(), value);
+    };
+    let mut code = FAILURE;
+    let mut message = error.to_string();
+    let kind = match error {
+        Error::NotPermitted { .. } => "not_permitted",
+        Error::UnknownDevice { policy, device, .. } => {
+            detail("policy", json!(policy));
+            detail("device", json!(device));
+            "unknown_device"
+        }
+        Error::DeviceInUse { device, instance } => {
+            detail("device", json!(device));
+            detail("instance", json!(instance));
+            "device_in_use"
+        }
+        Error::Attach { device, hook, .. } => {
+            detail("device", json!(device));
+            detail("hook", json!(hook));
+            "attach"
+        }
+        Error::Conflict { device, .. } => {
+            detail("device", json!(device));
+            "conflict"
+        }
+        Error::Refused(refusal) => {
+            details = refused(refusal);
+            "refused"
+        }
+        Error::Mismatch { element, .. } => {
+            detail("element", json!(element));
+            "mismatch"
+        }
+        Error::UnknownElement(element) => {
+            detail("element", json!(element));
+            "unknown_element"
+        }
+        Error::NoProgram { policy, element, hook, .. } => {
+            detail("policy", json!(policy));
+            detail("element", json!(element));
+            detail("hook", json!(hook));
+            "no_program"
+        }
+        Error::TooMany { wanted, limit, .. } => {
+            detail("wanted", json!(wanted));
+            detail("limit", json!(limit));
+            "too_many"
+        }
+        Error::NoInstance { name } => {
+            detail("instance", json!(name));
+            "no_instance"
+        }
+        Error::BadName(name) => {
+            detail("instance", json!(name));
+            code = USAGE;
+            "usage"
+        }
+        Error::NoBpffs(_) => "no_bpffs",
+        Error::State { instance, .. } => {
+            detail("instance", json!(instance));
+            "state"
+        }
+        Error::Element { element, .. } => {
+            detail("element", json!(element));
+            "element"
+        }
+        Error::Compile { element, variant, .. } => {
+            detail("element", json!(element));
+            detail("variant", json!(variant));
+            "compile"
+        }
+        Error::Shape { device, .. } => {
+            detail("device", json!(device));
+            "shape"
+        }
+        Error::Namespace { name, .. } => {
+            detail("netns", json!(name));
+            "netns"
+        }
+        Error::Io { path, source } => {
+            detail("path", json!(path));
+            if source.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::geteuid().is_root() {
+                message += "; run as root";
+                "not_permitted"
+            } else {
+                "io"
+            }
+        }
+        Error::Kernel { source, .. } => {
+            detail("errno", json!(source.raw_os_error()));
+            "kernel"
+        }
+        _ => "failure",
+    };
+    Told { kind, message, code, details, shown: None }
+}
+
+fn refused(refusal: &Refusal) -> Map<String, Value> {
+    let Value::Object(details) = json!({
+        "element": refusal.element,
+        "policy": refusal.policy,
+        "hook": refusal.hook,
+        "source": refusal.source.as_ref().map(|source| json!({ "text": source.text, "place": source.place })),
+        "verifier": refusal.words,
+        "hint": refusal.hint,
+        "log": refusal.log,
+    }) else {
+        return Map::new();
+    };
+    details
+}

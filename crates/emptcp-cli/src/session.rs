@@ -1,0 +1,125 @@
+//! What all commands share.
+
+use crate::cli::Global;
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context, Result};
+use emptcp::{Error, Instance, instance::DEFAULT};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+use tracing_subscriber::EnvFilter;
+
+/// Headings.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// What is good or new.
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+/// What is bad or gone.
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+/// The word `error`.
+pub(crate) const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
+/// What has changed, and warnings.
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// What matters less.
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// One run of the command.
+#[derive(Debug)]
+pub(crate) struct Session {
+    global: Global,
+}
+
+impl Session {
+    /// Starts logging.
+    pub(crate) fn new(global: Global) -> Result<Self> {
+        let level = match global.verbose {
+            0 => "warn",
+            1 => "debug",
+            _ => "trace",
+        };
+        let filter = EnvFilter::builder()
+            .parse(std::env::var("EMPTCP_LOG").unwrap_or_else(|_| level.to_owned()))
+            .context("EMPTCP_LOG")?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .init();
+        Ok(Self { global })
+    }
+
+    /// Whether the user wants JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.global.json
+    }
+
+    /// Enters the network namespace that the user named. Comes before any other thread is started.
+    ///
+    /// # Errors
+    /// When there is no such namespace, or without the right to enter it.
+    pub(crate) fn enter_netns(&self) -> Result<()> {
+        if let Some(name) = &self.global.netns {
+            emptcp::netns::enter(name)?;
+        }
+        Ok(())
+    }
+
+    /// The instance that the user named.
+    pub(crate) fn named_instance(&self) -> Option<&str> {
+        self.global.instance.as_deref()
+    }
+
+    /// The name of the instance to work on.
+    pub(crate) fn instance(&self) -> &str {
+        self.named_instance().unwrap_or(DEFAULT)
+    }
+
+    /// Opens the instance to work on, in the network namespace of the user's choice.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn open(&self) -> Result<Instance> {
+        self.enter_netns()?;
+        Ok(Instance::open(self.instance()).map_err(hidden)?)
+    }
+
+    /// Prints text for people; what is in colour, only where colours are wanted.
+    pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn print_raw(&self, text: &str) -> io::Result<()> {
+        plain(text)
+    }
+
+    /// Prints a JSON document over several lines.
+    pub(crate) fn print_json(&self, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        Ok(plain(&text)?)
+    }
+
+    /// Prints a JSON document on one line.
+    pub(crate) fn print_json_line(&self, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string(value)?;
+        text.push('\n');
+        Ok(plain(&text)?)
+    }
+}
+
+fn plain(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Without root the pinned instances cannot even be seen: say so, instead of that there is none.
+pub(crate) fn hidden(error: Error) -> Error {
+    match error {
+        Error::NoInstance { name } if !nix::unistd::geteuid().is_root() => {
+            Error::NotPermitted { action: format!("open the instance `{name}`") }
+        }
+        error => error,
+    }
+}

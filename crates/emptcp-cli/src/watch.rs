@@ -1,0 +1,98 @@
+//! Showing the same again and again, until Ctrl-C.
+
+use crate::session::Session;
+use anyhow::{Context, Result};
+use clap::Args;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use std::{
+    io::{self, IsTerminal},
+    str::FromStr,
+    thread,
+    time::Duration,
+};
+
+/// `--watch`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Watch {
+    /// Show it again every so many seconds, with rates, until Ctrl-C; with --json: one object per line
+    #[arg(long, value_name = "SECONDS")]
+    watch: Option<Seconds>,
+}
+
+/// A time of at least a tenth of a second, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())?;
+        if (0.1..=86_400.0).contains(&seconds) {
+            Ok(Self(Duration::from_secs_f64(seconds)))
+        } else {
+            Err("expected 0.1 to 86400 seconds".to_owned())
+        }
+    }
+}
+
+impl Watch {
+    /// Whether it is shown more than once.
+    pub(crate) fn is_on(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Calls `show` once, or every so often.
+    pub(crate) fn run(&self, session: &Session, mut show: impl FnMut() -> Result<Frame>) -> Result<()> {
+        let Some(Seconds(period)) = self.watch else {
+            return match show()? {
+                Frame::Text(text) => Ok(session.print(&text)?),
+                Frame::Json(value) => session.print_json(&value),
+            };
+        };
+        end_on_signal()?;
+        let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+        loop {
+            match show()? {
+                Frame::Text(text) if clear.is_empty() => session.print(&format!("{text}\n"))?,
+                Frame::Text(text) => {
+                    // In one piece, so that it does not flicker; not by way of the filter of colours.
+                    session.print_raw(clear)?;
+                    session.print(&text)?;
+                }
+                Frame::Json(value) => session.print_json_line(&value)?,
+            }
+            thread::sleep(period);
+        }
+    }
+}
+
+/// What is shown.
+pub(crate) enum Frame {
+    /// To people.
+    Text(String),
+    /// To programs.
+    Json(serde_json::Value),
+}
+
+/// Ctrl-C and SIGTERM end this process with success, between two lines of output.
+pub(crate) fn end_on_signal() -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("wait for Ctrl-C")?;
+    thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            // A reader that does not read must not keep us: then the line is cut.
+            let line = thread::spawn(|| drop(io::stdout().lock()));
+            for _ in 0..20 {
+                if line.is_finished() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            std::process::exit(0);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Takes an instance out of force and removes everything that belongs to it.
+
+use crate::{
+    allocation::Allocation,
+    apply::AttachedTo,
+    attach::Spot,
+    bank,
+    device::Devices,
+    error::Result,
+    instance::Instance,
+    place::{self, Lock},
+    shape::Shaping,
+    store::{self, State},
+};
+use emptcp_abi::{RULES, Rule};
+use emptcp_plan::plan::Plan;
+use serde::Serialize;
+
+/// What a removal did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Removed {
+    /// The instance.
+    pub instance: String,
+    /// Detached.
+    pub detached: Vec<AttachedTo>,
+}
+
+/// Detaches an instance and removes everything that belongs to it.
+///
+/// # Errors
+/// [`Error::NoInstance`] when there is none of that name.
+pub fn remove(name: &str) -> Result<Removed> {
+    let folder = place::folder(name)?;
+    place::exists(&folder, name)?;
+    let _lock = Lock::take()?;
+    let mut removed = Removed {
+        instance: name.to_owned(),
+        detached: Vec::new(),
+    };
+    if let Ok(instance) = Instance::open(name) {
+        let devices = Devices::read()?;
+        // All devices at once, as in an apply. An instance whose state cannot be read is detached one by one.
+        if let Err(error) = put_nothing_in_force(&instance) {
+            tracing::warn!("{error}");
+        }
+        let attachments = instance.attachments()?;
+        for (key, direction) in instance.spots()? {
+            let Some(device) = devices.name(key.ifindex) else {
+                continue;
+            };
+            let spot = Spot {
+                device,
+                ifindex: key.ifindex,
+                direction,
+            };
+            let Some((kind, _)) = attachments.get(spot)? else {
+                continue;
+            };
+            attachments.detach(spot)?;
+            removed.detached.push(AttachedTo {
+                device: device.to_owned(),
+                direction,
+                kind,
+            });
+        }
+        Shaping::remove_all(&instance, &devices)?;
+    }
+    place::remove_folder(&folder)?;
+    Ok(removed)
+}
+
+/// Switches to a set without policies.
+fn put_nothing_in_force(instance: &Instance) -> Result<()> {
+    let generation = instance.generation().next();
+    bank::clear_slots(&instance.maps, generation.bank())?;
+    bank::write_rules(&instance.maps, generation.bank(), &[Rule::STOP; RULES as usize])?;
+    let state = State {
+        generation: generation.0,
+        plan: Plan::default(),
+        source: String::new(),
+        allocation: Allocation {
+            next: instance.state()?.map_or(1, |state| state.allocation.next),
+            ..Allocation::default()
+        },
+        tables: instance.tables_of_maps()?,
+        applied_at: 0,
+    };
+    store::write(instance.states()?, generation.bank(), &state)?;
+    instance.switch(generation, 0);
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! Shared helpers of the black-box tests.
+//!
+//! Packets through the BPF programs, without a network:
+//! * [`hosts`]: two hosts that speak MPTCP, as far as their packets go: handshakes, sequence numbers, keys.
+//! * [`describe`]: a packet in words (`cases.toml`, tests) to bytes.
+//! * [`sandbox`]: policies at one hook, for packets of both hosts, in a network namespace of their own.
+//! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
+//! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them.
+//!
+//! Live connections:
+//! * [`live`]: test beds.
+
+pub mod captures;
+pub mod cases;
+pub mod describe;
+pub mod expect;
+pub mod hosts;
+pub mod live;
+pub mod runner;
+pub mod sandbox;
+pub mod tshark;

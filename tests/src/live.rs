@@ -1,0 +1,172 @@
+//! Policies on live MPTCP: a lab, the policy sets of its hosts, and the rates that come out.
+//!
+//! * [`Bed`]: a lab whose hosts have policies; all of them go when it is dropped.
+//! * [`Rates`]: what each path carried between two moments.
+
+use emptcp::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
+use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Path, Rate, RunningBulk, TimeSeries};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// Round trips of the two paths of most tests.
+pub const ROUND_TRIPS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(50)];
+
+/// Rate of both, Mbit/s.
+pub const PATH_RATE: u64 = 50;
+
+/// Describes the lab of most tests: two paths of 50 Mbit/s, with 20 and 50 ms.
+pub fn two_paths() -> LabBuilder {
+    ROUND_TRIPS.into_iter().fold(Lab::builder(), |lab, rtt| lab.path(Path::with(Rate::mbit(PATH_RATE), rtt)))
+}
+
+/// Seconds as a duration.
+pub fn seconds(time: f64) -> Duration {
+    Duration::from_secs_f64(time)
+}
+
+/// A lab whose hosts have policies. Tests that measure must not run beside each other: a bed holds a lock of the process.
+pub struct Bed {
+    /// The lab.
+    pub lab: Lab,
+    /// The elements that are shipped.
+    pub catalog: Catalog,
+    begin: [Mib; 2],
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Bed {
+    /// Builds the lab; `None`, with a message, where this machine cannot have one.
+    ///
+    /// # Panics
+    /// When the machine could, but it fails.
+    pub fn new(builder: LabBuilder) -> Option<Self> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let lab = match builder.build() {
+            Ok(lab) => lab,
+            Err(LabError::Unsupported { feature, reason }) => {
+                assert!(std::env::var_os("EMPTCP_REQUIRE_ROOT").is_none(), "there is no {feature}: {reason}");
+                eprintln!("skipped: this machine does not offer {feature} ({reason})");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let begin = [lab.client().mib().unwrap(), lab.server().mib().unwrap()];
+        Some(Self { lab, catalog: Catalog::load().unwrap(), begin, _alone: alone })
+    }
+
+    /// Puts a policy set in force on a host.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn apply(&self, host: &Host, policies: &str) -> Applied {
+        self.apply_with(host, policies, &ApplyOptions::default())
+    }
+
+    /// The same, with options.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn apply_with(&self, host: &Host, policies: &str, options: &ApplyOptions) -> Applied {
+        let plan = emptcp::compile("live.toml", policies, &self.catalog.manifests())
+            .unwrap_or_else(|mistakes| panic!("{mistakes}\n{policies}"));
+        host.run(|| emptcp::apply(DEFAULT, &plan, policies, &self.catalog, options))
+            .unwrap()
+            .unwrap_or_else(|error| panic!("{error}\n{policies}"))
+    }
+
+    /// Takes the policies of a host away.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn remove(&self, host: &Host) {
+        host.run(|| emptcp::remove(DEFAULT)).unwrap().unwrap();
+    }
+
+    /// Counters of a host's policies.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn stats(&self, host: &Host) -> Stats {
+        host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.stats(&self.catalog))).unwrap().unwrap()
+    }
+
+    /// A counter of the first element of this name in a policy, in packets.
+    ///
+    /// # Panics
+    /// When the policy, the element or the counter is not there.
+    pub fn counted(&self, host: &Host, policy: &str, element: &str, counter: &str) -> u64 {
+        let stats = self.stats(host);
+        let policy = stats.policies.iter().find(|found| found.name == policy).expect("the policy is in force");
+        let element = policy.elements.iter().find(|found| found.element == element).expect("the policy has the element");
+        element.counters.iter().find(|found| found.name == counter).expect("the element has the counter").packets
+    }
+
+    /// Nothing fell back to TCP and no checksum was wrong, on either host, since the bed was built.
+    ///
+    /// # Panics
+    /// When something did.
+    pub fn assert_clean(&self, what: &str) {
+        for (host, before) in self.hosts().into_iter().zip(&self.begin) {
+            let change = host.mib().unwrap().since(before);
+            assert_eq!(change.fallback_causes(), [], "{what}: {}", host.role());
+            assert_eq!(change.checksum_errors(), 0, "{what}: {}", host.role());
+        }
+    }
+
+    /// Client and server.
+    pub fn hosts(&self) -> [&Host; 2] {
+        [self.lab.client(), self.lab.server()]
+    }
+
+    /// Rate of the subflow on each path as the server received it between two moments, in seconds after the begin.
+    pub fn rates(&self, series: &TimeSeries, from: f64, to: f64) -> Rates {
+        let mut rates = [0.0; 2];
+        for subflow in series.subflows() {
+            let Some(path) = self.lab.path_of(&subflow) else { continue };
+            rates[path] += series.throughput(&subflow, Counter::Received, seconds(from), seconds(to)).unwrap_or(0.0);
+        }
+        Rates(rates)
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        for host in self.hosts() {
+            let removed = host.run(|| {
+                for name in Instance::list().unwrap_or_default() {
+                    if let Err(error) = emptcp::remove(&name) {
+                        eprintln!("removing the policies of {}: {error}", host.role());
+                    }
+                }
+            });
+            if let Err(error) = removed {
+                eprintln!("{error}");
+            }
+        }
+    }
+}
+
+/// Payload of the subflow on each path, Mbit/s.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates(pub [f64; 2]);
+
+impl Rates {
+    /// Both together.
+    pub fn sum(&self) -> f64 {
+        self.0.iter().sum()
+    }
+}
+
+/// Sleeps until `time` seconds after the begin of a transfer.
+pub fn until(transfer: &RunningBulk, time: f64) {
+    thread::sleep(seconds(time).saturating_sub(transfer.elapsed()));
+}
+
+/// What the server has seen so far.
+pub fn at_server(transfer: &RunningBulk) -> TimeSeries {
+    transfer.series(End::Server)
+}

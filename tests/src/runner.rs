@@ -1,0 +1,292 @@
+//! Runs `cases.toml`.
+
+use crate::{
+    cases::{Case, Expectation, File, Setup, Step, Word},
+    describe::{Kind, Packet},
+    expect::{change, checksums_are_right, set_checksums},
+    hosts::{Hosts, Who},
+    sandbox::{Place, direction, policy},
+};
+use emptcp::{
+    Catalog,
+    manifest::{self, Hook},
+    testrun::{Input, Output, Verdict},
+};
+use mptcp_wire::{Key, Version};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+/// A policy set that wants nothing, but has connections counted.
+const NEUTRAL: &str = "ip.src == 192.0.2.255 and connection.bytes < 1";
+
+/// The folder of elements.
+pub fn elements() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../elements")
+}
+
+/// The cases of an element.
+///
+/// # Panics
+/// When the file is missing or does not parse.
+pub fn read(element: &str) -> File {
+    let path = elements().join(element).join("cases.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Runs all cases of all elements at one hook; returns how many runs there were.
+///
+/// # Panics
+/// When some case fails, with a list of all that do.
+pub fn run_all(hook: Hook) -> usize {
+    let mut runner = Runner { place: Place::new(hook, Who::Client, &neutral(hook)), number: 0 };
+    let mut failures = Vec::new();
+    for element in Catalog::built_in().iter() {
+        let manifest = &element.manifest;
+        if !manifest.hooks.contains(&hook) {
+            continue;
+        }
+        for case in read(&manifest.name).case {
+            if case.hooks.as_ref().is_some_and(|hooks| !hooks.contains(&hook)) {
+                continue;
+            }
+            runner.case(manifest, &case, &mut failures);
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runner.number, failures.join("\n"));
+    runner.number
+}
+
+fn neutral(hook: Hook) -> String {
+    policy("neutral", direction(hook), NEUTRAL, &["count"])
+}
+
+/// One sandbox for all cases: every run has ports, keys and a policy name of its own.
+struct Runner {
+    place: Place,
+    number: usize,
+}
+
+impl Runner {
+    fn case(&mut self, element: &manifest::Manifest, case: &Case, failures: &mut Vec<String>) {
+        for condition in std::iter::once(&case.when).chain(&case.also) {
+            for &ip in &case.ip {
+                for &version in &case.version {
+                    self.number += 1;
+                    let run = AssertUnwindSafe(|| self.run(element, case, condition, ip, version));
+                    if let Err(panic) = catch_unwind(run) {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+                        failures.push(format!(
+                            "{}: {} [{:?}, IPv{ip}, version {version}, {condition}]\n    {}",
+                            element.name,
+                            case.name,
+                            self.place.hook,
+                            text.unwrap_or_default()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+
+    fn hosts(&self, case: &Case, ip: u8, version: u8) -> Hosts {
+        let number = self.number as u64;
+        let keys = [Key((number * 2 + 1).to_be_bytes()), Key((number * 2 + 2).to_be_bytes())];
+        let version = if version == 0 { Version::V0 } else { Version::V1 };
+        let mut hosts = Hosts::with_keys(ip, version, keys);
+        for subflow in &mut hosts.subflows {
+            subflow.ends[0].set_port(10_000 + self.number as u16);
+        }
+        hosts.subflows[1].backup[0] = case.join_as_backup;
+        if case.dss_checksum {
+            hosts.flags = hosts.flags | mptcp_wire::mptcp::CapableFlags::CHECKSUM_REQUIRED;
+        }
+        hosts
+    }
+
+    fn run(&mut self, element: &manifest::Manifest, case: &Case, condition: &str, ip: u8, version: u8) {
+        let mut hosts = self.hosts(case, ip, version);
+        let hook = self.place.hook;
+        self.place.sender = case.sender;
+        self.place.switch(&neutral(hook));
+        for subflow in 0..match case.setup {
+            Setup::Nothing => 0,
+            Setup::Established => 1,
+            Setup::Joined => 2,
+        } {
+            for packet in hosts.handshake(subflow) {
+                self.place.send(&mut hosts, &packet);
+            }
+        }
+        let count = ["count".to_owned()];
+        let actors = if case.actors.is_empty() { &count[..] } else { &case.actors };
+        let actors: Vec<_> = actors.iter().map(|actor| fill_in(actor, &hosts, hook, case.sender)).collect();
+        let actors: Vec<_> = actors.iter().map(String::as_str).collect();
+        let condition = fill_in(condition, &hosts, hook, case.sender);
+        let name = format!("case-{}", self.number);
+        self.place.switch(&policy(&name, direction(hook), &condition, &actors));
+        for (index, step) in case.packets.iter().enumerate() {
+            let context = format!("packet {}", index + 1);
+            self.step(element, step, &mut hosts, &context);
+        }
+    }
+
+    fn step(&self, element: &manifest::Manifest, step: &Step, hosts: &mut Hosts, context: &str) {
+        let Step { send, expect } = step;
+        std::thread::sleep(std::time::Duration::from_millis(send.wait_ms));
+        let mut send = send.clone();
+        for word in send.options.iter_mut().flatten() {
+            *word = fill_in(word, hosts, self.place.hook, self.place.sender);
+        }
+        let before = Seen::of(&self.place, element);
+        let frame = send.build(hosts);
+        let input = Input { segments: send.segments, ..Input::new(&frame) };
+        let output = self.place.input(send.from, &input);
+        let after = Seen::of(&self.place, element);
+        check_packet(&send, expect, &frame, &output, context);
+        check_counters(expect, &before, &after, context);
+        let tc = self.place.hook != Hook::Xdp && send.from == self.place.sender;
+        if tc && output.verdict == Verdict::Pass {
+            assert_eq!(output.mark, Some(expect.mark.unwrap_or(0)), "{context}: mark");
+            assert_eq!(output.priority, Some(expect.priority.unwrap_or(0)), "{context}: priority");
+        }
+    }
+}
+
+/// The words in braces of a condition or an actor.
+fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
+    let side = |who: Who| if (who == sender) == (hook == Hook::TcEgress) { "local" } else { "remote" };
+    let [initial, joined] = [&hosts.subflows[0], &hosts.subflows[1]];
+    let end = |end: std::net::SocketAddr| end.to_string();
+    let pairs: [(&str, String); 20] = [
+        ("{client}", initial.ends[0].ip().to_string()),
+        ("{server}", initial.ends[1].ip().to_string()),
+        ("{client2}", joined.ends[0].ip().to_string()),
+        ("{server2}", joined.ends[1].ip().to_string()),
+        ("{client_end}", end(initial.ends[0])),
+        ("{server_end}", end(initial.ends[1])),
+        ("{client_port}", initial.ends[0].port().to_string()),
+        ("{server_port}", initial.ends[1].port().to_string()),
+        ("{client_side}", side(Who::Client).to_owned()),
+        ("{server_side}", side(Who::Server).to_owned()),
+        ("{client_token}", hosts.token(Who::Client).to_string()),
+        ("{server_token}", hosts.token(Who::Server).to_string()),
+        ("{client_ssn}", initial.isn[0].wrapping_add(1).to_string()),
+        ("{server_ssn}", initial.isn[1].wrapping_add(1).to_string()),
+        ("{client_dsn}", hosts.derived(Who::Client).idsn.first_byte().0.to_string()),
+        ("{client_dsn+50}", (hosts.derived(Who::Client).idsn.first_byte().0 + 50).to_string()),
+        ("{client_dsn+100}", (hosts.derived(Who::Client).idsn.first_byte().0 + 100).to_string()),
+        ("{client_dsn+200}", (hosts.derived(Who::Client).idsn.first_byte().0 + 200).to_string()),
+        ("{direction}", direction(hook).to_owned()),
+        ("{opposite}", (if direction(hook) == "ingress" { "egress" } else { "ingress" }).to_owned()),
+    ];
+    pairs.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
+}
+
+fn check_packet(send: &Packet, expect: &Expectation, frame: &[u8], output: &Output, context: &str) {
+    let verdict = match expect.verdict {
+        Word::Pass => Verdict::Pass,
+        Word::Drop => Verdict::Drop,
+        Word::Reflect => Verdict::Reflect,
+    };
+    assert_eq!(output.verdict, verdict, "{context}: verdict");
+    let mut wanted = frame.to_vec();
+    for text in &expect.changes {
+        change(&mut wanted, text);
+    }
+    if !expect.changes.is_empty() {
+        set_checksums(&mut wanted, send.partial);
+    }
+    assert!(
+        output.packet == wanted,
+        "{context}: what came out is not what must come out\n      in   {}\n      out  {}\n      want {}",
+        digits(frame),
+        digits(&output.packet),
+        digits(&wanted)
+    );
+    let whole = send.fragment.is_none() && send.patch.is_empty();
+    if whole {
+        assert!(checksums_are_right(&output.packet, send.partial), "{context}: a wrong checksum");
+    }
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Counters at one moment.
+struct Seen {
+    matched: u64,
+    element: BTreeMap<String, u64>,
+    core: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    fn of(place: &Place, element: &manifest::Manifest) -> Self {
+        let (core, policies) = place.sandbox.stats().expect("counters");
+        let policy = &policies[0];
+        let own = policy.elements.iter().find(|stats| stats.element == element.name);
+        let counters = own.map(|own| own.counters.as_slice()).unwrap_or_default();
+        Self {
+            matched: policy.matched.packets,
+            element: counters.iter().map(|named| (named.name.clone(), named.counter.packets)).collect(),
+            core,
+        }
+    }
+}
+
+fn check_counters(expect: &Expectation, before: &Seen, after: &Seen, context: &str) {
+    if let Some(selected) = expect.selected {
+        assert_eq!(after.matched > before.matched, selected, "{context}: selected");
+    }
+    let more = |before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>, name: &str| {
+        let count = |counters: &BTreeMap<String, u64>| {
+            *counters.get(name).unwrap_or_else(|| panic!("{context}: there is no counter {name}"))
+        };
+        count(after) - count(before)
+    };
+    if let Some(counts) = &expect.counts {
+        for name in after.element.keys().chain(counts.keys()) {
+            let wanted = counts.get(name).copied().unwrap_or(0);
+            assert_eq!(more(&before.element, &after.element, name), wanted, "{context}: counter {name}");
+        }
+    }
+    for (name, wanted) in &expect.core {
+        assert_eq!(more(&before.core, &after.core, name), *wanted, "{context}: core counter {name}");
+    }
+    assert_eq!(after.core["chain_broken"], 0, "{context}: a tail call found no program");
+}
+
+/// What is wrong with the set of cases itself: a case that asks nothing proves nothing.
+pub fn complaints(element: &str, file: &File) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut names: Vec<_> = file.case.iter().map(|case| case.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() < file.case.len() {
+        complaints.push(format!("{element}: two cases have the same name"));
+    }
+    for case in &file.case {
+        let asks = |step: &Step| {
+            let expect = &step.expect;
+            expect.selected.is_some()
+                || expect.counts.is_some()
+                || !expect.core.is_empty()
+                || !expect.changes.is_empty()
+                || expect.verdict != Word::Pass
+                || expect.mark.is_some()
+                || expect.priority.is_some()
+        };
+        if !case.packets.iter().any(asks) {
+            complaints.push(format!("{element}: `{}` asks nothing", case.name));
+        }
+        if case.packets.iter().any(|step| step.send.is == Kind::Syn && step.send.from == Who::Server) {
+            complaints.push(format!("{element}: `{}`: the client opens subflows", case.name));
+        }
+    }
+    complaints
+}

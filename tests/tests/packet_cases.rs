@@ -1,0 +1,45 @@
+//! Packet in, packet out: every element by its `cases.toml`, at every hook that it supports.
+
+use emptcp::{Catalog, manifest::Hook, require, testing::is_root};
+use emptcp_tests::{runner, sandbox::alone};
+
+fn run(hook: Hook) {
+    require!(is_root(), "packet cases load BPF programs, which needs root");
+    let runs = alone(|| runner::run_all(hook));
+    println!("{runs} runs at {hook:?}");
+    assert!(runs > 200, "only {runs} runs: cases are missing");
+}
+
+#[test]
+fn every_element_does_at_tc_ingress_what_its_cases_say() {
+    run(Hook::TcIngress);
+}
+
+#[test]
+fn every_element_does_at_tc_egress_what_its_cases_say() {
+    run(Hook::TcEgress);
+}
+
+#[test]
+fn every_element_does_at_xdp_what_its_cases_say() {
+    run(Hook::Xdp);
+}
+
+#[test]
+fn every_element_has_cases_that_ask_something_and_a_readme() {
+    let mut complaints = Vec::new();
+    for element in Catalog::built_in().iter() {
+        let name = &element.manifest.name;
+        complaints.extend(runner::complaints(name, &runner::read(name)));
+        let readme = std::fs::read_to_string(runner::elements().join(name).join("README.md")).unwrap_or_default();
+        for word in element.manifest.arguments.iter().map(|argument| &argument.name).chain(&element.manifest.counters) {
+            if !readme.contains(&format!("`{word}`")) {
+                complaints.push(format!("{name}: README.md does not name `{word}`"));
+            }
+        }
+        if !readme.starts_with(&format!("# {name}\n")) {
+            complaints.push(format!("{name}: README.md does not begin with its name"));
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
