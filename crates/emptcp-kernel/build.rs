@@ -134,13 +134,20 @@ fn run(jobs: &[Job], include: &[PathBuf]) -> Result<(), Vec<String>> {
         for _ in 0..PARALLEL {
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(failure) = clang::compile(&job.source, &job.object, job.variant, include) {
-                        failures.lock().unwrap().push(format!(
-                            "{} for {}: {failure}",
-                            job.source.display(),
-                            job.variant.name()
-                        ));
+                    let Err(failure) = clang::compile(&job.source, &job.object, job.variant, include) else {
+                        continue;
+                    };
+                    let mut failures = failures.lock().unwrap();
+                    if matches!(failure, clang::Failure::Missing(_)) {
+                        // It is missing for all of them: say so once.
+                        *failures = vec![failure.to_string()];
+                        break;
                     }
+                    failures.push(format!(
+                        "{} for {}: {failure}",
+                        job.source.display(),
+                        job.variant.name()
+                    ));
                 }
             });
         }

@@ -6,7 +6,7 @@
  *  window  clamps the window in acknowledgements: for whole connections, since Linux shares the send window.
  *
  * The switch to a low rate hurts more than the rate itself: what waits on the slow subflow blocks the connection. So
- * the allowed rate comes down from the measured one by halves (ramp).
+ * the sender is brought down in steps first (ramp).
  */
 #include <emptcp/element.h>
 #include <emptcp/edit.h>
@@ -57,7 +57,15 @@ ACTOR(rate_limit)
 		return EMPTCP_CONTINUE;
 	}
 	now = bpf_ktime_get_ns();
-	ramp_down(bucket, packet->payload_length, now);
+	switch (ramp_down(bucket, packet, now)) {
+	case RAMP_DONE:
+		break;
+	case RAMP_PASS:
+		emptcp_count(packet, passed);
+		return EMPTCP_CONTINUE;
+	case RAMP_DROP:
+		return mark_or_drop(ctx, packet);
+	}
 #if defined(EMPTCP_HOOK_TC)
 	if (arguments.mode == MODE_SHAPE || emptcp_shape.edt)
 		return limit_by_shape(ctx, packet, bucket, now);

@@ -14,13 +14,22 @@
 /* 256 / sqrt(n) for n = 1..16. */
 static const __u16 inverse_root[16] = {256, 181, 148, 128, 114, 105, 97, 91, 85, 81, 77, 74, 71, 68, 66, 64};
 
+/* Tells the sender to slow down. */
+static __always_inline enum emptcp_verdict mark_or_drop(emptcp_context *ctx, struct emptcp_packet *packet)
+{
+	if (emptcp_mark_ce(ctx, packet)) {
+		emptcp_count(packet, marked);
+		return EMPTCP_CONTINUE;
+	}
+	emptcp_count(packet, dropped);
+	return EMPTCP_DROP;
+}
+
 static __always_inline enum emptcp_verdict limit_by_police(emptcp_context *ctx, struct emptcp_packet *packet,
 							   struct bucket *bucket, __u64 now)
 {
 	__u64 backlog;
 
-	if (!bucket->rate)
-		return EMPTCP_CONTINUE; /* measuring */
 	backlog = bucket->empty_ns > now ? bucket->empty_ns - now : 0;
 	if (backlog > QUEUE_LIMIT_NS) {
 		emptcp_count(packet, dropped);
@@ -34,13 +43,10 @@ static __always_inline enum emptcp_verdict limit_by_police(emptcp_context *ctx, 
 		bucket->next_drop_ns = now + DROP_INTERVAL_NS * inverse_root[index] / 256;
 		if (bucket->drops < 15)
 			bucket->drops++;
-		if (!emptcp_mark_ce(ctx, packet)) {
-			emptcp_count(packet, dropped);
+		if (mark_or_drop(ctx, packet) == EMPTCP_DROP)
 			return EMPTCP_DROP;
-		}
-		emptcp_count(packet, marked);
 	}
-	bucket->empty_ns = now + backlog + duration_of(packet->payload_length, bucket->rate);
+	bucket->empty_ns = now + backlog + duration_of(packet->payload_length);
 	emptcp_count(packet, passed);
 	return EMPTCP_CONTINUE;
 }

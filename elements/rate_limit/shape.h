@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Shaping at egress. With fq the packet gets its departure time (earliest departure time model). With HTB it gets its
- * class; the class has the final rate from the start, so the ramp is policed in front of it.
+ * class.
  */
 #ifndef RATE_LIMIT_SHAPE_H
 #define RATE_LIMIT_SHAPE_H
@@ -15,20 +15,16 @@ static __always_inline enum emptcp_verdict limit_by_shape(emptcp_context *ctx, s
 	__u64 departure;
 
 	if (!emptcp_shape.edt) {
-		if (bucket->rate != arguments.rate)
-			return limit_by_police(ctx, packet, bucket, now);
 		ctx->priority = emptcp_shape.class;
 		emptcp_count(packet, passed);
 		return EMPTCP_CONTINUE;
 	}
-	if (!bucket->rate)
-		return EMPTCP_CONTINUE; /* measuring */
 	departure = bucket->empty_ns > now ? bucket->empty_ns : now;
 	if (departure - now > EDT_HORIZON_NS) {
 		emptcp_count(packet, dropped);
 		return EMPTCP_DROP;
 	}
-	bucket->empty_ns = departure + duration_of(packet->payload_length, bucket->rate);
+	bucket->empty_ns = departure + duration_of(packet->payload_length);
 	/* The sender's own pacing may ask for a later time still. */
 	if (departure > ctx->tstamp)
 		ctx->tstamp = departure;

@@ -102,7 +102,7 @@ impl Bed {
         let stats = self.stats(host);
         let policy = stats.policies.iter().find(|found| found.name == policy).expect("the policy is in force");
         let element = policy.elements.iter().find(|found| found.element == element).expect("the policy has the element");
-        element.counters.iter().find(|found| found.name == counter).expect("the element has the counter").packets
+        element.counters.iter().find(|found| found.name == counter).expect("the element has the counter").counter.packets
     }
 
     /// Nothing fell back to TCP and no checksum was wrong, on either host, since the bed was built.

@@ -1,1 +1,76 @@
-//! tshark as a judge.
+//! tshark as a judge: which frames fulfil which display filters, all filters in one run.
+
+use crate::captures::Frame;
+use std::{collections::BTreeSet, fs, io::Write, path::Path, process::Command};
+
+/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn write(path: &Path, frames: &[Frame]) {
+    let mut file = std::io::BufWriter::new(fs::File::create(path).expect("a file"));
+    let mut put = |bytes: &[u8]| file.write_all(bytes).expect("written");
+    // Magic number, version 2.4, zone, accuracy, snap length, Ethernet.
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
+        put(&word.to_le_bytes());
+    }
+    for (number, frame) in frames.iter().enumerate() {
+        for word in [1_000_000 + number, 0, frame.bytes.len(), frame.bytes.len()] {
+            put(&(word as u32).to_le_bytes());
+        }
+        put(&frame.bytes);
+    }
+}
+
+/// The numbers (from 0) of the frames that fulfil each filter. Statistics by the second, where every frame has a second
+/// of its own, are an answer for each frame and each filter. A filter must not hold a comma.
+///
+/// # Panics
+/// When tshark is missing, refuses a filter, or answers something else.
+pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
+    let mut sets = vec![BTreeSet::new(); filters.len()];
+    for (chunk, sets) in filters.chunks(24).zip(sets.chunks_mut(24)) {
+        assert!(chunk.iter().all(|filter| !filter.contains(',')), "a filter must not hold a comma");
+        // The first column has all frames, so that no row is left out.
+        let statistics = format!("io,stat,1,frame,{}", chunk.join(","));
+        let output = Command::new("tshark")
+            .args(["-o", "tcp.desegment_tcp_streams:FALSE", "-n", "-q", "-z", &statistics, "-r"])
+            .arg(capture)
+            .output()
+            .expect("tshark");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "tshark: {errors}\n{statistics}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut rows = 0;
+        for line in text.lines().filter(|line| line.contains("<>") && !line.contains("Interval")) {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let number: usize = cells[0].split("<>").next().and_then(|text| text.trim().parse().ok()).expect("a second");
+            rows += 1;
+            assert_eq!(cells.len(), 1 + 2 * (chunk.len() + 1), "{line}");
+            assert_eq!(cells[1], "1", "one frame a second: {line}");
+            for (set, cell) in sets.iter_mut().zip(cells[3..].iter().step_by(2)) {
+                if *cell == "1" {
+                    set.insert(number);
+                }
+            }
+        }
+        assert!(rows > 0, "tshark gave no table: {errors}");
+    }
+    sets
+}
+
+/// One value per line: the fields of every frame that fulfils a filter, separated by tabs.
+///
+/// # Panics
+/// When tshark is missing or refuses.
+pub fn fields(capture: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut command = Command::new("tshark");
+    command.args(["-o", "tcp.desegment_tcp_streams:FALSE", "-n", "-T", "fields", "-Y", filter, "-r"]).arg(capture);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let output = command.output().expect("tshark");
+    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}

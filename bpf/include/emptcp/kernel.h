@@ -60,16 +60,6 @@ static __always_inline __u32 emptcp_ifindex(emptcp_context *ctx)
 #endif
 }
 
-/* Bytes of the packet, from the link header on; of an aggregate: all of it. */
-static __always_inline __u32 emptcp_packet_length(emptcp_context *ctx)
-{
-#if defined(EMPTCP_HOOK_TC)
-	return ctx->len;
-#else
-	return ctx->data_end - ctx->data;
-#endif
-}
-
 /* Segments on the wire that this packet stands for: more than one under GSO and GRO. */
 static __always_inline __u32 emptcp_segments(emptcp_context *ctx)
 {
@@ -101,6 +91,16 @@ static __always_inline void *emptcp_data_end(emptcp_context *ctx)
 
 	asm volatile("%0 = *(u32 *)(%1 + %2)" : "=r"(end) : "r"(ctx), "i"(offsetof(emptcp_context, data_end)));
 	return end;
+}
+
+/* Bytes of the packet, from the link header on; of an aggregate: all of it. */
+static __always_inline __u32 emptcp_packet_length(emptcp_context *ctx)
+{
+#if defined(EMPTCP_HOOK_TC)
+	return ctx->len;
+#else
+	return (__u64)emptcp_data_end(ctx) - (__u64)emptcp_data(ctx);
+#endif
 }
 
 /*

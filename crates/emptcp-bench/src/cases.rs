@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use emptcp_kernel::Catalog;
 use emptcp_plan::{manifest::Hook, manifest::Kind, plan::Plan};
 use mptcp_wire::{
-    Key, PacketBuilder, SequenceNumber, Version, WireDataSequenceNumber, mptcp,
+    Key, PacketBuilder, Version, WireDataSequenceNumber, mptcp,
     tcp::{Flags, TcpOption},
 };
 use std::net::SocketAddr;
@@ -133,23 +133,23 @@ pub(crate) fn handshake(port: u16, client: u32) -> [Vec<u8>; 3] {
         built(
             PacketBuilder::new(sender, receiver)
                 .flags(Flags::SYN)
-                .sequence(SequenceNumber(CLIENT_ISN))
+                .sequence(CLIENT_ISN)
                 .option(TcpOption::WindowScale(7))
                 .mptcp(capable(mptcp::CapableKeys::None)),
         ),
         built(
             PacketBuilder::new(receiver, sender)
                 .flags(Flags::SYN | Flags::ACK)
-                .sequence(SequenceNumber(SERVER_ISN))
-                .acknowledgement(SequenceNumber(CLIENT_ISN + 1))
+                .sequence(SERVER_ISN)
+                .acknowledgement(CLIENT_ISN + 1)
                 .option(TcpOption::WindowScale(7))
                 .mptcp(capable(mptcp::CapableKeys::Sender(peer))),
         ),
         built(
             PacketBuilder::new(sender, receiver)
                 .flags(Flags::ACK)
-                .sequence(SequenceNumber(CLIENT_ISN + 1))
-                .acknowledgement(SequenceNumber(SERVER_ISN + 1))
+                .sequence(CLIENT_ISN + 1)
+                .acknowledgement(SERVER_ISN + 1)
                 .mptcp(capable(mptcp::CapableKeys::Both { sender: own, receiver: peer })),
         ),
     ]
@@ -161,8 +161,8 @@ pub(crate) fn pure_ack(port: u16, client: u32) -> Vec<u8> {
     built(
         PacketBuilder::new(sender, receiver)
             .flags(Flags::ACK)
-            .sequence(SequenceNumber(CLIENT_ISN + 1))
-            .acknowledgement(SequenceNumber(SERVER_ISN + 1))
+            .sequence(CLIENT_ISN + 1)
+            .acknowledgement(SERVER_ISN + 1)
             .window(500)
             .no_operation()
             .no_operation()

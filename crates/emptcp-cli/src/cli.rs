@@ -82,7 +82,10 @@ pub(crate) fn run() -> ExitCode {
         // `--json` cannot be read in the ordinary way here.
         Err(error) => return failure::usage(&error, arguments.iter().any(|argument| argument == "--json")),
     };
-    let how = How { json: cli.global.json, verbose: cli.global.verbose };
+    let how = How {
+        json: cli.global.json,
+        verbose: cli.global.verbose,
+    };
     let done = Session::new(cli.global).and_then(|mut session| cli.command.run(&mut session));
     done.map_or_else(|error| failure::report(&error, how), |()| ExitCode::SUCCESS)
 }
@@ -119,7 +122,10 @@ mod tests {
     #[test]
     fn every_command_has_an_example() {
         for command in Cli::command().get_subcommands() {
-            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let help = command
+                .get_after_long_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             assert!(help.contains("Example"), "{}", command.get_name());
         }
     }

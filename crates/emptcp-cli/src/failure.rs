@@ -34,7 +34,11 @@ pub(crate) struct Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; name a policy file, or `-` for the standard input", self.file, self.source)
+        write!(
+            f,
+            "{}: {}; name a policy file, or `-` for the standard input",
+            self.file, self.source
+        )
     }
 }
 
@@ -59,7 +63,13 @@ pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
     if error.chain().any(|cause| is_broken_pipe(cause.downcast_ref())) {
         return ExitCode::SUCCESS;
     }
-    let Told { kind, message, code, details, shown } = tell(error);
+    let Told {
+        kind,
+        message,
+        code,
+        details,
+        shown,
+    } = tell(error);
     let mut stderr = anstream::stderr().lock();
     // Without stderr there is nobody left to tell.
     if let Some(shown) = shown {
@@ -119,7 +129,13 @@ struct Told {
 }
 
 fn tell(error: &anyhow::Error) -> Told {
-    let simple = |kind, message: String, code| Told { kind, message, code, details: Map::new(), shown: None };
+    let simple = |kind, message: String, code| Told {
+        kind,
+        message,
+        code,
+        details: Map::new(),
+        shown: None,
+    };
     if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
         return policy_file(diagnostics);
     }
@@ -190,7 +206,9 @@ fn library(error: &Error) -> Told {
             detail("element", json!(element));
             "unknown_element"
         }
-        Error::NoProgram { policy, element, hook, .. } => {
+        Error::NoProgram {
+            policy, element, hook, ..
+        } => {
             detail("policy", json!(policy));
             detail("element", json!(element));
             detail("hook", json!(hook));
@@ -247,7 +265,13 @@ fn library(error: &Error) -> Told {
         }
         _ => "failure",
     };
-    Told { kind, message, code, details, shown: None }
+    Told {
+        kind,
+        message,
+        code,
+        details,
+        shown: None,
+    }
 }
 
 fn refused(refusal: &Refusal) -> Map<String, Value> {

@@ -117,9 +117,9 @@ fn plain(text: &str) -> io::Result<()> {
 /// Without root the pinned instances cannot even be seen: say so, instead of that there is none.
 pub(crate) fn hidden(error: Error) -> Error {
     match error {
-        Error::NoInstance { name } if !nix::unistd::geteuid().is_root() => {
-            Error::NotPermitted { action: format!("open the instance `{name}`") }
-        }
+        Error::NoInstance { name } if !nix::unistd::geteuid().is_root() => Error::NotPermitted {
+            action: format!("open the instance `{name}`"),
+        },
         error => error,
     }
 }

@@ -28,7 +28,9 @@ impl Table {
     /// Breaks long cells, so that the table fits the terminal.
     pub(crate) fn wrapped(mut self) -> Self {
         if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size() {
-            self.grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(60));
+            self.grid
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(width.max(60));
         }
         self
     }
@@ -49,7 +51,11 @@ impl Table {
         let text = self.grid.to_string();
         let lines = text.lines().enumerate().map(|(position, line)| {
             let line = line.trim_end();
-            if position == 0 { format!("{:indent$}{BOLD}{line}{BOLD:#}\n", "") } else { format!("{:indent$}{line}\n", "") }
+            if position == 0 {
+                format!("{:indent$}{BOLD}{line}{BOLD:#}\n", "")
+            } else {
+                format!("{:indent$}{line}\n", "")
+            }
         });
         lines.collect()
     }
@@ -65,6 +71,9 @@ mod tests {
         table.row(["a".to_owned(), "7".to_owned(), String::new()]);
         table.row(["longer".to_owned(), "1234".to_owned(), "x".to_owned()]);
         let text = anstream::adapter::strip_str(&table.render(2)).to_string();
-        assert_eq!(text, "  name    packets  note\n  a             7\n  longer     1234  x\n");
+        assert_eq!(
+            text,
+            "  name    packets  note\n  a             7\n  longer     1234  x\n"
+        );
     }
 }

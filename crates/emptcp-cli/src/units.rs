@@ -16,7 +16,10 @@ pub(crate) fn rate(bytes: u64, time: Duration) -> String {
     if bytes == 0 || time.is_zero() {
         return "0 bit/s".to_owned();
     }
-    scaled(bytes as f64 * 8.0 / time.as_secs_f64(), &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"])
+    scaled(
+        bytes as f64 * 8.0 / time.as_secs_f64(),
+        &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"],
+    )
 }
 
 /// Three digits and the greatest unit that leaves something before the point.
@@ -66,17 +69,29 @@ pub(crate) fn counter(counter: Counter) -> String {
 
 /// `1 packet`, `2 packets`.
 pub(crate) fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
 }
 
 /// `1 policy`, `2 policies`.
 pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
+    }
 }
 
 /// `37 %`; a dash of nothing.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { "-".to_owned() } else { format!("{:.0} %", part as f64 * 100.0 / whole as f64) }
+    if whole == 0 {
+        "-".to_owned()
+    } else {
+        format!("{:.0} %", part as f64 * 100.0 / whole as f64)
+    }
 }
 
 /// Seconds since 1970 as `2026-11-20 22:05:09 +0100`, in local time.
@@ -84,7 +99,14 @@ pub(crate) fn date(seconds: u64) -> String {
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(|| "?".to_owned(), |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %T %z").to_string())
+        .map_or_else(
+            || "?".to_owned(),
+            |time| {
+                time.to_zoned(jiff::tz::TimeZone::system())
+                    .strftime("%F %T %z")
+                    .to_string()
+            },
+        )
 }
 
 #[cfg(test)]
@@ -115,7 +137,13 @@ mod tests {
 
     #[test]
     fn one_packet_is_not_packets() {
-        assert_eq!(counter(Counter { packets: 1, bytes: 1_460 }), "1 packet, 1.46 kB");
+        assert_eq!(
+            counter(Counter {
+                packets: 1,
+                bytes: 1_460
+            }),
+            "1 packet, 1.46 kB"
+        );
         assert_eq!(percent(1, 3), "33 %");
         assert_eq!(percent(0, 0), "-");
     }

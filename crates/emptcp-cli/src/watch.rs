@@ -30,7 +30,9 @@ impl FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())?;
+        let seconds: f64 = text
+            .parse()
+            .map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())?;
         if (0.1..=86_400.0).contains(&seconds) {
             Ok(Self(Duration::from_secs_f64(seconds)))
         } else {
@@ -54,7 +56,11 @@ impl Watch {
             };
         };
         end_on_signal()?;
-        let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+        let clear = if io::stdout().is_terminal() {
+            "\x1b[H\x1b[2J"
+        } else {
+            ""
+        };
         loop {
             match show()? {
                 Frame::Text(text) if clear.is_empty() => session.print(&format!("{text}\n"))?,

@@ -184,7 +184,7 @@ struct Transaction<'a> {
     shaping: Shaping,
     /// What this transaction has attached.
     attached: Vec<(&'a Placement, Kind)>,
-    /// Where it has changed the hook, with the former one.
+    /// Where it has changed the hook: the former one.
     changed: Vec<(&'a Placement, Kind)>,
 }
 
@@ -242,7 +242,12 @@ impl<'a> Transaction<'a> {
         if !ffi::grace_period() {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let detached = self.detach_unwanted()?;
+        let mut detached = self.detach_unwanted()?;
+        detached.extend(
+            self.changed
+                .iter()
+                .map(|&(placement, kind)| attached_to(placement, kind)),
+        );
         self.shaping.clean_up(&self.instance, self.devices)?;
         bank::clear_slots(&self.instance.maps, generation.next().bank())?;
         Ok(self.applied(
@@ -270,7 +275,7 @@ impl<'a> Transaction<'a> {
                         let program = entry(&self.instance, old.hook(placement.direction), placement.link_header)?;
                         attachments.attach(spot, old, program.as_fd())?;
                     }
-                    attached?;
+                    self.attached.push((placement, attached?));
                     self.changed.push((placement, old));
                 }
                 None => {
@@ -355,11 +360,7 @@ impl<'a> Transaction<'a> {
             attached: self
                 .attached
                 .iter()
-                .map(|(placement, kind)| AttachedTo {
-                    device: placement.device.clone(),
-                    direction: placement.direction,
-                    kind: *kind,
-                })
+                .map(|&(placement, kind)| attached_to(placement, kind))
                 .collect(),
             detached,
             programs,
@@ -380,10 +381,7 @@ impl<'a> Transaction<'a> {
             for &(placement, old) in &self.changed {
                 let spot = spot_of(placement);
                 let program = entry(&self.instance, old.hook(placement.direction), placement.link_header);
-                let back = attachments
-                    .detach(spot)
-                    .and(program)
-                    .and_then(|program| attachments.attach(spot, old, program.as_fd()));
+                let back = program.and_then(|program| attachments.attach(spot, old, program.as_fd()));
                 if let Err(error) = back {
                     tracing::warn!("undo: {error}");
                 }
@@ -400,6 +398,14 @@ impl<'a> Transaction<'a> {
         if let Err(error) = result {
             tracing::warn!("undo: {error}");
         }
+    }
+}
+
+fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
+    AttachedTo {
+        device: placement.device.clone(),
+        direction: placement.direction,
+        kind,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    link::{LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -43,9 +43,7 @@ impl Devices {
                     LinkAttribute::IfName(text) => name = Some(text.clone()),
                     LinkAttribute::ParentDevName(_) => parent = true,
                     LinkAttribute::LinkInfo(infos) => {
-                        kind = infos
-                            .iter()
-                            .any(|info| matches!(info, LinkInfo::Kind(kind) if *kind != InfoKind::Dummy));
+                        kind = infos.iter().any(|info| matches!(info, LinkInfo::Kind(_)));
                     }
                     _ => {}
                 }

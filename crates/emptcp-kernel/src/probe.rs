@@ -59,11 +59,7 @@ pub fn probe() -> Report {
     });
     features.extend(tried);
     features.extend(mptcp());
-    let missing = |name: &str| {
-        !features
-            .iter()
-            .any(|feature| feature.name == *name && feature.available)
-    };
+    let missing = |name: &str| !features.iter().any(|feature| feature.name == name && feature.available);
     Report {
         kernel: nix::sys::utsname::uname()
             .map_or_else(|_| "unknown".to_owned(), |n| n.release().to_string_lossy().into()),

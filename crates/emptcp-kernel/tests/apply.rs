@@ -130,7 +130,7 @@ fn a_device_that_does_not_exist_is_named_and_nothing_changes() {
 }
 
 #[test]
-fn generic_xdp_is_attached_when_asked_for_and_refused_where_somebody_has_it() {
+fn generic_xdp_is_attached_when_asked_for_and_given_up_again() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
@@ -142,6 +142,11 @@ fn generic_xdp_is_attached_when_asked_for_and_refused_where_somebody_has_it() {
         // Back to tc, in place.
         let applied = apply("one", &plan(&catalog, ON_A0), ON_A0, &catalog, &options()).unwrap();
         assert_eq!(applied.generation.0, 2);
+        let kinds = |list: &[emptcp_kernel::AttachedTo]| list.iter().map(|a| a.kind).collect::<Vec<_>>();
+        assert_eq!(
+            (kinds(&applied.attached), kinds(&applied.detached)),
+            (vec![Kind::Tcx], vec![Kind::XdpGeneric])
+        );
         let kinds: Vec<Kind> = Instance::open("one")
             .unwrap()
             .attached()
@@ -151,5 +156,71 @@ fn generic_xdp_is_attached_when_asked_for_and_refused_where_somebody_has_it() {
             .collect();
         assert_eq!(kinds, [Kind::Tcx, Kind::Tcx]);
         remove("one").unwrap();
+    });
+}
+
+#[test]
+fn tables_of_other_sizes_wait_for_the_next_installation_and_the_user_is_told() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let small = format!("[tables]\nflows = 500\nstate = 300\n{ON_A0}");
+    Namespace::new().within(|| {
+        let first = apply(DEFAULT, &plan(&catalog, &small), &small, &catalog, &options()).unwrap();
+        assert!(first.warnings.is_empty(), "{:?}", first.warnings);
+        let stats = Instance::open(DEFAULT).unwrap().stats(&catalog).unwrap();
+        let size = |name: &str| {
+            stats
+                .tables
+                .iter()
+                .find(|table| table.name == name)
+                .map(|table| table.size)
+        };
+        assert_eq!((size("flows"), size("tally:state_tally")), (Some(500), Some(300)));
+        let second = apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &options()).unwrap();
+        assert!(second.warnings[0].contains("500 flows"), "{:?}", second.warnings);
+        assert_eq!(Instance::open(DEFAULT).unwrap().show().unwrap().tables.flows, 500);
+        remove(DEFAULT).unwrap();
+    });
+}
+
+#[test]
+fn an_element_that_cannot_be_loaded_leaves_the_old_set_or_nothing() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let folder = tempfile::tempdir().unwrap();
+    let good = catalog_with_tally(folder.path());
+    // The programs of another element under this one's name: its constants do not fit the manifest.
+    let source = "#include <emptcp/element.h>\nACTOR(other)\n{\n\treturn EMPTCP_CONTINUE;\n}\n";
+    let other = common::element(folder.path(), "other", &common::manifest("other", "actor", ""), source);
+    let built = emptcp_kernel::element::build(&other).unwrap();
+    let broken_folder = folder.path().join("broken");
+    let broken_tally = broken_folder.join("tally");
+    std::fs::create_dir_all(&broken_tally).unwrap();
+    std::fs::write(broken_tally.join("element.toml"), common::tally_manifest()).unwrap();
+    for object in &built.objects {
+        std::fs::copy(object, broken_tally.join(object.file_name().unwrap())).unwrap();
+    }
+    let broken = emptcp_kernel::Catalog::load_from(&broken_folder).unwrap();
+    let namespace = Namespace::new();
+    namespace.within(|| {
+        let text = message(apply(DEFAULT, &plan(&good, TWO), TWO, &broken, &options()));
+        assert!(text.contains("element `tally`") && text.contains("weight"), "{text}");
+        assert!(
+            Instance::list().unwrap().is_empty(),
+            "nothing is left of a first apply that fails"
+        );
+
+        apply(DEFAULT, &plan(&good, ON_A0), ON_A0, &good, &options()).unwrap();
+        message(apply(DEFAULT, &plan(&good, TWO), TWO, &broken, &options()));
+        let shown = Instance::open(DEFAULT).unwrap().show().unwrap();
+        assert_eq!((shown.source.as_str(), shown.generation.0), (ON_A0, 1));
+        assert!(
+            shown
+                .attachments
+                .iter()
+                .all(|a| a.alive && a.device.as_deref() == Some("a0")),
+            "b0 is free again"
+        );
+        remove(DEFAULT).unwrap();
     });
 }

@@ -180,3 +180,60 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
         assert_eq!(instance.stats(&catalog).unwrap().core["chain_broken"], 0);
     });
 }
+
+#[test]
+fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    require!(has_mptcp(), "this kernel has no MPTCP");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let text = |weight: u32| {
+        format!(
+            "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = [\"ingress\", \"egress\"]\ndo = [\"tally weight={weight}\"]\n"
+        )
+    };
+    let put = |weight: u32| {
+        let text = text(weight);
+        apply(
+            DEFAULT,
+            &plan(&catalog, &text),
+            &text,
+            &catalog,
+            &ApplyOptions::default(),
+        )
+        .unwrap()
+    };
+    let pair = Pair::new();
+    pair.server.within(|| {
+        put(0);
+        let mut connection = pair.connect();
+        exchange(&mut connection, 1000);
+        let instance = Instance::open(DEFAULT).unwrap();
+        let before = instance.stats(&catalog).unwrap().core;
+        let end = std::time::Instant::now() + Duration::from_secs(2);
+        let replaced = std::thread::scope(|scope| {
+            let traffic = scope.spawn(|| {
+                while std::time::Instant::now() < end {
+                    exchange(&mut connection, 200_000);
+                }
+            });
+            let mut replaced = 0;
+            while !traffic.is_finished() {
+                replaced += 1;
+                put(replaced);
+            }
+            replaced
+        });
+        let after = instance.stats(&catalog).unwrap().core;
+        let seen = |name: &str| after[name] - before[name];
+        assert!(replaced >= 3, "{replaced}");
+        assert!(seen("tracked") > 1000, "{after:?}");
+        assert_eq!(
+            seen("tracked"),
+            seen("selected"),
+            "every packet of the flow went through a chain: {after:?}"
+        );
+        assert_eq!(seen("chain_broken"), 0);
+        println!("{} packets, {replaced} chains", seen("tracked"));
+    });
+}

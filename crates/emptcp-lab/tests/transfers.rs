@@ -320,9 +320,13 @@ fn a_direct_path_is_not_slowed_by_the_lab() {
     let Some(lab) = build(Lab::builder().path(Path::direct())) else {
         return;
     };
-    let report = lab.bulk().duration(seconds(2.0)).verify(false).run().unwrap();
-    let goodput = report.upload.unwrap().goodput();
-    eprintln!("{:.1} Gbit/s", goodput * 1e-3);
+    let mut goodputs = [0.0; 3].map(|_: f64| {
+        let report = lab.bulk().duration(seconds(1.5)).verify(false).run().unwrap();
+        report.upload.unwrap().goodput()
+    });
+    goodputs.sort_by(f64::total_cmp);
+    let [_, goodput, _] = goodputs;
+    eprintln!("{:.1} Gbit/s, median of 3", goodput * 1e-3);
     assert!(goodput > 1000.0, "{goodput:.0} Mbit/s");
 }
 

@@ -11,8 +11,7 @@ use crate::{
 use anyhow::{Context, Result};
 use clap::Args;
 use emptcp::{
-    Applied, ApplyOptions, AttachedTo, Change, Error, Instance,
-    diff,
+    Applied, ApplyOptions, AttachedTo, Change, Error, Instance, diff,
     plan::{Plan, PolicyPlan},
 };
 use serde_json::json;
@@ -34,9 +33,12 @@ Examples:
   emptcp --instance lab apply lab.toml          beside the default instance, on other devices
 
 JSON:
-  {\"instance\", \"dry_run\", \"generation\", \"changes\": [{\"change\": \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\",
-   \"policy\", \"what\": [...]}], \"policies\": [{\"name\", \"direction\", \"attached\": [{\"device\", \"kind\"}]}],
-   \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...], \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
+  {\"instance\", \"dry_run\", \"generation\",
+   \"changes\": [{\"change\", \"policy\", \"what\": [...]}],
+   \"policies\": [{\"name\", \"direction\", \"attached\": [{\"device\", \"kind\"}]}],
+   \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...],
+   \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
+  change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
   kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\""
 )]
 pub(crate) struct Apply {
@@ -59,14 +61,19 @@ impl Apply {
         session.enter_netns()?;
         let name = session.instance();
         let changes = diff(in_force(name)?.as_ref(), &file.plan);
-        let options = ApplyOptions { adopt: !self.no_adopt, clsact: self.clsact };
+        let options = ApplyOptions {
+            adopt: !self.no_adopt,
+            clsact: self.clsact,
+        };
         if self.dry_run {
             return dry_run(session, &file.plan, &changes);
         }
         let elements: usize = file.plan.policies.iter().map(|policy| policy.nodes.len()).sum();
         let what = format!("loading and verifying {}", units::count(elements as u64, "element"));
-        let applied = progress::during(&what, || emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options))
-            .context(Note("what was in force before stays in force"))?;
+        let applied = progress::during(&what, || {
+            emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options)
+        })
+        .context(Note("what was in force before stays in force"))?;
         let spots = spots(name)?;
         if session.wants_json() {
             return session.print_json(&json!({
@@ -95,7 +102,10 @@ impl Apply {
 
 /// The plan in force, if there is one that can be read: one that cannot is replaced.
 fn in_force(name: &str) -> Result<Option<Plan>> {
-    match Instance::open(name).map_err(hidden).and_then(|instance| instance.show()) {
+    match Instance::open(name)
+        .map_err(hidden)
+        .and_then(|instance| instance.show())
+    {
         Ok(shown) => Ok(Some(shown.plan)),
         Err(Error::NoInstance { .. } | Error::State { .. }) => Ok(None),
         Err(error) => Err(error.into()),
@@ -116,21 +126,33 @@ fn dry_run(session: &Session, plan: &Plan, changes: &[Change]) -> Result<()> {
             })).collect::<Vec<_>>(),
         }));
     }
-    Ok(session.print(&format!("{}\nnothing was changed: this was a dry run\n", written(changes)))?)
+    Ok(session.print(&format!(
+        "{}\nnothing was changed: this was a dry run\n",
+        written(changes)
+    ))?)
 }
 
 /// Where the instance is attached now.
 fn spots(name: &str) -> Result<Vec<AttachedTo>> {
     let attached = Instance::open(name)?.attached()?;
     let spots = attached.into_iter().filter_map(|info| {
-        Some(AttachedTo { device: info.device?, direction: info.direction, kind: info.kind })
+        Some(AttachedTo {
+            device: info.device?,
+            direction: info.direction,
+            kind: info.kind,
+        })
     });
     Ok(spots.collect())
 }
 
 /// Where a policy sees packets.
 fn on<'a>(policy: &'a PolicyPlan, spots: &'a [AttachedTo]) -> impl Iterator<Item = &'a AttachedTo> {
-    spots.iter().filter(|spot| spot.direction == policy.direction && policy.devices.contains(&spot.device))
+    let here = move |device: &String| {
+        spots
+            .iter()
+            .find(move |spot| spot.device == *device && spot.direction == policy.direction)
+    };
+    policy.devices.iter().filter_map(here)
 }
 
 fn written(changes: &[Change]) -> String {
@@ -155,7 +177,11 @@ fn places(plan: &Plan, spots: &[AttachedTo]) -> String {
             ]);
         }
     }
-    if table.is_empty() { String::new() } else { format!("\n{}", table.render(0)) }
+    if table.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", table.render(0))
+    }
 }
 
 fn told(applied: &Applied) -> String {
@@ -171,7 +197,10 @@ fn told(applied: &Applied) -> String {
         units::milliseconds(u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX)),
     );
     if applied.adopted > 0 {
-        text += &format!(", {} taken over", units::count(applied.adopted as u64, "running subflow"));
+        text += &format!(
+            ", {} taken over",
+            units::count(applied.adopted as u64, "running subflow")
+        );
     }
     text.push('\n');
     for warning in &applied.warnings {

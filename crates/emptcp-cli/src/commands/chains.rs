@@ -13,7 +13,11 @@ use emptcp_plan::values::{self, Prefix};
 
 /// All policies and rules.
 pub(crate) fn plan(plan: &Plan, catalog: &Catalog) -> String {
-    let policies: String = plan.policies.iter().map(|policy| self::policy(policy, catalog) + "\n").collect();
+    let policies: String = plan
+        .policies
+        .iter()
+        .map(|policy| self::policy(policy, catalog) + "\n")
+        .collect();
     format!("{policies}{}", rules(plan))
 }
 
@@ -26,8 +30,15 @@ pub(crate) fn policy(policy: &PolicyPlan, catalog: &Catalog) -> String {
         policy.devices.join(", "),
         words::attach(policy.attach),
     );
-    let when = if policy.when.is_empty() { "every MPTCP packet" } else { policy.when.trim() };
-    text += &format!("  when  {}\n", when.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    let when = if policy.when.is_empty() {
+        "every MPTCP packet"
+    } else {
+        policy.when.trim()
+    };
+    text += &format!(
+        "  when  {}\n",
+        when.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    );
     text += &format!("  do    {}\n", policy.actions.join(", "));
     let mut table = Table::new(&[">node", "element", "written as", "arguments", "on match", "on miss"]);
     for (position, node) in policy.nodes.iter().enumerate() {
@@ -37,7 +48,11 @@ pub(crate) fn policy(policy: &PolicyPlan, catalog: &Catalog) -> String {
             node.source.clone(),
             arguments(node, catalog),
             target(node.on_match),
-            if node.on_miss == node.on_match { String::new() } else { target(node.on_miss) },
+            if node.on_miss == node.on_match {
+                String::new()
+            } else {
+                target(node.on_miss)
+            },
         ]);
     }
     text + &table.render(2)
@@ -47,7 +62,10 @@ pub(crate) fn policy(policy: &PolicyPlan, catalog: &Catalog) -> String {
 pub(crate) fn rules(plan: &Plan) -> String {
     let mut table = Table::new(&[">rule", "policy", "test", "on match", "on miss"]);
     for (position, rule) in plan.rules.iter().enumerate() {
-        let name = plan.policies.get(rule.policy).map_or("?", |policy| policy.name.as_str());
+        let name = plan
+            .policies
+            .get(rule.policy)
+            .map_or("?", |policy| policy.name.as_str());
         table.row([
             position.to_string(),
             name.to_owned(),
@@ -56,7 +74,10 @@ pub(crate) fn rules(plan: &Plan) -> String {
             next(rule.on_miss),
         ]);
     }
-    format!("{BOLD}rules{BOLD:#} {DIM}(evaluated once per subflow){DIM:#}\n{}", table.render(2))
+    format!(
+        "{BOLD}rules{BOLD:#} {DIM}(evaluated once per subflow){DIM:#}\n{}",
+        table.render(2)
+    )
 }
 
 /// All arguments, with defaults, as they would be written in a policy.
@@ -85,7 +106,13 @@ fn next(rule: Option<usize>) -> String {
 
 fn test(rule: &Rule) -> String {
     let prefix = |address: [u8; 16], length: u8| Prefix { address, length }.to_string();
-    let ports = |low: u16, high: u16| if low == high { low.to_string() } else { format!("{low}-{high}") };
+    let ports = |low: u16, high: u16| {
+        if low == high {
+            low.to_string()
+        } else {
+            format!("{low}-{high}")
+        }
+    };
     match &rule.test {
         RuleTest::Accept => "accept".to_owned(),
         RuleTest::Direction(direction) => format!("direction is {}", words::direction(*direction)),

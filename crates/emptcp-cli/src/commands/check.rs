@@ -23,9 +23,9 @@ Example:
   emptcp check policy.toml
 
 JSON:
-  {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\", \"longest_path\"}],
-   \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}; with --plan also \"plan\".
-  Of a wrong file: {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
+  {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\",
+   \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}
+  With --plan also \"plan\". Of a wrong file: {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
    [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}, exit status 2."
 )]
 pub(crate) struct Check {

@@ -45,7 +45,11 @@ impl Doctor {
         } else {
             format!("{RED}emptcp does not work here{RED:#}: see what is not available")
         };
-        let root = if nix::unistd::geteuid().is_root() { "" } else { "; most trials need root: run it as root" };
+        let root = if nix::unistd::geteuid().is_root() {
+            ""
+        } else {
+            "; most trials need root: run it as root"
+        };
         Ok(session.print(&format!(
             "{BOLD}Linux {}{BOLD:#}: {verdict}{root}\n\n{}",
             report.kernel,

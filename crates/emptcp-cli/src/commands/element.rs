@@ -112,7 +112,10 @@ fn tell(session: &Session, built: &Built, done: &str) -> Result<()> {
         text += &format!("  {}\n", object.display());
     }
     if !built.checked.is_empty() {
-        text += &format!("  {GREEN}accepted{GREEN:#} by the verifier for {}\n", words::hooks(&built.checked));
+        text += &format!(
+            "  {GREEN}accepted{GREEN:#} by the verifier for {}\n",
+            words::hooks(&built.checked)
+        );
     }
     for warning in &built.warnings {
         text += &format!("{YELLOW}warning:{YELLOW:#} {warning}\n");

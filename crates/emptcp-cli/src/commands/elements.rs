@@ -1,6 +1,10 @@
 //! `emptcp elements`.
 
-use crate::{commands::words, session::{BOLD, Session}, table::Table};
+use crate::{
+    commands::words,
+    session::{BOLD, Session},
+    table::Table,
+};
 use anyhow::Result;
 use clap::Args;
 use emptcp::element::{self, ElementInfo};
@@ -28,7 +32,11 @@ impl Elements {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         let mut all = element::list()?;
         if !self.names.is_empty() {
-            if let Some(unknown) = self.names.iter().find(|name| !all.iter().any(|info| info.name == **name)) {
+            if let Some(unknown) = self
+                .names
+                .iter()
+                .find(|name| !all.iter().any(|info| info.name == **name))
+            {
                 return Err(emptcp::Error::UnknownElement(unknown.clone()).into());
             }
             all.retain(|info| self.names.contains(&info.name));

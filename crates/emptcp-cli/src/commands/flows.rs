@@ -31,10 +31,13 @@ Examples:
   emptcp flows --watch 1      with the rates of the last second
 
 JSON:
-  [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\", \"retransmissions\", \"age_ms\",
-   \"idle_ms\", \"version\"} or null (not known), \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"flags\", \"version\", \"device\",
-   \"ifindex\", \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\", \"sent\": {\"packets\", \"bytes\",
-   \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\", \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]"
+  [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\",
+      \"retransmissions\", \"age_ms\", \"idle_ms\", \"version\"} or null (not known),
+    \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"flags\", \"version\", \"device\", \"ifindex\",
+      \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\",
+      \"sent\": {\"packets\", \"bytes\", \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\",
+        \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]
+  A connection counts packets, bytes and retransmissions only while a policy asks for them."
 )]
 pub(crate) struct Flows {
     #[command(flatten)]
@@ -66,8 +69,13 @@ impl Flows {
             let text = text(&groups, before.as_ref());
             if self.watch.is_on() {
                 let flows = groups.iter().flat_map(|group| &group.flows);
-                let bytes = flows.map(|flow| (flow.id, (flow.sent.bytes, flow.received.bytes))).collect();
-                before = Some(Before { when: Instant::now(), bytes });
+                let bytes = flows
+                    .map(|flow| (flow.id, (flow.sent.bytes, flow.received.bytes)))
+                    .collect();
+                before = Some(Before {
+                    when: Instant::now(),
+                    bytes,
+                });
             }
             Ok(Frame::Text(text))
         })
@@ -79,13 +87,21 @@ fn groups(instance: &Instance) -> Result<Vec<Group>> {
     let mut flows = instance.flows()?;
     let mut groups = Vec::new();
     for connection in instance.connections()? {
-        let (own, others) = flows.into_iter().partition(|flow| flow.connection == Some(connection.id));
+        let (own, others) = flows
+            .into_iter()
+            .partition(|flow| flow.connection == Some(connection.id));
         flows = others;
-        groups.push(Group { connection: Some(connection), flows: own });
+        groups.push(Group {
+            connection: Some(connection),
+            flows: own,
+        });
     }
     // Their connection was evicted, or a subflow came in between.
     if !flows.is_empty() {
-        groups.push(Group { connection: None, flows });
+        groups.push(Group {
+            connection: None,
+            flows,
+        });
     }
     Ok(groups)
 }
@@ -96,7 +112,7 @@ fn text(groups: &[Group], before: Option<&Before>) -> String {
     }
     let groups = groups.iter().map(|group| {
         let heading = match &group.connection {
-            Some(connection) => heading(connection),
+            Some(connection) => heading(connection, &group.flows),
             None => format!("{BOLD}connection not known{BOLD:#}\n"),
         };
         if group.flows.is_empty() {
@@ -108,19 +124,26 @@ fn text(groups: &[Group], before: Option<&Before>) -> String {
     groups.collect::<Vec<_>>().join("\n")
 }
 
-fn heading(connection: &ConnectionEntry) -> String {
+fn heading(connection: &ConnectionEntry, flows: &[FlowEntry]) -> String {
+    // The connection's own record is kept up to date only while a policy asks for it; it knows closed subflows too.
+    let sum = |value: fn(&FlowEntry) -> u64| flows.iter().map(value).sum::<u64>();
+    let bytes = connection.bytes.max(sum(|flow| flow.sent.bytes + flow.received.bytes));
+    let retransmissions = connection.retransmissions.max(sum(retransmissions));
+    let idle = flows.iter().map(|flow| flow.idle_ms).fold(connection.idle_ms, u64::min);
     let token = |token: Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
-    let version = connection.version.map_or_else(|| "?".to_owned(), |version| version.to_string());
+    let version = connection
+        .version
+        .map_or_else(|| "?".to_owned(), |version| version.to_string());
     format!(
         "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{version}, {}, {}, {}, age {}, idle {}\n",
         connection.id,
         token(connection.local_token),
         token(connection.remote_token),
         units::count(u64::from(connection.subflows), "subflow"),
-        units::bytes(connection.bytes),
-        units::count(connection.retransmissions, "retransmission"),
+        units::bytes(bytes),
+        units::count(retransmissions, "retransmission"),
         units::milliseconds(connection.age_ms),
-        units::milliseconds(connection.idle_ms),
+        units::milliseconds(idle),
     )
 }
 
@@ -142,7 +165,11 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
     for flow in flows {
         let then = before.and_then(|before| Some((before.when.elapsed(), before.bytes.get(&flow.id)?)));
         let volume = |bytes: u64, then: Option<(Duration, u64)>| match then {
-            Some((time, then)) => format!("{} ({})", units::bytes(bytes), units::rate(bytes.saturating_sub(then), time)),
+            Some((time, then)) => format!(
+                "{} ({})",
+                units::bytes(bytes),
+                units::rate(bytes.saturating_sub(then), time)
+            ),
             None => units::bytes(bytes),
         };
         table.row([
@@ -153,7 +180,7 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
             role(&flow.flags),
             volume(flow.sent.bytes, then.map(|(time, bytes)| (time, bytes.0))),
             volume(flow.received.bytes, then.map(|(time, bytes)| (time, bytes.1))),
-            (u64::from(flow.sent.retransmissions) + u64::from(flow.received.retransmissions)).to_string(),
+            retransmissions(flow).to_string(),
             units::microseconds(flow.sent.rtt_us),
             units::microseconds(flow.received.rtt_us),
             units::milliseconds(flow.idle_ms),
@@ -161,6 +188,11 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
         ]);
     }
     table
+}
+
+/// Of both sides.
+fn retransmissions(flow: &FlowEntry) -> u64 {
+    u64::from(flow.sent.retransmissions) + u64::from(flow.received.retransmissions)
 }
 
 /// `joined, backup (remote)`.

@@ -29,7 +29,10 @@ impl List {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         session.enter_netns()?;
         let all = collect(session)?;
-        let policies = || all.iter().flat_map(|stats| stats.policies.iter().map(move |policy| (stats, policy)));
+        let policies = || {
+            all.iter()
+                .flat_map(|stats| stats.policies.iter().map(move |policy| (stats, policy)))
+        };
         if session.wants_json() {
             let entries = policies().map(|(stats, policy)| {
                 json!({
@@ -54,7 +57,11 @@ impl List {
                 units::bytes(policy.matched.bytes),
             ]);
         }
-        let text = if table.is_empty() { "no policy is in force here\n".to_owned() } else { table.render(0) };
+        let text = if table.is_empty() {
+            "no policy is in force here\n".to_owned()
+        } else {
+            table.render(0)
+        };
         Ok(session.print(&text)?)
     }
 }

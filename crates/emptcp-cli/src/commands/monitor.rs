@@ -28,12 +28,14 @@ Examples:
   emptcp monitor --for 10 --count 100
 
 JSON, one object per line:
-  {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC), \"flow\", \"local\", \"remote\", \"policy\", \"policy_id\", \"direction\",
-   \"event\": \"connection\" | \"subflow\" | \"record\" | \"user\", ...}
-  connection: \"connection\", \"local_token\", \"remote_token\", \"version\", \"opened_by\", \"keys\" (when the policy asks for them)
-  subflow:    \"connection\", \"local_token\", \"remote_token\", \"established\", \"reset\", \"opened_by\", \"initial\", \"backup\", \"address_ids\"
-  record:     as a flow of `emptcp flows --json`
-  user:       \"kind\", \"body\" (bytes)"
+  {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC), \"flow\", \"local\", \"remote\",
+   \"policy\", \"policy_id\", \"direction\", \"event\", ...}, and by \"event\":
+  connection  \"connection\", \"local_token\", \"remote_token\", \"version\", \"opened_by\",
+              \"keys\" (when the policy asks for them)
+  subflow     \"connection\", \"local_token\", \"remote_token\", \"established\", \"reset\",
+              \"opened_by\", \"initial\", \"backup\", \"address_ids\"
+  record      as a flow of `emptcp flows --json`
+  user        \"kind\", \"body\" (bytes)"
 )]
 pub(crate) struct Monitor {
     /// End after so many seconds
@@ -69,16 +71,29 @@ fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
         }
         return session.print_json_line(&value);
     }
-    let policy = event.policy.clone().unwrap_or_else(|| format!("policy id {}", event.policy_id));
+    let policy = event
+        .policy
+        .clone()
+        .unwrap_or_else(|| format!("policy id {}", event.policy_id));
     let time = time.to_zoned(TimeZone::system()).strftime("%T.%6f");
     let what = describe(&event.body);
-    Ok(session.print(&format!("{time} {policy}: {what}: {} <-> {}\n", event.local, event.remote))?)
+    Ok(session.print(&format!(
+        "{time} {policy}: {what}: {} <-> {}\n",
+        event.local, event.remote
+    ))?)
 }
 
 fn describe(body: &Body) -> String {
     let token = |token: &Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
     match body {
-        Body::Connection { connection, local_token, remote_token, version, opened_by, keys } => {
+        Body::Connection {
+            connection,
+            local_token,
+            remote_token,
+            version,
+            opened_by,
+            keys,
+        } => {
             let mut text = format!(
                 "connection {connection}, tokens {} <-> {}, MPTCP v{version}, opened by {}",
                 token(local_token),
@@ -90,8 +105,17 @@ fn describe(body: &Body) -> String {
             }
             text
         }
-        Body::Subflow { connection, established, reset, opened_by, initial, backup, address_ids, .. } => format!(
-            "{} subflow{} {} of connection {connection}, opened by {}, address ids {} <-> {}",
+        Body::Subflow {
+            connection,
+            established,
+            reset,
+            opened_by,
+            initial,
+            backup,
+            address_ids,
+            ..
+        } => format!(
+            "{} subflow{} of connection {connection} {}, opened by {}, address ids {} <-> {}",
             if *initial { "initial" } else { "joined" },
             if *backup { " (backup)" } else { "" },
             match (established, reset) {
@@ -138,8 +162,13 @@ struct Clocks {
 
 impl Clocks {
     fn read() -> Self {
-        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
-        Self { monotonic, wall: Timestamp::now() }
+        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC)
+            .map(Duration::from)
+            .unwrap_or_default();
+        Self {
+            monotonic,
+            wall: Timestamp::now(),
+        }
     }
 
     /// The time of day of an event.

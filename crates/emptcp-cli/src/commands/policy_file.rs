@@ -21,9 +21,20 @@ pub(crate) struct PolicyFile {
 /// `Unreadable`, or `Diagnostics` when it is wrong.
 pub(crate) fn read(file: &Path) -> Result<PolicyFile> {
     let standard_input = file == Path::new("-");
-    let name = if standard_input { "standard input".to_owned() } else { file.display().to_string() };
-    let text = if standard_input { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
-    let text = text.map_err(|source| Unreadable { file: name.clone(), source })?;
+    let name = if standard_input {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    };
+    let text = if standard_input {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(file)
+    };
+    let text = text.map_err(|source| Unreadable {
+        file: name.clone(),
+        source,
+    })?;
     let catalog = Catalog::load()?;
     let plan = emptcp::compile(&name, &text, &catalog.manifests())?;
     Ok(PolicyFile { text, plan, catalog })

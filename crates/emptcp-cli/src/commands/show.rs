@@ -21,8 +21,9 @@ Examples:
   emptcp show --source > policy.toml     get the file back
 
 JSON:
-  {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\", \"plan\": {\"policies\", \"rules\", \"features\",
-   \"tables\"}, \"policy_ids\", \"tables\", \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\"}]}"
+  {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\",
+   \"plan\": {\"policies\", \"rules\", \"features\", \"tables\"}, \"policy_ids\", \"tables\",
+   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\"}]}"
 )]
 pub(crate) struct Show {
     /// Only the policy file as it was applied

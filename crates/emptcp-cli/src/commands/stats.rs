@@ -26,8 +26,9 @@ Examples:
   emptcp stats --watch 1
 
 JSON:
-  {\"instance\", \"generation\", \"core\": {NAME: packets}, \"policies\": [{\"name\", \"id\", \"direction\", \"devices\",
-   \"matched\": {\"packets\", \"bytes\"}, \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"packets\", \"bytes\"}]}]}],
+  {\"instance\", \"generation\", \"core\": {NAME: packets},
+   \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
+     \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}"
 )]
 pub(crate) struct Stats {
@@ -46,7 +47,10 @@ const CORE: &[(&str, &str)] = &[
     ("untracked", "TCP, but no MPTCP subflow that is known: passed"),
     ("tracked", "belongs to a known subflow"),
     ("selected", "some policy wants this subflow: went through chains"),
-    ("resolved", "policies of a subflow looked up: once per policy set and direction"),
+    (
+        "resolved",
+        "policies of a subflow looked up: once per policy set and direction",
+    ),
     ("flow_new", "subflows seen in their handshake"),
     ("flow_established", "subflows established or taken over"),
     ("flow_closed", "subflows closed by FIN or RST"),
@@ -55,7 +59,10 @@ const CORE: &[(&str, &str)] = &[
     ("connection_unknown", "MP_JOIN with a token of no known connection"),
     ("chain_broken", "no program where a chain goes on: passed; must stay 0"),
     ("truncated", "headers out of reach: passed"),
-    ("event_lost", "no room in the event ring: `emptcp monitor` has missed it"),
+    (
+        "event_lost",
+        "no room in the event ring: `emptcp monitor` has missed it",
+    ),
 ];
 
 impl Stats {
@@ -69,7 +76,10 @@ impl Stats {
                 return Ok(Frame::Json(serde_json::to_value(&counters)?));
             }
             let now = Instant::now();
-            let text = self.text(&counters, before.as_ref().map(|(then, counters)| (now - *then, counters)));
+            let text = self.text(
+                &counters,
+                before.as_ref().map(|(then, counters)| (now - *then, counters)),
+            );
             if self.watch.is_on() {
                 before = Some((now, counters));
             }
@@ -78,7 +88,10 @@ impl Stats {
     }
 
     fn text(&self, stats: &Counters, before: Option<(std::time::Duration, &Counters)>) -> String {
-        let mut text = format!("{BOLD}instance {}{BOLD:#}: policy set {}\n", stats.instance, stats.generation);
+        let mut text = format!(
+            "{BOLD}instance {}{BOLD:#}: policy set {}\n",
+            stats.instance, stats.generation
+        );
         for policy in &stats.policies {
             text += &format!(
                 "\n{BOLD}policy {}{BOLD:#}: {} of {}, matched {}",
@@ -88,7 +101,8 @@ impl Stats {
                 units::counter(policy.matched),
             );
             // A policy that was changed in between has counters of its own.
-            let then = before.and_then(|(time, stats)| Some((time, stats.policies.iter().find(|p| p.id == policy.id)?)));
+            let then =
+                before.and_then(|(time, stats)| Some((time, stats.policies.iter().find(|p| p.id == policy.id)?)));
             if let Some((time, then)) = then {
                 let bytes = policy.matched.bytes.saturating_sub(then.matched.bytes);
                 text += &format!(", now {}", units::rate(bytes, time));
@@ -102,17 +116,28 @@ impl Stats {
     fn elements(&self, policy: &PolicyStats) -> String {
         let mut table = Table::new(&["element", "counter", ">packets", ">bytes"]);
         for element in &policy.elements {
-            let counters = element.counters.iter().filter(|counter| !self.nonzero || counter.counter.packets > 0);
+            let counters = element
+                .counters
+                .iter()
+                .filter(|counter| !self.nonzero || counter.counter.packets > 0);
             for (position, counter) in counters.enumerate() {
                 table.row([
-                    if position == 0 { element.source.clone() } else { String::new() },
+                    if position == 0 {
+                        element.source.clone()
+                    } else {
+                        String::new()
+                    },
                     counter.name.clone(),
                     counter.counter.packets.to_string(),
                     units::bytes(counter.counter.bytes),
                 ]);
             }
         }
-        if table.is_empty() { String::new() } else { table.render(2) }
+        if table.is_empty() {
+            String::new()
+        } else {
+            table.render(2)
+        }
     }
 
     fn core(&self, stats: &Counters) -> String {
@@ -123,7 +148,11 @@ impl Stats {
                 table.row([(*name).to_owned(), packets.to_string(), (*meaning).to_owned()]);
             }
         }
-        if table.is_empty() { String::new() } else { format!("\n{}", table.render(0)) }
+        if table.is_empty() {
+            String::new()
+        } else {
+            format!("\n{}", table.render(0))
+        }
     }
 
     fn tables(&self, stats: &Counters) -> String {
@@ -134,10 +163,16 @@ impl Stats {
                 entry.used.to_string(),
                 entry.size.to_string(),
                 units::percent(entry.used, entry.size),
-                entry.evicted.map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
+                entry
+                    .evicted
+                    .map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
             ]);
         }
-        if table.is_empty() { String::new() } else { format!("\n{}", table.render(0)) }
+        if table.is_empty() {
+            String::new()
+        } else {
+            format!("\n{}", table.render(0))
+        }
     }
 }
 

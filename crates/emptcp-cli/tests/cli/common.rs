@@ -1,0 +1,198 @@
+//! Running the built command, as root and as nobody, and network namespaces to run it in.
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::Write,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use tempfile::TempDir;
+
+/// The built command.
+pub(crate) const EMPTCP: &str = env!("CARGO_BIN_EXE_emptcp");
+
+/// The user and group `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Exit code.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) out: String,
+    /// Standard error.
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// Standard output as one JSON document.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in: {self:?}"))
+    }
+
+    /// Checks the exit code, and shows everything when it is another.
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+}
+
+fn run(command: &mut Command, input: &str) -> Said {
+    // No colours, no installed elements of this machine.
+    command.env("EMPTCP_ELEMENTS", "/nonexistent").env_remove("EMPTCP_LOG");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A command that does not read its input may end first.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("the command ends");
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs `emptcp`.
+pub(crate) fn emptcp(arguments: &[&str]) -> Said {
+    run(Command::new(EMPTCP).args(arguments), "")
+}
+
+/// Runs `emptcp` with text on its standard input.
+pub(crate) fn emptcp_with(arguments: &[&str], input: &str) -> Said {
+    run(Command::new(EMPTCP).args(arguments), input)
+}
+
+/// A copy of the command where everybody may run it.
+static FOR_ALL: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::copy(EMPTCP, folder.path().join("emptcp")).expect("the command is copied");
+    folder
+});
+
+/// Runs `emptcp` without rights.
+pub(crate) fn emptcp_as_nobody(arguments: &[&str], input: &str) -> Said {
+    if !nix::unistd::geteuid().is_root() {
+        return emptcp_with(arguments, input);
+    }
+    let mut command = Command::new(FOR_ALL.path().join("emptcp"));
+    run(command.args(arguments).current_dir("/").uid(NOBODY).gid(NOBODY), input)
+}
+
+/// A folder with a policy file.
+pub(crate) struct PolicyFile(TempDir);
+
+impl PolicyFile {
+    /// Writes one.
+    pub(crate) fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("policy.toml"), text).expect("the file is written");
+        Self(folder)
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> String {
+        self.0.path().join("policy.toml").display().to_string()
+    }
+}
+
+/// A network namespace with the devices `v0` and `v1`, a veth pair, both up. Goes when it is dropped, with all
+/// instances in it.
+pub(crate) struct Netns {
+    /// Its name.
+    pub(crate) name: String,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Netns {
+    /// Makes one.
+    pub(crate) fn new() -> Self {
+        let name = format!(
+            "emptcp-cli-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        ip(&["netns", "add", &name]);
+        let netns = Self { name };
+        netns.ip(&["link", "add", "v0", "type", "veth", "peer", "name", "v1"]);
+        for device in ["v0", "v1"] {
+            netns.ip(&["link", "set", device, "up"]);
+        }
+        netns
+    }
+
+    /// `ip -n NAME ...`.
+    pub(crate) fn ip(&self, arguments: &[&str]) -> String {
+        ip(&[&["-n", &self.name], arguments].concat())
+    }
+
+    /// `tc -n NAME ...`: what it said, or its complaint.
+    pub(crate) fn tc(&self, arguments: &[&str]) -> Result<String, String> {
+        output(Command::new("tc").args(["-n", &self.name]).args(arguments))
+    }
+
+    /// Runs `emptcp --netns NAME ...`.
+    pub(crate) fn emptcp(&self, arguments: &[&str]) -> Said {
+        emptcp(&[&["--netns", &self.name], arguments].concat())
+    }
+
+    /// Applies a policy file of this text.
+    pub(crate) fn apply(&self, text: &str, arguments: &[&str]) -> Said {
+        emptcp_with(&[&["--netns", &self.name, "apply", "-"], arguments].concat(), text)
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        for instance in ["default", "second"] {
+            self.emptcp(&["--instance", instance, "remove"]);
+        }
+        let _ = output(Command::new("ip").args(["netns", "del", &self.name]));
+    }
+}
+
+fn ip(arguments: &[&str]) -> String {
+    output(Command::new("ip").args(arguments)).unwrap_or_else(|error| panic!("ip {}: {error}", arguments.join(" ")))
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Compiles a BPF program that lets every packet pass, somebody else's: for `tc`, and for XDP.
+pub(crate) fn foreign_programs(folder: &Path) -> [PathBuf; 2] {
+    [("tc", 0), ("xdp", 2)].map(|(section, pass)| {
+        let (source, object) = (folder.join(format!("{section}.c")), folder.join(format!("{section}.o")));
+        let text = format!(
+            "__attribute__((section(\"{section}\"))) int foreign(void *context) {{ return {pass}; }}\n\
+             char _license[] __attribute__((section(\"license\"))) = \"GPL\";\n"
+        );
+        fs::write(&source, text).expect("the source is written");
+        let mut clang = Command::new("clang");
+        clang
+            .args(["-O2", "-g", "-target", "bpf", "-c"])
+            .arg(&source)
+            .arg("-o")
+            .arg(&object);
+        output(&mut clang).unwrap_or_else(|error| panic!("clang: {error}"));
+        object
+    })
+}

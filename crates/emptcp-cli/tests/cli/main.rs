@@ -1,0 +1,7 @@
+//! Black-box tests of the built command.
+
+mod check;
+mod common;
+mod in_force;
+mod own_element;
+mod usage;
