@@ -3,7 +3,7 @@
 use crate::captures::Frame;
 use std::{collections::BTreeSet, fs, io::Write, path::Path, process::Command};
 
-/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`.
+/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`. One more follows, for tshark's sake.
 ///
 /// # Panics
 /// When it cannot be written.
@@ -14,7 +14,8 @@ pub fn write(path: &Path, frames: &[Frame]) {
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
         put(&word.to_le_bytes());
     }
-    for (number, frame) in frames.iter().enumerate() {
+    // The last frame twice: the last row of the statistics is cut off.
+    for (number, frame) in frames.iter().chain(frames.last()).enumerate() {
         for word in [1_000_000 + number, 0, frame.bytes.len(), frame.bytes.len()] {
             put(&(word as u32).to_le_bytes());
         }

@@ -5,44 +5,17 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use emptcp::{ApplyOptions, Catalog};
 
-use crate::script::Phase;
-
 /// Our instance in the client's network namespace.
 const INSTANCE: &str = "demo";
 
-const CAP_PATH_2: &str = include_str!("../policies/cap-path-2.toml");
-const PATH_1_BACKUP: &str = include_str!("../policies/path-1-backup.toml");
-const PATH_2_BACKUP: &str = include_str!("../policies/path-2-backup.toml");
-const BOTH_REGULAR: &str = include_str!("../policies/both-regular.toml");
-
-/// Something that changes the policies in force.
-pub(crate) enum Change {
-    /// These policies from now on, and no others.
-    Apply(&'static [&'static str]),
-    /// Time for the change before to reach the peer.
-    Wait(Duration),
-    /// No policy any more.
-    Remove,
-}
-
-/// What happens to the policies as a phase begins.
-pub(crate) fn changes(phase: Phase) -> &'static [Change] {
-    match phase {
-        Phase::Free => &[],
-        Phase::Capped => &[Change::Apply(&[CAP_PATH_2])],
-        Phase::Backup => &[Change::Apply(&[CAP_PATH_2, PATH_1_BACKUP])],
-        Phase::FreeAgain => WAY_BACK,
-    }
-}
-
-/// The policy files say why it takes two steps.
-const WAY_BACK: &[Change] = &[
-    Change::Apply(&[PATH_2_BACKUP]),
-    Change::Wait(Duration::from_millis(500)),
-    Change::Apply(&[BOTH_REGULAR]),
-    Change::Wait(Duration::from_millis(500)),
-    Change::Remove,
-];
+/// Holds the subflow on path 2 at the cap.
+pub(crate) const CAP_PATH_2: &str = include_str!("../policies/cap-path-2.toml");
+/// Asks the peer to use path 1 only when nothing else is left.
+pub(crate) const PATH_1_BACKUP: &str = include_str!("../policies/path-1-backup.toml");
+/// The same for path 2: then the peer uses both again.
+pub(crate) const PATH_2_BACKUP: &str = include_str!("../policies/path-2-backup.toml");
+/// Takes both wishes back.
+pub(crate) const BOTH_REGULAR: &str = include_str!("../policies/both-regular.toml");
 
 /// Steers one host. Leaves nothing behind when dropped.
 pub(crate) struct Steering {
@@ -102,11 +75,9 @@ mod tests {
     #[test]
     fn every_policy_of_the_demo_compiles() {
         let catalog = Catalog::load().expect("the elements can be read").manifests();
-        for policies in Phase::ALL.into_iter().flat_map(changes) {
-            if let Change::Apply(policies) = policies {
-                let plan = emptcp::compile("policy.toml", &policies.join("\n"), &catalog);
-                assert!(plan.is_ok(), "{}", plan.expect_err("it is not a plan"));
-            }
+        for text in [CAP_PATH_2, PATH_1_BACKUP, PATH_2_BACKUP, BOTH_REGULAR] {
+            let plan = emptcp::compile("policy.toml", text, &catalog);
+            assert!(plan.is_ok(), "{}", plan.expect_err("it is not a plan"));
         }
     }
 }

@@ -7,18 +7,24 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use anyhow::{Context, bail};
-use emptcp_lab::{Direction, End, Lab, Path, Rate, RunningBulk, TimeSeries};
+use emptcp_lab::{Direction, End, Lab, Path, Rate, RunningBulk, Sample as Reading, TimeSeries};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::chart;
-use crate::policies::{Change, Steering, changes};
+use crate::policies::{BOTH_REGULAR, CAP_PATH_2, PATH_1_BACKUP, PATH_2_BACKUP, Steering};
 use crate::samples::{Sample, Samples};
 use crate::script::{PATH_RATE, Phase, ROUND_TRIPS};
 use crate::table;
 use crate::verdict::{Outcome, judge};
 
 /// How often both paths are read.
-const READING: Duration = Duration::from_millis(500);
+const READING: Duration = Duration::from_millis(100);
+
+/// Seconds from one reading to the next in the table, the picture and the verdict.
+const STEP: f64 = 0.5;
+
+/// How often the peer is asked to use both paths again.
+const WAYS_BACK: usize = 3;
 
 /// Runs the demo and returns whether the traffic obeyed.
 pub(crate) fn demo() -> anyhow::Result<bool> {
@@ -33,7 +39,6 @@ pub(crate) fn demo() -> anyhow::Result<bool> {
         .path(two)
         .build()
         .context("cannot make the two hosts and their paths")?;
-    let mut steering = Steering::new(lab.client().netns().name())?;
     let before = [lab.client().mib()?, lab.server().mib()?];
 
     println!("Two hosts in network namespaces, joined by two emulated paths of {PATH_RATE} Mbit/s each;");
@@ -50,11 +55,13 @@ pub(crate) fn demo() -> anyhow::Result<bool> {
         .duration(length)
         .sample_every(READING)
         .start()?;
+    let steering = &mut Steering::new(lab.client().netns().name())?;
     Course {
         lab: &lab,
         transfer: &transfer,
-        steering: &mut steering,
+        steering,
         interrupted: &interrupted,
+        line: 1.0,
     }
     .follow()?;
     let report = transfer.finish().context("the transfer did not end well")?;
@@ -83,80 +90,116 @@ struct Course<'a> {
     transfer: &'a RunningBulk,
     steering: &'a mut Steering,
     interrupted: &'a AtomicBool,
+    /// The second of the table's next line.
+    line: f64,
 }
 
 impl Course<'_> {
     /// Watches the transfer to its end: a line a second, and the policies of each phase as it begins.
     fn follow(&mut self) -> anyhow::Result<()> {
         for phase in Phase::ALL {
+            self.wait_until(phase.start())?;
             println!("{}", table::event(phase));
-            self.enter(phase)?;
-            let mut second = phase.start() + 1.0;
-            while second <= phase.end() {
-                // A little late, so that the reading of this second has been made.
-                self.wait_until(second + 0.1)?;
-                let samples = by_path(self.lab, &self.transfer.series(End::Client));
-                if let Some(rates) = samples.mean(second - 1.1, second + 0.1) {
-                    println!("{}", table::line(second, rates));
-                }
-                second += 1.0;
+            match phase {
+                Phase::Free => {}
+                Phase::Capped => self.apply(&[CAP_PATH_2])?,
+                Phase::Backup => self.apply(&[CAP_PATH_2, PATH_1_BACKUP])?,
+                Phase::FreeAgain => self.way_back()?,
             }
         }
+        self.wait_until(Phase::FreeAgain.end() + 0.2)
+    }
+
+    fn apply(&mut self, policies: &[&str]) -> anyhow::Result<()> {
+        let took = self.steering.apply(policies)?;
+        println!("{}", table::applied(policies, took));
         Ok(())
     }
 
-    /// Makes the changes with which a phase begins.
-    fn enter(&mut self, phase: Phase) -> anyhow::Result<()> {
-        self.wait_until(phase.start())?;
-        for change in changes(phase) {
-            match change {
-                Change::Apply(policies) => {
-                    let took = self.steering.apply(policies)?;
-                    println!("{}", table::applied(policies, took));
-                }
-                Change::Wait(time) => self.wait_until((self.transfer.elapsed() + *time).as_secs_f64())?,
-                Change::Remove => {
-                    self.steering.remove()?;
-                    println!("{}", table::removed());
-                }
+    /// Takes MP_PRIO back and removes the policies. The policy files say why it takes two steps. Each is a request that
+    /// may be lost on its way, so what counts is that both paths carry data.
+    fn way_back(&mut self) -> anyhow::Result<()> {
+        for _ in 0..WAYS_BACK {
+            self.apply(&[PATH_2_BACKUP])?;
+            let silent = self.bytes()[0];
+            let patience = self.now() + 2.0;
+            while self.bytes()[0] == silent && self.now() < patience {
+                self.wait_until(self.now() + 0.1)?;
+            }
+            self.apply(&[BOTH_REGULAR])?;
+            self.wait_until(self.now() + 0.7)?;
+            let before = self.bytes();
+            self.wait_until(self.now() + 0.5)?;
+            if self.bytes().iter().zip(before).all(|(now, before)| *now > before) {
+                break;
             }
         }
+        self.steering.remove()?;
+        println!("{}", table::removed());
         Ok(())
     }
 
-    /// Sleeps until `seconds` after the transfer began, in short steps because someone may interrupt it.
-    fn wait_until(&self, seconds: f64) -> anyhow::Result<()> {
+    /// Seconds since the transfer began.
+    fn now(&self) -> f64 {
+        self.transfer.elapsed().as_secs_f64()
+    }
+
+    /// Payload bytes that have arrived over each path so far.
+    fn bytes(&self) -> [u64; 2] {
+        let series = self.transfer.series(End::Client);
+        series.last().map_or([0; 2], |reading| bytes_by_path(self.lab, reading))
+    }
+
+    /// Sleeps until `seconds` after the transfer began, in short steps: there are lines to print on the way, and someone
+    /// may interrupt it.
+    fn wait_until(&mut self, seconds: f64) -> anyhow::Result<()> {
         loop {
             if self.interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted");
             }
-            let left = seconds - self.transfer.elapsed().as_secs_f64();
+            // A little late, so that the reading of this second has been made.
+            if self.now() >= self.line + 0.15 {
+                let samples = by_path(self.lab, &self.transfer.series(End::Client));
+                if let Some(rates) = samples.mean(self.line - 1.1, self.line + 0.1) {
+                    println!("{}", table::line(self.line, rates));
+                }
+                self.line += 1.0;
+            }
+            let left = seconds - self.now();
             if left <= 0.0 {
                 return Ok(());
             }
-            thread::sleep(Duration::from_secs_f64(left.min(0.1)));
+            thread::sleep(Duration::from_secs_f64(left.min(0.05)));
         }
     }
 }
 
-/// Adds up what the client's kernel says of its subflows, by path.
+/// What the client's kernel says of its subflows, by path, a reading every [`STEP`].
 fn by_path(lab: &Lab, series: &TimeSeries) -> Samples {
     let mut samples = Samples::default();
-    let within = |at: Duration| at.as_secs_f64() <= Phase::FreeAgain.end();
-    // The last reading, when the connection closes, comes out of step.
-    for reading in series.samples().iter().filter(|reading| within(reading.at)) {
-        let mut bytes = [0; 2];
-        for subflow in &reading.info.subflows {
-            if let Some(path) = lab.path_of(&subflow.key) {
-                bytes[path] += subflow.bytes_received;
-            }
+    let mut next = 0.0;
+    for reading in series.samples() {
+        let at = reading.at.as_secs_f64();
+        // After the end the connection is closing.
+        if at >= next && at <= Phase::FreeAgain.end() + 0.05 {
+            samples.push(Sample {
+                at,
+                bytes: bytes_by_path(lab, reading),
+            });
+            next += STEP;
         }
-        samples.push(Sample {
-            at: reading.at.as_secs_f64(),
-            bytes,
-        });
     }
     samples
+}
+
+fn bytes_by_path(lab: &Lab, reading: &Reading) -> [u64; 2] {
+    let mut bytes = [0; 2];
+    for subflow in &reading.info.subflows {
+        if let Some(path) = lab.path_of(&subflow.key) {
+            bytes[path] += subflow.bytes_received;
+        }
+    }
+    bytes
 }
 
 /// Writes the readings and the picture below `target/demo` and says where.

@@ -48,7 +48,7 @@ impl Phase {
             Self::Free => 3.0,
             Self::Capped => 4.0,
             Self::Backup => 2.5,
-            Self::FreeAgain => 4.0,
+            Self::FreeAgain => 5.5,
         };
         (self.start() + settling, self.end())
     }

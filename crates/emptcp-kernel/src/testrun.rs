@@ -251,6 +251,22 @@ impl Sandbox {
         Ok(records)
     }
 
+    /// Forgets all subflows and connections, as if nothing had been seen; policies and counters stay.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn forget(&self) -> Result<()> {
+        for table in ["emptcp_flows", "emptcp_half_open", "emptcp_connections", "emptcp_tokens", "emptcp_keys"] {
+            let map = self.maps.get(table)?;
+            let keys: Vec<_> = map.keys().collect();
+            for key in keys {
+                // One that is gone already is as good.
+                let _ = map.delete(&key);
+            }
+        }
+        Ok(())
+    }
+
     /// All connections.
     ///
     /// # Errors

@@ -1,0 +1,125 @@
+//! `get_connect`, `get_subflow` and `record` on live MPTCP say what the kernel says; `reset` ends a subflow.
+
+use emptcp::{
+    Instance,
+    events::{Body, Event, Side},
+    instance::DEFAULT,
+    plan::Direction,
+    require,
+    testing::is_root,
+};
+use emptcp_lab::{Host, IpVersion};
+use emptcp_tests::live::{Bed, at_server, seconds, two_paths, until};
+use std::{io::Write, net::SocketAddr, time::Duration};
+
+const WATCH: &str = "[[policy]]\nname = \"watch\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
+                     do = ['get_connect', 'get_subflow', 'record every=200ms']\n";
+
+/// Events of a host until none comes for a while.
+fn events(host: &Host) -> Vec<Event> {
+    let mut events = Vec::new();
+    host.run(|| {
+        let instance = Instance::open(DEFAULT).unwrap();
+        instance
+            .events(Some(Duration::from_millis(500)), |event| {
+                events.push(event);
+                true
+            })
+            .unwrap();
+    })
+    .unwrap();
+    events
+}
+
+#[test]
+fn events_carry_the_tokens_that_the_kernel_has() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    for host in bed.hosts() {
+        bed.apply(host, WATCH);
+    }
+    for version in [IpVersion::V4, IpVersion::V6] {
+        let listener = bed.lab.server().listen(version).unwrap();
+        let remote = SocketAddr::new(bed.lab.server().address(0, version).unwrap(), listener.port());
+        let client = bed.lab.client().connect(remote, seconds(5.0)).unwrap();
+        let server = listener.accept(seconds(5.0)).unwrap();
+        client.as_tcp().write_all(&[7; 100_000]).unwrap();
+        std::thread::sleep(seconds(1.0));
+        let (client_info, server_info) = (client.info().unwrap(), server.info().unwrap());
+        assert_eq!((client_info.subflows.len(), server_info.subflows.len()), (2, 2));
+        drop((client, server));
+        std::thread::sleep(seconds(1.0));
+
+        for (host, own, other) in [
+            (bed.lab.client(), client_info.token, server_info.token),
+            (bed.lab.server(), server_info.token, client_info.token),
+        ] {
+            let here = host.role();
+            let opener = if here == "client" { Side::Local } else { Side::Remote };
+            let (mut connections, mut up, mut joined, mut down, mut records) = (0, 0, 0, 0, 0);
+            // The policy has two directions, and each of them speaks for itself; an end is seen in one of them.
+            for event in events(host) {
+                let once = usize::from(event.direction == Direction::Ingress);
+                match event.body {
+                    Body::Connection { local_token, remote_token, version, opened_by, keys, .. } => {
+                        connections += once;
+                        let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
+                        assert_eq!(tokens, (Some(own), Some(other)), "{here}");
+                        assert_eq!((version, opened_by, keys.is_none()), (1, opener, true), "{here}");
+                    }
+                    Body::Subflow { local_token, remote_token, established, initial, opened_by, .. } => {
+                        let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
+                        assert_eq!(tokens, (Some(own), Some(other)), "{here}");
+                        assert_eq!(opened_by, opener, "{here}");
+                        up += if established { once } else { 0 };
+                        joined += if established && !initial { once } else { 0 };
+                        down += usize::from(!established);
+                    }
+                    Body::Record(_) => records += 1,
+                    Body::User { .. } => panic!("{here}: nobody has such an element"),
+                }
+            }
+            eprintln!("{version:?}, {here}: {connections} connection, {up} up, {joined} joined, {down} down, {records} records");
+            assert_eq!((connections, up, joined, down), (1, 2, 1, 2), "{here}");
+            assert!(records >= 4, "{here}: every subflow at its begin and its end");
+        }
+    }
+    bed.assert_clean("events");
+}
+
+#[test]
+fn a_reset_subflow_is_gone_at_both_ends_and_the_transfer_goes_on() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    for (host, hook, attach) in [
+        (bed.lab.server(), "ingress", "tc"),
+        (bed.lab.client(), "egress", "auto"),
+        (bed.lab.server(), "ingress", "xdp-generic"),
+    ] {
+        let attach_line = if hook == "ingress" { format!("attach = \"{attach}\"\n") } else { String::new() };
+        let transfer = bed.lab.bulk().duration(seconds(5.0)).start().unwrap();
+        until(&transfer, 2.0);
+        assert_eq!(at_server(&transfer).last().unwrap().info.subflows.len(), 2);
+        bed.apply(
+            host,
+            &format!(
+                "[[policy]]\nname = \"end\"\ndevice = \"path2\"\nhook = \"{hook}\"\n{attach_line}\
+                 when = 'subflow is joined'\ndo = ['reset']\n"
+            ),
+        );
+        until(&transfer, transfer.elapsed().as_secs_f64() + 1.0);
+        let sent = bed.counted(host, "end", "reset", "reset_sent");
+        for (end, role) in [(emptcp_lab::End::Client, "client"), (emptcp_lab::End::Server, "server")] {
+            let info = transfer.series(end).last().unwrap().info.clone();
+            let left: Vec<_> = info.subflows.iter().filter(|subflow| subflow.tcp_state == 1).collect();
+            assert_eq!(left.len(), 1, "{role} after a reset at {}'s {hook} ({attach}): {left:?}", host.role());
+            assert_eq!(bed.lab.path_of(&left[0].key), Some(0), "{role}");
+        }
+        bed.remove(host);
+        let report = transfer.finish().unwrap();
+        let upload = report.upload.unwrap();
+        eprintln!("reset at {}'s {hook} ({attach}): {sent} resets, {} bytes arrived", host.role(), upload.received);
+        assert_eq!(upload.sent, upload.received);
+        assert!(!report.fallback);
+    }
+}

@@ -1,0 +1,85 @@
+//! `hold_add_addr` on live MPTCP: no second subflow while it holds, and one afterwards.
+
+use emptcp::{require, testing::is_root};
+use emptcp_lab::{EndpointPlan, RunningBulk};
+use emptcp_tests::live::{Bed, seconds, two_paths, until};
+
+/// Seconds after which a server repeats an address that was not echoed, at the latest. Since Linux 6.18 it goes by the
+/// round trip: copies 0.2, 0.7 and 1.6 s after the first, and none later.
+const REPEAT: u32 = 1;
+
+fn announcing_bed() -> Option<Bed> {
+    let bed = Bed::new(two_paths().endpoints(EndpointPlan::ServerSignals))?;
+    bed.lab.server().set_sysctl("net.mptcp.add_addr_timeout", REPEAT).unwrap();
+    Some(bed)
+}
+
+fn subflows(transfer: &RunningBulk) -> usize {
+    emptcp_tests::live::at_server(transfer).last().map_or(0, |sample| sample.info.subflows.len())
+}
+
+/// Waits until a second subflow is there; when it came, in seconds after the begin.
+fn second_subflow(transfer: &RunningBulk, limit: f64) -> f64 {
+    while subflows(transfer) < 2 {
+        let now = transfer.elapsed().as_secs_f64();
+        assert!(now < limit, "no second subflow after {now:.1} s");
+        until(transfer, now + 0.1);
+    }
+    transfer.elapsed().as_secs_f64()
+}
+
+#[test]
+fn an_address_is_held_back_until_the_policy_goes() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = announcing_bed() else { return };
+    let client = bed.lab.client();
+    let transfer = bed.lab.bulk().duration(seconds(2.0)).start().unwrap();
+    second_subflow(&transfer, 1.5);
+    transfer.finish().unwrap();
+
+    for attach in ["tc", "xdp-generic"] {
+        bed.apply(
+            client,
+            &format!(
+                "[[policy]]\nname = \"hold\"\ndevice = \"path1\"\nhook = \"ingress\"\nattach = \"{attach}\"\n\
+                 do = ['hold_add_addr']\n"
+            ),
+        );
+        let transfer = bed.lab.bulk().duration(seconds(9.0)).start().unwrap();
+        until(&transfer, 0.8);
+        assert_eq!(subflows(&transfer), 1, "{attach}");
+        let held = bed.counted(client, "hold", "hold_add_addr", "held");
+        assert!(held >= 1, "{attach}: {held} announcements held");
+        bed.remove(client);
+        let removed = transfer.elapsed().as_secs_f64();
+        let came = second_subflow(&transfer, 8.0);
+        eprintln!("{attach}: {held} announcements held; second subflow {:.1} s after the release", came - removed);
+        transfer.stop();
+        assert!(!transfer.finish().unwrap().fallback);
+    }
+    bed.assert_clean("hold_add_addr");
+}
+
+#[test]
+fn an_address_is_held_back_while_a_condition_on_bytes_holds() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = announcing_bed() else { return };
+    let client = bed.lab.client();
+    bed.apply(
+        client,
+        "[[policy]]\nname = \"hold\"\ndevice = \"path1\"\nhook = \"ingress\"\n\
+         when = 'packet has add_addr and flow.bytes < 3MB'\ndo = ['hold_add_addr']\n",
+    );
+    let short = bed.lab.bulk().bytes(500_000).run().unwrap();
+    assert_eq!(short.server.subflows().len(), 1, "short transfers stay on one path");
+    let transfer = bed.lab.bulk().duration(seconds(9.0)).start().unwrap();
+    let came = second_subflow(&transfer, 8.0);
+    let series = emptcp_tests::live::at_server(&transfer);
+    let before = series.samples().iter().rev().find(|sample| sample.info.subflows.len() == 1).unwrap();
+    let bytes = before.info.subflows[0].bytes_received;
+    eprintln!("second subflow after {came:.1} s and {:.1} MB", bytes as f64 * 1e-6);
+    assert!(bytes > 2_900_000, "{bytes} bytes on the first subflow when the second came");
+    transfer.stop();
+    assert!(!transfer.finish().unwrap().fallback);
+    bed.assert_clean("hold_add_addr with a condition");
+}

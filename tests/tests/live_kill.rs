@@ -1,0 +1,141 @@
+//! A command that is killed in the middle of `apply` leaves the old policy set or the new one, never a mix.
+
+use emptcp::{Instance, instance::DEFAULT, require, stats::Stats, testing::is_root};
+use emptcp_lab::{Connection, Host, IpVersion, Lab, Path};
+use emptcp_tests::live::{Bed, seconds};
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+const KILLS: usize = 100;
+/// What one exchange carries each way.
+const EXCHANGE: usize = 100_000;
+
+/// Two sets that differ on every device; the second also has an HTB class, and one device more.
+fn policies(set: usize) -> String {
+    let policy = |device: &str, actions: &str| {
+        let name = format!("{}-{device}", ["old", "new"][set]);
+        format!("[[policy]]\nname = \"{name}\"\ndevice = \"{device}\"\nhook = [\"ingress\", \"egress\"]\ndo = [{actions}]\n")
+    };
+    let both = policy("path1", &format!("'count', 'mark fwmark={}'", set + 1)) + &policy("path2", "'count'");
+    if set == 0 {
+        return both;
+    }
+    let shape = "[[policy]]\nname = \"slow\"\ndevice = \"path2\"\nhook = \"egress\"\nwhen = 'tcp.port == 9'\n\
+                 do = ['rate_limit rate=1mbit mode=shape']\n";
+    both + &policy("path3", "'count'") + shape
+}
+
+fn start(bed: &Bed, file: &std::path::Path) -> Child {
+    let command = env!("CARGO_BIN_EXE_emptcp-test-apply");
+    Command::new(command).arg(bed.lab.server().netns().name()).arg(file).spawn().unwrap()
+}
+
+/// Which set the data path and the records say, and its counters.
+fn in_force(bed: &Bed) -> (usize, Stats) {
+    let stats = bed.stats(bed.lab.server());
+    let sets = ["old", "new"].map(|name| stats.policies.iter().any(|policy| policy.name.starts_with(name)));
+    assert!(sets[0] != sets[1], "one set is in force: {sets:?}");
+    (usize::from(sets[1]), stats)
+}
+
+/// Sends bytes both ways and waits until nothing is under way.
+fn exchange(ends: [&Connection; 2]) {
+    for (from, to) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+        from.as_tcp().write_all(&[1; EXCHANGE]).unwrap();
+        to.as_tcp().read_exact(&mut vec![0; EXCHANGE]).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+/// Every packet of an exchange meets exactly one policy set, on each device the same.
+fn assert_one_set(bed: &Bed, ends: [&Connection; 2], what: &str) -> usize {
+    let (set, before) = in_force(bed);
+    exchange(ends);
+    let (after_set, after) = in_force(bed);
+    assert_eq!(set, after_set, "{what}");
+    let tracked = after.core["tracked"] - before.core["tracked"];
+    let mut matched = 0;
+    for (policy, earlier) in after.policies.iter().zip(&before.policies).filter(|(policy, _)| policy.name != "slow") {
+        let packets = policy.matched.packets - earlier.matched.packets;
+        assert!(packets > 0 || policy.name.contains("path3"), "{what}: {} saw nothing", policy.name);
+        matched += packets;
+    }
+    assert!(tracked > 0, "{what}");
+    assert_eq!(matched, tracked, "{what}: packets of set {set}, and packets that there were");
+    assert_eq!(after.core["chain_broken"], 0, "{what}");
+    set
+}
+
+fn shell(host: &Host, command: &str) -> String {
+    let output = Command::new("ip").args(["netns", "exec", host.netns().name()]).args(command.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What the network of a host looks like to `ip` and `tc`.
+fn network(host: &Host) -> String {
+    shell(host, "tc qdisc show") + &shell(host, "ip -details -json link show")
+}
+
+#[test]
+fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
+    require!(is_root(), "this test makes network namespaces");
+    let path = || Path::direct();
+    let Some(bed) = Bed::new(Lab::builder().path(path()).path(path()).path(path())) else { return };
+    let server = bed.lab.server();
+    let bare = network(server);
+    let folder = tempfile::tempdir().unwrap();
+    let files = [0, 1].map(|set| {
+        let file = folder.path().join(format!("{set}.toml"));
+        std::fs::write(&file, policies(set)).unwrap();
+        file
+    });
+    // How long an undisturbed apply takes, at most.
+    let mut longest = Duration::ZERO;
+    for file in [&files[0], &files[1], &files[0]] {
+        let begin = Instant::now();
+        assert!(start(&bed, file).wait().unwrap().success());
+        longest = longest.max(begin.elapsed());
+    }
+    let listener = server.listen(IpVersion::V4).unwrap();
+    let remote = SocketAddr::new(server.address(0, IpVersion::V4).unwrap(), listener.port());
+    let client = bed.lab.client().connect(remote, seconds(5.0)).unwrap();
+    let accepted = listener.accept(seconds(5.0)).unwrap();
+    let ends = [&client, &accepted];
+    exchange(ends);
+
+    let mut random = SmallRng::seed_from_u64(7);
+    let (mut set, mut killed, mut switched) = (0, 0, [0; 2]);
+    for round in 0..KILLS {
+        let wanted = 1 - set;
+        let mut child = start(&bed, &files[wanted]);
+        std::thread::sleep(longest.mul_f64(random.random_range(0.0..1.0)));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        // Gone already: then there is nothing to kill.
+        let _ = child.kill();
+        child.wait().unwrap();
+        let now = assert_one_set(&bed, ends, &format!("round {round}, set {set} to {wanted}"));
+        switched[usize::from(now == wanted)] += 1;
+        set = now;
+    }
+    eprintln!("{killed} of {KILLS} were killed ({longest:?} at most); {} left the old set, {} the new one", switched[0], switched[1]);
+    assert!(switched[0] >= 10 && switched[1] >= 5, "{switched:?}: the kills must meet both halves");
+
+    for file in [&files[1 - set], &files[set], &files[1 - set]] {
+        assert!(start(&bed, file).wait().unwrap().success(), "a second apply repairs the rest");
+    }
+    assert_eq!(assert_one_set(&bed, ends, "after the repair"), 1 - set);
+    let shown = server.run(|| Instance::open(DEFAULT).unwrap().show().unwrap()).unwrap();
+    assert!(shown.attachments.iter().all(|attachment| attachment.alive), "{:?}", shown.attachments);
+    assert_eq!(shown.attachments.len(), if set == 0 { 6 } else { 4 });
+    bed.remove(server);
+    assert!(!shown.folder.exists(), "{} is gone", shown.folder.display());
+    assert!(server.run(|| Instance::list().unwrap()).unwrap().is_empty());
+    assert_eq!(network(server), bare, "qdiscs and XDP are as they were");
+    bed.assert_clean("killing");
+}

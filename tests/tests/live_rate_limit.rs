@@ -1,0 +1,114 @@
+//! `rate_limit` on live MPTCP: one subflow of two held at a rate, from the middle of a transfer on, in every mode.
+
+use emptcp::{require, testing::is_root};
+use emptcp_lab::Host;
+use emptcp_tests::live::{Bed, at_server, seconds, two_paths, until};
+use std::process::Command;
+
+/// Time before the policy, time of the switch, and time in which the steady state is measured, in seconds.
+const BEFORE: f64 = 3.5;
+const SWITCH: f64 = 5.0;
+const STEADY: f64 = 10.0;
+
+struct Place<'a> {
+    host: &'a Host,
+    hook: &'a str,
+    mode: &'a str,
+}
+
+/// Rates of one measurement, Mbit/s.
+struct Measured {
+    /// Of the limited subflow, per rate asked for.
+    ratio: f64,
+    /// Of the other path, per what it had.
+    other: f64,
+    /// Of the connection in the first seconds, per what it ends with.
+    switch: f64,
+}
+
+/// Limits the subflow on path 2, or the whole connection with `mode=window`, in mid-transfer.
+fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
+    let whole = place.mode == "window";
+    let device = if whole { r#"["path1", "path2"]"# } else { r#""path2""# };
+    let policy = format!(
+        "[[policy]]\nname = \"cap\"\ndevice = {device}\nhook = \"{}\"\ndo = ['rate_limit rate={rate}mbit mode={}']\n",
+        place.hook, place.mode
+    );
+    let total = BEFORE + SWITCH + STEADY + 3.0;
+    let transfer = bed.lab.bulk().duration(seconds(total)).start().unwrap();
+    until(&transfer, BEFORE);
+    bed.apply(place.host, &policy);
+    let applied = transfer.elapsed().as_secs_f64();
+    until(&transfer, applied + SWITCH + STEADY + 0.2);
+    let series = at_server(&transfer);
+    bed.remove(place.host);
+    transfer.stop();
+    let report = transfer.finish().unwrap();
+    assert_eq!(report.upload.unwrap().sent, report.upload.unwrap().received);
+    assert!(!report.fallback);
+
+    let before = bed.rates(&series, 1.5, BEFORE);
+    let switch = bed.rates(&series, applied, applied + SWITCH);
+    let steady = bed.rates(&series, applied + SWITCH, applied + SWITCH + STEADY);
+    let held = if whole { steady.sum() } else { steady.0[1] };
+    let measured =
+        Measured { ratio: held / rate, other: steady.0[0] / before.0[0], switch: switch.sum() / steady.sum() };
+    eprintln!(
+        "{:>6} at the {}'s {}, {rate} Mbit/s: {held:.2} ({:.3}); other path {:.1} of {:.1} ({:.3}); \
+         connection {:.1} in the first {SWITCH} s, {:.1} then ({:.2})",
+        place.mode,
+        place.host.role(),
+        place.hook,
+        measured.ratio,
+        steady.0[0],
+        before.0[0],
+        measured.other,
+        switch.sum(),
+        steady.sum(),
+        measured.switch
+    );
+    measured
+}
+
+fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    let place = Place { host: host(&bed), hook, mode };
+    for rate in [2.0, 8.0, 20.0] {
+        let measured = limit(&bed, &place, rate);
+        assert!((0.90..=1.05).contains(&measured.ratio), "{rate} Mbit/s: {:.3} of what was asked", measured.ratio);
+        assert!(measured.switch >= 0.6, "{rate} Mbit/s: {:.2} of the final rate during the switch", measured.switch);
+        if mode != "window" {
+            assert!(measured.other >= 0.95, "{rate} Mbit/s: the other path has {:.3} of its rate", measured.other);
+        }
+    }
+    bed.assert_clean("rate_limit");
+    if mode == "shape" {
+        let list = Command::new("ip")
+            .args(["netns", "exec", place.host.netns().name(), "tc", "qdisc", "show", "dev", "path2"])
+            .output()
+            .unwrap();
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
+    }
+}
+
+#[test]
+fn police_at_the_receiver_holds_a_subflow_at_its_rate() {
+    holds_its_rates(|bed| bed.lab.server(), "ingress", "police");
+}
+
+#[test]
+fn police_at_the_sender_holds_a_subflow_at_its_rate() {
+    holds_its_rates(|bed| bed.lab.client(), "egress", "police");
+}
+
+#[test]
+fn shape_at_the_sender_holds_a_subflow_at_its_rate() {
+    holds_its_rates(|bed| bed.lab.client(), "egress", "shape");
+}
+
+#[test]
+fn window_at_the_receiver_holds_a_connection_at_its_rate() {
+    holds_its_rates(|bed| bed.lab.server(), "egress", "window");
+}
