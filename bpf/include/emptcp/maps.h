@@ -34,6 +34,14 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } emptcp_events SEC(".maps");
 
+/* Records of established subflows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct emptcp_slot);
+} emptcp_flows SEC(".maps");
+
 /* Keys from MP_CAPABLE, by connection. Readable by root alone; an element that tells them must be asked to by name. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
