@@ -56,12 +56,15 @@ static __always_inline void flow_time(struct emptcp_sender *sender, struct emptc
 	}
 }
 
-/* Widens a 32-bit DSN to the 64-bit one nearest to what this side has sent (RFC 8684 section 3.3.1). */
+/* Widens a 32-bit DSN to the 64-bit one nearest to what this side has sent (RFC 8684 section 3.3.1), at first to the
+ * start of the connection. Where neither is known the DSN stays as it is. */
 static __always_inline __u64 flow_widen_dsn(const struct emptcp_sender *sender, const struct emptcp_packet *packet)
 {
-	if (packet->dss_flags & EMPTCP_DSS_FLAG_DSN64 || !sender->dsn_next)
+	__u64 near = sender->dsn_next ? sender->dsn_next : sender->idsn;
+
+	if (packet->dss_flags & EMPTCP_DSS_FLAG_DSN64 || !near)
 		return packet->dsn;
-	return sender->dsn_next + (__s32)((__u32)packet->dsn - (__u32)sender->dsn_next);
+	return near + (__s32)((__u32)packet->dsn - (__u32)near);
 }
 
 /* Returns true when the segment only repeats sequence numbers that were sent before. */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A queue that exists only as a number: when it would be longer than the target, one packet is marked or dropped, then
- * another a little sooner while it stays long (the control law of CoDel, RFC 8289 section 4.3), and everything beyond
- * the limit. An aggregate may overdraw: dropping 64 kB at once would cost a whole window.
+ * A queue that exists only as a number. While it is longer than its target and still grows, one packet per step is marked
+ * or dropped: the sender's congestion control does the rest, and losing more would stall the connection. Beyond the limit
+ * everything is dropped, for senders that do not listen. An aggregate may overdraw: dropping 64 kB at once would cost a
+ * whole window.
+ *
+ * A sender that lost a packet stays below the rate for seconds, and no real queue fills the gap; so what was left unused
+ * for a moment may be used later: the mean is what counts.
  */
 #ifndef RATE_LIMIT_POLICE_H
 #define RATE_LIMIT_POLICE_H
 
-#define QUEUE_TARGET_NS 100000000ull
-#define QUEUE_LIMIT_NS 400000000ull
-#define DROP_INTERVAL_NS 200000000ull
-
-/* 256 / sqrt(n) for n = 1..16. */
-static const __u16 inverse_root[16] = {256, 181, 148, 128, 114, 105, 97, 91, 85, 81, 77, 74, 71, 68, 66, 64};
+#define QUEUE_TARGET_NS 100000000ll
+#define QUEUE_LIMIT_NS 400000000ll
+#define CREDIT_NS 400000000ll
 
 /* Tells the sender to slow down. */
 static __always_inline enum emptcp_verdict mark_or_drop(emptcp_context *ctx, struct emptcp_packet *packet)
@@ -28,24 +29,18 @@ static __always_inline enum emptcp_verdict mark_or_drop(emptcp_context *ctx, str
 static __always_inline enum emptcp_verdict limit_by_police(emptcp_context *ctx, struct emptcp_packet *packet,
 							   struct bucket *bucket, __u64 now)
 {
-	__u64 backlog;
+	__s64 backlog = bucket->empty_ns - now;
+	enum pace pace;
 
-	backlog = bucket->empty_ns > now ? bucket->empty_ns - now : 0;
+	if (backlog < -CREDIT_NS)
+		backlog = -CREDIT_NS;
+	pace = measure(bucket, packet, now, 100);
 	if (backlog > QUEUE_LIMIT_NS) {
 		emptcp_count(packet, dropped);
 		return EMPTCP_DROP;
 	}
-	if (backlog < QUEUE_TARGET_NS) {
-		bucket->drops = 0;
-	} else if (!bucket->drops || now >= bucket->next_drop_ns) {
-		__u32 index = bucket->drops & 15;
-
-		bucket->next_drop_ns = now + DROP_INTERVAL_NS * inverse_root[index] / 256;
-		if (bucket->drops < 15)
-			bucket->drops++;
-		if (mark_or_drop(ctx, packet) == EMPTCP_DROP)
-			return EMPTCP_DROP;
-	}
+	if (backlog > QUEUE_TARGET_NS && pace == PACE_ABOVE && mark_or_drop(ctx, packet) == EMPTCP_DROP)
+		return EMPTCP_DROP;
 	bucket->empty_ns = now + backlog + duration_of(packet->payload_length);
 	emptcp_count(packet, passed);
 	return EMPTCP_CONTINUE;

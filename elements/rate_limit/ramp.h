@@ -8,49 +8,59 @@
 #define RATE_LIMIT_RAMP_H
 
 #define NANOSECONDS 1000000000ull
-#define STEP_NS 150000000ull       /* a drop shows within two round trips */
+#define STEP_NS 200000000ull	      /* by then a drop shows in the rate, unless the round trip is very long */
 #define LONGEST_RAMP_NS 4000000000ull /* a sender that does not come down by itself */
-#define LARGEST_SACRIFICE 4        /* segments: to drop a whole aggregate costs a window */
+#define LARGEST_SACRIFICE 4	      /* segments: to drop a whole aggregate costs a window */
 
 struct bucket {
 	__u64 begin_ns; /* of the ramp */
 	__u64 since_ns; /* begin of the present step */
 	__u64 measured; /* payload bytes since then */
 	__u64 empty_ns; /* when the virtual queue will have drained */
-	__u64 next_drop_ns;
-	__u32 drops; /* in a row, while the queue stayed above its target */
-	__u32 done;  /* the ramp is over */
+	__u64 ramped;	/* the ramp is over */
 };
 STATE(state_bucket, struct bucket);
 static const struct bucket empty_bucket;
+
+enum pace { PACE_UNKNOWN, PACE_BELOW, PACE_ABOVE };
+
+/* At the end of a step: was the rate above `percent` of the one asked for? Begins the next step. */
+static __always_inline enum pace measure(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now,
+					 __u32 percent)
+{
+	__u64 elapsed = now - bucket->since_ns, allowed;
+
+	bucket->measured += packet->payload_length;
+	if (elapsed < STEP_NS || (packet->segments > LARGEST_SACRIFICE && elapsed < 2 * STEP_NS))
+		return PACE_UNKNOWN;
+	allowed = arguments.rate / 8 * percent / 100 * (elapsed / 1000000) / 1000;
+	elapsed = bucket->measured;
+	bucket->since_ns = now;
+	bucket->measured = 0;
+	return elapsed > allowed ? PACE_ABOVE : PACE_BELOW;
+}
 
 enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
 
 static __always_inline enum ramp_step ramp_down(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now)
 {
-	__u64 elapsed;
-
-	if (bucket->done)
+	if (bucket->ramped)
 		return RAMP_DONE;
-	if (!bucket->begin_ns) {
-		bucket->begin_ns = now;
-		bucket->since_ns = now;
+	if (!bucket->begin_ns)
+		bucket->begin_ns = bucket->since_ns = now;
+	if (arguments.ramp && now - bucket->begin_ns < LONGEST_RAMP_NS) {
+		switch (measure(bucket, packet, now, 125)) {
+		case PACE_UNKNOWN:
+			return RAMP_PASS;
+		case PACE_ABOVE:
+			return RAMP_DROP;
+		case PACE_BELOW:
+			break;
+		}
 	}
-	bucket->measured += packet->payload_length;
-	elapsed = now - bucket->since_ns;
-	if (arguments.ramp && elapsed < STEP_NS)
-		return RAMP_PASS;
-	/* Within a quarter of the rate the virtual queue does the rest. */
-	if (!arguments.ramp || now - bucket->begin_ns > LONGEST_RAMP_NS ||
-	    bucket->measured * 8 * 4 <= arguments.rate * 5 / 1000 * (elapsed / 1000000)) {
-		bucket->done = 1;
-		return RAMP_DONE;
-	}
-	if (packet->segments > LARGEST_SACRIFICE && elapsed < 2 * STEP_NS)
-		return RAMP_PASS;
-	bucket->since_ns = now;
-	bucket->measured = 0;
-	return RAMP_DROP;
+	bucket->ramped = 1;
+	bucket->empty_ns = now;
+	return RAMP_DONE;
 }
 
 /* How long `bytes` take at the rate. */

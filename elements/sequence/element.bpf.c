@@ -5,6 +5,8 @@
  */
 #include <emptcp/element.h>
 
+#define SEQUENCE_SPACE (1ull << 32)
+
 enum space { SPACE_DSN, SPACE_SSN };
 
 struct arguments {
@@ -35,8 +37,14 @@ SELECTOR(sequence)
 	}
 	if (!packet->payload_length)
 		return false;
-	if (!arguments.relative)
-		return overlaps(packet->sequence, packet->payload_length);
+	if (!arguments.relative) {
+		__u64 first = packet->sequence;
+
+		/* A segment that wraps round has numbers below 2^32 and numbers from 0 on. */
+		return overlaps(first, packet->payload_length) ||
+		       (first + packet->payload_length > SEQUENCE_SPACE &&
+			arguments.range[0] < first + packet->payload_length - SEQUENCE_SPACE);
+	}
 	if (!packet->flow.isn_known) {
 		emptcp_count(packet, start_unknown);
 		return false;

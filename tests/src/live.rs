@@ -19,7 +19,9 @@ pub const PATH_RATE: u64 = 50;
 
 /// Describes the lab of most tests: two paths of 50 Mbit/s, with 20 and 50 ms.
 pub fn two_paths() -> LabBuilder {
-    ROUND_TRIPS.into_iter().fold(Lab::builder(), |lab, rtt| lab.path(Path::with(Rate::mbit(PATH_RATE), rtt)))
+    ROUND_TRIPS.into_iter().fold(Lab::builder(), |lab, rtt| {
+        lab.path(Path::with(Rate::mbit(PATH_RATE), rtt))
+    })
 }
 
 /// Seconds as a duration.
@@ -48,14 +50,22 @@ impl Bed {
         let lab = match builder.build() {
             Ok(lab) => lab,
             Err(LabError::Unsupported { feature, reason }) => {
-                assert!(std::env::var_os("EMPTCP_REQUIRE_ROOT").is_none(), "there is no {feature}: {reason}");
+                assert!(
+                    std::env::var_os("EMPTCP_REQUIRE_ROOT").is_none(),
+                    "there is no {feature}: {reason}"
+                );
                 eprintln!("skipped: this machine does not offer {feature} ({reason})");
                 return None;
             }
             Err(error) => panic!("{error}"),
         };
         let begin = [lab.client().mib().unwrap(), lab.server().mib().unwrap()];
-        Some(Self { lab, catalog: Catalog::load().unwrap(), begin, _alone: alone })
+        Some(Self {
+            lab,
+            catalog: Catalog::load().unwrap(),
+            begin,
+            _alone: alone,
+        })
     }
 
     /// Puts a policy set in force on a host.
@@ -91,7 +101,9 @@ impl Bed {
     /// # Panics
     /// When it has none.
     pub fn stats(&self, host: &Host) -> Stats {
-        host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.stats(&self.catalog))).unwrap().unwrap()
+        host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.stats(&self.catalog)))
+            .unwrap()
+            .unwrap()
     }
 
     /// A counter of the first element of this name in a policy, in packets.
@@ -100,9 +112,23 @@ impl Bed {
     /// When the policy, the element or the counter is not there.
     pub fn counted(&self, host: &Host, policy: &str, element: &str, counter: &str) -> u64 {
         let stats = self.stats(host);
-        let policy = stats.policies.iter().find(|found| found.name == policy).expect("the policy is in force");
-        let element = policy.elements.iter().find(|found| found.element == element).expect("the policy has the element");
-        element.counters.iter().find(|found| found.name == counter).expect("the element has the counter").counter.packets
+        let policy = stats
+            .policies
+            .iter()
+            .find(|found| found.name == policy)
+            .expect("the policy is in force");
+        let element = policy
+            .elements
+            .iter()
+            .find(|found| found.element == element)
+            .expect("the policy has the element");
+        element
+            .counters
+            .iter()
+            .find(|found| found.name == counter)
+            .expect("the element has the counter")
+            .counter
+            .packets
     }
 
     /// Nothing fell back to TCP and no checksum was wrong, on either host, since the bed was built.
@@ -126,8 +152,12 @@ impl Bed {
     pub fn rates(&self, series: &TimeSeries, from: f64, to: f64) -> Rates {
         let mut rates = [0.0; 2];
         for subflow in series.subflows() {
-            let Some(path) = self.lab.path_of(&subflow) else { continue };
-            rates[path] += series.throughput(&subflow, Counter::Received, seconds(from), seconds(to)).unwrap_or(0.0);
+            let Some(path) = self.lab.path_of(&subflow) else {
+                continue;
+            };
+            rates[path] += series
+                .throughput(&subflow, Counter::Received, seconds(from), seconds(to))
+                .unwrap_or(0.0);
         }
         Rates(rates)
     }

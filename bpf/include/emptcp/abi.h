@@ -257,7 +257,7 @@ struct emptcp_keys {
  * A kind names the fact that a rule looks at: four 32-bit words, in network order for addresses; other facts stand in
  * host order in the first word and the rest is 0. A rule matches when low <= first word (host order) <= high, and every
  * word agrees with `address` where `mask` has bits. An unused half of the test is written as 0..0xffffffff, or mask 0:
- * evaluation has no branch per kind, which is what lets the verifier walk a thousand rules.
+ * evaluation has no branch per kind, which is what lets the verifier walk five hundred rules.
  */
 enum emptcp_rule_kind {
 	EMPTCP_RULE_STOP = 0,       /* evaluation ends: what an empty bank holds */

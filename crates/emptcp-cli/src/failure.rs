@@ -94,7 +94,7 @@ pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
 fn print_json(kind: &str, message: &str, mut details: Map<String, Value>) {
     details.insert("kind".to_owned(), kind.into());
     details.insert("message".to_owned(), message.into());
-    let _ = writeln!(io::stdout().lock(), "{:#}", json!({ "error": details }));
+    let _ = writeln!(io::stdout().lock(), "{}", json!({ "error": details }));
 }
 
 fn is_broken_pipe(error: Option<&io::Error>) -> bool {

@@ -22,7 +22,7 @@ pub(crate) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
             let mut shown = false;
             while is_done.recv_timeout(SHORT) == Err(RecvTimeoutError::Timeout) {
                 // A line that cannot be shown is no reason to stop.
-                let _ = write!(io::stderr(), "\r{what}: {:.0} s", started.elapsed().as_secs_f32());
+                let _ = write!(io::stderr(), "\r{what}: {:.1} s", started.elapsed().as_secs_f32());
                 shown = true;
             }
             if shown {

@@ -3,7 +3,7 @@
 use crate::cli::Global;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
-use emptcp::{Error, Instance, instance::DEFAULT};
+use emptcp::{Instance, instance::DEFAULT};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
@@ -78,7 +78,15 @@ impl Session {
     /// When there is none.
     pub(crate) fn open(&self) -> Result<Instance> {
         self.enter_netns()?;
-        Ok(Instance::open(self.instance()).map_err(hidden)?)
+        self.open_again()
+    }
+
+    /// Opens it again: it may have been removed, or made anew, since.
+    ///
+    /// # Errors
+    /// When there is none any more.
+    pub(crate) fn open_again(&self) -> Result<Instance> {
+        Ok(Instance::open(self.instance())?)
     }
 
     /// Prints text for people; what is in colour, only where colours are wanted.
@@ -112,14 +120,4 @@ fn plain(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
-}
-
-/// Without root the pinned instances cannot even be seen: say so, instead of that there is none.
-pub(crate) fn hidden(error: Error) -> Error {
-    match error {
-        Error::NoInstance { name } if !nix::unistd::geteuid().is_root() => Error::NotPermitted {
-            action: format!("open the instance `{name}`"),
-        },
-        error => error,
-    }
 }

@@ -65,7 +65,7 @@ impl Watch {
             match show()? {
                 Frame::Text(text) if clear.is_empty() => session.print(&format!("{text}\n"))?,
                 Frame::Text(text) => {
-                    // In one piece, so that it does not flicker; not by way of the filter of colours.
+                    // Past the filter of colours, which would take it out.
                     session.print_raw(clear)?;
                     session.print(&text)?;
                 }

@@ -96,8 +96,9 @@ fn draw<'a>(area: &Area<'a>, samples: &Samples) -> Drawn<'a> {
         area.draw_text(phase.title(), &bold(14, INK), (x + 8, y + 8))?;
         area.draw_text(what(phase), &text(12, FAINT), (x + 8, y + 27))?;
     }
-    let (x, y) = chart.backend_coord(&(Phase::Capped.start() + 0.2, CAP));
-    area.draw_text(&format!("limit {CAP} Mbit/s"), &text(12, INK), (x, y + 7))?;
+    // Here the line of path 1 lies at the bottom, and there is room above the other.
+    let (x, y) = chart.backend_coord(&(Phase::Backup.start() + 2.0, CAP));
+    area.draw_text(&format!("limit {CAP} Mbit/s"), &text(12, INK), (x, y - 28))?;
     name_the_lines(area, &rates, |point| chart.backend_coord(&point))
 }
 

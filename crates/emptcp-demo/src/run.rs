@@ -114,7 +114,10 @@ impl Course<'_> {
                     let took = self.steering.apply(policies)?;
                     println!("{}", table::applied(policies, took));
                 }
-                Change::Wait(time) => self.wait_until((self.transfer.elapsed() + *time).as_secs_f64())?,
+                Change::Wait(time) => {
+                    self.wait_until((self.transfer.elapsed() + *time).as_secs_f64())?;
+                    self.steering.debug();
+                }
                 Change::Remove => {
                     self.steering.remove()?;
                     println!("{}", table::removed());
@@ -142,19 +145,19 @@ impl Course<'_> {
 /// Adds up what the client's kernel says of its subflows, by path.
 fn by_path(lab: &Lab, series: &TimeSeries) -> Samples {
     let mut samples = Samples::default();
-    let within = |at: Duration| at.as_secs_f64() <= Phase::FreeAgain.end();
-    // The last reading, when the connection closes, comes out of step.
-    for reading in series.samples().iter().filter(|reading| within(reading.at)) {
+    for reading in series.samples() {
+        let at = reading.at.as_secs_f64();
+        if at > Phase::FreeAgain.end() + 0.1 {
+            // The connection is closing.
+            break;
+        }
         let mut bytes = [0; 2];
         for subflow in &reading.info.subflows {
             if let Some(path) = lab.path_of(&subflow.key) {
                 bytes[path] += subflow.bytes_received;
             }
         }
-        samples.push(Sample {
-            at: reading.at.as_secs_f64(),
-            bytes,
-        });
+        samples.push(Sample { at, bytes });
     }
     samples
 }

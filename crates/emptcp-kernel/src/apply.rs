@@ -17,7 +17,7 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     error::{Error, OrKernel, Result},
-    ffi,
+    ffi, flow_table,
     instance::Instance,
     maps::hook_file_name,
     place::{self, Lock},
@@ -131,7 +131,7 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
 }
 
 /// Another instance on the same device would count and change packets twice.
-fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
+pub(crate) fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
     for other in place::instances()?.into_iter().filter(|other| other != name) {
         let Ok(other) = Instance::open(&other) else { continue };
         let spots = other.spots()?;
@@ -165,7 +165,7 @@ fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
     Instance::create(name, &plan.tables).map(|instance| (instance, true))
 }
 
-fn spot_of(placement: &Placement) -> Spot<'_> {
+pub(crate) fn spot_of(placement: &Placement) -> Spot<'_> {
     Spot {
         device: &placement.device,
         ifindex: placement.ifindex,
@@ -335,7 +335,7 @@ impl<'a> Transaction<'a> {
         };
         let still = |name: &str| self.plan.policies.iter().any(|policy| policy.name == name);
         let mut warnings = Vec::new();
-        if let Some(before) = before.filter(|before| before.tables != self.plan.tables) {
+        if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
             warnings.push(format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
                  {} states, {} bytes of events); `emptcp remove` and apply to change them",
@@ -409,7 +409,8 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
     }
 }
 
-fn kinds_hooks(placement: &Placement) -> Vec<Hook> {
+/// The hooks of all ways in which a device may be attached.
+pub(crate) fn kinds_hooks(placement: &Placement) -> Vec<Hook> {
     placement
         .kinds
         .iter()

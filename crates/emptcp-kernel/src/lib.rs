@@ -5,6 +5,7 @@
 //! * [`apply()`] is the transaction: it uses `placement` (which device, which hook), `allocation` (which slot, which
 //!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
 //!   [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
+//! * [`preview()`] does of an apply what changes nothing.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`].
 //! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
 //!   verifier (`traps`).
@@ -40,12 +41,14 @@ mod bank;
 mod device;
 mod embedded;
 mod ffi;
+mod flow_table;
 mod libbpf_log;
 mod load;
 mod maps;
 mod netlink;
 mod place;
 mod placement;
+mod preview;
 mod remove;
 mod rodata;
 mod rules;
@@ -57,4 +60,5 @@ pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
 pub use catalog::Catalog;
 pub use error::{Error, Result};
 pub use instance::Instance;
+pub use preview::{Preview, preview};
 pub use remove::{Removed, remove};

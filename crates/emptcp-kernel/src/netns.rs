@@ -47,7 +47,12 @@ pub fn enter(name: &str) -> Result<()> {
         std::io::ErrorKind::NotFound => bad(format!("there is no {}; `ip netns list` names them", path.display())),
         _ => bad(format!("{}: {error}", path.display())),
     })?;
-    nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).map_err(|error| bad(format!("setns: {error}")))
+    nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).map_err(|error| match error {
+        nix::errno::Errno::EPERM => Error::NotPermitted {
+            action: format!("enter the network namespace `{name}`"),
+        },
+        error => bad(format!("setns: {error}")),
+    })
 }
 
 /// Runs `work` in another network namespace, on a thread of its own.

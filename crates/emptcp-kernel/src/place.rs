@@ -38,14 +38,25 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
             "{BPFFS} does not exist: this kernel has no BPF, or /sys is not mounted"
         )));
     }
-    if fs::read_link("/proc/self/ns/mnt").ok() != fs::read_link("/proc/1/ns/mnt").ok() {
+    not_hidden()?;
+    nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
+        .map_err(|error| Error::kernel(format!("mount bpffs at {BPFFS}"), error.into()))
+}
+
+/// Inside `ip netns exec` another sysfs lies over bpffs: instances would seem not to be there.
+fn not_hidden() -> Result<()> {
+    // Without root nobody may look at process 1; then we do not know.
+    let elsewhere = match (fs::read_link("/proc/self/ns/mnt"), fs::read_link("/proc/1/ns/mnt")) {
+        (Ok(own), Ok(first)) => own != first,
+        _ => nix::unistd::geteuid().is_root(),
+    };
+    if elsewhere && !is_bpffs() {
         return Err(Error::NoBpffs(format!(
             "{BPFFS} is hidden here: this is another mount namespace, as inside `ip netns exec`; \
              leave it and use `--netns NAME` from outside"
         )));
     }
-    nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
-        .map_err(|error| Error::kernel(format!("mount bpffs at {BPFFS}"), error.into()))
+    Ok(())
 }
 
 /// The folder of this network namespace.
@@ -66,7 +77,10 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf> {
 pub(crate) fn exists(folder: &Path, name: &str) -> Result<()> {
     match fs::metadata(folder) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoInstance { name: name.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            not_hidden()?;
+            Err(Error::NoInstance { name: name.to_owned() })
+        }
         Err(error) => Err(Error::io(folder, error)),
     }
 }
@@ -76,7 +90,10 @@ pub(crate) fn instances() -> Result<Vec<String>> {
     let folder = namespace_folder()?;
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            not_hidden()?;
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(Error::io(folder, error)),
     };
     let mut names: Vec<String> = entries

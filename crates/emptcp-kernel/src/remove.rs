@@ -28,7 +28,7 @@ pub struct Removed {
 /// Detaches an instance and removes everything that belongs to it.
 ///
 /// # Errors
-/// [`Error::NoInstance`] when there is none of that name.
+/// [`Error::NoInstance`](crate::Error::NoInstance) when there is none of that name.
 pub fn remove(name: &str) -> Result<Removed> {
     let folder = place::folder(name)?;
     place::exists(&folder, name)?;

@@ -32,7 +32,7 @@
 //! Where things are:
 //!
 //! * Policies: [`compile`], [`plan`], [`manifest`], [`diff`] of two plans, [`Diagnostics`] of a bad file.
-//! * In force: [`apply`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`].
+//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`].
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
 //! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
 //! * Without a network: [`testrun`] runs chains on packets.
@@ -40,7 +40,7 @@
 
 pub use emptcp_abi as abi;
 pub use emptcp_kernel::{
-    Applied, ApplyOptions, AttachedTo, Catalog, Error, Instance, Removed, Result, apply, attach, catalog, element,
-    events, flows, instance, netns, probe, refusal, remove, require, sdk, stats, testing, testrun,
+    Applied, ApplyOptions, AttachedTo, Catalog, Error, Instance, Preview, Removed, Result, apply, attach, catalog,
+    element, events, flows, instance, netns, preview, probe, refusal, remove, require, sdk, stats, testing, testrun,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};

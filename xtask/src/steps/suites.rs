@@ -15,15 +15,18 @@ use crate::toolchain;
 /// Packages whose tests make no system call that needs rights.
 const PURE: &[&str] = &["mptcp-wire", "emptcp-abi", "emptcp-plan", "xtask"];
 
+/// The package in `tests/`.
+const BLACK_BOX: &str = "emptcp-tests";
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Suite {
     /// Tests beside the code, and all tests of pure packages.
     Unit,
-    /// Test programs named `..cases..`: packets through BPF_PROG_TEST_RUN, no network.
+    /// Test programs of the package in `tests/`: packets through BPF_PROG_TEST_RUN, no network.
     Cases,
     /// Test programs of the other packages: namespaces, devices, loading and attaching.
     Lab,
-    /// Test programs of the package in `tests/`: the whole of it on live MPTCP.
+    /// Test programs of the package in `tests/` whose name begins with `live`: the whole of it on live MPTCP.
     EndToEnd,
 }
 
@@ -31,12 +34,12 @@ impl Suite {
     fn of(program: &Program) -> Self {
         if PURE.contains(&program.package.as_str()) || program.kind != Kind::Test {
             Self::Unit
-        } else if program.name.contains("cases") {
-            Self::Cases
-        } else if program.package == "emptcp-tests" {
+        } else if program.package != BLACK_BOX {
+            Self::Lab
+        } else if program.name.starts_with("live") {
             Self::EndToEnd
         } else {
-            Self::Lab
+            Self::Cases
         }
     }
 
@@ -161,9 +164,9 @@ mod tests {
     fn every_test_program_belongs_to_the_suite_of_its_package_and_name() {
         assert_eq!(suite("mptcp-wire", Kind::Test, "vectors"), Suite::Unit);
         assert_eq!(suite("emptcp-kernel", Kind::Library, "emptcp_kernel"), Suite::Unit);
-        assert_eq!(suite("emptcp-kernel", Kind::Test, "packet_cases"), Suite::Cases);
         assert_eq!(suite("emptcp-kernel", Kind::Test, "apply"), Suite::Lab);
-        assert_eq!(suite("emptcp-tests", Kind::Test, "rate_limit"), Suite::EndToEnd);
+        assert_eq!(suite("emptcp-tests", Kind::Test, "packet_cases"), Suite::Cases);
+        assert_eq!(suite("emptcp-tests", Kind::Test, "live_rate_limit"), Suite::EndToEnd);
     }
 
     #[test]

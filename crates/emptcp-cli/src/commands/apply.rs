@@ -4,7 +4,7 @@ use crate::{
     commands::{policy_file, words},
     failure::Note,
     progress,
-    session::{BOLD, GREEN, RED, Session, YELLOW, hidden},
+    session::{BOLD, GREEN, RED, Session, YELLOW},
     table::Table,
     units,
 };
@@ -14,7 +14,7 @@ use emptcp::{
     Applied, ApplyOptions, AttachedTo, Change, Error, Instance, diff,
     plan::{Plan, PolicyPlan},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Put a policy file in force: all of it or nothing
@@ -39,12 +39,13 @@ JSON:
    \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...],
    \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
+  With --dry-run: \"instance\", \"dry_run\", \"changes\", \"policies\", \"programs\".
   kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\""
 )]
 pub(crate) struct Apply {
     /// The policy file; `-` is the standard input
     file: PathBuf,
-    /// Only say what would change
+    /// Only say what would change; loads and verifies everything, attaches nothing
     #[arg(long)]
     dry_run: bool,
     /// Leave alone the connections of this host that already run
@@ -65,11 +66,26 @@ impl Apply {
             adopt: !self.no_adopt,
             clsact: self.clsact,
         };
-        if self.dry_run {
-            return dry_run(session, &file.plan, &changes);
-        }
         let elements: usize = file.plan.policies.iter().map(|policy| policy.nodes.len()).sum();
         let what = format!("loading and verifying {}", units::count(elements as u64, "element"));
+        if self.dry_run {
+            let preview = progress::during(&what, || emptcp::preview(name, &file.plan, &file.catalog, &options))?;
+            if session.wants_json() {
+                return session.print_json(&json!({
+                    "instance": name,
+                    "dry_run": true,
+                    "changes": changes,
+                    "policies": attached(&file.plan, &preview.attachments),
+                    "programs": preview.programs,
+                }));
+            }
+            let end = format!(
+                "\n{} accepted by the verifier; nothing was changed: this was a dry run\n",
+                units::count(preview.programs as u64, "program")
+            );
+            let text = [written(&changes), places(&file.plan, &preview.attachments), end].concat();
+            return Ok(session.print(&text)?);
+        }
         let applied = progress::during(&what, || {
             emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options)
         })
@@ -81,12 +97,7 @@ impl Apply {
                 "dry_run": false,
                 "generation": applied.generation,
                 "changes": changes,
-                "policies": file.plan.policies.iter().map(|policy| json!({
-                    "name": policy.name,
-                    "direction": policy.direction,
-                    "attached": on(policy, &spots).map(|spot| json!({ "device": spot.device, "kind": spot.kind }))
-                        .collect::<Vec<_>>(),
-                })).collect::<Vec<_>>(),
+                "policies": attached(&file.plan, &spots),
                 "attached": applied.attached,
                 "detached": applied.detached,
                 "programs": applied.programs,
@@ -102,34 +113,11 @@ impl Apply {
 
 /// The plan in force, if there is one that can be read: one that cannot is replaced.
 fn in_force(name: &str) -> Result<Option<Plan>> {
-    match Instance::open(name)
-        .map_err(hidden)
-        .and_then(|instance| instance.show())
-    {
+    match Instance::open(name).and_then(|instance| instance.show()) {
         Ok(shown) => Ok(Some(shown.plan)),
         Err(Error::NoInstance { .. } | Error::State { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn dry_run(session: &Session, plan: &Plan, changes: &[Change]) -> Result<()> {
-    if session.wants_json() {
-        return session.print_json(&json!({
-            "instance": session.instance(),
-            "dry_run": true,
-            "changes": changes,
-            "policies": plan.policies.iter().map(|policy| json!({
-                "name": policy.name,
-                "direction": policy.direction,
-                "devices": policy.devices,
-                "hooks": policy.hooks,
-            })).collect::<Vec<_>>(),
-        }));
-    }
-    Ok(session.print(&format!(
-        "{}\nnothing was changed: this was a dry run\n",
-        written(changes)
-    ))?)
 }
 
 /// Where the instance is attached now.
@@ -153,6 +141,15 @@ fn on<'a>(policy: &'a PolicyPlan, spots: &'a [AttachedTo]) -> impl Iterator<Item
             .find(move |spot| spot.device == *device && spot.direction == policy.direction)
     };
     policy.devices.iter().filter_map(here)
+}
+
+/// Policies and where they see packets, for programs.
+fn attached(plan: &Plan, spots: &[AttachedTo]) -> Value {
+    let policies = plan.policies.iter().map(|policy| {
+        let here = on(policy, spots).map(|spot| json!({ "device": spot.device, "kind": spot.kind }));
+        json!({ "name": policy.name, "direction": policy.direction, "attached": here.collect::<Vec<_>>() })
+    });
+    policies.collect()
 }
 
 fn written(changes: &[Change]) -> String {

@@ -25,8 +25,9 @@ Example:
 JSON:
   {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\",
    \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}
-  With --plan also \"plan\". Of a wrong file: {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
-   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}, exit status 2."
+  With --plan also \"plan\". Of a wrong file, with exit status 2:
+  {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
+   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}"
 )]
 pub(crate) struct Check {
     /// The policy file; `-` is the standard input

@@ -21,7 +21,8 @@ Examples:
   emptcp elements rate_limit mark
 
 JSON:
-  [{\"name\", \"kind\": \"selector\" | \"actor\", \"summary\", \"hooks\", \"folder\" (null: shipped), \"manifest\": {...}}]"
+  [{\"name\", \"kind\": \"selector\" | \"actor\", \"summary\", \"hooks\", \"folder\" (null: shipped),
+    \"manifest\": {...}}]"
 )]
 pub(crate) struct Elements {
     /// Explain these

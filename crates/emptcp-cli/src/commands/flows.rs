@@ -59,10 +59,10 @@ struct Before {
 
 impl Flows {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let instance = session.open()?;
+        session.enter_netns()?;
         let mut before = None;
         self.watch.run(session, || {
-            let groups = groups(&instance)?;
+            let groups = groups(&session.open_again()?)?;
             if session.wants_json() {
                 return Ok(Frame::Json(serde_json::to_value(&groups)?));
             }
@@ -206,4 +206,102 @@ fn role(flags: &[String]) -> String {
         _ => None,
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emptcp::{abi::ConnectionId, flows::SenderEntry};
+
+    fn sender(bytes: u64) -> SenderEntry {
+        SenderEntry {
+            packets: 1,
+            bytes,
+            retransmissions: 2,
+            rtt_us: Some(20_300),
+            rtt_min_us: None,
+            window: None,
+            address_id: None,
+            dsn: None,
+        }
+    }
+
+    fn flow(id: u64, connection: u64) -> FlowEntry {
+        FlowEntry {
+            id: FlowId(id),
+            local: "10.0.0.1:5000".parse().unwrap(),
+            remote: "[2001:db8::1]:443".parse().unwrap(),
+            state: "established".to_owned(),
+            flags: vec![
+                "joined".to_owned(),
+                "local_opened".to_owned(),
+                "backup_remote".to_owned(),
+            ],
+            version: Some(1),
+            device: Some("wwan0".to_owned()),
+            ifindex: 7,
+            connection: Some(ConnectionId(connection)),
+            local_token: None,
+            remote_token: None,
+            age_ms: 4_000,
+            idle_ms: 30,
+            sent: sender(1_500_000),
+            received: sender(0),
+            policies: vec!["cap".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_subflow_stands_on_one_line_below_its_connection() {
+        let connection = ConnectionEntry {
+            id: ConnectionId(5),
+            local_token: Some(Token(0xab)),
+            remote_token: None,
+            subflows: 2,
+            packets: 0,
+            bytes: 0,
+            retransmissions: 0,
+            age_ms: 4_000,
+            idle_ms: 4_000,
+            version: Some(1),
+        };
+        let group = Group {
+            connection: Some(connection),
+            flows: vec![flow(1, 5)],
+        };
+        let shown = anstream::adapter::strip_str(&text(&[group], None)).to_string();
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines.len(), 3, "{shown}");
+        // What the connection's record does not know, its subflows do.
+        assert!(
+            lines[0].ends_with("MPTCP v1, 2 subflows, 1.50 MB, 4 retransmissions, age 4.0 s, idle 30 ms"),
+            "{shown}"
+        );
+        for wanted in [
+            "[2001:db8::1]:443",
+            "wwan0",
+            "joined, backup (remote)",
+            "20.3 ms",
+            "cap",
+        ] {
+            assert!(lines[2].contains(wanted), "{wanted} in {shown}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_what_came_since_the_last_time() {
+        let then = Instant::now()
+            .checked_sub(Duration::from_secs(1))
+            .expect("the machine runs longer");
+        let before = Before {
+            when: then,
+            bytes: BTreeMap::from([(FlowId(1), (1_000_000, 0))]),
+        };
+        let shown = table(&[flow(1, 5), flow(2, 5)], Some(&before)).render(0);
+        assert!(shown.lines().nth(1).unwrap().contains("Mbit/s"), "{shown}");
+        assert!(
+            !shown.lines().nth(2).unwrap().contains("bit/s"),
+            "a new subflow has no rate yet: {shown}"
+        );
+    }
 }

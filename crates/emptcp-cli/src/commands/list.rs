@@ -1,11 +1,6 @@
 //! `emptcp list`.
 
-use crate::{
-    commands::words,
-    session::{Session, hidden},
-    table::Table,
-    units,
-};
+use crate::{commands::words, session::Session, table::Table, units};
 use anyhow::Result;
 use clap::Args;
 use emptcp::{Catalog, Error, Instance, stats::Stats};
@@ -69,7 +64,7 @@ impl List {
 fn collect(session: &Session) -> Result<Vec<Stats>> {
     let catalog = Catalog::load()?;
     if let Some(name) = session.named_instance() {
-        let instance = Instance::open(name).map_err(hidden)?;
+        let instance = Instance::open(name)?;
         return Ok(vec![instance.stats(&catalog)?]);
     }
     let mut all = Vec::new();

@@ -14,13 +14,13 @@ use emptcp::{
 use jiff::{Timestamp, tz::TimeZone};
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Print events as they come, until Ctrl-C
 #[derive(Args, Debug)]
 #[command(
     long_about = "Print what policies report by `get_connect`, `get_subflow`, `record` and by elements of your own, \
-        as it comes, until Ctrl-C. One process at a time: two share the events between them.",
+        as it comes, until Ctrl-C or until the instance is removed. One process at a time: two share the events between them.",
     after_long_help = "\
 Examples:
   emptcp monitor
@@ -46,19 +46,31 @@ pub(crate) struct Monitor {
     count: Option<u64>,
 }
 
+/// How often to look whether the instance is still there.
+const SLICE: Duration = Duration::from_secs(2);
+
 impl Monitor {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let instance = session.open()?;
+        let mut instance = session.open()?;
         end_on_signal()?;
+        let end = self.time.map(|Seconds(time)| Instant::now() + time);
         let mut left = self.count;
-        let mut printed = Ok(());
         let clocks = Clocks::read();
-        instance.events(self.time.map(|Seconds(time)| time), |event| {
-            printed = print(session, &event, clocks);
-            left = left.map(|left| left - 1);
-            printed.is_ok() && left != Some(0)
-        })?;
-        printed
+        loop {
+            let time = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
+            let mut printed = Ok(());
+            instance.events(Some(time), |event| {
+                printed = print(session, &event, clocks);
+                left = left.map(|left| left - 1);
+                printed.is_ok() && left != Some(0)
+            })?;
+            printed?;
+            if left == Some(0) || end.is_some_and(|end| end <= Instant::now()) {
+                return Ok(());
+            }
+            // Nobody writes into the ring of an instance that was removed.
+            instance = session.open_again()?;
+        }
     }
 }
 
@@ -180,5 +192,63 @@ impl Clocks {
             self.wall.checked_sub(self.monotonic - event)
         };
         shifted.unwrap_or(self.wall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emptcp::abi::ConnectionId;
+
+    #[test]
+    fn events_are_told_in_a_sentence() {
+        let subflow = Body::Subflow {
+            connection: ConnectionId(0xab),
+            local_token: None,
+            remote_token: None,
+            established: false,
+            reset: true,
+            opened_by: Side::Remote,
+            initial: false,
+            backup: true,
+            address_ids: [1, 2],
+        };
+        assert_eq!(
+            describe(&subflow),
+            "joined subflow (backup) of connection 0x00000000000000ab reset, opened by the remote side, address ids 1 <-> 2"
+        );
+        let connection = Body::Connection {
+            connection: ConnectionId(1),
+            local_token: Some(Token(0x1234)),
+            remote_token: None,
+            version: 1,
+            opened_by: Side::Local,
+            keys: None,
+        };
+        assert_eq!(
+            describe(&connection),
+            "connection 0x0000000000000001, tokens 0x00001234 <-> ?, MPTCP v1, opened by the local side"
+        );
+        assert_eq!(
+            describe(&Body::User {
+                kind: 70,
+                body: vec![1, 255]
+            }),
+            "event 70, 01 ff"
+        );
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_told_by_the_clock_of_people() {
+        let wall = Timestamp::from_second(1_000).unwrap();
+        let clocks = Clocks {
+            monotonic: Duration::from_secs(50),
+            wall,
+        };
+        assert_eq!(clocks.wall(49_000_000_000), Timestamp::from_second(999).unwrap());
+        assert_eq!(
+            clocks.wall(51_500_000_000),
+            Timestamp::from_millisecond(1_001_500).unwrap()
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     commands::words,
-    session::{BOLD, Session, hidden},
+    session::{BOLD, Session},
 };
 use anyhow::Result;
 use clap::Args;
@@ -25,7 +25,7 @@ pub(crate) struct Remove {}
 impl Remove {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         session.enter_netns()?;
-        let removed = emptcp::remove(session.instance()).map_err(hidden)?;
+        let removed = emptcp::remove(session.instance())?;
         if session.wants_json() {
             return session.print_json(&removed);
         }

@@ -10,7 +10,7 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
-    Catalog, Instance,
+    Catalog,
     stats::{PolicyStats, Stats as Counters},
 };
 use std::time::Instant;
@@ -67,11 +67,11 @@ const CORE: &[(&str, &str)] = &[
 
 impl Stats {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let instance = session.open()?;
+        session.enter_netns()?;
         let catalog = Catalog::load()?;
         let mut before: Option<(Instant, Counters)> = None;
         self.watch.run(session, || {
-            let counters = read(&instance, &catalog)?;
+            let counters = session.open_again()?.stats(&catalog)?;
             if session.wants_json() {
                 return Ok(Frame::Json(serde_json::to_value(&counters)?));
             }
@@ -174,10 +174,6 @@ impl Stats {
             format!("\n{}", table.render(0))
         }
     }
-}
-
-fn read(instance: &Instance, catalog: &Catalog) -> Result<Counters> {
-    Ok(instance.stats(catalog)?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Policies in force, in network namespaces of these tests' own. No traffic.
 
-use crate::common::{EMPTCP, Netns, emptcp, foreign_programs};
+use crate::common::{EMPTCP, Netns, emptcp, emptcp_as_nobody, foreign_programs};
 use emptcp::require;
 use nix::{
     sys::signal::{Signal, kill},
@@ -67,6 +67,9 @@ fn a_policy_file_comes_into_force_changes_and_goes() {
         dry.out.contains("~ cap: ") && dry.out.contains("+ look") && dry.out.contains("- watch"),
         "{dry:?}"
     );
+    let dry = netns.apply(&changed, &["--dry-run", "--json"]).exits(0).json();
+    assert_eq!(dry["policies"][0]["attached"][0]["device"], "v0");
+    assert_eq!(dry["programs"], 4, "packet_type, rate_limit, get_subflow, count");
     let list = netns.emptcp(&["list", "--json"]).exits(0).json();
     let names: Vec<_> = list
         .as_array()
@@ -180,6 +183,46 @@ fn an_unknown_device_changes_nothing() {
         (Some("unknown_device"), Some("v7"))
     );
     assert_eq!(netns.emptcp(&["show", "--json"]).exits(0).out, before);
+}
+
+#[test]
+fn a_dry_run_finds_what_an_apply_would_refuse() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &["--dry-run"]).exits(0);
+    netns.emptcp(&["show"]).exits(1);
+    let unknown = netns
+        .apply(&POLICY.replace("'v0', 'v1'", "'v7'"), &["--dry-run", "--json"])
+        .exits(1);
+    assert_eq!(unknown.json()["error"]["kind"], "unknown_device");
+    netns.apply(POLICY, &[]).exits(0);
+    let used = netns
+        .apply(POLICY, &["--dry-run", "--json", "--instance", "second"])
+        .exits(1);
+    assert_eq!(used.json()["error"]["kind"], "device_in_use");
+}
+
+#[test]
+fn where_instances_cannot_be_seen_they_are_not_said_to_be_absent() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &[]).exits(0);
+    for command in ["list", "show", "remove"] {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &netns.name, EMPTCP, command, "--json"])
+            .output()
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (output.status.code(), answer["error"]["kind"].as_str()),
+            (Some(1), Some("no_bpffs")),
+            "{output:?}"
+        );
+        assert!(
+            answer["error"]["message"].as_str().unwrap().contains("--netns"),
+            "{answer}"
+        );
+    }
 }
 
 #[test]
@@ -354,6 +397,46 @@ fn a_namespace_can_be_named_by_path_and_by_process() {
     let _ = sleeper.kill();
     let _ = sleeper.wait();
     assert_eq!(list.exits(0).json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn without_rights_no_other_namespace_can_be_entered() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &[]).exits(0);
+    for command in ["list", "show", "remove"] {
+        let said = emptcp_as_nobody(&["--netns", &netns.name, "--json", command], "").exits(1);
+        assert!(said.err.contains("root"), "{said:?}");
+        assert_eq!(said.json()["error"]["kind"], "not_permitted");
+    }
+    netns.emptcp(&["show"]).exits(0);
+}
+
+#[test]
+fn watching_ends_when_the_instance_is_removed() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &[]).exits(0);
+    let watchers = [
+        &["monitor"][..],
+        &["stats", "--watch", "0.2"],
+        &["flows", "--watch", "0.2"],
+    ]
+    .map(|arguments| {
+        let mut command = Command::new(EMPTCP);
+        command.args(["--netns", &netns.name]).args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    thread::sleep(Duration::from_millis(500));
+    netns.emptcp(&["remove"]).exits(0);
+    for watcher in watchers {
+        let output = watcher.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("there is no instance"),
+            "{output:?}"
+        );
+    }
 }
 
 #[test]

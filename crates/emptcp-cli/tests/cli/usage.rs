@@ -145,6 +145,20 @@ fn a_network_namespace_that_is_not_there_is_named() {
 }
 
 #[test]
+fn colours_can_be_forced_and_are_never_used_against_the_will_of_the_user() {
+    let list = |variables: &[(&str, &str)]| {
+        let output = Command::new(EMPTCP)
+            .arg("elements")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(list(&[("CLICOLOR_FORCE", "1")]).contains('\x1b'));
+    assert!(!list(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\x1b'));
+}
+
+#[test]
 fn no_colours_go_into_a_pipe() {
     for arguments in [&["elements"][..], &["elements", "count"], &["nope"], &["doctor"]] {
         let said = emptcp(arguments);

@@ -1,7 +1,7 @@
 //! Attaches entry programs to devices, and detaches them; other people's programs and filters stay as they are.
 //!
-//! * [`link`]: tcx (Linux 6.6) and XDP, by BPF links that are pinned.
-//! * [`clsact`]: before tcx, a filter of the clsact qdisc.
+//! * `link`: tcx (Linux 6.6) and XDP, by BPF links that are pinned.
+//! * `clsact`: before tcx, a filter of the clsact qdisc.
 //!
 //! Every attachment is noted in the instance's map of devices *before* it is made, so that the next command can clean
 //! up after a death in between.
