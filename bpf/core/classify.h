@@ -29,7 +29,7 @@ static __always_inline __u64 is_zero(__u32 value)
 	return -(((__u64)value - 1) >> 63);
 }
 
-/* A bit per policy. Global, so that the verifier walks its thousand steps once. */
+/* A bit per policy. Global, so that the verifier walks its five hundred steps once. */
 __noinline __u64 emptcp_classify(void)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();

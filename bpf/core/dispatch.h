@@ -9,7 +9,7 @@
 #define DISPATCH_TO(bank, number)                                                                                      \
 	if (pending & (1ull << (number))) {                                                                            \
 		packet->pending = pending & ~(1ull << (number));                                                       \
-		bpf_tail_call(ctx, &emptcp_chain, (bank)*EMPTCP_BANK_SLOTS + (number));                                \
+		emptcp_jump(ctx, (bank)*EMPTCP_BANK_SLOTS + (number), #bank " " #number);                              \
 		return;                                                                                                \
 	}
 

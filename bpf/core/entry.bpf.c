@@ -6,6 +6,7 @@
  */
 #include "parse.h"
 #include "flow.h"
+#include "flow_table.h"
 #include "view.h"
 #include "dispatch.h"
 
@@ -19,6 +20,18 @@ const volatile struct emptcp_entry_config emptcp_entry_config SEC(".rodata") = {
 #define SLOW_TYPES                                                                                                     \
 	(EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN | EMPTCP_RST | EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_MP_PRIO |  \
 	 EMPTCP_MP_FASTCLOSE)
+
+/* The coarse clock, asked once per tick and CPU: jiffies cost a load, the clock two function calls. */
+static __always_inline __u64 now(struct emptcp_scratch *scratch)
+{
+	__u64 tick = bpf_jiffies64();
+
+	if (emptcp_unlikely(tick != scratch->tick)) {
+		scratch->now_ns = emptcp_coarse_now();
+		scratch->tick = tick;
+	}
+	return scratch->now_ns;
+}
 
 static __always_inline int passed(struct emptcp_scratch *scratch, __u32 reason)
 {
@@ -76,11 +89,11 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 		if (packet->dss_offset)
 			parse_dss(ctx, packet);
 	}
-	flow = bpf_map_lookup_elem(&emptcp_flows, &packet->key);
+	flow = flow_lookup(&packet->key, &packet->flow_slot);
 	if (!flow && !(packet->types & EMPTCP_ANY_MPTCP))
 		return passed(scratch, EMPTCP_CORE_UNTRACKED);
 
-	packet->now_ns = emptcp_coarse_now();
+	packet->now_ns = now(scratch);
 	packet->generation = word;
 	packet->ifindex = emptcp_ifindex(ctx);
 	packet->segments = packet->payload_length ? emptcp_segments(ctx) : 1;

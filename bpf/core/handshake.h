@@ -5,7 +5,7 @@
 
 #include <emptcp/options.h>
 #include "connection.h"
-#include "tables.h"
+#include "flow_table.h"
 
 static const struct emptcp_flow no_flow;
 
@@ -139,24 +139,27 @@ static __always_inline void on_mp_prio(emptcp_context *ctx, struct emptcp_packet
 	set_backup(flow, side, bytes[2] & 1);
 }
 
-/* Moves a half-open record to the main table. */
-static __always_inline struct emptcp_flow *flow_promote(struct emptcp_scratch *scratch, struct emptcp_flow *flow)
+/* Moves a half-open record to the main table; false when there is no place for it. */
+static __always_inline bool flow_promote(struct emptcp_scratch *scratch, struct emptcp_flow *flow)
 {
-	struct emptcp_flow_key *key = &scratch->packet.key;
-	struct emptcp_flow *established;
+	struct emptcp_packet *packet = &scratch->packet;
+	__s64 slot;
 
 	flow->state = EMPTCP_FLOW_ESTABLISHED;
-	if (bpf_map_update_elem(&emptcp_flows, key, flow, BPF_ANY)) {
+	/* The ports may be in use again: then the old record goes. */
+	slot = emptcp_flow_find();
+	if (slot >= 0)
+		flow_remove(slot);
+	slot = emptcp_flow_store();
+	if (slot < 0) {
 		scratch->core[EMPTCP_CORE_FLOW_FAILED]++;
-		return flow;
+		return false;
 	}
-	bpf_map_delete_elem(&emptcp_half_open, key);
+	packet->flow_slot = slot;
 	scratch->core[EMPTCP_CORE_FLOW_ESTABLISHED]++;
-	established = bpf_map_lookup_elem(&emptcp_flows, key);
-	if (!established)
-		return flow;
-	connection_subflow(established);
-	return established;
+	connection_subflow(flow);
+	bpf_map_delete_elem(&emptcp_half_open, &packet->key);
+	return true;
 }
 
 #endif

@@ -12,15 +12,25 @@
 /* How far an acknowledgement may lie from what the other side has sent, to adopt a subflow: the largest TCP window. */
 #define LARGEST_WINDOW (1u << 30)
 
+/* The record that the stages of the slow path work on. */
+static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
+{
+	if (scratch->half_open)
+		return bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key);
+	return flow_at(scratch->packet.flow_slot);
+}
+
 /* The record of this packet's subflow, made when the packet opens one or shows one in mid-stream. */
-static __always_inline struct emptcp_flow *find_or_create(emptcp_context *ctx, struct emptcp_scratch *scratch,
-							  __u32 side, bool *half_open)
+static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch *scratch, __u32 side, bool *half_open)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 	struct emptcp_flow *flow;
+	__s64 slot;
 
 	*half_open = false;
-	flow = bpf_map_lookup_elem(&emptcp_flows, &packet->key);
+	slot = emptcp_flow_find();
+	flow = slot >= 0 ? flow_at(slot) : NULL;
+	packet->flow_slot = slot;
 	if (!flow) {
 		*half_open = true;
 		flow = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
@@ -82,10 +92,61 @@ static __always_inline bool completes(struct emptcp_packet *packet, const struct
 	return false;
 }
 
-static __always_inline void advance(emptcp_context *ctx, struct emptcp_scratch *scratch, struct emptcp_flow *flow,
-				    __u32 side)
+/*
+ * The stages are global functions: each is verified once and alone, where inlined they would be verified for every way
+ * through those before them.
+ *
+
+ * First stage: finds or makes the record. 0: there is none.
+ */
+__noinline int emptcp_flow_locate(void)
 {
-	struct emptcp_packet *packet = &scratch->packet;
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	bool half_open;
+
+	if (!scratch || !find_or_create(scratch, scratch->packet.direction == EMPTCP_INGRESS, &half_open))
+		return 0;
+	scratch->half_open = half_open;
+	return 1;
+}
+
+/* Second stage: brings the record up to date, promotes it. 1: the segment is a retransmission. */
+__noinline int emptcp_flow_refresh(void)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	struct emptcp_packet *packet;
+	struct emptcp_flow *flow;
+	bool retransmission;
+	__u32 side;
+
+	if (!scratch)
+		return 0;
+	packet = &scratch->packet;
+	side = packet->direction == EMPTCP_INGRESS;
+	flow = current_flow(scratch);
+	if (!flow)
+		return 0;
+	retransmission = flow_update(flow, packet, side);
+	if (scratch->half_open && completes(packet, flow, side) && flow_promote(scratch, flow))
+		scratch->half_open = 0;
+	return retransmission;
+}
+
+/* Third stage: what this segment saysabout the subflow and its connection. */
+__noinline int emptcp_flow_advance(emptcp_context *ctx)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	struct emptcp_packet *packet;
+	struct emptcp_flow *flow;
+	__u32 side;
+
+	if (!scratch || !ctx)
+		return 0;
+	packet = &scratch->packet;
+	side = packet->direction == EMPTCP_INGRESS;
+	flow = current_flow(scratch);
+	if (!flow)
+		return 0;
 
 	if (packet->types & EMPTCP_SYN)
 		on_syn(ctx, scratch, flow, side);
@@ -112,6 +173,7 @@ static __always_inline void advance(emptcp_context *ctx, struct emptcp_scratch *
 	/* A reset counts only with a sequence number that the receiver may take (RFC 9293 section 3.10.7.4). */
 	if (packet->types & EMPTCP_RST && packet->sequence - flow->sender[!side].acknowledgement < LARGEST_WINDOW)
 		flow->state = EMPTCP_FLOW_CLOSED;
+	return 0;
 }
 
 EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
@@ -120,28 +182,27 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	struct emptcp_resolution *resolution;
 	struct emptcp_packet *packet;
 	__u64 *control, last_ns, policies;
-	bool half_open, retransmission;
-	struct emptcp_flow *flow;
-	__u32 zero = 0, side;
+	struct emptcp_flow *flow = NULL;
+	__u32 zero = 0;
+	int retransmission = 0;
 
 	control = bpf_map_lookup_elem(&emptcp_control, &zero);
 	if (!scratch || !control)
 		return EMPTCP_VERDICT_PASS;
 	packet = &scratch->packet;
-	side = packet->direction == EMPTCP_INGRESS;
-	flow = find_or_create(ctx, scratch, side, &half_open);
+	if (emptcp_flow_locate()) {
+		retransmission = emptcp_flow_refresh();
+		emptcp_flow_advance(ctx);
+		flow = current_flow(scratch);
+	}
 	if (!flow) {
 		scratch->core[EMPTCP_CORE_UNTRACKED]++;
 		return EMPTCP_VERDICT_PASS;
 	}
 	last_ns = flow->last_ns;
 	flow->last_ns = packet->now_ns;
-	retransmission = flow_update(flow, packet, side);
-	if (half_open && completes(packet, flow, side))
-		flow = flow_promote(scratch, flow);
-	advance(ctx, scratch, flow, side);
 
-	resolution = &flow->resolution[side];
+	resolution = &flow->resolution[packet->direction == EMPTCP_INGRESS];
 	if (resolution->generation != packet->generation || resolution->ifindex != packet->ifindex) {
 		resolution->policies = emptcp_classify();
 		resolution->ifindex = packet->ifindex;
@@ -160,7 +221,10 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	if (flow->state == EMPTCP_FLOW_CLOSED) {
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
 		scratch->ended = *flow;
-		bpf_map_delete_elem(half_open ? (void *)&emptcp_half_open : (void *)&emptcp_flows, &packet->key);
+		if (scratch->half_open)
+			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
+		else
+			flow_remove(packet->flow_slot);
 	}
 	if (!policies)
 		return EMPTCP_VERDICT_PASS;

@@ -5,13 +5,20 @@
 
 #include <emptcp/maps.h>
 
-/* Established subflows. */
+/* Tags of the main table; emptcp_flows itself is in maps.h, since elements may read records. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct emptcp_flow_key);
-	__type(value, struct emptcp_flow);
-} emptcp_flows SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384 / EMPTCP_FLOW_WAYS);
+	__type(key, __u32);
+	__type(value, struct emptcp_flow_set);
+} emptcp_flow_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct emptcp_table);
+} emptcp_table SEC(".maps");
 
 /* Subflows whose handshake has not completed: a flood of SYNs only pushes out other half-open ones. */
 struct {

@@ -28,7 +28,8 @@ static __always_inline void view_flow(struct emptcp_packet *packet, const struct
 	view->idsn = from_remote ? remote->idsn : local->idsn;
 	view->isn = from_remote ? remote->isn : local->isn;
 	view->window_scale = from_remote ? remote->window_scale : local->window_scale;
-	view->isn_known = !(flow->flags & EMPTCP_FLOW_PARTIAL);
+	/* The scale is known from a SYN, and so is the number; an adopted subflow may have the scale from elsewhere. */
+	view->isn_known = !(flow->flags & EMPTCP_FLOW_PARTIAL) && view->window_scale != EMPTCP_SCALE_UNKNOWN;
 }
 
 /* Counts this packet for its connection, whether or not a policy wants it, and shows the result to the chain. */

@@ -8,16 +8,16 @@
 #define RATE_LIMIT_RAMP_H
 
 #define NANOSECONDS 1000000000ull
-#define STEP_NS 200000000ull	      /* by then a drop shows in the rate, unless the round trip is very long */
+#define STEP_NS 200000000ull          /* by then a drop shows in the rate, unless the round trip is very long */
 #define LONGEST_RAMP_NS 4000000000ull /* a sender that does not come down by itself */
-#define LARGEST_SACRIFICE 4	      /* segments: to drop a whole aggregate costs a window */
+#define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
 
 struct bucket {
 	__u64 begin_ns; /* of the ramp */
 	__u64 since_ns; /* begin of the present step */
 	__u64 measured; /* payload bytes since then */
 	__u64 empty_ns; /* when the virtual queue will have drained */
-	__u64 ramped;	/* the ramp is over */
+	__u64 ramped;   /* the ramp is over */
 };
 STATE(state_bucket, struct bucket);
 static const struct bucket empty_bucket;

@@ -1,7 +1,10 @@
 //! Frames of a capture, as the programs and tshark can both have them: Ethernet, whole, in the order of time.
 
 use mptcp_wire::{LinkType, Segment, ethernet::EtherType};
-use pcap_file::{pcap::PcapReader, pcapng::{Block, PcapNgReader}};
+use pcap_file::{
+    pcap::PcapReader,
+    pcapng::{Block, PcapNgReader},
+};
 use std::{
     io::{Cursor, Read},
     path::{Path, PathBuf},
@@ -34,7 +37,10 @@ pub fn shared(folder: &str) -> Option<Vec<PathBuf>> {
         return Some(found);
     }
     let required = std::env::var_os("EMPTCP_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    assert!(!required, "../shared/{folder} is absent, but EMPTCP_REQUIRE_SHARED=1 is set");
+    assert!(
+        !required,
+        "../shared/{folder} is absent, but EMPTCP_REQUIRE_SHARED=1 is set"
+    );
     eprintln!("skipped: ../shared/{folder} is absent (EMPTCP_REQUIRE_SHARED=1 makes this a failure)");
     None
 }
@@ -43,8 +49,12 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
-    let captures = files.into_iter().filter(|path| path.to_string_lossy().contains(".pcap"));
-    captures.chain(folders.iter().flat_map(|folder| below(folder))).collect()
+    let captures = files
+        .into_iter()
+        .filter(|path| path.to_string_lossy().contains(".pcap"));
+    captures
+        .chain(folders.iter().flat_map(|folder| below(folder)))
+        .collect()
 }
 
 /// All TCP frames of a capture, in the order of time. A frame that the capture cut off is filled up with zeros, so that
@@ -60,8 +70,15 @@ pub fn read(path: &Path) -> Vec<Frame> {
         decoder.read_to_end(&mut plain).expect("zstd");
         contents = plain;
     }
-    let packets = if contents.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) { pcapng(&contents) } else { pcap(&contents) };
-    let mut frames: Vec<_> = packets.into_iter().filter_map(|(time, link, bytes)| frame(time, link, &bytes)).collect();
+    let packets = if contents.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
+        pcapng(&contents)
+    } else {
+        pcap(&contents)
+    };
+    let mut frames: Vec<_> = packets
+        .into_iter()
+        .filter_map(|(time, link, bytes)| frame(time, link, &bytes))
+        .collect();
     frames.sort_by_key(|frame| frame.time);
     frames
 }
@@ -70,7 +87,11 @@ fn frame(time: Duration, link: u32, bytes: &[u8]) -> Option<Frame> {
     let link = LinkType::from_pcap(link)?;
     let segment = Segment::parse(bytes, link).ok()?;
     let length = segment.tcp().header_length() + segment.payload_length();
-    let ether_type = if segment.ip_version() == 4 { EtherType::IPV4 } else { EtherType::IPV6 };
+    let ether_type = if segment.ip_version() == 4 {
+        EtherType::IPV4
+    } else {
+        EtherType::IPV6
+    };
     let mut whole = vec![0; 12];
     whole.extend(ether_type.0.to_be_bytes());
     whole.extend(&bytes[segment.network_offset()..bytes.len().min(segment.transport_offset() + length)]);
@@ -85,7 +106,11 @@ fn pcap(contents: &[u8]) -> Vec<(Duration, u32, Vec<u8>)> {
     // Raw: the reader would refuse a packet longer than the snap length that the file names, as these captures have.
     while let Some(packet) = reader.next_raw_packet() {
         let packet = packet.expect("a packet");
-        packets.push((Duration::new(packet.ts_sec.into(), packet.ts_frac), link, packet.data.into_owned()));
+        packets.push((
+            Duration::new(packet.ts_sec.into(), packet.ts_frac),
+            link,
+            packet.data.into_owned(),
+        ));
     }
     packets
 }
@@ -97,7 +122,11 @@ fn pcapng(contents: &[u8]) -> Vec<(Duration, u32, Vec<u8>)> {
         match block.expect("a block") {
             Block::InterfaceDescription(interface) => links.push(u32::from(interface.linktype)),
             Block::EnhancedPacket(packet) => {
-                packets.push((packet.timestamp, links[packet.interface_id as usize], packet.data.into_owned()));
+                packets.push((
+                    packet.timestamp,
+                    links[packet.interface_id as usize],
+                    packet.data.into_owned(),
+                ));
             }
             _ => {}
         }

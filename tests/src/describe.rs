@@ -6,7 +6,10 @@ use mptcp_wire::{
     builder::ChecksumMode,
     ethernet::VlanTag,
     list::List,
-    mptcp::{AddAddrForm, Dss, Mapping, MpFail, MpFastclose, MpPrio, MpTcprst, MptcpOption, RemoveAddr, ResetReason, UnknownSubtype},
+    mptcp::{
+        AddAddrForm, Dss, Mapping, MpFail, MpFastclose, MpPrio, MpTcprst, MptcpOption, RemoveAddr, ResetReason,
+        UnknownSubtype,
+    },
     tcp::{Flags, SackBlock, TcpOption},
 };
 use serde::Deserialize;
@@ -79,7 +82,11 @@ pub struct Packet {
 impl Packet {
     /// A usual packet of this kind on the initial subflow.
     pub fn new(from: Who, is: Kind) -> Self {
-        Self { from, is, ..Self::default() }
+        Self {
+            from,
+            is,
+            ..Self::default()
+        }
     }
 
     /// On another subflow.
@@ -126,7 +133,11 @@ impl Packet {
         }
         let subflow = &mut hosts.subflows[self.subflow];
         let sequence = shifted(subflow.next[from], self.sequence);
-        let acknowledgement = if matches!(self.is, Kind::Syn | Kind::Rst) { 0 } else { shifted(subflow.next[to], self.acknowledgement) };
+        let acknowledgement = if matches!(self.is, Kind::Syn | Kind::Rst) {
+            0
+        } else {
+            shifted(subflow.next[to], self.acknowledgement)
+        };
         let flags = match self.is {
             Kind::Syn => Flags::SYN,
             Kind::SynAck => Flags::SYN | Flags::ACK,
@@ -179,7 +190,9 @@ impl Packet {
             builder = builder.checksum(ChecksumMode::Partial);
         }
         let mut frame = vec![0; builder.buffer_length()];
-        let length = builder.build(&mut frame).unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        let length = builder
+            .build(&mut frame)
+            .unwrap_or_else(|error| panic!("{self:?}: {error}"));
         assert_eq!(length, frame.len());
         for (offset, digits) in &self.patch {
             let bytes = hex(digits);
@@ -202,8 +215,22 @@ fn shifted(number: u32, offset: i64) -> u32 {
 /// The options that Linux sends on a packet of this kind, with timestamps.
 fn usual_options(kind: Kind) -> Vec<String> {
     let words: &[&str] = match kind {
-        Kind::Syn => &["mss 1460", "sack_permitted", "timestamps", "nop", "window_scale 7", "handshake"],
-        Kind::SynAck => &["mss 1460", "sack_permitted", "timestamps", "nop", "window_scale 9", "handshake"],
+        Kind::Syn => &[
+            "mss 1460",
+            "sack_permitted",
+            "timestamps",
+            "nop",
+            "window_scale 7",
+            "handshake",
+        ],
+        Kind::SynAck => &[
+            "mss 1460",
+            "sack_permitted",
+            "timestamps",
+            "nop",
+            "window_scale 9",
+            "handshake",
+        ],
         Kind::ThirdAck => &["nop", "nop", "timestamps", "handshake"],
         Kind::Ack => &["nop", "nop", "timestamps", "dss ack"],
         Kind::Data => &["nop", "nop", "timestamps", "dss ack map"],
@@ -230,7 +257,12 @@ enum Piece {
 /// For any other word.
 fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) -> Vec<Piece> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let number = |index: usize| -> u32 { words.get(index).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("`{text}`: a number is missing")) };
+    let number = |index: usize| -> u32 {
+        words
+            .get(index)
+            .and_then(|word| word.parse().ok())
+            .unwrap_or_else(|| panic!("`{text}`: a number is missing"))
+    };
     let stage = match packet.is {
         Kind::Syn => HandshakeStage::Syn,
         Kind::SynAck => HandshakeStage::SynAck,
@@ -247,7 +279,10 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
         "sack" => {
             let mut blocks = List::new();
             for block in 0..number(1) {
-                let block = SackBlock { left: SequenceNumber(9000 + block * 1000), right: SequenceNumber(9500 + block * 1000) };
+                let block = SackBlock {
+                    left: SequenceNumber(9000 + block * 1000),
+                    right: SequenceNumber(9500 + block * 1000),
+                };
                 blocks.push(block).expect("at most 4 blocks");
             }
             plain(TcpOption::Sack(blocks))
@@ -255,9 +290,20 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
         "timestamps" => {
             let subflow = &hosts.subflows[packet.subflow];
             // As if one tick passed with every byte: increasing, and the echo is the peer's last.
-            let stamp = |who: Who| subflow.next[who as usize].wrapping_sub(subflow.isn[who as usize]).wrapping_add(1000);
-            let echo_reply = if packet.is == Kind::Syn { 0 } else { stamp(packet.from.other()) };
-            plain(TcpOption::Timestamps { value: stamp(packet.from), echo_reply })
+            let stamp = |who: Who| {
+                subflow.next[who as usize]
+                    .wrapping_sub(subflow.isn[who as usize])
+                    .wrapping_add(1000)
+            };
+            let echo_reply = if packet.is == Kind::Syn {
+                0
+            } else {
+                stamp(packet.from.other())
+            };
+            plain(TcpOption::Timestamps {
+                value: stamp(packet.from),
+                echo_reply,
+            })
         }
         "handshake" if packet.subflow == 0 => mptcp(hosts.capable(stage).into()),
         "handshake" => mptcp(hosts.join(packet.subflow, stage).into()),
@@ -266,10 +312,24 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
         "dss" => mptcp(dss(&words[1..], packet, payload, hosts).into()),
         "add_addr" => {
             let port = (words.len() > 3).then(|| number(3) as u16);
-            mptcp(hosts.add_addr(packet.from, number(1) as u8, words[2].parse().expect("an address"), port).into())
+            mptcp(
+                hosts
+                    .add_addr(
+                        packet.from,
+                        number(1) as u8,
+                        words[2].parse().expect("an address"),
+                        port,
+                    )
+                    .into(),
+            )
         }
         "add_addr_echo" => {
-            let mut echo = hosts.add_addr(packet.from, number(1) as u8, words[2].parse().expect("an address"), None);
+            let mut echo = hosts.add_addr(
+                packet.from,
+                number(1) as u8,
+                words[2].parse().expect("an address"),
+                None,
+            );
             echo.form = AddAddrForm::Echo;
             mptcp(echo.into())
         }
@@ -280,11 +340,33 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
         "mp_prio" => {
             let address_id = (words.len() > 2).then(|| AddressId(number(2) as u8));
             assert!(matches!(words[1], "backup" | "regular"), "`{text}`");
-            mptcp(MpPrio { backup: words[1] == "backup", address_id }.into())
+            mptcp(
+                MpPrio {
+                    backup: words[1] == "backup",
+                    address_id,
+                }
+                .into(),
+            )
         }
-        "mp_fail" => mptcp(MpFail { data_sequence: DataSequenceNumber(hosts.data_next[packet.from as usize]) }.into()),
-        "mp_fastclose" => mptcp(MpFastclose { receiver_key: hosts.keys[packet.from.other() as usize] }.into()),
-        "mp_tcprst" => mptcp(MpTcprst { transient: false, reason: ResetReason::UNSPECIFIED }.into()),
+        "mp_fail" => mptcp(
+            MpFail {
+                data_sequence: DataSequenceNumber(hosts.data_next[packet.from as usize]),
+            }
+            .into(),
+        ),
+        "mp_fastclose" => mptcp(
+            MpFastclose {
+                receiver_key: hosts.keys[packet.from.other() as usize],
+            }
+            .into(),
+        ),
+        "mp_tcprst" => mptcp(
+            MpTcprst {
+                transient: false,
+                reason: ResetReason::UNSPECIFIED,
+            }
+            .into(),
+        ),
         "mp_experimental" => mptcp(UnknownSubtype::new(0xf, 0, &[1, 2, 3]).expect("an option").into()),
         "hex" => vec![Piece::Bytes(hex(&words[1..].concat()))],
         _ => panic!("`{text}` is no option"),
@@ -294,7 +376,11 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
 fn dss(words: &[&str], packet: &Packet, payload: usize, hosts: &mut Hosts) -> Dss {
     let (from, to) = (packet.from as usize, packet.from.other() as usize);
     let wire = |long: bool, value: u64| {
-        if long { WireDataSequenceNumber::Long(value) } else { WireDataSequenceNumber::Short(value as u32) }
+        if long {
+            WireDataSequenceNumber::Long(value)
+        } else {
+            WireDataSequenceNumber::Short(value as u32)
+        }
     };
     let (mut dss, mut length, mut checksum) = (Dss::default(), payload as u16, None);
     for word in words {
@@ -316,7 +402,10 @@ fn dss(words: &[&str], packet: &Packet, payload: usize, hosts: &mut Hosts) -> Ds
         let relative = shifted(subflow.next[from], packet.sequence).wrapping_sub(subflow.isn[from]);
         let length = length + u16::from(dss.data_fin);
         dss.mapping = Some(Mapping {
-            data_sequence: wire(words.contains(&"map64"), hosts.data_next[from].wrapping_add_signed(packet.sequence)),
+            data_sequence: wire(
+                words.contains(&"map64"),
+                hosts.data_next[from].wrapping_add_signed(packet.sequence),
+            ),
             subflow_sequence: SubflowSequenceNumber(relative),
             length,
             checksum,
@@ -335,5 +424,7 @@ fn dss(words: &[&str], packet: &Packet, payload: usize, hosts: &mut Hosts) -> Ds
 pub fn hex(digits: &str) -> Vec<u8> {
     let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("`{pair}` is not hexadecimal"))).collect()
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("`{pair}` is not hexadecimal")))
+        .collect()
 }

@@ -18,7 +18,11 @@ use std::ops::Range;
 pub fn change(frame: &mut Vec<u8>, text: &str) {
     let words: Vec<&str> = text.split_whitespace().collect();
     let place = Places::of(frame);
-    let number = |index: usize| words[index].parse::<u16>().unwrap_or_else(|_| panic!("`{text}`: a number is missing"));
+    let number = |index: usize| {
+        words[index]
+            .parse::<u16>()
+            .unwrap_or_else(|_| panic!("`{text}`: a number is missing"))
+    };
     let tcp = place.tcp;
     match words[0] {
         "append" => append(frame, &place, &hex(words[1])),
@@ -38,7 +42,11 @@ pub fn change(frame: &mut Vec<u8>, text: &str) {
         }
         "turn" => {
             swap(frame, 0..6, 6..12);
-            let (address, length) = if place.v4 { (place.ip + 12, 4) } else { (place.ip + 8, 16) };
+            let (address, length) = if place.v4 {
+                (place.ip + 12, 4)
+            } else {
+                (place.ip + 8, 16)
+            };
             swap(frame, address..address + length, address + length..address + 2 * length);
             swap(frame, tcp..tcp + 2, tcp + 2..tcp + 4);
             swap(frame, tcp + 4..tcp + 8, tcp + 8..tcp + 12);
@@ -117,10 +125,16 @@ pub fn set_checksums(frame: &mut [u8], partial: bool) {
 
 /// Whether the checksums of IP and TCP are right; TCP's may be partial when it was.
 pub fn checksums_are_right(frame: &[u8], partial: bool) -> bool {
-    let Ok(segment) = Segment::parse(frame, LinkType::Ethernet) else { return false };
+    let Ok(segment) = Segment::parse(frame, LinkType::Ethernet) else {
+        return false;
+    };
     let ip = match segment.network() {
         Network::V4(view) => view.checksum_is_valid(),
         Network::V6(_) => true,
     };
-    ip && if partial { segment.checksum_is_partial() } else { segment.checksum_is_valid() }
+    ip && if partial {
+        segment.checksum_is_partial()
+    } else {
+        segment.checksum_is_valid()
+    }
 }

@@ -80,7 +80,10 @@ pub struct Hosts {
 impl Hosts {
     /// Hosts with fixed keys and two subflows that are not open yet: the initial one and one to join.
     pub fn new(ip: u8, version: Version) -> Self {
-        let keys = [Key([0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]), Key([0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10])];
+        let keys = [
+            Key([0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]),
+            Key([0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10]),
+        ];
         Self::with_keys(ip, version, keys)
     }
 
@@ -127,19 +130,34 @@ impl Hosts {
             (HandshakeStage::Syn, Version::V0) => CapableKeys::Sender(client),
             (HandshakeStage::Syn, Version::V1) => CapableKeys::None,
             (HandshakeStage::SynAck, _) => CapableKeys::Sender(server),
-            (HandshakeStage::ThirdAck, _) => CapableKeys::Both { sender: client, receiver: server },
+            (HandshakeStage::ThirdAck, _) => CapableKeys::Both {
+                sender: client,
+                receiver: server,
+            },
         };
-        MpCapable { version: self.version, flags: self.flags, keys }
+        MpCapable {
+            version: self.version,
+            flags: self.flags,
+            keys,
+        }
     }
 
     /// MP_JOIN as this packet of the handshake carries it.
     pub fn join(&self, subflow: usize, stage: HandshakeStage) -> MpJoin {
-        let Subflow { nonces: [client, server], ids, backup, .. } = self.subflows[subflow];
+        let Subflow {
+            nonces: [client, server],
+            ids,
+            backup,
+            ..
+        } = self.subflows[subflow];
         let [own, peer] = self.keys;
         match stage {
-            HandshakeStage::Syn => {
-                MpJoin::Syn { backup: backup[0], address_id: ids[0], token: self.token(Who::Server), nonce: client }
-            }
+            HandshakeStage::Syn => MpJoin::Syn {
+                backup: backup[0],
+                address_id: ids[0],
+                token: self.token(Who::Server),
+                nonce: client,
+            },
             HandshakeStage::SynAck => MpJoin::SynAck {
                 backup: backup[1],
                 address_id: ids[1],
@@ -161,7 +179,12 @@ impl Hosts {
             Version::V0 => AddAddrForm::Version0,
             Version::V1 => AddAddrForm::Announcement(add_addr_hmac(own, peer, address_id, address, port)),
         };
-        AddAddr { address_id, address, port, form }
+        AddAddr {
+            address_id,
+            address,
+            port,
+            form,
+        }
     }
 }
 

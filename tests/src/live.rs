@@ -4,8 +4,9 @@
 //! * [`Rates`]: what each path carried between two moments.
 
 use emptcp::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
-use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Path, Rate, RunningBulk, TimeSeries};
+use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Offloads, Path, Rate, RunningBulk, TimeSeries};
 use std::{
+    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -19,7 +20,9 @@ pub const PATH_RATE: u64 = 50;
 
 /// Describes the lab of most tests: two paths of 50 Mbit/s, with 20 and 50 ms.
 pub fn two_paths() -> LabBuilder {
-    ROUND_TRIPS.into_iter().fold(Lab::builder(), |lab, rtt| lab.path(Path::with(Rate::mbit(PATH_RATE), rtt)))
+    ROUND_TRIPS.into_iter().fold(Lab::builder(), |lab, rtt| {
+        lab.path(Path::with(Rate::mbit(PATH_RATE), rtt))
+    })
 }
 
 /// Seconds as a duration.
@@ -48,14 +51,22 @@ impl Bed {
         let lab = match builder.build() {
             Ok(lab) => lab,
             Err(LabError::Unsupported { feature, reason }) => {
-                assert!(std::env::var_os("EMPTCP_REQUIRE_ROOT").is_none(), "there is no {feature}: {reason}");
+                assert!(
+                    std::env::var_os("EMPTCP_REQUIRE_ROOT").is_none(),
+                    "there is no {feature}: {reason}"
+                );
                 eprintln!("skipped: this machine does not offer {feature} ({reason})");
                 return None;
             }
             Err(error) => panic!("{error}"),
         };
         let begin = [lab.client().mib().unwrap(), lab.server().mib().unwrap()];
-        Some(Self { lab, catalog: Catalog::load().unwrap(), begin, _alone: alone })
+        Some(Self {
+            lab,
+            catalog: Catalog::load().unwrap(),
+            begin,
+            _alone: alone,
+        })
     }
 
     /// Puts a policy set in force on a host.
@@ -91,7 +102,9 @@ impl Bed {
     /// # Panics
     /// When it has none.
     pub fn stats(&self, host: &Host) -> Stats {
-        host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.stats(&self.catalog))).unwrap().unwrap()
+        host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.stats(&self.catalog)))
+            .unwrap()
+            .unwrap()
     }
 
     /// A counter of the first element of this name in a policy, in packets.
@@ -100,9 +113,23 @@ impl Bed {
     /// When the policy, the element or the counter is not there.
     pub fn counted(&self, host: &Host, policy: &str, element: &str, counter: &str) -> u64 {
         let stats = self.stats(host);
-        let policy = stats.policies.iter().find(|found| found.name == policy).expect("the policy is in force");
-        let element = policy.elements.iter().find(|found| found.element == element).expect("the policy has the element");
-        element.counters.iter().find(|found| found.name == counter).expect("the element has the counter").counter.packets
+        let policy = stats
+            .policies
+            .iter()
+            .find(|found| found.name == policy)
+            .expect("the policy is in force");
+        let element = policy
+            .elements
+            .iter()
+            .find(|found| found.element == element)
+            .expect("the policy has the element");
+        element
+            .counters
+            .iter()
+            .find(|found| found.name == counter)
+            .expect("the element has the counter")
+            .counter
+            .packets
     }
 
     /// Nothing fell back to TCP and no checksum was wrong, on either host, since the bed was built.
@@ -117,6 +144,20 @@ impl Bed {
         }
     }
 
+    /// From now on new sockets send no aggregates: a packet at the hooks is a segment. (Without segmentation offload
+    /// the kernel still passes aggregates through tc and cuts them behind it.)
+    ///
+    /// # Panics
+    /// When `ip` cannot do it.
+    pub fn forbid_aggregates(&self) {
+        for host in self.hosts() {
+            host.set_all_offloads(Offloads::OFF).unwrap();
+            for interface in host.interfaces() {
+                shell(host, &format!("ip link set dev {} gso_max_segs 1", interface.device));
+            }
+        }
+    }
+
     /// Client and server.
     pub fn hosts(&self) -> [&Host; 2] {
         [self.lab.client(), self.lab.server()]
@@ -126,8 +167,12 @@ impl Bed {
     pub fn rates(&self, series: &TimeSeries, from: f64, to: f64) -> Rates {
         let mut rates = [0.0; 2];
         for subflow in series.subflows() {
-            let Some(path) = self.lab.path_of(&subflow) else { continue };
-            rates[path] += series.throughput(&subflow, Counter::Received, seconds(from), seconds(to)).unwrap_or(0.0);
+            let Some(path) = self.lab.path_of(&subflow) else {
+                continue;
+            };
+            rates[path] += series
+                .throughput(&subflow, Counter::Received, seconds(from), seconds(to))
+                .unwrap_or(0.0);
         }
         Rates(rates)
     }
@@ -159,6 +204,24 @@ impl Rates {
     pub fn sum(&self) -> f64 {
         self.0.iter().sum()
     }
+}
+
+/// Runs a command in the namespace of a host; its words are separated by single spaces. Returns what it printed.
+///
+/// # Panics
+/// When it fails.
+pub fn shell(host: &Host, command: &str) -> String {
+    let mut words = command.split(' ');
+    let output = host
+        .run(|| Command::new(words.next().unwrap_or_default()).args(words).output())
+        .unwrap()
+        .unwrap_or_else(|error| panic!("{command}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Sleeps until `time` seconds after the begin of a transfer.

@@ -42,7 +42,10 @@ pub fn read(element: &str) -> File {
 /// # Panics
 /// When some case fails, with a list of all that do.
 pub fn run_all(hook: Hook) -> usize {
-    let mut runner = Runner { place: Place::new(hook, Who::Client, &neutral(hook)), number: 0 };
+    let mut runner = Runner {
+        place: Place::new(hook, Who::Client, &neutral(hook)),
+        number: 0,
+    };
     let mut failures = Vec::new();
     for element in Catalog::built_in().iter() {
         let manifest = &element.manifest;
@@ -56,7 +59,13 @@ pub fn run_all(hook: Hook) -> usize {
             runner.case(manifest, &case, &mut failures);
         }
     }
-    assert!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runner.number, failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} runs failed:\n{}",
+        failures.len(),
+        runner.number,
+        failures.join("\n")
+    );
     runner.number
 }
 
@@ -123,8 +132,15 @@ impl Runner {
             }
         }
         let count = ["count".to_owned()];
-        let actors = if case.actors.is_empty() { &count[..] } else { &case.actors };
-        let actors: Vec<_> = actors.iter().map(|actor| fill_in(actor, &hosts, hook, case.sender)).collect();
+        let actors = if case.actors.is_empty() {
+            &count[..]
+        } else {
+            &case.actors
+        };
+        let actors: Vec<_> = actors
+            .iter()
+            .map(|actor| fill_in(actor, &hosts, hook, case.sender))
+            .collect();
         let actors: Vec<_> = actors.iter().map(String::as_str).collect();
         let condition = fill_in(condition, &hosts, hook, case.sender);
         let name = format!("case-{}", self.number);
@@ -144,7 +160,10 @@ impl Runner {
         }
         let before = Seen::of(&self.place, element);
         let frame = send.build(hosts);
-        let input = Input { segments: send.segments, ..Input::new(&frame) };
+        let input = Input {
+            segments: send.segments,
+            ..Input::new(&frame)
+        };
         let output = self.place.input(send.from, &input);
         let after = Seen::of(&self.place, element);
         check_packet(&send, expect, &frame, &output, context);
@@ -152,14 +171,24 @@ impl Runner {
         let tc = self.place.hook != Hook::Xdp && send.from == self.place.sender;
         if tc && output.verdict == Verdict::Pass {
             assert_eq!(output.mark, Some(expect.mark.unwrap_or(0)), "{context}: mark");
-            assert_eq!(output.priority, Some(expect.priority.unwrap_or(0)), "{context}: priority");
+            assert_eq!(
+                output.priority,
+                Some(expect.priority.unwrap_or(0)),
+                "{context}: priority"
+            );
         }
     }
 }
 
 /// The words in braces of a condition or an actor.
 fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
-    let side = |who: Who| if (who == sender) == (hook == Hook::TcEgress) { "local" } else { "remote" };
+    let side = |who: Who| {
+        if (who == sender) == (hook == Hook::TcEgress) {
+            "local"
+        } else {
+            "remote"
+        }
+    };
     let [initial, joined] = [&hosts.subflows[0], &hosts.subflows[1]];
     let end = |end: std::net::SocketAddr| end.to_string();
     let pairs: [(&str, String); 20] = [
@@ -177,14 +206,36 @@ fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
         ("{server_token}", hosts.token(Who::Server).to_string()),
         ("{client_ssn}", initial.isn[0].wrapping_add(1).to_string()),
         ("{server_ssn}", initial.isn[1].wrapping_add(1).to_string()),
-        ("{client_dsn}", hosts.derived(Who::Client).idsn.first_byte().0.to_string()),
-        ("{client_dsn+50}", (hosts.derived(Who::Client).idsn.first_byte().0 + 50).to_string()),
-        ("{client_dsn+100}", (hosts.derived(Who::Client).idsn.first_byte().0 + 100).to_string()),
-        ("{client_dsn+200}", (hosts.derived(Who::Client).idsn.first_byte().0 + 200).to_string()),
+        (
+            "{client_dsn}",
+            hosts.derived(Who::Client).idsn.first_byte().0.to_string(),
+        ),
+        (
+            "{client_dsn+50}",
+            (hosts.derived(Who::Client).idsn.first_byte().0 + 50).to_string(),
+        ),
+        (
+            "{client_dsn+100}",
+            (hosts.derived(Who::Client).idsn.first_byte().0 + 100).to_string(),
+        ),
+        (
+            "{client_dsn+200}",
+            (hosts.derived(Who::Client).idsn.first_byte().0 + 200).to_string(),
+        ),
         ("{direction}", direction(hook).to_owned()),
-        ("{opposite}", (if direction(hook) == "ingress" { "egress" } else { "ingress" }).to_owned()),
+        (
+            "{opposite}",
+            (if direction(hook) == "ingress" {
+                "egress"
+            } else {
+                "ingress"
+            })
+            .to_owned(),
+        ),
     ];
-    pairs.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
+    pairs
+        .iter()
+        .fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
 }
 
 fn check_packet(send: &Packet, expect: &Expectation, frame: &[u8], output: &Output, context: &str) {
@@ -210,7 +261,10 @@ fn check_packet(send: &Packet, expect: &Expectation, frame: &[u8], output: &Outp
     );
     let whole = send.fragment.is_none() && send.patch.is_empty();
     if whole {
-        assert!(checksums_are_right(&output.packet, send.partial), "{context}: a wrong checksum");
+        assert!(
+            checksums_are_right(&output.packet, send.partial),
+            "{context}: a wrong checksum"
+        );
     }
 }
 
@@ -233,7 +287,10 @@ impl Seen {
         let counters = own.map(|own| own.counters.as_slice()).unwrap_or_default();
         Self {
             matched: policy.matched.packets,
-            element: counters.iter().map(|named| (named.name.clone(), named.counter.packets)).collect(),
+            element: counters
+                .iter()
+                .map(|named| (named.name.clone(), named.counter.packets))
+                .collect(),
             core,
         }
     }
@@ -245,18 +302,28 @@ fn check_counters(expect: &Expectation, before: &Seen, after: &Seen, context: &s
     }
     let more = |before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>, name: &str| {
         let count = |counters: &BTreeMap<String, u64>| {
-            *counters.get(name).unwrap_or_else(|| panic!("{context}: there is no counter {name}"))
+            *counters
+                .get(name)
+                .unwrap_or_else(|| panic!("{context}: there is no counter {name}"))
         };
         count(after) - count(before)
     };
     if let Some(counts) = &expect.counts {
         for name in after.element.keys().chain(counts.keys()) {
             let wanted = counts.get(name).copied().unwrap_or(0);
-            assert_eq!(more(&before.element, &after.element, name), wanted, "{context}: counter {name}");
+            assert_eq!(
+                more(&before.element, &after.element, name),
+                wanted,
+                "{context}: counter {name}"
+            );
         }
     }
     for (name, wanted) in &expect.core {
-        assert_eq!(more(&before.core, &after.core, name), *wanted, "{context}: core counter {name}");
+        assert_eq!(
+            more(&before.core, &after.core, name),
+            *wanted,
+            "{context}: core counter {name}"
+        );
     }
     assert_eq!(after.core["chain_broken"], 0, "{context}: a tail call found no program");
 }
@@ -284,7 +351,11 @@ pub fn complaints(element: &str, file: &File) -> Vec<String> {
         if !case.packets.iter().any(asks) {
             complaints.push(format!("{element}: `{}` asks nothing", case.name));
         }
-        if case.packets.iter().any(|step| step.send.is == Kind::Syn && step.send.from == Who::Server) {
+        if case
+            .packets
+            .iter()
+            .any(|step| step.send.is == Kind::Syn && step.send.from == Who::Server)
+        {
             complaints.push(format!("{element}: `{}`: the client opens subflows", case.name));
         }
     }

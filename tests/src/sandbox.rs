@@ -22,8 +22,13 @@ pub const DEVICE: &str = "lo";
 pub fn alone<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     let run = || {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("a network namespace");
-        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
-        assert!(up.expect("ip of iproute2").success(), "the loopback device did not come up");
+        let up = std::process::Command::new("ip")
+            .args(["link", "set", "lo", "up"])
+            .status();
+        assert!(
+            up.expect("ip of iproute2").success(),
+            "the loopback device did not come up"
+        );
         test()
     };
     std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -82,7 +87,11 @@ impl Place {
     /// # Panics
     /// When the kernel refuses it.
     pub fn input(&self, from: Who, input: &Input<'_>) -> Output {
-        let output = if from == self.sender { self.sandbox.run(input) } else { self.sandbox.run_opposite(input) };
+        let output = if from == self.sender {
+            self.sandbox.run(input)
+        } else {
+            self.sandbox.run_opposite(input)
+        };
         output.unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -93,7 +102,11 @@ impl Place {
     /// When the kernel refuses a longer one.
     pub fn any_frame(&self, from: Who, frame: &[u8]) -> Option<Output> {
         let input = Input::new(frame);
-        let output = if from == self.sender { self.sandbox.run(&input) } else { self.sandbox.run_opposite(&input) };
+        let output = if from == self.sender {
+            self.sandbox.run(&input)
+        } else {
+            self.sandbox.run_opposite(&input)
+        };
         match output {
             Ok(output) => Some(output),
             Err(error) => {
@@ -139,7 +152,11 @@ pub fn direction(hook: Hook) -> &'static str {
 
 /// A policy as it stands in a file.
 pub fn policy(name: &str, direction: &str, when: &str, actors: &[&str]) -> String {
-    let when = if when.is_empty() { String::new() } else { format!("when = '{when}'\n") };
+    let when = if when.is_empty() {
+        String::new()
+    } else {
+        format!("when = '{when}'\n")
+    };
     let actors: Vec<_> = actors.iter().map(|actor| format!("'{actor}'")).collect();
     format!(
         "[[policy]]\nname = \"{name}\"\ndevice = \"{DEVICE}\"\nhook = \"{direction}\"\n{when}do = [{}]\n",

@@ -31,11 +31,22 @@ pub fn write(path: &Path, frames: &[Frame]) {
 pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
     let mut sets = vec![BTreeSet::new(); filters.len()];
     for (chunk, sets) in filters.chunks(24).zip(sets.chunks_mut(24)) {
-        assert!(chunk.iter().all(|filter| !filter.contains(',')), "a filter must not hold a comma");
+        assert!(
+            chunk.iter().all(|filter| !filter.contains(',')),
+            "a filter must not hold a comma"
+        );
         // The first column has all frames, so that no row is left out.
         let statistics = format!("io,stat,1,frame,{}", chunk.join(","));
         let output = Command::new("tshark")
-            .args(["-o", "tcp.desegment_tcp_streams:FALSE", "-n", "-q", "-z", &statistics, "-r"])
+            .args([
+                "-o",
+                "tcp.desegment_tcp_streams:FALSE",
+                "-n",
+                "-q",
+                "-z",
+                &statistics,
+                "-r",
+            ])
             .arg(capture)
             .output()
             .expect("tshark");
@@ -43,9 +54,16 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
         assert!(output.status.success(), "tshark: {errors}\n{statistics}");
         let text = String::from_utf8_lossy(&output.stdout);
         let mut rows = 0;
-        for line in text.lines().filter(|line| line.contains("<>") && !line.contains("Interval")) {
+        for line in text
+            .lines()
+            .filter(|line| line.contains("<>") && !line.contains("Interval"))
+        {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-            let number: usize = cells[0].split("<>").next().and_then(|text| text.trim().parse().ok()).expect("a second");
+            let number: usize = cells[0]
+                .split("<>")
+                .next()
+                .and_then(|text| text.trim().parse().ok())
+                .expect("a second");
             rows += 1;
             assert_eq!(cells.len(), 1 + 2 * (chunk.len() + 1), "{line}");
             assert_eq!(cells[1], "1", "one frame a second: {line}");
@@ -66,12 +84,29 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
 /// When tshark is missing or refuses.
 pub fn fields(capture: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("tshark");
-    command.args(["-o", "tcp.desegment_tcp_streams:FALSE", "-n", "-T", "fields", "-Y", filter, "-r"]).arg(capture);
+    command
+        .args([
+            "-o",
+            "tcp.desegment_tcp_streams:FALSE",
+            "-n",
+            "-T",
+            "fields",
+            "-Y",
+            filter,
+            "-r",
+        ])
+        .arg(capture);
     for field in fields {
         command.args(["-e", field]);
     }
     let output = command.output().expect("tshark");
-    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "tshark: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    text.lines()
+        .map(|line| line.split('\t').map(str::to_owned).collect())
+        .collect()
 }

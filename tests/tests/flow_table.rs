@@ -36,9 +36,16 @@ fn record(place: &Place, hosts: &Hosts, subflow: usize) -> Option<Flow> {
     let [client, server] = hosts.subflows[subflow].ends;
     let ends = |local: SocketAddr, remote: SocketAddr| {
         let records = place.sandbox.records().expect("the flow table");
-        records.into_iter().find(|(key, _)| key.local() == local && key.remote() == remote).map(|(_, flow)| flow)
+        records
+            .into_iter()
+            .find(|(key, _)| key.local() == local && key.remote() == remote)
+            .map(|(_, flow)| flow)
     };
-    if place.hook == Hook::TcEgress { ends(client, server) } else { ends(server, client) }
+    if place.hook == Hook::TcEgress {
+        ends(client, server)
+    } else {
+        ends(server, client)
+    }
 }
 
 fn established(place: &Place, hosts: &Hosts, subflow: usize) -> bool {
@@ -77,14 +84,25 @@ fn tokens_initial_sequence_numbers_and_connection_ids_are_those_of_the_rfcs_for_
                 let mut hosts = random_hosts(&mut random, if run % 4 < 2 { 4 } else { 6 }, version);
                 open(&place, &mut hosts, 0);
                 open(&place, &mut hosts, 1);
-                let (client, server) = if hook == Hook::TcEgress { (LOCAL, REMOTE) } else { (REMOTE, LOCAL) };
+                let (client, server) = if hook == Hook::TcEgress {
+                    (LOCAL, REMOTE)
+                } else {
+                    (REMOTE, LOCAL)
+                };
                 let mut tokens = [0; 2];
                 tokens[client] = hosts.token(Who::Client).0;
                 tokens[server] = hosts.token(Who::Server).0;
                 for subflow in 0..2 {
                     let flow = record(&place, &hosts, subflow).expect("a record");
-                    assert_eq!([flow.local_token.0, flow.remote_token.0], tokens, "{version:?}, subflow {subflow}");
-                    assert_eq!(flow.connection.0, u64::from(tokens[LOCAL]) << 32 | u64::from(tokens[REMOTE]));
+                    assert_eq!(
+                        [flow.local_token.0, flow.remote_token.0],
+                        tokens,
+                        "{version:?}, subflow {subflow}"
+                    );
+                    assert_eq!(
+                        flow.connection.0,
+                        u64::from(tokens[LOCAL]) << 32 | u64::from(tokens[REMOTE])
+                    );
                     assert_eq!(flow.sender[client].idsn, hosts.derived(Who::Client).idsn.0);
                     assert_eq!(flow.sender[server].idsn, hosts.derived(Who::Server).idsn.0);
                     assert_eq!(flow.version, version.number());
@@ -174,7 +192,10 @@ fn a_handshake_with_wrong_numbers_establishes_nothing() {
                 for packet in &packets {
                     place.send(&mut hosts, packet);
                 }
-                assert!(!established(&place, &hosts, subflow), "case {number}, subflow {subflow}");
+                assert!(
+                    !established(&place, &hosts, subflow),
+                    "case {number}, subflow {subflow}"
+                );
             }
         }
         // The same without a mistake, so that this test can fail.
@@ -250,8 +271,17 @@ fn ports_that_are_used_again_become_a_new_subflow_only_when_the_new_handshake_co
         let [syn, syn_ack, third] = new.handshake(0);
         place.send(&mut new, &syn);
         place.send(&mut old, &data(Who::Client));
-        let held = place.sandbox.records().unwrap().into_iter().filter(|(_, flow)| flow.id == before.id).count();
-        assert_eq!(held, 1, "a SYN alone, which anybody can forge, does not end the subflow");
+        let held = place
+            .sandbox
+            .records()
+            .unwrap()
+            .into_iter()
+            .filter(|(_, flow)| flow.id == before.id)
+            .count();
+        assert_eq!(
+            held, 1,
+            "a SYN alone, which anybody can forge, does not end the subflow"
+        );
         place.send(&mut new, &syn_ack);
         place.send(&mut new, &third);
         let after = record(&place, &new, 0).unwrap();
@@ -274,15 +304,25 @@ fn a_subflow_met_in_mid_stream_is_adopted_only_when_both_directions_fit() {
             place.send(&mut hosts, &Packet::new(Who::Client, Kind::Rst));
             assert!(record(&place, &hosts, 0).is_none(), "a reset makes no record");
             place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&["dss ack"]));
-            assert!(record(&place, &hosts, 0).is_none(), "data without a mapping makes no record");
+            assert!(
+                record(&place, &hosts, 0).is_none(),
+                "data without a mapping makes no record"
+            );
             for _ in 0..3 {
                 place.send(&mut hosts, &data(Who::Client));
                 let flow = record(&place, &hosts, 0).expect("a half-open record");
-                assert_eq!(u32::from(flow.state), flow_state::ADOPTING, "one direction is not enough");
+                assert_eq!(
+                    u32::from(flow.state),
+                    flow_state::ADOPTING,
+                    "one direction is not enough"
+                );
             }
             let wrong = data(Who::Server).acknowledgement(2_000_000_000);
             place.send(&mut hosts, &wrong);
-            assert!(!established(&place, &hosts, 0), "an acknowledgement of what was never sent is not enough");
+            assert!(
+                !established(&place, &hosts, 0),
+                "an acknowledgement of what was never sent is not enough"
+            );
             place.send(&mut hosts, &data(Who::Server));
             let flow = record(&place, &hosts, 0).unwrap();
             assert_eq!(u32::from(flow.state), flow_state::ESTABLISHED);
@@ -333,7 +373,10 @@ fn a_subflow_ends_when_both_sides_have_sent_fin_and_the_last_is_acknowledged() {
         assert_eq!(u32::from(record(&place, &hosts, 0).unwrap().state), flow_state::CLOSING);
         place.send(&mut hosts, &Packet::new(Who::Server, Kind::Fin));
         place.send(&mut hosts, &Packet::new(Who::Client, Kind::Ack).acknowledgement(-1));
-        assert!(record(&place, &hosts, 0).is_some(), "the last FIN is not acknowledged yet");
+        assert!(
+            record(&place, &hosts, 0).is_some(),
+            "the last FIN is not acknowledged yet"
+        );
         place.send(&mut hosts, &Packet::new(Who::Client, Kind::Ack));
         assert!(record(&place, &hosts, 0).is_none());
     });
@@ -349,7 +392,10 @@ fn backup_is_a_matter_of_each_side() {
         open(&place, &mut hosts, 1);
         let backup = |hosts: &Hosts, subflow| {
             let flags = u32::from(record(&place, hosts, subflow).unwrap().flags);
-            (flags & flow_flag::BACKUP_LOCAL != 0, flags & flow_flag::BACKUP_REMOTE != 0)
+            (
+                flags & flow_flag::BACKUP_LOCAL != 0,
+                flags & flow_flag::BACKUP_REMOTE != 0,
+            )
         };
         assert_eq!(backup(&hosts, 0), (false, false));
         assert_eq!(backup(&hosts, 1), (true, false), "the B bit of the server's SYN-ACK");
@@ -361,7 +407,9 @@ fn backup_is_a_matter_of_each_side() {
         place.send(&mut hosts, &ack(Who::Client).with(&["mp_prio regular"]));
         assert_eq!(backup(&hosts, 0), (true, false));
         assert_eq!(backup(&hosts, 1), (true, false), "the other subflow is not meant");
-        let roles = |subflow| u32::from(record(&place, &hosts, subflow).unwrap().flags) & (flow_flag::INITIAL | flow_flag::JOINED);
+        let roles = |subflow| {
+            u32::from(record(&place, &hosts, subflow).unwrap().flags) & (flow_flag::INITIAL | flow_flag::JOINED)
+        };
         assert_eq!((roles(0), roles(1)), (flow_flag::INITIAL, flow_flag::JOINED));
         let flow = record(&place, &hosts, 1).unwrap();
         assert_eq!((flow.sender[LOCAL].address_id, flow.sender[REMOTE].address_id), (7, 3));
@@ -372,10 +420,14 @@ fn backup_is_a_matter_of_each_side() {
 fn window_scales_are_those_of_syn_and_syn_ack_and_never_above_14() {
     test(|| {
         let place = place!(Hook::TcIngress, "");
-        for (number, (client, server, scales)) in
-            [("window_scale 7", "window_scale 9", (7, 9)), ("nop", "window_scale 0", (0, 0)), ("window_scale 15", "window_scale 255", (14, 14)), ("window_scale 14", "nop", (14, 0))]
-                .into_iter()
-                .enumerate()
+        for (number, (client, server, scales)) in [
+            ("window_scale 7", "window_scale 9", (7, 9)),
+            ("nop", "window_scale 0", (0, 0)),
+            ("window_scale 15", "window_scale 255", (14, 14)),
+            ("window_scale 14", "nop", (14, 0)),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let mut hosts = Hosts::new(4, Version::V1);
             hosts.subflows[0].ends[0].set_port(1000 + number as u16);
@@ -384,7 +436,10 @@ fn window_scales_are_those_of_syn_and_syn_ack_and_never_above_14() {
             place.send(&mut hosts, &syn_ack.with(&[server, "handshake"]));
             place.send(&mut hosts, &third);
             let flow = record(&place, &hosts, 0).unwrap();
-            assert_eq!((flow.sender[REMOTE].window_scale, flow.sender[LOCAL].window_scale), scales);
+            assert_eq!(
+                (flow.sender[REMOTE].window_scale, flow.sender[LOCAL].window_scale),
+                scales
+            );
         }
     });
 }
@@ -419,9 +474,22 @@ fn round_trips_are_measured_by_timestamps_and_by_acknowledgements() {
             }
             let flow = record(&place, &hosts, 0).unwrap();
             let [local, remote] = flow.sender;
-            assert!((2_900..20_000).contains(&local.rtt_us), "{timestamps}: {} us", local.rtt_us);
-            assert!(local.rtt_min_us <= local.rtt_us + local.rtt_us / 2, "{} {}", local.rtt_min_us, local.rtt_us);
-            assert!(remote.rtt_us > 0 && remote.rtt_us < local.rtt_us, "{timestamps}: {} us", remote.rtt_us);
+            assert!(
+                (2_900..20_000).contains(&local.rtt_us),
+                "{timestamps}: {} us",
+                local.rtt_us
+            );
+            assert!(
+                local.rtt_min_us <= local.rtt_us + local.rtt_us / 2,
+                "{} {}",
+                local.rtt_min_us,
+                local.rtt_us
+            );
+            assert!(
+                remote.rtt_us > 0 && remote.rtt_us < local.rtt_us,
+                "{timestamps}: {} us",
+                remote.rtt_us
+            );
         }
     });
 }
@@ -434,13 +502,23 @@ fn an_acknowledgement_after_a_retransmission_measures_nothing() {
         for packet in hosts.handshake(0) {
             place.send(&mut hosts, &packet.with(&["handshake"]));
         }
-        let without = |from, kind: Kind| Packet::new(from, kind).with(&[if kind == Kind::Data { "dss ack64 map64" } else { "dss ack64" }]);
+        let without = |from, kind: Kind| {
+            Packet::new(from, kind).with(&[if kind == Kind::Data {
+                "dss ack64 map64"
+            } else {
+                "dss ack64"
+            }])
+        };
         place.send(&mut hosts, &without(Who::Server, Kind::Data));
         sleep(Duration::from_millis(50));
         place.send(&mut hosts, &without(Who::Server, Kind::Data).sequence(-100));
         place.send(&mut hosts, &without(Who::Client, Kind::Ack));
         let local = record(&place, &hosts, 0).unwrap().sender[LOCAL];
-        assert!(local.rtt_us < 40_000, "the time of the first sending was taken: {} us", local.rtt_us);
+        assert!(
+            local.rtt_us < 40_000,
+            "the time of the first sending was taken: {} us",
+            local.rtt_us
+        );
         assert_eq!(local.retransmissions, 1);
     });
 }
@@ -458,9 +536,16 @@ fn the_range_of_data_sequence_numbers_is_that_of_the_mappings_short_or_long() {
                 for _ in 0..5 {
                     place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&[&words]));
                 }
-                place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&[&words]).sequence(-300));
+                place.send(
+                    &mut hosts,
+                    &Packet::new(Who::Client, Kind::Data).with(&[&words]).sequence(-300),
+                );
                 let sender = record(&place, &hosts, 0).unwrap().sender[REMOTE];
-                assert_eq!((sender.dsn_first, sender.dsn_next), (first, first + 500), "{version:?} {width}");
+                assert_eq!(
+                    (sender.dsn_first, sender.dsn_next),
+                    (first, first + 500),
+                    "{version:?} {width}"
+                );
                 assert_eq!((sender.packets, sender.bytes, sender.retransmissions), (8, 600, 1));
             }
         }
@@ -489,7 +574,11 @@ fn a_short_data_sequence_number_is_widened_across_its_wrap() {
         place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&["dss map"]));
         let sender = record(&place, &hosts, 0).unwrap().sender[REMOTE];
         assert_eq!(sender.dsn_next, before + 100);
-        assert_ne!(sender.dsn_next >> 32, sender.dsn_first >> 32, "the low half has wrapped round");
+        assert_ne!(
+            sender.dsn_next >> 32,
+            sender.dsn_first >> 32,
+            "the low half has wrapped round"
+        );
     });
 }
 
@@ -510,8 +599,14 @@ fn a_connection_counts_the_payload_of_all_its_subflows_once() {
             assert_eq!(connections.len(), 1);
             let connection = &connections[0];
             assert_eq!(connection.bytes, 10 * 100 + 45 + 10 * 1000 + 100);
-            assert_eq!((connection.subflows, connection.retransmissions, connection.version), (2, 1, Some(version.number())));
-            let flows: u64 = (0..2).map(|subflow| record(&place, &hosts, subflow).unwrap().sender).map(|[a, b]| a.bytes + b.bytes).sum();
+            assert_eq!(
+                (connection.subflows, connection.retransmissions, connection.version),
+                (2, 1, Some(version.number()))
+            );
+            let flows: u64 = (0..2)
+                .map(|subflow| record(&place, &hosts, subflow).unwrap().sender)
+                .map(|[a, b]| a.bytes + b.bytes)
+                .sum();
             assert_eq!(flows, connection.bytes);
         }
     });
@@ -522,7 +617,9 @@ fn two_connections_do_not_mix() {
     test(|| {
         let place = place!(Hook::TcIngress, "connection.bytes >= 0");
         let mut random = StdRng::seed_from_u64(8);
-        let mut all: Vec<_> = (0..20).map(|number| random_hosts(&mut random, 4, if number % 2 == 0 { Version::V0 } else { Version::V1 })).collect();
+        let mut all: Vec<_> = (0..20)
+            .map(|number| random_hosts(&mut random, 4, if number % 2 == 0 { Version::V0 } else { Version::V1 }))
+            .collect();
         for hosts in &mut all {
             open(&place, hosts, 0);
         }
@@ -532,7 +629,13 @@ fn two_connections_do_not_mix() {
         for (number, hosts) in all.iter_mut().enumerate() {
             place.send(hosts, &data(Who::Client).on(1).payload(1 + number));
         }
-        let bytes: BTreeSet<_> = place.sandbox.connections().unwrap().iter().map(|connection| connection.bytes).collect();
+        let bytes: BTreeSet<_> = place
+            .sandbox
+            .connections()
+            .unwrap()
+            .iter()
+            .map(|connection| connection.bytes)
+            .collect();
         assert_eq!(bytes, (1..=20).collect());
     });
 }
@@ -544,7 +647,13 @@ fn sample_takes_about_one_in_n() {
         let mut hosts = Hosts::new(4, Version::V1);
         open(&place, &mut hosts, 0);
         let frame = Packet::new(Who::Client, Kind::Ack).build(&mut hosts);
-        place.input(Who::Client, &Input { repeat: 50_000, ..Input::new(&frame) });
+        place.input(
+            Who::Client,
+            &Input {
+                repeat: 50_000,
+                ..Input::new(&frame)
+            },
+        );
         // Six standard deviations about 5000: 6 * sqrt(50 000 * 0.1 * 0.9) = 402.
         let taken = place.policies()[0].matched.packets;
         assert!((4598..=5402).contains(&taken), "{taken}");
@@ -562,7 +671,12 @@ fn policies_are_resolved_once_for_each_subflow_and_generation() {
             place.send(&mut hosts, &data(Who::Client));
         }
         assert_eq!(place.core()["resolved"], resolved);
-        place.switch(&emptcp_tests::sandbox::policy("q", "ingress", "ip.version == 6", &["count"]));
+        place.switch(&emptcp_tests::sandbox::policy(
+            "q",
+            "ingress",
+            "ip.version == 6",
+            &["count"],
+        ));
         let selected = place.core()["selected"];
         for _ in 0..20 {
             place.send(&mut hosts, &data(Who::Client));

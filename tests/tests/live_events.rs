@@ -61,13 +61,27 @@ fn events_carry_the_tokens_that_the_kernel_has() {
             for event in events(host) {
                 let once = usize::from(event.direction == Direction::Ingress);
                 match event.body {
-                    Body::Connection { local_token, remote_token, version, opened_by, keys, .. } => {
+                    Body::Connection {
+                        local_token,
+                        remote_token,
+                        version,
+                        opened_by,
+                        keys,
+                        ..
+                    } => {
                         connections += once;
                         let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
                         assert_eq!(tokens, (Some(own), Some(other)), "{here}");
                         assert_eq!((version, opened_by, keys.is_none()), (1, opener, true), "{here}");
                     }
-                    Body::Subflow { local_token, remote_token, established, initial, opened_by, .. } => {
+                    Body::Subflow {
+                        local_token,
+                        remote_token,
+                        established,
+                        initial,
+                        opened_by,
+                        ..
+                    } => {
                         let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
                         assert_eq!(tokens, (Some(own), Some(other)), "{here}");
                         assert_eq!(opened_by, opener, "{here}");
@@ -79,7 +93,9 @@ fn events_carry_the_tokens_that_the_kernel_has() {
                     Body::User { .. } => panic!("{here}: nobody has such an element"),
                 }
             }
-            eprintln!("{version:?}, {here}: {connections} connection, {up} up, {joined} joined, {down} down, {records} records");
+            eprintln!(
+                "{version:?}, {here}: {connections} connection, {up} up, {joined} joined, {down} down, {records} records"
+            );
             assert_eq!((connections, up, joined, down), (1, 2, 1, 2), "{here}");
             assert!(records >= 4, "{here}: every subflow at its begin and its end");
         }
@@ -96,7 +112,11 @@ fn a_reset_subflow_is_gone_at_both_ends_and_the_transfer_goes_on() {
         (bed.lab.client(), "egress", "auto"),
         (bed.lab.server(), "ingress", "xdp-generic"),
     ] {
-        let attach_line = if hook == "ingress" { format!("attach = \"{attach}\"\n") } else { String::new() };
+        let attach_line = if hook == "ingress" {
+            format!("attach = \"{attach}\"\n")
+        } else {
+            String::new()
+        };
         let transfer = bed.lab.bulk().duration(seconds(5.0)).start().unwrap();
         until(&transfer, 2.0);
         assert_eq!(at_server(&transfer).last().unwrap().info.subflows.len(), 2);
@@ -112,13 +132,22 @@ fn a_reset_subflow_is_gone_at_both_ends_and_the_transfer_goes_on() {
         for (end, role) in [(emptcp_lab::End::Client, "client"), (emptcp_lab::End::Server, "server")] {
             let info = transfer.series(end).last().unwrap().info.clone();
             let left: Vec<_> = info.subflows.iter().filter(|subflow| subflow.tcp_state == 1).collect();
-            assert_eq!(left.len(), 1, "{role} after a reset at {}'s {hook} ({attach}): {left:?}", host.role());
+            assert_eq!(
+                left.len(),
+                1,
+                "{role} after a reset at {}'s {hook} ({attach}): {left:?}",
+                host.role()
+            );
             assert_eq!(bed.lab.path_of(&left[0].key), Some(0), "{role}");
         }
         bed.remove(host);
         let report = transfer.finish().unwrap();
         let upload = report.upload.unwrap();
-        eprintln!("reset at {}'s {hook} ({attach}): {sent} resets, {} bytes arrived", host.role(), upload.received);
+        eprintln!(
+            "reset at {}'s {hook} ({attach}): {sent} resets, {} bytes arrived",
+            host.role(),
+            upload.received
+        );
         assert_eq!(upload.sent, upload.received);
         assert!(!report.fallback);
     }

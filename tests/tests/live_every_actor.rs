@@ -25,26 +25,63 @@ const BOTH: &str = r#"["ingress", "egress"]"#;
 
 const CASES: [Case; 13] = [
     case("count", "", "'count'", ("count", "counted")),
-    case("drop", "packet is data and sample 1 in 400", "'drop'", ("drop", "dropped")),
-    Case { edits: true, xdp: false, ..case("mark", "", "'mark fwmark=0x10 priority=3 dscp=46'", ("mark", "marked")) },
+    case(
+        "drop",
+        "packet is data and sample 1 in 400",
+        "'drop'",
+        ("drop", "dropped"),
+    ),
+    Case {
+        edits: true,
+        xdp: false,
+        ..case("mark", "", "'mark fwmark=0x10 priority=3 dscp=46'", ("mark", "marked"))
+    },
     case("hold", "", "'hold_add_addr', 'count'", ("count", "counted")),
     Case {
         edits: true,
-        ..case("backup", "subflow is joined and connection.bytes > 1MB", "'set_backup times=2'", ("set_backup", "sent"))
+        ..case(
+            "backup",
+            "subflow is joined and connection.bytes > 1MB",
+            "'set_backup times=2'",
+            ("set_backup", "sent"),
+        )
     },
     case("connect", "", "'get_connect'", ("get_connect", "told")),
     case("subflow", "", "'get_subflow'", ("get_subflow", "told")),
     case("record", "", "'record every=100ms'", ("record", "told")),
-    case("police", "", "'rate_limit rate=200mbit mode=police'", ("rate_limit", "passed")),
+    case(
+        "police",
+        "",
+        "'rate_limit rate=200mbit mode=police'",
+        ("rate_limit", "passed"),
+    ),
     Case {
         hook: "\"egress\"",
         xdp: false,
-        ..case("shape", "", "'rate_limit rate=200mbit mode=shape'", ("rate_limit", "passed"))
+        ..case(
+            "shape",
+            "",
+            "'rate_limit rate=200mbit mode=shape'",
+            ("rate_limit", "passed"),
+        )
     },
-    Case { edits: true, ..case("window", "", "'rate_limit rate=60mbit mode=window'", ("rate_limit", "clamped")) },
     Case {
         edits: true,
-        ..case("reset", "subflow is joined and flow.bytes > 1MB", "'reset'", ("reset", "reset_sent"))
+        ..case(
+            "window",
+            "",
+            "'rate_limit rate=60mbit mode=window'",
+            ("rate_limit", "clamped"),
+        )
+    },
+    Case {
+        edits: true,
+        ..case(
+            "reset",
+            "subflow is joined and flow.bytes > 1MB",
+            "'reset'",
+            ("reset", "reset_sent"),
+        )
     },
     Case {
         edits: true,
@@ -58,14 +95,35 @@ const CASES: [Case; 13] = [
     },
 ];
 
-const fn case(name: &'static str, when: &'static str, actions: &'static str, counter: (&'static str, &'static str)) -> Case {
-    Case { name, when, actions, hook: BOTH, counter, edits: false, xdp: true }
+const fn case(
+    name: &'static str,
+    when: &'static str,
+    actions: &'static str,
+    counter: (&'static str, &'static str),
+) -> Case {
+    Case {
+        name,
+        when,
+        actions,
+        hook: BOTH,
+        counter,
+        edits: false,
+        xdp: true,
+    }
 }
 
 impl Case {
     fn policy(&self, attach: &str) -> String {
-        let when = if self.when.is_empty() { String::new() } else { format!("when = '{}'\n", self.when) };
-        let attach = if self.hook == BOTH { format!("attach = \"{attach}\"\n") } else { String::new() };
+        let when = if self.when.is_empty() {
+            String::new()
+        } else {
+            format!("when = '{}'\n", self.when)
+        };
+        let attach = if self.hook == BOTH {
+            format!("attach = \"{attach}\"\n")
+        } else {
+            String::new()
+        };
         format!(
             "[[policy]]\nname = \"{}\"\ndevice = [\"path1\", \"path2\"]\nhook = {}\n{attach}{when}do = [{}]\n",
             self.name, self.hook, self.actions
@@ -79,8 +137,19 @@ impl Case {
         for host in bed.hosts() {
             let stats = bed.stats(host);
             assert_eq!(stats.core["chain_broken"], 0, "{}", self.name);
-            for found in stats.policies.iter().flat_map(|policy| &policy.elements).filter(|e| e.element == element) {
-                packets += found.counters.iter().find(|c| c.name == counter).expect("a counter").counter.packets;
+            for found in stats
+                .policies
+                .iter()
+                .flat_map(|policy| &policy.elements)
+                .filter(|e| e.element == element)
+            {
+                packets += found
+                    .counters
+                    .iter()
+                    .find(|c| c.name == counter)
+                    .expect("a counter")
+                    .counter
+                    .packets;
             }
         }
         packets
@@ -93,7 +162,13 @@ fn bed() -> LabBuilder {
 }
 
 fn transfer(bed: &Bed, case: &Case, what: &str, version: IpVersion) {
-    let bulk = bed.lab.bulk().bytes(BYTES).direction(Direction::Both).version(version).limit(seconds(40.0));
+    let bulk = bed
+        .lab
+        .bulk()
+        .bytes(BYTES)
+        .direction(Direction::Both)
+        .version(version)
+        .limit(seconds(40.0));
     let report = bulk.run().unwrap_or_else(|error| panic!("{what}: {error}"));
     for stream in [report.upload.unwrap(), report.download.unwrap()] {
         assert_eq!((stream.sent, stream.received), (BYTES, BYTES), "{what}");
@@ -107,7 +182,9 @@ fn transfer(bed: &Bed, case: &Case, what: &str, version: IpVersion) {
 }
 
 fn all_actors(name: &str, offloads: Offloads, attach: &str, versions: &[IpVersion]) {
-    let Some(bed) = Bed::new(bed().offloads(offloads)) else { return };
+    let Some(bed) = Bed::new(bed().offloads(offloads)) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     for case in CASES.iter().filter(|case| attach == "tc" || case.xdp) {
         for host in bed.hosts() {
@@ -117,26 +194,46 @@ fn all_actors(name: &str, offloads: Offloads, attach: &str, versions: &[IpVersio
                 "xdp-native" => Kind::XdpNative,
                 _ => Kind::Tcx,
             };
-            let ingress = applied.attached.iter().find(|attached| attached.direction == emptcp::plan::Direction::Ingress);
-            assert!(ingress.is_none_or(|attached| attached.kind == kind || attach == "tc"), "{ingress:?}");
+            let ingress = applied
+                .attached
+                .iter()
+                .find(|attached| attached.direction == emptcp::plan::Direction::Ingress);
+            assert!(
+                ingress.is_none_or(|attached| attached.kind == kind || attach == "tc"),
+                "{ingress:?}"
+            );
         }
         let captures: Vec<_> = if case.edits {
-            let places = bed.hosts().into_iter().flat_map(|host| [(host, "path1"), (host, "path2")]);
+            let places = bed
+                .hosts()
+                .into_iter()
+                .flat_map(|host| [(host, "path1"), (host, "path2")]);
             places
                 .map(|(host, device)| {
-                    host.capture(device, folder.path().join(format!("{}-{device}.pcap", host.role()))).unwrap()
+                    host.capture(device, folder.path().join(format!("{}-{device}.pcap", host.role())))
+                        .unwrap()
                 })
                 .collect()
         } else {
             Vec::new()
         };
         for &version in versions {
-            transfer(&bed, case, &format!("{} {attach} offloads {name} {version:?}", case.name), version);
+            transfer(
+                &bed,
+                case,
+                &format!("{} {attach} offloads {name} {version:?}", case.name),
+                version,
+            );
         }
         for capture in captures {
             let file = capture.stop().unwrap();
             let verdict = file.judge().unwrap();
-            assert!(verdict.is_clean(), "{} {attach} offloads {name}, {}: {verdict:?}", case.name, file.path.display());
+            assert!(
+                verdict.is_clean(),
+                "{} {attach} offloads {name}, {}: {verdict:?}",
+                case.name,
+                file.path.display()
+            );
         }
     }
 }

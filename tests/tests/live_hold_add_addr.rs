@@ -10,12 +10,17 @@ const REPEAT: u32 = 1;
 
 fn announcing_bed() -> Option<Bed> {
     let bed = Bed::new(two_paths().endpoints(EndpointPlan::ServerSignals))?;
-    bed.lab.server().set_sysctl("net.mptcp.add_addr_timeout", REPEAT).unwrap();
+    bed.lab
+        .server()
+        .set_sysctl("net.mptcp.add_addr_timeout", REPEAT)
+        .unwrap();
     Some(bed)
 }
 
 fn subflows(transfer: &RunningBulk) -> usize {
-    emptcp_tests::live::at_server(transfer).last().map_or(0, |sample| sample.info.subflows.len())
+    emptcp_tests::live::at_server(transfer)
+        .last()
+        .map_or(0, |sample| sample.info.subflows.len())
 }
 
 /// Waits until a second subflow is there; when it came, in seconds after the begin.
@@ -53,7 +58,10 @@ fn an_address_is_held_back_until_the_policy_goes() {
         bed.remove(client);
         let removed = transfer.elapsed().as_secs_f64();
         let came = second_subflow(&transfer, 8.0);
-        eprintln!("{attach}: {held} announcements held; second subflow {:.1} s after the release", came - removed);
+        eprintln!(
+            "{attach}: {held} announcements held; second subflow {:.1} s after the release",
+            came - removed
+        );
         transfer.stop();
         assert!(!transfer.finish().unwrap().fallback);
     }
@@ -75,10 +83,18 @@ fn an_address_is_held_back_while_a_condition_on_bytes_holds() {
     let transfer = bed.lab.bulk().duration(seconds(9.0)).start().unwrap();
     let came = second_subflow(&transfer, 8.0);
     let series = emptcp_tests::live::at_server(&transfer);
-    let before = series.samples().iter().rev().find(|sample| sample.info.subflows.len() == 1).unwrap();
+    let before = series
+        .samples()
+        .iter()
+        .rev()
+        .find(|sample| sample.info.subflows.len() == 1)
+        .unwrap();
     let bytes = before.info.subflows[0].bytes_received;
     eprintln!("second subflow after {came:.1} s and {:.1} MB", bytes as f64 * 1e-6);
-    assert!(bytes > 2_900_000, "{bytes} bytes on the first subflow when the second came");
+    assert!(
+        bytes > 2_900_000,
+        "{bytes} bytes on the first subflow when the second came"
+    );
     transfer.stop();
     assert!(!transfer.finish().unwrap().fallback);
     bed.assert_clean("hold_add_addr with a condition");

@@ -2,8 +2,7 @@
 
 use emptcp::{require, testing::is_root};
 use emptcp_lab::Host;
-use emptcp_tests::live::{Bed, at_server, seconds, two_paths, until};
-use std::process::Command;
+use emptcp_tests::live::{Bed, at_server, seconds, shell, two_paths, until};
 
 /// Time before the policy, time of the switch, and time in which the steady state is measured, in seconds.
 const BEFORE: f64 = 3.5;
@@ -51,8 +50,11 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
     let switch = bed.rates(&series, applied, applied + SWITCH);
     let steady = bed.rates(&series, applied + SWITCH, applied + SWITCH + STEADY);
     let held = if whole { steady.sum() } else { steady.0[1] };
-    let measured =
-        Measured { ratio: held / rate, other: steady.0[0] / before.0[0], switch: switch.sum() / steady.sum() };
+    let measured = Measured {
+        ratio: held / rate,
+        other: steady.0[0] / before.0[0],
+        switch: switch.sum() / steady.sum(),
+    };
     eprintln!(
         "{:>6} at the {}'s {}, {rate} Mbit/s: {held:.2} ({:.3}); other path {:.1} of {:.1} ({:.3}); \
          connection {:.1} in the first {SWITCH} s, {:.1} then ({:.2})",
@@ -73,22 +75,34 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
 fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
-    let place = Place { host: host(&bed), hook, mode };
+    let place = Place {
+        host: host(&bed),
+        hook,
+        mode,
+    };
     for rate in [2.0, 8.0, 20.0] {
         let measured = limit(&bed, &place, rate);
-        assert!((0.90..=1.05).contains(&measured.ratio), "{rate} Mbit/s: {:.3} of what was asked", measured.ratio);
-        assert!(measured.switch >= 0.6, "{rate} Mbit/s: {:.2} of the final rate during the switch", measured.switch);
+        assert!(
+            (0.90..=1.05).contains(&measured.ratio),
+            "{rate} Mbit/s: {:.3} of what was asked",
+            measured.ratio
+        );
+        assert!(
+            measured.switch >= 0.6,
+            "{rate} Mbit/s: {:.2} of the final rate during the switch",
+            measured.switch
+        );
         if mode != "window" {
-            assert!(measured.other >= 0.95, "{rate} Mbit/s: the other path has {:.3} of its rate", measured.other);
+            assert!(
+                measured.other >= 0.95,
+                "{rate} Mbit/s: the other path has {:.3} of its rate",
+                measured.other
+            );
         }
     }
     bed.assert_clean("rate_limit");
     if mode == "shape" {
-        let list = Command::new("ip")
-            .args(["netns", "exec", place.host.netns().name(), "tc", "qdisc", "show", "dev", "path2"])
-            .output()
-            .unwrap();
-        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        let list = shell(place.host, "tc qdisc show dev path2");
         assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
     }
 }

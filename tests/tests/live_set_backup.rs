@@ -5,9 +5,7 @@ use emptcp_lab::Host;
 use emptcp_tests::live::{Bed, at_server, seconds, two_paths, until};
 
 fn policy(hook: &str, state: &str) -> String {
-    format!(
-        "[[policy]]\nname = \"rest\"\ndevice = \"path2\"\nhook = \"{hook}\"\ndo = ['set_backup state={state}']\n"
-    )
+    format!("[[policy]]\nname = \"rest\"\ndevice = \"path2\"\nhook = \"{hook}\"\ndo = ['set_backup state={state}']\n")
 }
 
 fn becomes_backup_within_a_second_and_comes_back(bed: &Bed, host: &Host, hook: &str) {
@@ -37,11 +35,26 @@ fn becomes_backup_within_a_second_and_comes_back(bed: &Bed, host: &Host, hook: &
         host.role()
     );
     assert!((1..=3).contains(&sent), "{sent}");
-    assert!(resting.0[1] < 0.01 * before.0[1], "below 1 % within 1 s: {resting:.2?} of {before:.1?}");
-    assert!(resting.0[0] > 0.95 * before.0[0], "the other path keeps its rate: {resting:.1?} of {before:.1?}");
+    assert!(
+        resting.0[1] < 0.01 * before.0[1],
+        "below 1 % within 1 s: {resting:.2?} of {before:.1?}"
+    );
+    assert!(
+        resting.0[0] > 0.95 * before.0[0],
+        "the other path keeps its rate: {resting:.1?} of {before:.1?}"
+    );
     assert!((1..=3).contains(&sent_again), "{sent_again}");
-    assert!(again.0[1] > 0.5 * before.0[1], "the subflow is used again: {again:.1?} of {before:.1?}");
-    assert!(report.client.of(&report.client.subflows()[1]).any(|(_, info)| info.backup), "the sender was told");
+    assert!(
+        again.0[1] > 0.5 * before.0[1],
+        "the subflow is used again: {again:.1?} of {before:.1?}"
+    );
+    assert!(
+        report
+            .client
+            .of(&report.client.subflows()[1])
+            .any(|(_, info)| info.backup),
+        "the sender was told"
+    );
 }
 
 #[test]

@@ -32,7 +32,13 @@ fn every_element_has_cases_that_ask_something_and_a_readme() {
         let name = &element.manifest.name;
         complaints.extend(runner::complaints(name, &runner::read(name)));
         let readme = std::fs::read_to_string(runner::elements().join(name).join("README.md")).unwrap_or_default();
-        for word in element.manifest.arguments.iter().map(|argument| &argument.name).chain(&element.manifest.counters) {
+        for word in element
+            .manifest
+            .arguments
+            .iter()
+            .map(|argument| &argument.name)
+            .chain(&element.manifest.counters)
+        {
             if !readme.contains(&format!("`{word}`")) {
                 complaints.push(format!("{name}: README.md does not name `{word}`"));
             }

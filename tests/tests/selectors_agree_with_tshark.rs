@@ -18,10 +18,11 @@ use std::{
     path::PathBuf,
 };
 
-/// The first frames of every capture, then those that say something rare, up to a number, and every fortieth of the rest.
+/// What is replayed of a capture: its first frames, then those that say something rare, and every so many-th of the rest.
+/// Of a capture with very many subflows only the first ones.
 const FIRST: usize = 100;
-const RARE: usize = 2000;
 const OF_THE_REST: usize = 40;
+const SUBFLOWS: usize = 600;
 
 /// Captures in the order of replay.
 struct Replay {
@@ -44,7 +45,16 @@ impl Replay {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("replay.pcap");
         tshark::write(&file, &frames);
-        Self { frames, begins, file, _folder: folder }
+        Self {
+            frames,
+            begins,
+            file,
+            _folder: folder,
+        }
+    }
+
+    fn capture_of(&self, frame: usize) -> usize {
+        self.begins.partition_point(|&begin| begin <= frame)
     }
 
     /// The numbers of the frames that a condition selects.
@@ -55,7 +65,11 @@ impl Replay {
             if self.begins.contains(&number) {
                 place.sandbox.forget().expect("empty tables");
             }
-            let from = if frame.bytes[6..12] == REMOTE_SENDS { Who::Client } else { Who::Server };
+            let from = if frame.bytes[6..12] == REMOTE_SENDS {
+                Who::Client
+            } else {
+                Who::Server
+            };
             let output = place.input(from, &Input::new(&frame.bytes));
             assert_eq!(output.packet, frame.bytes, "frame {number}");
             if output.mark == Some(1) {
@@ -63,15 +77,25 @@ impl Replay {
             }
         }
         let counted: u64 = place.policies().iter().map(|policy| policy.matched.packets).sum();
-        assert_eq!(counted, selected.len() as u64, "{when}: what is counted is what is marked");
+        assert_eq!(
+            counted,
+            selected.len() as u64,
+            "{when}: what is counted is what is marked"
+        );
         selected
     }
 }
 
 /// A policy for both directions.
 fn file(name: &str, when: &str, actor: &str) -> String {
-    let when = if when.is_empty() { String::new() } else { format!("when = '''{when}'''\n") };
-    format!("[[policy]]\nname = \"{name}\"\ndevice = \"{DEVICE}\"\nhook = [\"ingress\", \"egress\"]\n{when}do = ['count', '{actor}']\n")
+    let when = if when.is_empty() {
+        String::new()
+    } else {
+        format!("when = '''{when}'''\n")
+    };
+    format!(
+        "[[policy]]\nname = \"{name}\"\ndevice = \"{DEVICE}\"\nhook = [\"ingress\", \"egress\"]\n{when}do = ['count', '{actor}']\n"
+    )
 }
 
 fn segment(frame: &Frame) -> Segment<'_> {
@@ -84,20 +108,35 @@ fn sample(frames: Vec<Frame>) -> Vec<Frame> {
         let flags = segment.tcp().flags().bits() & (Flags::SYN | Flags::FIN | Flags::RST).bits() != 0;
         // DSS with DATA_FIN, and every other MPTCP option.
         let mut options = segment.options().flatten();
-        flags || options.any(|option| match *option.bytes() {
-            [30, _, subtype, flags, ..] if subtype >> 4 == 2 => flags & 0x10 != 0,
-            [30, ..] => true,
-            _ => false,
-        })
+        flags
+            || options.any(|option| match *option.bytes() {
+                [30, _, subtype, flags, ..] if subtype >> 4 == 2 => flags & 0x10 != 0,
+                [30, ..] => true,
+                _ => false,
+            })
     };
-    let mut rarities = 0;
+    let (mut opened, mut left_out) = (HashSet::new(), HashSet::new());
     let mut wanted = |number: usize, frame: &Frame| {
-        let is_rare = rarities < RARE && rare(frame);
-        rarities += usize::from(is_rare);
-        number < FIRST || number.is_multiple_of(OF_THE_REST) || is_rare
+        let segment = segment(frame);
+        let ends = (
+            segment.source().min(segment.destination()),
+            segment.source().max(segment.destination()),
+        );
+        let flags = segment.tcp().flags();
+        if flags.contains(Flags::SYN) && !flags.contains(Flags::ACK) && !opened.contains(&ends) {
+            if opened.len() < SUBFLOWS {
+                opened.insert(ends)
+            } else {
+                left_out.insert(ends)
+            };
+        }
+        !left_out.contains(&ends) && (number < FIRST || number.is_multiple_of(OF_THE_REST) || rare(frame))
     };
     let numbered = frames.into_iter().enumerate();
-    numbered.filter(|(number, frame)| wanted(*number, frame)).map(|(_, frame)| frame).collect()
+    numbered
+        .filter(|(number, frame)| wanted(*number, frame))
+        .map(|(_, frame)| frame)
+        .collect()
 }
 
 /// Says by the hardware addresses who is on which side: hosts that open connections are remote.
@@ -108,7 +147,10 @@ fn with_directions(mut frames: Vec<Frame>) -> Vec<Frame> {
         let segment = segment(frame);
         let (source, destination) = (segment.source(), segment.destination());
         let syn = segment.tcp().flags().contains(Flags::SYN) && !segment.tcp().flags().contains(Flags::ACK);
-        let known = opened.get(&(source, destination)).copied().or_else(|| opened.get(&(destination, source)).map(|side| !side));
+        let known = opened
+            .get(&(source, destination))
+            .copied()
+            .or_else(|| opened.get(&(destination, source)).map(|side| !side));
         let from_remote = known.unwrap_or_else(|| {
             if openers.contains(&source.ip()) {
                 true
@@ -143,15 +185,27 @@ struct Stream {
 /// it those that carry no MPTCP option before the handshake is complete, and those after an RST or both FINs.
 /// Returns the first kind.
 fn check_known(replay: &Replay, known: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let rows = tshark::fields(&replay.file, "frame", &["tcp.stream", "tcp.flags.syn", "tcp.flags.ack", "tcp.flags.reset", "tcp.flags.fin", "tcp.options.mptcp.subtype"]);
-    let mut streams: HashMap<&str, Stream> = HashMap::new();
+    let rows = tshark::fields(
+        &replay.file,
+        "frame",
+        &[
+            "tcp.stream",
+            "tcp.flags.syn",
+            "tcp.flags.ack",
+            "tcp.flags.reset",
+            "tcp.flags.fin",
+            "tcp.options.mptcp.subtype",
+        ],
+    );
+    // The same stream in another capture is another one.
+    let mut streams: HashMap<(usize, &str), Stream> = HashMap::new();
     let (mut must, mut cannot) = (BTreeSet::new(), 0);
     let mut wrong = Vec::new();
     for (number, row) in rows.iter().take(replay.frames.len()).enumerate() {
         let is = |column: usize| row[column] == "1" || row[column] == "True";
         let (syn, ack, reset, fin) = (is(1), is(2), is(3), is(4));
         let opens = row[5].split(',').any(|subtype| subtype == "0" || subtype == "1");
-        let stream = streams.entry(&row[0]).or_default();
+        let stream = streams.entry((replay.capture_of(number), &row[0])).or_default();
         let mptcp = !row[5].is_empty();
         stream.syn |= syn && !ack && opens;
         stream.syn_ack |= stream.syn && syn && ack && opens;
@@ -172,9 +226,22 @@ fn check_known(replay: &Replay, known: &BTreeSet<usize>) -> BTreeSet<usize> {
         }
         stream.ended |= reset || fin;
     }
-    println!("{} frames that the table must know, {cannot} that it need not; {} that it knows", must.len(), known.len());
-    assert!(wrong.is_empty(), "{} frames: the table knows what it cannot, or not what it must: {:?}", wrong.len(), &wrong[..wrong.len().min(20)]);
-    assert!(must.len() * 2 > replay.frames.len(), "only {} frames to judge by", must.len());
+    println!(
+        "{} frames that the table must know, {cannot} that it need not; {} that it knows",
+        must.len(),
+        known.len()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} frames: the table knows what it cannot, or not what it must: {:?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(20)]
+    );
+    assert!(
+        must.len() * 2 > replay.frames.len(),
+        "only {} frames to judge by",
+        must.len()
+    );
     must
 }
 
@@ -203,9 +270,18 @@ fn pairs() -> Vec<(String, String)> {
         ("packet has dss", "tcp.options.mptcp.subtype==2"),
         ("packet has dss_map", "tcp.options.mptcp.dseqnpresent.flag==1"),
         ("packet has dss_ack", "tcp.options.mptcp.dataackpresent.flag==1"),
-        ("packet has data_fin", "tcp.options.mptcp.datafin.flag==1 && tcp.options.mptcp.dseqnpresent.flag==1"),
-        ("packet has add_addr", "tcp.options.mptcp.subtype==3 && !(tcp.options.mptcp.echo==1)"),
-        ("packet has add_addr_echo", "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.echo==1"),
+        (
+            "packet has data_fin",
+            "tcp.options.mptcp.datafin.flag==1 && tcp.options.mptcp.dseqnpresent.flag==1",
+        ),
+        (
+            "packet has add_addr",
+            "tcp.options.mptcp.subtype==3 && !(tcp.options.mptcp.echo==1)",
+        ),
+        (
+            "packet has add_addr_echo",
+            "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.echo==1",
+        ),
         ("packet has remove_addr", "tcp.options.mptcp.subtype==4"),
         ("packet has mp_prio", "tcp.options.mptcp.subtype==5"),
         ("packet has mp_fail", "tcp.options.mptcp.subtype==6"),
@@ -213,18 +289,33 @@ fn pairs() -> Vec<(String, String)> {
         ("packet has mp_tcprst", "tcp.options.mptcp.subtype==8"),
         ("packet has sack", "tcp.options.sack_le"),
         ("packet has timestamps", "tcp.options.timestamp.tsval"),
-        ("packet has mp_capable|mp_join|mp_prio", "tcp.options.mptcp.subtype==0 || tcp.options.mptcp.subtype==1 || tcp.options.mptcp.subtype==5"),
+        (
+            "packet has mp_capable|mp_join|mp_prio",
+            "tcp.options.mptcp.subtype==0 || tcp.options.mptcp.subtype==1 || tcp.options.mptcp.subtype==5",
+        ),
         ("ip.dscp == 0", "ip.dsfield.dscp==0 || ipv6.tclass.dscp==0"),
         ("ip.dscp == 4", "ip.dsfield.dscp==4 || ipv6.tclass.dscp==4"),
         ("tcp.dstport in 0-1023", "tcp.dstport<=1023"),
         ("ports(side=source, ports=32768-65535)", "tcp.srcport>=32768"),
-        ("tcp.port in 40000-50000", "(tcp.srcport>=40000 && tcp.srcport<=50000) || (tcp.dstport>=40000 && tcp.dstport<=50000)"),
+        (
+            "tcp.port in 40000-50000",
+            "(tcp.srcport>=40000 && tcp.srcport<=50000) || (tcp.dstport>=40000 && tcp.dstport<=50000)",
+        ),
         ("ip.src in 10.0.0.0/8", "ip.src==10.0.0.0/8"),
         ("dst(prefix=10.1.0.0/16)", "ip.dst==10.1.0.0/16"),
         ("ssn in +0..+1000", "tcp.len>0 && tcp.seq<=1000"),
-        ("ssn in +1000..+20000", "tcp.len>0 && tcp.seq<=20000 && tcp.seq + tcp.len > 1001"),
-        ("dsn in +0..+1", "tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn==1"),
-        ("dsn in +0..+100000", "tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn<=100000"),
+        (
+            "ssn in +1000..+20000",
+            "tcp.len>0 && tcp.seq<=20000 && tcp.seq + tcp.len > 1001",
+        ),
+        (
+            "dsn in +0..+1",
+            "tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn==1",
+        ),
+        (
+            "dsn in +0..+100000",
+            "tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn<=100000",
+        ),
         ("ssn in 0..2147483648", "tcp.len>0 && tcp.seq_raw<2147483648"),
     ]
     .map(|(when, filter)| (when.to_owned(), filter.to_owned()))
@@ -240,41 +331,98 @@ fn pairs() -> Vec<(String, String)> {
 /// Conditions about single hosts, subflows and connections of these captures.
 fn particular(replay: &Replay) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
-    let fields = ["ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.stream", "tcp.seq_raw", "tcp.options.mptcp.subtype"];
-    let openings = tshark::fields(&replay.file, "tcp.flags.syn==1 && tcp.flags.ack==0 && tcp.options.mptcp.subtype<=1", &fields);
+    let fields = [
+        "ip.src",
+        "ip.dst",
+        "ipv6.src",
+        "ipv6.dst",
+        "tcp.srcport",
+        "tcp.dstport",
+        "tcp.stream",
+        "tcp.seq_raw",
+        "tcp.options.mptcp.subtype",
+    ];
+    let openings = tshark::fields(
+        &replay.file,
+        "tcp.flags.syn==1 && tcp.flags.ack==0 && tcp.options.mptcp.subtype<=1",
+        &fields,
+    );
     let (initial, joined): (Vec<_>, Vec<_>) = openings.iter().partition(|row| row[8] == "0");
     // Roles are those of the streams; from the SYN on, as the SYN says them.
     pairs.push(("subflow is initial".to_owned(), streams_of(&initial)));
     pairs.push(("role(role=joined)".to_owned(), streams_of(&joined)));
     let streams: HashSet<_> = openings.iter().map(|row| row[6].as_str()).collect();
-    let tokens = tshark::fields(&replay.file, "mptcp.expected_token", &["mptcp.expected_token", "mptcp.stream", "tcp.stream"]);
-    for row in tokens.iter().filter(|row| streams.contains(row[2].as_str())).step_by(tokens.len() / 3 + 1) {
-        let token: u32 = row[0].split(',').next().and_then(|text| text.parse().ok()).expect("a token");
+    let tokens = tshark::fields(
+        &replay.file,
+        "mptcp.expected_token",
+        &["mptcp.expected_token", "mptcp.stream", "tcp.stream"],
+    );
+    for row in tokens
+        .iter()
+        .filter(|row| streams.contains(row[2].as_str()))
+        .step_by(tokens.len() / 3 + 1)
+    {
+        let token: u32 = row[0]
+            .split(',')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("a token");
         pairs.push((
             format!("connection == {token:#010x}"),
             // Known from the third ACK on: it is the first packet that shows both keys.
-            format!("mptcp.stream=={} && !(tcp.flags.syn==1 && tcp.options.mptcp.subtype==0)", row[1]),
+            format!(
+                "mptcp.stream=={} && !(tcp.flags.syn==1 && tcp.options.mptcp.subtype==0)",
+                row[1]
+            ),
         ));
     }
     let mut streams = HashSet::new();
-    for row in initial.iter().step_by(initial.len() / 4 + 1).chain(joined.iter().step_by(joined.len() / 3 + 1)) {
+    for row in initial
+        .iter()
+        .step_by(initial.len() / 4 + 1)
+        .chain(joined.iter().step_by(joined.len() / 3 + 1))
+    {
         if !streams.insert(&row[6]) {
             continue;
         }
         let v4 = !row[0].is_empty();
-        let (name, [source, destination]) = if v4 { ("ip", [&row[0], &row[1]]) } else { ("ipv6", [&row[2], &row[3]]) };
+        let (name, [source, destination]) = if v4 {
+            ("ip", [&row[0], &row[1]])
+        } else {
+            ("ipv6", [&row[2], &row[3]])
+        };
         let (from, to) = (&row[4], &row[5]);
-        let end = |address: &str, port: &str| if v4 { format!("{address}:{port}") } else { format!("[{address}]:{port}") };
-        let one = format!("{name}.addr=={source} && {name}.addr=={destination} && ((tcp.srcport=={from} && {name}.src=={source}) || (tcp.dstport=={from} && {name}.dst=={source})) && tcp.port=={to}");
-        pairs.push((format!("subflow == {} <-> {}", end(source, from), end(destination, to)), one.clone()));
-        pairs.push((format!("subflow(address_a={destination}, port_a={to}, address_b={source}, port_b={from})"), one));
-        pairs.push((format!("ip.pair == {source}, {destination}"), format!("{name}.src=={source} && {name}.dst=={destination}")));
+        let end = |address: &str, port: &str| {
+            if v4 {
+                format!("{address}:{port}")
+            } else {
+                format!("[{address}]:{port}")
+            }
+        };
+        let one = format!(
+            "{name}.addr=={source} && {name}.addr=={destination} && ((tcp.srcport=={from} && {name}.src=={source}) || (tcp.dstport=={from} && {name}.dst=={source})) && tcp.port=={to}"
+        );
+        pairs.push((
+            format!("subflow == {} <-> {}", end(source, from), end(destination, to)),
+            one.clone(),
+        ));
+        pairs.push((
+            format!("subflow(address_a={destination}, port_a={to}, address_b={source}, port_b={from})"),
+            one,
+        ));
+        pairs.push((
+            format!("ip.pair == {source}, {destination}"),
+            format!("{name}.src=={source} && {name}.dst=={destination}"),
+        ));
         pairs.push((format!("ip.src == {source}"), format!("{name}.src=={source}")));
         pairs.push((format!("dst(prefix={source})"), format!("{name}.dst=={source}")));
         let begin: u64 = row[7].parse().expect("a sequence number");
         if begin < 4_294_000_000 {
             let (low, high) = (begin + 3, begin + 2000);
-            pairs.push((format!("ssn in {low}..{high}"), format!("tcp.len>0 && tcp.seq_raw<{high} && tcp.seq_raw + tcp.len > {low}")));
+            pairs.push((
+                format!("ssn in {low}..{high}"),
+                format!("tcp.len>0 && tcp.seq_raw<{high} && tcp.seq_raw + tcp.len > {low}"),
+            ));
         }
     }
     pairs
@@ -282,7 +430,11 @@ fn particular(replay: &Replay) -> Vec<(String, String)> {
 
 fn streams_of(rows: &[&Vec<String>]) -> String {
     let numbers: BTreeSet<_> = rows.iter().map(|row| format!("tcp.stream=={}", row[6])).collect();
-    if numbers.is_empty() { "tcp.stream==4294967295".to_owned() } else { numbers.into_iter().collect::<Vec<_>>().join("||") }
+    if numbers.is_empty() {
+        "tcp.stream==4294967295".to_owned()
+    } else {
+        numbers.into_iter().collect::<Vec<_>>().join("||")
+    }
 }
 
 fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) {
@@ -293,7 +445,9 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
     let wanted = tshark::matching(&replay.file, &filters);
     let mut place = Place::new(Hook::TcIngress, Who::Client, &file("x", "", "count"));
     let known = replay.selected(&mut place, "");
-    if std::env::var_os("KEEP").is_some() { let _ = std::fs::copy(&replay.file, format!("/tmp/emptcp/replay-{}.pcap", replay.frames.len())); }
+    if std::env::var_os("KEEP").is_some() {
+        let _ = std::fs::copy(&replay.file, format!("/tmp/emptcp/replay-{}.pcap", replay.frames.len()));
+    }
     let sure = check_known(&replay, &known);
     let mut failures = Vec::new();
     let mut never = Vec::new();
@@ -309,7 +463,13 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
             never.push(when.as_str());
         }
         if selected != wanted {
-            let first = |set: Vec<usize>| format!("{} ({:?})", set.len(), set.iter().take(5).map(|number| number + 1).collect::<Vec<_>>());
+            let first = |set: Vec<usize>| {
+                format!(
+                    "{} ({:?})",
+                    set.len(),
+                    set.iter().take(5).map(|number| number + 1).collect::<Vec<_>>()
+                )
+            };
             failures.push(format!(
                 "{when}\n  {filter}\n  selected {}, tshark {}; only selected: {}; only tshark: {}",
                 selected.len(),
@@ -326,14 +486,25 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
         known.len(),
         pairs.len()
     );
-    assert!(failures.is_empty(), "{} conditions disagree:\n{}", failures.len(), failures.join("\n"));
-    assert!(never.len() * 2 < pairs.len(), "most conditions were never true: {never:?}");
+    assert!(
+        failures.is_empty(),
+        "{} conditions disagree:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(
+        never.len() * 2 < pairs.len(),
+        "most conditions were never true: {never:?}"
+    );
 }
 
 fn with(folder: &str, name: &str, body: impl FnOnce(&[PathBuf]) + Send) {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let Some(captures) = shared(folder) else { return };
-    let captures: Vec<_> = captures.into_iter().filter(|path| path.to_string_lossy().contains(name)).collect();
+    let captures: Vec<_> = captures
+        .into_iter()
+        .filter(|path| path.to_string_lossy().contains(name))
+        .collect();
     assert!(!captures.is_empty(), "no capture");
     alone(|| body(&captures));
 }

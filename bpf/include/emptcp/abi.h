@@ -66,6 +66,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_CONNECTION_UNKNOWN, /* MP_JOIN with a token that we do not know */
 	EMPTCP_CORE_CHAIN_BROKEN,       /* a tail call found no program: passed (must stay 0) */
 	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
+	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record gave way to a newer one: its set was full */
 	EMPTCP_CORE_EVENT_LOST,         /* no room in the event ring */
 	EMPTCP_CORE_COUNTERS_USED
 };
@@ -192,6 +193,32 @@ struct emptcp_flow {
 	struct emptcp_sender sender[2];         /* by enum emptcp_side */
 };
 
+/*
+ * The main table: sets of EMPTCP_FLOW_WAYS slots. Map emptcp_flow_sets holds a tag for each slot of a set, 0 for a free
+ * one; map emptcp_flows holds the slots, slot = set * EMPTCP_FLOW_WAYS + way. A key's hash gives its set (low bits) and its
+ * tag (top byte, never 0). The hash is emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance.
+ * Why not the kernel's hash map: a hit there is several function calls, 45 ns where returns are guarded (retpolines, Safe
+ * RET); this look-up is inlined and takes a few.
+ */
+#define EMPTCP_FLOW_WAYS 8
+
+struct emptcp_flow_set {
+	__u8 tag[EMPTCP_FLOW_WAYS];
+};
+
+struct emptcp_slot {
+	struct emptcp_flow flow; /* first, so that a pointer to the slot is one to the record, NULL or not */
+	struct emptcp_flow_key key;
+	__u32 reserved;
+};
+
+/* The only entry of map emptcp_table, written once when the instance is made. */
+struct emptcp_table {
+	__u64 secret;
+	__u32 set_mask; /* number of sets less one; a power of two of them */
+	__u32 reserved;
+};
+
 /* A connection as seen from one side. Key of emptcp_connections: __u64 id. */
 struct emptcp_connection {
 	__u64 id;
@@ -223,14 +250,14 @@ struct emptcp_keys {
  * The static part of every policy as a graph of rules, evaluated once per flow, direction, device and generation.
  * Map emptcp_rules: array of 2 * EMPTCP_RULES, one half per bank. Evaluation starts at rule 0 of the bank.
  */
-#define EMPTCP_RULES 1024
+#define EMPTCP_RULES 512
 #define EMPTCP_RULE_END 0xffff
 
 /*
  * A kind names the fact that a rule looks at: four 32-bit words, in network order for addresses; other facts stand in
  * host order in the first word and the rest is 0. A rule matches when low <= first word (host order) <= high, and every
  * word agrees with `address` where `mask` has bits. An unused half of the test is written as 0..0xffffffff, or mask 0:
- * evaluation has no branch per kind, which is what lets the verifier walk a thousand rules.
+ * evaluation has no branch per kind, which is what lets the verifier walk five hundred rules.
  */
 enum emptcp_rule_kind {
 	EMPTCP_RULE_STOP = 0,       /* evaluation ends: what an empty bank holds */

@@ -120,23 +120,28 @@ static __always_inline int emptcp_broken(struct emptcp_scratch *scratch)
 	return emptcp_return(&scratch->packet);
 }
 
-/* Goes to slot `next`, or ends this policy's chain. */
-static __always_inline int emptcp_go(emptcp_context *ctx, struct emptcp_scratch *scratch, __u32 next)
+/* The end of a policy's chain: the next policy that wants the flow, or the verdict. */
+static __always_inline int emptcp_end(emptcp_context *ctx, struct emptcp_scratch *scratch)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 
-	if (next == EMPTCP_SLOT_END) {
-		if (!packet->pending || packet->verdict != EMPTCP_CONTINUE)
-			return emptcp_return(packet);
-		if (packet->generation & 1)
-			bpf_tail_call(ctx, &emptcp_chain, EMPTCP_BANK_SLOTS + EMPTCP_SLOT_NEXT_POLICY);
-		else
-			bpf_tail_call(ctx, &emptcp_chain, EMPTCP_SLOT_NEXT_POLICY);
-		return emptcp_broken(scratch);
-	}
-	bpf_tail_call(ctx, &emptcp_chain, next);
+	if (!packet->pending || packet->verdict != EMPTCP_CONTINUE)
+		return emptcp_return(packet);
+	if (packet->generation & 1)
+		emptcp_jump(ctx, EMPTCP_BANK_SLOTS + EMPTCP_SLOT_NEXT_POLICY, "second bank");
+	else
+		emptcp_jump(ctx, EMPTCP_SLOT_NEXT_POLICY, "first bank");
 	return emptcp_broken(scratch);
 }
+
+/* Goes on at `slot`, a constant of the loader's, or ends the policy's chain. */
+#define EMPTCP_GO(slot, name)                                                                                          \
+	do {                                                                                                           \
+		if ((slot) == EMPTCP_SLOT_END)                                                                         \
+			return emptcp_end(ctx, scratch);                                                               \
+		emptcp_jump(ctx, slot, name);                                                                          \
+		return emptcp_broken(scratch);                                                                         \
+	} while (0)
 
 #define SELECTOR(name)                                                                                                 \
 	static __always_inline bool name##_matches(emptcp_context *ctx, struct emptcp_packet *packet);                 \
@@ -146,8 +151,8 @@ static __always_inline int emptcp_go(emptcp_context *ctx, struct emptcp_scratch 
 		if (!scratch)                                                                                          \
 			return EMPTCP_VERDICT_PASS;                                                                    \
 		if (name##_matches(ctx, &scratch->packet))                                                             \
-			return emptcp_go(ctx, scratch, emptcp_next.on_match);                                          \
-		return emptcp_go(ctx, scratch, emptcp_next.on_miss);                                                   \
+			EMPTCP_GO(emptcp_next.on_match, "match");                                                      \
+		EMPTCP_GO(emptcp_next.on_miss, "miss");                                                                \
 	}                                                                                                              \
 	char emptcp_license[] SEC("license") = "Dual BSD/GPL";                                                         \
 	static __always_inline bool name##_matches(emptcp_context *ctx, struct emptcp_packet *packet)
@@ -165,7 +170,7 @@ static __always_inline int emptcp_go(emptcp_context *ctx, struct emptcp_scratch 
 		verdict = name##_acts(ctx, &scratch->packet);                                                          \
 		if (verdict != EMPTCP_CONTINUE)                                                                        \
 			scratch->packet.verdict = verdict;                                                             \
-		return emptcp_go(ctx, scratch, emptcp_next.on_match);                                                  \
+		EMPTCP_GO(emptcp_next.on_match, "next");                                                               \
 	}                                                                                                              \
 	char emptcp_license[] SEC("license") = "Dual BSD/GPL";                                                         \
 	static __always_inline enum emptcp_verdict name##_acts(emptcp_context *ctx, struct emptcp_packet *packet)

@@ -8,24 +8,19 @@
 
 #include "element.h"
 
-/* Declared here once more, for elements that read the whole record; it is the core's map. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct emptcp_flow_key);
-	__type(value, struct emptcp_flow);
-} emptcp_flows SEC(".maps");
-
 /* The record of this packet's subflow; NULL before it is established. Asks for needs = ["flow_view"]. */
 static __always_inline const struct emptcp_flow *emptcp_flow_record(const struct emptcp_packet *packet)
 {
 	struct emptcp_scratch *scratch;
+	__u32 index = packet->flow_slot;
+	struct emptcp_slot *slot;
 
 	if (packet->flow.state == EMPTCP_FLOW_CLOSED) {
 		scratch = emptcp_scratch_get();
 		return scratch ? &scratch->ended : NULL;
 	}
-	return bpf_map_lookup_elem(&emptcp_flows, &packet->key);
+	slot = bpf_map_lookup_elem(&emptcp_flows, &index);
+	return slot && slot->flow.id == packet->flow_id ? &slot->flow : NULL;
 }
 
 /* Room for an event of `size` bytes (a constant), or NULL when nobody reads fast enough. Submit it, always. */

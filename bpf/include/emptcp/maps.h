@@ -34,6 +34,14 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } emptcp_events SEC(".maps");
 
+/* Records of established subflows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct emptcp_slot);
+} emptcp_flows SEC(".maps");
+
 /* Keys from MP_CAPABLE, by connection. Readable by root alone; an element that tells them must be asked to by name. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -41,6 +49,20 @@ struct {
 	__type(key, __u64);
 	__type(value, struct emptcp_keys);
 } emptcp_keys SEC(".maps");
+
+/*
+ * A tail call to `slot`, which must be a constant when the program is verified: then the kernel makes it a direct jump. The
+ * compiler likes to merge two calls into one with a variable slot, which costs ten times as much; as two pieces of
+ * assembly that differ in their `name` it cannot. Returns when the slot is empty.
+ */
+#define emptcp_jump(ctx, slot, name)                                                                                   \
+	asm volatile("r1 = %[context]\n"                                                                               \
+		     "r2 = %[chain]\n"                                                                                 \
+		     "r3 = %[index]\n"                                                                                 \
+		     "call 12 /* " name " */"                                                                          \
+		     :                                                                                                 \
+		     : [context] "r"(ctx), [chain] "r"(&emptcp_chain), [index] "r"((__u64)(slot))                      \
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory")
 
 static __always_inline struct emptcp_scratch *emptcp_scratch_get(void)
 {

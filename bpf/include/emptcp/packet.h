@@ -46,7 +46,8 @@ struct emptcp_packet {
 	__u64 data_ack;      /* as in the packet: 32 or 64 bits */
 	__u64 pending;       /* policies of this flow that have not run yet */
 	struct emptcp_flow_key key;
-	__u32 types; /* enum emptcp_packet_type */
+	__u32 flow_slot; /* in emptcp_flows */
+	__u32 types;     /* enum emptcp_packet_type */
 	__u32 sequence;
 	__u32 acknowledgement;
 	__u32 timestamp_value;
@@ -92,8 +93,10 @@ struct emptcp_scratch {
 	struct emptcp_packet packet;
 	__u32 words[4 * EMPTCP_RULE_KINDS]; /* working space of the core: hash functions, classifier */
 	struct emptcp_digest digest;
-	__u32 busy; /* an element is sending a copy: the core lets it pass unseen */
-	__u32 reserved;
+	__u64 tick; /* jiffies when `now_ns` was read */
+	__u64 now_ns;
+	__u32 busy;               /* an element is sending a copy: the core lets it pass unseen */
+	__u32 half_open;          /* the slow path's record is in the half-open table */
 	struct emptcp_flow ended; /* last record of a subflow that this packet ends; its table entry is gone */
 };
 

@@ -29,7 +29,9 @@ pub const ELEMENT_COUNTERS: u32 = 8;
 /// Counter slots in all.
 pub const COUNTERS: u32 = 8192;
 /// Rules of one bank.
-pub const RULES: u32 = 1024;
+pub const RULES: u32 = 512;
+/// Slots of one set of the flow table.
+pub const FLOW_WAYS: u32 = 8;
 /// As a successor: the evaluation ends.
 pub const RULE_END: u16 = 0xffff;
 /// A window scale that is not known.
@@ -109,8 +111,10 @@ numbers!(
         CHAIN_BROKEN = 13,
         /// Headers not in the linear part and could not be pulled: passed.
         TRUNCATED = 14,
+        /// An established flow's record gave way to a newer one: its set was full.
+        FLOW_EVICTED = 15,
         /// No room in the event ring.
-        EVENT_LOST = 15,
+        EVENT_LOST = 16,
     }
 );
 

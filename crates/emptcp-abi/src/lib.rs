@@ -3,6 +3,7 @@
 //! * [`constants`]: sizes, slots and the bits of every enumeration, with their names.
 //! * [`ids`]: newtypes, so that a token, a flow id and an interface index cannot be mixed up.
 //! * [`flow`]: flow key, flow record, connection, keys.
+//! * [`table`]: the main flow table and its hash.
 //! * [`rule`]: one rule of the classifier.
 //! * [`event`]: what comes out of the event ring.
 //!
@@ -14,9 +15,11 @@ pub mod event;
 pub mod flow;
 pub mod ids;
 pub mod rule;
+pub mod table;
 
 pub use constants::*;
 pub use event::{Event, EventConnection, EventSubflow};
 pub use flow::{Connection, Counter, Flow, FlowKey, Keys, Resolution, Sender, TokenKey};
 pub use ids::{ConnectionId, FlowId, Generation, PolicyId, Token};
 pub use rule::Rule;
+pub use table::{FlowHash, FlowSet, Slot, Table};

@@ -60,6 +60,7 @@ fn claims() -> Claims {
         ("ELEMENT_COUNTERS", ELEMENT_COUNTERS),
         ("COUNTERS", COUNTERS),
         ("RULES", RULES),
+        ("FLOW_WAYS", FLOW_WAYS),
         ("RULE_END", u32::from(RULE_END)),
         ("SCALE_UNKNOWN", u32::from(SCALE_UNKNOWN)),
         ("RULE_KINDS", RULE_KINDS),
@@ -124,6 +125,9 @@ fn claims() -> Claims {
         resolution,
         sender
     );
+    layout!(c, FlowSet, "emptcp_flow_set", tag);
+    layout!(c, Slot, "emptcp_slot", flow, key, reserved);
+    layout!(c, Table, "emptcp_table", secret, set_mask, reserved);
     layout!(
         c,
         Connection,

@@ -45,7 +45,10 @@ fn element(name: &str) -> Option<(&'static str, &'static str)> {
         "src" => ("src(prefix=10.0.0.0/8)", "count"),
         "dst" => ("dst(prefix=10.0.0.0/8)", "count"),
         "ip_pair" => ("ip_pair(source=10.0.0.0/8, destination=10.0.0.0/8)", "count"),
-        "subflow" => ("subflow(address_a=10.0.0.1, port_a=5001, address_b=10.0.0.2, port_b=40000)", "count"),
+        "subflow" => (
+            "subflow(address_a=10.0.0.1, port_a=5001, address_b=10.0.0.2, port_b=40000)",
+            "count",
+        ),
         "ports" => ("ports(ports=5001)", "count"),
         "ip_version" => ("ip_version(version=4)", "count"),
         "device" => ("device(device=lo)", "count"),
@@ -91,7 +94,11 @@ pub(crate) fn all(hook: Hook, catalog: &Catalog) -> Result<Vec<Case>> {
             continue;
         }
         let when = if item.manifest.kind == Kind::Selector && name == "direction" {
-            if hook == Hook::TcEgress { "direction(direction=egress)" } else { "direction(direction=ingress)" }
+            if hook == Hook::TcEgress {
+                "direction(direction=egress)"
+            } else {
+                "direction(direction=ingress)"
+            }
         } else {
             when
         };
@@ -108,7 +115,10 @@ const SERVER_ISN: u32 = 2_000_000;
 /// The client, whose packets pass the measured hook, and the server.
 fn ends(port: u16, client: u32) -> (SocketAddr, SocketAddr) {
     let host = 0x0a00_0002 + client; // 10.0.0.2 and up
-    (SocketAddr::from((host.to_be_bytes(), port)), SocketAddr::from(([10, 0, 0, 1], 5001)))
+    (
+        SocketAddr::from((host.to_be_bytes(), port)),
+        SocketAddr::from(([10, 0, 0, 1], 5001)),
+    )
 }
 
 fn built(builder: PacketBuilder<'_>) -> Vec<u8> {
@@ -119,7 +129,11 @@ fn built(builder: PacketBuilder<'_>) -> Vec<u8> {
 }
 
 fn capable(keys: mptcp::CapableKeys) -> mptcp::MpCapable {
-    mptcp::MpCapable { version: Version::V1, flags: mptcp::CapableFlags::HMAC, keys }
+    mptcp::MpCapable {
+        version: Version::V1,
+        flags: mptcp::CapableFlags::HMAC,
+        keys,
+    }
 }
 
 /// SYN, SYN-ACK (which passes the opposite hook) and third ACK of a connection.
@@ -150,7 +164,10 @@ pub(crate) fn handshake(port: u16, client: u32) -> [Vec<u8>; 3] {
                 .flags(Flags::ACK)
                 .sequence(CLIENT_ISN + 1)
                 .acknowledgement(SERVER_ISN + 1)
-                .mptcp(capable(mptcp::CapableKeys::Both { sender: own, receiver: peer })),
+                .mptcp(capable(mptcp::CapableKeys::Both {
+                    sender: own,
+                    receiver: peer,
+                })),
         ),
     ]
 }
@@ -166,7 +183,10 @@ pub(crate) fn pure_ack(port: u16, client: u32) -> Vec<u8> {
             .window(500)
             .no_operation()
             .no_operation()
-            .option(TcpOption::Timestamps { value: 1000, echo_reply: 900 })
+            .option(TcpOption::Timestamps {
+                value: 1000,
+                echo_reply: 900,
+            })
             .mptcp(mptcp::Dss {
                 data_ack: Some(WireDataSequenceNumber::Long(78)),
                 mapping: None,

@@ -34,7 +34,12 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let results = packets::measure(options.runs.max(1), options.repeat.max(1), options.only.as_deref(), options.json)?;
+    let results = packets::measure(
+        options.runs.max(1),
+        options.repeat.max(1),
+        options.only.as_deref(),
+        options.json,
+    )?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&results)?);
         return Ok(());

@@ -61,7 +61,10 @@ pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool)
     let mut results = Vec::new();
     if !quiet {
         println!("78-byte acknowledgement, {runs} runs of {repeat} packets; ratio of medians to the empty program");
-        println!("{:<6}{:<26}{:>8}{:>10}{:>8}   must / aim", "hook", "case", "ns min", "ns median", "ratio");
+        println!(
+            "{:<6}{:<26}{:>8}{:>10}{:>8}   must / aim",
+            "hook", "case", "ns min", "ns median", "ratio"
+        );
     }
     for hook in [Hook::Xdp, Hook::TcIngress] {
         let baseline = Baseline::new(hook)?;
@@ -84,7 +87,13 @@ pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool)
 }
 
 /// A case and the empty program in turn, so that a machine that slows down slows both.
-fn one(case: &Case, hook: Hook, catalog: &Catalog, baseline: &Baseline, (runs, repeat): (usize, u32)) -> Result<(u32, u32, f64)> {
+fn one(
+    case: &Case,
+    hook: Hook,
+    catalog: &Catalog,
+    baseline: &Baseline,
+    (runs, repeat): (usize, u32),
+) -> Result<(u32, u32, f64)> {
     let sandbox = Sandbox::new(&case.plan, hook, catalog, &[(DEVICE, 1)])?;
     open_flow(&sandbox, PORT, 0)?;
     let packet = cases::pure_ack(PORT, 0);
@@ -92,14 +101,31 @@ fn one(case: &Case, hook: Hook, catalog: &Catalog, baseline: &Baseline, (runs, r
     let (mut own, mut empty) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         empty.push(baseline.run(&packet, repeat)?);
-        own.push(sandbox.run(&Input { repeat, ..Input::new(&packet) })?.duration_ns);
+        own.push(
+            sandbox
+                .run(&Input {
+                    repeat,
+                    ..Input::new(&packet)
+                })?
+                .duration_ns,
+        );
     }
     let after = sandbox.stats()?.0;
     let grown = |name: &str| after.get(name).copied().unwrap_or(0) - before.get(name).copied().unwrap_or(0);
     let packets = runs as u64 * u64::from(repeat);
-    ensure!(grown("tracked") == packets, "{}: {} of {packets} packets met the flow record", case.name, grown("tracked"));
+    ensure!(
+        grown("tracked") == packets,
+        "{}: {} of {packets} packets met the flow record",
+        case.name,
+        grown("tracked")
+    );
     let wanted = if case.name == "miss" { 0 } else { packets };
-    ensure!(grown("selected") == wanted, "{}: {} packets were selected, not {wanted}", case.name, grown("selected"));
+    ensure!(
+        grown("selected") == wanted,
+        "{}: {} packets were selected, not {wanted}",
+        case.name,
+        grown("selected")
+    );
     let min = *own.iter().min().context("no run")?;
     let (middle, empty) = (median(&mut own), median(&mut empty));
     Ok((min, middle, f64::from(middle) / f64::from(empty.max(1))))
@@ -117,5 +143,11 @@ fn report(results: &mut Vec<Measured>, hook: Hook, case: &str, ns_min: u32, ns_m
         println!("{hook_name:<6}{case:<26}{ns_min:>8}{ns_median:>10}{ratio:>8.2}   {verdict}");
     }
     let ratio = (ratio * 100.0).round() / 100.0;
-    results.push(Measured { hook: hook_name, case: case.to_owned(), ns_min, ns_median, ratio });
+    results.push(Measured {
+        hook: hook_name,
+        case: case.to_owned(),
+        ns_min,
+        ns_median,
+        ratio,
+    });
 }

@@ -31,7 +31,12 @@ pub(crate) fn measure(runs: usize, repeat: u32) -> Result<()> {
         MANY + MANY / 4,
         cases::policy(Hook::TcIngress, "ip.src in 203.0.113.0/24", &["count"])
     );
-    let sandbox = Sandbox::new(&cases::compile(&text, &catalog)?, Hook::TcIngress, &catalog, &[(DEVICE, 1)])?;
+    let sandbox = Sandbox::new(
+        &cases::compile(&text, &catalog)?,
+        Hook::TcIngress,
+        &catalog,
+        &[(DEVICE, 1)],
+    )?;
     let mut costs = Vec::new();
     let mut opened = 0;
     for flows in [FEW, MANY] {
@@ -49,7 +54,14 @@ pub(crate) fn measure(runs: usize, repeat: u32) -> Result<()> {
             for index in 0..visited {
                 let (port, client) = place(index * step);
                 let packet = cases::pure_ack(port, client);
-                total += u64::from(sandbox.run(&Input { repeat: each, ..Input::new(&packet) })?.duration_ns);
+                total += u64::from(
+                    sandbox
+                        .run(&Input {
+                            repeat: each,
+                            ..Input::new(&packet)
+                        })?
+                        .duration_ns,
+                );
             }
             medians.push(u32::try_from(total / u64::from(visited)).context("a mean that is no number of ns")?);
         }

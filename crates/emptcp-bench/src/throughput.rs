@@ -27,8 +27,12 @@ do = ["count"]
 "#;
 
 fn transfer(lab: &Lab) -> Result<f64> {
-    let report =
-        lab.bulk().duration(Duration::from_secs(SECONDS)).direction(Direction::Upload).verify(false).run()?;
+    let report = lab
+        .bulk()
+        .duration(Duration::from_secs(SECONDS))
+        .direction(Direction::Upload)
+        .verify(false)
+        .run()?;
     let stream = report.upload.ok_or_else(|| anyhow!("the transfer reported nothing"))?;
     Ok(stream.goodput())
 }
@@ -63,11 +67,18 @@ pub(crate) fn measure() -> Result<()> {
             remove(host)?;
         }
         let with = with?;
-        println!("  {}: without {without:.0} Mbit/s, with {with:.0} Mbit/s, ratio {:.3}", pair + 1, with / without);
+        println!(
+            "  {}: without {without:.0} Mbit/s, with {with:.0} Mbit/s, ratio {:.3}",
+            pair + 1,
+            with / without
+        );
         ratios.push(with / without);
     }
     ratios.sort_by(f64::total_cmp);
     let ratio = ratios[ratios.len() / 2];
-    println!("  median ratio {ratio:.3} (must be >= {MUST}{})", if ratio >= MUST { ": kept" } else { ": MISSED" });
+    println!(
+        "  median ratio {ratio:.3} (must be >= {MUST}{})",
+        if ratio >= MUST { ": kept" } else { ": MISSED" }
+    );
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use crate::{
     error::{OrKernel, Result},
+    flow_table,
     flows::now_ns,
     instance::Instance,
     netlink,
@@ -62,10 +63,7 @@ struct Subflow {
 /// Inserts a record for every MPTCP subflow of this host that the tables do not know. Returns how many.
 pub(crate) fn adopt(instance: &Instance) -> Result<usize> {
     let now = now_ns();
-    let (flows, connections) = (
-        instance.maps.get("emptcp_flows")?,
-        instance.maps.get("emptcp_connections")?,
-    );
+    let connections = instance.maps.get("emptcp_connections")?;
     let tokens = instance.maps.get("emptcp_tokens")?;
     let subflows = subflows()?;
     // The socket of an initial subflow may not know the other host's token; one that this host has joined does.
@@ -98,7 +96,7 @@ pub(crate) fn adopt(instance: &Instance) -> Result<usize> {
             remote_token: remote,
             ..subflow.flow(id, now)
         };
-        if !insert(flows, subflow.key.as_bytes(), record.as_bytes())? {
+        if !flow_table::insert(&instance.maps, &subflow.key, &record)? {
             continue;
         }
         adopted += 1;

@@ -17,7 +17,7 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     error::{Error, OrKernel, Result},
-    ffi,
+    ffi, flow_table,
     instance::Instance,
     maps::hook_file_name,
     place::{self, Lock},
@@ -335,7 +335,7 @@ impl<'a> Transaction<'a> {
         };
         let still = |name: &str| self.plan.policies.iter().any(|policy| policy.name == name);
         let mut warnings = Vec::new();
-        if let Some(before) = before.filter(|before| before.tables != self.plan.tables) {
+        if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
             warnings.push(format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
                  {} states, {} bytes of events); `emptcp remove` and apply to change them",

@@ -1,6 +1,6 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{device::Devices, error::Result, instance::Instance};
+use crate::{device::Devices, error::Result, flow_table, instance::Instance};
 use emptcp_abi::{
     Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, bit_names, flow_flag, flow_state,
     value_name,
@@ -187,13 +187,14 @@ impl Instance {
         let (now, devices, state) = (now_ns(), Devices::read()?, self.state()?);
         let plan = state.as_ref().map(|state| (state.generation, &state.plan));
         let mut flows = Vec::new();
-        for table in ["emptcp_flows", "emptcp_half_open"] {
-            for (key, value) in self.entries(table)? {
-                let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) else {
-                    continue;
-                };
-                flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
-            }
+        for (_, key, flow) in flow_table::records(&self.maps)? {
+            flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
+        }
+        for (key, value) in self.entries("emptcp_half_open")? {
+            let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) else {
+                continue;
+            };
+            flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
         }
         flows.sort_by_key(|flow| (u64::MAX - flow.age_ms, flow.id));
         Ok(flows)

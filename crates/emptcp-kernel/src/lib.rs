@@ -41,6 +41,7 @@ mod bank;
 mod device;
 mod embedded;
 mod ffi;
+mod flow_table;
 mod libbpf_log;
 mod load;
 mod maps;

@@ -3,7 +3,7 @@
 use crate::{
     embedded,
     error::{OrKernel, Result},
-    ffi,
+    ffi, flow_table,
     load::{self, SharedMaps, Who, is_section},
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
@@ -59,7 +59,8 @@ impl SharedMaps for Maps {
 /// Entries of a core map whose size is a setting.
 fn entries(name: &str, tables: &Tables) -> Option<u32> {
     match name {
-        "emptcp_flows" => Some(tables.flows),
+        "emptcp_flows" => Some(flow_table::slots(tables.flows)),
+        "emptcp_flow_sets" => Some(flow_table::sets(tables.flows)),
         "emptcp_half_open" => Some(tables.half_open),
         "emptcp_connections" | "emptcp_keys" => Some(tables.connections),
         "emptcp_tokens" => Some(tables.connections.saturating_mul(2)),
@@ -113,11 +114,13 @@ impl Maps {
                 }
             }
         }
-        Ok(Self {
+        let maps = Self {
             core,
             private: BTreeMap::new(),
             state_entries: tables.state,
-        })
+        };
+        flow_table::initialise(&maps)?;
+        Ok(maps)
     }
 
     /// Pins every core map into a folder.

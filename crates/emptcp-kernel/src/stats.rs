@@ -3,6 +3,7 @@
 use crate::{
     catalog::Catalog,
     error::{Error, OrKernel, Result},
+    flow_table,
     instance::Instance,
     maps::{Maps, is_lru},
     store::State,
@@ -157,15 +158,10 @@ fn tables(maps: &Maps, core: &BTreeMap<String, u64>) -> Result<Vec<TableStats>> 
     let mut tables = Vec::new();
     for name in ["flows", "half_open", "connections", "tokens", "keys"] {
         let map = maps.get(&format!("emptcp_{name}"))?;
-        let used = map.keys().count() as u64;
-        // What came in and neither left by itself nor is there was pushed out.
-        let evicted = match name {
-            "flows" => Some(
-                count("flow_established")
-                    .saturating_sub(count("flow_closed"))
-                    .saturating_sub(used),
-            ),
-            _ => None,
+        let (used, evicted) = match name {
+            "flows" => (flow_table::used(maps)?, Some(count("flow_evicted"))),
+            // The kernel's LRU maps do not tell what they push out.
+            _ => (map.keys().count() as u64, None),
         };
         tables.push(TableStats {
             name: name.to_owned(),

@@ -7,6 +7,7 @@ use crate::{
     device::Devices,
     error::{OrKernel, Result},
     ffi::{self, Control, TestRun},
+    flow_table,
     flows::{self, ConnectionEntry, FlowEntry, now_ns},
     maps::Maps,
     shape::Shaping,
@@ -237,15 +238,18 @@ impl Sandbox {
     /// When the kernel cannot be asked.
     pub fn records(&self) -> Result<Vec<(FlowKey, Flow)>> {
         let mut records = Vec::new();
-        for table in ["emptcp_flows", "emptcp_half_open"] {
-            let map = self.maps.get(table)?;
-            for key in map.keys() {
-                let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")? else {
-                    continue;
-                };
-                if let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) {
-                    records.push((key, flow));
-                }
+        records.extend(
+            flow_table::records(&self.maps)?
+                .into_iter()
+                .map(|(_, key, flow)| (key, flow)),
+        );
+        let map = self.maps.get("emptcp_half_open")?;
+        for key in map.keys() {
+            let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")? else {
+                continue;
+            };
+            if let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) {
+                records.push((key, flow));
             }
         }
         Ok(records)
@@ -256,7 +260,8 @@ impl Sandbox {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn forget(&self) -> Result<()> {
-        for table in ["emptcp_flows", "emptcp_half_open", "emptcp_connections", "emptcp_tokens", "emptcp_keys"] {
+        flow_table::clear(&self.maps)?;
+        for table in ["emptcp_half_open", "emptcp_connections", "emptcp_tokens", "emptcp_keys"] {
             let map = self.maps.get(table)?;
             let keys: Vec<_> = map.keys().collect();
             for key in keys {

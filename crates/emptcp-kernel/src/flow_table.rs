@@ -1,0 +1,127 @@
+//! The main flow table from user space: sets of slots with tags, as `bpf/core/flow_table.h` keeps them.
+
+use crate::{
+    error::{OrKernel, Result},
+    maps::Maps,
+};
+use emptcp_abi::{FLOW_WAYS, Flow, FlowKey, FlowSet, Slot, Table};
+use emptcp_plan::plan::Tables;
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use std::hash::{BuildHasher, RandomState};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Slots for a table that shall hold `flows`: a power of two of sets.
+pub(crate) fn slots(flows: u32) -> u32 {
+    flows.clamp(FLOW_WAYS, 1 << 26).next_power_of_two()
+}
+
+/// Sets of a table that shall hold `flows`.
+pub(crate) fn sets(flows: u32) -> u32 {
+    slots(flows) / FLOW_WAYS
+}
+
+/// Table sizes as they will really be.
+pub(crate) fn rounded(tables: &Tables) -> Tables {
+    Tables {
+        flows: slots(tables.flows),
+        ..*tables
+    }
+}
+
+/// Gives a new table its secret and its size.
+pub(crate) fn initialise(maps: &Maps) -> Result<()> {
+    let sets = maps.get("emptcp_flow_sets")?.max_entries();
+    // The keys of a RandomState come from the system's random numbers; a hash under them is as good as a number.
+    let table = Table {
+        secret: RandomState::new().hash_one(sets),
+        set_mask: sets - 1,
+        ..Table::default()
+    };
+    maps.get("emptcp_table")?
+        .update(0_u32.as_bytes(), table.as_bytes(), MapFlags::ANY)
+        .or_kernel("write the description of the flow table")
+}
+
+fn entry<T: FromBytes>(map: &MapHandle, index: u32) -> Result<Option<T>> {
+    let value = map
+        .lookup(index.as_bytes(), MapFlags::ANY)
+        .or_kernel("read the flow table")?;
+    Ok(value.and_then(|value| T::read_from_bytes(&value).ok()))
+}
+
+/// Every record in the table: slot, key, record.
+pub(crate) fn records(maps: &Maps) -> Result<Vec<(u32, FlowKey, Flow)>> {
+    let (sets, flows) = (maps.get("emptcp_flow_sets")?, maps.get("emptcp_flows")?);
+    let mut records = Vec::new();
+    for set in 0..sets.max_entries() {
+        let Some(tags) = entry::<FlowSet>(sets, set)? else {
+            continue;
+        };
+        for (way, _) in tags.tag.iter().enumerate().filter(|(_, tag)| **tag != 0) {
+            let index = set * FLOW_WAYS + way as u32;
+            if let Some(slot) = entry::<Slot>(flows, index)? {
+                records.push((index, slot.key, slot.flow));
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// Records in the table.
+pub(crate) fn used(maps: &Maps) -> Result<u64> {
+    let sets = maps.get("emptcp_flow_sets")?;
+    let mut used = 0;
+    for set in 0..sets.max_entries() {
+        used += entry::<FlowSet>(sets, set)?
+            .unwrap_or_default()
+            .tag
+            .iter()
+            .filter(|tag| **tag != 0)
+            .count() as u64;
+    }
+    Ok(used)
+}
+
+/// Puts a record where the data path will find it; false when the key is there already or its set is full.
+pub(crate) fn insert(maps: &Maps, key: &FlowKey, flow: &Flow) -> Result<bool> {
+    let (sets, flows) = (maps.get("emptcp_flow_sets")?, maps.get("emptcp_flows")?);
+    let table: Table = entry(maps.get("emptcp_table")?, 0)?.unwrap_or_default();
+    let hash = key.hash(table.secret);
+    let set = hash.set(table.set_mask);
+    let Some(mut tags) = entry::<FlowSet>(sets, set)? else {
+        return Ok(false);
+    };
+    let mut free = None;
+    for way in 0..FLOW_WAYS {
+        let tag = tags.tag[way as usize];
+        if tag == 0 {
+            free = free.or(Some(way));
+        } else if tag == hash.tag() && entry::<Slot>(flows, set * FLOW_WAYS + way)?.is_some_and(|slot| slot.key == *key)
+        {
+            return Ok(false);
+        }
+    }
+    let Some(way) = free else { return Ok(false) };
+    let slot = Slot {
+        flow: *flow,
+        key: *key,
+        reserved: 0,
+    };
+    flows
+        .update((set * FLOW_WAYS + way).as_bytes(), slot.as_bytes(), MapFlags::ANY)
+        .or_kernel("write a flow record")?;
+    tags.tag[way as usize] = hash.tag();
+    sets.update(set.as_bytes(), tags.as_bytes(), MapFlags::ANY)
+        .or_kernel("write a flow record")?;
+    Ok(true)
+}
+
+/// Forgets every record.
+pub(crate) fn clear(maps: &Maps) -> Result<()> {
+    let sets = maps.get("emptcp_flow_sets")?;
+    for set in 0..sets.max_entries() {
+        sets.update(set.as_bytes(), FlowSet::default().as_bytes(), MapFlags::ANY)
+            .or_kernel("clear the flow table")?;
+    }
+    Ok(())
+}
