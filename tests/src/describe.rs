@@ -45,7 +45,7 @@ pub struct Packet {
     pub subflow: usize,
     /// What it is.
     pub is: Kind,
-    /// TCP options in words, see [`options_of`]; absent: the usual ones.
+    /// TCP options in words, see `options_of`; absent: the usual ones.
     pub options: Option<Vec<String>>,
     /// Bytes of payload.
     pub payload: Option<usize>,

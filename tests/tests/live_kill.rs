@@ -1,7 +1,7 @@
 //! A command that is killed in the middle of `apply` leaves the old policy set or the new one, never a mix.
 
 use emptcp::{Instance, instance::DEFAULT, require, stats::Stats, testing::is_root};
-use emptcp_lab::{Connection, Host, IpVersion, Lab, Path};
+use emptcp_lab::{Connection, Endpoint, Host, IpVersion, Lab, Path};
 use emptcp_tests::live::{Bed, seconds, shell};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use std::{
@@ -102,6 +102,10 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
     let Some(bed) = Bed::new(builder) else { return };
     bed.forbid_aggregates();
     let server = bed.lab.server();
+    // No subflow on path 3: while only the second set wants that device, its packets would be tracked, but not wanted.
+    bed.lab.client().flush_endpoints().unwrap();
+    let second = bed.lab.client().address(1, IpVersion::V4).unwrap();
+    bed.lab.client().add_endpoint(&Endpoint::subflow(second)).unwrap();
     let bare = network(server);
     let folder = tempfile::tempdir().unwrap();
     let files = [0, 1].map(|set| {
@@ -122,6 +126,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
     let accepted = listener.accept(seconds(5.0)).unwrap();
     let ends = [&client, &accepted];
     exchange(ends);
+    assert_eq!(client.info().unwrap().subflows.len(), 2);
 
     let mut random = SmallRng::seed_from_u64(7);
     let (mut set, mut killed, mut switched) = (0, 0, [0; 2]);

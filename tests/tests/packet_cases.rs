@@ -26,9 +26,10 @@ fn every_element_does_at_xdp_what_its_cases_say() {
 }
 
 #[test]
-fn every_element_has_cases_that_ask_something_and_a_readme() {
+fn every_element_has_cases_that_ask_something_and_a_readme_with_a_policy_that_compiles() {
     let mut complaints = Vec::new();
-    for element in Catalog::built_in().iter() {
+    let catalog = Catalog::built_in();
+    for element in catalog.iter() {
         let name = &element.manifest.name;
         complaints.extend(runner::complaints(name, &runner::read(name)));
         let readme = std::fs::read_to_string(runner::elements().join(name).join("README.md")).unwrap_or_default();
@@ -42,6 +43,18 @@ fn every_element_has_cases_that_ask_something_and_a_readme() {
             if !readme.contains(&format!("`{word}`")) {
                 complaints.push(format!("{name}: README.md does not name `{word}`"));
             }
+        }
+        match readme
+            .split("```toml\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next())
+        {
+            Some(policy) => {
+                if let Err(error) = emptcp::compile("README.md", policy, &catalog.manifests()) {
+                    complaints.push(format!("{name}: the policy of README.md: {error}"));
+                }
+            }
+            None => complaints.push(format!("{name}: README.md has no policy")),
         }
         if !readme.starts_with(&format!("# {name}\n")) {
             complaints.push(format!("{name}: README.md does not begin with its name"));

@@ -50,26 +50,6 @@ impl Steering {
         Ok(applied.duration)
     }
 
-    pub(crate) fn debug(&self) {
-        let _ = emptcp::netns::within(&self.netns, || {
-            if let Ok(i) = emptcp::Instance::open(INSTANCE) {
-                for p in i.stats(&self.catalog).unwrap().policies {
-                    println!("{} {:?} {:?}", p.name, p.matched, p.elements);
-                }
-                for f in i.flows().unwrap() {
-                    println!(
-                        "{} {} {:?} {} {}",
-                        f.local,
-                        f.remote,
-                        f.flags,
-                        f.idle_ms,
-                        f.device.unwrap_or_default()
-                    );
-                }
-            }
-        });
-    }
-
     /// Removes what is in force.
     pub(crate) fn remove(&mut self) -> anyhow::Result<()> {
         if self.in_force {

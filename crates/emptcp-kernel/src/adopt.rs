@@ -209,7 +209,21 @@ fn subflows() -> Result<Vec<Subflow>> {
             subflows.extend(subflow(&answer));
         }
     }
+    complete_tokens(&mut subflows);
     Ok(subflows)
+}
+
+/// A subflow that the other host has joined does not know that host's token; the initial one of its connection does.
+fn complete_tokens(subflows: &mut [Subflow]) {
+    let unknown = Token::default();
+    let known: BTreeMap<u32, Token> = subflows
+        .iter()
+        .filter(|subflow| subflow.remote_token != unknown)
+        .map(|subflow| (subflow.local_token.0, subflow.remote_token))
+        .collect();
+    for subflow in subflows.iter_mut().filter(|subflow| subflow.remote_token == unknown) {
+        subflow.remote_token = known.get(&subflow.local_token.0).copied().unwrap_or(unknown);
+    }
 }
 
 /// The subflow that a socket is, if it is one.
@@ -262,6 +276,21 @@ fn inner(bytes: &[u8], kind: u16) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subflow_that_was_joined_from_the_other_host_gets_its_token_from_the_initial_one() {
+        let subflow = |local: u32, remote: u32| Subflow {
+            key: FlowKey::new("10.0.0.1:5000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()),
+            local_token: Token(local),
+            remote_token: Token(remote),
+            flags: 0,
+            ids: None,
+            scales: [7, 9],
+        };
+        let mut subflows = [subflow(1, 0), subflow(2, 0), subflow(1, 5)];
+        complete_tokens(&mut subflows);
+        assert_eq!(subflows.map(|subflow| subflow.remote_token.0), [5, 0, 5]);
+    }
 
     #[test]
     fn a_joined_backup_subflow_keeps_its_role_ids_and_scales() {

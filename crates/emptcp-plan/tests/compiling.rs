@@ -208,7 +208,8 @@ fn rules_are_limited() {
         policy("many", &format!("tcp.dstport in {{{}}}", ports.join(", ")), "count")
     };
     assert_eq!(good(&ports(RULES - 4)).rules.len(), RULES);
-    assert!(only_message(&ports(RULES - 3)).starts_with("with policy `many` the set needs more than 1024 rules"));
+    let complaint = format!("with policy `many` the set needs more than {RULES} rules");
+    assert!(only_message(&ports(RULES - 3)).starts_with(&complaint));
 }
 
 #[test]

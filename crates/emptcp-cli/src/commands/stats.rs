@@ -60,6 +60,10 @@ const CORE: &[(&str, &str)] = &[
     ("chain_broken", "no program where a chain goes on: passed; must stay 0"),
     ("truncated", "headers out of reach: passed"),
     (
+        "flow_evicted",
+        "records of established subflows that gave way to newer ones",
+    ),
+    (
         "event_lost",
         "no room in the event ring: `emptcp monitor` has missed it",
     ),
