@@ -9,5 +9,7 @@ ARGUMENTS;
 
 SELECTOR(connection)
 {
+	if (!arguments.token)
+		return false; /* 0 stands for unknown */
 	return packet->flow.local_token == arguments.token || packet->flow.remote_token == arguments.token;
 }

@@ -26,9 +26,12 @@ static __always_inline void clamp_adjust(struct clamp *clamp, __u64 elapsed_ms)
 	__u64 achieved = clamp->acked * 8 * 1000 / elapsed_ms;
 	__u64 wanted = arguments.rate;
 
-	/* One round never changes the window by more than half, or upwards by more than a quarter. */
-	if (achieved > 2 * wanted)
+	/* By halves while far off, then by a quarter at most in either direction: one round that came late shows twice the
+	 * rate, and must not cost more than the next round gives back. */
+	if (achieved > 4 * wanted)
 		clamp->window /= 2;
+	else if (achieved * 3 > wanted * 4)
+		clamp->window -= clamp->window / 4;
 	else if (achieved * 5 < wanted * 4)
 		clamp->window += clamp->window / 4;
 	else

@@ -42,9 +42,12 @@ pub fn read(element: &str) -> File {
 /// # Panics
 /// When some case fails, with a list of all that do.
 pub fn run_all(hook: Hook) -> usize {
+    let place = Place::new(hook, Who::Client, &neutral(hook));
     let mut runner = Runner {
-        place: Place::new(hook, Who::Client, &neutral(hook)),
+        place,
         number: 0,
+        renamed: 0,
+        in_force: neutral(hook),
     };
     let mut failures = Vec::new();
     for element in Catalog::built_in().iter() {
@@ -73,32 +76,62 @@ fn neutral(hook: Hook) -> String {
     policy("neutral", direction(hook), NEUTRAL, &["count"])
 }
 
-/// One sandbox for all cases: every run has ports, keys and a policy name of its own.
+/// One sandbox for all cases: every run has ports and keys of its own.
 struct Runner {
     place: Place,
+    /// Of the run.
     number: usize,
+    /// How often the policy had to get another name.
+    renamed: usize,
+    /// The policy file.
+    in_force: String,
 }
 
 impl Runner {
     fn case(&mut self, element: &manifest::Manifest, case: &Case, failures: &mut Vec<String>) {
+        let mut runs = Vec::new();
         for condition in std::iter::once(&case.when).chain(&case.also) {
             for &ip in &case.ip {
                 for &version in &case.version {
                     self.number += 1;
-                    let run = AssertUnwindSafe(|| self.run(element, case, condition, ip, version));
-                    if let Err(panic) = catch_unwind(run) {
-                        let text = panic.downcast_ref::<String>().cloned();
-                        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-                        failures.push(format!(
-                            "{}: {} [{:?}, IPv{ip}, version {version}, {condition}]\n    {}",
-                            element.name,
-                            case.name,
-                            self.place.hook,
-                            text.unwrap_or_default()
-                        ));
-                    }
+                    runs.push((condition, ip, version, self.hosts(case, ip, version)));
                 }
             }
+        }
+        self.place.sender = case.sender;
+        self.switch(&neutral(self.place.hook));
+        for (.., hosts) in &mut runs {
+            for subflow in 0..match case.setup {
+                Setup::Nothing => 0,
+                Setup::Established => 1,
+                Setup::Joined => 2,
+            } {
+                for packet in hosts.handshake(subflow) {
+                    self.place.send(hosts, &packet);
+                }
+            }
+        }
+        for (condition, ip, version, hosts) in &mut runs {
+            let run = AssertUnwindSafe(|| self.run(element, case, condition, hosts));
+            if let Err(panic) = catch_unwind(run) {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+                failures.push(format!(
+                    "{}: {} [{:?}, IPv{ip}, version {version}, {condition}]\n    {}",
+                    element.name,
+                    case.name,
+                    self.place.hook,
+                    text.unwrap_or_default()
+                ));
+            }
+        }
+    }
+
+    /// Puts a policy in force, unless it is already, which saves a verification.
+    fn switch(&mut self, policies: &str) {
+        if self.in_force != policies {
+            self.place.switch(policies);
+            self.in_force = policies.to_owned();
         }
     }
 
@@ -117,20 +150,8 @@ impl Runner {
         hosts
     }
 
-    fn run(&mut self, element: &manifest::Manifest, case: &Case, condition: &str, ip: u8, version: u8) {
-        let mut hosts = self.hosts(case, ip, version);
+    fn run(&mut self, element: &manifest::Manifest, case: &Case, condition: &str, hosts: &mut Hosts) {
         let hook = self.place.hook;
-        self.place.sender = case.sender;
-        self.place.switch(&neutral(hook));
-        for subflow in 0..match case.setup {
-            Setup::Nothing => 0,
-            Setup::Established => 1,
-            Setup::Joined => 2,
-        } {
-            for packet in hosts.handshake(subflow) {
-                self.place.send(&mut hosts, &packet);
-            }
-        }
         let count = ["count".to_owned()];
         let actors = if case.actors.is_empty() {
             &count[..]
@@ -139,15 +160,18 @@ impl Runner {
         };
         let actors: Vec<_> = actors
             .iter()
-            .map(|actor| fill_in(actor, &hosts, hook, case.sender))
+            .map(|actor| fill_in(actor, hosts, hook, case.sender))
             .collect();
         let actors: Vec<_> = actors.iter().map(String::as_str).collect();
-        let condition = fill_in(condition, &hosts, hook, case.sender);
-        let name = format!("case-{}", self.number);
-        self.place.switch(&policy(&name, direction(hook), &condition, &actors));
+        let condition = fill_in(condition, hosts, hook, case.sender);
+        // What all that a policy selects has in common must not outlive a run.
+        let shared = actors.iter().any(|actor| actor.contains("per=policy"));
+        self.renamed += usize::from(shared);
+        let name = format!("case-{}", self.renamed);
+        self.switch(&policy(&name, direction(hook), &condition, &actors));
         for (index, step) in case.packets.iter().enumerate() {
             let context = format!("packet {}", index + 1);
-            self.step(element, step, &mut hosts, &context);
+            self.step(element, step, hosts, &context);
         }
     }
 

@@ -126,3 +126,20 @@ fn shape_at_the_sender_holds_a_subflow_at_its_rate() {
 fn window_at_the_receiver_holds_a_connection_at_its_rate() {
     holds_its_rates(|bed| bed.lab.server(), "egress", "window");
 }
+
+#[test]
+fn a_subflow_that_begins_under_the_limit_never_exceeds_it() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    bed.apply(
+        bed.lab.server(),
+        "[[policy]]\nname = \"cap\"\ndevice = \"path2\"\nhook = \"ingress\"\ndo = ['rate_limit rate=8mbit mode=police']\n",
+    );
+    let report = bed.lab.bulk().duration(seconds(8.0)).run().unwrap();
+    let (begin, all) = (bed.rates(&report.server, 0.0, 2.0), bed.rates(&report.server, 0.0, 8.0));
+    eprintln!("8 Mbit/s from the start: {begin:.1?} Mbit/s in the first 2 s, {all:.1?} in 8 s");
+    // What may have been left unused, and the virtual queue, come on top: 0.8 s at the rate.
+    assert!(begin.0[1] < 8.0 * 1.4 && all.0[1] < 8.0 * 1.1, "{begin:.1?}, {all:.1?}");
+    assert!(all.0[1] > 8.0 * 0.6 && all.0[0] > 35.0, "{all:.1?}");
+    bed.assert_clean("rate_limit from the start");
+}

@@ -213,7 +213,8 @@ fn subflows() -> Result<Vec<Subflow>> {
     Ok(subflows)
 }
 
-/// A subflow that the other host has joined does not know that host's token; the initial one of its connection does.
+/// Linux keeps the other host's token only with subflows that this host has opened: it is the same for all others of the
+/// connection.
 fn complete_tokens(subflows: &mut [Subflow]) {
     let unknown = Token::default();
     let known: BTreeMap<u32, Token> = subflows
@@ -278,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subflow_that_was_joined_from_the_other_host_gets_its_token_from_the_initial_one() {
+    fn a_subflow_that_the_other_host_opened_gets_its_token_from_one_that_this_host_opened() {
         let subflow = |local: u32, remote: u32| Subflow {
             key: FlowKey::new("10.0.0.1:5000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()),
             local_token: Token(local),

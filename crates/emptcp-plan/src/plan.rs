@@ -34,7 +34,7 @@ pub enum Attach {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tables {
-    /// Established subflows.
+    /// Established subflows; the kernel side rounds up to a power of two.
     pub flows: u32,
     /// Half-open subflows.
     pub half_open: u32,
