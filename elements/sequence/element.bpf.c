@@ -24,6 +24,8 @@ static __always_inline bool overlaps(__u64 first, __u64 length)
 
 SELECTOR(sequence)
 {
+	__u32 start;
+
 	if (arguments.space == SPACE_DSN) {
 		if (!(packet->types & EMPTCP_DSS_MAP))
 			return false;
@@ -37,8 +39,10 @@ SELECTOR(sequence)
 	}
 	if (!packet->payload_length)
 		return false;
+	/* The SYN flag takes a number of its own, in front of the data that the segment may carry (RFC 7413). */
+	start = packet->sequence + !!(packet->types & (EMPTCP_SYN | EMPTCP_SYNACK));
 	if (!arguments.relative) {
-		__u64 first = packet->sequence;
+		__u64 first = start;
 
 		/* A segment that wraps round has numbers below 2^32 and numbers from 0 on. */
 		return overlaps(first, packet->payload_length) ||
@@ -49,5 +53,5 @@ SELECTOR(sequence)
 		emptcp_count(packet, start_unknown);
 		return false;
 	}
-	return overlaps((__u32)(packet->sequence - packet->flow.isn - 1), packet->payload_length);
+	return overlaps((__u32)(start - packet->flow.isn - 1), packet->payload_length);
 }

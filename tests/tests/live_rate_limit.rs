@@ -128,7 +128,7 @@ fn window_at_the_receiver_holds_a_connection_at_its_rate() {
 }
 
 #[test]
-fn a_subflow_that_begins_under_the_limit_never_exceeds_it() {
+fn a_subflow_that_begins_under_the_limit_is_held_from_its_first_bytes() {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
     bed.apply(

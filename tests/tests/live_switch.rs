@@ -17,10 +17,10 @@ fn policies(round: usize) -> String {
     };
     let all = policy("all", "'count', 'count'");
     let other = policy(
-        if round % 2 == 0 { "even" } else { "odd" },
+        if round.is_multiple_of(2) { "even" } else { "odd" },
         &format!("'mark fwmark={}', 'count'", round + 1),
     );
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         format!("{all}{other}")
     } else {
         format!("{other}{all}")

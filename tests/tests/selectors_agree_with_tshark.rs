@@ -245,6 +245,7 @@ fn check_known(replay: &Replay, known: &BTreeSet<usize>) -> BTreeSet<usize> {
         wrong.len(),
         &wrong[..wrong.len().min(20)]
     );
+    must.retain(|&number| captures_of[rows[number][0].as_str()].len() == 1);
     assert!(
         must.len() * 2 > replay.frames.len(),
         "only {} frames to judge by",
@@ -377,6 +378,9 @@ fn particular(replay: &Replay) -> Vec<(String, String)> {
             .next()
             .and_then(|text| text.parse().ok())
             .expect("a token");
+        if token == 0 || version_0 {
+            continue;
+        }
         pairs.push((
             format!("connection == {token:#010x}"),
             // Known from the third ACK on: it is the first packet that shows both keys.
@@ -459,6 +463,12 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
         let _ = std::fs::copy(&replay.file, format!("/tmp/emptcp/replay-{}.pcap", replay.frames.len()));
     }
     let sure = check_known(&replay, &known);
+    // Where a short data sequence number lies below the key's, tshark subtracts without widening: not judged.
+    let senseless = tshark::matching(&replay.file, &["mptcp.dss.dsn > 9223372036854775807".to_owned()]).remove(0);
+    println!(
+        "{} frames with a data sequence number that tshark cannot place",
+        senseless.len()
+    );
     let mut failures = Vec::new();
     let mut never = Vec::new();
     for ((when, filter), wanted) in pairs.iter().zip(wanted) {
@@ -468,6 +478,10 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
             // What comes after the end of a subflow belongs to no record with a past.
             wanted = &wanted & &sure;
             selected = &selected & &sure;
+            if when.starts_with("dsn") {
+                wanted = &wanted - &senseless;
+                selected = &selected - &senseless;
+            }
         }
         if wanted.is_empty() {
             never.push(when.as_str());
