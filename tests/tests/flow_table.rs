@@ -327,7 +327,7 @@ fn a_subflow_met_in_mid_stream_is_adopted_only_when_both_directions_fit() {
             let flow = record(&place, &hosts, 0).unwrap();
             assert_eq!(u32::from(flow.state), flow_state::ESTABLISHED);
             assert_ne!(u32::from(flow.flags) & flow_flag::PARTIAL, 0);
-            assert_eq!(flow.sender[REMOTE].window_scale, SCALE_UNKNOWN as u8);
+            assert_eq!(flow.sender[REMOTE].window_scale, SCALE_UNKNOWN);
             assert!(!flow.connection.is_known());
         }
     });

@@ -459,9 +459,6 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
     let wanted = tshark::matching(&replay.file, &filters);
     let mut place = Place::new(Hook::TcIngress, Who::Client, &file("x", "", "count"));
     let known = replay.selected(&mut place, "");
-    if std::env::var_os("KEEP").is_some() {
-        let _ = std::fs::copy(&replay.file, format!("/tmp/emptcp/replay-{}.pcap", replay.frames.len()));
-    }
     let sure = check_known(&replay, &known);
     // Where a short data sequence number lies below the key's, tshark subtracts without widening: not judged.
     let senseless = tshark::matching(&replay.file, &["mptcp.dss.dsn > 9223372036854775807".to_owned()]).remove(0);
