@@ -4,6 +4,7 @@
 //! * [`hosts`]: two hosts that speak MPTCP, as far as their packets go: handshakes, sequence numbers, keys.
 //! * [`describe`]: a packet in words (`cases.toml`, tests) to bytes.
 //! * [`sandbox`]: policies at one hook, for packets of both hosts, in a network namespace of their own.
+//! * [`table`]: the flow table as a test sees it.
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them.
 //!
@@ -18,4 +19,5 @@ pub mod hosts;
 pub mod live;
 pub mod runner;
 pub mod sandbox;
+pub mod table;
 pub mod tshark;
