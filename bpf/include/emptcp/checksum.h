@@ -11,6 +11,10 @@
 
 #include "maps.h"
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the sums of this file and of edit.h are written for little endian"
+#endif
+
 static __always_inline __u32 emptcp_sum_fold(__u64 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32 & 0xffff);

@@ -134,19 +134,11 @@ static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emp
 	change = emptcp_sum_change(before, after);
 	for (__u32 i = 0; i < length; i += 2)
 		change += bytes[i] | bytes[i + 1] << 8;
-	/* The checksum kind is read from the packet as it is, so the sum comes first and growing second. */
-	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), bpf_htons(length)))
+	if (!emptcp_set_end(ctx, end + length))
 		return false;
-	if (!emptcp_set_end(ctx, end + length)) {
-		/* Take the sum back: -x in ones' complement is ~x. */
-#if defined(EMPTCP_HOOK_TC)
-		emptcp_checksum_update(ctx, packet, 0xffff - emptcp_sum_fold(change), 0xffff - bpf_htons(length));
-#else
-		tcp = emptcp_tcp(ctx, packet);
-		if (tcp)
-			tcp->check = emptcp_sum_apply(tcp->check,
-						      0xffff - emptcp_sum_fold((__u64)change + bpf_htons(length)));
-#endif
+	/* The new bytes are not part of what `packet` describes yet, so the checksum is still found to be what it is. */
+	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), bpf_htons(length))) {
+		emptcp_set_end(ctx, end);
 		return false;
 	}
 	at = emptcp_at(ctx, end, length);
