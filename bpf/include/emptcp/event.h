@@ -23,8 +23,25 @@ static __always_inline const struct emptcp_flow *emptcp_flow_record(const struct
 	return slot && slot->flow.id == packet->flow_id ? &slot->flow : NULL;
 }
 
-/* Room for an event of `size` bytes (a constant), or NULL when nobody reads fast enough. Submit it, always. */
-#define emptcp_event_reserve(size) bpf_ringbuf_reserve(&emptcp_events, size, 0)
+static __always_inline void emptcp_event_lost(void)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+
+	if (scratch)
+		scratch->core[EMPTCP_CORE_EVENT_LOST]++;
+}
+
+/*
+ * Room for an event of `size` bytes (a constant). NULL when nobody reads fast enough, which the core counts as event_lost.
+ * What was reserved must be submitted.
+ */
+#define emptcp_event_reserve(size)                                                                                     \
+	({                                                                                                             \
+		void *reserved = bpf_ringbuf_reserve(&emptcp_events, size, 0);                                         \
+		if (!reserved)                                                                                         \
+			emptcp_event_lost();                                                                           \
+		reserved;                                                                                              \
+	})
 
 static __always_inline void emptcp_event_header(struct emptcp_event *event, const struct emptcp_packet *packet,
 						__u16 kind, __u16 body_length)

@@ -91,11 +91,11 @@ pub(crate) fn ensure_core(maps: &Maps, hooks: &BTreeSet<Hook>) -> Result<()> {
 fn ensure_core_at(maps: &Maps, hook: Hook) -> Result<()> {
     let chain = maps.chain(hook)?;
     let slots = [
-        ("slow_path", SLOT_SLOW_PATH, 0),
-        ("next_policy", SLOT_NEXT_POLICY, 0),
-        ("next_policy", BANK_SLOTS + SLOT_NEXT_POLICY, 1_u64),
+        ("slow_path", SLOT_SLOW_PATH),
+        ("next_policy", SLOT_NEXT_POLICY),
+        ("next_policy", BANK_SLOTS + SLOT_NEXT_POLICY),
     ];
-    for (name, slot, bank) in slots {
+    for (name, slot) in slots {
         if chain
             .lookup(slot.as_bytes(), MapFlags::ANY)
             .or_kernel("read a chain")?
@@ -103,17 +103,12 @@ fn ensure_core_at(maps: &Maps, hook: Hook) -> Result<()> {
         {
             continue;
         }
-        let fills = [Fill {
-            variable: "emptcp_next_config",
-            members: vec![("bank", Value::Integer(bank))],
-            presence: Presence::Optional,
-        }];
         let who = Who {
             element: name,
             policy: None,
             hook,
         };
-        let loaded = load::load(core_object(name, hook)?, who, &fills, maps)?;
+        let loaded = load::load(core_object(name, hook)?, who, &[], maps)?;
         set_slot(chain, slot, loaded.program.as_fd())?;
     }
     Ok(())
