@@ -1,0 +1,27 @@
+//! What happened in a Multipath TCP connection: streaming analysis of packet captures, both versions of MPTCP, in bounded memory.
+//!
+//! # Map
+//!
+//! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
+//! * [`analyzer`]: the analysis, an iterator.
+//! * [`event`], [`record`]: what comes out.
+//! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
+
+pub mod analyzer;
+pub mod direction;
+pub mod error;
+pub mod event;
+pub mod identity;
+pub mod record;
+pub mod settings;
+pub mod source;
+pub mod time;
+
+pub use analyzer::Analyzer;
+pub use direction::{Direction, PerDirection};
+pub use error::{Error, Result};
+pub use event::{Event, PacketEvent, Piece, Run};
+pub use identity::{ConnectionId, PacketNumber, SubflowId};
+pub use settings::{Limits, Order, Settings, Watch};
+pub use source::{Frame, Next, Source};
+pub use time::{Span, Timestamp};

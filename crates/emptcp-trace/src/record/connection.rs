@@ -1,0 +1,195 @@
+//! One connection: a row of the table `connections`.
+
+use super::{MarkKind, RttSummary, Subflow};
+use crate::{ConnectionId, PerDirection, Span, Timestamp};
+use mptcp_wire::Token;
+use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum End {
+    /// A DATA_FIN in both directions, each acknowledged.
+    DataFin,
+    /// MP_FASTCLOSE.
+    Fastclose,
+    /// Fell back to TCP and ended as TCP does.
+    Fallback,
+    /// No packet on any subflow for the idle time.
+    Idle,
+    /// Still open when the capture ended.
+    Eot,
+}
+
+/// Where a connection stopped being Multipath TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Fallback {
+    /// MP_FAIL: a checksum was wrong on the only subflow.
+    MpFail,
+    /// A mapping of length 0, infinite, was sent.
+    InfiniteMapping,
+    /// The SYN+ACK had no MP_CAPABLE.
+    SynAckWithoutOption,
+    /// The third ACK, or the first data, had no option.
+    AckWithoutOption,
+    /// The SYN was sent again without MP_CAPABLE.
+    SynAgainWithoutOption,
+    /// Data came without mapping after some had come with one.
+    DssDisappeared,
+    /// A DSS checksum did not fit its data (seen where whole payloads were captured).
+    WrongChecksum,
+    /// One side went on with DSS after the other had fallen back.
+    OneSided,
+    /// No answer, or no third ACK, was captured: nobody can say.
+    Incomplete,
+}
+
+/// The hash that makes tokens and initial data sequence numbers from keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hash {
+    /// Version 0.
+    Sha1,
+    /// Version 1.
+    Sha256,
+}
+
+/// Where on the path the capture was taken, from the timing of the first handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vantage {
+    /// Near the client: losses towards the client are not seen as retransmissions.
+    Client,
+    /// Near the server: losses towards the server are not seen as retransmissions.
+    Server,
+    /// Between, or unknown.
+    Middle,
+}
+
+/// One connection, complete when it is given out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Connection {
+    /// Its number.
+    pub conn_id: ConnectionId,
+    /// The file, or files, that it was captured in.
+    pub trace: Arc<str>,
+    /// The first SYN with MP_CAPABLE.
+    pub t0: Timestamp,
+    /// The last packet on any subflow.
+    pub t_end: Timestamp,
+    /// `t_end - t0`.
+    pub dur: Span,
+    /// From `t0` to the last DATA_ACK that advanced: what mptcptrace calls the duration.
+    pub dur_dack: Option<Span>,
+    /// How it ended.
+    pub end: End,
+    /// Of MPTCP: 0 or 1.
+    pub version: u8,
+    /// How tokens are made.
+    pub hash: Hash,
+    /// Tokens of client and server, 8 hexadecimal digits; none where the key was not seen.
+    #[serde(serialize_with = "tokens")]
+    pub tokens: [Option<Token>; 2],
+    /// Who opened it.
+    pub client: IpAddr,
+    /// Who was asked.
+    pub server: IpAddr,
+    /// The port that was asked for.
+    pub port: u16,
+    /// A of MP_CAPABLE, from either side: checksums are in use.
+    pub flag_a: bool,
+    /// C of MP_CAPABLE, from either side: no joins to that side's initial address.
+    pub flag_c: bool,
+    /// Both keys were seen, and the third ACK with MP_CAPABLE or a DSS.
+    pub complete: bool,
+    /// Subflows whose handshake ended with options, the initial one among them.
+    pub sf_est: u32,
+    /// Subflows that were tried.
+    pub sf_att: u32,
+    /// The most that were open at once.
+    pub sf_max_conc: u32,
+    /// Payload, each data sequence number once.
+    pub data: PerDirection<u64>,
+    /// 1 when a DATA_FIN was seen.
+    pub fin: PerDirection<u64>,
+    /// Acknowledged at the data level, DATA_FIN included.
+    pub dacked: PerDirection<u64>,
+    /// `data` and `fin` of both directions.
+    pub size: u64,
+    /// Bytes that a subflow carried although another had carried them.
+    pub reinj: PerDirection<u64>,
+    /// Packets with such bytes.
+    pub reinj_pkts: PerDirection<u64>,
+    /// Bytes that a subflow carried again at the same TCP sequence number.
+    pub retx: PerDirection<u64>,
+    /// Packets with such bytes.
+    pub retx_pkts: PerDirection<u64>,
+    /// Bytes that a subflow carried again at a new TCP sequence number.
+    pub same_dsn: PerDirection<u64>,
+    /// Payload without a mapping.
+    pub unmapped: PerDirection<u64>,
+    /// Acknowledged at the data level, but not in the capture.
+    pub loss: PerDirection<u64>,
+    /// Packets with data below the highest data sequence number, seen for the first time.
+    pub ooo_pkts: PerDirection<u64>,
+    /// Bytes in them.
+    pub ooo: PerDirection<u64>,
+    /// Packets on all subflows.
+    pub pkts: PerDirection<u64>,
+    /// Bytes on all subflows from the IP header on.
+    pub ip_bytes: PerDirection<u64>,
+    /// From data sent to its DATA_ACK, at the data level.
+    pub mptcp_rtt: PerDirection<RttSummary>,
+    /// The longest time that data waited, unacknowledged, without progress.
+    pub longest_stall: PerDirection<Span>,
+    /// ADD_ADDR announcements (each address once).
+    pub add_addr: PerDirection<u64>,
+    /// How many of them the other side echoed (version 1).
+    pub add_addr_echo: PerDirection<u64>,
+    /// Subflows opened to an address that this side announced.
+    pub add_addr_joined: PerDirection<u64>,
+    /// REMOVE_ADDR, address identifiers.
+    pub remove_addr: PerDirection<u64>,
+    /// MP_PRIO, changes.
+    pub mp_prio: PerDirection<u64>,
+    /// Times that the data moved from one subflow to another for good.
+    pub handovers: u32,
+    /// Where it fell back, if it did.
+    pub fallback: BTreeSet<Fallback>,
+    /// What else happened to it.
+    pub events: BTreeSet<MarkKind>,
+    /// MPTCP options by subtype.
+    pub options: BTreeMap<&'static str, u64>,
+    /// Where the capture was taken.
+    pub vantage: Vantage,
+    /// Begins in the capture with the third ACK: there was no SYN.
+    pub partial: bool,
+    /// Goes on after an idle time that ended an earlier record.
+    pub continued: bool,
+    /// A limit of memory was met: the figures of bytes are lower bounds.
+    pub truncated: bool,
+    /// Data was acknowledged that the capture does not have: the figures of bytes are lower bounds.
+    pub lossy_capture: bool,
+    /// No key was seen: data sequence numbers count from the first that was.
+    pub dsn_relative: bool,
+    /// Its subflows.
+    pub subflows: Vec<Subflow>,
+}
+
+impl Connection {
+    /// Whether its figures of bytes are lower bounds: printed with `>=`.
+    #[must_use]
+    pub fn is_lower_bound(&self) -> bool {
+        self.truncated || self.lossy_capture
+    }
+}
+
+fn tokens<S: Serializer>(tokens: &[Option<Token>; 2], serializer: S) -> Result<S::Ok, S::Error> {
+    tokens
+        .map(|token| token.map(|Token(number)| format!("{number:08x}")))
+        .serialize(serializer)
+}

@@ -1,0 +1,98 @@
+//! One subflow: a row of the table `subflows`.
+
+use super::RttSummary;
+use crate::{ConnectionId, PerDirection, Span, SubflowId, Timestamp};
+use serde::Serialize;
+use std::net::SocketAddr;
+
+/// How a subflow came to its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Kind {
+    /// MP_CAPABLE: the initial subflow.
+    #[serde(rename = "MPC")]
+    Initial,
+    /// MP_JOIN.
+    #[serde(rename = "JOIN")]
+    Join,
+}
+
+/// Who sent the SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Opener {
+    /// The client of the connection.
+    Client,
+    /// Its server.
+    Server,
+}
+
+/// One subflow.
+#[derive(Clone, Debug, Serialize)]
+pub struct Subflow {
+    /// Its connection.
+    pub conn_id: ConnectionId,
+    /// Its number in the connection.
+    pub sf_id: SubflowId,
+    /// MP_CAPABLE or MP_JOIN.
+    pub kind: Kind,
+    /// Who sent the SYN.
+    pub opened_by: Opener,
+    /// At the client of the connection.
+    pub client: SocketAddr,
+    /// At the server of the connection.
+    pub server: SocketAddr,
+    /// Address identifiers that client and server gave in MP_JOIN.
+    pub address_ids: [Option<u8>; 2],
+    /// The first SYN.
+    pub t_syn: Timestamp,
+    /// The third packet of the handshake.
+    pub t_est: Option<Timestamp>,
+    /// The last packet.
+    pub t_last: Timestamp,
+    /// `t_syn` after the first SYN of the connection.
+    pub join_delay: Span,
+    /// The handshake ended with options.
+    pub established: bool,
+    /// Backup, by MP_JOIN or the last MP_PRIO of either side.
+    pub backup: bool,
+    /// Both HMACs of MP_JOIN are right; none when they or the keys were not seen.
+    pub hmac_ok: Option<bool>,
+    /// SYN and SYN+ACK that were sent again.
+    pub syn_retx: u32,
+    /// Payload, each TCP sequence number once.
+    pub payload: PerDirection<u64>,
+    /// Payload that no subflow had carried before.
+    pub new_dsn: PerDirection<u64>,
+    /// Bytes carried again at the same TCP sequence number.
+    pub retx: PerDirection<u64>,
+    /// Packets with such bytes.
+    pub retx_pkts: PerDirection<u64>,
+    /// Bytes that it carried after another subflow.
+    pub reinj: PerDirection<u64>,
+    /// Packets with such bytes.
+    pub reinj_pkts: PerDirection<u64>,
+    /// Bytes that another subflow carried after this one.
+    pub reinj_caused: PerDirection<u64>,
+    /// Bytes that it carried again at a new TCP sequence number.
+    pub same_dsn: PerDirection<u64>,
+    /// Payload without a mapping.
+    pub unmapped: PerDirection<u64>,
+    /// Packets.
+    pub pkts: PerDirection<u64>,
+    /// Bytes from the IP header on.
+    pub ip_bytes: PerDirection<u64>,
+    /// From data to its acknowledgement, by the direction of the data.
+    pub rtt: PerDirection<RttSummary>,
+    /// SYN to SYN+ACK and SYN+ACK to ACK, milliseconds; none when the first of the two was sent again.
+    pub hs_rtt: [Option<f64>; 2],
+    /// First payload.
+    pub t_first_data: PerDirection<Option<Timestamp>>,
+    /// Last payload.
+    pub t_last_data: PerDirection<Option<Timestamp>>,
+    /// A FIN was seen.
+    pub fin: PerDirection<bool>,
+    /// A RST was seen.
+    pub rst: PerDirection<bool>,
+    /// The reason in MP_TCPRST.
+    pub rst_reason: Option<u8>,
+}

@@ -1,0 +1,67 @@
+//! What the whole capture had, and what was left out of it.
+
+use crate::Timestamp;
+use serde::Serialize;
+
+/// Packets that were read and not analysed, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Not TCP.
+    pub not_tcp: u64,
+    /// IP fragments.
+    pub fragments: u64,
+    /// A link type that is not understood.
+    pub link_type: u64,
+    /// Headers cut off or malformed.
+    pub malformed: u64,
+}
+
+/// Limits of memory that were met; what each concerns is marked in its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Capped {
+    /// Connections given out early, because there were too many.
+    pub connections: u64,
+    /// Subflows that were not followed, because their connection had too many.
+    pub subflows: u64,
+    /// MP_JOIN without a connection that were forgotten early.
+    pub orphans: u64,
+    /// Intervals of data sequence numbers forgotten early.
+    pub intervals: u64,
+    /// Mappings forgotten early.
+    pub mappings: u64,
+    /// Segments that were not timed.
+    pub rtt: u64,
+    /// Packets that came too late to be put in order.
+    pub late: u64,
+}
+
+/// The whole capture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Packets read.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// The first of them.
+    pub first: Option<Timestamp>,
+    /// The last of them.
+    pub last: Option<Timestamp>,
+    /// TCP segments.
+    pub tcp: u64,
+    /// TCP segments with an MPTCP option.
+    pub mptcp: u64,
+    /// MPTCP options that are malformed or cut off.
+    pub malformed_options: u64,
+    /// SYNs with MP_CAPABLE, repetitions not counted.
+    pub connections: u64,
+    /// Connections that are complete.
+    pub complete: u64,
+    /// SYNs with an MP_JOIN whose token nobody has.
+    pub orphan_joins: u64,
+    /// MP_JOIN SYNs that found their connection.
+    pub joins: u64,
+    /// Packets left out.
+    pub skipped: Skipped,
+    /// Limits met.
+    pub capped: Capped,
+}

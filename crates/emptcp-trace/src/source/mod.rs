@@ -1,0 +1,59 @@
+//! Where packets come from.
+
+use crate::{PacketNumber, Result, Timestamp};
+use mptcp_wire::LinkType;
+use std::sync::Arc;
+
+/// A captured packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its place in the stream.
+    pub number: PacketNumber,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// How it begins; none when that is not understood.
+    pub link: Option<LinkType>,
+    /// Its length on the wire; `bytes` may be shorter.
+    pub original_length: u32,
+    /// What was captured of it.
+    pub bytes: &'a [u8],
+}
+
+/// What a source has next.
+#[derive(Clone, Copy, Debug)]
+pub enum Next<'a> {
+    /// A packet.
+    Frame(Frame<'a>),
+    /// Nothing now, although time passes: only from live sources.
+    Quiet(Timestamp),
+    /// No more.
+    End,
+}
+
+/// Packets, one after the other.
+pub trait Source {
+    /// The next packet. After an error, or [`Next::End`], nothing more is asked for.
+    fn next(&mut self) -> Result<Next<'_>>;
+
+    /// What it is called in the output: file names, a device.
+    fn name(&self) -> Arc<str>;
+
+    /// Whether packets may come out of the order of time.
+    fn may_be_unordered(&self) -> bool {
+        false
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn next(&mut self) -> Result<Next<'_>> {
+        (**self).next()
+    }
+
+    fn name(&self) -> Arc<str> {
+        (**self).name()
+    }
+
+    fn may_be_unordered(&self) -> bool {
+        (**self).may_be_unordered()
+    }
+}
