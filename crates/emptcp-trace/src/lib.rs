@@ -9,12 +9,16 @@
 
 pub mod analyzer;
 pub mod direction;
+mod engine;
 pub mod error;
 pub mod event;
 pub mod identity;
+mod packet;
 pub mod record;
+mod reorder;
 pub mod settings;
 pub mod source;
+mod stream;
 pub mod time;
 
 pub use analyzer::Analyzer;
