@@ -5,6 +5,7 @@
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
+//! * `stream/`: what the analysis remembers about the bytes of a connection.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
@@ -15,6 +16,8 @@ pub mod identity;
 pub mod record;
 pub mod settings;
 pub mod source;
+#[allow(dead_code, unused_imports, reason = "the engine takes it up")]
+pub(crate) mod stream;
 pub mod time;
 
 pub use analyzer::Analyzer;
