@@ -53,6 +53,9 @@ impl Owners {
     #[inline]
     pub(crate) fn carry(&mut self, subflow: SubflowId, dsn: u64, length: u64, out: &mut SmallVec<[Claim; 2]>) {
         let end = dsn.saturating_add(length);
+        if dsn == end {
+            return;
+        }
         let copies = &mut self.copies;
         let from = out.len();
         self.highest = self.highest.max(end);
@@ -260,7 +263,7 @@ mod tests {
                 match step {
                     Step::Carry(subflow, dsn, length) => {
                         let subflow = SubflowId(subflow * 40);
-                        highest = highest.max(dsn + length);
+                        highest = if length > 0 { highest.max(dsn + length) } else { highest };
                         let want: Vec<_> = (dsn..dsn + length).map(|byte| {
                             let again = !carried.insert((byte, subflow));
                             let of = *first.entry(byte).or_insert(subflow);
