@@ -223,7 +223,8 @@ impl Connection {
         }
         subflow.established = true;
         subflow.t_est = Some(packet.time);
-        if !subflow.syn_ack_again && !(self.partial && here.index == 0) {
+        let is_first = self.partial && here.index == 0;
+        if !subflow.syn_ack_again && !is_first {
             subflow.hs_rtt[1] = Some((packet.time - t_syn_ack).milliseconds());
         }
         self.open += 1;
