@@ -1,0 +1,9 @@
+//! Reading captures: every form of both formats, several files, damage, and any bytes at all.
+//!
+//! The real captures are the fixtures of `mptcp-wire`.
+
+mod common;
+mod damage;
+mod files;
+mod formats;
+mod random;
