@@ -198,3 +198,45 @@ impl Read for Dripping {
         self.bytes.read(&mut buffer[..length])
     }
 }
+
+/// Files of these names and contents; their paths.
+pub(crate) fn written(folder: &tempfile::TempDir, files: &[(&str, &[u8])]) -> Vec<PathBuf> {
+    let write = |(name, bytes): &(&str, &[u8])| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    files.iter().map(write).collect()
+}
+
+/// Two files with the packets of one, as if the second had been begun in the middle: the head of the file again, which
+/// for pcapng are the blocks before the first packet.
+pub(crate) fn rotated(plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let number = |at: usize| u32::from_le_bytes(plain[at..at + 4].try_into().unwrap()) as usize;
+    let is_pcapng = number(0) == 0x0a0d_0d0a;
+    let (mut head, mut starts, mut at) = (
+        if is_pcapng { 0 } else { 24 },
+        Vec::new(),
+        if is_pcapng { 0 } else { 24 },
+    );
+    while at < plain.len() {
+        let length = if is_pcapng { number(at + 4) } else { 16 + number(at + 8) };
+        match is_pcapng && number(at) != 6 {
+            true if starts.is_empty() => head = at + length,
+            true => {}
+            false => starts.push(at),
+        }
+        at += length;
+    }
+    // Where no packet that follows is earlier than one before: only there a file can be cut so that order stays.
+    let frames = whole(plain);
+    let fits = |middle: &usize| {
+        let (before, after) = frames.split_at(*middle);
+        before
+            .iter()
+            .all(|earlier| after.iter().all(|later| earlier.time <= later.time))
+    };
+    let middle = (frames.len() / 2..frames.len()).find(fits).unwrap();
+    let (first, second) = plain.split_at(starts[middle]);
+    (first.to_vec(), [&plain[..head], second].concat())
+}

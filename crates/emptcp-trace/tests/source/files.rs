@@ -1,10 +1,11 @@
 //! Files, packed files, pipes, and several of them, give the same packets.
 
-use crate::common::{Bytes, Dripping, Order, Owned, drain, fixture, gzip, pcap, unpacked, whole, zstandard};
+use crate::common::{
+    Bytes, Dripping, Order, Owned, drain, fixture, gzip, pcap, rotated, unpacked, whole, written, zstandard,
+};
 use emptcp_trace::source::{from_reader, open};
 use emptcp_trace::{Error, Next, Source};
 use std::fs;
-use std::path::PathBuf;
 
 const CAPTURES: [&str; 4] = [
     "v1/empty.client.pcap.zst",
@@ -12,15 +13,6 @@ const CAPTURES: [&str; 4] = [
     "tcpdump/mptcp-v0.pcap",
     "tcpdump/mptcp-v1.pcap",
 ];
-
-fn written(folder: &tempfile::TempDir, files: &[(&str, &[u8])]) -> Vec<PathBuf> {
-    let write = |(name, bytes): &(&str, &[u8])| {
-        let path = folder.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    };
-    files.iter().map(write).collect()
-}
 
 fn times(frames: &[Owned]) -> Vec<i64> {
     frames.iter().map(|frame| frame.time / 1000).collect()
@@ -54,38 +46,6 @@ fn file_pipe_gzip_zstd_and_rotated_files_are_the_same() {
 fn gzip_members(plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (front, back) = plain.split_at(plain.len() / 2 + 1);
     (gzip(front), gzip(back))
-}
-
-/// Two files with the packets of one, as if the second had been begun in the middle: the head of the file again, which
-/// for pcapng are the blocks before the first packet.
-fn rotated(plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let number = |at: usize| u32::from_le_bytes(plain[at..at + 4].try_into().unwrap()) as usize;
-    let is_pcapng = number(0) == 0x0a0d_0d0a;
-    let (mut head, mut starts, mut at) = (
-        if is_pcapng { 0 } else { 24 },
-        Vec::new(),
-        if is_pcapng { 0 } else { 24 },
-    );
-    while at < plain.len() {
-        let length = if is_pcapng { number(at + 4) } else { 16 + number(at + 8) };
-        match is_pcapng && number(at) != 6 {
-            true if starts.is_empty() => head = at + length,
-            true => {}
-            false => starts.push(at),
-        }
-        at += length;
-    }
-    // Where no packet that follows is earlier than one before: only there a file can be cut so that order stays.
-    let frames = whole(plain);
-    let fits = |middle: &usize| {
-        let (before, after) = frames.split_at(*middle);
-        before
-            .iter()
-            .all(|earlier| after.iter().all(|later| earlier.time <= later.time))
-    };
-    let middle = (frames.len() / 2..frames.len()).find(fits).unwrap();
-    let (first, second) = plain.split_at(starts[middle]);
-    (first.to_vec(), [&plain[..head], second].concat())
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! The real captures are the fixtures of `mptcp-wire`.
 
+mod analysis;
 mod common;
 mod damage;
 mod files;
