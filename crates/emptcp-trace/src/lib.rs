@@ -5,6 +5,7 @@
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
+//! * [`output`]: what came out as text, JSON, CSV and Parquet.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
@@ -12,6 +13,7 @@ pub mod direction;
 pub mod error;
 pub mod event;
 pub mod identity;
+pub mod output;
 pub mod record;
 pub mod settings;
 pub mod source;
