@@ -3,20 +3,25 @@
 //! # Map
 //!
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
-//! * [`analyzer`]: the analysis, an iterator.
+//! * [`analyzer`]: the analysis, an iterator. Beneath it: `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
+//!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
 //! * [`event`], [`record`]: what comes out.
 //! * [`output`]: what came out as text, JSON, CSV and Parquet.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
 pub mod direction;
+mod engine;
 pub mod error;
 pub mod event;
 pub mod identity;
 pub mod output;
+mod packet;
 pub mod record;
+mod reorder;
 pub mod settings;
 pub mod source;
+mod stream;
 pub mod time;
 
 pub use analyzer::Analyzer;
