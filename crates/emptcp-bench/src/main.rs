@@ -34,6 +34,7 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if options.only.as_deref() == Some("throughput") { return throughput::measure(); }
     let results = packets::measure(
         options.runs.max(1),
         options.repeat.max(1),
