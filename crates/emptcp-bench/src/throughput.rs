@@ -63,12 +63,12 @@ pub(crate) fn measure() -> Result<()> {
     }
     if env("RMEM", 0) > 0 {
         for h in [lab.client(), lab.server()] {
-            h.set_sysctl("net.ipv4.tcp_rmem", format!("4096 131072 {}", env("RMEM", 0)))?;
+            h.set_sysctl("net.ipv4.tcp_rmem", format!("4096 {} {}", env("RDEF", 131072), env("RMEM", 0)))?;
         }
     }
     if env("WMEM", 0) > 0 {
         for h in [lab.client(), lab.server()] {
-            h.set_sysctl("net.ipv4.tcp_wmem", format!("4096 16384 {}", env("WMEM", 0)))?;
+            h.set_sysctl("net.ipv4.tcp_wmem", format!("4096 {} {}", env("WDEF", 16384), env("WMEM", 0)))?;
         }
     }
     let hosts = [lab.client(), lab.server()];

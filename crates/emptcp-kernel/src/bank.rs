@@ -4,7 +4,7 @@ use crate::{
     allocation::Allocation,
     catalog::Catalog,
     device::Devices,
-    embedded,
+    embedded, flow_table,
     error::{Error, OrKernel, Result, direction_name},
     load::{self, Fill, Presence, Who},
     maps::{HOOKS, Maps},
@@ -58,11 +58,14 @@ fn direction_of(hook: Hook) -> u32 {
 
 /// Loads the program that is attached to devices.
 pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<OwnedFd> {
+    let table = flow_table::description(maps)?;
     let fill = Fill {
         variable: "emptcp_entry_config",
         members: vec![
             ("direction", Value::Integer(u64::from(direction_of(hook)))),
             ("link_header", Value::Integer(u64::from(link_header))),
+            ("secret", Value::Integer(table.secret)),
+            ("set_mask", Value::Integer(u64::from(table.set_mask))),
         ],
         presence: Presence::Required,
     };
