@@ -4,13 +4,15 @@
 //! * `packets`: nanoseconds per packet by `BPF_PROG_TEST_RUN`, as ratios to an empty program of the same run;
 //! * `table`: how the cost grows with the flow table;
 //! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn, within one transfer;
-//! * `statistics`: medians and their intervals.
+//! * `statistics`: medians and their intervals;
+//! * `trace`: captures analysed.
 
 mod cases;
 mod packets;
 mod statistics;
 mod table;
 mod throughput;
+mod trace;
 
 use clap::{Parser, ValueEnum};
 
@@ -32,6 +34,9 @@ struct Options {
     /// Of the packets, only cases whose name contains this, and no other part
     #[arg(long)]
     case: Option<String>,
+    /// Analyse so many packets and print the peak of memory, in KiB: what `trace` runs by itself
+    #[arg(long, hide = true)]
+    trace_memory: Option<u64>,
 }
 
 /// A part of the bench.
@@ -43,14 +48,21 @@ enum Part {
     Table,
     /// A transfer with and without policies
     Throughput,
+    /// Captures analysed; needs no root
+    Trace,
 }
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let only = if options.json || options.case.is_some() {
-        Some(Part::Packets)
-    } else {
-        options.only
+    if let Some(packets) = options.trace_memory {
+        println!("{}", trace::peak_memory(packets)?);
+        return Ok(());
+    }
+    // JSON is that of the packets, unless the captures are asked for: one array, one shape.
+    let only = match options.only {
+        Some(Part::Trace) => options.only,
+        _ if options.json || options.case.is_some() => Some(Part::Packets),
+        other => other,
     };
     let wanted = |part| only.is_none_or(|only| only == part);
     let (runs, repeat) = (options.runs.max(1), options.repeat.max(1));
@@ -65,6 +77,12 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Throughput) {
         throughput::measure()?;
+    }
+    if wanted(Part::Trace) {
+        let results = trace::measure(runs, options.json)?;
+        if options.json {
+            println!("{}", serde_json::to_string_pretty(&results)?);
+        }
     }
     Ok(())
 }
