@@ -66,7 +66,11 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
         })
         .collect();
     let mut words = vec![
-        format!("{}, {}", count(counts.given_out, "MPTCP connection"), versions.join(", ")),
+        format!(
+            "{}, {}",
+            count(counts.given_out, "MPTCP connection"),
+            versions.join(", ")
+        ),
         match (counts.given_out, totals.complete) {
             (1, 0) => "not complete".to_owned(),
             (1, 1) => "complete".to_owned(),
@@ -83,8 +87,15 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
         (counts.handover, "with handover"),
         (totals.orphan_joins, "MP_JOIN without connection"),
     ];
-    words.extend(some.iter().filter(|(of, _)| *of > 0).map(|(of, what)| format!("{} {what}", number(*of))));
-    let ends = counts.ends.iter().map(|(how, of)| format!("{} {}", number(*of), ended(*how)));
+    words.extend(
+        some.iter()
+            .filter(|(of, _)| *of > 0)
+            .map(|(of, what)| format!("{} {what}", number(*of))),
+    );
+    let ends = counts
+        .ends
+        .iter()
+        .map(|(how, of)| format!("{} {}", number(*of), ended(*how)));
     words.push(format!("ended: {}", ends.collect::<Vec<_>>().join(", ")));
     words.join("; ")
 }

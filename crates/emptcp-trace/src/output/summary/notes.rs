@@ -109,21 +109,23 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
     notes.join(", ")
 }
 
-/// The round-trip time of the direction that has more samples, which is that of the data; else that of the handshake.
+/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the capture. That of
+/// the handshake where data went in the near direction only.
 fn rtt(subflow: &Subflow) -> Option<String> {
-    let [to_server, to_client] = subflow.rtt.0;
-    let busier = if to_server.n > to_client.n { to_server } else { to_client };
-    if let RttSummary {
-        p50: Some(median),
-        p95: Some(high),
-        ..
-    } = busier
-    {
-        let (median, high) = (units::milliseconds(median), units::milliseconds(high));
-        return Some(format!("RTT {median} (p95 {high})"));
-    }
+    let median = |rtt: &RttSummary| rtt.p50.unwrap_or(0.0);
+    let [to_server, to_client] = &subflow.rtt.0;
+    let longer = if median(to_server) > median(to_client) {
+        to_server
+    } else {
+        to_client
+    };
     let handshake = subflow.hs_rtt.into_iter().flatten().fold(0.0, f64::max);
-    (handshake > 0.0).then(|| format!("RTT {} (handshake)", units::milliseconds(handshake)))
+    if handshake > 2.0 * median(longer) {
+        return Some(format!("RTT {} (handshake)", units::milliseconds(handshake)));
+    }
+    let (median, high) = longer.p50.zip(longer.p95)?;
+    let (median, high) = (units::milliseconds(median), units::milliseconds(high));
+    Some(format!("RTT {median} (p95 {high})"))
 }
 
 /// How a subflow ended.

@@ -6,7 +6,7 @@ use super::notes;
 use crate::record::{Connection, Subflow};
 use crate::{Direction, PerDirection, Timestamp};
 use anstyle::Style;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// From this width on, everything stands in one line.
 const WIDE: usize = 130;
@@ -18,6 +18,8 @@ struct Rows {
     grid: Grid,
     wide: bool,
     with_trace: bool,
+    /// What the names of all traces begin with, which need not be said.
+    folder: PathBuf,
     first: Option<Timestamp>,
 }
 
@@ -51,6 +53,7 @@ pub(super) fn table(
         grid: Grid::new(&headings, width),
         wide,
         with_trace,
+        folder: common_folder(connections),
         first: first.filter(|_| !with_trace),
     };
     for connection in connections {
@@ -64,14 +67,28 @@ pub(super) fn table(
     rows.grid.text()
 }
 
+fn common_folder(connections: &[&Connection]) -> PathBuf {
+    let folder = |connection: &&Connection| {
+        let folder = Path::new(&*connection.trace).parent();
+        folder.unwrap_or(Path::new("")).to_owned()
+    };
+    let common = |one: PathBuf, other: PathBuf| {
+        let same = one.components().zip(other.components());
+        same.take_while(|(one, other)| one == other)
+            .map(|(part, _)| part)
+            .collect()
+    };
+    connections.iter().map(folder).reduce(common).unwrap_or_default()
+}
+
 impl Rows {
     fn connection(&mut self, connection: &Connection) {
         let bound = if connection.is_lower_bound() { ">=" } else { "" };
         let bytes = |direction| format!("{bound}{}", units::bytes(connection.data[direction]));
         let mut cells = vec![connection.conn_id.to_string()];
         if self.with_trace {
-            let file = Path::new(&*connection.trace).file_name();
-            cells.push(file.map_or_else(|| connection.trace.to_string(), |name| name.to_string_lossy().into_owned()));
+            let name = Path::new(&*connection.trace);
+            cells.push(name.strip_prefix(&self.folder).unwrap_or(name).display().to_string());
         }
         if self.wide {
             let start = connection.t0 - self.first.unwrap_or(connection.t0);

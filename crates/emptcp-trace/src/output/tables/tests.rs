@@ -76,7 +76,10 @@ fn rows_that_were_laid_aside_come_in_the_order_in_which_they_are_added() -> io::
     let mut tables = Tables::create(&folders)?;
     // The second is longer than a group of rows, so it is on the disk in part.
     let sizes = [3, 10_000, 1];
-    let parts: Vec<_> = sizes.iter().map(|_| Tables::aside(&folders)).collect::<io::Result<_>>()?;
+    let parts: Vec<_> = sizes
+        .iter()
+        .map(|_| Tables::aside(&folders))
+        .collect::<io::Result<_>>()?;
     for (trace, (mut part, size)) in parts.into_iter().zip(sizes).enumerate() {
         fill(&mut part, &format!("{trace}.pcap"), 0..size)?;
         tables.append(part)?;
