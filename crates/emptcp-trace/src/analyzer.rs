@@ -73,11 +73,6 @@ impl<S: Source> Analyzer<S> {
 
     /// Reads one packet, or the end.
     fn read(&mut self) -> Option<Event> {
-        let ordered = match self.settings.order {
-            Order::Auto => self.source.may_be_unordered(),
-            Order::ByTime => true,
-            Order::AsCaptured => false,
-        };
         match self.source.next() {
             Ok(Next::Frame(frame)) => {
                 let totals = self.engine.totals_mut();
@@ -86,6 +81,12 @@ impl<S: Source> Analyzer<S> {
                 totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
                 totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
                 if let Some(packet) = Packet::decode(&frame, &mut totals.skipped) {
+                    // Asked for after each packet: with it, the source may have come upon a second interface.
+                    let ordered = match self.settings.order {
+                        Order::Auto => self.source.may_be_unordered(),
+                        Order::ByTime => true,
+                        Order::AsCaptured => false,
+                    };
                     self.take(packet, ordered);
                 }
             }

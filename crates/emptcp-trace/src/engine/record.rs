@@ -40,7 +40,7 @@ impl Connection {
         let halves = &self.halves;
         let data = halves.map(|half| half.data);
         let fin = halves.map(|half| u64::from(half.fin.is_some()));
-        let dacked = halves.map(|half| half.acknowledged);
+        let dacked = halves.map(|half| half.acknowledged.saturating_sub(half.skipped));
         let loss = PerDirection::from_fn(|dir| self.loss(dir));
         let announced = |of: fn(&super::state::Announced) -> bool| {
             halves.map(|half| half.announced.iter().filter(|announced| of(announced)).count() as u64)

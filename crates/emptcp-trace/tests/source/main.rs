@@ -1,0 +1,10 @@
+//! Reading captures: every form of both formats, several files, damage, and any bytes at all.
+//!
+//! The real captures are the fixtures of `mptcp-wire`.
+
+mod analysis;
+mod common;
+mod damage;
+mod files;
+mod formats;
+mod random;
