@@ -4,6 +4,9 @@ use super::super::units;
 use crate::Span;
 use crate::record::{Connection, End, Fallback, Kind, MarkKind, Opener, RttSummary, Subflow};
 
+/// Fewer samples of a round-trip time than this have no 95th percentile to speak of.
+const FEW: u64 = 20;
+
 /// How a connection ended.
 pub(super) fn end(end: End) -> &'static str {
     match end {
@@ -66,6 +69,11 @@ pub(super) fn connection(connection: &Connection) -> Notes {
         let [to_server, to_client] = connection.longest_stall.0;
         format!("stalled {}", units::span(to_server.max(to_client)))
     });
+    let [same_dsn, unmapped] = [connection.same_dsn.total(), connection.unmapped.total()];
+    notes.plain(same_dsn > 0, || {
+        format!("{} sent again as new on the same subflow", units::bytes(same_dsn))
+    });
+    notes.plain(unmapped > 0, || format!("{} without mapping", units::bytes(unmapped)));
     notes.plain(connection.events.contains(&MarkKind::V1WithSha1), || {
         "tokens by SHA-1".to_owned()
     });
@@ -124,6 +132,9 @@ fn rtt(subflow: &Subflow) -> Option<String> {
         return Some(format!("RTT {} (handshake)", units::milliseconds(handshake)));
     }
     let (median, high) = longer.p50.zip(longer.p95)?;
+    if longer.n < FEW {
+        return Some(format!("RTT {}", units::milliseconds(median)));
+    }
     let (median, high) = (units::milliseconds(median), units::milliseconds(high));
     Some(format!("RTT {median} (p95 {high})"))
 }
