@@ -23,7 +23,7 @@ for table in ("connections", "subflows", "events"):
     }
 table = "connections"
 answer["t0"] = [row[0] for row in ask("select epoch_ns(t0) from TABLE order by conn_id")]
-answer["events"] = [row[0] for row in ask("select events from TABLE order by conn_id")]
+answer["marks"] = [row[0] for row in ask("select events from TABLE order by conn_id")]
 answer["dss"] = [row[0] for row in ask("select options['DSS'] from TABLE order by conn_id")]
 table = "subflows"
 answer["joined"] = ask(f"select count(*) from TABLE join '{folder}/connections.parquet' using (trace, conn_id)")[0][0]
@@ -129,7 +129,7 @@ fn a_database_reads_the_figures_that_the_json_has() {
         let nanoseconds = answer["t0"][position].as_f64().expect("a time");
         let seconds = connection["t0"].as_f64().expect("a time");
         assert!((nanoseconds / 1e9 - seconds).abs() < 1e-6, "{nanoseconds} {seconds}");
-        assert_eq!(answer["events"][position], connection["events"]);
+        assert_eq!(answer["marks"][position], connection["events"]);
         assert_eq!(answer["dss"][position], connection["options"]["DSS"]);
     }
     assert_eq!(answer["joined"], subflows.len());
