@@ -10,6 +10,7 @@
 
 mod packages;
 mod process;
+mod python;
 mod report;
 mod steps;
 mod tally;
@@ -76,7 +77,7 @@ fn main() -> ExitCode {
             };
         }
         Command::Bench { json, only, rest } => bench(json, only, rest),
-        Command::Setup => packages::install(Purpose::Test),
+        Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ use anyhow::bail;
 use super::Done;
 use super::programs::{Kind, Program};
 use crate::process::Invocation;
+use crate::python;
 use crate::report;
 use crate::tally::Tally;
 use crate::toolchain;
@@ -149,6 +150,9 @@ fn strict(mut invocation: Invocation) -> Invocation {
     }
     if crate::root().join("../shared/traces").is_dir() {
         invocation = invocation.variable("EMPTCP_REQUIRE_SHARED", "1");
+    }
+    if let Some(python) = python::installed() {
+        invocation = invocation.variable("EMPTCP_PYTHON", python);
     }
     invocation
 }
