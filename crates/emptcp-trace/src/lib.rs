@@ -5,9 +5,11 @@
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
+//! * [`chart`]: pictures as SVG and PNG.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
+pub mod chart;
 pub mod direction;
 pub mod error;
 pub mod event;
