@@ -6,6 +6,7 @@
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
 //! * [`chart`]: pictures as SVG and PNG.
+//! * [`report`]: tables and figures about many connections, as a page.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod event;
 pub mod identity;
 pub mod record;
+pub mod report;
 pub mod settings;
 pub mod source;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Axes that know their ends, and their ticks.
 
-use super::unit::{Prefix, group};
+use super::unit::Prefix;
 use super::{Axis, Scale, Unit};
 
 /// A tick: where, and what it says; minor ones say nothing.
@@ -192,7 +192,7 @@ fn plain_label(unit: Unit, at: f64, step: f64, (factor, name): Prefix) -> String
     let decimals = (-(step / factor).log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize;
     // A zero that came out of a subtraction has a sign.
     let at = if at.abs() < step * 1e-6 { 0.0 } else { at };
-    let number = group(&format!("{:.decimals$}", at / factor));
+    let number = Unit::group(&format!("{:.decimals$}", at / factor));
     if unit == Unit::Share {
         format!("{number} {name}")
     } else {

@@ -58,7 +58,7 @@ impl Unit {
             size if size >= 10.0 => 1,
             _ => 2,
         };
-        joined(group(&format!("{number:.decimals$}")), unit)
+        joined(Self::group(&format!("{number:.decimals$}")), unit)
     }
 
     /// The value with its unit, no more digits than it needs: for ticks.
@@ -68,7 +68,28 @@ impl Unit {
         // Ticks are round; what remains after nine digits is rounding.
         let text = format!("{number:.9}");
         let text = text.trim_end_matches('0').trim_end_matches('.');
-        joined(group(text), unit)
+        joined(Self::group(text), unit)
+    }
+
+    /// A number with a thin space between thousands, from 10 000 on.
+    #[must_use]
+    pub fn group(number: &str) -> String {
+        let (sign, rest) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
+        let (whole, fraction) = rest
+            .split_once('.')
+            .map_or((rest, None), |(whole, part)| (whole, Some(part)));
+        let mut text = String::from(sign);
+        for (index, digit) in whole.chars().enumerate() {
+            if index > 0 && whole.len() > 4 && (whole.len() - index).is_multiple_of(3) {
+                text.push('\u{2009}');
+            }
+            text.push(digit);
+        }
+        if let Some(fraction) = fraction {
+            text.push('.');
+            text.push_str(fraction);
+        }
+        text
     }
 }
 
@@ -78,26 +99,6 @@ fn joined(number: String, unit: &str) -> String {
     } else {
         format!("{number} {unit}")
     }
-}
-
-/// A number with a thin space between thousands, from 10 000 on.
-pub(super) fn group(number: &str) -> String {
-    let (sign, rest) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
-    let (whole, fraction) = rest
-        .split_once('.')
-        .map_or((rest, None), |(whole, part)| (whole, Some(part)));
-    let mut text = String::from(sign);
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && whole.len() > 4 && (whole.len() - index).is_multiple_of(3) {
-            text.push('\u{2009}');
-        }
-        text.push(digit);
-    }
-    if let Some(fraction) = fraction {
-        text.push('.');
-        text.push_str(fraction);
-    }
-    text
 }
 
 #[cfg(test)]
