@@ -57,7 +57,10 @@ impl Part for Dataset {
             line("last packet", time(last)),
             line("packets", Cell::count(sum(|totals| totals.packets))),
             line("bytes on the wire", Cell::bytes(sum(|totals| totals.bytes))),
-            line("TCP segments with an MPTCP option", Cell::count(sum(|totals| totals.mptcp))),
+            line(
+                "TCP segments with an MPTCP option",
+                Cell::count(sum(|totals| totals.mptcp)),
+            ),
             line("connections", Cell::count(self.connections)),
             line("complete connections", Cell::count(self.complete)),
             line("of these, MPTCP version 0", Cell::count(self.versions[0])),
@@ -69,7 +72,10 @@ impl Part for Dataset {
         ];
         // What is wrong with the traces is said only when something is.
         for (name, count) in [
-            ("MP_JOIN whose connection was not captured", sum(|totals| totals.orphan_joins)),
+            (
+                "MP_JOIN whose connection was not captured",
+                sum(|totals| totals.orphan_joins),
+            ),
             ("malformed MPTCP options", sum(|totals| totals.malformed_options)),
             ("packets cut off or malformed", sum(|totals| totals.skipped.malformed)),
             ("packets of unknown link types", sum(|totals| totals.skipped.link_type)),
@@ -106,7 +112,16 @@ impl Part for Dataset {
                 },
             ]
         });
-        let head = ["trace", "packets", "bytes", "connections", "complete", "joins", "begins", "length"];
+        let head = [
+            "trace",
+            "packets",
+            "bytes",
+            "connections",
+            "complete",
+            "joins",
+            "begins",
+            "length",
+        ];
         let tables = vec![
             Table {
                 caption: String::new(),
@@ -122,7 +137,9 @@ impl Part for Dataset {
         let csv = each().map(|(name, totals)| {
             let second = |at: Option<Timestamp>| at.map(|at| format!("{:.6}", at.seconds())).unwrap_or_default();
             let mut row = vec![name.to_string()];
-            row.extend([totals.packets, totals.bytes, totals.connections, totals.complete].map(|count| count.to_string()));
+            row.extend(
+                [totals.packets, totals.bytes, totals.connections, totals.complete].map(|count| count.to_string()),
+            );
             row.extend([totals.joins, totals.orphan_joins].map(|count| count.to_string()));
             row.extend([second(totals.first), second(totals.last)]);
             row
@@ -139,7 +156,17 @@ impl Part for Dataset {
             tables,
             notes,
             rows: Box::new(Ready {
-                head: vec!["trace", "packets", "bytes", "connections", "complete", "joins", "orphan_joins", "first", "last"],
+                head: vec![
+                    "trace",
+                    "packets",
+                    "bytes",
+                    "connections",
+                    "complete",
+                    "joins",
+                    "orphan_joins",
+                    "first",
+                    "last",
+                ],
                 rows: csv,
             }),
         }])
@@ -149,5 +176,7 @@ impl Part for Dataset {
 /// A point in time as people write it, to the second.
 pub(super) fn time(at: Option<Timestamp>) -> Cell {
     at.and_then(|at| jiff::Timestamp::from_nanosecond(i128::from(at.0)).ok())
-        .map_or(Cell::None, |at| Cell::Number(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()))
+        .map_or(Cell::None, |at| {
+            Cell::Number(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        })
 }

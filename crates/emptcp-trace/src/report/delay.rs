@@ -118,7 +118,10 @@ impl Part for Delay {
                 "Left out: {} subflows reset before they were acknowledged, {} not later than the first SYN, {} opened after the connection had ended.",
                 self.dropped_reset, self.dropped_not_after, self.dropped_ended
             ),
-            format!("Of those shown, {} were attempted but not established.", self.not_established),
+            format!(
+                "Of those shown, {} were attempted but not established.",
+                self.not_established
+            ),
         ];
         Ok(vec![Figure {
             id: "F3.4",

@@ -120,8 +120,17 @@ pub(super) fn thresholds(curves: &[&Curve], shares: &[Threshold], unit: Unit) ->
     for (name, test) in shares {
         rows.push(row(name, column(&|curve| Cell::share(curve.count(test), curve.n()))));
     }
-    for (name, p) in [("smallest", 0.0), ("median", 0.5), ("95 % are not above", 0.95), ("largest", 1.0)] {
-        let number = |curve: &Curve| curve.quantile(p).map_or(Cell::None, |value| Cell::Number(unit.show(value)));
+    for (name, p) in [
+        ("smallest", 0.0),
+        ("median", 0.5),
+        ("95 % are not above", 0.95),
+        ("largest", 1.0),
+    ] {
+        let number = |curve: &Curve| {
+            curve
+                .quantile(p)
+                .map_or(Cell::None, |value| Cell::Number(unit.show(value)))
+        };
         rows.push(row(name, column(&number)));
     }
     let mut head = vec![String::new()];
@@ -207,7 +216,11 @@ mod tests {
 
     #[test]
     fn shares_and_quantiles_are_in_the_table() {
-        let table = thresholds(&[&curve(&[2.0, 10.0]), &curve(&[])], &[("<= 2 B", |size| size <= 2.0)], Unit::Bytes);
+        let table = thresholds(
+            &[&curve(&[2.0, 10.0]), &curve(&[])],
+            &[("<= 2 B", |size| size <= 2.0)],
+            Unit::Bytes,
+        );
         let number = |text: &str| Cell::Number(text.to_owned());
         assert_eq!(table.rows[0], [Cell::text("n"), number("2"), number("0")]);
         assert_eq!(table.rows[1], [Cell::text("<= 2 B"), Cell::Share(0.5), Cell::None]);

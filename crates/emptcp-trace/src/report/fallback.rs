@@ -77,7 +77,10 @@ impl Part for Fallbacks {
             let mut ports: Vec<_> = class.ports.iter().collect();
             ports.sort_by_key(|(port, count)| (std::cmp::Reverse(**count), **port));
             let more = ports.len() > PORTS;
-            let named = ports.iter().take(PORTS).map(|(port, count)| format!("{port} ({count})"));
+            let named = ports
+                .iter()
+                .take(PORTS)
+                .map(|(port, count)| format!("{port} ({count})"));
             let mut named: Vec<_> = named.collect();
             named.extend(more.then(|| "...".to_owned()));
             vec![
@@ -90,13 +93,27 @@ impl Part for Fallbacks {
                 Cell::count(class.clients.len() as u64),
             ]
         });
-        let head = ["what happened", "connections", "of all", "ports", "by the client", "by the server", "client addresses"];
+        let head = [
+            "what happened",
+            "connections",
+            "of all",
+            "ports",
+            "by the client",
+            "by the server",
+            "client addresses",
+        ];
         let classes = Table {
             caption: String::new(),
             head: head.map(str::to_owned).to_vec(),
             rows: rows.collect(),
         };
-        let sum = |name: &str, count| vec![Cell::text(name), Cell::count(count), Cell::share(count, self.connections)];
+        let sum = |name: &str, count| {
+            vec![
+                Cell::text(name),
+                Cell::count(count),
+                Cell::share(count, self.connections),
+            ]
+        };
         let sums = Table {
             caption: String::new(),
             head: ["", "connections", "of all"].map(str::to_owned).to_vec(),

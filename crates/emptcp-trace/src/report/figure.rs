@@ -75,7 +75,11 @@ pub enum Cell {
 impl Cell {
     /// `part` of `whole`; nothing when the whole is nothing.
     pub(super) fn share(part: u64, whole: u64) -> Self {
-        if whole == 0 { Self::None } else { Self::Share(part as f64 / whole as f64) }
+        if whole == 0 {
+            Self::None
+        } else {
+            Self::Share(part as f64 / whole as f64)
+        }
     }
 
     /// A count.

@@ -125,7 +125,13 @@ impl Part for Handovers {
             ],
         };
         let subflow = |id: Option<SubflowId>| id.map_or(Cell::None, |id| Cell::Number(id.to_string()));
-        let kind = |handover: &Handover| if handover.make_first { "make before break" } else { "break before make" };
+        let kind = |handover: &Handover| {
+            if handover.make_first {
+                "make before break"
+            } else {
+                "break before make"
+            }
+        };
         // The longest gaps are the ones to look at.
         let mut longest: Vec<_> = self.kept.iter().collect();
         longest.sort_by_key(|handover| std::cmp::Reverse(handover.gap));
@@ -139,11 +145,23 @@ impl Part for Handovers {
                 Cell::text(kind(handover)),
                 subflow(handover.from),
                 subflow(handover.to),
-                handover.gap.map_or(Cell::None, |gap| Cell::Number(Unit::Seconds.show(gap.seconds()))),
+                handover
+                    .gap
+                    .map_or(Cell::None, |gap| Cell::Number(Unit::Seconds.show(gap.seconds()))),
                 Cell::bytes(handover.reinjected),
             ]
         });
-        let head = ["trace", "connection", "time", "after start", "kind", "from subflow", "to subflow", "gap", "reinjected within 5 s"];
+        let head = [
+            "trace",
+            "connection",
+            "time",
+            "after start",
+            "kind",
+            "from subflow",
+            "to subflow",
+            "gap",
+            "reinjected within 5 s",
+        ];
         let mut tables = vec![counts];
         let rows: Vec<_> = shown.collect();
         if !rows.is_empty() {
@@ -166,7 +184,10 @@ impl Part for Handovers {
                 kind(handover).to_owned(),
                 id(handover.from),
                 id(handover.to),
-                handover.gap.map(|gap| format!("{:.6}", gap.seconds())).unwrap_or_default(),
+                handover
+                    .gap
+                    .map(|gap| format!("{:.6}", gap.seconds()))
+                    .unwrap_or_default(),
                 handover.reinjected.to_string(),
             ]);
             row
@@ -183,7 +204,17 @@ impl Part for Handovers {
             tables,
             notes,
             rows: Box::new(Ready {
-                head: vec!["trace", "conn_id", "t", "after_start", "kind", "from_sf", "to_sf", "gap", "reinjected_5s"],
+                head: vec![
+                    "trace",
+                    "conn_id",
+                    "t",
+                    "after_start",
+                    "kind",
+                    "from_sf",
+                    "to_sf",
+                    "gap",
+                    "reinjected_5s",
+                ],
                 rows: csv,
             }),
         }])

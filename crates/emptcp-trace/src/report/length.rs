@@ -1,8 +1,8 @@
 //! F3.2 and F3.3: how long connections last, and how large they are.
 
+use super::Figure;
 use super::distribution::{Curve, Samples, panel, thresholds};
 use super::part::{Part, Subject, Traces};
-use super::Figure;
 use crate::chart::{Axis, Unit};
 use crate::record::Connection;
 use std::io;
@@ -47,7 +47,12 @@ impl Part for Length {
             says: "How long connections last: from the first SYN to the last packet on any subflow.",
             population: "complete connections".to_owned(),
             n: self.duration.n(),
-            panels: panel("Duration of connections", "connections", Axis::log("duration", Unit::Seconds), &durations),
+            panels: panel(
+                "Duration of connections",
+                "connections",
+                Axis::log("duration", Unit::Seconds),
+                &durations,
+            ),
             tables: vec![thresholds(
                 &durations,
                 &[
@@ -56,7 +61,10 @@ impl Part for Length {
                 ],
                 Unit::Seconds,
             )],
-            notes: vec!["The second curve ends with the last DATA_ACK that acknowledged something, as mptcptrace counts.".to_owned()],
+            notes: vec![
+                "The second curve ends with the last DATA_ACK that acknowledged something, as mptcptrace counts."
+                    .to_owned(),
+            ],
             rows: Box::new(Samples {
                 traces: traces.clone(),
                 curves: vec![self.duration, self.acknowledged],
@@ -64,7 +72,10 @@ impl Part for Length {
         };
         let mut notes = vec!["A connection without data has 2 bytes. 1 kB is 1000 bytes.".to_owned()];
         if self.lower_bounds > 0 {
-            notes.push(format!("For {} connections the size is a lower bound.", self.lower_bounds));
+            notes.push(format!(
+                "For {} connections the size is a lower bound.",
+                self.lower_bounds
+            ));
         }
         let size = Figure {
             id: "F3.3",
@@ -73,7 +84,12 @@ impl Part for Length {
             says: "How much connections carry: payload of both directions, each byte once, and 1 for each DATA_FIN.",
             population: "complete connections".to_owned(),
             n: self.size.n(),
-            panels: panel("Size of connections", "connections", Axis::log("size", Unit::Bytes), &[&self.size]),
+            panels: panel(
+                "Size of connections",
+                "connections",
+                Axis::log("size", Unit::Bytes),
+                &[&self.size],
+            ),
             tables: vec![thresholds(
                 &[&self.size],
                 &[

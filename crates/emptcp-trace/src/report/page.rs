@@ -11,7 +11,13 @@ const PAGE_STYLE: &str = include_str!("page.css");
 const ROWS: u64 = 2000;
 
 /// What need not be encoded in a data URI.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b',').remove(b'-').remove(b'_').remove(b':').remove(b'/');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'.')
+    .remove(b',')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b':')
+    .remove(b'/');
 
 /// A report that is ready.
 #[derive(Debug)]

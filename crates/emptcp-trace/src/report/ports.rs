@@ -8,7 +8,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// The ports that have a row of their own, and what they are known for.
-const NAMED: [(u16, &str); 5] = [(20, "FTP data"), (21, "FTP"), (80, "HTTP"), (3128, "Squid"), (5001, "iperf")];
+const NAMED: [(u16, &str); 5] = [
+    (20, "FTP data"),
+    (21, "FTP"),
+    (80, "HTTP"),
+    (3128, "Squid"),
+    (5001, "iperf"),
+];
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {

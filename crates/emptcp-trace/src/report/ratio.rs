@@ -66,7 +66,11 @@ impl Part for Ratio {
         for (sum, more) in self.again.iter_mut().zip(again) {
             add(sum, more);
         }
-        for (sum, more) in self.packets.iter_mut().zip([&connection.retx_pkts, &connection.reinj_pkts]) {
+        for (sum, more) in self
+            .packets
+            .iter_mut()
+            .zip([&connection.retx_pkts, &connection.reinj_pkts])
+        {
             add(sum, more);
         }
         self.near_server += u64::from(connection.vantage == Vantage::Server);
@@ -83,7 +87,13 @@ impl Part for Ratio {
             let without = without.map(|curve| curve.count(|ratio| ratio == 0.0) as f64 / curve.n() as f64);
             let from = (without.fold(1.0, f64::min) * 20.0).floor() / 20.0;
             let axis = Axis::log("of the payload", Unit::Share);
-            for mut panel in panel_from("Retransmitted and reinjected", "connections", axis, from.min(0.95), &curves) {
+            for mut panel in panel_from(
+                "Retransmitted and reinjected",
+                "connections",
+                axis,
+                from.min(0.95),
+                &curves,
+            ) {
                 panel.caption = (*way).to_owned();
                 panels.push(panel);
             }
@@ -105,7 +115,10 @@ impl Part for Ratio {
             self.near_server
         )];
         if self.lower_bounds > 0 {
-            notes.push(format!("For {} connections the bytes are lower bounds.", self.lower_bounds));
+            notes.push(format!(
+                "For {} connections the bytes are lower bounds.",
+                self.lower_bounds
+            ));
         }
         Ok(vec![Figure {
             id: "F3.8",
@@ -148,7 +161,9 @@ impl Ratio {
         rows.push(bytes("again on the same subflow as new TCP data", &self.same_dsn));
         Table {
             caption: "Totals".to_owned(),
-            head: ["", "client to server", "server to client", "both", "of the payload"].map(str::to_owned).to_vec(),
+            head: ["", "client to server", "server to client", "both", "of the payload"]
+                .map(str::to_owned)
+                .to_vec(),
             rows,
         }
     }

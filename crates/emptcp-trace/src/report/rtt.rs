@@ -46,7 +46,10 @@ impl Part for RoundTrips {
         if connection.data.total() < LEAST {
             return;
         }
-        let rtts = connection.subflows.iter().map(|subflow| &subflow.rtt[Direction::ServerToClient]);
+        let rtts = connection
+            .subflows
+            .iter()
+            .map(|subflow| &subflow.rtt[Direction::ServerToClient]);
         let usable = rtts.filter(|rtt| rtt.n >= SAMPLES).filter_map(|rtt| rtt.mean);
         let mut means: Vec<_> = usable.map(|mean| mean / 1e3).collect();
         means.sort_by(f64::total_cmp);
@@ -86,7 +89,9 @@ impl Part for RoundTrips {
                 ],
                 Unit::Seconds,
             )],
-            notes: vec!["True where the capture was taken near the server; elsewhere a part of the way is missing.".to_owned()],
+            notes: vec![
+                "True where the capture was taken near the server; elsewhere a part of the way is missing.".to_owned(),
+            ],
             rows: Box::new(Samples {
                 traces: traces.clone(),
                 curves: vec![self.difference],
@@ -127,13 +132,26 @@ fn second_best(pairs: Vec<Pair>, width: f64, population: String, traces: &Traces
     let time = |value| Cell::Number(Unit::Seconds.show(value));
     let rows = boxes.iter().map(|one| {
         let mut row = vec![
-            Cell::Text(format!("{} to {}", Unit::Seconds.show(one.from), Unit::Seconds.show(one.to))),
+            Cell::Text(format!(
+                "{} to {}",
+                Unit::Seconds.show(one.from),
+                Unit::Seconds.show(one.to)
+            )),
             Cell::count(one.n as u64),
         ];
         row.extend([one.low, one.q1, one.median, one.q3, one.high, one.max].map(time));
         row
     });
-    let head = ["best", "n", "smallest", "quarter", "median", "three quarters", "95 %", "largest"];
+    let head = [
+        "best",
+        "n",
+        "smallest",
+        "quarter",
+        "median",
+        "three quarters",
+        "95 %",
+        "largest",
+    ];
     let table = Table {
         caption: "Second-best round-trip time, by the best".to_owned(),
         head: head.map(str::to_owned).to_vec(),

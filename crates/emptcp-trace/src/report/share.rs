@@ -82,7 +82,10 @@ impl Part for Share {
             n,
             panels,
             tables,
-            notes: vec!["Payload of a subflow is each TCP sequence number once, so what was reinjected counts on both.".to_owned()],
+            notes: vec![
+                "Payload of a subflow is each TCP sequence number once, so what was reinjected counts on both."
+                    .to_owned(),
+            ],
             rows: Box::new(Samples {
                 traces: traces.clone(),
                 curves: self.curves.into_iter().flatten().collect(),

@@ -137,7 +137,14 @@ struct Numbers {
 
 impl Rows for Numbers {
     fn head(&self) -> Vec<&'static str> {
-        vec!["trace", "conn_id", "sf_est", "sf_att", "sf_max_conc", "client_addresses"]
+        vec![
+            "trace",
+            "conn_id",
+            "sf_est",
+            "sf_att",
+            "sf_max_conc",
+            "client_addresses",
+        ]
     }
 
     fn count(&self) -> u64 {

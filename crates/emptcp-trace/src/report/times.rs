@@ -68,7 +68,9 @@ impl Part for Times {
         } = self;
         self.waiting.flush()?;
         self.waiting.each(&mut |point: Point| {
-            let Some((begin, duration)) = lives.get(&point.conn_id) else { return Ok(()) };
+            let Some((begin, duration)) = lives.get(&point.conn_id) else {
+                return Ok(());
+            };
             let point = Point {
                 t: (Timestamp(point.t) - *begin).0,
                 duration: duration.0,
@@ -76,7 +78,11 @@ impl Part for Times {
             };
             *syn += u64::from(point.is_syn);
             for ((way, _, _), kinds) in WAYS.iter().zip(&mut *histograms) {
-                let direction = if point.to_client { Direction::ServerToClient } else { Direction::ClientToServer };
+                let direction = if point.to_client {
+                    Direction::ServerToClient
+                } else {
+                    Direction::ClientToServer
+                };
                 if way.is_none_or(|way| way == direction)
                     && let Some(histogram) = kinds.get_mut(usize::from(point.kind))
                 {
@@ -97,7 +103,10 @@ impl Part for Times {
         for ((_, way, _), kinds) in WAYS.iter().zip(&self.histograms) {
             for (scale, axis) in [
                 ("linear", Axis::share("share of the connection's duration")),
-                ("logarithmic", Axis::log("share of the connection's duration", Unit::Share)),
+                (
+                    "logarithmic",
+                    Axis::log("share of the connection's duration", Unit::Share),
+                ),
             ] {
                 panels.extend(panel(&format!("{way}, {scale}"), axis, kinds));
             }
@@ -194,7 +203,14 @@ impl Rows for Placed {
             let name = NAMES.get(usize::from(point.kind)).copied().unwrap_or_default();
             let dir = if point.to_client { "s2c" } else { "c2s" };
             let syn = point.is_syn.to_string();
-            give(vec![name.to_owned(), dir.to_owned(), trace, conn_id, syn, point.share().to_string()])
+            give(vec![
+                name.to_owned(),
+                dir.to_owned(),
+                trace,
+                conn_id,
+                syn,
+                point.share().to_string(),
+            ])
         })
     }
 }

@@ -76,8 +76,16 @@ impl Part for Unused {
                 line("established", self.additional, self.additional),
                 line("unused, of the established", self.unused, self.additional),
                 line("backup, of the unused", self.backup, self.unused),
-                line("round-trip time comparable, of the unused", self.comparable, self.unused),
-                line("faster than every used one, of the comparable", self.faster, self.comparable),
+                line(
+                    "round-trip time comparable, of the unused",
+                    self.comparable,
+                    self.unused,
+                ),
+                line(
+                    "faster than every used one, of the comparable",
+                    self.faster,
+                    self.comparable,
+                ),
             ],
         };
         let mut sizes = thresholds(

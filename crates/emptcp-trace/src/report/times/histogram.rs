@@ -49,10 +49,14 @@ impl Histogram {
     pub(super) fn cumulative(&self) -> Vec<(f64, f64)> {
         let inside = (self.n - self.outside) as f64;
         let mut below = 0;
-        let steps = ENDS.iter().zip(&self.counts).filter(|(_, count)| **count > 0).map(|(end, count)| {
-            below += count;
-            (*end, below as f64 / inside)
-        });
+        let steps = ENDS
+            .iter()
+            .zip(&self.counts)
+            .filter(|(_, count)| **count > 0)
+            .map(|(end, count)| {
+                below += count;
+                (*end, below as f64 / inside)
+            });
         let steps: Vec<_> = steps.collect();
         let first = steps.first().map(|(at, _)| (*at, 0.0));
         first.into_iter().chain(steps).collect()
@@ -70,15 +74,23 @@ mod tests {
             histogram.add(value);
         }
         assert_eq!((histogram.n, histogram.outside), (7, 3));
-        assert_eq!([0.0, 0.49, 0.5, 1.0].map(|share| histogram.not_above(share)), [1, 1, 3, 4]);
-        assert_eq!(histogram.cumulative(), [(0.0, 0.0), (0.0, 0.25), (0.5, 0.75), (1.0, 1.0)]);
+        assert_eq!(
+            [0.0, 0.49, 0.5, 1.0].map(|share| histogram.not_above(share)),
+            [1, 1, 3, 4]
+        );
+        assert_eq!(
+            histogram.cumulative(),
+            [(0.0, 0.0), (0.0, 0.25), (0.5, 0.75), (1.0, 1.0)]
+        );
     }
 
     #[test]
     fn bins_are_narrow_near_zero_too() {
         let mut histogram = Histogram::default();
         histogram.add(2e-5);
-        let [_, (at, _)] = histogram.cumulative()[..] else { panic!("one step") };
+        let [_, (at, _)] = histogram.cumulative()[..] else {
+            panic!("one step")
+        };
         assert!((2e-5..2.1e-5).contains(&at), "{at}");
     }
 }

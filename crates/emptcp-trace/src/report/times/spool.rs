@@ -76,7 +76,27 @@ impl Point {
 
     fn from_bytes(bytes: [u8; LENGTH]) -> Self {
         let [t0, t1, t2, t3, c0, c1, c2, c3, c4, c5, c6, c7, rest @ ..] = bytes;
-        let [f0, f1, f2, f3, f4, f5, f6, f7, d0, d1, d2, d3, d4, d5, d6, d7, kind, is_syn, to_client] = rest;
+        let [
+            f0,
+            f1,
+            f2,
+            f3,
+            f4,
+            f5,
+            f6,
+            f7,
+            d0,
+            d1,
+            d2,
+            d3,
+            d4,
+            d5,
+            d6,
+            d7,
+            kind,
+            is_syn,
+            to_client,
+        ] = rest;
         Self {
             trace: u32::from_le_bytes([t0, t1, t2, t3]),
             conn_id: ConnectionId(u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7])),
