@@ -6,6 +6,7 @@
 //! * [`analyzer`]: the analysis, an iterator. Beneath it: `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
 //!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
 //! * [`event`], [`record`]: what comes out.
+//! * [`output`]: what came out as text, JSON, CSV and Parquet.
 //! * [`chart`]: pictures as SVG and PNG.
 //! * [`report`]: tables and figures about many connections, as a page.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
@@ -17,6 +18,7 @@ mod engine;
 pub mod error;
 pub mod event;
 pub mod identity;
+pub mod output;
 mod packet;
 pub mod record;
 mod reorder;

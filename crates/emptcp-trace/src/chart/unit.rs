@@ -72,8 +72,7 @@ impl Unit {
     }
 
     /// A number with a thin space between thousands, from 10 000 on.
-    #[must_use]
-    pub fn group(number: &str) -> String {
+    pub(super) fn group(number: &str) -> String {
         let (sign, rest) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
         let (whole, fraction) = rest
             .split_once('.')

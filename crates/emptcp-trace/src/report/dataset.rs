@@ -4,7 +4,7 @@ use super::figure::Ready;
 use super::part::{Part, Subject, Traces};
 use super::{Cell, Figure, Table};
 use crate::Timestamp;
-use crate::chart::Unit;
+use crate::output::units;
 use crate::record::{Connection, Totals};
 use hashbrown::HashSet;
 use std::io;
@@ -107,7 +107,7 @@ impl Part for Dataset {
                 Cell::count(totals.joins),
                 time(totals.first),
                 match (totals.first, totals.last) {
-                    (Some(first), Some(last)) => Cell::Number(Unit::Seconds.show((last - first).seconds())),
+                    (Some(first), Some(last)) => Cell::Number(units::span(last - first)),
                     _ => Cell::None,
                 },
             ]
@@ -175,8 +175,5 @@ impl Part for Dataset {
 
 /// A point in time as people write it, to the second.
 pub(super) fn time(at: Option<Timestamp>) -> Cell {
-    at.and_then(|at| jiff::Timestamp::from_nanosecond(i128::from(at.0)).ok())
-        .map_or(Cell::None, |at| {
-            Cell::Number(at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-        })
+    at.map_or(Cell::None, |at| Cell::Number(units::date(at)))
 }

@@ -1,6 +1,7 @@
 //! What a figure of the report consists of.
 
-use crate::chart::{Chart, Unit};
+use crate::chart::Chart;
+use crate::output::units;
 use std::io::{self, Write};
 
 /// A figure or table of the report.
@@ -84,12 +85,12 @@ impl Cell {
 
     /// A count.
     pub(super) fn count(count: u64) -> Self {
-        Self::Number(Unit::group(&count.to_string()))
+        Self::Number(units::number(count))
     }
 
     /// An amount of bytes.
     pub(super) fn bytes(bytes: u64) -> Self {
-        Self::Number(Unit::Bytes.show(bytes as f64))
+        Self::Number(units::bytes(bytes))
     }
 
     /// Words.

@@ -3,7 +3,7 @@
 use super::figure::Ready;
 use super::part::{Part, Subject, Traces};
 use super::{Cell, Figure, Table, dataset};
-use crate::chart::Unit;
+use crate::output::units;
 use crate::record::{Connection, Detail, Mark, MarkKind, Totals};
 use crate::{ConnectionId, Span, SubflowId, Timestamp};
 use hashbrown::HashMap;
@@ -141,13 +141,11 @@ impl Part for Handovers {
                 Cell::Text(trace),
                 Cell::Number(conn_id),
                 dataset::time(Some(handover.t)),
-                Cell::Number(Unit::Seconds.show(handover.after_start.seconds())),
+                Cell::Number(units::span(handover.after_start)),
                 Cell::text(kind(handover)),
                 subflow(handover.from),
                 subflow(handover.to),
-                handover
-                    .gap
-                    .map_or(Cell::None, |gap| Cell::Number(Unit::Seconds.show(gap.seconds()))),
+                handover.gap.map_or(Cell::None, |gap| Cell::Number(units::span(gap))),
                 Cell::bytes(handover.reinjected),
             ]
         });

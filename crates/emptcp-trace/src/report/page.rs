@@ -2,6 +2,7 @@
 
 use super::{Cell, Figure, Panel, Table};
 use crate::chart::{STYLE, Unit};
+use crate::output::units;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -88,7 +89,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
         section id=(figure.name) {
             h2 { span.id { (figure.id) } " " (figure.title) }
             p.says { (figure.says) }
-            p.population { b { "n = " (Unit::group(&figure.n.to_string())) } " · " (figure.population) }
+            p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
             @if figure.n == 0 {
                 p.empty { "There are none in these captures." }
             } @else {
@@ -104,10 +105,10 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
                             (file)
                         }
                         @if every > 1 {
-                            ": every " (every) "th of " (Unit::group(&count.to_string())) " rows and the last; "
+                            ": every " (every) "th of " (units::number(count)) " rows and the last; "
                             code { "--csv" } " writes all"
                         } @else {
-                            ": " (Unit::group(&count.to_string())) " rows"
+                            ": " (units::number(count)) " rows"
                         }
                     }
                 }

@@ -7,6 +7,9 @@ use crate::record::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+/// One of the numbers of a row.
+type Of = fn(&Row) -> u32;
+
 struct Row {
     of: Subject,
     established: u32,
@@ -35,7 +38,7 @@ impl Part for Subflows {
     fn finish(self: Box<Self>, traces: &Traces) -> io::Result<Vec<Figure>> {
         let n = self.rows.len() as u64;
         let count = |test: &dyn Fn(&Row) -> bool| self.rows.iter().filter(|row| test(row)).count() as u64;
-        let kinds: [(&str, fn(&Row) -> u32); 3] = [
+        let kinds: [(&str, Of); 3] = [
             ("established", |row| row.established),
             ("attempted", |row| row.attempted),
             ("at once", |row| row.concurrent),

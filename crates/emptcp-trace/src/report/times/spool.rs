@@ -122,8 +122,8 @@ mod tests {
             t: i64::from(number) << 40,
             duration: -i64::from(number),
             kind: (number % 2) as u8,
-            is_syn: number % 3 == 0,
-            to_client: number % 5 == 0,
+            is_syn: number.is_multiple_of(3),
+            to_client: number.is_multiple_of(5),
         };
         for number in 0..10_000 {
             spool.push(point(number)).expect("a temporary file");
