@@ -82,6 +82,7 @@ pub struct Report {
     options: Options,
     /// Names of the traces so far; a subject points here.
     traces: Vec<Arc<str>>,
+    notes: Vec<String>,
     parts: Vec<Box<dyn Part>>,
 }
 
@@ -106,6 +107,7 @@ impl Report {
         Self {
             options,
             traces: Vec::new(),
+            notes: Vec::new(),
             parts,
         }
     }
@@ -113,6 +115,11 @@ impl Report {
     /// What follows is of this trace, until the next one. Connections are numbered in each trace anew.
     pub fn begin(&mut self, trace: Arc<str>) {
         self.traces.push(trace);
+    }
+
+    /// What readers have to know about the traces, in a sentence: one is damaged.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     /// Takes note of an event; those of [`Settings::marks`](crate::Settings) are needed, packets are not.
@@ -150,6 +157,9 @@ impl Report {
         let mut figures = Vec::new();
         for part in self.parts {
             figures.extend(part.finish(&traces)?);
+        }
+        if let Some(dataset) = figures.first_mut() {
+            dataset.notes.extend(self.notes);
         }
         Ok(Page::new(self.options.title, figures))
     }
