@@ -31,13 +31,21 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
         x_room,
     );
 
+    // The last label may stand at the very end.
+    let right = x
+        .ticks
+        .last()
+        .map_or(0.0, |tick| text_width(&tick.label, TEXT) / 2.0)
+        .max(12.0)
+        + 6.0;
+
     let title_height = if alone && !chart.title.is_empty() { 32.0 } else { 8.0 };
     let (legend, rows) = legend(chart, left, title_height, width - 16.0);
     let top = title_height + rows as f64 * LEGEND_ROW + 6.0;
     let area = Area {
         x,
         y,
-        width: (width - left - 18.0).max(1.0),
+        width: (width - left - right).max(1.0),
         height: (height - top - 50.0).max(1.0),
     };
     let name = match chart.description.as_str() {

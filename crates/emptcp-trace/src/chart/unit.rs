@@ -54,6 +54,7 @@ impl Unit {
         let exact = factor == 1.0 && matches!(self, Self::Number | Self::Bytes) && number.fract() == 0.0;
         let decimals = match number.abs() {
             _ if exact => 0,
+            0.0 => 0,
             size if size >= 100.0 => usize::from(self == Self::Share),
             size if size >= 10.0 => 1,
             _ => 2,
@@ -108,7 +109,7 @@ mod tests {
     fn values_are_shown_in_the_unit_that_suits() {
         assert_eq!(Unit::Seconds.show(0.0123), "12.3 ms");
         assert_eq!(Unit::Seconds.show(3600.0), "3600 s");
-        assert_eq!(Unit::Seconds.show(0.0), "0.00 s");
+        assert_eq!(Unit::Seconds.show(0.0), "0 s");
         assert_eq!(Unit::Bytes.show(2.0), "2 B");
         assert_eq!(Unit::Bytes.show(1_500_000.0), "1.50 MB");
         assert_eq!(Unit::Share.show(0.425), "42.5 %");

@@ -50,25 +50,35 @@ impl Part for Dataset {
         let last = self.traces.iter().filter_map(|totals| totals.last).max();
         let v6 = self.clients.iter().filter(|address| address.is_ipv6()).count() as u64;
         let clients = self.clients.len() as u64;
+        let facts = vec![
+            ("complete connections", units::number(self.complete)),
+            ("client addresses", units::number(clients)),
+            ("packets", units::number(sum(|totals| totals.packets))),
+            ("on the wire", units::bytes(sum(|totals| totals.bytes))),
+            (
+                "from first to last packet",
+                first
+                    .zip(last)
+                    .map_or_else(|| "-".to_owned(), |(first, last)| units::span(last - first)),
+            ),
+        ];
         let line = |name: &str, cell| vec![Cell::text(name), cell];
-        let mut rows = vec![
-            line("traces", Cell::count(traces.len() as u64)),
+        let count = |name: &str, number: u64| line(name, Cell::count(number));
+        let times = vec![
+            count("traces", traces.len() as u64),
             line("first packet", time(first)),
             line("last packet", time(last)),
-            line("packets", Cell::count(sum(|totals| totals.packets))),
-            line("bytes on the wire", Cell::bytes(sum(|totals| totals.bytes))),
-            line(
-                "TCP segments with an MPTCP option",
-                Cell::count(sum(|totals| totals.mptcp)),
-            ),
-            line("connections", Cell::count(self.connections)),
-            line("complete connections", Cell::count(self.complete)),
-            line("of these, MPTCP version 0", Cell::count(self.versions[0])),
-            line("of these, MPTCP version 1", Cell::count(self.versions[1])),
-            line("client addresses", Cell::count(clients)),
-            line("of these, IPv4", Cell::count(clients - v6)),
-            line("of these, IPv6", Cell::count(v6)),
-            line("server addresses", Cell::count(self.servers.len() as u64)),
+        ];
+        let mut rows = vec![
+            count("SYNs with MP_CAPABLE, or their ACKs", self.connections),
+            count("complete connections", self.complete),
+            count("of these, MPTCP version 0", self.versions[0]),
+            count("of these, MPTCP version 1", self.versions[1]),
+            count("client addresses, IPv4", clients - v6),
+            count("client addresses, IPv6", v6),
+            count("server addresses", self.servers.len() as u64),
+            count("TCP segments", sum(|totals| totals.tcp)),
+            count("of these, with an MPTCP option", sum(|totals| totals.mptcp)),
         ];
         // What is wrong with the traces is said only when something is.
         for (name, count) in [
@@ -96,10 +106,11 @@ impl Part for Dataset {
         if traces.len() > LISTED {
             notes.push(format!("The page lists the first {LISTED} traces; the CSV has all."));
         }
+        let folder = common_folder(traces);
         let each = || traces.iter().zip(&self.traces);
         let listed = each().take(LISTED).map(|(name, totals)| {
             vec![
-                Cell::text(&**name),
+                Cell::text(name.strip_prefix(folder).unwrap_or(name)),
                 Cell::count(totals.packets),
                 Cell::bytes(totals.bytes),
                 Cell::count(totals.connections),
@@ -122,14 +133,18 @@ impl Part for Dataset {
             "begins",
             "length",
         ];
+        let plain = |rows| Table {
+            rows,
+            ..Table::default()
+        };
         let tables = vec![
+            plain(rows),
+            plain(times),
             Table {
-                caption: String::new(),
-                head: Vec::new(),
-                rows,
-            },
-            Table {
-                caption: "Traces".to_owned(),
+                caption: match folder {
+                    "" => "Traces".to_owned(),
+                    folder => format!("Traces in {folder}"),
+                },
                 head: head.map(str::to_owned).to_vec(),
                 rows: listed.collect(),
             },
@@ -152,6 +167,7 @@ impl Part for Dataset {
             says: "What was captured. A connection is complete when both keys were seen, and then the third ACK with MP_CAPABLE or a data sequence signal.",
             population: "all packets; addresses of complete connections".to_owned(),
             n: self.connections,
+            facts,
             panels: Vec::new(),
             tables,
             notes,
@@ -171,6 +187,17 @@ impl Part for Dataset {
             }),
         }])
     }
+}
+
+/// The folder that all traces are in, with its slash; empty when there is none, or a single trace.
+fn common_folder(traces: &Traces) -> &str {
+    let Some((first, others)) = traces.split_first() else {
+        return "";
+    };
+    let in_all = |folder: &&str| others.iter().all(|name| name.starts_with(*folder));
+    let ends = first.match_indices('/').map(|(slash, _)| slash + 1).rev();
+    let folder = ends.filter_map(|end| first.get(..end)).find(in_all);
+    folder.filter(|_| !others.is_empty()).unwrap_or("")
 }
 
 /// A point in time as people write it, to the second.

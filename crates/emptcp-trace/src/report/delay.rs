@@ -133,6 +133,7 @@ impl Part for Delay {
                 self.connections
             ),
             n: self.all.n(),
+            facts: Vec::new(),
             panels,
             tables: vec![table],
             notes,

@@ -136,6 +136,7 @@ impl Part for Fallbacks {
             says: "Where connections that asked for Multipath TCP went on, or began, as plain TCP.",
             population: "connections whose SYN with MP_CAPABLE was captured, complete or not".to_owned(),
             n: self.connections,
+            facts: Vec::new(),
             panels: Vec::new(),
             tables: vec![classes, sums],
             notes: vec![

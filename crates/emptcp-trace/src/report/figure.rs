@@ -18,6 +18,8 @@ pub struct Figure {
     pub population: String,
     /// Their number.
     pub n: u64,
+    /// The few numbers that say most: what, and how much.
+    pub facts: Vec<(&'static str, String)>,
     /// Pictures; none when there is nobody.
     pub panels: Vec<Panel>,
     /// Numbers.

@@ -198,6 +198,7 @@ impl Part for Handovers {
             says: "Data that moved from one subflow to another for good: to one opened after the first had gone silent (break before make), or to one that stood ready (make before break).",
             population: "hand-overs of complete connections".to_owned(),
             n: all,
+            facts: Vec::new(),
             panels: Vec::new(),
             tables,
             notes,

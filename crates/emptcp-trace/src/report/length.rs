@@ -47,6 +47,7 @@ impl Part for Length {
             says: "How long connections last: from the first SYN to the last packet on any subflow.",
             population: "complete connections".to_owned(),
             n: self.duration.n(),
+            facts: Vec::new(),
             panels: panel(
                 "Duration of connections",
                 "connections",
@@ -84,6 +85,7 @@ impl Part for Length {
             says: "How much connections carry: payload of both directions, each byte once, and 1 for each DATA_FIN.",
             population: "complete connections".to_owned(),
             n: self.size.n(),
+            facts: Vec::new(),
             panels: panel(
                 "Size of connections",
                 "connections",

@@ -93,10 +93,15 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
             @if figure.n == 0 {
                 p.empty { "There are none in these captures." }
             } @else {
-                @if !figure.panels.is_empty() {
-                    div.panels.single[figure.panels.len() == 1] { @for one in &figure.panels { (panel(one)) } }
+                @if !figure.facts.is_empty() {
+                    dl { @for (name, value) in &figure.facts { div { dt { (name) } dd { (value) } } } }
                 }
-                div.tables { @for one in &figure.tables { (table(one)) } }
+                div.beside[is_beside(figure)] {
+                    @if !figure.panels.is_empty() {
+                        div.panels { @for one in &figure.panels { (panel(one)) } }
+                    }
+                    div.tables { @for one in &figure.tables { (table(one)) } }
+                }
                 @for note in &figure.notes { p.note { (note) } }
                 details {
                     summary { "The numbers behind it" }
@@ -115,6 +120,12 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
             }
         }
     })
+}
+
+/// Whether the numbers stand beside the picture: it is the only one, and they are narrow.
+fn is_beside(figure: &Figure) -> bool {
+    let mut rows = figure.tables.iter().flat_map(|table| &table.rows);
+    figure.panels.len() == 1 && rows.all(|row| row.len() <= 4)
 }
 
 fn panel(panel: &Panel) -> Markup {

@@ -112,6 +112,7 @@ impl Part for Ports {
             says: "The services that connections were opened to, by the destination port of the first SYN, and how much they carried.",
             population: "complete connections".to_owned(),
             n: all.connections,
+            facts: Vec::new(),
             panels: Vec::new(),
             tables: vec![thesis, top],
             notes: vec![

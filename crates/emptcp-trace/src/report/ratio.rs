@@ -127,6 +127,7 @@ impl Part for Ratio {
             says: "Payload that was sent again on the same subflow (retransmitted), and that a subflow carried although another had carried it (reinjected), compared with the payload itself. It may be more than 100 %.",
             population: "complete connections with 2 established subflows or more and some payload".to_owned(),
             n,
+            facts: Vec::new(),
             panels,
             tables,
             notes,

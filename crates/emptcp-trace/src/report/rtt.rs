@@ -74,6 +74,7 @@ impl Part for RoundTrips {
             says: "How far apart the slowest and the fastest subflow of a connection are: largest minus smallest mean round-trip time, from the server's data to the client's acknowledgement.",
             population,
             n: self.difference.n(),
+            facts: Vec::new(),
             panels: panel(
                 "Difference of round-trip times",
                 "connections",
@@ -181,6 +182,7 @@ fn second_best(pairs: Vec<Pair>, width: f64, population: String, traces: &Traces
         says: "What a connection loses when its fastest subflow is not used: the mean round-trip time of the second-fastest, by that of the fastest.",
         population,
         n: pairs.len() as u64,
+        facts: Vec::new(),
         panels,
         tables: vec![table],
         notes,

@@ -80,6 +80,7 @@ impl Part for Share {
             says: "How much of a connection's payload the initial subflow carries, by the size of the connection.",
             population: "complete connections with exactly 2 established subflows and some payload".to_owned(),
             n,
+            facts: Vec::new(),
             panels,
             tables,
             notes: vec![

@@ -107,6 +107,7 @@ impl Part for Subflows {
             says: "How many subflows connections have over their lifetime: established ones (the initial one, and joins whose handshake ended with options), attempted ones, and the most at once.",
             population: "complete connections".to_owned(),
             n,
+            facts: Vec::new(),
             panels,
             tables: vec![numbers, meshes],
             notes: Vec::new(),

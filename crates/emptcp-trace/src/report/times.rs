@@ -132,6 +132,7 @@ impl Part for Times {
                 self.connections
             ),
             n: self.placed.count(),
+            facts: Vec::new(),
             panels,
             tables,
             notes,

@@ -102,6 +102,7 @@ impl Part for Unused {
             says: "Further subflows that were established and carried no payload in either direction: how many, and whether they would have been the fastest.",
             population: "further established subflows of complete connections".to_owned(),
             n: self.additional,
+            facts: Vec::new(),
             panels: panel("Size of connections with unused subflows", "connections", axis, &[&self.sizes]),
             tables: vec![counts, sizes],
             notes: vec!["Round-trip times are those of handshakes, which unused subflows have too. They are comparable when no SYN involved was sent again.".to_owned()],
