@@ -8,6 +8,7 @@ mod analyze;
 mod failure;
 mod options;
 mod reading;
+mod report;
 
 use clap::Subcommand;
 
@@ -18,6 +19,8 @@ pub use failure::{report, words};
 pub enum TraceCommand {
     /// Say what happened: a summary, JSON, CSV or Parquet tables
     Analyze(analyze::AnalyzeArguments),
+    /// Make a page with tables and figures about the connections of captures
+    Report(report::ReportArguments),
 }
 
 /// Runs it.
@@ -27,5 +30,6 @@ pub enum TraceCommand {
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
         TraceCommand::Analyze(arguments) => analyze::run(&arguments),
+        TraceCommand::Report(arguments) => report::run(&arguments),
     }
 }

@@ -7,9 +7,12 @@
 //!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
 //! * [`event`], [`record`]: what comes out.
 //! * [`output`]: what came out as text, JSON, CSV and Parquet.
+//! * [`chart`]: pictures as SVG and PNG.
+//! * [`report`]: tables and figures about many connections, as a page.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
+pub mod chart;
 pub mod direction;
 mod engine;
 pub mod error;
@@ -19,6 +22,7 @@ pub mod output;
 mod packet;
 pub mod record;
 mod reorder;
+pub mod report;
 pub mod settings;
 pub mod source;
 mod stream;
