@@ -5,12 +5,14 @@
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
+//! * [`explain`]: the story of a connection in sentences.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
 pub mod direction;
 pub mod error;
 pub mod event;
+pub mod explain;
 pub mod identity;
 pub mod record;
 pub mod settings;
