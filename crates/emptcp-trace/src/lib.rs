@@ -6,9 +6,11 @@
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
 //! * [`explain`]: the story of a connection in sentences.
+//! * [`chart`]: pictures as SVG and PNG.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
+pub mod chart;
 pub mod direction;
 pub mod error;
 pub mod event;
