@@ -7,6 +7,7 @@
 //! * [`event`], [`record`]: what comes out.
 //! * [`explain`]: the story of a connection in sentences.
 //! * [`chart`]: pictures as SVG and PNG.
+//! * [`plot`]: pictures of one connection, and xplot files.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod event;
 pub mod explain;
 pub mod identity;
+pub mod plot;
 pub mod record;
 pub mod settings;
 pub mod source;
