@@ -3,7 +3,8 @@
 //! # Map
 //!
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
-//! * [`analyzer`]: the analysis, an iterator.
+//! * [`analyzer`]: the analysis, an iterator. Beneath it: `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
+//!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
 //! * [`event`], [`record`]: what comes out.
 //! * [`explain`]: the story of a connection in sentences.
 //! * [`chart`]: pictures as SVG and PNG.
@@ -13,14 +14,18 @@
 pub mod analyzer;
 pub mod chart;
 pub mod direction;
+mod engine;
 pub mod error;
 pub mod event;
 pub mod explain;
 pub mod identity;
 pub mod plot;
+mod packet;
 pub mod record;
+mod reorder;
 pub mod settings;
 pub mod source;
+mod stream;
 pub mod time;
 
 pub use analyzer::Analyzer;
