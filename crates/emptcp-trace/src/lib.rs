@@ -9,6 +9,7 @@
 //! * [`explain`]: the story of a connection in sentences.
 //! * [`chart`]: pictures as SVG and PNG.
 //! * [`plot`]: pictures of one connection, and xplot files.
+//! * [`output`]: what came out as text, JSON, CSV and Parquet.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
@@ -21,6 +22,7 @@ pub mod explain;
 pub mod identity;
 pub mod plot;
 mod packet;
+pub mod output;
 pub mod record;
 mod reorder;
 pub mod settings;

@@ -69,7 +69,8 @@ pub enum Detail {
     Address {
         /// Its identifier.
         id: u8,
-        /// The address.
+        /// The address; written as `ip`.
+        #[serde(rename = "ip")]
         address: Option<IpAddr>,
         /// Its port, when it has one.
         port: Option<u16>,
@@ -82,7 +83,7 @@ pub enum Detail {
     Reason(u8),
     /// Where it fell back.
     Fallback(Fallback),
-    /// A stall or a handover: nanoseconds without progress.
+    /// A stall or a handover: the time without progress.
     Gap(crate::Span),
     /// How the connection ended.
     End(super::End),

@@ -2,7 +2,8 @@
 
 use super::RttSummary;
 use crate::{ConnectionId, PerDirection, Span, SubflowId, Timestamp};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::net::SocketAddr;
 
 /// How a subflow came to its connection.
@@ -37,9 +38,11 @@ pub struct Subflow {
     pub kind: Kind,
     /// Who sent the SYN.
     pub opened_by: Opener,
-    /// At the client of the connection.
+    /// At the client of the connection; written as `client` and `client_port`.
+    #[serde(flatten, serialize_with = "client")]
     pub client: SocketAddr,
-    /// At the server of the connection.
+    /// At the server of the connection; written as `server` and `server_port`.
+    #[serde(flatten, serialize_with = "server")]
     pub server: SocketAddr,
     /// Address identifiers that client and server gave in MP_JOIN.
     pub address_ids: [Option<u8>; 2],
@@ -95,4 +98,21 @@ pub struct Subflow {
     pub rst: PerDirection<bool>,
     /// The reason in MP_TCPRST.
     pub rst_reason: Option<u8>,
+}
+
+fn client<S: Serializer>(address: &SocketAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    parts(["client", "client_port"], address, serializer)
+}
+
+fn server<S: Serializer>(address: &SocketAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    parts(["server", "server_port"], address, serializer)
+}
+
+/// Address and port apart, so that `client` is the same thing in the tables of connections and of subflows.
+fn parts<S: Serializer>(names: [&str; 2], address: &SocketAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    let [ip, port] = names;
+    let mut map = serializer.serialize_map(Some(2))?;
+    map.serialize_entry(ip, &address.ip())?;
+    map.serialize_entry(port, &address.port())?;
+    map.end()
 }

@@ -65,3 +65,73 @@ pub struct Totals {
     /// Limits met.
     pub capped: Capped,
 }
+
+impl Totals {
+    /// Adds another capture: what both had together.
+    pub fn merge(&mut self, other: &Self) {
+        let Self {
+            packets,
+            bytes,
+            first,
+            last,
+            tcp,
+            mptcp,
+            malformed_options,
+            connections,
+            complete,
+            orphan_joins,
+            joins,
+            skipped,
+            capped,
+        } = *other;
+        self.packets += packets;
+        self.bytes += bytes;
+        self.first = [self.first, first].into_iter().flatten().min();
+        self.last = self.last.max(last);
+        self.tcp += tcp;
+        self.mptcp += mptcp;
+        self.malformed_options += malformed_options;
+        self.connections += connections;
+        self.complete += complete;
+        self.orphan_joins += orphan_joins;
+        self.joins += joins;
+        self.skipped.merge(skipped);
+        self.capped.merge(capped);
+    }
+}
+
+impl Skipped {
+    fn merge(&mut self, other: Self) {
+        let Self {
+            not_tcp,
+            fragments,
+            link_type,
+            malformed,
+        } = other;
+        self.not_tcp += not_tcp;
+        self.fragments += fragments;
+        self.link_type += link_type;
+        self.malformed += malformed;
+    }
+}
+
+impl Capped {
+    fn merge(&mut self, other: Self) {
+        let Self {
+            connections,
+            subflows,
+            orphans,
+            intervals,
+            mappings,
+            rtt,
+            late,
+        } = other;
+        self.connections += connections;
+        self.subflows += subflows;
+        self.orphans += orphans;
+        self.intervals += intervals;
+        self.mappings += mappings;
+        self.rtt += rtt;
+        self.late += late;
+    }
+}

@@ -1,0 +1,126 @@
+//! What CSV and Parquet have in columns, JSON has in fields: checked with records that have something in every field.
+
+use super::{connections, events, subflows};
+use crate::output::column::{Column, Value};
+use crate::output::sample;
+use serde::Serialize;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// What the parts of an array are called.
+fn parts(field: &str) -> [&'static str; 2] {
+    match field {
+        "tokens" | "address_ids" => ["client", "server"],
+        "hs_rtt" => ["syn", "syn_ack"],
+        _ => ["c2s", "s2c"],
+    }
+}
+
+/// The columns that the fields of a record make, by the rule that `columns` states.
+fn flat(prefix: &str, json: &Json, into: &mut BTreeMap<String, Json>) {
+    let join = |part: &str| match prefix {
+        "" => part.to_owned(),
+        prefix => format!("{prefix}_{part}"),
+    };
+    match json {
+        Json::Object(fields) if prefix != "options" => {
+            for (name, value) in fields {
+                flat(&join(name), value, into);
+            }
+        }
+        Json::Array(values) if values.len() == 2 && !is_set(prefix) => {
+            for (part, value) in parts(prefix).into_iter().zip(values) {
+                flat(&join(part), value, into);
+            }
+        }
+        value => {
+            into.insert(prefix.to_owned(), value.clone());
+        }
+    }
+}
+
+fn is_set(field: &str) -> bool {
+    ["fallback", "events", "detail_address_ids"].contains(&field)
+}
+
+fn as_json(value: &Value<'_>) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Boolean(value) => (*value).into(),
+        Value::Integer(value) => (*value).into(),
+        Value::Real(value) => (*value).into(),
+        Value::Time(time) => time.seconds().into(),
+        Value::Text(text) => text.as_ref().into(),
+        Value::Words(words) => words.iter().map(AsRef::as_ref).collect(),
+        Value::Counts(counts) => counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
+    }
+}
+
+fn check<R: Serialize>(columns: &[Column<R>], record: &R, not_columns: &[&str]) -> BTreeMap<String, Json> {
+    let mut fields = BTreeMap::new();
+    flat("", &serde_json::to_value(record).expect("JSON"), &mut fields);
+    fields.retain(|name, _| !not_columns.contains(&name.as_str()));
+    for column in columns {
+        let value = column.value(record);
+        assert!(fits(column, &value), "{}: {value:?}", column.name);
+    }
+    fields
+}
+
+fn fits<R>(column: &Column<R>, value: &Value<'_>) -> bool {
+    use crate::output::column::Type;
+    match value {
+        Value::Null => !matches!(column.kind, Type::Words | Type::Counts),
+        Value::Boolean(_) => column.kind == Type::Boolean,
+        Value::Integer(_) => column.kind == Type::Integer,
+        Value::Real(_) => column.kind == Type::Real,
+        Value::Time(_) => column.kind == Type::Time,
+        Value::Text(_) => column.kind == Type::Text,
+        Value::Words(_) => column.kind == Type::Words,
+        Value::Counts(_) => column.kind == Type::Counts,
+    }
+}
+
+fn made<R>(columns: &[Column<R>], record: &R) -> BTreeMap<String, Json> {
+    columns
+        .iter()
+        .map(|column| (column.name.clone(), as_json(&column.value(record))))
+        .collect()
+}
+
+#[test]
+fn the_columns_of_connections_are_the_fields_of_the_json() {
+    let connection = sample::connection(3);
+    let fields = check(&connections(), &connection, &["trace", "subflows"]);
+    assert_eq!(made(&connections(), &connection), fields);
+}
+
+#[test]
+fn the_columns_of_subflows_are_the_fields_of_the_json() {
+    for subflow in &sample::connection(3).subflows {
+        let fields = check(&subflows(), subflow, &[]);
+        assert_eq!(made(&subflows(), subflow), fields);
+    }
+}
+
+#[test]
+fn the_columns_of_events_are_the_fields_of_the_json() {
+    let mut names: Vec<_> = events().into_iter().map(|column| column.name).collect();
+    for mark in sample::marks(3) {
+        let mut fields = check(&events(), &mark, &["detail"]);
+        // Identifiers are words of a set in the table.
+        if let Some(Json::Array(ids)) = fields.get_mut("detail_address_ids") {
+            ids.iter_mut().for_each(|id| *id = id.to_string().into());
+        }
+        let made = made(&events(), &mark);
+        for (name, value) in &fields {
+            assert_eq!(made.get(name), Some(value), "{name}");
+            names.retain(|left| left != name);
+        }
+        let others = made.iter().filter(|(name, _)| !fields.contains_key(*name));
+        for (name, value) in others {
+            assert!(*value == Json::Null || *value == Json::Array(Vec::new()), "{name}");
+        }
+    }
+    assert!(names.is_empty(), "columns that no field fills: {names:?}");
+}

@@ -1,0 +1,169 @@
+//! The table of connections, and of their subflows when there are few.
+
+use super::super::units;
+use super::grid::{DIM, Grid, PLAIN, YELLOW};
+use super::notes;
+use crate::record::{Connection, Kind, Subflow};
+use crate::{Direction, PerDirection, Timestamp};
+use anstyle::Style;
+use std::path::Path;
+
+/// From this width on, everything stands in one line.
+const WIDE: usize = 130;
+/// So many subflows of a connection are shown.
+const SUBFLOWS: usize = 16;
+
+/// What the rows have in common.
+struct Rows {
+    grid: Grid,
+    wide: bool,
+    with_trace: bool,
+    first: Option<Timestamp>,
+}
+
+/// The table. `first` is when the capture begins; `with_trace` says that there are several.
+pub(super) fn table(
+    connections: &[&Connection],
+    first: Option<Timestamp>,
+    with_trace: bool,
+    with_subflows: bool,
+    width: usize,
+) -> String {
+    let wide = width >= WIDE;
+    let mut headings = vec!["#"];
+    if with_trace {
+        headings.push("trace");
+    }
+    if wide {
+        headings.push(">start");
+    }
+    headings.push("client -> server");
+    if wide {
+        headings.push("version");
+    }
+    headings.extend([">subflows", ">to server", ">to client", ">time", "end"]);
+    if wide {
+        headings.extend([">retx", ">reinj", "notes"]);
+    } else if let Some(heading) = headings.iter_mut().find(|heading| **heading == ">subflows") {
+        *heading = ">sf";
+    }
+    let mut rows = Rows {
+        grid: Grid::new(&headings, width),
+        wide,
+        with_trace,
+        first: first.filter(|_| !with_trace),
+    };
+    for connection in connections {
+        rows.connection(connection);
+        if with_subflows {
+            for subflow in connection.subflows.iter().take(SUBFLOWS) {
+                rows.subflow(connection, subflow);
+            }
+        }
+    }
+    rows.grid.text()
+}
+
+impl Rows {
+    fn connection(&mut self, connection: &Connection) {
+        let bound = if connection.is_lower_bound() { ">=" } else { "" };
+        let bytes = |direction| format!("{bound}{}", units::bytes(connection.data[direction]));
+        let mut cells = vec![connection.conn_id.to_string()];
+        if self.with_trace {
+            let file = Path::new(&*connection.trace).file_name();
+            cells.push(file.map_or_else(|| connection.trace.to_string(), |name| name.to_string_lossy().into_owned()));
+        }
+        if self.wide {
+            let start = connection.t0 - self.first.unwrap_or(connection.t0);
+            cells.push(if self.first.is_some() {
+                units::span(start)
+            } else {
+                units::date(connection.t0)
+            });
+        }
+        let server = std::net::SocketAddr::new(connection.server, connection.port);
+        cells.push(format!("{} -> {server}", connection.client));
+        if self.wide {
+            cells.push(format!("v{}", connection.version));
+        }
+        cells.push(if connection.sf_est == connection.sf_att {
+            connection.sf_est.to_string()
+        } else {
+            format!("{}/{}", connection.sf_est, connection.sf_att)
+        });
+        cells.extend(Direction::BOTH.map(bytes));
+        cells.push(units::span(connection.dur));
+        cells.push(notes::end(connection.end).to_owned());
+        let notes = notes::connection(connection);
+        let style = if notes.is_empty() { PLAIN } else { YELLOW };
+        let again = Again {
+            retx: connection.retx,
+            reinj: connection.reinj,
+            of: connection.data,
+            bound,
+        };
+        self.end(style, cells, &again, notes);
+    }
+
+    fn subflow(&mut self, connection: &Connection, subflow: &Subflow) {
+        let mut cells = vec![format!("{}.{}", connection.conn_id, subflow.sf_id)];
+        if self.with_trace {
+            cells.push(String::new());
+        }
+        if self.wide {
+            cells.push(format!("+{}", units::span(subflow.join_delay)));
+        }
+        cells.push(format!("{} -> {}", subflow.client, subflow.server));
+        if self.wide {
+            cells.push(String::new());
+        }
+        cells.push(
+            match subflow.kind {
+                Kind::Initial => "initial",
+                Kind::Join => "join",
+            }
+            .to_owned(),
+        );
+        cells.extend(Direction::BOTH.map(|direction| units::bytes(subflow.payload[direction])));
+        cells.push(units::span(notes::lifetime(subflow)));
+        cells.push(notes::subflow_end(subflow).to_owned());
+        let again = Again {
+            retx: subflow.retx,
+            reinj: subflow.reinj,
+            of: subflow.payload,
+            bound: "",
+        };
+        self.end(DIM, cells, &again, notes::subflow(subflow));
+    }
+
+    /// Ends a row with what was sent again, and notes: in columns of their own, or below where there is no room.
+    fn end(&mut self, style: Style, mut cells: Vec<String>, again: &Again<'_>, notes: String) {
+        if self.wide {
+            cells.extend([again.share(again.retx), again.share(again.reinj), notes]);
+            self.grid.row(style, cells, String::new());
+            return;
+        }
+        let parts = [(again.retx, "retransmitted"), (again.reinj, "reinjected")];
+        let shares = parts
+            .into_iter()
+            .filter(|(part, _)| part.total() > 0)
+            .map(|(part, what)| format!("{} {what}", again.share(part)));
+        let notes: Vec<_> = shares.chain(Some(notes).filter(|notes| !notes.is_empty())).collect();
+        self.grid.row(style, cells, notes.join(", "));
+    }
+}
+
+/// What was sent again, in both directions together.
+struct Again<'a> {
+    retx: PerDirection<u64>,
+    reinj: PerDirection<u64>,
+    of: PerDirection<u64>,
+    bound: &'a str,
+}
+
+impl Again<'_> {
+    fn share(&self, part: PerDirection<u64>) -> String {
+        let bound = if part.total() > 0 { self.bound } else { "" };
+        format!("{bound}{}", units::percent(part.total(), self.of.total()))
+    }
+}
