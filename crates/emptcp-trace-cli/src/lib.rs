@@ -3,16 +3,24 @@
 //!
 //! One file for each subcommand.
 
+mod explain;
+mod one;
+
 use clap::Subcommand;
 
 /// The subcommands of `emptcp trace`.
 #[derive(Debug, Subcommand)]
-pub enum TraceCommand {}
+pub enum TraceCommand {
+    /// Tell what happened in one connection, in plain sentences
+    Explain(explain::ExplainArguments),
+}
 
 /// Runs it.
 ///
 /// # Errors
 /// What went wrong, to be printed as it is.
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
-    match command {}
+    match command {
+        TraceCommand::Explain(arguments) => explain::run(arguments),
+    }
 }

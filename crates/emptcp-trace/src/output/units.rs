@@ -91,10 +91,8 @@ pub fn percent(part: u64, whole: u64) -> String {
 /// `2026-11-20 21:05:09 UTC`.
 #[must_use]
 pub fn date(time: Timestamp) -> String {
-    jiff::Timestamp::from_nanosecond(time.0.into()).map_or_else(
-        |_| "?".to_owned(),
-        |time| time.strftime("%F %T UTC").to_string(),
-    )
+    jiff::Timestamp::from_nanosecond(time.0.into())
+        .map_or_else(|_| "?".to_owned(), |time| time.strftime("%F %T UTC").to_string())
 }
 
 /// Three digits where there are so many before the point or after it.

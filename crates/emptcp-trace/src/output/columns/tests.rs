@@ -52,7 +52,10 @@ fn as_json(value: &Value<'_>) -> Json {
         Value::Time(time) => time.seconds().into(),
         Value::Text(text) => text.as_ref().into(),
         Value::Words(words) => words.iter().map(AsRef::as_ref).collect(),
-        Value::Counts(counts) => counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
+        Value::Counts(counts) => counts
+            .iter()
+            .map(|(word, count)| ((*word).to_owned(), *count))
+            .collect(),
     }
 }
 

@@ -66,7 +66,11 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
         })
         .collect();
     let mut words = vec![
-        format!("{}, {}", count(counts.given_out, "MPTCP connection"), versions.join(", ")),
+        format!(
+            "{}, {}",
+            count(counts.given_out, "MPTCP connection"),
+            versions.join(", ")
+        ),
         format!("{} complete", number(totals.complete)),
         count(counts.subflows, "subflow"),
     ];
@@ -75,10 +79,17 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
         (counts.handover, "with handover"),
         (totals.orphan_joins, "MP_JOIN without connection"),
     ];
-    words.extend(some.iter().filter(|(of, _)| *of > 0).map(|(of, what)| format!("{} {what}", number(*of))));
+    words.extend(
+        some.iter()
+            .filter(|(of, _)| *of > 0)
+            .map(|(of, what)| format!("{} {what}", number(*of))),
+    );
     // One end alone says nothing that the table does not.
     if counts.given_out > 1 {
-        let ends = counts.ends.iter().map(|(how, of)| format!("{} {}", number(*of), ended(*how)));
+        let ends = counts
+            .ends
+            .iter()
+            .map(|(how, of)| format!("{} {}", number(*of), ended(*how)));
         words.push(format!("ended: {}", ends.collect::<Vec<_>>().join(", ")));
     }
     words.join("; ")

@@ -63,7 +63,12 @@ pub(super) fn connection(connection: &Connection) -> String {
         (connection.truncated, "memory limit met"),
         (connection.lossy_capture, "capture lost packets"),
     ];
-    notes.extend(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, words)| (*words).to_owned()));
+    notes.extend(
+        flags
+            .iter()
+            .filter(|(is_set, _)| *is_set)
+            .map(|(_, words)| (*words).to_owned()),
+    );
     notes.join(", ")
 }
 
@@ -92,7 +97,11 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
 /// The round-trip time of the direction that has more samples, which is that of the data; else that of the handshake.
 fn rtt(subflow: &Subflow) -> Option<String> {
     let [to_server, to_client] = subflow.rtt.0;
-    let busier = if to_server.n > to_client.n { to_server } else { to_client };
+    let busier = if to_server.n > to_client.n {
+        to_server
+    } else {
+        to_client
+    };
     if let RttSummary {
         p50: Some(median),
         p95: Some(high),

@@ -71,7 +71,10 @@ impl Rows {
         let mut cells = vec![connection.conn_id.to_string()];
         if self.with_trace {
             let file = Path::new(&*connection.trace).file_name();
-            cells.push(file.map_or_else(|| connection.trace.to_string(), |name| name.to_string_lossy().into_owned()));
+            cells.push(file.map_or_else(
+                || connection.trace.to_string(),
+                |name| name.to_string_lossy().into_owned(),
+            ));
         }
         if self.wide {
             let start = connection.t0 - self.first.unwrap_or(connection.t0);
