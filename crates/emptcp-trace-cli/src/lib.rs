@@ -1,26 +1,37 @@
 //! The command `emptcp trace`: what happened in the MPTCP connections of a capture. It needs no BPF and, but for `live`, no rights,
 //! so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
 //!
-//! One file for each subcommand.
+//! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while captures
+//! are read; `failure.rs`, errors in words.
+
+mod analyze;
+mod failure;
+mod options;
+mod reading;
 
 mod explain;
 mod one;
 
 use clap::Subcommand;
 
+pub use failure::{report, words};
+
 /// The subcommands of `emptcp trace`.
 #[derive(Debug, Subcommand)]
 pub enum TraceCommand {
     /// Tell what happened in one connection, in plain sentences
     Explain(explain::ExplainArguments),
+    /// Say what happened: a summary, JSON, CSV or Parquet tables
+    Analyze(analyze::AnalyzeArguments),
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// What went wrong, to be printed as it is.
+/// What went wrong; [`words`] says it.
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
         TraceCommand::Explain(arguments) => explain::run(arguments),
+        TraceCommand::Analyze(arguments) => analyze::run(&arguments),
     }
 }

@@ -1,7 +1,8 @@
 //! `emptcp trace` as a program of its own.
 
 use clap::Parser;
-use emptcp_trace_cli::{TraceCommand, run};
+use emptcp_trace_cli::{TraceCommand, report, run};
+use std::process::ExitCode;
 
 /// What happened in the Multipath TCP connections of a capture.
 #[derive(Debug, Parser)]
@@ -11,6 +12,6 @@ struct Arguments {
     command: TraceCommand,
 }
 
-fn main() -> anyhow::Result<()> {
-    run(Arguments::parse().command)
+fn main() -> ExitCode {
+    run(Arguments::parse().command).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS)
 }

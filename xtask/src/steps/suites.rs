@@ -13,7 +13,14 @@ use crate::tally::Tally;
 use crate::toolchain;
 
 /// Packages whose tests make no system call that needs rights.
-const PURE: &[&str] = &["mptcp-wire", "emptcp-abi", "emptcp-plan", "xtask"];
+const PURE: &[&str] = &[
+    "mptcp-wire",
+    "emptcp-abi",
+    "emptcp-plan",
+    "emptcp-trace",
+    "emptcp-trace-cli",
+    "xtask",
+];
 
 /// The package in `tests/`.
 const BLACK_BOX: &str = "emptcp-tests";

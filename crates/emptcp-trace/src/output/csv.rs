@@ -113,7 +113,12 @@ impl std::fmt::Display for Decimal {
         let Timestamp(nanoseconds) = self.0;
         let sign = if nanoseconds < 0 { "-" } else { "" };
         let size = nanoseconds.unsigned_abs();
-        write!(formatter, "{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000)
+        write!(
+            formatter,
+            "{sign}{}.{:09}",
+            size / 1_000_000_000,
+            size % 1_000_000_000
+        )
     }
 }
 

@@ -30,7 +30,7 @@ pub fn number(number: u64) -> String {
     }
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
@@ -91,8 +91,10 @@ pub fn percent(part: u64, whole: u64) -> String {
 /// `2026-11-20 21:05:09 UTC`.
 #[must_use]
 pub fn date(time: Timestamp) -> String {
-    jiff::Timestamp::from_nanosecond(time.0.into())
-        .map_or_else(|_| "?".to_owned(), |time| time.strftime("%F %T UTC").to_string())
+    jiff::Timestamp::from_nanosecond(time.0.into()).map_or_else(
+        |_| "?".to_owned(),
+        |time| time.strftime("%F %T UTC").to_string(),
+    )
 }
 
 /// Three digits where there are so many before the point or after it.

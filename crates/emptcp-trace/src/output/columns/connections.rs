@@ -75,5 +75,7 @@ fn signalling(columns: Columns<Connection>) -> Columns<Connection> {
 }
 
 fn token(token: Option<Token>) -> Value<'static> {
-    token.map_or(Value::Null, |Token(number)| Value::Text(format!("{number:08x}").into()))
+    token.map_or(Value::Null, |Token(number)| {
+        Value::Text(format!("{number:08x}").into())
+    })
 }

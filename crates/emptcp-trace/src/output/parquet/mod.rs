@@ -108,10 +108,13 @@ impl Parquet {
         Ok(())
     }
 
-    fn splice(&mut self, mut other: SerializedFileWriter<Place>) -> Result<()> {
-        let groups = other.finish()?;
+    fn splice(&mut self, other: SerializedFileWriter<Place>) -> Result<()> {
+        if self.rows > 0 {
+            self.write_group()?;
+        }
+        let groups = other.flushed_row_groups().to_vec();
         let file = other.into_inner()?.into_file()?;
-        for group in groups.row_groups() {
+        for group in &groups {
             let mut copy = self.writer()?.next_row_group()?;
             for column in group.columns() {
                 let closed = ColumnCloseResult {

@@ -34,8 +34,9 @@ impl Grid {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(u16::try_from(width).unwrap_or(u16::MAX));
         table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
-        for (column, heading) in table.column_iter_mut().zip(headings) {
-            column.set_padding((0, 2));
+        for (position, (column, heading)) in table.column_iter_mut().zip(headings).enumerate() {
+            let gap = if position + 1 < headings.len() { 2 } else { 0 };
+            column.set_padding((0, gap));
             if heading.starts_with('>') {
                 column.set_cell_alignment(CellAlignment::Right);
             }

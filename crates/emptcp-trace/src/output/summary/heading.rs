@@ -66,32 +66,26 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
         })
         .collect();
     let mut words = vec![
-        format!(
-            "{}, {}",
-            count(counts.given_out, "MPTCP connection"),
-            versions.join(", ")
-        ),
-        format!("{} complete", number(totals.complete)),
+        format!("{}, {}", count(counts.given_out, "MPTCP connection"), versions.join(", ")),
+        match (counts.given_out, totals.complete) {
+            (1, 0) => "not complete".to_owned(),
+            (1, 1) => "complete".to_owned(),
+            (_, complete) => format!("{} complete", number(complete)),
+        },
         count(counts.subflows, "subflow"),
     ];
+    // Of one, the table says it.
+    if counts.given_out == 1 && totals.orphan_joins == 0 {
+        return words.join("; ");
+    }
     let some = [
         (counts.fallback, "with fallback"),
         (counts.handover, "with handover"),
         (totals.orphan_joins, "MP_JOIN without connection"),
     ];
-    words.extend(
-        some.iter()
-            .filter(|(of, _)| *of > 0)
-            .map(|(of, what)| format!("{} {what}", number(*of))),
-    );
-    // One end alone says nothing that the table does not.
-    if counts.given_out > 1 {
-        let ends = counts
-            .ends
-            .iter()
-            .map(|(how, of)| format!("{} {}", number(*of), ended(*how)));
-        words.push(format!("ended: {}", ends.collect::<Vec<_>>().join(", ")));
-    }
+    words.extend(some.iter().filter(|(of, _)| *of > 0).map(|(of, what)| format!("{} {what}", number(*of))));
+    let ends = counts.ends.iter().map(|(how, of)| format!("{} {}", number(*of), ended(*how)));
+    words.push(format!("ended: {}", ends.collect::<Vec<_>>().join(", ")));
     words.join("; ")
 }
 
@@ -149,13 +143,14 @@ fn capped(capped: &Capped) -> Option<String> {
 }
 
 fn bounds(counts: &Counts) -> Option<String> {
-    list(
-        "",
-        &[(
-            counts.lower_bounds,
-            "connections not captured or followed in whole: their figures, behind >=, are lower bounds",
-        )],
-    )
+    let what = match counts.lower_bounds {
+        0 => return None,
+        1 => "1 connection was".to_owned(),
+        several => format!("{} connections were", number(several)),
+    };
+    Some(format!(
+        "{what} not captured or followed in whole: figures behind >= are lower bounds"
+    ))
 }
 
 fn list(what: &str, parts: &[(u64, &str)]) -> Option<String> {

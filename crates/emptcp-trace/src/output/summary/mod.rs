@@ -62,12 +62,7 @@ impl Summary {
         counts.subflows += u64::from(connection.sf_est);
         let rank = Rank::of(connection, self.traces);
         // Most connections of a long trace are not among the largest: they need not be copied.
-        if self.largest.len() < self.top
-            || self
-                .largest
-                .peek()
-                .is_some_and(|Reverse(smallest)| smallest.rank < rank)
-        {
+        if self.largest.len() < self.top || self.largest.peek().is_some_and(|Reverse(smallest)| smallest.rank < rank) {
             self.rank(Ranked {
                 rank,
                 connection: connection.clone(),
@@ -128,13 +123,7 @@ impl Summary {
         if !shown.is_empty() {
             text.push('\n');
             let subflows = shown.len() <= WITH_SUBFLOWS;
-            text.push_str(&rows::table(
-                &shown,
-                self.totals.first,
-                self.traces > 1,
-                subflows,
-                width,
-            ));
+            text.push_str(&rows::table(&shown, self.totals.first, self.traces > 1, subflows, width));
         }
         if !all && self.top > 0 {
             text.push_str(&heading::rest(shown.len(), self.counts.given_out));

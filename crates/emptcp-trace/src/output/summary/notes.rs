@@ -2,7 +2,7 @@
 
 use super::super::units;
 use crate::Span;
-use crate::record::{Connection, End, Fallback, MarkKind, RttSummary, Subflow};
+use crate::record::{Connection, End, Fallback, Kind, MarkKind, Opener, RttSummary, Subflow};
 
 /// How a connection ended.
 pub(super) fn end(end: End) -> &'static str {
@@ -29,53 +29,68 @@ fn fallback(fallback: Fallback) -> &'static str {
     }
 }
 
+/// What is remarkable.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) words: Vec<String>,
+    /// Something went wrong, or the figures are not the whole truth.
+    pub(super) grave: bool,
+}
+
+impl Notes {
+    fn plain(&mut self, is_so: bool, words: impl FnOnce() -> String) {
+        if is_so {
+            self.words.push(words());
+        }
+    }
+
+    fn grave(&mut self, is_so: bool, words: impl FnOnce() -> String) {
+        self.plain(is_so, words);
+        self.grave |= is_so;
+    }
+}
+
 /// What is remarkable about a connection.
-pub(super) fn connection(connection: &Connection) -> String {
-    let mut notes = Vec::new();
-    if !connection.fallback.is_empty() {
+pub(super) fn connection(connection: &Connection) -> Notes {
+    let mut notes = Notes::default();
+    notes.grave(!connection.fallback.is_empty(), || {
         let classes: Vec<_> = connection.fallback.iter().map(|class| fallback(*class)).collect();
-        notes.push(format!("fallback ({})", classes.join(", ")));
-    }
-    if connection.handovers > 0 {
-        notes.push(units::count(connection.handovers.into(), "handover"));
-    }
-    if connection.subflows.iter().any(|subflow| subflow.backup) {
-        notes.push("backup".to_owned());
-    }
-    let [to_server, to_client] = connection.longest_stall.0;
-    if connection.events.contains(&MarkKind::Stall) {
-        notes.push(format!("stalled {}", units::span(to_server.max(to_client))));
-    }
+        format!("fallback ({})", classes.join(", "))
+    });
+    notes.plain(connection.handovers > 0, || {
+        units::count(connection.handovers.into(), "handover")
+    });
+    let backup = connection.subflows.iter().any(|subflow| subflow.backup);
+    notes.plain(backup, || "backup".to_owned());
+    notes.plain(connection.events.contains(&MarkKind::Stall), || {
+        let [to_server, to_client] = connection.longest_stall.0;
+        format!("stalled {}", units::span(to_server.max(to_client)))
+    });
+    notes.plain(connection.events.contains(&MarkKind::V1WithSha1), || {
+        "tokens by SHA-1".to_owned()
+    });
     let suspicious = [
         (MarkKind::KeyChanged, "key changed"),
-        (MarkKind::V1WithSha1, "tokens by SHA-1"),
         (MarkKind::WrongHmac, "wrong HMAC"),
         (MarkKind::StreamCorruptionSuspected, "stream corruption suspected"),
     ];
     for (kind, words) in suspicious {
-        if connection.events.contains(&kind) {
-            notes.push(words.to_owned());
-        }
+        notes.grave(connection.events.contains(&kind), || words.to_owned());
     }
-    let flags = [
-        (connection.partial, "begins before the capture"),
-        (connection.continued, "continued"),
-        (connection.truncated, "memory limit met"),
-        (connection.lossy_capture, "capture lost packets"),
-    ];
-    notes.extend(
-        flags
-            .iter()
-            .filter(|(is_set, _)| *is_set)
-            .map(|(_, words)| (*words).to_owned()),
-    );
-    notes.join(", ")
+    notes.plain(connection.partial, || "begins before the capture".to_owned());
+    notes.plain(connection.continued, || "continued".to_owned());
+    notes.grave(connection.truncated, || "memory limit met".to_owned());
+    notes.grave(connection.lossy_capture, || "capture lost packets".to_owned());
+    notes
 }
 
 /// What is remarkable about a subflow, its round-trip time first.
 pub(super) fn subflow(subflow: &Subflow) -> String {
     let mut notes = Vec::new();
     notes.extend(rtt(subflow));
+    if subflow.kind == Kind::Join && subflow.opened_by == Opener::Server {
+        notes.push("opened by the server".to_owned());
+    }
     if !subflow.established {
         notes.push("not established".to_owned());
     }
@@ -97,11 +112,7 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
 /// The round-trip time of the direction that has more samples, which is that of the data; else that of the handshake.
 fn rtt(subflow: &Subflow) -> Option<String> {
     let [to_server, to_client] = subflow.rtt.0;
-    let busier = if to_server.n > to_client.n {
-        to_server
-    } else {
-        to_client
-    };
+    let busier = if to_server.n > to_client.n { to_server } else { to_client };
     if let RttSummary {
         p50: Some(median),
         p95: Some(high),
@@ -109,10 +120,10 @@ fn rtt(subflow: &Subflow) -> Option<String> {
     } = busier
     {
         let (median, high) = (units::milliseconds(median), units::milliseconds(high));
-        return Some(format!("RTT {median}, p95 {high}"));
+        return Some(format!("RTT {median} (p95 {high})"));
     }
     let handshake = subflow.hs_rtt.into_iter().flatten().fold(0.0, f64::max);
-    (handshake > 0.0).then(|| format!("RTT {} (SYN)", units::milliseconds(handshake)))
+    (handshake > 0.0).then(|| format!("RTT {} (handshake)", units::milliseconds(handshake)))
 }
 
 /// How a subflow ended.

@@ -3,7 +3,7 @@
 use super::super::units;
 use super::grid::{DIM, Grid, PLAIN, YELLOW};
 use super::notes;
-use crate::record::{Connection, Kind, Subflow};
+use crate::record::{Connection, Subflow};
 use crate::{Direction, PerDirection, Timestamp};
 use anstyle::Style;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) fn table(
     }
     headings.push("client -> server");
     if wide {
-        headings.push("version");
+        headings.push(">v");
     }
     headings.extend([">subflows", ">to server", ">to client", ">time", "end"]);
     if wide {
@@ -71,10 +71,7 @@ impl Rows {
         let mut cells = vec![connection.conn_id.to_string()];
         if self.with_trace {
             let file = Path::new(&*connection.trace).file_name();
-            cells.push(file.map_or_else(
-                || connection.trace.to_string(),
-                |name| name.to_string_lossy().into_owned(),
-            ));
+            cells.push(file.map_or_else(|| connection.trace.to_string(), |name| name.to_string_lossy().into_owned()));
         }
         if self.wide {
             let start = connection.t0 - self.first.unwrap_or(connection.t0);
@@ -87,7 +84,7 @@ impl Rows {
         let server = std::net::SocketAddr::new(connection.server, connection.port);
         cells.push(format!("{} -> {server}", connection.client));
         if self.wide {
-            cells.push(format!("v{}", connection.version));
+            cells.push(connection.version.to_string());
         }
         cells.push(if connection.sf_est == connection.sf_att {
             connection.sf_est.to_string()
@@ -98,14 +95,14 @@ impl Rows {
         cells.push(units::span(connection.dur));
         cells.push(notes::end(connection.end).to_owned());
         let notes = notes::connection(connection);
-        let style = if notes.is_empty() { PLAIN } else { YELLOW };
+        let style = if notes.grave { YELLOW } else { PLAIN };
         let again = Again {
             retx: connection.retx,
             reinj: connection.reinj,
             of: connection.data,
             bound,
         };
-        self.end(style, cells, &again, notes);
+        self.end(style, cells, &again, notes.words.join(", "));
     }
 
     fn subflow(&mut self, connection: &Connection, subflow: &Subflow) {
@@ -116,17 +113,16 @@ impl Rows {
         if self.wide {
             cells.push(format!("+{}", units::span(subflow.join_delay)));
         }
-        cells.push(format!("{} -> {}", subflow.client, subflow.server));
+        // Where there is little room, the port that stands in the line above need not be said again.
+        cells.push(if self.wide || subflow.server.port() != connection.port {
+            format!("{} -> {}", subflow.client, subflow.server)
+        } else {
+            format!("{} -> {}", subflow.client, subflow.server.ip())
+        });
         if self.wide {
             cells.push(String::new());
         }
-        cells.push(
-            match subflow.kind {
-                Kind::Initial => "initial",
-                Kind::Join => "join",
-            }
-            .to_owned(),
-        );
+        cells.push(String::new());
         cells.extend(Direction::BOTH.map(|direction| units::bytes(subflow.payload[direction])));
         cells.push(units::span(notes::lifetime(subflow)));
         cells.push(notes::subflow_end(subflow).to_owned());

@@ -23,14 +23,6 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn it_looks() {
-    for width in [80, 160] {
-        println!("{}", summary(1, 20).text(width));
-        println!("{}", summary(30, 7).text(width));
-    }
-}
-
-#[test]
 fn no_line_is_wider_than_the_terminal() {
     for width in [80, 120, 130, 160, 240] {
         for line in plain(&summary(7, 3).text(width)).lines() {

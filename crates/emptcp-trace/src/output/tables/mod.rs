@@ -227,3 +227,6 @@ impl Drop for MadeFolders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! `emptcp trace analyze`.
+//!
+//! * `sinks.rs`: where the results go.
+//! * `each.rs`: every file a trace of its own, side by side.
+
+mod each;
+mod sinks;
+
+use crate::options::AnalysisOptions;
+use crate::reading::{Bar, Interrupt, Reading, is_interruption};
+use anstyle::Style;
+use anyhow::Context;
+use clap::Args;
+use emptcp_trace::output::{Folders, Summary, Tables, Written, units};
+use emptcp_trace::{Analyzer, Error, Settings, Source, source};
+use sinks::{Sinks, Wanted};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What matters less.
+const DIM: Style = Style::new().dimmed();
+
+/// Arguments of `emptcp trace analyze`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    long_about = "Say what happened in the MPTCP connections of a capture. Reads pcap and pcapng, also packed by gzip or zstd; several \
+        files are one stream in the order of time. Without options, prints a summary.",
+    after_long_help = "\
+Examples:
+  emptcp trace analyze capture.pcap
+  emptcp trace analyze --json capture.pcap | jq -c '[.conn_id, .size, .end]'
+  emptcp trace analyze --parquet tables day*.pcap.zst
+  emptcp trace analyze --each --csv tables hosts/*.pcap
+  tcpdump -s 128 -w - tcp | emptcp trace analyze -
+
+JSON:
+  One object on each line for each connection, its subflows within. A field with a value for each direction is an array,
+  [client to server, server to client]. Sizes are bytes; points in time are seconds since 1970, spans are seconds, round-trip
+  times milliseconds. With --events, an object with `kind` is an event.
+
+Tables:
+  connections, subflows and events. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...
+  A set is a list in Parquet, joined by | in CSV. `trace` and `conn_id` name a connection in all three.
+  `truncated` and `lossy_capture` say that the figures of bytes are lower bounds."
+)]
+pub struct AnalyzeArguments {
+    /// Captures; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print JSON: one object on each line for each connection
+    #[arg(long)]
+    json: bool,
+    /// With --json, print events as well, such as retransmissions and announced addresses
+    #[arg(long, requires = "json")]
+    events: bool,
+    /// Write connections.csv, subflows.csv and events.csv to this folder
+    #[arg(long, value_name = "DIR")]
+    csv: Option<PathBuf>,
+    /// Write connections.parquet, subflows.parquet and events.parquet to this folder
+    #[arg(long, value_name = "DIR")]
+    parquet: Option<PathBuf>,
+    /// Show so many connections, the largest
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    top: usize,
+    /// Take every file as a trace of its own, in which connections are counted from 0; `trace` tells them apart
+    #[arg(long)]
+    each: bool,
+    /// Analyse so many files at once [default: one for each processor]
+    #[arg(long, value_name = "NUMBER", requires = "each")]
+    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    options: AnalysisOptions,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When a capture cannot be read to its end, or the results cannot be written.
+pub(crate) fn run(arguments: &AnalyzeArguments) -> anyhow::Result<()> {
+    let interrupt = Interrupt::new().context("cannot watch for Ctrl-C")?;
+    if arguments.each {
+        return each::run(arguments, &interrupt);
+    }
+    let files = source::open(&arguments.files)?;
+    let bar = arguments.bar(files.progress().bytes_total);
+    let mut sinks = Sinks::new(
+        arguments.wanted(),
+        arguments.tables(Tables::create)?,
+        BufWriter::new(io::stdout().lock()),
+    );
+    let reading = Reading::new(files, &bar, &interrupt);
+    let outcome = analyse(reading, arguments.settings(), &mut sinks)?;
+    bar.clear();
+    if let Some(error) = outcome.error {
+        if outcome.packets > 0 && !is_interruption(&error) {
+            let words = format!("what is said of {} ends with packet {}", outcome.name, outcome.packets);
+            arguments.show(sinks)?;
+            return Err(anyhow::Error::new(error).context(words));
+        }
+        return Err(error.into());
+    }
+    arguments.show(sinks)
+}
+
+/// Analyses a trace to its end, or as far as it goes.
+fn analyse<W: Write>(reading: Reading, settings: Settings, sinks: &mut Sinks<W>) -> io::Result<Outcome> {
+    let name = reading.name();
+    let mut analyzer = Analyzer::with_settings(reading, settings);
+    let mut error = None;
+    for event in analyzer.by_ref() {
+        match event {
+            Ok(event) => sinks.write(&name, &event)?,
+            Err(damage) => error = Some(damage),
+        }
+    }
+    let totals = analyzer.totals();
+    let packets = totals.packets;
+    sinks.end_of_trace(&name, totals);
+    Ok(Outcome { name, packets, error })
+}
+
+/// How far the analysis of a trace came.
+struct Outcome {
+    name: Arc<str>,
+    packets: u64,
+    /// Why it did not come to the end.
+    error: Option<Error>,
+}
+
+impl AnalyzeArguments {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            events: self.events,
+            top: self.top,
+            json: self.json,
+        }
+    }
+
+    fn folders(&self) -> Folders {
+        Folders {
+            csv: self.csv.clone(),
+            parquet: self.parquet.clone(),
+        }
+    }
+
+    /// The tables, made by `with`, if any are wanted.
+    fn tables(&self, with: impl FnOnce(&Folders) -> io::Result<Tables>) -> anyhow::Result<Option<Tables>> {
+        let folders = self.folders();
+        if folders.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(with(&folders).context("cannot write the tables")?))
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            marks: self.events || !self.folders().is_empty(),
+            ..self.options.settings()
+        }
+    }
+
+    /// The bar; without lines of JSON on the same terminal.
+    fn bar(&self, bytes: Option<u64>) -> Bar {
+        Bar::new(bytes, self.json && io::stdout().is_terminal())
+    }
+
+    /// Ends the results: files take their places, the summary is printed.
+    fn show<W: Write>(&self, sinks: Sinks<W>) -> anyhow::Result<()> {
+        let (written, summary) = sinks.finish()?;
+        let Some(summary) = summary else {
+            return Ok(());
+        };
+        let mut text = summary.text(width());
+        if !written.is_empty() {
+            text.push('\n');
+        }
+        for Written { path, rows } in written {
+            text += &format!("{DIM}wrote {}: {}{DIM:#}\n", path.display(), units::count(rows, "row"));
+        }
+        text += &self.hints(&summary);
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// What to do next.
+    fn hints(&self, summary: &Summary) -> String {
+        let file = match self.files.as_slice() {
+            [file] if file.as_os_str() != "-" => file.display(),
+            // The standard input cannot be read again, and of several traces it is not clear which.
+            _ => return String::new(),
+        };
+        let Some(connection) = summary.most_interesting() else {
+            return String::new();
+        };
+        let program = program();
+        format!(
+            "\n{DIM}next: {program} explain {file} --connection {}\n      {program} report {file}{DIM:#}\n",
+            connection.conn_id
+        )
+    }
+}
+
+/// How wide a terminal is; what goes elsewhere need not be narrow.
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    terminal.map_or(200, |(terminal_size::Width(width), _)| usize::from(width).max(60))
+}
+
+/// What the user calls this command.
+fn program() -> &'static str {
+    let alone = std::env::args_os()
+        .next()
+        .is_some_and(|name| Path::new(&name).file_stem().is_some_and(|stem| stem == "emptcp-trace"));
+    if alone { "emptcp-trace" } else { "emptcp trace" }
+}

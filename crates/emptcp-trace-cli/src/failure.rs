@@ -1,0 +1,54 @@
+//! An error in words on stderr, and as exit code.
+
+use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
+
+/// Tells the user what went wrong. A reader that has gone away is not an error.
+#[must_use]
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let is_broken_pipe = |cause: &&(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(|cause| is_broken_pipe(&cause)) {
+        return ExitCode::SUCCESS;
+    }
+    // Without stderr there is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{BOLD_RED}error:{BOLD_RED:#} {}", words(error));
+    ExitCode::FAILURE
+}
+
+/// An error and its causes in one sentence; a cause that the words before it hold already is not said again.
+#[must_use]
+pub fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use emptcp_trace::Error;
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let error = Error::Io {
+            path: "a.pcap".into(),
+            source: io::Error::other("no such file"),
+        };
+        let error = Err::<(), _>(error).context("cannot begin").expect_err("an error");
+        assert_eq!(words(&error), "cannot begin: a.pcap: no such file");
+    }
+}
