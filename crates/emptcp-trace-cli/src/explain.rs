@@ -1,6 +1,7 @@
 //! `emptcp trace explain`: the story of one connection.
 
-use crate::one::{OneConnection, quiet};
+use crate::one::OneConnection;
+use anyhow::Context;
 use clap::Args;
 use emptcp_trace::explain::{Collector, write_text};
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ const WIDEST: usize = 120;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
-pub(crate) struct ExplainArguments {
+pub struct ExplainArguments {
     #[command(flatten)]
     one: OneConnection,
     /// Print a JSON array of sentences, each with t (seconds since the first SYN), packets, subflow, text and kind
@@ -20,7 +21,7 @@ pub(crate) struct ExplainArguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: ExplainArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
     let mut collector = Collector::new(arguments.one.id());
     let connection = arguments.one.read(|event| {
         collector.observe(event);
@@ -36,5 +37,6 @@ pub(crate) fn run(arguments: ExplainArguments) -> anyhow::Result<()> {
         let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).min(WIDEST));
         write_text(&mut out, &connection, &story, width)
     };
-    quiet(written.and_then(|()| out.flush()))
+    // A reader that has gone away is told from other errors where they are reported.
+    written.and_then(|()| out.flush()).context("standard output")
 }

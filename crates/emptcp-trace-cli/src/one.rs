@@ -1,11 +1,12 @@
 //! What the commands about one connection share: reading up to its end, and what to say when there is none.
 
+use crate::options::AnalysisOptions;
+use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{Context, bail};
 use clap::Args;
 use emptcp_trace::record::{Connection, End};
 use emptcp_trace::source::Files;
 use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Source, Watch, source};
-use std::io;
 use std::path::PathBuf;
 
 /// Connections that are named when the one asked for does not exist.
@@ -20,12 +21,22 @@ pub(crate) struct OneConnection {
     /// The connection, by the number that "analyze" gives it
     #[arg(short, long, value_name = "N")]
     pub(crate) connection: u64,
+    #[command(flatten)]
+    analysis: AnalysisOptions,
 }
 
 impl OneConnection {
     /// Its number.
     pub(crate) fn id(&self) -> ConnectionId {
         ConnectionId(self.connection)
+    }
+
+    /// How it is analysed.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            watch: Watch::Connection(self.id()),
+            ..self.analysis.settings()
+        }
     }
 
     /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it then.
@@ -39,18 +50,18 @@ impl OneConnection {
         files: Files,
         mut observe: impl FnMut(&Event) -> anyhow::Result<()>,
     ) -> anyhow::Result<Box<Connection>> {
-        let settings = Settings {
-            watch: Watch::Connection(self.id()),
-            ..Settings::default()
-        };
+        let settings = self.settings();
+        let interrupt = Interrupt::new().context("cannot watch for Ctrl-C")?;
+        let bar = Bar::new(files.progress().bytes_total, false);
         let mut found = None;
         let mut others = Others::default();
         let name = files.name();
-        for event in Analyzer::with_settings(files, settings) {
+        let reading = Reading::new(files, &bar, &interrupt);
+        for event in Analyzer::with_settings(reading, settings) {
             let event = match event {
                 Ok(event) => event,
                 // What was read before it is good, and told.
-                Err(error) if found.is_some() => {
+                Err(error) if found.is_some() && !is_interruption(&error) => {
                     eprintln!("warning: the capture is damaged, what follows is about the packets before: {error}");
                     break;
                 }
@@ -69,6 +80,7 @@ impl OneConnection {
                 _ => {}
             }
         }
+        bar.clear();
         match found {
             Some(connection) => Ok(connection),
             None => others.complain(&name, self.id()),
@@ -109,13 +121,5 @@ impl Others {
             }
             number => bail!("{name} has no connection {asked}, but {number} others; the first are\n{list}"),
         }
-    }
-}
-
-/// Nobody reads any more (`| head`): not an error.
-pub(crate) fn quiet(result: io::Result<()>) -> anyhow::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("standard output"),
     }
 }

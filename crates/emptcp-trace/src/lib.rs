@@ -9,6 +9,7 @@
 //! * [`explain`]: the story of a connection in sentences.
 //! * [`chart`]: pictures as SVG and PNG.
 //! * [`plot`]: pictures of one connection, and xplot files.
+//! * [`split`]: one connection as a capture of its own.
 //! * [`output`]: what came out as text, JSON, CSV and Parquet.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
@@ -27,6 +28,7 @@ pub mod record;
 mod reorder;
 pub mod settings;
 pub mod source;
+pub mod split;
 mod stream;
 pub mod time;
 

@@ -1,6 +1,7 @@
 //! ADD_ADDR, REMOVE_ADDR and MP_PRIO: what was announced, what came of it.
 
 use super::collector::Facts;
+use super::handshake::Handshake;
 use super::{At, Capped, Pages, SentenceKind, words};
 use crate::record::{MarkKind, Subflow};
 use crate::{Direction, Span, SubflowId};
@@ -44,6 +45,8 @@ struct Priority {
     option: MpPrio,
     first: At,
     last: At,
+    /// What the subflow that carried the signal had carried before.
+    carried: u64,
 }
 
 /// All signals about addresses.
@@ -100,7 +103,7 @@ impl Addresses {
         }
     }
 
-    pub(super) fn priority(&mut self, direction: Direction, at: At, subflow: SubflowId, option: MpPrio) {
+    pub(super) fn priority(&mut self, direction: Direction, at: At, subflow: SubflowId, option: MpPrio, carried: u64) {
         let again = self.priorities.items.last_mut().filter(|priority| {
             (priority.direction, priority.subflow, priority.option) == (direction, subflow, option)
                 && at.t - priority.last.t < AGAIN
@@ -113,6 +116,7 @@ impl Addresses {
                 option,
                 first: at,
                 last: at,
+                carried,
             }),
         }
     }
@@ -144,8 +148,9 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
     for removal in &addresses.removals.items {
         write_removal(removal, facts, pages);
     }
-    for priority in &addresses.priorities.items {
-        write_priority(priority, pages);
+    for (index, priority) in addresses.priorities.items.iter().enumerate() {
+        let later = addresses.priorities.items.iter().skip(index + 1);
+        write_priority(priority, later, facts, pages);
     }
     let more = [
         (addresses.offers.more, "announcement"),
@@ -250,16 +255,17 @@ fn write_removal(removal: &Removal, facts: &Facts, pages: &mut Pages<'_>) {
         let handshake = facts.handshakes.get(&subflow.sf_id);
         let near = |at: &At| at.t - removal.first.t < CONSEQUENCE;
         let reset = handshake
-            .and_then(|handshake| handshake.first_reset())
+            .and_then(Handshake::first_reset)
             .filter(|(_, reset)| near(&reset.at));
-        let fin = handshake
-            .and_then(|handshake| handshake.first_fin())
-            .filter(|(_, at)| near(at));
+        let fin = handshake.and_then(Handshake::first_fin).filter(|(_, at)| near(at));
         if let Some((direction, reset)) = reset {
             let who = words::sender(direction);
             text.push_str(&format!("; {who} reset {name} (packet {})", reset.at.packet));
             last = later(last, reset.at);
             pages.told.insert(reset.at.packet);
+            pages
+                .told
+                .extend(handshake.and_then(Handshake::first_fin).map(|(_, at)| at.packet));
         } else if let Some((direction, at)) = fin {
             let who = words::sender(direction);
             text.push_str(&format!("; {who} closed {name} (FIN, packet {})", at.packet));
@@ -279,7 +285,12 @@ fn later(one: At, other: At) -> At {
     if other.t > one.t { other } else { one }
 }
 
-fn write_priority(priority: &Priority, pages: &mut Pages<'_>) {
+fn write_priority<'a>(
+    priority: &Priority,
+    mut later: impl Iterator<Item = &'a Priority>,
+    facts: &Facts,
+    pages: &mut Pages<'_>,
+) {
     let named = priority.option.address_id.and_then(|id| {
         let mut subflows = pages.connection.subflows.iter();
         subflows.find(|subflow| address_id(subflow, priority.direction) == Some(id))
@@ -289,7 +300,18 @@ fn write_priority(priority: &Priority, pages: &mut Pages<'_>) {
     let peer = words::receiver(priority.direction);
     let name = words::subflow(subflow);
     let text = if priority.option.backup {
-        format!("{who} asked {peer} to keep {name} as backup (MP_PRIO): no data on it while another subflow works.")
+        let next = later.find(|next| next.subflow == subflow && !next.option.backup);
+        let total = facts.handshakes.get(&subflow).map_or(0, |handshake| handshake.carried);
+        let until = next.map_or(total, |next| next.carried);
+        let meanwhile = match (until.saturating_sub(priority.carried), next) {
+            // The signal is about another subflow than the one that brought it.
+            _ if subflow != priority.subflow => String::new(),
+            (0, None) => " It carried nothing from then on.".to_owned(),
+            (0, Some(_)) => " Until that changed it carried nothing.".to_owned(),
+            (carried, None) => format!(" From then on it carried {}.", words::bytes(carried)),
+            (carried, Some(_)) => format!(" Until that changed it carried {}.", words::bytes(carried)),
+        };
+        format!("{who} asked {peer} to keep {name} as backup (MP_PRIO).{meanwhile}")
     } else {
         format!("{who} asked {peer} to use {name} as a regular subflow again (MP_PRIO).")
     };

@@ -20,6 +20,16 @@ pub(crate) enum Copies {
     SameSubflow,
 }
 
+impl Copies {
+    /// Groups of one key that are told: retransmissions are everyday.
+    fn told(self) -> usize {
+        match self {
+            Self::Retransmission => 3,
+            Self::Reinjection(_) | Self::SameSubflow => 6,
+        }
+    }
+}
+
 /// Who did it: only events of one key are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -97,11 +107,12 @@ impl Bursts {
         }
     }
 
-    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`.
+    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`, and not more
+    /// of one key than [`Copies::told`].
     pub(crate) fn told(&self, apart: Span, most: usize) -> Vec<(Key, Burst)> {
         let mut groups = self.groups.clone();
-        for group in groups.values_mut() {
-            while nearest(group).is_some_and(|(_, gap)| gap < apart) {
+        for (key, group) in &mut groups {
+            while group.len() > key.copies.told() || nearest(group).is_some_and(|(_, gap)| gap < apart) {
                 merge_nearest(group);
             }
         }
@@ -173,7 +184,7 @@ mod tests {
         }
         assert!(bursts.groups.values().all(|group| group.len() <= KEPT));
         let told = bursts.told(Span(0), 5);
-        assert_eq!(told.len(), 5);
+        assert_eq!(told.len(), 3);
         assert_eq!(told.iter().map(|(_, burst)| burst.bytes).sum::<u64>(), 100_000);
     }
 }

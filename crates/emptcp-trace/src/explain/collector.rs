@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Subflows whose handshake is told.
 const SUBFLOWS: usize = 256;
-/// A silence that is worth a sentence.
-const SILENCE: Span = Span::from_seconds(10);
+/// A silence that is worth a sentence, and how many of them, the longest, are told.
+const SILENCE: Span = Span::from_seconds(2);
+const SILENCES: usize = 5;
 
 /// Reads the events of one connection and tells its story. Memory does not grow with the capture.
 #[derive(Clone, Debug)]
@@ -31,8 +32,10 @@ pub(super) struct Facts {
     pub(super) moments: BTreeMap<MarkKind, Capped<Moment>>,
     /// The last packet.
     pub(super) last: Option<At>,
-    /// Times without any packet.
-    pub(super) silences: Capped<(At, At)>,
+    /// The longest times without any packet.
+    pub(super) silences: Vec<(At, At)>,
+    /// How many there were.
+    pub(super) silence_count: u64,
     /// Who carried the oldest byte that is not acknowledged, the last time.
     carriers: PerDirection<Option<Carrier>>,
     /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
@@ -68,6 +71,21 @@ impl Moment {
 }
 
 impl Facts {
+    fn silence(&mut self, from: At, to: At) {
+        self.silence_count += 1;
+        self.silences.push((from, to));
+        if self.silences.len() > SILENCES {
+            let lengths = self
+                .silences
+                .iter()
+                .enumerate()
+                .map(|(index, (from, to))| (to.t - from.t, index));
+            if let Some((_, shortest)) = lengths.min() {
+                self.silences.remove(shortest);
+            }
+        }
+    }
+
     /// The moments of one kind.
     pub(super) fn moments(&self, kind: MarkKind) -> &[Moment] {
         self.moments.get(&kind).map_or(&[], |moments| moments.items.as_slice())
@@ -106,7 +124,7 @@ impl Collector {
         if let Some(last) = facts.last.replace(at)
             && at.t - last.t >= SILENCE
         {
-            facts.silences.push((last, at));
+            facts.silence(last, at);
         }
         if facts.handshakes.len() < SUBFLOWS || facts.handshakes.contains_key(&packet.sf_id) {
             facts.handshakes.entry(packet.sf_id).or_default().observe(packet);
@@ -115,7 +133,13 @@ impl Collector {
             match option {
                 MptcpOption::AddAddr(option) => facts.addresses.add(packet.dir, at, option),
                 MptcpOption::RemoveAddr(option) => facts.addresses.remove(packet.dir, at, option.address_ids()),
-                MptcpOption::MpPrio(option) => facts.addresses.priority(packet.dir, at, packet.sf_id, *option),
+                MptcpOption::MpPrio(option) => {
+                    let carried = facts
+                        .handshakes
+                        .get(&packet.sf_id)
+                        .map_or(0, |handshake| handshake.carried);
+                    facts.addresses.priority(packet.dir, at, packet.sf_id, *option, carried);
+                }
                 _ => {}
             }
         }

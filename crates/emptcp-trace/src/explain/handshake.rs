@@ -12,6 +12,26 @@ pub(crate) struct Reset {
     pub(crate) reason: Option<MpTcprst>,
 }
 
+/// Packets one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) first: At,
+    pub(crate) last: At,
+    pub(crate) packets: u64,
+}
+
+impl Run {
+    fn add(run: &mut Option<Self>, at: At) {
+        let run = run.get_or_insert(Self {
+            first: at,
+            last: at,
+            packets: 0,
+        });
+        run.last = at;
+        run.packets += 1;
+    }
+}
+
 /// One subflow, from SYN to RST.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
@@ -35,10 +55,15 @@ pub(crate) struct Handshake {
     pub(crate) reset: PerDirection<Option<Reset>>,
     /// The last packet.
     pub(crate) last: Option<At>,
-    /// The first payload.
-    pub(crate) first_data: Option<At>,
-    /// The first payload without a mapping.
-    pub(crate) unmapped: PerDirection<Option<At>>,
+    pub(crate) first_data: PerDirection<Option<At>>,
+    /// Bytes of payload so far, copies among them.
+    pub(crate) carried: u64,
+    /// Packets since the last one of the other side.
+    pub(crate) unanswered: PerDirection<Option<Run>>,
+    /// Packets since the last one with a DSS.
+    pub(crate) without_dss: PerDirection<Option<Run>>,
+    /// A DSS was seen.
+    pub(crate) dss: PerDirection<bool>,
 }
 
 impl Handshake {
@@ -74,10 +99,20 @@ impl Handshake {
         }
         self.options(packet);
         if packet.payload > 0 {
-            self.first_data.get_or_insert(at);
-            if packet.runs.iter().any(|run| run.dsn.is_none()) {
-                self.unmapped[packet.dir].get_or_insert(at);
-            }
+            self.first_data[packet.dir].get_or_insert(at);
+            self.carried += u64::from(packet.payload);
+        }
+        Run::add(&mut self.unanswered[packet.dir], at);
+        self.unanswered[packet.dir.reverse()] = None;
+        if packet
+            .options
+            .iter()
+            .any(|option| matches!(option, MptcpOption::Dss(_)))
+        {
+            self.dss[packet.dir] = true;
+            self.without_dss[packet.dir] = None;
+        } else if packet.flags.stage() == Some(Stage::Ack) {
+            Run::add(&mut self.without_dss[packet.dir], at);
         }
         if packet.flags.contains(Flags::FIN) {
             self.fin[packet.dir].get_or_insert(at);

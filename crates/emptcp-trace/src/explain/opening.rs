@@ -18,7 +18,7 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
     let initial = connection.subflows.first();
     let client = initial.map_or_else(|| connection.client.to_string(), |subflow| subflow.client.to_string());
     let server = SocketAddr::new(connection.server, connection.port);
-    let tried = handshake.syn_ack.is_none() && handshake.syns > 0 && handshake.first_data.is_none();
+    let tried = handshake.syn_ack.is_none() && handshake.syns > 0 && handshake.carried == 0;
     let mut text = if tried {
         format!(
             "{client} tried to open a connection to {server} and offered Multipath TCP version {}",

@@ -208,7 +208,7 @@ fn a_change_of_priority_is_told_once_however_often_it_is_sent() {
     assert_eq!(
         script.told(About::Priority),
         [
-            "The client asked the server to keep subflow 1 as backup (MP_PRIO): no data on it while another subflow works.",
+            "The client asked the server to keep subflow 1 as backup (MP_PRIO). Until that changed it carried nothing.",
             "The client asked the server to use subflow 1 as a regular subflow again (MP_PRIO).",
         ]
     );
@@ -238,6 +238,12 @@ fn a_stall_says_what_ended_it() {
     let mut answer = script.next(4260, 1, UP);
     answer.data_ack = Some(1000);
     script.send(answer);
+    for (index, first, last) in [(0, 3000, 3000), (1, 4200, 4200)] {
+        let subflow = &mut script.connection.subflows[index];
+        subflow.new_dsn = PerDirection([0, 1000]);
+        subflow.t_first_data = PerDirection([None, Some(after(first))]);
+        subflow.t_last_data = PerDirection([None, Some(after(last))]);
+    }
     let gap = Some(Detail::Gap(Span(1_260_000_000)));
     script.mark_of(MarkKind::Stall, Some(1), DOWN, 1000, None, gap.clone());
     script.mark_of(MarkKind::MakeBeforeBreak, Some(1), DOWN, 1000, Some(0), gap);
@@ -258,7 +264,7 @@ fn a_stall_says_what_ended_it() {
     assert_eq!(
         script.told(About::Reinjection),
         [
-            "At 4.20 s subflow 1 carried again 1 000 bytes to the client that subflow 0 had carried first (reinjection, 1 \
+            "Subflow 1 carried again 1 000 bytes to the client that subflow 0 had carried first (reinjection, 1 \
           packet)."
         ]
     );

@@ -11,6 +11,7 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
         write_fallback(moment, facts, pages);
     }
     write_fail(facts, pages);
+    write_ceased(facts, pages);
     write_closed(facts, pages);
     for kind in [
         MarkKind::KeyChanged,
@@ -154,6 +155,37 @@ fn write_fail(facts: &Facts, pages: &mut Pages<'_>) {
     }
 }
 
+/// A direction in which DSS ceased, where the analysis saw no fallback: the sender of the other direction goes on.
+fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
+    let connection = pages.connection;
+    if !connection.fallback.is_empty() {
+        return;
+    }
+    for direction in Direction::BOTH {
+        let open = facts.handshakes.values().filter(|handshake| handshake.dss[direction]);
+        let mut runs = open.map(|handshake| handshake.without_dss[direction]);
+        // All subflows, or it is a habit of the sender.
+        let Some(Some(run)) = runs.clone().min_by_key(|run| run.map_or(0, |run| run.packets)) else {
+            continue;
+        };
+        let data = direction.reverse();
+        let unacknowledged = connection.data[data].saturating_sub(connection.dacked[data]);
+        if run.packets < 20 || unacknowledged == 0 || runs.any(|run| run.is_none()) {
+            continue;
+        }
+        let (who, peer) = (words::sender(direction), words::receiver(direction));
+        let text = format!(
+            "From packet {} on nothing that comes from {who} has a DSS ({}), so {} of {peer} are never acknowledged at the \
+             data level. A middlebox removes the option, or {who} has fallen back to TCP and {peer} has not: it goes on as \
+             if this were Multipath TCP.",
+            run.first.packet,
+            words::counted(run.packets, "packet"),
+            words::bytes(unacknowledged)
+        );
+        pages.write(SentenceKind::Fallback, run.first, run.last, None, text);
+    }
+}
+
 /// Subflows that were reset or closed while the connection lived on, unless that was told with their handshake or
 /// with the REMOVE_ADDR that it followed.
 fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
@@ -170,7 +202,15 @@ fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
         let (at, text) = match (fin, reset) {
             (Some((direction, at)), _) => {
                 let who = words::sentence(&words::sender(direction));
-                (at, format!("{who} closed {name} (FIN) while the connection went on."))
+                let others = pages.connection.subflows.iter().any(|other| {
+                    other.established && other.sf_id != subflow.sf_id && other.t_syn < at.t && other.t_last > at.t
+                });
+                let text = if others {
+                    format!("{who} closed {name} (FIN) while the connection went on.")
+                } else {
+                    format!("{who} closed {name} (FIN), the last one, without a DATA_FIN.")
+                };
+                (at, text)
             }
             (None, Some((direction, reset))) => {
                 let who = words::sentence(&words::sender(direction));

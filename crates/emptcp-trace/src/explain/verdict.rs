@@ -212,6 +212,20 @@ fn oddities(facts: &Facts, connection: &Connection) -> String {
             words::bytes(connection.same_dsn.total())
         ));
     }
+    let main = main_direction(connection);
+    for kind in [MarkKind::BreakBeforeMake, MarkKind::MakeBeforeBreak] {
+        for moment in facts.moments(kind) {
+            if let (Some(to), Some(from)) = (moment.mark.sf_id, moment.mark.other_sf)
+                && super::moving::is_handover(connection, from, to, main)
+            {
+                odd.push(format!(
+                    "the data moved from {} to {}",
+                    words::subflow(from),
+                    words::subflow(to)
+                ));
+            }
+        }
+    }
     let stalls = facts.moments.get(&MarkKind::Stall);
     let longest = connection.longest_stall.0.into_iter().max().unwrap_or_default();
     if let Some(stalls) = stalls.filter(|_| longest > Span::default()) {

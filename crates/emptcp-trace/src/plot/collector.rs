@@ -1,11 +1,10 @@
 //! Keeps what the pictures need while the events pass.
 
 use super::draw::{self, Scene};
-use super::grid::{Extent, Grid};
+use super::grid::Extent;
 use super::lane::Lane;
 use super::{Picture, Section, What, moments};
 use crate::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Span, SubflowId, Timestamp};
-use std::collections::BTreeMap;
 
 /// Subflows with a colour of their own; what others carry is drawn as one more.
 const LANES: usize = 32;
@@ -104,15 +103,6 @@ impl Collector {
             what,
             chart,
         })
-    }
-}
-
-impl Default for Scene {
-    fn default() -> Self {
-        Self {
-            lanes: BTreeMap::new(),
-            data_ack: Grid::default(),
-        }
     }
 }
 

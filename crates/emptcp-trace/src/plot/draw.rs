@@ -8,7 +8,7 @@ use crate::{ConnectionId, Direction, Span, SubflowId};
 use std::collections::BTreeMap;
 
 /// One direction of the connection. The lane without a number is that of all other subflows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scene {
     pub(super) lanes: BTreeMap<Option<SubflowId>, Lane>,
     pub(super) data_ack: Grid<Extent>,
