@@ -2,13 +2,17 @@
 //! so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
 //!
 //! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while captures
-//! are read; `failure.rs`, errors in words.
+//! are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
 
 mod analyze;
+mod explain;
 mod failure;
+mod one;
 mod options;
+mod plot;
 mod reading;
 mod report;
+mod split;
 
 use clap::Subcommand;
 
@@ -17,6 +21,12 @@ pub use failure::{report, words};
 /// The subcommands of `emptcp trace`.
 #[derive(Debug, Subcommand)]
 pub enum TraceCommand {
+    /// Tell what happened in one connection, in plain sentences
+    Explain(explain::ExplainArguments),
+    /// Draw one connection: data sequence numbers, throughput, round-trip times, window
+    Plot(plot::PlotArguments),
+    /// Write one connection to a capture of its own
+    Split(split::SplitArguments),
     /// Say what happened: a summary, JSON, CSV or Parquet tables
     Analyze(analyze::AnalyzeArguments),
     /// Make a page with tables and figures about the connections of captures
@@ -29,6 +39,9 @@ pub enum TraceCommand {
 /// What went wrong; [`words`] says it.
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
+        TraceCommand::Explain(arguments) => explain::run(&arguments),
+        TraceCommand::Plot(arguments) => plot::run(&arguments),
+        TraceCommand::Split(arguments) => split::run(&arguments),
         TraceCommand::Analyze(arguments) => analyze::run(&arguments),
         TraceCommand::Report(arguments) => report::run(&arguments),
     }
