@@ -5,9 +5,11 @@
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
 //! * [`analyzer`]: the analysis, an iterator.
 //! * [`event`], [`record`]: what comes out.
+//! * [`compare`]: two captures of the same traffic at two points.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
 pub mod analyzer;
+pub mod compare;
 pub mod direction;
 pub mod error;
 pub mod event;
