@@ -1,9 +1,12 @@
-//! The analysis itself: packets in, events out.
+//! The analysis as an iterator: packets in, events out.
 
+use crate::engine::Engine;
+use crate::packet::Packet;
 use crate::record::{Connection, Totals};
-use crate::{Event, Next, Result, Settings, Source};
+use crate::reorder::Reorder;
+use crate::{Error, Event, Next, Order, Result, Settings, Source};
 
-/// Reads a source to its end and gives out what it sees.
+/// Reads a source to its end and gives out what it sees, while it reads.
 ///
 /// ```no_run
 /// use emptcp_trace::{Analyzer, Event, source};
@@ -17,12 +20,23 @@ use crate::{Event, Next, Result, Settings, Source};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Where a source fails, what was open is given out first, then [`Event::End`], and the error last: a file that was cut off
+/// still says what it can.
 #[derive(Debug)]
 pub struct Analyzer<S> {
     source: S,
     settings: Settings,
-    totals: Totals,
-    ended: bool,
+    engine: Engine,
+    reorder: Reorder,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Reading,
+    Ending(Option<Error>),
+    Ended,
 }
 
 impl<S: Source> Analyzer<S> {
@@ -34,27 +48,83 @@ impl<S: Source> Analyzer<S> {
     /// With settings of one's own.
     pub fn with_settings(source: S, settings: Settings) -> Self {
         Self {
+            engine: Engine::new(settings, source.name()),
             source,
             settings,
-            totals: Totals::default(),
-            ended: false,
+            reorder: Reorder::default(),
+            state: State::Reading,
         }
     }
 
     /// The connections that are open now, as if the capture ended here: for live views.
     pub fn snapshot(&self) -> Vec<Connection> {
-        let _ = self.settings;
-        Vec::new()
+        self.engine.snapshot()
     }
 
     /// What was read so far.
     pub fn totals(&self) -> &Totals {
-        &self.totals
+        self.engine.totals()
     }
 
     /// The source.
     pub fn source(&self) -> &S {
         &self.source
+    }
+
+    /// Reads one packet, or the end.
+    fn read(&mut self) -> Option<Event> {
+        let ordered = match self.settings.order {
+            Order::Auto => self.source.may_be_unordered(),
+            Order::ByTime => true,
+            Order::AsCaptured => false,
+        };
+        match self.source.next() {
+            Ok(Next::Frame(frame)) => {
+                let totals = self.engine.totals_mut();
+                totals.packets += 1;
+                totals.bytes += u64::from(frame.original_length);
+                totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
+                totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
+                if let Some(packet) = Packet::decode(&frame, &mut totals.skipped) {
+                    self.take(packet, ordered);
+                }
+            }
+            Ok(Next::Quiet(now)) => {
+                self.drain();
+                self.engine.pass_time(now);
+                return Some(Event::Quiet(now));
+            }
+            Ok(Next::End) => self.end(None),
+            Err(error) => self.end(Some(error)),
+        }
+        None
+    }
+
+    fn take(&mut self, packet: Packet, ordered: bool) {
+        if !ordered {
+            self.drain();
+            self.engine.packet(&packet);
+            return;
+        }
+        if let Some(late) = self.reorder.push(packet) {
+            self.engine.totals_mut().capped.late += 1;
+            self.engine.packet(&late);
+        }
+        while let Some(packet) = self.reorder.pop(&self.settings.limits) {
+            self.engine.packet(&packet);
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(packet) = self.reorder.pop_any() {
+            self.engine.packet(&packet);
+        }
+    }
+
+    fn end(&mut self, error: Option<Error>) {
+        self.drain();
+        self.engine.finish();
+        self.state = State::Ending(error);
     }
 }
 
@@ -63,20 +133,24 @@ impl<S: Source> Iterator for Analyzer<S> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if self.ended {
-                return None;
+            if let Some(event) = self.engine.next_event() {
+                return Some(Ok(event));
             }
-            match self.source.next() {
-                Ok(Next::Frame(_)) => self.totals.packets += 1,
-                Ok(Next::Quiet(now)) => return Some(Ok(Event::Quiet(now))),
-                Ok(Next::End) => {
-                    self.ended = true;
-                    return Some(Ok(Event::End(Box::new(self.totals.clone()))));
+            match &mut self.state {
+                State::Reading => {
+                    if let Some(event) = self.read() {
+                        // What passing time has ended comes first.
+                        self.engine.push_event(event);
+                    }
                 }
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(error));
+                State::Ending(error) => {
+                    let error = error.take();
+                    self.state = State::Ended;
+                    if let Some(error) = error {
+                        return Some(Err(error));
+                    }
                 }
+                State::Ended => return None,
             }
         }
     }

@@ -3,7 +3,8 @@
 //! # Map
 //!
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
-//! * [`analyzer`]: the analysis, an iterator.
+//! * [`analyzer`]: the analysis, an iterator. Beneath it: `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
+//!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
 //! * [`event`], [`record`]: what comes out.
 //! * [`compare`]: two captures of the same traffic at two points.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
@@ -11,12 +12,16 @@
 pub mod analyzer;
 pub mod compare;
 pub mod direction;
+mod engine;
 pub mod error;
 pub mod event;
 pub mod identity;
+mod packet;
 pub mod record;
+mod reorder;
 pub mod settings;
 pub mod source;
+mod stream;
 pub mod time;
 
 pub use analyzer::Analyzer;

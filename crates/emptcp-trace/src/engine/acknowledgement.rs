@@ -1,0 +1,81 @@
+//! TCP acknowledgements: round-trip times of subflows; and the progress of the data.
+
+use super::segment::{Context, Findings, Here};
+use super::state::{Connection, DataHalf};
+use crate::packet::Packet;
+use crate::record::{Detail, MarkKind};
+use crate::{Direction, Timestamp};
+
+/// Ranges are dropped only from time to time: dropping moves what stays.
+const FORGET_EVERY: u64 = 64 << 10;
+
+impl Connection {
+    pub(super) fn acknowledgement(&mut self, here: Here, packet: &Packet, findings: &mut Findings) {
+        let half = &mut self.subflows[here.index].halves[here.dir.reverse()];
+        half.t_last_ack = Some(packet.time);
+        let Some(number) = half.numbers.as_ref().and_then(|from| from.peek(packet.acknowledgement)) else {
+            return;
+        };
+        if number <= half.acknowledged {
+            return;
+        }
+        half.acknowledged = number;
+        findings.rtt = half.rtt_queue.acknowledged(number, packet.time);
+        if let Some(span) = findings.rtt {
+            half.rtt.record(span);
+        }
+    }
+
+    /// Forgets what lies so far below the acknowledgements that no copy of it is expected.
+    pub(super) fn forget(&mut self, here: Here, context: &mut Context<'_>) {
+        let limits = &context.settings.limits;
+        let half = &mut self.subflows[here.index].halves[here.dir];
+        let floor = half.acknowledged.saturating_sub(limits.history);
+        if floor >= half.seen.floor() + FORGET_EVERY {
+            half.seen.forget_below(floor);
+            half.mappings.forget_below(floor);
+        }
+        let mappings = half.mappings.shrink(limits.mappings);
+        let ranges = half.seen.shrink(limits.intervals) + self.halves[here.dir].owners.shrink(limits.intervals);
+        if mappings + ranges > 0 {
+            context.capped.mappings += mappings as u64;
+            context.capped.intervals += ranges as u64;
+            self.truncated = true;
+        }
+    }
+
+    /// Data begins to wait for its DATA_ACK.
+    pub(super) fn begin_waiting(&mut self, dir: Direction, now: Timestamp) {
+        let half = &mut self.halves[dir];
+        if half.waiting_since.is_none() && half.highest() > half.acknowledged {
+            half.waiting_since = Some(now);
+        }
+    }
+
+    /// A DATA_ACK has advanced.
+    pub(super) fn progress(&mut self, here: Here, dir: Direction, now: Timestamp, context: &mut Context<'_>) {
+        let half = &mut self.halves[dir];
+        let outstanding = half.highest().saturating_sub(half.acknowledged);
+        let Some(since) = half.waiting_since else {
+            return;
+        };
+        let gap = now - since;
+        half.longest_stall = half.longest_stall.max(gap);
+        half.waiting_since = (outstanding > 0).then_some(now);
+        if gap >= context.settings.stall {
+            self.happened.insert(MarkKind::Stall);
+            let mut what = super::out::What::from(Detail::Gap(gap));
+            what.bytes = outstanding;
+            context
+                .out
+                .mark(super::out::At { dir, ..here.at }, MarkKind::Stall, what);
+        }
+    }
+}
+
+impl DataHalf {
+    /// Where the data ends, as far as it was seen; a DATA_FIN takes one number.
+    pub(super) fn highest(&self) -> u64 {
+        self.owners.highest().max(self.fin.map_or(0, |fin| fin + 1))
+    }
+}

@@ -1,0 +1,265 @@
+//! When a connection is over, and what happens then.
+
+use super::Engine;
+use super::out::{At, Out};
+use super::segment::{Context, Here};
+use super::state::{Connection, DataHalf, SubflowHalf};
+use crate::Event;
+use crate::packet::Packet;
+use crate::record::{Detail, End, Fallback, MarkKind};
+use crate::{ConnectionId, Direction, Limits, PacketNumber, Timestamp, Watch};
+
+impl Connection {
+    /// Whether this segment was the last that mattered.
+    pub(super) fn ending(&mut self, here: Here, context: &mut Context<'_>) {
+        if self.end.is_some() {
+            return;
+        }
+        let acknowledged = |half: &DataHalf| half.fin.is_some_and(|fin| half.acknowledged > fin);
+        if self.halves.0.iter().all(acknowledged) {
+            self.end_as(End::DataFin, here.at, context);
+        } else if !self.fallback.is_empty() && self.subflows.iter().all(|subflow| subflow.closed) {
+            self.end_as(End::Fallback, here.at, context);
+        }
+    }
+
+    pub(super) fn end_as(&mut self, end: End, at: At, context: &mut Context<'_>) {
+        if self.end.is_none() {
+            self.end = Some(end);
+            context
+                .out
+                .mark(At { sf_id: None, ..at }, MarkKind::End, Detail::End(end));
+        }
+    }
+
+    /// The classes of fallback that only the end shows.
+    fn last_judgement(&mut self, out: &mut Out) {
+        let mut capped = Default::default();
+        let mut news = Default::default();
+        let settings = crate::Settings::default();
+        let mut context = Context {
+            settings: &settings,
+            capped: &mut capped,
+            out,
+            news: &mut news,
+        };
+        for index in 0..self.subflows.len() {
+            for dir in Direction::BOTH {
+                let subflow = &self.subflows[index];
+                let Some(first) = subflow.halves[dir].waiting.front().copied() else {
+                    continue;
+                };
+                let at = At {
+                    conn_id: self.id,
+                    sf_id: Some(subflow.id),
+                    dir,
+                    packet: first.packet,
+                    t: first.time,
+                };
+                self.no_mapping(index, at, &mut context);
+            }
+        }
+        if !self.complete && self.fallback.is_empty() {
+            self.fallback.insert(Fallback::Incomplete);
+        }
+    }
+
+    /// Begins anew, with the keys and subflows that there are, after an idle time.
+    fn continue_as(&mut self, id: ConnectionId, now: Timestamp, watched: bool, limits: &Limits) {
+        self.id = id;
+        self.t0 = now;
+        self.t_last = now;
+        self.end = None;
+        self.continued = true;
+        self.watched = watched;
+        self.happened = Default::default();
+        self.options = Default::default();
+        self.t_last_data_ack = None;
+        for half in &mut self.halves.0 {
+            half.begin_anew(limits);
+        }
+        for subflow in &mut self.subflows {
+            subflow.halves.0.iter_mut().for_each(|half| half.begin_anew(limits));
+        }
+    }
+}
+
+impl DataHalf {
+    /// Forgets all but what later packets are understood by.
+    fn begin_anew(&mut self, limits: &Limits) {
+        let skipped = self.highest().max(self.acknowledged);
+        let old = std::mem::replace(self, Self::new(limits));
+        self.key = old.key;
+        self.base = old.base;
+        self.relative = old.relative;
+        self.owners = old.owners;
+        self.skipped = skipped;
+        self.fin = old.fin;
+        self.acknowledged = old.acknowledged;
+        self.announced = old.announced;
+    }
+}
+
+impl SubflowHalf {
+    /// Likewise.
+    fn begin_anew(&mut self, limits: &Limits) {
+        let old = std::mem::replace(self, Self::new(limits));
+        self.numbers = old.numbers;
+        self.window_scale = old.window_scale;
+        self.seen = old.seen;
+        self.next = old.next;
+        self.acknowledged = old.acknowledged;
+        self.mappings = old.mappings;
+        self.mapped_to = old.mapped_to;
+        self.fin = old.fin;
+        self.reset = old.reset;
+    }
+}
+
+impl Engine {
+    /// Gives out what is over at `now`.
+    pub(crate) fn pass_time(&mut self, now: Timestamp) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        while let Some((until, slot, id)) = self.lingering.front().copied() {
+            if until > now {
+                break;
+            }
+            self.lingering.pop_front();
+            self.give_out(slot, id);
+            self.forget_connection(slot, id);
+        }
+        while let Some((until, slot, id)) = self.dormant.front().copied() {
+            if until > now {
+                break;
+            }
+            self.dormant.pop_front();
+            self.forget_connection(slot, id);
+        }
+        while let Some(slot) = self.recency.oldest() {
+            let Some(connection) = self.connections.get_mut(slot as usize) else {
+                self.recency.remove(slot);
+                continue;
+            };
+            if connection.t_last + self.settings.idle > now {
+                break;
+            }
+            connection.end = Some(End::Idle);
+            let id = connection.id;
+            self.recency.remove(slot);
+            self.give_out(slot, id);
+            self.dormant.push_back((now + self.settings.idle, slot, id));
+        }
+        if !self.orphans.is_empty() {
+            self.totals.capped.orphans += self.orphans.expire(now, self.settings.limits.orphans);
+        }
+    }
+
+    /// A packet for a connection that was given out as idle: it goes on as a new record.
+    pub(super) fn revive(&mut self, slot: u32, packet: &Packet) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else {
+            return;
+        };
+        if connection.end != Some(End::Idle) {
+            return;
+        }
+        let old = connection.id;
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        let watched = match self.settings.watch {
+            Watch::Nothing => false,
+            Watch::Connection(wanted) => wanted == id,
+            Watch::Everything => true,
+        };
+        connection.continue_as(id, packet.time, watched, &self.settings.limits);
+        let owned = connection.tokens();
+        for (token, side, hash) in owned {
+            self.tokens.remove(token, old);
+            let owner = super::Owner {
+                slot,
+                conn_id: id,
+                side,
+                hash,
+            };
+            self.tokens.insert(token, owner);
+        }
+        self.recency.touch(slot);
+    }
+
+    /// Room for one more connection: the one idle for longest is given out, if there are too many.
+    pub(super) fn make_room(&mut self) {
+        if self.connections.len() < self.settings.limits.connections.max(1) {
+            return;
+        }
+        self.totals.capped.connections += 1;
+        if let Some((_, slot, id)) = self.dormant.pop_front() {
+            self.forget_connection(slot, id);
+        } else if let Some((_, slot, id)) = self.lingering.pop_front() {
+            self.give_out(slot, id);
+            self.forget_connection(slot, id);
+        } else if let Some(slot) = self.recency.oldest()
+            && let Some(connection) = self.connections.get_mut(slot as usize)
+        {
+            connection.truncated = true;
+            let id = connection.id;
+            self.give_out(slot, id);
+            self.forget_connection(slot, id);
+        }
+    }
+
+    /// The capture is over: everything is given out, in the order of numbers.
+    pub(crate) fn finish(&mut self) {
+        let mut open: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.end != Some(End::Idle))
+            .map(|(slot, connection)| (connection.id, slot))
+            .collect();
+        open.sort_unstable();
+        for (id, slot) in open {
+            if let Ok(slot) = u32::try_from(slot) {
+                self.give_out(slot, id);
+                self.forget_connection(slot, id);
+            }
+        }
+        self.out.queue.push_back(Event::End(Box::new(self.totals.clone())));
+    }
+
+    fn give_out(&mut self, slot: u32, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else {
+            return;
+        };
+        if connection.id != id {
+            return;
+        }
+        connection.last_judgement(&mut self.out);
+        connection.mark_hand_overs(PacketNumber(0), &mut self.out);
+        let record = connection.record(&self.trace, connection.end.unwrap_or(End::Eot));
+        self.totals.complete += u64::from(record.complete && !record.continued);
+        self.out.queue.push_back(Event::Connection(Box::new(record)));
+    }
+
+    fn forget_connection(&mut self, slot: u32, id: ConnectionId) {
+        let index = slot as usize;
+        if self.connections.get(index).is_none_or(|connection| connection.id != id) {
+            return;
+        }
+        let connection = self.connections.remove(index);
+        for (number, subflow) in connection.subflows.iter().enumerate() {
+            let place = super::Place {
+                slot,
+                subflow: u32::try_from(number).unwrap_or(u32::MAX),
+            };
+            if self.flows.get(&subflow.flow) == Some(&place) {
+                self.flows.remove(&subflow.flow);
+            }
+        }
+        for (token, _, _) in connection.tokens() {
+            self.tokens.remove(token, id);
+        }
+        self.recency.remove(slot);
+        self.last = None;
+    }
+}

@@ -1,0 +1,379 @@
+//! SYN, SYN+ACK and third ACK of both kinds of subflow (RFC 8684, 3.1 and 3.2), keys and what is made from them.
+
+use super::open::{capable, join};
+use super::segment::{Context, Here};
+use super::state::{Connection, DataHalf, Join, Subflow, SubflowHalf};
+use crate::packet::Packet;
+use crate::record::{Detail, Fallback, Hash, Kind, MarkKind, Opener};
+use crate::stream::Unwrapper;
+use crate::{ConnectionId, Direction, Limits, PerDirection, SubflowId};
+use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpJoin, MptcpOption};
+use mptcp_wire::tcp::Flags;
+use mptcp_wire::{Key, Version, crypto};
+
+impl Connection {
+    /// A connection whose first packet is `packet`, sent by the client.
+    pub(super) fn new(
+        id: ConnectionId,
+        packet: &Packet,
+        version: Version,
+        partial: bool,
+        watched: bool,
+        limits: &Limits,
+    ) -> Self {
+        let mut connection = Self {
+            id,
+            t0: packet.time,
+            t_last: packet.time,
+            client: packet.source,
+            server: packet.destination,
+            version,
+            hash: hash_of(version),
+            flag_a: false,
+            flag_c: false,
+            complete: false,
+            partial,
+            continued: false,
+            truncated: false,
+            watched,
+            hash_is_sure: version == Version::V0,
+            end: None,
+            fallback: Default::default(),
+            happened: Default::default(),
+            options: Default::default(),
+            subflows: Vec::new(),
+            attempted: 1,
+            open: 0,
+            most_open: 0,
+            halves: PerDirection::from_fn(|_| DataHalf::new(limits)),
+            t_last_data_ack: None,
+        };
+        connection.add_subflow(Opener::Client, packet, limits);
+        if partial {
+            connection.subflows[0].answered_with_option = Some(true);
+        }
+        connection
+    }
+
+    /// A subflow whose first packet is `packet`, sent by `opened_by`; its index.
+    pub(super) fn add_subflow(&mut self, opened_by: Opener, packet: &Packet, limits: &Limits) -> u32 {
+        let number = u32::try_from(self.subflows.len()).unwrap_or(u32::MAX);
+        let (client, server) = match opened_by {
+            Opener::Client => (packet.source, packet.destination),
+            Opener::Server => (packet.destination, packet.source),
+        };
+        let kind = match self.subflows.is_empty() {
+            true => Kind::Initial,
+            false => Kind::Join,
+        };
+        self.subflows.push(Subflow {
+            id: SubflowId(number),
+            flow: packet.flow,
+            kind,
+            opened_by,
+            client,
+            server,
+            address_ids: [None; 2],
+            t_syn: packet.time,
+            t_syn_ack: None,
+            t_est: None,
+            t_last: packet.time,
+            established: false,
+            closed: false,
+            backup: false,
+            answered_with_option: None,
+            syn_retransmissions: 0,
+            syn_payload: 0,
+            syn_again: false,
+            syn_ack_again: false,
+            hs_rtt: [None; 2],
+            join: (kind == Kind::Join).then(Box::default),
+            reset_reason: None,
+            infinite: false,
+            halves: PerDirection::from_fn(|_| SubflowHalf::new(limits)),
+        });
+        number
+    }
+
+    pub(super) fn handshake(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
+        let from_opener = here.dir == self.subflows[here.index].opener();
+        if packet.is_syn() && from_opener {
+            self.syn(here, packet, context);
+        } else if packet.is_syn_ack() && !from_opener {
+            self.syn_ack(here, packet, context);
+        } else if from_opener && packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST) {
+            self.third_ack(here, packet, context);
+        }
+        if let Some(capable) = capable(packet) {
+            self.flag_a |= capable.flags.contains(CapableFlags::CHECKSUM_REQUIRED);
+            self.flag_c |= capable.flags.contains(CapableFlags::NO_JOIN_TO_THIS_ADDRESS);
+            if packet.is_syn_ack() && here.index == 0 && !self.complete {
+                // Both sides speak the version that the SYN+ACK names.
+                self.version = capable.version;
+                self.hash = hash_of(capable.version);
+                self.hash_is_sure = capable.version == Version::V0;
+            }
+            if let Some(key) = capable.sender_key() {
+                self.learn_key(here, here.dir, key, context);
+            }
+            if let Some(key) = capable.receiver_key() {
+                self.learn_key(here, here.dir.reverse(), key, context);
+                self.complete |= !packet.flags.contains(Flags::SYN) && self.has_both_keys();
+            }
+        }
+    }
+
+    fn syn(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[here.index];
+        let half = &mut subflow.halves[here.dir];
+        if half.numbers.is_some() {
+            subflow.syn_again = true;
+            subflow.syn_retransmissions += 1;
+            self.happened.insert(MarkKind::SynRetransmission);
+            context.out.mark(here.at, MarkKind::SynRetransmission, ());
+            if here.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
+                self.fall_back(here.at, Fallback::SynAgainWithoutOption, context);
+            }
+            return;
+        }
+        half.numbers = Some(Unwrapper::new(packet.sequence));
+        half.window_scale = packet.window_scale.unwrap_or(0);
+        subflow.syn_payload = packet.payload;
+        if let Some(MpJoin::Syn {
+            backup,
+            address_id,
+            nonce,
+            ..
+        }) = join(packet)
+        {
+            subflow.backup = *backup;
+            subflow.address_ids[side(here.dir)] = Some(address_id.0);
+            if let Some(join) = &mut subflow.join {
+                join.syn_nonce = Some(*nonce);
+            }
+        }
+        let detail = (subflow.kind == Kind::Join).then_some(Detail::Backup(subflow.backup));
+        let what = super::out::What {
+            detail,
+            ..Default::default()
+        };
+        context.out.mark(here.at, MarkKind::Syn, what);
+        self.note_join(here, packet);
+    }
+
+    fn syn_ack(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[here.index];
+        if subflow.t_syn_ack.is_some() {
+            subflow.syn_ack_again = true;
+            subflow.syn_retransmissions += 1;
+            self.happened.insert(MarkKind::SynRetransmission);
+            context.out.mark(here.at, MarkKind::SynRetransmission, ());
+            return;
+        }
+        subflow.t_syn_ack = Some(packet.time);
+        let half = &mut subflow.halves[here.dir];
+        half.numbers = Some(Unwrapper::new(packet.sequence));
+        half.window_scale = packet.window_scale.unwrap_or(0);
+        // RFC 7323, 2.2: scaling is used only when both ask for it.
+        if packet.window_scale.is_none() {
+            subflow.halves[here.dir.reverse()].window_scale = 0;
+        }
+        if !subflow.syn_again {
+            subflow.hs_rtt[0] = Some((packet.time - subflow.t_syn).milliseconds());
+        }
+        let answer = match subflow.kind {
+            Kind::Initial => capable(packet).is_some(),
+            Kind::Join => matches!(join(packet), Some(MpJoin::SynAck { .. })),
+        };
+        subflow.answered_with_option = Some(answer);
+        if let Some(MpJoin::SynAck {
+            backup,
+            address_id,
+            hmac,
+            nonce,
+        }) = join(packet)
+        {
+            subflow.backup |= *backup;
+            subflow.address_ids[side(here.dir)] = Some(address_id.0);
+            if let Some(join) = &mut subflow.join {
+                join.syn_ack_nonce = Some(*nonce);
+                join.syn_ack_hmac = Some(*hmac);
+            }
+        }
+        if !answer && here.index == 0 {
+            self.fall_back(here.at, Fallback::SynAckWithoutOption, context);
+        }
+        self.verify_join(here, context);
+    }
+
+    fn third_ack(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[here.index];
+        let Some(t_syn_ack) = subflow.t_syn_ack.or(self.partial.then_some(packet.time)) else {
+            return;
+        };
+        if let (Some(MpJoin::Ack { hmac }), Some(join)) = (join(packet), &mut subflow.join)
+            && join.ack_hmac.is_none()
+        {
+            join.ack_hmac = Some(*hmac);
+            self.verify_join(here, context);
+        }
+        let subflow = &mut self.subflows[here.index];
+        if subflow.established || subflow.answered_with_option != Some(true) {
+            return;
+        }
+        subflow.established = true;
+        subflow.t_est = Some(packet.time);
+        if !subflow.syn_ack_again && !(self.partial && here.index == 0) {
+            subflow.hs_rtt[1] = Some((packet.time - t_syn_ack).milliseconds());
+        }
+        self.open += 1;
+        self.most_open = self.most_open.max(self.open);
+        context.out.mark(here.at, MarkKind::Established, ());
+        if here.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
+            self.fall_back(here.at, Fallback::AckWithoutOption, context);
+        }
+    }
+
+    /// Both HMACs of a join, as far as they and the keys are known. Local is the host that made the HMAC.
+    fn verify_join(&mut self, here: Here, context: &mut Context<'_>) {
+        let version = match self.hash {
+            Hash::Sha1 => Version::V0,
+            Hash::Sha256 => Version::V1,
+        };
+        let subflow = &mut self.subflows[here.index];
+        let opener = subflow.opener();
+        let keys = (self.halves[opener].key, self.halves[opener.reverse()].key);
+        let (Some(join), (Some(opener_key), Some(other_key))) = (&mut subflow.join, keys) else {
+            return;
+        };
+        let (Some(syn_nonce), Some(syn_ack_nonce), Some(syn_ack_hmac)) =
+            (join.syn_nonce, join.syn_ack_nonce, join.syn_ack_hmac)
+        else {
+            return;
+        };
+        let answer = crypto::join_syn_ack_hmac(version, other_key, opener_key, syn_ack_nonce, syn_nonce);
+        let proof = crypto::join_ack_hmac(version, opener_key, other_key, syn_nonce, syn_ack_nonce);
+        let answer_is_right = answer == syn_ack_hmac;
+        let right = match join.ack_hmac {
+            Some(hmac) => Some(answer_is_right && proof == hmac),
+            None => (!answer_is_right).then_some(false),
+        };
+        if right == Some(false) && join.hmac_ok != Some(false) {
+            self.happened.insert(MarkKind::WrongHmac);
+            context.out.mark(here.at, MarkKind::WrongHmac, ());
+        }
+        join.hmac_ok = right;
+    }
+
+    pub(super) fn has_both_keys(&self) -> bool {
+        self.halves.0.iter().all(|half| half.key.is_some())
+    }
+
+    /// The first key of a host counts; tokens and the number of the first byte follow from it.
+    fn learn_key(&mut self, here: Here, side: Direction, key: Key, context: &mut Context<'_>) {
+        match self.halves[side].key {
+            Some(known) if known == key => return,
+            Some(_) => {
+                self.happened.insert(MarkKind::KeyChanged);
+                context.out.mark(here.at, MarkKind::KeyChanged, ());
+                return;
+            }
+            None => self.halves[side].key = Some(key),
+        }
+        let hashes: &[Hash] = match self.version {
+            Version::V0 => &[Hash::Sha1],
+            // Some version 1 stacks make tokens as version 0 does; the first join shows it.
+            Version::V1 => &[Hash::Sha256, Hash::Sha1],
+        };
+        for hash in hashes {
+            context.news.tokens.push((derived(key, *hash).token, side, *hash));
+        }
+        if self.halves[side].base.is_none() {
+            self.halves[side].base = Some(derived(key, self.hash).idsn.first_byte());
+        }
+        let carried = self.subflows[0].syn_payload;
+        if carried > 0 && side == Direction::ClientToServer {
+            self.map(0, side, 1, 0, carried.into());
+        }
+    }
+
+    /// A join has found this connection by a token that was made so.
+    pub(super) fn believe_hash(&mut self, hash: Hash, packet: &Packet, context: &mut Context<'_>) {
+        if self.hash_is_sure {
+            return;
+        }
+        self.hash_is_sure = true;
+        if hash == self.hash {
+            return;
+        }
+        let at = super::out::At {
+            conn_id: self.id,
+            sf_id: None,
+            dir: Direction::ClientToServer,
+            packet: packet.number,
+            t: packet.time,
+        };
+        self.use_hash(hash);
+        self.happened.insert(MarkKind::V1WithSha1);
+        context.out.mark(at, MarkKind::V1WithSha1, ());
+    }
+
+    /// Counts data from what this hash makes of the keys, where no data was counted yet.
+    pub(super) fn use_hash(&mut self, hash: Hash) {
+        self.hash = hash;
+        for half in &mut self.halves.0 {
+            if let Some(key) = half.key
+                && half.owners.highest() == 0
+                && half.acknowledged == 0
+            {
+                half.base = Some(derived(key, hash).idsn.first_byte());
+            }
+        }
+    }
+}
+
+impl Subflow {
+    /// Whether a SYN of this flow is the SYN of this subflow again, and not that of a later one at the same ports.
+    pub(super) fn repeats_syn(&self, packet: &Packet) -> bool {
+        let half = &self.halves[self.direction(packet.source)];
+        half.numbers
+            .as_ref()
+            .is_none_or(|numbers| numbers.initial() == packet.sequence)
+    }
+}
+
+impl Join {
+    pub(super) fn is_right(join: &Option<Box<Self>>) -> Option<bool> {
+        join.as_ref()?.hmac_ok
+    }
+}
+
+pub(super) fn derived(key: Key, hash: Hash) -> crypto::Derived {
+    match hash {
+        Hash::Sha1 => crypto::derive(Version::V0, key),
+        Hash::Sha256 => crypto::derive(Version::V1, key),
+    }
+}
+
+fn hash_of(version: Version) -> Hash {
+    match version {
+        Version::V0 => Hash::Sha1,
+        Version::V1 => Hash::Sha256,
+    }
+}
+
+/// The place of a sender in `[client, server]`.
+fn side(dir: Direction) -> usize {
+    usize::from(dir == Direction::ServerToClient)
+}
+
+/// Whether a third ACK carries data mapped by MP_CAPABLE itself; how much.
+pub(super) fn capable_data(packet: &Packet) -> Option<u16> {
+    packet.options.iter().find_map(|option| match option {
+        MptcpOption::MpCapable(capable) => match capable.keys {
+            CapableKeys::BothWithData { data_length, .. } => Some(data_length),
+            _ => None,
+        },
+        _ => None,
+    })
+}

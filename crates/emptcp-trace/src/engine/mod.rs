@@ -1,0 +1,190 @@
+//! The analysis, packet by packet.
+//!
+//! * `mod.rs`: which connection a packet belongs to; `open.rs`: new connections and joins; `ending.rs`: when one is over.
+//! * `state.rs`: what is remembered; `record.rs`: the same as rows of the tables.
+//! * One packet of a known subflow, in the order in which its parts are looked at: `segment.rs`, `handshake.rs`, `signals.rs`,
+//!   `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection: `handover.rs`.
+//! * `tokens.rs`, `recency.rs`, `out.rs`: indexes and the queue of events.
+
+mod acknowledgement;
+mod ending;
+mod fallback;
+mod handover;
+mod handshake;
+mod mapping;
+mod open;
+mod out;
+mod payload;
+mod recency;
+mod record;
+mod segment;
+mod signals;
+mod state;
+mod tokens;
+
+use crate::packet::{FlowKey, Packet};
+use crate::record::{Connection, End, Totals};
+use crate::{ConnectionId, Event, Settings, Timestamp};
+use hashbrown::HashMap;
+use out::Out;
+use recency::Recency;
+use slab::Slab;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokens::{Orphans, Owner, Tokens};
+
+/// A subflow of a connection: where the packets of a flow belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    slot: u32,
+    subflow: u32,
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    settings: Settings,
+    trace: Arc<str>,
+    totals: Totals,
+    connections: Slab<Box<state::Connection>>,
+    recency: Recency,
+    flows: HashMap<FlowKey, Place>,
+    /// The flow of the last packet: packets come in trains.
+    last: Option<(FlowKey, Place)>,
+    tokens: Tokens,
+    orphans: Orphans,
+    /// Connections that are over and wait for their last packets.
+    lingering: VecDeque<(Timestamp, u32, ConnectionId)>,
+    /// Connections that were given out as idle and may go on.
+    dormant: VecDeque<(Timestamp, u32, ConnectionId)>,
+    next_id: u64,
+    now: Timestamp,
+    out: Out,
+}
+
+impl Engine {
+    pub(crate) fn new(settings: Settings, trace: Arc<str>) -> Self {
+        Self {
+            settings,
+            trace,
+            totals: Totals::default(),
+            connections: Slab::new(),
+            recency: Recency::default(),
+            flows: HashMap::new(),
+            last: None,
+            tokens: Tokens::default(),
+            orphans: Orphans::default(),
+            lingering: VecDeque::new(),
+            dormant: VecDeque::new(),
+            next_id: 0,
+            now: Timestamp(i64::MIN),
+            out: Out {
+                queue: VecDeque::new(),
+                marks: settings.marks,
+            },
+        }
+    }
+
+    /// The next event that waits to be given out.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        self.out.queue.pop_front()
+    }
+
+    /// Puts an event behind those that wait.
+    pub(crate) fn push_event(&mut self, event: Event) {
+        self.out.queue.push_back(event);
+    }
+
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    pub(crate) fn totals_mut(&mut self) -> &mut Totals {
+        &mut self.totals
+    }
+
+    /// The open connections as rows, in the order of their numbers.
+    pub(crate) fn snapshot(&self) -> Vec<Connection> {
+        let open = self.connections.iter().map(|(_, connection)| connection);
+        let mut rows: Vec<_> = open
+            .filter(|connection| connection.end != Some(End::Idle))
+            .map(|connection| connection.record(&self.trace, connection.end.unwrap_or(End::Eot)))
+            .collect();
+        rows.sort_by_key(|row| row.conn_id);
+        rows
+    }
+
+    /// One segment; segments come in the order of time.
+    pub(crate) fn packet(&mut self, packet: &Packet) {
+        self.totals.tcp += 1;
+        self.totals.mptcp += u64::from(!packet.options.is_empty() || packet.malformed_options > 0);
+        self.totals.malformed_options += u64::from(packet.malformed_options);
+        self.pass_time(packet.time);
+        match self.place_of(packet) {
+            Some(place) => {
+                self.last = Some((packet.flow, place));
+                self.follow(place, packet);
+            }
+            None => self.open(packet),
+        }
+    }
+
+    /// Where a packet belongs; none when it may open something new.
+    fn place_of(&mut self, packet: &Packet) -> Option<Place> {
+        let place = match self.last {
+            Some((flow, place)) if flow == packet.flow => place,
+            _ => *self.flows.get(&packet.flow)?,
+        };
+        if packet.is_syn() {
+            let connection = self.connections.get(place.slot as usize)?;
+            let subflow = connection.subflows.get(place.subflow as usize)?;
+            if !subflow.repeats_syn(packet) {
+                // Port reuse: the old subflow stays with its connection, its packets are over.
+                self.forget_flow(packet.flow);
+                return None;
+            }
+        }
+        Some(place)
+    }
+
+    fn forget_flow(&mut self, flow: FlowKey) {
+        self.flows.remove(&flow);
+        self.last = None;
+    }
+
+    fn follow(&mut self, place: Place, packet: &Packet) {
+        self.revive(place.slot, packet);
+        let Some(connection) = self.connections.get_mut(place.slot as usize) else {
+            return;
+        };
+        let mut news = segment::News::default();
+        let was_over = connection.end.is_some();
+        let mut context = segment::Context {
+            settings: &self.settings,
+            capped: &mut self.totals.capped,
+            out: &mut self.out,
+            news: &mut news,
+        };
+        connection.segment(place.subflow as usize, packet, &mut context);
+        let (conn_id, is_over) = (connection.id, connection.end.is_some());
+        if is_over && !was_over {
+            let until = packet.time + self.settings.linger;
+            self.lingering.push_back((until, place.slot, conn_id));
+        }
+        if !is_over {
+            self.recency.touch(place.slot);
+        } else if !was_over {
+            self.recency.remove(place.slot);
+        }
+        for (token, side, hash) in news.tokens {
+            let owner = Owner {
+                slot: place.slot,
+                conn_id,
+                side,
+                hash,
+            };
+            self.tokens.insert(token, owner);
+            self.release_orphans(token);
+        }
+    }
+}

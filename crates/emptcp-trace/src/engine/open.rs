@@ -1,0 +1,210 @@
+//! Packets of flows that are not known: new connections, joins, and joins that wait for their connection.
+
+use super::segment::{Context, News};
+use super::state;
+use super::tokens::Owner;
+use super::{Engine, Place};
+use crate::packet::Packet;
+use crate::record::{Hash, Opener};
+use crate::{ConnectionId, Direction, Watch};
+use mptcp_wire::mptcp::{CapableKeys, MpCapable, MpJoin, MptcpOption};
+use mptcp_wire::tcp::Flags;
+use mptcp_wire::{Nonce, SequenceNumber, Token, Version, crypto};
+
+pub(super) fn capable(packet: &Packet) -> Option<&MpCapable> {
+    packet.options.iter().find_map(|option| match option {
+        MptcpOption::MpCapable(capable) => Some(capable),
+        _ => None,
+    })
+}
+
+pub(super) fn join(packet: &Packet) -> Option<&MpJoin> {
+    packet.options.iter().find_map(|option| match option {
+        MptcpOption::MpJoin(join) => Some(join),
+        _ => None,
+    })
+}
+
+impl Engine {
+    pub(super) fn open(&mut self, packet: &Packet) {
+        if packet.is_syn() {
+            if let Some(capable) = capable(packet) {
+                let version = capable.version;
+                self.connect(packet, version, false);
+            } else if let Some(MpJoin::Syn { token, .. }) = join(packet) {
+                self.join(*token, packet);
+            }
+            return;
+        }
+        if !self.orphans.is_empty()
+            && let Some(token) = self.orphans.follow(packet)
+        {
+            // It was undecided between several connections: the answer shows whose key it is.
+            self.adopt(token, packet);
+            return;
+        }
+        // A capture that began between SYN and third ACK: that one says all (RFC 8684, 3.1).
+        let ends = Flags::SYN | Flags::RST;
+        if packet.flags.contains(Flags::ACK)
+            && packet.flags.bits() & ends.bits() == 0
+            && let Some(capable) = capable(packet)
+            && matches!(
+                capable.keys,
+                CapableKeys::Both { .. } | CapableKeys::BothWithData { .. }
+            )
+        {
+            let version = capable.version;
+            self.connect(packet, version, true);
+        }
+    }
+
+    /// A new connection, whose first packet is a SYN, or the third ACK when it is `partial`.
+    fn connect(&mut self, packet: &Packet, version: Version, partial: bool) {
+        self.make_room();
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        self.totals.connections += 1;
+        let watched = match self.settings.watch {
+            Watch::Nothing => false,
+            Watch::Connection(wanted) => wanted == id,
+            Watch::Everything => true,
+        };
+        let connection = state::Connection::new(id, packet, version, partial, watched, &self.settings.limits);
+        let slot = u32::try_from(self.connections.insert(Box::new(connection))).unwrap_or(u32::MAX);
+        let place = Place { slot, subflow: 0 };
+        self.flows.insert(packet.flow, place);
+        self.last = None;
+        self.follow(place, packet);
+    }
+
+    /// An MP_JOIN SYN.
+    fn join(&mut self, token: Token, packet: &Packet) {
+        match self.tokens.owners(token) {
+            [owner] => {
+                let owner = *owner;
+                self.attach(owner, packet);
+            }
+            _ => {
+                if self.orphans.open(token, packet) {
+                    self.totals.orphan_joins += 1;
+                }
+                let early = self.orphans.expire(packet.time, self.settings.limits.orphans);
+                self.totals.capped.orphans += early;
+            }
+        }
+    }
+
+    /// A key has become known: joins that asked for its token belong to it.
+    pub(super) fn release_orphans(&mut self, token: Token) {
+        if self.orphans.is_empty() {
+            return;
+        }
+        let [owner] = self.tokens.owners(token) else {
+            return;
+        };
+        let owner = *owner;
+        for flow in self.orphans.waiting_for(token) {
+            self.replay(owner, flow);
+        }
+    }
+
+    /// The answer to a join that several connections could have been meant by.
+    fn adopt(&mut self, token: Token, packet: &Packet) {
+        let owners = self.tokens.owners(token);
+        let newest = owners.last().copied();
+        let proven = owners
+            .iter()
+            .rev()
+            .copied()
+            .find(|owner| self.is_proven(*owner, packet));
+        if let Some(owner) = proven.or(newest) {
+            self.replay(owner, packet.flow);
+        }
+    }
+
+    /// Whether the HMAC of a SYN+ACK is made with the keys of the connection of `owner` (RFC 8684, 3.2).
+    fn is_proven(&self, owner: Owner, packet: &Packet) -> bool {
+        let Some(MpJoin::SynAck { hmac, nonce, .. }) = join(packet).filter(|_| packet.is_syn_ack()) else {
+            return false;
+        };
+        let Some(connection) = self.connections.get(owner.slot as usize) else {
+            return false;
+        };
+        let keys = (
+            connection.halves[owner.side].key,
+            connection.halves[owner.side.reverse()].key,
+        );
+        let (Some(local), Some(remote), Some(remote_nonce)) = (keys.0, keys.1, self.orphan_nonce(packet)) else {
+            return false;
+        };
+        let version = match owner.hash {
+            Hash::Sha1 => Version::V0,
+            Hash::Sha256 => Version::V1,
+        };
+        crypto::join_syn_ack_hmac(version, local, remote, *nonce, remote_nonce) == *hmac
+    }
+
+    fn orphan_nonce(&self, packet: &Packet) -> Option<Nonce> {
+        match self.orphans.first_packet(packet.flow).and_then(join)? {
+            MpJoin::Syn { nonce, .. } => Some(*nonce),
+            _ => None,
+        }
+    }
+
+    fn replay(&mut self, owner: Owner, flow: crate::packet::FlowKey) {
+        let Some(orphan) = self.orphans.remove(flow) else {
+            return;
+        };
+        self.totals.orphan_joins = self.totals.orphan_joins.saturating_sub(1);
+        let mut packets = orphan.packets.iter();
+        if let Some(syn) = packets.next() {
+            self.attach(owner, syn);
+        }
+        for packet in packets {
+            if let Some(place) = self.flows.get(&flow).copied() {
+                self.follow(place, packet);
+            }
+        }
+    }
+
+    /// A new subflow of the connection that has the token.
+    fn attach(&mut self, owner: Owner, packet: &Packet) {
+        self.revive(owner.slot, packet);
+        let Some(connection) = self.connections.get_mut(owner.slot as usize) else {
+            return;
+        };
+        self.totals.joins += 1;
+        connection.attempted += 1;
+        if connection.subflows.len() >= self.settings.limits.subflows {
+            self.totals.capped.subflows += 1;
+            connection.truncated = true;
+            return;
+        }
+        let mut news = News::default();
+        let mut context = Context {
+            settings: &self.settings,
+            capped: &mut self.totals.capped,
+            out: &mut self.out,
+            news: &mut news,
+        };
+        // Whoever has the token is asked: the other end opens (so servers can join too).
+        let opener = match owner.side {
+            Direction::ClientToServer => Opener::Server,
+            Direction::ServerToClient => Opener::Client,
+        };
+        connection.believe_hash(owner.hash, packet, &mut context);
+        let subflow = connection.add_subflow(opener, packet, &self.settings.limits);
+        let place = Place {
+            slot: owner.slot,
+            subflow,
+        };
+        self.flows.insert(packet.flow, place);
+        self.last = None;
+        self.follow(place, packet);
+    }
+}
+
+/// The sequence number of the SYN, for a capture that has only what came after it.
+pub(super) fn before(sequence: SequenceNumber) -> SequenceNumber {
+    SequenceNumber(sequence.0.wrapping_sub(1))
+}

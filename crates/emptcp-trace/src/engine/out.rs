@@ -1,0 +1,78 @@
+//! Events on their way out.
+
+use crate::record::{Detail, Mark, MarkKind};
+use crate::{ConnectionId, Direction, Event, PacketNumber, SubflowId, Timestamp};
+use std::collections::VecDeque;
+
+/// The queue that the analyzer empties.
+#[derive(Debug)]
+pub(super) struct Out {
+    pub(super) queue: VecDeque<Event>,
+    pub(super) marks: bool,
+}
+
+/// Where something happened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub(super) conn_id: ConnectionId,
+    pub(super) sf_id: Option<SubflowId>,
+    pub(super) dir: Direction,
+    pub(super) packet: PacketNumber,
+    pub(super) t: Timestamp,
+}
+
+/// What happened, beside its kind.
+#[derive(Debug, Default)]
+pub(super) struct What {
+    pub(super) bytes: u64,
+    pub(super) other_sf: Option<SubflowId>,
+    pub(super) detail: Option<Detail>,
+}
+
+impl From<Detail> for What {
+    fn from(detail: Detail) -> Self {
+        Self {
+            detail: Some(detail),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<u64> for What {
+    fn from(bytes: u64) -> Self {
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<()> for What {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl Out {
+    pub(super) fn mark(&mut self, at: At, kind: MarkKind, what: impl Into<What>) {
+        if !self.marks {
+            return;
+        }
+        let What {
+            bytes,
+            other_sf,
+            detail,
+        } = what.into();
+        self.queue.push_back(Event::Mark(Mark {
+            conn_id: at.conn_id,
+            sf_id: at.sf_id,
+            t: at.t,
+            packet: at.packet,
+            dir: at.dir,
+            kind,
+            bytes,
+            other_sf,
+            detail,
+        }));
+    }
+}

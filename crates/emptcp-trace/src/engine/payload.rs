@@ -1,0 +1,268 @@
+//! Payload: which bytes are new, which were carried before, and by whom.
+
+use super::out::{At, What};
+use super::segment::{Context, Findings, Here};
+use super::state::{Connection, Waiting};
+use crate::packet::Packet;
+use crate::record::{Fallback, MarkKind};
+use crate::stream::{Claim, ClaimKind, Resolved};
+use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
+use smallvec::SmallVec;
+use std::ops::Range;
+
+/// Payload without mapping is held for so many segments.
+const WAITING: usize = 1000;
+/// Reinjections so soon after a subflow took over belong to the hand-over.
+const EARLY: Span = Span::from_seconds(5);
+
+/// What a packet carried, by kind.
+#[derive(Debug, Default)]
+struct Carried {
+    reinjected: SmallVec<[(SubflowId, u64); 1]>,
+    same_dsn: u64,
+}
+
+impl Connection {
+    pub(super) fn payload(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>, findings: &mut Findings) {
+        let Some(start) = self.relative(here, packet) else {
+            return;
+        };
+        let length = u64::from(packet.payload);
+        let end = start + length;
+        let half = &mut self.subflows[here.index].halves[here.dir];
+        // A keep-alive, or a probe of a closed window, sends the last byte again (RFC 9293, 3.8.4 and 3.8.6.1).
+        if length == 1 && half.next > 1 && end == half.next && end <= half.acknowledged {
+            return;
+        }
+        let mut gaps = SmallVec::new();
+        let before = half.seen.insert(start, end, &mut gaps);
+        half.counters.payload += length - before;
+        half.t_first_data.get_or_insert(packet.time);
+        half.t_last_data = Some(packet.time);
+        half.next = half.next.max(end);
+        if before == 0 {
+            half.t_last_new = Some(packet.time);
+            half.rtt_queue.sent(end, packet.time);
+            if let (Some(sum), Some(checked)) = (packet.payload_sum, &mut half.checked)
+                && checked.feed(start, packet.payload, sum) == Some(false)
+            {
+                half.checked = None;
+                self.fall_back(here.at, Fallback::WrongChecksum, context);
+            }
+        } else {
+            half.rtt_queue.retransmitted(start, end);
+            half.counters.retransmitted += before;
+            half.counters.retransmitted_packets += 1;
+            if before < length {
+                half.t_last_new = Some(packet.time);
+            }
+            context.out.mark(here.at, MarkKind::Retransmission, before);
+        }
+        if self.watched && before > 0 {
+            self.note_retransmission(here, start, end, &gaps, findings);
+        }
+        let mut carried = Carried::default();
+        let late = self.halves[here.dir].out_of_order;
+        for gap in gaps {
+            self.place(
+                here.index,
+                here.dir,
+                gap,
+                (here.at, packet.time),
+                &mut carried,
+                Some(findings),
+            );
+        }
+        let data = &mut self.halves[here.dir];
+        data.out_of_order_packets += u64::from(data.out_of_order > late);
+        self.account(here.index, here.at, carried, context);
+        self.begin_waiting(here.dir, packet.time);
+        self.give_up_waiting(here, context);
+        self.forget(here, context);
+    }
+
+    /// Finds the data sequence numbers of bytes that are new to the subflow, and who carried them before.
+    fn place(
+        &mut self,
+        index: usize,
+        dir: Direction,
+        bytes: Range<u64>,
+        (at, now): (At, Timestamp),
+        carried: &mut Carried,
+        mut findings: Option<&mut Findings>,
+    ) {
+        let subflow = &mut self.subflows[index];
+        let id = subflow.id;
+        let half = &mut subflow.halves[dir];
+        let mut pieces = SmallVec::<[Resolved; 2]>::new();
+        half.mappings.resolve(bytes.start, bytes.end, &mut pieces);
+        if subflow.infinite && pieces.iter().any(|piece| piece.dsn.is_none()) {
+            // After MP_FAIL data goes on, one to one, without mappings (RFC 8684, 3.7).
+            if let Some((ssn, dsn)) = half.mapped_to {
+                half.mappings.insert_infinite(ssn, dsn);
+                pieces.clear();
+                half.mappings.resolve(bytes.start, bytes.end, &mut pieces);
+            }
+        }
+        let mut claims = SmallVec::<[Claim; 2]>::new();
+        for piece in pieces {
+            let Resolved { start, length, dsn } = piece;
+            let Some(dsn) = dsn else {
+                self.subflows[index].halves[dir].waiting.push_back(Waiting {
+                    start,
+                    end: start + length,
+                    packet: at.packet,
+                    time: now,
+                });
+                if let Some(findings) = &mut findings {
+                    findings.runs.push(run(None, length, Piece::Unmapped));
+                }
+                continue;
+            };
+            let highest = self.halves[dir].owners.highest();
+            self.halves[dir].owners.carry(id, dsn, length, &mut claims);
+            for claim in claims.drain(..) {
+                let piece = self.claim(index, dir, claim, highest, now, carried);
+                if let Some(findings) = &mut findings {
+                    findings.runs.push(run(Some(claim.start), claim.length, piece));
+                }
+            }
+        }
+    }
+
+    /// Counts a run of bytes by who had carried it; what it was.
+    fn claim(
+        &mut self,
+        index: usize,
+        dir: Direction,
+        claim: Claim,
+        highest: u64,
+        now: Timestamp,
+        carried: &mut Carried,
+    ) -> Piece {
+        let Claim { start, length, kind } = claim;
+        let data = &mut self.halves[dir];
+        let half = &mut self.subflows[index].halves[dir];
+        match kind {
+            ClaimKind::New => {
+                data.data += length;
+                half.counters.new_dsn += length;
+                if start < highest {
+                    data.out_of_order += length;
+                } else {
+                    data.rtt_queue.sent(start + length, now);
+                }
+                Piece::New
+            }
+            ClaimKind::Reinjection { of } => {
+                data.rtt_queue.retransmitted(start, start + length);
+                half.counters.reinjected += length;
+                if half.t_first_data.is_some_and(|first| now - first <= EARLY) {
+                    half.reinjected_early += length;
+                }
+                if let Some(first) = self.subflows.get_mut(of.0 as usize) {
+                    first.halves[dir].counters.reinjection_caused += length;
+                }
+                match carried.reinjected.iter_mut().find(|(by, _)| *by == of) {
+                    Some((_, bytes)) => *bytes += length,
+                    None => carried.reinjected.push((of, length)),
+                }
+                Piece::Reinjection { of }
+            }
+            ClaimKind::SameSubflow => {
+                data.rtt_queue.retransmitted(start, start + length);
+                half.counters.same_dsn += length;
+                carried.same_dsn += length;
+                Piece::SameSubflow
+            }
+            ClaimKind::Forgotten => {
+                self.truncated = true;
+                Piece::SameSubflow
+            }
+        }
+    }
+
+    /// Marks what a packet carried again.
+    fn account(&mut self, index: usize, at: At, carried: Carried, context: &mut Context<'_>) {
+        let half = &mut self.subflows[index].halves[at.dir];
+        half.counters.reinjected_packets += u64::from(!carried.reinjected.is_empty());
+        for (of, bytes) in carried.reinjected {
+            let what = What {
+                bytes,
+                other_sf: Some(of),
+                detail: None,
+            };
+            context.out.mark(at, MarkKind::Reinjection, what);
+        }
+        if carried.same_dsn > 0 {
+            context.out.mark(at, MarkKind::SameDsn, carried.same_dsn);
+            self.suspect_corruption(at, context);
+        }
+    }
+
+    /// A mapping has come: payload that waited may have one now.
+    pub(super) fn resolve_waiting(&mut self, index: usize, dir: Direction, context: &mut Context<'_>) {
+        let half = &mut self.subflows[index].halves[dir];
+        if half.waiting.is_empty() {
+            return;
+        }
+        for waiting in std::mem::take(&mut half.waiting) {
+            let at = At {
+                conn_id: self.id,
+                sf_id: Some(self.subflows[index].id),
+                dir,
+                packet: waiting.packet,
+                t: waiting.time,
+            };
+            let mut carried = Carried::default();
+            let bytes = waiting.start..waiting.end;
+            self.place(index, dir, bytes, (at, waiting.time), &mut carried, None);
+            self.account(index, at, carried, context);
+        }
+    }
+
+    /// Payload has waited for too many segments: it has no mapping.
+    fn give_up_waiting(&mut self, here: Here, context: &mut Context<'_>) {
+        let half = &mut self.subflows[here.index].halves[here.dir];
+        if half.waiting.len() > WAITING {
+            let first = half.waiting.front().copied();
+            half.counters.unmapped += half
+                .waiting
+                .drain(..)
+                .map(|waiting| waiting.end - waiting.start)
+                .sum::<u64>();
+            if let Some(first) = first {
+                let at = At {
+                    packet: first.packet,
+                    t: first.time,
+                    ..here.at
+                };
+                self.no_mapping(here.index, at, context);
+            }
+        }
+    }
+
+    /// For the packet's event: where the bytes that came again lie.
+    fn note_retransmission(&self, here: Here, start: u64, end: u64, gaps: &[Range<u64>], findings: &mut Findings) {
+        let mut pieces = SmallVec::<[Resolved; 2]>::new();
+        let mut from = start;
+        for gap in gaps.iter().cloned().chain([end..end]) {
+            if from < gap.start {
+                let mappings = &self.subflows[here.index].halves[here.dir].mappings;
+                mappings.resolve(from, gap.start, &mut pieces);
+            }
+            from = gap.end;
+        }
+        for piece in pieces {
+            findings.runs.push(run(piece.dsn, piece.length, Piece::Retransmission));
+        }
+    }
+}
+
+fn run(dsn: Option<u64>, length: u64, piece: Piece) -> Run {
+    Run {
+        dsn,
+        length: u32::try_from(length).unwrap_or(u32::MAX),
+        piece,
+    }
+}

@@ -1,0 +1,345 @@
+//! What is remembered of a connection and of each of its subflows while they are open.
+
+use crate::record::{End, Fallback, Hash, Kind, MarkKind, Opener};
+use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, Seen, Unwrapper};
+use crate::{ConnectionId, Direction, Limits, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
+use mptcp_wire::mptcp::Mapping;
+use mptcp_wire::{DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
+use smallvec::SmallVec;
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::packet::FlowKey;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) t0: Timestamp,
+    pub(super) t_last: Timestamp,
+    pub(super) client: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) version: Version,
+    pub(super) hash: Hash,
+    pub(super) flag_a: bool,
+    pub(super) flag_c: bool,
+    pub(super) complete: bool,
+    pub(super) partial: bool,
+    pub(super) continued: bool,
+    pub(super) truncated: bool,
+    pub(super) watched: bool,
+    /// A JOIN has shown which hash makes the tokens.
+    pub(super) hash_is_sure: bool,
+    pub(super) end: Option<End>,
+    pub(super) fallback: BTreeSet<Fallback>,
+    pub(super) happened: Happened,
+    pub(super) options: OptionCounts,
+    pub(super) subflows: Vec<Subflow>,
+    pub(super) attempted: u32,
+    pub(super) open: u32,
+    pub(super) most_open: u32,
+    pub(super) halves: PerDirection<DataHalf>,
+    pub(super) t_last_data_ack: Option<Timestamp>,
+}
+
+/// One direction at the data level.
+#[derive(Debug)]
+pub(super) struct DataHalf {
+    /// Of the sender.
+    pub(super) key: Option<Key>,
+    /// Of the first byte: IDSN + 1.
+    pub(super) base: Option<DataSequenceNumber>,
+    /// The base is the first number seen, as there was no key.
+    pub(super) relative: bool,
+    pub(super) owners: Owners,
+    /// Data before this belongs to an earlier record.
+    pub(super) skipped: u64,
+    pub(super) data: u64,
+    /// Where the DATA_FIN stands.
+    pub(super) fin: Option<u64>,
+    /// What the other side has acknowledged.
+    pub(super) acknowledged: u64,
+    pub(super) rtt_queue: RttQueue,
+    pub(super) rtt: RttStatistics,
+    /// Since when data waits for its DATA_ACK without progress.
+    pub(super) waiting_since: Option<Timestamp>,
+    pub(super) longest_stall: Span,
+    pub(super) out_of_order: u64,
+    pub(super) out_of_order_packets: u64,
+    /// ADD_ADDR that the sender of this direction made, at most 256 of them.
+    pub(super) announced: Vec<Announced>,
+    pub(super) remove_addr: u64,
+    pub(super) mp_prio: u64,
+    /// The last packet with a mapping.
+    pub(super) last_dss: Option<Timestamp>,
+}
+
+/// An address that was announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) id: u8,
+    pub(super) address: IpAddr,
+    pub(super) port: Option<u16>,
+    pub(super) echoed: bool,
+    pub(super) joined: bool,
+}
+
+/// A subflow.
+#[derive(Debug)]
+pub(super) struct Subflow {
+    pub(super) id: SubflowId,
+    pub(super) flow: FlowKey,
+    pub(super) kind: Kind,
+    pub(super) opened_by: Opener,
+    pub(super) client: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) address_ids: [Option<u8>; 2],
+    pub(super) t_syn: Timestamp,
+    pub(super) t_syn_ack: Option<Timestamp>,
+    pub(super) t_est: Option<Timestamp>,
+    pub(super) t_last: Timestamp,
+    pub(super) established: bool,
+    pub(super) closed: bool,
+    pub(super) backup: bool,
+    /// The SYN+ACK had the option; none before it was seen.
+    pub(super) answered_with_option: Option<bool>,
+    pub(super) syn_retransmissions: u32,
+    /// Payload in the SYN (TCP Fast Open).
+    pub(super) syn_payload: u32,
+    pub(super) syn_again: bool,
+    pub(super) syn_ack_again: bool,
+    pub(super) hs_rtt: [Option<f64>; 2],
+    pub(super) join: Option<Box<Join>>,
+    pub(super) reset_reason: Option<u8>,
+    /// After MP_FAIL: data goes on without mappings.
+    pub(super) infinite: bool,
+    pub(super) halves: PerDirection<SubflowHalf>,
+}
+
+/// The authentication of an MP_JOIN.
+#[derive(Debug, Default)]
+pub(super) struct Join {
+    pub(super) syn_nonce: Option<Nonce>,
+    pub(super) syn_ack_nonce: Option<Nonce>,
+    pub(super) syn_ack_hmac: Option<TruncatedHmac>,
+    pub(super) ack_hmac: Option<JoinHmac>,
+    pub(super) hmac_ok: Option<bool>,
+}
+
+/// One direction of a subflow.
+#[derive(Debug)]
+pub(super) struct SubflowHalf {
+    /// None before the SYN of this direction, or the first acknowledgement of it.
+    pub(super) numbers: Option<Unwrapper>,
+    pub(super) window_scale: u8,
+    pub(super) seen: Seen,
+    /// The highest payload byte seen, plus one.
+    pub(super) next: u64,
+    pub(super) acknowledged: u64,
+    pub(super) mappings: Mappings,
+    /// Where the last mapping ends: subflow sequence number and data offset.
+    pub(super) mapped_to: Option<(u64, u64)>,
+    /// The last mapping with a checksum.
+    pub(super) checked: Option<Box<Checked>>,
+    pub(super) rtt_queue: RttQueue,
+    pub(super) rtt: RttStatistics,
+    /// Payload whose mapping has not come yet.
+    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) counters: Counters,
+    pub(super) t_first_data: Option<Timestamp>,
+    pub(super) t_last_data: Option<Timestamp>,
+    /// The last payload that was new to the subflow.
+    pub(super) t_last_new: Option<Timestamp>,
+    /// The last acknowledgement that this direction's sender got.
+    pub(super) t_last_ack: Option<Timestamp>,
+    /// Bytes reinjected on it in its first five seconds with data.
+    pub(super) reinjected_early: u64,
+    pub(super) fin: bool,
+    pub(super) reset: bool,
+}
+
+/// Payload without a mapping yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) packet: PacketNumber,
+    pub(super) time: Timestamp,
+}
+
+/// A mapping whose checksum is being computed.
+#[derive(Debug)]
+pub(super) struct Checked {
+    start: u64,
+    end: u64,
+    sum: DssChecksum,
+}
+
+/// What is counted for each direction of a subflow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) packets: u64,
+    pub(super) ip_bytes: u64,
+    pub(super) payload: u64,
+    pub(super) new_dsn: u64,
+    pub(super) retransmitted: u64,
+    pub(super) retransmitted_packets: u64,
+    pub(super) reinjected: u64,
+    pub(super) reinjected_packets: u64,
+    pub(super) reinjection_caused: u64,
+    pub(super) same_dsn: u64,
+    pub(super) unmapped: u64,
+}
+
+/// Kinds of events that happened, as a set of bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Happened(u32);
+
+/// MPTCP options by subtype.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OptionCounts(pub(super) [u32; 16]);
+
+impl Happened {
+    /// What every connection has, or what has a column of its own, is not worth a word among the events of a connection.
+    const NOTABLE: [MarkKind; 15] = [
+        MarkKind::Rst,
+        MarkKind::AddAddr,
+        MarkKind::RemoveAddr,
+        MarkKind::MpPrio,
+        MarkKind::MpFail,
+        MarkKind::MpFastclose,
+        MarkKind::MpTcprst,
+        MarkKind::BreakBeforeMake,
+        MarkKind::MakeBeforeBreak,
+        MarkKind::Stall,
+        MarkKind::KeyChanged,
+        MarkKind::V1WithSha1,
+        MarkKind::WrongHmac,
+        MarkKind::StreamCorruptionSuspected,
+        MarkKind::SynRetransmission,
+    ];
+
+    pub(super) fn insert(&mut self, kind: MarkKind) {
+        if let Some(bit) = Self::NOTABLE.iter().position(|notable| *notable == kind) {
+            self.0 |= 1 << bit;
+        }
+    }
+
+    pub(super) fn kinds(self) -> BTreeSet<MarkKind> {
+        let kinds = Self::NOTABLE.iter().enumerate();
+        kinds
+            .filter(|(bit, _)| self.0 & (1 << bit) != 0)
+            .map(|(_, kind)| *kind)
+            .collect()
+    }
+}
+
+impl Checked {
+    /// `ssn` is the whole relative number where the mapping begins; the last of its numbers may be a DATA_FIN.
+    pub(super) fn begin(ssn: u64, dsn: DataSequenceNumber, mapping: &Mapping, checksum: u16, fin: bool) -> Self {
+        let sum = DssChecksum::begin(dsn.0, mapping.subflow_sequence.0, mapping.length, checksum);
+        let data = u64::from(mapping.length) - u64::from(fin && mapping.length > 0);
+        Self {
+            start: ssn,
+            end: ssn + data,
+            sum: if fin { sum.with_data_fin() } else { sum },
+        }
+    }
+
+    /// Adds payload that lies within the mapping; whether the checksum is right, once all of it was there.
+    pub(super) fn feed(&mut self, start: u64, length: u32, sum: u16) -> Option<bool> {
+        if start < self.start || start + u64::from(length) > self.end {
+            return None;
+        }
+        self.sum.feed(start - self.start, length, sum);
+        self.sum.verdict()
+    }
+}
+
+impl DataHalf {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            key: None,
+            base: None,
+            relative: false,
+            owners: Owners::default(),
+            skipped: 0,
+            data: 0,
+            fin: None,
+            acknowledged: 0,
+            rtt_queue: RttQueue::new(limits.rtt),
+            rtt: RttStatistics::default(),
+            waiting_since: None,
+            longest_stall: Span::default(),
+            out_of_order: 0,
+            out_of_order_packets: 0,
+            announced: Vec::new(),
+            remove_addr: 0,
+            mp_prio: 0,
+            last_dss: None,
+        }
+    }
+
+    /// The offset of a data sequence number from the first byte; none when it lies before it, or no number is known.
+    pub(super) fn offset(&self, number: DataSequenceNumber) -> Option<u64> {
+        u64::try_from(self.base?.distance_to(number)).ok()
+    }
+
+    /// The highest number seen, to extend short ones.
+    pub(super) fn reference(&self) -> Option<DataSequenceNumber> {
+        let highest = self.owners.highest().max(self.acknowledged);
+        Some(self.base?.after(highest))
+    }
+}
+
+impl SubflowHalf {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            numbers: None,
+            window_scale: 0,
+            seen: Seen::default(),
+            next: 0,
+            acknowledged: 0,
+            mappings: Mappings::default(),
+            mapped_to: None,
+            checked: None,
+            rtt_queue: RttQueue::new(limits.rtt),
+            rtt: RttStatistics::default(),
+            waiting: VecDeque::new(),
+            counters: Counters::default(),
+            t_first_data: None,
+            t_last_data: None,
+            t_last_new: None,
+            t_last_ack: None,
+            reinjected_early: 0,
+            fin: false,
+            reset: false,
+        }
+    }
+
+    /// The relative sequence number of the next payload byte that the sender can send: bytes in flight end there.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.next.saturating_sub(self.acknowledged.max(1))
+    }
+}
+
+impl Subflow {
+    pub(super) fn opener(&self) -> Direction {
+        match self.opened_by {
+            Opener::Client => Direction::ClientToServer,
+            Opener::Server => Direction::ServerToClient,
+        }
+    }
+
+    /// Which way a packet from `source` goes.
+    pub(super) fn direction(&self, source: SocketAddr) -> Direction {
+        if source == self.client {
+            Direction::ClientToServer
+        } else {
+            Direction::ServerToClient
+        }
+    }
+}
+
+/// Tokens that the keys of both sides can have: of their version, and the SHA-1 one that some version 1 stacks use.
+pub(super) type Tokens = SmallVec<[(Token, Direction, Hash); 4]>;

@@ -1,0 +1,148 @@
+//! Which connection a token names, and the MP_JOINs whose connection is not known yet.
+
+use crate::packet::{FlowKey, Packet};
+use crate::record::Hash;
+use crate::{ConnectionId, Direction, Span, Timestamp};
+use hashbrown::HashMap;
+use mptcp_wire::Token;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+
+/// A host that has a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) slot: u32,
+    pub(super) conn_id: ConnectionId,
+    /// The direction in which the host sends.
+    pub(super) side: Direction,
+    /// How the token was made.
+    pub(super) hash: Hash,
+}
+
+/// Hosts by token. Several connections can have one token: 32 bits are few, and some traffic is forged.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(HashMap<Token, SmallVec<[Owner; 1]>>);
+
+impl Tokens {
+    pub(super) fn insert(&mut self, token: Token, owner: Owner) {
+        self.0.entry(token).or_default().push(owner);
+    }
+
+    pub(super) fn remove(&mut self, token: Token, conn_id: ConnectionId) {
+        if let Some(owners) = self.0.get_mut(&token) {
+            owners.retain(|owner| owner.conn_id != conn_id);
+            if owners.is_empty() {
+                self.0.remove(&token);
+            }
+        }
+    }
+
+    /// Those who have it, oldest first.
+    pub(super) fn owners(&self, token: Token) -> &[Owner] {
+        self.0.get(&token).map_or(&[], |owners| owners)
+    }
+}
+
+/// How long an MP_JOIN waits for its connection: keys can be captured late when interfaces are merged.
+const PATIENCE: Span = Span::from_seconds(10);
+/// The handshake, and some data.
+const PACKETS: usize = 8;
+
+/// A subflow whose connection is not known.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    pub(super) token: Token,
+    pub(super) packets: Vec<Packet>,
+    since: Timestamp,
+}
+
+/// Subflows that wait.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    by_flow: HashMap<FlowKey, Orphan>,
+    by_token: HashMap<Token, SmallVec<[FlowKey; 1]>>,
+    ages: VecDeque<(Timestamp, FlowKey)>,
+}
+
+impl Orphans {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_flow.is_empty()
+    }
+
+    /// A SYN whose token nobody has, or several have. Returns whether it is the first of its subflow.
+    pub(super) fn open(&mut self, token: Token, packet: &Packet) -> bool {
+        if let Some(orphan) = self.by_flow.get_mut(&packet.flow) {
+            if orphan.token == token && orphan.packets[0].sequence == packet.sequence {
+                orphan.since = packet.time;
+                return false;
+            }
+            self.remove(packet.flow);
+        }
+        self.by_flow.insert(
+            packet.flow,
+            Orphan {
+                token,
+                packets: vec![packet.clone()],
+                since: packet.time,
+            },
+        );
+        self.by_token.entry(token).or_default().push(packet.flow);
+        self.ages.push_back((packet.time, packet.flow));
+        true
+    }
+
+    /// A later packet of an orphan; its token when there is one.
+    pub(super) fn follow(&mut self, packet: &Packet) -> Option<Token> {
+        let orphan = self.by_flow.get_mut(&packet.flow)?;
+        if orphan.packets.len() < PACKETS {
+            orphan.packets.push(packet.clone());
+        }
+        Some(orphan.token)
+    }
+
+    /// The SYN of an orphan.
+    pub(super) fn first_packet(&self, flow: FlowKey) -> Option<&Packet> {
+        self.by_flow.get(&flow)?.packets.first()
+    }
+
+    /// The subflows that wait for a token.
+    pub(super) fn waiting_for(&self, token: Token) -> SmallVec<[FlowKey; 1]> {
+        self.by_token.get(&token).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn remove(&mut self, flow: FlowKey) -> Option<Orphan> {
+        let orphan = self.by_flow.remove(&flow)?;
+        if let Some(flows) = self.by_token.get_mut(&orphan.token) {
+            flows.retain(|waiting| *waiting != flow);
+            if flows.is_empty() {
+                self.by_token.remove(&orphan.token);
+            }
+        }
+        Some(orphan)
+    }
+
+    /// Forgets those that have waited long enough, and the oldest ones beyond `limit`; returns how many of the latter.
+    pub(super) fn expire(&mut self, now: Timestamp, limit: usize) -> u64 {
+        let mut early = 0;
+        while let Some((age, flow)) = self.ages.front().copied() {
+            let too_many = self.by_flow.len() > limit;
+            if !too_many && now - age < PATIENCE {
+                break;
+            }
+            self.ages.pop_front();
+            match self.by_flow.get(&flow) {
+                // Heard of again since: it gets a new place in the line.
+                Some(orphan) if !too_many && orphan.since > age => {
+                    let since = orphan.since;
+                    self.ages.push_back((since, flow));
+                }
+                Some(_) => {
+                    self.remove(flow);
+                    early += u64::from(too_many);
+                }
+                None => {}
+            }
+        }
+        early
+    }
+}

@@ -1,0 +1,159 @@
+//! A captured TCP segment, decoded: what the analysis needs of it, and nothing that borrows from the capture.
+
+use crate::record::Skipped;
+use crate::{Frame, PacketNumber, Timestamp};
+use mptcp_wire::checksum::Sum;
+use mptcp_wire::mptcp::MptcpOption;
+use mptcp_wire::segment::Network;
+use mptcp_wire::tcp::{Flags, TcpOption};
+use mptcp_wire::{Error, Segment, SequenceNumber};
+use smallvec::SmallVec;
+use std::net::{IpAddr, SocketAddr};
+
+/// Two endpoints in an order that does not depend on who sends: both directions of a TCP connection have the same key.
+/// IPv4 addresses are mapped into IPv6 ones, which never stand on a wire themselves (RFC 4291, 2.5.5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FlowKey {
+    low: u128,
+    high: u128,
+    ports: u32,
+}
+
+/// A segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Packet {
+    pub(crate) number: PacketNumber,
+    pub(crate) time: Timestamp,
+    pub(crate) flow: FlowKey,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) sequence: SequenceNumber,
+    pub(crate) acknowledgement: SequenceNumber,
+    pub(crate) flags: Flags,
+    pub(crate) window: u16,
+    /// Of a SYN or SYN+ACK.
+    pub(crate) window_scale: Option<u8>,
+    /// Bytes of payload on the wire, which the capture need not have.
+    pub(crate) payload: u32,
+    /// Bytes from the IP header on.
+    pub(crate) ip_length: u32,
+    /// The sum of the payload, where all of it was captured.
+    pub(crate) payload_sum: Option<u16>,
+    /// MPTCP options that are well-formed.
+    pub(crate) options: SmallVec<[MptcpOption; 2]>,
+    /// MPTCP options that are not, or are cut off.
+    pub(crate) malformed_options: u32,
+}
+
+fn widened(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+impl FlowKey {
+    pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
+        let from = (widened(source.ip()), source.port());
+        let to = (widened(destination.ip()), destination.port());
+        let (low, high) = if from <= to { (from, to) } else { (to, from) };
+        Self {
+            low: low.0,
+            high: high.0,
+            ports: u32::from(low.1) << 16 | u32::from(high.1),
+        }
+    }
+}
+
+impl Packet {
+    /// Decodes a frame; `skipped` counts what is no TCP segment.
+    pub(crate) fn decode(frame: &Frame<'_>, skipped: &mut Skipped) -> Option<Self> {
+        let Some(link) = frame.link else {
+            skipped.link_type += 1;
+            return None;
+        };
+        match Segment::parse(frame.bytes, link) {
+            Ok(segment) => Some(Self::from_segment(frame, &segment)),
+            Err(error) => {
+                match error {
+                    Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
+                    Error::Fragment { .. } => skipped.fragments += 1,
+                    _ => skipped.malformed += 1,
+                }
+                None
+            }
+        }
+    }
+
+    fn from_segment(frame: &Frame<'_>, segment: &Segment<'_>) -> Self {
+        let tcp = segment.tcp();
+        let flags = tcp.flags();
+        let mut options = SmallVec::new();
+        let mut malformed_options = 0;
+        for option in segment.mptcp_options() {
+            match option {
+                Ok(option) => options.push(option),
+                Err(_) => malformed_options += 1,
+            }
+        }
+        let captured = segment.payload();
+        let payload = payload_length(frame, segment);
+        let whole = payload > 0 && u32::try_from(captured.len()) == Ok(payload);
+        let ip_header = segment.transport_offset().saturating_sub(segment.network_offset());
+        let (source, destination) = (segment.source(), segment.destination());
+        Self {
+            number: frame.number,
+            time: frame.time,
+            flow: FlowKey::new(source, destination),
+            source,
+            destination,
+            sequence: tcp.sequence(),
+            acknowledgement: tcp.acknowledgement(),
+            flags,
+            window: tcp.window(),
+            window_scale: flags.contains(Flags::SYN).then(|| window_scale(segment)).flatten(),
+            payload,
+            ip_length: u32::try_from(ip_header + tcp.header_length())
+                .unwrap_or(u32::MAX)
+                .saturating_add(payload),
+            payload_sum: whole.then(|| {
+                let mut sum = Sum::default();
+                sum.add(captured);
+                sum.partial()
+            }),
+            options,
+            malformed_options,
+        }
+    }
+
+    /// A SYN that opens.
+    pub(crate) fn is_syn(&self) -> bool {
+        self.flags.contains(Flags::SYN) && !self.flags.contains(Flags::ACK) && !self.flags.contains(Flags::RST)
+    }
+
+    /// A SYN that answers.
+    pub(crate) fn is_syn_ack(&self) -> bool {
+        self.flags.contains(Flags::SYN | Flags::ACK) && !self.flags.contains(Flags::RST)
+    }
+}
+
+/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the wire.
+fn payload_length(frame: &Frame<'_>, segment: &Segment<'_>) -> u32 {
+    let unset = match segment.network() {
+        Network::V4(header) => header.total_length() == 0,
+        Network::V6(header) => header.payload_length() == 0,
+    };
+    if unset {
+        let headers = segment.transport_offset() + segment.tcp().header_length();
+        return u32::try_from(headers).map_or(0, |headers| frame.original_length.saturating_sub(headers));
+    }
+    u32::try_from(segment.payload_length()).unwrap_or(u32::MAX)
+}
+
+fn window_scale(segment: &Segment<'_>) -> Option<u8> {
+    segment.options().parsed().find_map(|option| match option {
+        // RFC 7323, 2.3: a shift above 14 is taken as 14.
+        Ok(TcpOption::WindowScale(shift)) => Some(shift.min(14)),
+        _ => None,
+    })
+}

@@ -1,0 +1,37 @@
+//! Packets in the order of time, from a source that mixes several interfaces or files.
+
+use crate::packet::Packet;
+use crate::{Limits, PacketNumber, Timestamp};
+use std::collections::BTreeMap;
+
+/// Packets that wait until none before them is expected any more.
+#[derive(Debug, Default)]
+pub(crate) struct Reorder {
+    waiting: BTreeMap<(Timestamp, PacketNumber), Packet>,
+    released: Option<Timestamp>,
+}
+
+impl Reorder {
+    /// Takes a packet. Gives it back when it is late, as later ones have gone already.
+    pub(crate) fn push(&mut self, packet: Packet) -> Option<Packet> {
+        if self.released.is_some_and(|released| packet.time < released) {
+            return Some(packet);
+        }
+        self.waiting.insert((packet.time, packet.number), packet);
+        None
+    }
+
+    /// The next packet, once enough others have come after it.
+    pub(crate) fn pop(&mut self, limits: &Limits) -> Option<Packet> {
+        let (first, last) = (self.waiting.first_key_value()?, self.waiting.last_key_value()?);
+        let ripe = last.0.0 - first.0.0 >= limits.reorder_span || self.waiting.len() > limits.reorder_packets;
+        if ripe { self.pop_any() } else { None }
+    }
+
+    /// The next packet, when no others will come.
+    pub(crate) fn pop_any(&mut self) -> Option<Packet> {
+        let ((time, _), packet) = self.waiting.pop_first()?;
+        self.released = Some(time);
+        Some(packet)
+    }
+}
