@@ -3,16 +3,23 @@
 //!
 //! One file for each subcommand.
 
+mod compare;
+
 use clap::Subcommand;
 
 /// The subcommands of `emptcp trace`.
 #[derive(Debug, Subcommand)]
-pub enum TraceCommand {}
+pub enum TraceCommand {
+    /// Compare two captures of the same traffic: what was lost, delayed, reordered and changed between them
+    Compare(compare::CompareArguments),
+}
 
 /// Runs it.
 ///
 /// # Errors
 /// What went wrong, to be printed as it is.
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
-    match command {}
+    match command {
+        TraceCommand::Compare(arguments) => compare::run(arguments),
+    }
 }

@@ -9,7 +9,7 @@ use super::report::{
     PayloadComparison, Unpaired,
 };
 use super::tally::{Single, Tally};
-use super::{Capture, Point, sentences};
+use super::{Capture, Point};
 use crate::{ConnectionId, Direction, PerDirection, Span, SubflowId};
 use hashbrown::HashMap;
 use mptcp_wire::crypto::derive;
@@ -29,7 +29,7 @@ pub(super) fn comparison(captures: [Capture; 2], clock: Clock, flows: Flows, exc
         exceeded,
         not_followed,
     };
-    comparison.findings = sentences::findings(&comparison);
+    comparison.speak();
     comparison
 }
 

@@ -31,6 +31,13 @@ pub struct Comparison {
     pub connections: Vec<ComparedConnection>,
 }
 
+impl Comparison {
+    /// Makes the sentences anew, after connections were taken out.
+    pub fn speak(&mut self) {
+        self.findings = super::sentences::findings(self);
+    }
+}
+
 /// What a connection turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum ComparedKind {
