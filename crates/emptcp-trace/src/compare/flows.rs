@@ -102,11 +102,20 @@ impl Flows {
     fn elsewhere(&self, point: Point, packet: &Packet, tuple: Tuple, syn: bool) -> Option<FlowNumber> {
         let other = point.other().index();
         let free = |number: &FlowNumber| matches!(self.flows.get(*number), Some(Some(flow)) if flow.ends[point.index()].is_none());
+        let initial = |number: &FlowNumber| {
+            let ends = self.flows.get(*number)?.as_ref()?.ends[other].as_ref()?;
+            ends.initial[Way::FromOpener.index()]
+        };
+        let same_ports = self.tuples[other].get(&tuple).copied().filter(free);
+        // The same ports, and the same SYN; or the same SYN from elsewhere; or only the same ports.
         let same_syn = Fingerprint::Syn(packet.sequence, packet.timestamp);
-        if syn && let Some(number) = self.fingerprints[other].get(&same_syn).copied().filter(free) {
+        if syn
+            && same_ports.as_ref().and_then(initial) != Some(packet.sequence)
+            && let Some(number) = self.fingerprints[other].get(&same_syn).copied().filter(free)
+        {
             return Some(number);
         }
-        let number = self.tuples[other].get(&tuple).copied().filter(free)?;
+        let number = same_ports?;
         let ends = self.flows.get(number)?.as_ref()?.ends[other].as_ref()?;
         let another =
             |own: Option<u32>, others: Option<u32>| matches!((own, others), (Some(own), Some(others)) if own != others);
