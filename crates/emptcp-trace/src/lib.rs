@@ -6,6 +6,7 @@
 //! * [`analyzer`]: the analysis, an iterator. Beneath it: `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
 //!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
 //! * [`event`], [`record`]: what comes out.
+//! * [`live`]: packets of a device while they pass.
 //! * [`compare`]: two captures of the same traffic at two points.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
 
@@ -17,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod identity;
 mod packet;
+pub mod live;
 pub mod record;
 mod reorder;
 pub mod settings;

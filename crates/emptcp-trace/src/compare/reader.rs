@@ -2,7 +2,7 @@
 
 use super::packet::{Packet, Refused};
 use crate::record::Skipped;
-use crate::{Limits, Next, Result, Source, Span, Timestamp};
+use crate::{Limits, Next, Result, Source, Timestamp};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -32,7 +32,8 @@ pub(super) struct Reader<S> {
     source: S,
     /// Packets by time, then by number.
     held: BTreeMap<(Timestamp, u64), Packet>,
-    hold: Option<(usize, Span)>,
+    /// Whether packets may come out of order: a source may say so late.
+    unordered: bool,
     newest: Timestamp,
     given: Option<Timestamp>,
     ended: bool,
@@ -43,10 +44,6 @@ pub(super) struct Reader<S> {
 
 impl<S: Source> Reader<S> {
     pub(super) fn new(source: S) -> Self {
-        let limits = Limits::default();
-        let hold = source
-            .may_be_unordered()
-            .then_some((limits.reorder_packets, limits.reorder_span));
         Self {
             capture: Capture {
                 name: source.name(),
@@ -59,7 +56,7 @@ impl<S: Source> Reader<S> {
             },
             source,
             held: BTreeMap::new(),
-            hold,
+            unordered: false,
             newest: Timestamp(i64::MIN),
             given: None,
             ended: false,
@@ -82,9 +79,8 @@ impl<S: Source> Reader<S> {
     }
 
     fn read(&mut self) -> Result<Option<Packet>> {
-        let Some((most, span)) = self.hold else {
-            return self.parse_next();
-        };
+        let limits = Limits::default();
+        let (most, span) = (limits.reorder_packets, limits.reorder_span);
         loop {
             let due = match self.held.first_key_value() {
                 Some((&(time, _), _)) => self.ended || self.held.len() > most || self.newest - time > span,
@@ -102,6 +98,11 @@ impl<S: Source> Reader<S> {
             }
             match self.parse_next()? {
                 Some(packet) => {
+                    self.unordered |= self.source.may_be_unordered();
+                    if !self.unordered {
+                        self.given = Some(packet.time);
+                        return Ok(Some(packet));
+                    }
                     self.newest = self.newest.max(packet.time);
                     self.held.insert((packet.time, packet.number.0), packet);
                 }
