@@ -11,6 +11,8 @@ use mptcp_wire::{DataSequenceNumber, WireDataSequenceNumber};
 
 /// A DATA_ACK so far above everything seen is no capture loss but a mistake.
 const PLAUSIBLE: u64 = 1 << 32;
+/// The same for the first number of a direction, when only 32 bits of it travel.
+const PLAUSIBLE_SHORT: u64 = 1 << 24;
 
 impl Connection {
     pub(super) fn data_sequence_signals(
@@ -118,7 +120,7 @@ impl Connection {
         first
     }
 
-    /// Version 1 with the hash of version 0: the first long number shows it, when no join did.
+    /// Version 1 with the hash of version 0: the first number shows it, when no join did.
     fn choose_hash(
         &mut self,
         dir: Direction,
@@ -126,9 +128,6 @@ impl Connection {
         packet: &Packet,
         context: &mut Context<'_>,
     ) {
-        let WireDataSequenceNumber::Long(number) = number else {
-            return;
-        };
         if self.hash_is_sure || self.hash != Hash::Sha256 {
             return;
         }
@@ -137,7 +136,11 @@ impl Connection {
         };
         let far = |hash| {
             let first = derived(key, hash).idsn.first_byte();
-            first.distance_to(DataSequenceNumber(number)).unsigned_abs() > PLAUSIBLE
+            let plausible = match number {
+                WireDataSequenceNumber::Short(_) => PLAUSIBLE_SHORT,
+                WireDataSequenceNumber::Long(_) => PLAUSIBLE,
+            };
+            first.distance_to(number.extend(first)).unsigned_abs() > plausible
         };
         if !far(Hash::Sha256) {
             self.hash_is_sure = true;

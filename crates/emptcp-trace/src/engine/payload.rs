@@ -245,14 +245,13 @@ impl Connection {
     /// For the packet's event: where the bytes that came again lie.
     fn note_retransmission(&self, here: Here, start: u64, end: u64, gaps: &[Range<u64>], findings: &mut Findings) {
         let mut pieces = SmallVec::<[Resolved; 2]>::new();
+        let mappings = &self.subflows[here.index].halves[here.dir].mappings;
         let mut from = start;
-        for gap in gaps.iter().cloned().chain([end..end]) {
-            if from < gap.start {
-                let mappings = &self.subflows[here.index].halves[here.dir].mappings;
-                mappings.resolve(from, gap.start, &mut pieces);
-            }
+        for gap in gaps {
+            mappings.resolve(from, gap.start, &mut pieces);
             from = gap.end;
         }
+        mappings.resolve(from, end, &mut pieces);
         for piece in pieces {
             findings.runs.push(run(piece.dsn, piece.length, Piece::Retransmission));
         }

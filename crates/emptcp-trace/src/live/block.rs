@@ -77,11 +77,17 @@ impl Cursor {
 }
 
 fn word(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+    bytes
+        .get(offset..)?
+        .first_chunk()
+        .map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 fn half(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
+    bytes
+        .get(offset..)?
+        .first_chunk()
+        .map(|bytes| u16::from_ne_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -113,7 +119,10 @@ mod tests {
         for seconds in [7, 8] {
             let found = cursor.next(&block).unwrap();
             assert_eq!(found.time, Timestamp(seconds * 1_000_000_000));
-            assert_eq!((found.bytes, found.length, found.ether_type, found.kind), (&[1, 2, 3][..], 1500, 0x0800, 4));
+            assert_eq!(
+                (found.bytes, found.length, found.ether_type, found.kind),
+                (&[1, 2, 3][..], 1500, 0x0800, 4)
+            );
         }
         assert_eq!(cursor.next(&block), None);
     }

@@ -263,7 +263,9 @@ impl Place {
 /// No such device: those that there are.
 fn unknown(errno: Errno) -> io::Error {
     let names = if_nameindex().map(|devices| {
-        let names = devices.iter().map(|device| device.name().to_string_lossy().into_owned());
+        let names = devices
+            .iter()
+            .map(|device| device.name().to_string_lossy().into_owned());
         names.chain([ANY.to_owned()]).collect::<Vec<_>>().join(", ")
     });
     match names {

@@ -69,7 +69,11 @@ pub(super) fn program(length: u32) -> Vec<libc::sock_filter> {
         ]);
     }
     for (label, offset) in [(Label::V6, 0), (Label::TaggedV6, TAG)] {
-        steps.extend([Step::Here(label), Step::LoadByte(offset + IPV6_NEXT_HEADER), Step::If(TCP, Label::Accept)]);
+        steps.extend([
+            Step::Here(label),
+            Step::LoadByte(offset + IPV6_NEXT_HEADER),
+            Step::If(TCP, Label::Accept),
+        ]);
         steps.extend(EXTENSIONS.map(|header| Step::If(header, Label::Accept)));
         steps.push(Step::Return(0));
     }
@@ -81,7 +85,9 @@ pub(super) fn program(length: u32) -> Vec<libc::sock_filter> {
 fn assemble(steps: &[Step]) -> Vec<libc::sock_filter> {
     let is_code = |step: &&Step| !matches!(step, Step::Here(_));
     let place = |label: Label| {
-        let marked = steps.iter().position(|step| matches!(step, Step::Here(here) if *here == label));
+        let marked = steps
+            .iter()
+            .position(|step| matches!(step, Step::Here(here) if *here == label));
         steps.iter().take(marked.unwrap_or(0)).filter(is_code).count()
     };
     let instruction = |code: u32, jt: u8, k: u32| libc::sock_filter {
@@ -121,11 +127,15 @@ mod tests {
                     accumulator = ether_type.into();
                 }
                 code if code == libc::BPF_LD | libc::BPF_H | libc::BPF_ABS => {
-                    let Some(bytes) = packet.get(step.k as usize..step.k as usize + 2) else { return 0 };
+                    let Some(bytes) = packet.get(step.k as usize..step.k as usize + 2) else {
+                        return 0;
+                    };
                     accumulator = u32::from(bytes[0]) << 8 | u32::from(bytes[1]);
                 }
                 code if code == libc::BPF_LD | libc::BPF_B | libc::BPF_ABS => {
-                    let Some(&byte) = packet.get(step.k as usize) else { return 0 };
+                    let Some(&byte) = packet.get(step.k as usize) else {
+                        return 0;
+                    };
                     accumulator = byte.into();
                 }
                 code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => {

@@ -13,7 +13,10 @@
 mod block;
 mod device;
 mod filter;
-#[expect(unsafe_code, reason = "memory shared with the kernel, and socket options that no crate wraps")]
+#[expect(
+    unsafe_code,
+    reason = "memory shared with the kernel, and socket options that no crate wraps"
+)]
 mod ring;
 mod starts;
 

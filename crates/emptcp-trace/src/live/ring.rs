@@ -98,7 +98,16 @@ impl Ring {
         let length = NonZeroUsize::new(BLOCK_SIZE * blocks).ok_or(io::ErrorKind::InvalidInput)?;
         // SAFETY: a new mapping at an address of the kernel's choice, which no other memory is touched by; it has exactly the size of
         // the ring that the socket has since the option above.
-        let memory = unsafe { mmap(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, &socket, 0)? };
+        let memory = unsafe {
+            mmap(
+                None,
+                length,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+                &socket,
+                0,
+            )?
+        };
         let ring = Self {
             socket,
             memory,

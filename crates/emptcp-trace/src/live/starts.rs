@@ -52,7 +52,10 @@ fn note(known: &mut HashSet<(SocketAddr, SocketAddr)>, frame: &Frame<'_>) -> boo
     if known.contains(&ends) {
         return false;
     }
-    let mut options = segment.options().map_while(std::result::Result::ok).filter_map(|option| option.mptcp());
+    let mut options = segment
+        .options()
+        .map_while(std::result::Result::ok)
+        .filter_map(|option| option.mptcp());
     // With both keys, MP_CAPABLE starts a connection as well as a SYN does.
     let missed = !starts
         && options.any(|option| option.is_ok_and(|view| view.subtype() != Subtype::MpCapable))
