@@ -4,6 +4,7 @@
 //! One file for each subcommand.
 
 mod compare;
+mod live;
 
 use clap::Subcommand;
 
@@ -12,6 +13,8 @@ use clap::Subcommand;
 pub enum TraceCommand {
     /// Compare two captures of the same traffic: what was lost, delayed, reordered and changed between them
     Compare(compare::CompareArguments),
+    /// Watch the MPTCP connections that pass a network device; needs CAP_NET_RAW
+    Live(live::LiveArguments),
 }
 
 /// Runs it.
@@ -21,5 +24,6 @@ pub enum TraceCommand {
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
         TraceCommand::Compare(arguments) => compare::run(arguments),
+        TraceCommand::Live(arguments) => live::run(arguments),
     }
 }

@@ -2,6 +2,7 @@
 //! checked: nothing that the kernel may have written makes this panic.
 
 use crate::{Span, Timestamp};
+use std::ops::Range;
 
 /// Offsets in the head of a block.
 mod head {
@@ -24,13 +25,13 @@ mod packet {
 }
 
 /// A packet in a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Captured<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Captured {
     pub(super) time: Timestamp,
     /// Of the whole packet, from the network header on.
     pub(super) length: u32,
-    /// What was captured of it.
-    pub(super) bytes: &'a [u8],
+    /// Where in the block that is which was captured of it.
+    pub(super) bytes: Range<usize>,
     pub(super) ether_type: u16,
     /// ARPHRD of the device.
     pub(super) device_type: u16,
@@ -55,17 +56,17 @@ impl Cursor {
     }
 
     /// The next packet; none when there is no more, or the block makes no sense from here on.
-    pub(super) fn next<'a>(&mut self, block: &'a [u8]) -> Option<Captured<'a>> {
+    pub(super) fn next(&mut self, block: &[u8]) -> Option<Captured> {
         self.left = self.left.checked_sub(1)?;
         let header = block.get(self.offset..)?;
         let (seconds, nanoseconds) = (word(header, packet::SECONDS)?, word(header, packet::NANOSECONDS)?);
-        let data = usize::from(half(header, packet::DATA)?);
-        let captured = word(header, packet::CAPTURED)? as usize;
+        let begin = self.offset.checked_add(half(header, packet::DATA)?.into())?;
+        let end = begin.checked_add(word(header, packet::CAPTURED)? as usize)?;
         let [protocol, device_type] = [packet::PROTOCOL, packet::DEVICE_TYPE].map(|offset| half(header, offset));
         let found = Captured {
             time: Timestamp(i64::from(nanoseconds)) + Span::from_seconds(seconds.into()),
             length: word(header, packet::LENGTH)?,
-            bytes: header.get(data..data.checked_add(captured)?)?,
+            bytes: (end <= block.len()).then_some(begin..end)?,
             // This one is in network order.
             ether_type: u16::from_be(protocol?),
             device_type: device_type?,
@@ -120,7 +121,7 @@ mod tests {
             let found = cursor.next(&block).unwrap();
             assert_eq!(found.time, Timestamp(seconds * 1_000_000_000));
             assert_eq!(
-                (found.bytes, found.length, found.ether_type, found.kind),
+                (&block[found.bytes], found.length, found.ether_type, found.kind),
                 (&[1, 2, 3][..], 1500, 0x0800, 4)
             );
         }

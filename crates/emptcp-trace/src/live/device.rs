@@ -184,7 +184,7 @@ impl Device {
 }
 
 /// Whether this is the only copy of a packet that is to be looked at. On loopback each is seen twice, going out and coming in.
-fn is_wanted(captured: &Captured<'_>) -> bool {
+fn is_wanted(captured: &Captured) -> bool {
     captured.device_type != libc::ARPHRD_LOOPBACK || captured.kind != libc::PACKET_OUTGOING
 }
 
@@ -206,28 +206,24 @@ impl Source for Device {
                 }
                 Turn::Packet => {
                     let found = match (self.ring.block(), &mut self.cursor) {
-                        (Some(block), Some(cursor)) => loop {
-                            match cursor.next(block) {
-                                Some(captured) if !is_wanted(&captured) => {}
-                                // Places instead of a reference, so that the block can be given back below.
-                                other => break other.map(|captured| Place::of(block, &captured)),
-                            }
-                        },
+                        (Some(block), Some(cursor)) => std::iter::from_fn(|| cursor.next(block)).find(is_wanted),
                         _ => None,
                     };
-                    let Some(place) = found else {
+                    let Some(captured) = found else {
                         self.cursor = None;
                         self.ring.release();
                         continue;
                     };
                     self.number += 1;
-                    self.newest = self.newest.max(place.time);
-                    let bytes = self.ring.block().and_then(|block| block.get(place.bytes));
+                    self.newest = self.newest.max(captured.time);
+                    let tag = if is_vlan(captured.ether_type) { TAG } else { 0 };
+                    let bytes = captured.bytes.start + tag as usize..captured.bytes.end;
+                    let bytes = self.ring.block().and_then(|block| block.get(bytes));
                     return Ok(Next::Frame(Frame {
                         number: PacketNumber(self.number),
-                        time: place.time,
+                        time: captured.time,
                         link: Some(LinkType::RawIp),
-                        original_length: place.length,
+                        original_length: captured.length.saturating_sub(tag),
                         bytes: bytes.unwrap_or_default(),
                     }));
                 }
@@ -237,26 +233,6 @@ impl Source for Device {
 
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
-    }
-}
-
-/// A packet by its place in a block, without a VLAN tag.
-struct Place {
-    time: Timestamp,
-    length: u32,
-    bytes: std::ops::Range<usize>,
-}
-
-impl Place {
-    fn of(block: &[u8], captured: &Captured<'_>) -> Self {
-        let tag = if is_vlan(captured.ether_type) { TAG } else { 0 };
-        let begin = (captured.bytes.as_ptr() as usize).saturating_sub(block.as_ptr() as usize);
-        let end = begin + captured.bytes.len();
-        Self {
-            time: captured.time,
-            length: captured.length.saturating_sub(tag),
-            bytes: (begin + tag as usize).min(end)..end,
-        }
     }
 }
 
