@@ -9,9 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One that ended, in few words.
-struct Ended {
-    line: [String; 9],
-}
+type Row = [String; 9];
 
 /// The view.
 pub(super) struct View {
@@ -20,7 +18,7 @@ pub(super) struct View {
     /// Payload of each subflow when it was shown last, and when that was.
     before: HashMap<(ConnectionId, SubflowId), PerDirection<u64>>,
     shown: Option<Timestamp>,
-    ended: VecDeque<Ended>,
+    ended: VecDeque<Row>,
     ended_count: u64,
 }
 
@@ -48,38 +46,22 @@ impl View {
         }
     }
 
-    /// A connection ended.
+    /// A connection is over and will not be spoken of again.
     pub(super) fn ended(&mut self, connection: &Connection) {
         self.ended_count += 1;
-        let bound = if connection.is_lower_bound() { ">=" } else { "" };
-        let [up, down] = connection.data.map(|&bytes| format!("{bound}{}", megabytes(bytes))).0;
-        self.ended.push_front(Ended {
-            line: [
-                connection.conn_id.to_string(),
-                format!(
-                    "{} -> {}",
-                    connection.client,
-                    SocketAddr::new(connection.server, connection.port)
-                ),
-                format!("{:.1}", connection.dur.seconds()),
-                connection.sf_est.to_string(),
-                up,
-                down,
-                kilobytes(connection.retx.total()),
-                kilobytes(connection.reinj.total()),
-                end(connection.end).to_owned(),
-            ],
-        });
+        self.ended.push_front(ended_row(connection));
         self.ended.truncate(self.top);
     }
 
     /// The state at a moment.
-    pub(super) fn now(&mut self, now: Timestamp, open: &[Connection], totals: &Totals, missed: Missed) -> String {
+    pub(super) fn now(&mut self, now: Timestamp, known: &[Connection], totals: &Totals, missed: Missed) -> String {
+        // Some ended already, and are kept for their last packets.
+        let (open, over): (Vec<_>, Vec<_>) = known.iter().partition(|connection| connection.end == End::Eot);
         let since = self.shown.map(|shown| now - shown);
         self.shown = Some(now);
         let mut rates = HashMap::new();
         let mut before = HashMap::new();
-        for subflow in open.iter().flat_map(|connection| &connection.subflows) {
+        for subflow in known.iter().flat_map(|connection| &connection.subflows) {
             let key = (subflow.conn_id, subflow.sf_id);
             before.insert(key, subflow.payload);
             let (Some(since), Some(then)) = (since.filter(|since| since.0 > 0), self.before.get(&key)) else {
@@ -106,7 +88,7 @@ impl View {
             .map(|connection| (rate_of(connection), connection))
             .collect();
         order.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.conn_id.cmp(&one.1.conn_id)));
-        let mut text = self.heading(totals, missed, open.len());
+        let mut text = self.heading(totals, missed, open.len(), over.len());
         let mut table = table(&[
             "conn",
             "sf",
@@ -135,18 +117,18 @@ impl View {
         if order.len() > self.top {
             text.push_str(&format!("  and {} more\n", order.len() - self.top));
         }
-        self.list_ended(&mut text);
+        self.list_ended(over.into_iter().rev().map(ended_row), &mut text);
         text
     }
 
     /// What is left to say at the end.
     pub(super) fn last(&self, totals: &Totals, missed: Missed) -> String {
-        let mut text = self.heading(totals, missed, 0);
-        self.list_ended(&mut text);
+        let mut text = self.heading(totals, missed, 0, 0);
+        self.list_ended(std::iter::empty(), &mut text);
         text
     }
 
-    fn heading(&self, totals: &Totals, missed: Missed, open: usize) -> String {
+    fn heading(&self, totals: &Totals, missed: Missed, open: usize, over: usize) -> String {
         let seconds = match (totals.first, totals.last) {
             (Some(first), Some(last)) => last - first,
             _ => Span(0),
@@ -157,7 +139,7 @@ impl View {
             totals.tcp,
             seconds.seconds(),
             totals.mptcp,
-            self.ended_count
+            self.ended_count + over as u64
         );
         if missed.dropped > 0 {
             text.push_str(&format!(
@@ -174,17 +156,37 @@ impl View {
         text
     }
 
-    fn list_ended(&self, text: &mut String) {
-        if self.ended.is_empty() {
+    /// The last ones, the newest first.
+    fn list_ended(&self, newest: impl Iterator<Item = Row>, text: &mut String) {
+        let mut rows = newest.chain(self.ended.iter().cloned()).take(self.top).peekable();
+        if rows.peek().is_none() {
             return;
         }
         text.push_str("\nended:\n");
         let mut table = table(&ENDED);
-        for ended in &self.ended {
-            table.add_row(&ended.line);
-        }
+        table.add_rows(rows);
         text.push_str(&rendered(&table));
     }
+}
+
+fn ended_row(connection: &Connection) -> Row {
+    let bound = if connection.is_lower_bound() { ">=" } else { "" };
+    let [up, down] = connection.data.map(|&bytes| format!("{bound}{}", megabytes(bytes))).0;
+    [
+        connection.conn_id.to_string(),
+        format!(
+            "{} -> {}",
+            connection.client,
+            SocketAddr::new(connection.server, connection.port)
+        ),
+        format!("{:.1}", connection.dur.seconds()),
+        connection.sf_est.to_string(),
+        up,
+        down,
+        kilobytes(connection.retx.total()),
+        kilobytes(connection.reinj.total()),
+        end(connection.end).to_owned(),
+    ]
 }
 
 fn row(subflow: &Subflow, rate: PerDirection<f64>) -> [String; 11] {
