@@ -1,7 +1,7 @@
 //! Reads both captures side by side.
 
 use super::clock::{Clock, Observations};
-use super::flow::{Flow, Way};
+use super::flow::{BEGIN, Flow, Way};
 use super::flows::{FlowNumber, Flows};
 use super::packet::Packet;
 use super::pending::{Item, Key, Pair};
@@ -188,7 +188,7 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
                 t_b: b.packet.time,
                 packet_a: a.packet.number,
                 packet_b: b.packet.number,
-                sequence: a.start.saturating_sub(1 << 32),
+                sequence: a.start.saturating_sub(BEGIN),
                 length: a.packet.payload_length,
                 exact: pair.exact,
             });

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use std::net::SocketAddr;
 
 /// Relative sequence numbers begin here, so that those before a SYN do not go below 0.
-const BEGIN: u64 = 1 << 32;
+pub(super) const BEGIN: u64 = 1 << 32;
 
 /// From the one who sent the SYN, or to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -134,6 +134,9 @@ impl Packet {
     }
 }
 
+/// The longest payload that is believed: twice the largest aggregate of Linux (`GSO_MAX_SIZE`).
+const LONGEST: u32 = 1 << 20;
+
 /// The length of the payload. Aggregates above 64 KiB (BIG TCP) have 0 as their IP length: then the frame says it.
 fn payload_length(segment: &Segment<'_>, original_length: u32) -> u32 {
     let headers = segment.transport_offset() + segment.tcp().header_length();
@@ -146,7 +149,7 @@ fn payload_length(segment: &Segment<'_>, original_length: u32) -> u32 {
     } else {
         segment.payload_length()
     };
-    u32::try_from(length).unwrap_or(u32::MAX)
+    u32::try_from(length).unwrap_or(u32::MAX).min(LONGEST)
 }
 
 /// Why a frame is not compared.

@@ -133,6 +133,9 @@ impl Device {
     }
 
     fn turn(&mut self) -> Turn {
+        if self.stop.load(Ordering::Relaxed) {
+            return Turn::End;
+        }
         let packet_ready = self.cursor.is_some();
         // The clock is not read for each of many packets.
         if packet_ready && self.patience > 0 {
@@ -141,7 +144,7 @@ impl Device {
         }
         self.patience = 64;
         let now = Instant::now();
-        if self.stop.load(Ordering::Relaxed) || self.settings.duration.is_some_and(|most| now - self.begun >= most) {
+        if self.settings.duration.is_some_and(|most| now - self.begun >= most) {
             return Turn::End;
         }
         if now >= self.next_quiet {

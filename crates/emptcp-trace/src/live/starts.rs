@@ -48,18 +48,20 @@ fn note(known: &mut HashSet<(SocketAddr, SocketAddr)>, frame: &Frame<'_>) -> boo
     };
     let (source, destination) = (segment.source(), segment.destination());
     let ends = (source.min(destination), source.max(destination));
-    let starts = segment.tcp().flags().contains(Flags::SYN);
     if known.contains(&ends) {
         return false;
     }
-    let mut options = segment
-        .options()
-        .map_while(std::result::Result::ok)
-        .filter_map(|option| option.mptcp());
-    // With both keys, MP_CAPABLE starts a connection as well as a SYN does.
-    let missed = !starts
-        && options.any(|option| option.is_ok_and(|view| view.subtype() != Subtype::MpCapable))
-        && !segment.tcp().flags().contains(Flags::RST);
+    let flags = segment.tcp().flags();
+    let options = segment.options().map_while(std::result::Result::ok);
+    let (mut starts, mut missed) = (flags.contains(Flags::SYN), false);
+    for view in options.filter_map(|option| option.mptcp()?.ok()) {
+        match view.subtype() {
+            // With both keys it starts a connection as well as a SYN does.
+            Subtype::MpCapable => starts = true,
+            _ => missed = true,
+        }
+    }
+    let missed = missed && !starts && !flags.contains(Flags::RST);
     if starts || missed {
         if known.len() >= MOST {
             known.clear();
