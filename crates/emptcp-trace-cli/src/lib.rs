@@ -5,8 +5,10 @@
 //! are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
 
 mod analyze;
+mod compare;
 mod explain;
 mod failure;
+mod live;
 mod one;
 mod options;
 mod plot;
@@ -21,16 +23,20 @@ pub use failure::{report, words};
 /// The subcommands of `emptcp trace`.
 #[derive(Debug, Subcommand)]
 pub enum TraceCommand {
+    /// Say what happened: a summary, JSON, CSV or Parquet tables
+    Analyze(analyze::AnalyzeArguments),
     /// Tell what happened in one connection, in plain sentences
     Explain(explain::ExplainArguments),
     /// Draw one connection: data sequence numbers, throughput, round-trip times, window
     Plot(plot::PlotArguments),
-    /// Write one connection to a capture of its own
-    Split(split::SplitArguments),
-    /// Say what happened: a summary, JSON, CSV or Parquet tables
-    Analyze(analyze::AnalyzeArguments),
     /// Make a page with tables and figures about the connections of captures
     Report(report::ReportArguments),
+    /// Compare two captures of the same traffic: what was lost, delayed, reordered and changed between them
+    Compare(compare::CompareArguments),
+    /// Write one connection to a capture of its own
+    Split(split::SplitArguments),
+    /// Watch the MPTCP connections that pass a network device; needs CAP_NET_RAW
+    Live(live::LiveArguments),
 }
 
 /// Runs it.
@@ -39,10 +45,12 @@ pub enum TraceCommand {
 /// What went wrong; [`words`] says it.
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
+        TraceCommand::Analyze(arguments) => analyze::run(&arguments),
         TraceCommand::Explain(arguments) => explain::run(&arguments),
         TraceCommand::Plot(arguments) => plot::run(&arguments),
-        TraceCommand::Split(arguments) => split::run(&arguments),
-        TraceCommand::Analyze(arguments) => analyze::run(&arguments),
         TraceCommand::Report(arguments) => report::run(&arguments),
+        TraceCommand::Compare(arguments) => compare::run(arguments),
+        TraceCommand::Split(arguments) => split::run(&arguments),
+        TraceCommand::Live(arguments) => live::run(arguments),
     }
 }
