@@ -18,9 +18,13 @@ impl Connection {
         let acknowledged = |half: &DataHalf| half.fin.is_some_and(|fin| half.acknowledged > fin);
         if self.halves.0.iter().all(acknowledged) {
             self.end_as(End::DataFin, here.at, context);
-        } else if !self.fallback.is_empty() && self.subflows.iter().all(|subflow| subflow.closed) {
+        } else if self.is_closed_after_fallback() {
             self.end_as(End::Fallback, here.at, context);
         }
+    }
+
+    fn is_closed_after_fallback(&self) -> bool {
+        !self.fallback.is_empty() && self.subflows.iter().all(|subflow| subflow.closed)
     }
 
     pub(super) fn end_as(&mut self, end: End, at: At, context: &mut Context<'_>) {
@@ -58,6 +62,9 @@ impl Connection {
                 };
                 self.no_mapping(index, at, &mut context);
             }
+        }
+        if self.end.is_none() && self.is_closed_after_fallback() {
+            self.end = Some(End::Fallback);
         }
         if !self.complete && self.fallback.is_empty() {
             self.fallback.insert(Fallback::Incomplete);

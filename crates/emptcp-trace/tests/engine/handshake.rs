@@ -14,10 +14,16 @@ fn a_connection_of_either_version_is_complete_with_its_third_ack() {
         peers.connect();
         let connection = peers.connection();
         assert!(connection.complete && !connection.partial && !connection.dsn_relative);
-        assert_eq!((connection.version, connection.hash, connection.end), (number, hash, End::Eot));
+        assert_eq!(
+            (connection.version, connection.hash, connection.end),
+            (number, hash, End::Eot)
+        );
         let tokens = [UP, DOWN].map(|way| Some(peers.token(way, version)));
         assert_eq!(connection.tokens, tokens);
-        assert_eq!((connection.sf_att, connection.sf_est, connection.sf_max_conc), (1, 1, 1));
+        assert_eq!(
+            (connection.sf_att, connection.sf_est, connection.sf_max_conc),
+            (1, 1, 1)
+        );
         assert_eq!((connection.t0, connection.t_end), (at(0), at(2)));
         assert_eq!(connection.subflows[0].hs_rtt, [Some(1.0), Some(1.0)]);
         assert_eq!(connection.options.get("MP_CAPABLE"), Some(&3));
@@ -41,7 +47,11 @@ fn without_a_third_ack_a_connection_is_incomplete() {
 fn a_capture_may_begin_with_the_third_ack() {
     for version in [Version::V0, Version::V1] {
         let mut peers = Peers::new(version, 1);
-        peers.connect().data(0, UP, 0, 100).data(0, DOWN, 0, 300).finish(100, 300);
+        peers
+            .connect()
+            .data(0, UP, 0, 100)
+            .data(0, DOWN, 0, 300)
+            .finish(100, 300);
         peers.sent.drain(..2);
         let connection = peers.connection();
         assert!(connection.partial && connection.complete, "{connection:?}");
@@ -76,7 +86,10 @@ fn the_version_is_that_of_the_syn_ack() {
     peers.syn_ack().third_ack();
     let connection = peers.connection();
     assert_eq!((connection.version, connection.hash), (0, Hash::Sha1));
-    assert_eq!(connection.tokens, [UP, DOWN].map(|way| Some(peers.token(way, Version::V0))));
+    assert_eq!(
+        connection.tokens,
+        [UP, DOWN].map(|way| Some(peers.token(way, Version::V0)))
+    );
 }
 
 #[test]
@@ -111,7 +124,11 @@ fn data_in_the_syn_is_the_first_of_the_connection() {
         peers.packet(0, UP).flags(Flags::SYN).option(option).length(50).send();
         peers.syn_ack().third_ack().data(0, UP, 50, 100).finish(150, 0);
         let connection = peers.connection();
-        assert_eq!((connection.data.0, connection.unmapped.0), ([150, 0], [0, 0]), "{version:?}");
+        assert_eq!(
+            (connection.data.0, connection.unmapped.0),
+            ([150, 0], [0, 0]),
+            "{version:?}"
+        );
         assert_eq!(connection.end, End::DataFin);
         assert_eq!(connection.dacked.0, [151, 1]);
     }
@@ -150,8 +167,16 @@ fn ports_that_are_used_again_make_a_new_connection() {
     second.paths[0].isn = [77, 88];
     second.at(1000).connect().data(0, UP, 0, 30).finish(30, 0);
     let analysed = analyse(&[&first, &second], Settings::default());
-    let data: Vec<_> = analysed.connections.iter().map(|connection| connection.data[UP]).collect();
-    let mut ends: Vec<_> = analysed.connections.iter().map(|connection| (connection.conn_id.0, connection.end)).collect();
+    let data: Vec<_> = analysed
+        .connections
+        .iter()
+        .map(|connection| connection.data[UP])
+        .collect();
+    let mut ends: Vec<_> = analysed
+        .connections
+        .iter()
+        .map(|connection| (connection.conn_id.0, connection.end))
+        .collect();
     ends.sort_unstable();
     assert_eq!(ends, [(0, End::Eot), (1, End::DataFin)]);
     assert_eq!(data.iter().sum::<u64>(), 130);
@@ -176,7 +201,12 @@ fn version_1_with_the_hash_of_version_0_shows_by_the_first_data() {
 fn without_a_key_numbers_count_from_the_first() {
     // The SYN+ACK, with the key of the server, and the third ACK are missing.
     let mut peers = Peers::new(Version::V1, 1);
-    peers.syn().syn_ack().third_ack().data(0, DOWN, 500, 100).data(0, DOWN, 600, 100);
+    peers
+        .syn()
+        .syn_ack()
+        .third_ack()
+        .data(0, DOWN, 500, 100)
+        .data(0, DOWN, 600, 100);
     peers.acknowledge(0, UP, 700);
     peers.sent.drain(1..3);
     let connection = peers.connection();
@@ -190,7 +220,12 @@ fn lengths_that_the_ip_header_leaves_unset_are_those_of_the_frame() {
     let mut peers = Peers::new(Version::V1, 1);
     peers.connect();
     let option = peers.mapping(DOWN, 0, 1, 40_000);
-    peers.packet(0, DOWN).option(option).length(40_000).unset_length().send();
+    peers
+        .packet(0, DOWN)
+        .option(option)
+        .length(40_000)
+        .unset_length()
+        .send();
     peers.acknowledge(0, UP, 40_000).finish(0, 40_000);
     let connection = peers.connection();
     assert_eq!((connection.data.0, connection.end), ([0, 40_000], End::DataFin));
@@ -206,7 +241,10 @@ fn announced_addresses_are_counted_with_their_echoes_and_wrong_hmacs_told() {
         port: None,
         form,
     };
-    peers.packet(0, DOWN).option(announced(AddAddrForm::Announcement(TruncatedHmac(1)))).send();
+    peers
+        .packet(0, DOWN)
+        .option(announced(AddAddrForm::Announcement(TruncatedHmac(1))))
+        .send();
     peers.packet(0, UP).option(announced(AddAddrForm::Echo)).send();
     let analysed = peers.analysed();
     assert_eq!(analysed.marks(MarkKind::WrongHmac).len(), 1);

@@ -17,10 +17,19 @@ fn a_join_of_either_version_is_a_subflow_of_its_connection() {
         let analysed = peers.analysed();
         assert_eq!((analysed.totals.joins, analysed.totals.orphan_joins), (1, 0));
         let connection = analysed.only();
-        assert_eq!((connection.sf_att, connection.sf_est, connection.sf_max_conc), (2, 2, 2));
+        assert_eq!(
+            (connection.sf_att, connection.sf_est, connection.sf_max_conc),
+            (2, 2, 2)
+        );
         let subflow = &connection.subflows[1];
-        assert_eq!((subflow.kind, subflow.opened_by, subflow.hmac_ok), (Kind::Join, Opener::Client, Some(true)));
-        assert_eq!((subflow.client, subflow.server), (CLIENT.parse().unwrap(), SERVER.parse().unwrap()));
+        assert_eq!(
+            (subflow.kind, subflow.opened_by, subflow.hmac_ok),
+            (Kind::Join, Opener::Client, Some(true))
+        );
+        assert_eq!(
+            (subflow.client, subflow.server),
+            (CLIENT.parse().unwrap(), SERVER.parse().unwrap())
+        );
         assert_eq!((subflow.t_syn, subflow.join_delay), (at(100), Span(100_000_000)));
         assert_eq!(subflow.address_ids, [Some(1), Some(101)]);
         assert_eq!(subflow.payload.0, [0, 500]);
@@ -31,11 +40,21 @@ fn a_join_of_either_version_is_a_subflow_of_its_connection() {
 fn a_server_can_join_too_and_directions_stay_those_of_the_connection() {
     let mut peers = Peers::new(Version::V1, 1);
     let path = peers.path(CLIENT, "10.0.1.1:4000");
-    peers.connect().join_by(path, DOWN).data(path, UP, 0, 70).data(path, DOWN, 0, 700);
+    peers
+        .connect()
+        .join_by(path, DOWN)
+        .data(path, UP, 0, 70)
+        .data(path, DOWN, 0, 700);
     let connection = peers.connection();
     let subflow = &connection.subflows[1];
-    assert_eq!((subflow.opened_by, subflow.established, subflow.hmac_ok), (Opener::Server, true, Some(true)));
-    assert_eq!((subflow.client.to_string().as_str(), connection.data.0), (CLIENT, [70, 700]));
+    assert_eq!(
+        (subflow.opened_by, subflow.established, subflow.hmac_ok),
+        (Opener::Server, true, Some(true))
+    );
+    assert_eq!(
+        (subflow.client.to_string().as_str(), connection.data.0),
+        (CLIENT, [70, 700])
+    );
     assert_eq!(subflow.address_ids, [Some(101), Some(1)]);
 }
 
@@ -48,13 +67,19 @@ fn a_join_whose_key_comes_later_waits_for_it() {
     let mut sent = std::mem::take(&mut peers.sent);
     let third_ack = sent.remove(2);
     sent.remove(1);
-    sent.push(crate::peers::Sent { time: at(5000), ..third_ack });
+    sent.push(crate::peers::Sent {
+        time: at(5000),
+        ..third_ack
+    });
     peers.sent = sent;
     let analysed = peers.analysed();
     assert_eq!((analysed.totals.joins, analysed.totals.orphan_joins), (1, 0));
     let connection = analysed.only();
     assert_eq!((connection.sf_att, connection.data.0), (2, [0, 500]));
-    assert_eq!((connection.subflows[1].established, connection.subflows[1].hmac_ok), (true, Some(true)));
+    assert_eq!(
+        (connection.subflows[1].established, connection.subflows[1].hmac_ok),
+        (true, Some(true))
+    );
 }
 
 #[test]
@@ -64,7 +89,14 @@ fn a_join_with_a_token_that_nobody_has_is_counted_and_no_connection() {
     peers.connect().join_syn(path, UP, mptcp_wire::Token(0x1234_5678));
     peers.at(20_000).data(0, UP, 0, 10);
     let analysed = peers.analysed();
-    assert_eq!((analysed.totals.joins, analysed.totals.orphan_joins, analysed.totals.connections), (0, 1, 1));
+    assert_eq!(
+        (
+            analysed.totals.joins,
+            analysed.totals.orphan_joins,
+            analysed.totals.connections
+        ),
+        (0, 1, 1)
+    );
     assert_eq!(analysed.totals.capped.orphans, 0);
     assert_eq!(analysed.only().sf_att, 1);
 }
@@ -84,10 +116,17 @@ fn of_two_connections_with_one_token_the_hmac_decides() {
         let mut analysed = analyse(&[&first, &second], Settings::default());
         analysed.connections.sort_by_key(|connection| connection.conn_id);
         assert_eq!((analysed.totals.joins, analysed.totals.orphan_joins), (1, 0));
-        let attempted: Vec<_> = analysed.connections.iter().map(|connection| connection.sf_att).collect();
+        let attempted: Vec<_> = analysed
+            .connections
+            .iter()
+            .map(|connection| connection.sf_att)
+            .collect();
         assert_eq!(attempted, if answered_by == 0 { [2, 1] } else { [1, 2] });
         let connection = &analysed.connections[answered_by];
-        assert_eq!((connection.subflows[1].hmac_ok, connection.data.0), (Some(true), [0, 500]));
+        assert_eq!(
+            (connection.subflows[1].hmac_ok, connection.data.0),
+            (Some(true), [0, 500])
+        );
     }
 }
 
@@ -97,7 +136,9 @@ fn a_wrong_hmac_is_told() {
     let path = peers.path(CLIENT, SERVER);
     peers.connect();
     let token = peers.token(DOWN, Version::V1);
-    peers.join_syn(path, UP, token).join_answer(path, UP, [Key([1; 8]), Key([2; 8])]);
+    peers
+        .join_syn(path, UP, token)
+        .join_answer(path, UP, [Key([1; 8]), Key([2; 8])]);
     let analysed = peers.analysed();
     assert_eq!(analysed.marks(MarkKind::WrongHmac).len(), 1);
     let connection = analysed.only();
@@ -128,6 +169,10 @@ fn a_join_at_ports_that_are_used_again_is_a_further_subflow() {
     peers.connect().join(path).data(path, DOWN, 0, 500);
     peers.join(again).data(again, DOWN, 500, 200);
     let connection = peers.connection();
-    let payload: Vec<_> = connection.subflows.iter().map(|subflow| subflow.payload[DOWN]).collect();
+    let payload: Vec<_> = connection
+        .subflows
+        .iter()
+        .map(|subflow| subflow.payload[DOWN])
+        .collect();
     assert_eq!((payload, connection.sf_est), (vec![0, 500, 200], 3));
 }

@@ -110,7 +110,10 @@ impl Peers {
 
     /// The whole number of the byte with this offset; offset 0 is the first byte.
     pub(crate) fn number(&self, way: Direction, offset: u64) -> DataSequenceNumber {
-        derive(self.version, self.keys[side(way)]).idsn.first_byte().after(offset)
+        derive(self.version, self.keys[side(way)])
+            .idsn
+            .first_byte()
+            .after(offset)
     }
 
     pub(crate) fn packet(&mut self, path: usize, way: Direction) -> Draft<'_> {
@@ -152,7 +155,10 @@ impl Peers {
 
     pub(crate) fn syn_ack(&mut self) -> &mut Self {
         let option = self.capable(DOWN, 1);
-        self.packet(0, DOWN).flags(Flags::SYN | Flags::ACK).option(option).send()
+        self.packet(0, DOWN)
+            .flags(Flags::SYN | Flags::ACK)
+            .option(option)
+            .send()
     }
 
     pub(crate) fn third_ack(&mut self) -> &mut Self {
@@ -187,7 +193,10 @@ impl Peers {
             hmac: join_syn_ack_hmac(self.version, keys[0], keys[1], local, remote),
             nonce: local,
         };
-        self.packet(path, way).flags(Flags::SYN | Flags::ACK).option(option).send()
+        self.packet(path, way)
+            .flags(Flags::SYN | Flags::ACK)
+            .option(option)
+            .send()
     }
 
     pub(crate) fn join_proof(&mut self, path: usize, opener: Direction) -> &mut Self {
@@ -237,7 +246,11 @@ impl Peers {
     /// Bytes that the path has carried before: those from `ssn` on.
     pub(crate) fn again(&mut self, path: usize, way: Direction, ssn: u64, dsn: u64, length: u16) -> &mut Self {
         let option = self.mapping(way, dsn, ssn, length);
-        self.packet(path, way).option(option).length(length.into()).start(ssn).send()
+        self.packet(path, way)
+            .option(option)
+            .length(length.into())
+            .start(ssn)
+            .send()
     }
 
     /// Acknowledges all that came on the path; `data_ack` is an offset.
