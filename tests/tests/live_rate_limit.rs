@@ -3,6 +3,7 @@
 use emptcp::{require, testing::is_root};
 use emptcp_lab::Host;
 use emptcp_tests::live::{Bed, at_server, seconds, shell, two_paths, until};
+use std::process::Command;
 
 /// Time before the policy, time of the switch, and time in which the steady state is measured, in seconds.
 const BEFORE: f64 = 3.5;
@@ -40,6 +41,14 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
     let applied = transfer.elapsed().as_secs_f64();
     until(&transfer, applied + SWITCH + STEADY + 0.2);
     let series = at_server(&transfer);
+    eprintln!(
+        "{:?}",
+        bed.stats(place.host).policies[0].elements[0]
+            .counters
+            .iter()
+            .map(|c| (c.name.clone(), c.counter.packets))
+            .collect::<Vec<_>>()
+    );
     bed.remove(place.host);
     transfer.stop();
     let report = transfer.finish().unwrap();
@@ -75,13 +84,24 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
 fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
-    let place = Place {
-        host: host(&bed),
-        hook,
-        mode,
-    };
+    holds_its_rates_at(
+        &bed,
+        &Place {
+            host: host(&bed),
+            hook,
+            mode,
+        },
+    );
+    if mode == "shape" {
+        let list = shell(host(&bed), "tc qdisc show dev path2");
+        assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
+    }
+}
+
+fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) {
+    let mode = place.mode;
     for rate in [2.0, 8.0, 20.0] {
-        let measured = limit(&bed, &place, rate);
+        let measured = limit(bed, place, rate);
         assert!(
             (0.90..=1.05).contains(&measured.ratio),
             "{rate} Mbit/s: {:.3} of what was asked",
@@ -101,10 +121,6 @@ fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
         }
     }
     bed.assert_clean("rate_limit");
-    if mode == "shape" {
-        let list = shell(place.host, "tc qdisc show dev path2");
-        assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
-    }
 }
 
 #[test]
@@ -120,6 +136,43 @@ fn police_at_the_sender_holds_a_subflow_at_its_rate() {
 #[test]
 fn shape_at_the_sender_holds_a_subflow_at_its_rate() {
     holds_its_rates(|bed| bed.lab.client(), "egress", "shape");
+}
+
+/// Gives the path that is limited the queueing discipline fq; whether this kernel has it.
+fn with_fq(host: &Host) -> bool {
+    let add = ["qdisc", "add", "dev", "path2", "root", "fq"];
+    host.run(|| Command::new("tc").args(add).output())
+        .unwrap()
+        .unwrap()
+        .status
+        .success()
+}
+
+fn departure_times_hold_a_subflow_at_its_rate(mode: &str) {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    require!(kernel: with_fq(bed.lab.client()), "this kernel has no queueing discipline fq");
+    let place = Place {
+        host: bed.lab.client(),
+        hook: "egress",
+        mode,
+    };
+    holds_its_rates_at(&bed, &place);
+    let list = shell(place.host, "tc -s qdisc show dev path2");
+    assert!(
+        list.contains(" fq ") && !list.contains("htb"),
+        "fq does not stay as it was: {list}"
+    );
+}
+
+#[test]
+fn shape_by_departure_times_holds_a_subflow_at_its_rate() {
+    departure_times_hold_a_subflow_at_its_rate("shape");
+}
+
+#[test]
+fn auto_uses_departure_times_where_the_device_has_fq() {
+    departure_times_hold_a_subflow_at_its_rate("auto");
 }
 
 #[test]
