@@ -148,7 +148,8 @@ fn folder() -> PathBuf {
 
 /// Builds what runs in the machines.
 fn jobs(arguments: &Arguments) -> anyhow::Result<Vec<Job>> {
-    let programs = programs::build()?;
+    // Optimised: the emulation of the processor costs enough.
+    let programs = programs::build(&["--release"])?;
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
     let mut jobs = Vec::new();
     if wanted("doctor") {

@@ -31,7 +31,16 @@ pub(super) fn run(kernel: &Path, initramfs: &Path, log: &Path, limit: Duration) 
     let mut command = Command::new("qemu-system-x86_64");
     // Always emulated: that works everywhere, also where /dev/kvm is there but of no use.
     command
-        .args(["-machine", "q35,accel=tcg", "-cpu", "max", "-smp", "2", "-m", "3072"])
+        .args([
+            "-machine",
+            "q35,accel=tcg",
+            "-cpu",
+            "max,-cx16",
+            "-smp",
+            "2",
+            "-m",
+            "3072",
+        ])
         .args([
             "-nographic",
             "-nodefaults",

@@ -41,8 +41,8 @@ impl Program {
     }
 }
 
-/// Builds all test programs of the workspace and names them.
-pub(crate) fn build() -> anyhow::Result<Vec<Program>> {
+/// Builds all test programs of the workspace and names them; `more` goes to cargo.
+pub(crate) fn build(more: &[&str]) -> anyhow::Result<Vec<Program>> {
     let build = [
         "test",
         "--locked",
@@ -51,7 +51,7 @@ pub(crate) fn build() -> anyhow::Result<Vec<Program>> {
         "--message-format",
         "json-render-diagnostics",
     ];
-    let output = Invocation::cargo(build).run_for_output()?;
+    let output = Invocation::cargo(build).arguments(more).run_for_output()?;
     output.lines().filter_map(|line| read(line).transpose()).collect()
 }
 
