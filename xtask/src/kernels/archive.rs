@@ -14,6 +14,8 @@ use crate::report;
 pub(super) struct Kernel {
     pub(super) version: &'static str,
     pub(super) suite: &'static str,
+    /// What it does not have: tests may be skipped when their reason names one of these.
+    pub(super) lacks: &'static [&'static str],
 }
 
 /// A kernel that was unpacked.
