@@ -24,6 +24,8 @@ struct Measured {
     other: f64,
     /// Of the connection in the first seconds, per what it ends with.
     switch: f64,
+    /// Packets that got a departure time.
+    delayed: u64,
 }
 
 /// Limits the subflow on path 2, or the whole connection with `mode=window`, in mid-transfer.
@@ -41,14 +43,7 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
     let applied = transfer.elapsed().as_secs_f64();
     until(&transfer, applied + SWITCH + STEADY + 0.2);
     let series = at_server(&transfer);
-    eprintln!(
-        "{:?}",
-        bed.stats(place.host).policies[0].elements[0]
-            .counters
-            .iter()
-            .map(|c| (c.name.clone(), c.counter.packets))
-            .collect::<Vec<_>>()
-    );
+    let delayed = bed.counted(place.host, "cap", "rate_limit", "delayed");
     bed.remove(place.host);
     transfer.stop();
     let report = transfer.finish().unwrap();
@@ -63,6 +58,7 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
         ratio: held / rate,
         other: steady.0[0] / before.0[0],
         switch: switch.sum() / steady.sum(),
+        delayed,
     };
     eprintln!(
         "{:>6} at the {}'s {}, {rate} Mbit/s: {held:.2} ({:.3}); other path {:.1} of {:.1} ({:.3}); \
@@ -84,24 +80,25 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
 fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
-    holds_its_rates_at(
-        &bed,
-        &Place {
-            host: host(&bed),
-            hook,
-            mode,
-        },
-    );
+    let place = Place {
+        host: host(&bed),
+        hook,
+        mode,
+    };
+    assert_eq!(holds_its_rates_at(&bed, &place), 0, "there is no fq");
     if mode == "shape" {
         let list = shell(host(&bed), "tc qdisc show dev path2");
         assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
     }
 }
 
-fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) {
+/// Returns how many packets got a departure time.
+fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) -> u64 {
     let mode = place.mode;
+    let mut delayed = 0;
     for rate in [2.0, 8.0, 20.0] {
         let measured = limit(bed, place, rate);
+        delayed += measured.delayed;
         assert!(
             (0.90..=1.05).contains(&measured.ratio),
             "{rate} Mbit/s: {:.3} of what was asked",
@@ -121,6 +118,7 @@ fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) {
         }
     }
     bed.assert_clean("rate_limit");
+    delayed
 }
 
 #[test]
@@ -161,7 +159,8 @@ fn departure_times_hold_a_subflow_at_its_rate(mode: &str) {
         hook: "egress",
         mode,
     };
-    holds_its_rates_at(&bed, &place);
+    let delayed = holds_its_rates_at(&bed, &place);
+    assert!(delayed > 1000, "only {delayed} packets got a departure time");
     let list = shell(place.host, "tc -s qdisc show dev path2");
     assert!(
         list.contains(" fq ") && !list.contains("htb"),
