@@ -245,11 +245,10 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp RUST_BACKTRACE=0
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sys /sys
 busybox mount -t devtmpfs dev /dev
-busybox mount -t tmpfs tmp /tmp
 busybox mount -t tmpfs run /run
 busybox mount -t cgroup2 cgroup /sys/fs/cgroup
 ip link set lo up
-for module in {}; do modprobe --quiet $module; done
+for module in {}; do /usr/sbin/modprobe -q $module; done
 job() {{
     name=$1; limit=$2; folder=$3; shift 3
     cd $folder
