@@ -25,8 +25,6 @@ const DIM: Style = Style::new().dimmed();
 /// Arguments of `emptcp trace analyze`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    long_about = "Say what happened in the MPTCP connections of a capture. Reads pcap and pcapng, also packed by gzip or zstd; several \
-        files are one stream in the order of time. Without options, prints a summary.",
     after_long_help = "\
 Examples:
   emptcp trace analyze capture.pcap
