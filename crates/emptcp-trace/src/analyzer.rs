@@ -28,7 +28,7 @@ pub struct Analyzer<S> {
     source: S,
     settings: Settings,
     engine: Engine,
-    reorder: Reorder,
+    reorder: Reorder<Packet>,
     state: State,
 }
 
@@ -107,7 +107,7 @@ impl<S: Source> Analyzer<S> {
             self.engine.packet(&packet);
             return;
         }
-        if let Some(late) = self.reorder.push(packet) {
+        if let Some(late) = self.reorder.push(packet.time, packet.number, packet) {
             self.engine.totals_mut().capped.late += 1;
             self.engine.packet(&late);
         }

@@ -102,6 +102,12 @@ impl Connection {
         }
     }
 
+    /// Segments that were not timed.
+    pub(super) fn untimed(&self) -> u64 {
+        let subflows = self.subflows.iter().flat_map(|subflow| &subflow.halves.0);
+        subflows.map(|half| half.rtt_queue.untimed()).sum()
+    }
+
     /// Acknowledged at the data level, but not in the capture.
     fn loss(&self, dir: Direction) -> u64 {
         let half = &self.halves[dir];

@@ -23,4 +23,4 @@ pub use summary::Summary;
 pub use tables::{Folders, Tables, Written};
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

@@ -1,5 +1,6 @@
 //! Any bytes: no panic, and never more packets than the bytes could hold.
 
+use crate::adversary::{Choice, check};
 use crate::common::{drain, fixture, from_bytes, unpacked};
 use proptest::prelude::*;
 
@@ -58,4 +59,37 @@ proptest! {
         }
         survives(&bytes);
     }
+
+    #[test]
+    fn connections_with_any_packets_are_analysed(
+        shape in any::<u8>(),
+        choices in proptest::collection::vec(any::<Choice>(), 0..400),
+    ) {
+        check(shape, &choices);
+    }
+
+    /// As before, but most packets carry data that fits its connection.
+    #[test]
+    fn connections_with_much_data_are_analysed(
+        shape in any::<u8>(),
+        choices in proptest::collection::vec(data(), 0..400),
+    ) {
+        // Both handshakes; 8 is the bit of the server.
+        let handshakes = [(0, 0), (8, 1), (0, 2), (1, 4), (9, 5), (1, 6)];
+        let opened = handshakes.map(|(who, kind)| [who, kind, 0, 0, 0, 0, 0, 0, 0, 0]);
+        check(shape, &[&opened, &choices[..]].concat());
+    }
+}
+
+/// A packet with data of the first two subflows of the first connection, at the same number in both sequences or another.
+fn data() -> impl Strategy<Value = Choice> {
+    let place = 0_u8..16;
+    (any::<Choice>(), place.clone(), place, any::<bool>()).prop_map(|(mut choice, at, data, same)| {
+        choice[0] &= 0x79;
+        choice[1] = if choice[1] < 200 { 7 } else { choice[1] & 15 };
+        choice[2] = at;
+        choice[6] = if same { at } else { data };
+        choice[9] &= 0x80 | if choice[9] & 0x30 == 0 { 0xff } else { 0x40 };
+        choice
+    })
 }
