@@ -85,6 +85,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     figure.write_csv(&mut csv, every)?;
     let csv = String::from_utf8_lossy(&csv);
     let file = format!("{}.csv", figure.name);
+    let notes = html! { @for note in &figure.notes { p.note { (note) } } };
     Ok(html! {
         section id=(figure.name) {
             h2 { span.id { (figure.id) } " " (figure.title) }
@@ -92,6 +93,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
             p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
             @if figure.n == 0 {
                 p.empty { "There are none in these captures." }
+                (notes)
             } @else {
                 @if !figure.facts.is_empty() {
                     dl { @for (name, value) in &figure.facts { div { dt { (name) } dd { (value) } } } }
@@ -102,7 +104,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
                     }
                     div.tables { @for one in &figure.tables { (table(one)) } }
                 }
-                @for note in &figure.notes { p.note { (note) } }
+                (notes)
                 details {
                     summary { "The numbers behind it" }
                     p {

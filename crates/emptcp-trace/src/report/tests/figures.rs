@@ -147,11 +147,10 @@ fn round_trip_times_are_compared_where_there_are_enough() {
 }
 
 #[test]
-fn hand_overs_have_their_gap_and_what_was_reinjected_after() {
+fn hand_overs_have_their_gap_and_what_was_reinjected() {
     let connection = connection(0, 2);
     let mut handover = mark(&connection, 2.0, MarkKind::BreakBeforeMake);
     handover.detail = Some(Detail::Gap(seconds(1.5)));
-    let reinjection = |after| mark(&connection, after, MarkKind::Reinjection);
     let of_other = Mark {
         conn_id: ConnectionId(9),
         ..mark(&connection, 3.0, MarkKind::MakeBeforeBreak)
@@ -167,7 +166,7 @@ fn hand_overs_have_their_gap_and_what_was_reinjected_after() {
     let page = report(marks, vec![connection]);
     let handovers = figure(&page, "Handover");
     assert_eq!(handovers.n, 1);
-    assert_eq!(column(handovers, "reinjected_5s"), ["200"]);
+    assert_eq!(column(handovers, "reinjected_5s"), ["100"]);
     assert_eq!(column(handovers, "gap"), ["1.500000"]);
     assert_eq!(column(handovers, "after_start"), ["2.000000"]);
     assert_eq!(row(handovers, 0, "break before make"), [number("1"), Cell::Share(1.0)]);
