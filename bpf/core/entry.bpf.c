@@ -13,6 +13,10 @@
 struct emptcp_entry_config {
 	__u32 direction;   /* enum emptcp_direction */
 	__u32 link_header; /* bytes before the IP header: 14 Ethernet, 0 raw IP */
+	/* As in emptcp_table, which is one more line of memory to wait for. */
+	__u64 secret;
+	__u32 set_mask;
+	__u32 reserved;
 };
 const volatile struct emptcp_entry_config emptcp_entry_config SEC(".rodata") = {EMPTCP_INGRESS, ETH_HLEN};
 
@@ -89,7 +93,7 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 		if (packet->dss_offset)
 			parse_dss(ctx, packet);
 	}
-	flow = flow_lookup(&packet->key, &packet->flow_slot);
+	flow = flow_lookup(&packet->key, emptcp_entry_config.secret, emptcp_entry_config.set_mask, &packet->flow_slot);
 	if (!flow && !(packet->types & EMPTCP_ANY_MPTCP))
 		return passed(scratch, EMPTCP_CORE_UNTRACKED);
 

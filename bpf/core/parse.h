@@ -55,6 +55,21 @@ static __always_inline enum parse_result skip_extension_headers(emptcp_context *
 	return *next == IPPROTO_TCP ? PARSE_TCP : PARSE_NOT_TCP;
 }
 
+/* What an IPv4 header says; its addresses as IPv6 ones (RFC 4291 section 2.5.5.2). */
+static __always_inline void fill_ip(struct emptcp_packet *packet, const struct iphdr *ip, bool ingress)
+{
+	struct emptcp_flow_key *key = &packet->key;
+
+	packet->ip_version = 4;
+	packet->dscp = ip->tos >> 2;
+	*(__u64 *)&key->local[0] = 0;
+	*(__u64 *)&key->remote[0] = 0;
+	key->local[2] = bpf_htonl(0xffff);
+	key->remote[2] = bpf_htonl(0xffff);
+	key->local[3] = ingress ? ip->daddr : ip->saddr;
+	key->remote[3] = ingress ? ip->saddr : ip->daddr;
+}
+
 /* Addresses and lengths of the IP header; `offset` moves behind it, `ip_end` becomes the first byte behind the IP packet. */
 static __always_inline enum parse_result parse_ip(emptcp_context *ctx, struct emptcp_packet *packet, __be16 protocol,
 						  bool ingress, __u32 *offset, __u32 *ip_end)
@@ -75,14 +90,7 @@ static __always_inline enum parse_result parse_ip(emptcp_context *ctx, struct em
 			return PARSE_NOT_TCP;
 		if (ip->frag_off & bpf_htons(IP_FRAGMENT_BITS))
 			return PARSE_FRAGMENT;
-		packet->ip_version = 4;
-		packet->dscp = ip->tos >> 2;
-		*(__u64 *)&key->local[0] = 0;
-		*(__u64 *)&key->remote[0] = 0;
-		key->local[2] = bpf_htonl(0xffff);
-		key->remote[2] = bpf_htonl(0xffff);
-		key->local[3] = ingress ? ip->daddr : ip->saddr;
-		key->remote[3] = ingress ? ip->saddr : ip->daddr;
+		fill_ip(packet, ip, ingress);
 		/* tot_len is 0 in an aggregate above 64 kB (BIG TCP). */
 		*ip_end = ip->tot_len ? *offset + bpf_ntohs(ip->tot_len) : emptcp_packet_length(ctx);
 		*offset += header;
@@ -117,6 +125,7 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 	struct emptcp_option_walk walk;
 	__u32 types = packet->types;
 	__be32 *words;
+	__u8 *bytes;
 
 	emptcp_options_begin(packet, &walk);
 	/* Nearly every segment begins with NOP NOP timestamps (RFC 7323 appendix A): one look instead of three steps. */
@@ -127,10 +136,24 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 		packet->timestamp_echo = bpf_ntohl(words[2]);
 		walk.offset += 12;
 	}
+	/* And then, in an established subflow of Linux, a DSS option and at most two NOPs behind it. */
+	bytes = emptcp_at(ctx, walk.offset, 4);
+	if (bytes && bytes[0] == EMPTCP_KIND_MPTCP && bytes[2] >> 4 == EMPTCP_SUBTYPE_DSS &&
+	    walk.offset + 4 <= walk.end) {
+		__u32 length = bytes[1], padding = walk.end - walk.offset - length;
+		__be16 *nops = NULL;
+
+		if (padding == 2)
+			nops = emptcp_at(ctx, walk.end - 2, 2);
+		if (!padding || (nops && *nops == bpf_htons(EMPTCP_KIND_NOP << 8 | EMPTCP_KIND_NOP))) {
+			packet->dss_offset = walk.offset;
+			packet->types = types | EMPTCP_DSS;
+			return;
+		}
+	}
 	for (int i = 0; i < EMPTCP_OPTIONS_MAX; i++) {
 		enum emptcp_walk_step step;
 		__u8 kind, length = 0, subtype;
-		__u8 *bytes;
 		__u32 at = 0;
 
 		step = emptcp_options_step(ctx, &walk, &at, &kind, &length);
@@ -238,6 +261,31 @@ broken:
 }
 
 /*
+ * IPv4 without options, right behind the link header, TCP, no fragment: one look at the bounds instead of six. NULL for
+ * everything else, which then goes the long way.
+ */
+static __always_inline struct tcphdr *parse_plain(emptcp_context *ctx, struct emptcp_packet *packet, bool ingress,
+						  __u32 link_header, __u32 *offset, __u32 *ip_end)
+{
+	struct iphdr *ip = emptcp_at(ctx, link_header, sizeof(*ip) + sizeof(struct tcphdr));
+
+	if (!ip || *(__u8 *)ip != 0x45 || ip->protocol != IPPROTO_TCP || !ip->tot_len ||
+	    ip->frag_off & bpf_htons(IP_FRAGMENT_BITS))
+		return NULL;
+	if (link_header) {
+		struct ethhdr *ethernet = emptcp_at(ctx, 0, sizeof(*ethernet));
+
+		if (!ethernet || ethernet->h_proto != bpf_htons(ETH_P_IP))
+			return NULL;
+	}
+	packet->ip_offset = link_header;
+	fill_ip(packet, ip, ingress);
+	*ip_end = link_header + bpf_ntohs(ip->tot_len);
+	*offset = link_header + sizeof(*ip);
+	return (void *)(ip + 1);
+}
+
+/*
  * All but the options. `link_header` is 14 for Ethernet, 0 for raw IP devices. The key is written from the point of
  * view of the device: at ingress the sender is the remote side. Both are constants of the entry program.
  */
@@ -249,6 +297,9 @@ static __always_inline enum parse_result parse_headers(emptcp_context *ctx, stru
 	struct tcphdr *tcp;
 	__be16 protocol;
 
+	tcp = parse_plain(ctx, packet, ingress, link_header, &offset, &ip_end);
+	if (emptcp_likely(tcp))
+		goto found;
 	if (link_header) {
 		struct ethhdr *ethernet = emptcp_at(ctx, 0, sizeof(*ethernet));
 
@@ -279,6 +330,7 @@ static __always_inline enum parse_result parse_headers(emptcp_context *ctx, stru
 	tcp = emptcp_at(ctx, offset, sizeof(*tcp));
 	if (!tcp)
 		return PARSE_SHORT;
+found:
 	packet->tcp_offset = offset;
 	packet->tcp_length = tcp->doff * 4;
 	end = offset + tcp->doff * 4;

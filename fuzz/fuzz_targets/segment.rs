@@ -4,12 +4,13 @@
 use libfuzzer_sys::fuzz_target;
 use mptcp_wire::{LinkType, Segment};
 
-const LINKS: [LinkType; 5] = [
+const LINKS: [LinkType; 6] = [
     LinkType::Ethernet,
     LinkType::RawIp,
     LinkType::LinuxSll,
     LinkType::LinuxSll2,
     LinkType::Loopback,
+    LinkType::Ppp,
 ];
 
 fuzz_target!(|input: &[u8]| {

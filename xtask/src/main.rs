@@ -10,6 +10,7 @@
 
 mod packages;
 mod process;
+mod python;
 mod report;
 mod steps;
 mod tally;
@@ -50,6 +51,9 @@ enum Command {
         /// Print the results as JSON on standard output
         #[arg(long)]
         json: bool,
+        /// Run only this part
+        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "throughput"])]
+        only: Option<String>,
         /// Passed on to the bench
         #[arg(last = true)]
         rest: Vec<String>,
@@ -72,8 +76,8 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             };
         }
-        Command::Bench { json, rest } => bench(json, rest),
-        Command::Setup => packages::install(Purpose::Test),
+        Command::Bench { json, only, rest } => bench(json, only, rest),
+        Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -96,14 +100,14 @@ fn demo() -> anyhow::Result<()> {
     })
 }
 
-fn bench(json: bool, rest: Vec<String>) -> anyhow::Result<()> {
+fn bench(json: bool, only: Option<String>, rest: Vec<String>) -> anyhow::Result<()> {
     report::section("setup", "packages that the build and the bench need", || {
         packages::install(Purpose::Build)
     })?;
     report::section("build", "the bench, optimised", || {
         Invocation::cargo(["build", "--locked", "--release", "--package", "emptcp-bench"]).run()
     })?;
-    report::section("bench", "nanoseconds per packet", || {
+    report::section("bench", "nanoseconds per packet, and throughput", || {
         Invocation::cargo([
             "run",
             "--quiet",
@@ -114,6 +118,7 @@ fn bench(json: bool, rest: Vec<String>) -> anyhow::Result<()> {
             "--",
         ])
         .arguments(json.then_some("--json"))
+        .arguments(only.map(|part| format!("--only={part}")))
         .arguments(rest)
         .run()
     })

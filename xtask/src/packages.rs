@@ -22,6 +22,8 @@ enum Probe {
     Program(&'static str),
     /// A header of the C library's search path.
     Header(&'static str),
+    /// A module of Python.
+    Module(&'static str),
 }
 
 struct Need {
@@ -93,6 +95,12 @@ const NEEDS: &[Need] = &[
         Purpose::Test,
         "captures what the judge reads",
     ),
+    need(
+        "python3-venv",
+        Probe::Module("ensurepip"),
+        Purpose::Test,
+        "makes room for DuckDB, which reads our tables",
+    ),
 ];
 
 /// The oldest clang whose BPF back end compiles the programs.
@@ -163,6 +171,9 @@ impl Probe {
             Self::Header(name) => ["/usr/include", "/usr/local/include"]
                 .iter()
                 .any(|folder| Path::new(folder).join(name).is_file()),
+            Self::Module(name) => Invocation::new("python3")
+                .arguments(["-c", &format!("import {name}")])
+                .succeeds(),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anstream::{eprintln, println};
 
 use crate::packages::{self, Purpose};
+use crate::python;
 use crate::report::{self, BAD, BOLD, GOOD};
 use crate::tally::Tally;
 
@@ -36,7 +37,7 @@ enum Done {
 const STEPS: &[Step] = &[
     Step {
         name: "setup",
-        about: "packages of the system",
+        about: "packages of the system and of Python",
         work: setup,
     },
     Step {
@@ -173,5 +174,9 @@ fn summary(name: &str, elapsed: Duration, tally: Tally, state: &str) -> String {
 
 fn setup(_: &mut Tally) -> anyhow::Result<Done> {
     packages::install(Purpose::Test)?;
-    Ok(Done::Complete)
+    // Without them nearly everything can be tested; who asks for `setup` itself is told that it failed.
+    Ok(match python::install() {
+        Ok(()) => Done::Complete,
+        Err(error) => Done::Partly(format!("tests with Python packages will be skipped: {error:#}")),
+    })
 }

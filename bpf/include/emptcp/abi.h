@@ -195,8 +195,8 @@ struct emptcp_flow {
 
 /*
  * The main table: sets of EMPTCP_FLOW_WAYS slots. Map emptcp_flow_sets holds a tag for each slot of a set, 0 for a free
- * one; map emptcp_flows holds the slots, slot = set * EMPTCP_FLOW_WAYS + way. A key's hash gives its set (low bits) and its
- * tag (top byte, never 0). The hash is emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance.
+ * one; map emptcp_flows holds the slots, slot = set * EMPTCP_FLOW_WAYS + way. A key's hash gives its set (low bits), its
+ * tag (top byte, never 0) and the way that it takes when that is free (the three bits below the tag). The hash is emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance.
  * Why not the kernel's hash map: a hit there is several function calls, 45 ns where returns are guarded (retpolines, Safe
  * RET); this look-up is inlined and takes a few.
  */

@@ -48,6 +48,11 @@ impl FlowHash {
         self.0 as u32 & mask
     }
 
+    /// The way of its set that a key takes when it is free.
+    pub fn home(self) -> u32 {
+        (self.0 >> 53) as u32 % FLOW_WAYS
+    }
+
     /// The key's tag, never 0.
     pub fn tag(self) -> u8 {
         u8::max((self.0 >> 56) as u8, 1)

@@ -3,14 +3,18 @@
 //! * `cases`: the policy sets that are measured and the packets that they meet;
 //! * `packets`: nanoseconds per packet by `BPF_PROG_TEST_RUN`, as ratios to an empty program of the same run;
 //! * `table`: how the cost grows with the flow table;
-//! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn.
+//! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn, within one transfer;
+//! * `statistics`: medians and their intervals;
+//! * `trace`: captures analysed.
 
 mod cases;
 mod packets;
+mod statistics;
 mod table;
 mod throughput;
+mod trace;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Measures emptcp. Needs root.
 #[derive(Debug, Parser)]
@@ -24,30 +28,60 @@ struct Options {
     /// Packets in a run
     #[arg(long, default_value_t = 1_000_000)]
     repeat: u32,
-    /// Leave out the throughput measurement
+    /// Only this part
     #[arg(long)]
-    no_throughput: bool,
-    /// Only cases whose name contains this
+    only: Option<Part>,
+    /// Of the packets, only cases whose name contains this, and no other part
     #[arg(long)]
-    only: Option<String>,
+    case: Option<String>,
+    /// Analyse so many packets and print the peak of memory, in KiB: what `trace` runs by itself
+    #[arg(long, hide = true)]
+    trace_memory: Option<u64>,
+}
+
+/// A part of the bench.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Part {
+    /// Nanoseconds per packet
+    Packets,
+    /// How they grow with the flow table
+    Table,
+    /// A transfer with and without policies
+    Throughput,
+    /// Captures analysed; needs no root
+    Trace,
 }
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let results = packets::measure(
-        options.runs.max(1),
-        options.repeat.max(1),
-        options.only.as_deref(),
-        options.json,
-    )?;
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&results)?);
+    if let Some(packets) = options.trace_memory {
+        println!("{}", trace::peak_memory(packets)?);
         return Ok(());
     }
-    if options.only.is_none() {
-        table::measure(options.runs.max(1), options.repeat.max(1))?;
-        if !options.no_throughput {
-            throughput::measure()?;
+    // JSON is that of the packets, unless the captures are asked for: one array, one shape.
+    let only = match options.only {
+        Some(Part::Trace) => options.only,
+        _ if options.json || options.case.is_some() => Some(Part::Packets),
+        other => other,
+    };
+    let wanted = |part| only.is_none_or(|only| only == part);
+    let (runs, repeat) = (options.runs.max(1), options.repeat.max(1));
+    if wanted(Part::Packets) {
+        let results = packets::measure(runs, repeat, options.case.as_deref(), options.json)?;
+        if options.json {
+            println!("{}", serde_json::to_string_pretty(&results)?);
+        }
+    }
+    if wanted(Part::Table) {
+        table::measure(runs, repeat)?;
+    }
+    if wanted(Part::Throughput) {
+        throughput::measure()?;
+    }
+    if wanted(Part::Trace) {
+        let results = trace::measure(runs, options.json)?;
+        if options.json {
+            println!("{}", serde_json::to_string_pretty(&results)?);
         }
     }
     Ok(())

@@ -23,6 +23,7 @@ Examples:
   emptcp apply policy.toml          put the file in force, all of it or nothing
   emptcp stats --watch 1            see what it does
   emptcp remove                     as if it had never been there
+  emptcp trace analyze a.pcap       what happened in these connections?
 
 Exit status:
   0  done
@@ -72,6 +73,7 @@ enum Command {
     Element(commands::element::Element),
     Sdk(commands::sdk::Sdk),
     Doctor(commands::doctor::Doctor),
+    Trace(commands::trace::Trace),
 }
 
 /// Reads the command line and runs the command.
@@ -105,6 +107,7 @@ impl Command {
             Self::Element(command) => command.run(session),
             Self::Sdk(command) => command.run(session),
             Self::Doctor(command) => command.run(session),
+            Self::Trace(command) => command.run(),
         }
     }
 }

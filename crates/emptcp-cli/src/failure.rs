@@ -144,10 +144,7 @@ fn tell(error: &anyhow::Error) -> Told {
     }
     match error.downcast_ref::<Error>() {
         Some(error) => library(error),
-        None => {
-            let causes = error.chain().map(ToString::to_string);
-            simple("failure", causes.collect::<Vec<_>>().join(": "), FAILURE)
-        }
+        None => simple("failure", emptcp_trace_cli::words(error), FAILURE),
     }
 }
 

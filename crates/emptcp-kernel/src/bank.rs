@@ -6,6 +6,7 @@ use crate::{
     device::Devices,
     embedded,
     error::{Error, OrKernel, Result, direction_name},
+    flow_table,
     load::{self, Fill, Presence, Who},
     maps::{HOOKS, Maps},
     rules,
@@ -58,11 +59,14 @@ fn direction_of(hook: Hook) -> u32 {
 
 /// Loads the program that is attached to devices.
 pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<OwnedFd> {
+    let table = flow_table::description(maps)?;
     let fill = Fill {
         variable: "emptcp_entry_config",
         members: vec![
             ("direction", Value::Integer(u64::from(direction_of(hook)))),
             ("link_header", Value::Integer(u64::from(link_header))),
+            ("secret", Value::Integer(table.secret)),
+            ("set_mask", Value::Integer(u64::from(table.set_mask))),
         ],
         presence: Presence::Required,
     };

@@ -8,7 +8,7 @@ use crate::{
 };
 use emptcp_plan::manifest::Hook;
 use libbpf_rs::MapHandle;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The empty program, loaded for one hook.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ impl Baseline {
         Ok(Self {
             program: load::load(bank::core_object("empty", hook)?, who, &[], &NoMaps)?.program,
         })
+    }
+
+    /// The program.
+    pub(crate) fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
     }
 
     /// Mean nanoseconds of one run on `packet`, out of `repeat`.

@@ -190,6 +190,12 @@ pub(crate) fn program_by_id(id: u32) -> io::Result<OwnedFd> {
     owned(unsafe { libbpf_sys::bpf_prog_get_fd_by_id(id) })
 }
 
+/// A link that exists.
+pub(crate) fn link_by_id(id: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    owned(unsafe { libbpf_sys::bpf_link_get_fd_by_id(id) })
+}
+
 /// Ids of the programs that are attached to a device at an attach type, in order.
 pub(crate) fn programs_at(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
     let mut ids = [0_u32; 64];

@@ -42,6 +42,11 @@ pub(crate) fn initialise(maps: &Maps) -> Result<()> {
         .or_kernel("write the description of the flow table")
 }
 
+/// What one needs to find a key.
+pub(crate) fn description(maps: &Maps) -> Result<Table> {
+    Ok(entry(maps.get("emptcp_table")?, 0)?.unwrap_or_default())
+}
+
 fn entry<T: FromBytes>(map: &MapHandle, index: u32) -> Result<Option<T>> {
     let value = map
         .lookup(index.as_bytes(), MapFlags::ANY)
@@ -85,14 +90,15 @@ pub(crate) fn used(maps: &Maps) -> Result<u64> {
 /// Puts a record where the data path will find it; false when the key is there already or its set is full.
 pub(crate) fn insert(maps: &Maps, key: &FlowKey, flow: &Flow) -> Result<bool> {
     let (sets, flows) = (maps.get("emptcp_flow_sets")?, maps.get("emptcp_flows")?);
-    let table: Table = entry(maps.get("emptcp_table")?, 0)?.unwrap_or_default();
+    let table = description(maps)?;
     let hash = key.hash(table.secret);
     let set = hash.set(table.set_mask);
     let Some(mut tags) = entry::<FlowSet>(sets, set)? else {
         return Ok(false);
     };
     let mut free = None;
-    for way in 0..FLOW_WAYS {
+    for step in 0..FLOW_WAYS {
+        let way = (hash.home() + step) % FLOW_WAYS;
         let tag = tags.tag[way as usize];
         if tag == 0 {
             free = free.or(Some(way));

@@ -31,6 +31,7 @@ pub mod probe;
 pub mod refusal;
 pub mod sdk;
 pub mod stats;
+pub mod swap;
 pub mod testing;
 pub mod testrun;
 

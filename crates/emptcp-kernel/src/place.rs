@@ -45,18 +45,37 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
 
 /// Inside `ip netns exec` another sysfs lies over bpffs: instances would seem not to be there.
 fn not_hidden() -> Result<()> {
-    // Without root nobody may look at process 1; then we do not know.
-    let elsewhere = match (fs::read_link("/proc/self/ns/mnt"), fs::read_link("/proc/1/ns/mnt")) {
-        (Ok(own), Ok(first)) => own != first,
-        _ => nix::unistd::geteuid().is_root(),
-    };
-    if elsewhere && !is_bpffs() {
+    if !is_bpffs() && is_elsewhere() {
         return Err(Error::NoBpffs(format!(
             "{BPFFS} is hidden here: this is another mount namespace, as inside `ip netns exec`; \
              leave it and use `--netns NAME` from outside"
         )));
     }
     Ok(())
+}
+
+/// Whether this is another mount namespace than that of process 1; where nobody may look at that one (without root, or with
+/// fewer capabilities than it), than that of a process that started this one.
+fn is_elsewhere() -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    let Some(own) = namespace("self") else {
+        return false;
+    };
+    if let Some(first) = namespace("1") {
+        return own != first;
+    }
+    // A line of ancestors is short; the bound is against a /proc that lies.
+    let parents = std::iter::successors(parent("self"), |process| parent(process)).take(64);
+    parents
+        .filter_map(|process| namespace(&process))
+        .any(|other| other != own)
+}
+
+/// The process that started `process`; none for the first.
+fn parent(process: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim();
+    (parent != "0").then(|| parent.to_owned())
 }
 
 /// The folder of this network namespace.

@@ -2,13 +2,19 @@
 //! so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
 //!
 //! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while captures
-//! are read; `failure.rs`, errors in words.
+//! are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
 
 mod analyze;
+mod compare;
+mod explain;
 mod failure;
+mod live;
+mod one;
 mod options;
+mod plot;
 mod reading;
 mod report;
+mod split;
 
 use clap::Subcommand;
 
@@ -19,8 +25,18 @@ pub use failure::{report, words};
 pub enum TraceCommand {
     /// Say what happened: a summary, JSON, CSV or Parquet tables
     Analyze(analyze::AnalyzeArguments),
+    /// Tell what happened in one connection, in plain sentences
+    Explain(explain::ExplainArguments),
+    /// Draw one connection: data sequence numbers, throughput, round-trip times, window
+    Plot(plot::PlotArguments),
     /// Make a page with tables and figures about the connections of captures
     Report(report::ReportArguments),
+    /// Compare two captures of the same traffic: what was lost, delayed, reordered and changed between them
+    Compare(compare::CompareArguments),
+    /// Write one connection to a capture of its own
+    Split(split::SplitArguments),
+    /// Watch the MPTCP connections that pass a network device; needs CAP_NET_RAW
+    Live(live::LiveArguments),
 }
 
 /// Runs it.
@@ -30,6 +46,11 @@ pub enum TraceCommand {
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
         TraceCommand::Analyze(arguments) => analyze::run(&arguments),
+        TraceCommand::Explain(arguments) => explain::run(&arguments),
+        TraceCommand::Plot(arguments) => plot::run(&arguments),
         TraceCommand::Report(arguments) => report::run(&arguments),
+        TraceCommand::Compare(arguments) => compare::run(arguments),
+        TraceCommand::Split(arguments) => split::run(&arguments),
+        TraceCommand::Live(arguments) => live::run(arguments),
     }
 }

@@ -28,7 +28,7 @@ pub struct Analyzer<S> {
     source: S,
     settings: Settings,
     engine: Engine,
-    reorder: Reorder,
+    reorder: Reorder<Packet>,
     state: State,
 }
 
@@ -73,11 +73,6 @@ impl<S: Source> Analyzer<S> {
 
     /// Reads one packet, or the end.
     fn read(&mut self) -> Option<Event> {
-        let ordered = match self.settings.order {
-            Order::Auto => self.source.may_be_unordered(),
-            Order::ByTime => true,
-            Order::AsCaptured => false,
-        };
         match self.source.next() {
             Ok(Next::Frame(frame)) => {
                 let totals = self.engine.totals_mut();
@@ -86,6 +81,12 @@ impl<S: Source> Analyzer<S> {
                 totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
                 totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
                 if let Some(packet) = Packet::decode(&frame, &mut totals.skipped) {
+                    // Asked for after each packet: with it, the source may have come upon a second interface.
+                    let ordered = match self.settings.order {
+                        Order::Auto => self.source.may_be_unordered(),
+                        Order::ByTime => true,
+                        Order::AsCaptured => false,
+                    };
                     self.take(packet, ordered);
                 }
             }
@@ -106,7 +107,7 @@ impl<S: Source> Analyzer<S> {
             self.engine.packet(&packet);
             return;
         }
-        if let Some(late) = self.reorder.push(packet) {
+        if let Some(late) = self.reorder.push(packet.time, packet.number, packet) {
             self.engine.totals_mut().capped.late += 1;
             self.engine.packet(&late);
         }

@@ -1,35 +1,43 @@
 //! Packets in the order of time, from a source that mixes several interfaces or files.
 
-use crate::packet::Packet;
 use crate::{Limits, PacketNumber, Timestamp};
 use std::collections::BTreeMap;
 
 /// Packets that wait until none before them is expected any more.
-#[derive(Debug, Default)]
-pub(crate) struct Reorder {
-    waiting: BTreeMap<(Timestamp, PacketNumber), Packet>,
+#[derive(Debug)]
+pub(crate) struct Reorder<T> {
+    waiting: BTreeMap<(Timestamp, PacketNumber), T>,
     released: Option<Timestamp>,
 }
 
-impl Reorder {
+impl<T> Default for Reorder<T> {
+    fn default() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            released: None,
+        }
+    }
+}
+
+impl<T> Reorder<T> {
     /// Takes a packet. Gives it back when it is late, as later ones have gone already.
-    pub(crate) fn push(&mut self, packet: Packet) -> Option<Packet> {
-        if self.released.is_some_and(|released| packet.time < released) {
+    pub(crate) fn push(&mut self, time: Timestamp, number: PacketNumber, packet: T) -> Option<T> {
+        if self.released.is_some_and(|released| time < released) {
             return Some(packet);
         }
-        self.waiting.insert((packet.time, packet.number), packet);
+        self.waiting.insert((time, number), packet);
         None
     }
 
     /// The next packet, once enough others have come after it.
-    pub(crate) fn pop(&mut self, limits: &Limits) -> Option<Packet> {
+    pub(crate) fn pop(&mut self, limits: &Limits) -> Option<T> {
         let (first, last) = (self.waiting.first_key_value()?, self.waiting.last_key_value()?);
         let ripe = last.0.0 - first.0.0 >= limits.reorder_span || self.waiting.len() > limits.reorder_packets;
         if ripe { self.pop_any() } else { None }
     }
 
     /// The next packet, when no others will come.
-    pub(crate) fn pop_any(&mut self) -> Option<Packet> {
+    pub(crate) fn pop_any(&mut self) -> Option<T> {
         let ((time, _), packet) = self.waiting.pop_first()?;
         self.released = Some(time);
         Some(packet)

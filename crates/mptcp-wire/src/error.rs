@@ -12,6 +12,8 @@ pub enum Header {
     LinuxCooked,
     /// BSD loopback ("null").
     Loopback,
+    /// PPP, RFC 1661, or Cisco HDLC.
+    PointToPoint,
     /// Ethernet II.
     Ethernet,
     /// IEEE 802.1Q or 802.1ad tag.
@@ -31,6 +33,7 @@ impl fmt::Display for Header {
         formatter.write_str(match self {
             Self::LinuxCooked => "Linux cooked-mode header",
             Self::Loopback => "BSD loopback header",
+            Self::PointToPoint => "PPP header",
             Self::Ethernet => "Ethernet header",
             Self::Vlan => "VLAN tag",
             Self::Ipv4 => "IPv4 header",

@@ -1,6 +1,6 @@
 //! Where the IP packet begins, for the link types that captures of MPTCP have.
 
-use crate::bytes::{array_at, u16_at};
+use crate::bytes::{array_at, u8_at, u16_at};
 use crate::error::{Error, Header, Result};
 use crate::ethernet::{self, EtherType, VlanTags};
 
@@ -17,15 +17,25 @@ pub enum LinkType {
     LinuxSll2,
     /// BSD loopback: 4 bytes of address family, in either byte order.
     Loopback,
+    /// Point-to-point protocol, RFC 1661: behind the address and control bytes of RFC 1662 or without them, the protocol
+    /// in one byte or two; also Cisco's HDLC, which captures of serial lines hold under the same number.
+    Ppp,
 }
 
-/// Offsets in the cooked and loopback headers.
+/// Offsets and values in the cooked, loopback and PPP headers.
 mod field {
     pub(super) const SLL_PROTOCOL: usize = 14;
     pub(super) const SLL_LENGTH: usize = 16;
     pub(super) const SLL2_PROTOCOL: usize = 0;
     pub(super) const SLL2_LENGTH: usize = 20;
     pub(super) const LOOPBACK_LENGTH: usize = 4;
+    /// All stations, unnumbered information: RFC 1662, section 3.1.
+    pub(super) const PPP_ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
+    /// Unicast and multicast.
+    pub(super) const CISCO_HDLC: [[u8; 2]; 2] = [[0x0f, 0x00], [0x8f, 0x00]];
+    pub(super) const CISCO_HDLC_LENGTH: usize = 4;
+    pub(super) const PPP_IPV4: u16 = 0x0021;
+    pub(super) const PPP_IPV6: u16 = 0x0057;
 }
 
 /// The link header of a frame, read.
@@ -46,6 +56,7 @@ impl LinkType {
         match number {
             0 | 108 => Some(Self::Loopback),
             1 => Some(Self::Ethernet),
+            9 | 50 => Some(Self::Ppp),
             // 12 and 14: what the raw type was before it got a number of its own.
             12 | 14 | 101 | 228 | 229 => Some(Self::RawIp),
             113 => Some(Self::LinuxSll),
@@ -80,8 +91,33 @@ impl LinkType {
                 let ether_type = of(u32::from_le_bytes(family)).or_else(|| of(u32::from_be_bytes(family)));
                 Ok(untagged(ether_type.unwrap_or(EtherType(0)), field::LOOPBACK_LENGTH))
             }
+            Self::Ppp => ppp(frame),
         }
     }
+}
+
+fn ppp(frame: &[u8]) -> Result<Located> {
+    check(Header::PointToPoint, frame, 2)?;
+    let first: [u8; 2] = array_at(frame, 0);
+    if field::CISCO_HDLC.contains(&first) {
+        check(Header::PointToPoint, frame, field::CISCO_HDLC_LENGTH)?;
+        return Ok(untagged(EtherType(u16_at(frame, 2)), field::CISCO_HDLC_LENGTH));
+    }
+    let at: usize = if first == field::PPP_ADDRESS_CONTROL { 2 } else { 0 };
+    // The first byte of a protocol is even and the second odd: an odd first byte is the protocol compressed to one
+    // (RFC 1661, section 6.5).
+    let (protocol, length) = match u8_at(frame, at) {
+        compressed if compressed & 1 == 1 => (compressed.into(), 1),
+        _ => (u16_at(frame, at), 2),
+    };
+    let network_offset = at.saturating_add(length);
+    check(Header::PointToPoint, frame, network_offset)?;
+    let ether_type = match protocol {
+        field::PPP_IPV4 => EtherType::IPV4,
+        field::PPP_IPV6 => EtherType::IPV6,
+        _ => EtherType(0),
+    };
+    Ok(untagged(ether_type, network_offset))
 }
 
 fn cooked(frame: &[u8], protocol: usize, length: usize) -> Result<Located> {
@@ -140,6 +176,37 @@ mod tests {
         }
         for family in [[30, 0, 0, 0], [0, 0, 0, 24]] {
             assert_eq!(LinkType::Loopback.locate(&family).unwrap().ether_type, EtherType::IPV6);
+        }
+    }
+
+    #[test]
+    fn ppp_is_read_with_and_without_address_control_and_compressed_protocol() {
+        let cases: [(&[u8], EtherType, usize); 8] = [
+            (&[0xff, 0x03, 0x00, 0x21], EtherType::IPV4, 4),
+            (&[0xff, 0x03, 0x57], EtherType::IPV6, 3),
+            (&[0x00, 0x57], EtherType::IPV6, 2),
+            (&[0x21, 0x45], EtherType::IPV4, 1),
+            (&[0xff, 0x03, 0xc0, 0x21], EtherType(0), 4),
+            (&[0x0f, 0x00, 0x08, 0x00], EtherType::IPV4, 4),
+            (&[0x8f, 0x00, 0x86, 0xdd], EtherType::IPV6, 4),
+            (&[0x00, 0x21], EtherType::IPV4, 2),
+        ];
+        for (frame, ether_type, offset) in cases {
+            let located = LinkType::Ppp.locate(frame).unwrap();
+            assert_eq!(
+                (located.ether_type, located.network_offset),
+                (ether_type, offset),
+                "{frame:?}"
+            );
+        }
+        for short in [
+            &[][..],
+            &[0x21],
+            &[0xff, 0x03],
+            &[0xff, 0x03, 0x00],
+            &[0x0f, 0x00, 0x08],
+        ] {
+            assert!(LinkType::Ppp.locate(short).is_err(), "{short:?}");
         }
     }
 

@@ -8,12 +8,20 @@ use anyhow::bail;
 use super::Done;
 use super::programs::{Kind, Program};
 use crate::process::Invocation;
+use crate::python;
 use crate::report;
 use crate::tally::Tally;
 use crate::toolchain;
 
 /// Packages whose tests make no system call that needs rights.
-const PURE: &[&str] = &["mptcp-wire", "emptcp-abi", "emptcp-plan", "xtask"];
+const PURE: &[&str] = &[
+    "mptcp-wire",
+    "emptcp-abi",
+    "emptcp-plan",
+    "emptcp-trace",
+    "emptcp-trace-cli",
+    "xtask",
+];
 
 /// The package in `tests/`.
 const BLACK_BOX: &str = "emptcp-tests";
@@ -142,6 +150,9 @@ fn strict(mut invocation: Invocation) -> Invocation {
     }
     if crate::root().join("../shared/traces").is_dir() {
         invocation = invocation.variable("EMPTCP_REQUIRE_SHARED", "1");
+    }
+    if let Some(python) = python::installed() {
+        invocation = invocation.variable("EMPTCP_PYTHON", python);
     }
     invocation
 }

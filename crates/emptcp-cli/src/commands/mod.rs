@@ -4,6 +4,7 @@
 //! * In force: [`list`], [`show`], [`stats`], [`flows`], [`monitor`].
 //! * Elements: [`elements`], [`element`], [`sdk`].
 //! * The machine: [`doctor`].
+//! * Captures: [`trace`].
 //! * `chains` and `words` write things that several of them show.
 
 pub(crate) mod apply;
@@ -18,6 +19,7 @@ pub(crate) mod remove;
 pub(crate) mod sdk;
 pub(crate) mod show;
 pub(crate) mod stats;
+pub(crate) mod trace;
 
 mod chains;
 mod policy_file;

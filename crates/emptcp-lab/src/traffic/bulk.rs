@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
 use super::payload::Payload;
 use super::sampler::{SampledEnd, Sampler};
 use super::series::TimeSeries;
@@ -53,6 +56,7 @@ pub struct Bulk<'a> {
     verify: bool,
     limit: Duration,
     sample_every: Duration,
+    cpus: Option<[usize; 2]>,
 }
 
 impl Lab {
@@ -70,6 +74,7 @@ impl Lab {
             verify: true,
             limit: Duration::from_secs(60),
             sample_every: Duration::from_millis(100),
+            cpus: None,
         }
     }
 }
@@ -135,6 +140,13 @@ impl<'a> Bulk<'a> {
         self
     }
 
+    /// Binds the threads that send to the first CPU and those that receive to the second. The kernel's work follows
+    /// them: a veth pair handles a packet on the CPU that sent it.
+    pub fn cpus(mut self, sender: usize, receiver: usize) -> Self {
+        self.cpus = Some([sender, receiver]);
+        self
+    }
+
     /// Runs the transfer to its end.
     ///
     /// # Errors
@@ -167,6 +179,7 @@ impl<'a> Bulk<'a> {
                 verify: self.verify,
                 begin,
                 limit: self.limit,
+                cpus: self.cpus,
             };
             streams[way] = Some(job.start(ends[way].clone(), ends[1 - way].clone(), self.amount)?);
         }
@@ -216,6 +229,7 @@ struct StreamJob {
     verify: bool,
     begin: Instant,
     limit: Duration,
+    cpus: Option<[usize; 2]>,
 }
 
 /// The two threads of one direction.
@@ -233,13 +247,17 @@ impl StreamJob {
         let failed = |error| LabError::system("starting a thread", error);
         let (at_sender, sent) = (job.clone(), written.clone());
         let sender = thread::Builder::new().name("lab sender".to_owned()).spawn(move || {
-            let result = at_sender.plan().send(&from, amount, &sent);
+            let result = at_sender
+                .bind(0)
+                .and_then(|()| at_sender.plan().send(&from, amount, &sent));
             at_sender.after(&result);
             result
         });
         let (at_receiver, received) = (job, read.clone());
         let receiver = thread::Builder::new().name("lab receiver".to_owned()).spawn(move || {
-            let result = at_receiver.plan().receive(&to, &received);
+            let result = at_receiver
+                .bind(1)
+                .and_then(|()| at_receiver.plan().receive(&to, &received));
             at_receiver.after(&result);
             result
         });
@@ -249,6 +267,15 @@ impl StreamJob {
             sender: sender.map_err(failed)?,
             receiver: receiver.map_err(failed)?,
         })
+    }
+
+    /// Binds the calling thread to the CPU of the senders (0) or the receivers (1).
+    fn bind(&self, role: usize) -> Result<()> {
+        let Some(cpus) = self.cpus else { return Ok(()) };
+        let mut set = CpuSet::new();
+        set.set(cpus[role])
+            .and_then(|()| sched_setaffinity(Pid::from_raw(0), &set))
+            .map_err(|errno| LabError::system(format!("binding a thread to CPU {}", cpus[role]), errno))
     }
 
     fn plan(&self) -> StreamPlan<'_> {
@@ -307,6 +334,13 @@ impl RunningBulk {
     /// The samples of one end so far.
     pub fn series(&self, end: End) -> TimeSeries {
         self.sampler.series(end)
+    }
+
+    /// Bytes that the application at one end has read so far.
+    pub fn received(&self, end: End) -> u64 {
+        // Upload, whose receiver is the server, is the first.
+        let stream = &self.streams[1 - end as usize];
+        stream.as_ref().map_or(0, |stream| stream.read.bytes())
     }
 
     /// The connection at one end.

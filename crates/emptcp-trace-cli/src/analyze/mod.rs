@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments) -> anyhow::Result<()> {
     bar.clear();
     if let Some(error) = outcome.error {
         if outcome.packets > 0 && !is_interruption(&error) {
-            let words = format!("what is said of {} ends with packet {}", outcome.name, outcome.packets);
+            let words = format!("the results end with packet {}", outcome.packets);
             arguments.show(sinks)?;
             return Err(anyhow::Error::new(error).context(words));
         }

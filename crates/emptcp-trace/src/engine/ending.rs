@@ -236,6 +236,7 @@ impl Engine {
         }
         connection.last_judgement(&mut self.out);
         connection.mark_hand_overs(PacketNumber(0), &mut self.out);
+        self.totals.capped.rtt += connection.untimed();
         let record = connection.record(&self.trace, connection.end.unwrap_or(End::Eot));
         self.totals.complete += u64::from(record.complete && !record.continued);
         self.out.queue.push_back(Event::Connection(Box::new(record)));

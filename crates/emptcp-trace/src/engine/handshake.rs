@@ -78,6 +78,7 @@ impl Connection {
             t_syn_ack: None,
             t_est: None,
             t_last: packet.time,
+            answered: false,
             established: false,
             closed: false,
             backup: false,
@@ -218,15 +219,18 @@ impl Connection {
             self.verify_join(here, context);
         }
         let subflow = &mut self.subflows[here.index];
+        let is_first = self.partial && here.index == 0;
+        if !subflow.answered {
+            subflow.answered = true;
+            if !subflow.syn_ack_again && !is_first {
+                subflow.hs_rtt[1] = Some((packet.time - t_syn_ack).milliseconds());
+            }
+        }
         if subflow.established || subflow.answered_with_option != Some(true) {
             return;
         }
         subflow.established = true;
         subflow.t_est = Some(packet.time);
-        let is_first = self.partial && here.index == 0;
-        if !subflow.syn_ack_again && !is_first {
-            subflow.hs_rtt[1] = Some((packet.time - t_syn_ack).milliseconds());
-        }
         self.open += 1;
         self.most_open = self.most_open.max(self.open);
         context.out.mark(here.at, MarkKind::Established, ());

@@ -7,10 +7,13 @@ use crate::packet::Packet;
 use crate::record::{Fallback, Hash, MarkKind};
 use crate::{Direction, Timestamp};
 use mptcp_wire::mptcp::{Dss, Mapping, MptcpOption};
+use mptcp_wire::tcp::Flags;
 use mptcp_wire::{DataSequenceNumber, WireDataSequenceNumber};
 
-/// A DATA_ACK so far above everything seen is no capture loss but a mistake.
+/// A data sequence number so far above everything seen is no capture loss but a mistake.
 const PLAUSIBLE: u64 = 1 << 32;
+/// The same for the first number of a direction, when only 32 bits of it travel.
+const PLAUSIBLE_SHORT: u64 = 1 << 24;
 
 impl Connection {
     pub(super) fn data_sequence_signals(
@@ -44,7 +47,9 @@ impl Connection {
 
     fn mapping(&mut self, here: Here, packet: &Packet, mapping: &Mapping, fin: bool, context: &mut Context<'_>) {
         let number = self.absolute(here, mapping.data_sequence, context, packet);
-        let Some(dsn) = self.halves[here.dir].offset(number) else {
+        let data = &self.halves[here.dir];
+        let reachable = data.highest().saturating_add(PLAUSIBLE);
+        let Some(dsn) = data.offset(number).filter(|dsn| *dsn <= reachable) else {
             return;
         };
         let length = u64::from(mapping.length);
@@ -95,8 +100,13 @@ impl Connection {
     /// The relative sequence number of the first byte after the packet's start (of its SYN's payload, if it is one).
     pub(super) fn relative(&mut self, here: Here, packet: &Packet) -> Option<u64> {
         let numbers = self.subflows[here.index].halves[here.dir].numbers.as_mut()?;
-        let syn = packet.flags.contains(mptcp_wire::tcp::Flags::SYN);
-        Some(numbers.unwrap(packet.sequence)? + u64::from(syn))
+        let syn = packet.flags.contains(Flags::SYN);
+        // A reset may be forged: its number is not believed.
+        let start = match packet.flags.contains(Flags::RST) {
+            true => numbers.peek(packet.sequence),
+            false => numbers.unwrap(packet.sequence),
+        };
+        Some(start? + u64::from(syn))
     }
 
     /// The whole number of a mapping; the first one decides what the direction counts from, where no key does.
@@ -118,7 +128,7 @@ impl Connection {
         first
     }
 
-    /// Version 1 with the hash of version 0: the first long number shows it, when no join did.
+    /// Version 1 with the hash of version 0: the first number shows it, when no join did.
     fn choose_hash(
         &mut self,
         dir: Direction,
@@ -126,9 +136,6 @@ impl Connection {
         packet: &Packet,
         context: &mut Context<'_>,
     ) {
-        let WireDataSequenceNumber::Long(number) = number else {
-            return;
-        };
         if self.hash_is_sure || self.hash != Hash::Sha256 {
             return;
         }
@@ -137,7 +144,11 @@ impl Connection {
         };
         let far = |hash| {
             let first = derived(key, hash).idsn.first_byte();
-            first.distance_to(DataSequenceNumber(number)).unsigned_abs() > PLAUSIBLE
+            let plausible = match number {
+                WireDataSequenceNumber::Short(_) => PLAUSIBLE_SHORT,
+                WireDataSequenceNumber::Long(_) => PLAUSIBLE,
+            };
+            first.distance_to(number.extend(first)).unsigned_abs() > plausible
         };
         if !far(Hash::Sha256) {
             self.hash_is_sure = true;

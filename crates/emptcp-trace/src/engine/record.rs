@@ -40,7 +40,7 @@ impl Connection {
         let halves = &self.halves;
         let data = halves.map(|half| half.data);
         let fin = halves.map(|half| u64::from(half.fin.is_some()));
-        let dacked = halves.map(|half| half.acknowledged);
+        let dacked = halves.map(|half| half.acknowledged.saturating_sub(half.skipped));
         let loss = PerDirection::from_fn(|dir| self.loss(dir));
         let announced = |of: fn(&super::state::Announced) -> bool| {
             halves.map(|half| half.announced.iter().filter(|announced| of(announced)).count() as u64)
@@ -100,6 +100,12 @@ impl Connection {
             dsn_relative: halves.0.iter().any(|half| half.relative),
             subflows: self.subflows.iter().map(|subflow| self.subflow(subflow)).collect(),
         }
+    }
+
+    /// Segments that were not timed.
+    pub(super) fn untimed(&self) -> u64 {
+        let subflows = self.subflows.iter().flat_map(|subflow| &subflow.halves.0);
+        subflows.map(|half| half.rtt_queue.untimed()).sum()
     }
 
     /// Acknowledged at the data level, but not in the capture.

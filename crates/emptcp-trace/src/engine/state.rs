@@ -98,6 +98,8 @@ pub(super) struct Subflow {
     pub(super) t_syn_ack: Option<Timestamp>,
     pub(super) t_est: Option<Timestamp>,
     pub(super) t_last: Timestamp,
+    /// The third packet of the handshake was seen.
+    pub(super) answered: bool,
     pub(super) established: bool,
     pub(super) closed: bool,
     pub(super) backup: bool,

@@ -9,9 +9,8 @@ use smallvec::SmallVec;
 pub(crate) struct DssChecksum {
     sum: Sum,
     seen: Seen,
+    length: u64,
     missing: u64,
-    // A piece overlapped another in part; their sums cannot be taken apart.
-    muddled: bool,
 }
 
 impl DssChecksum {
@@ -26,39 +25,39 @@ impl DssChecksum {
         Self {
             sum,
             seen: Seen::new(),
+            length: length.into(),
             missing: length.into(),
-            muddled: false,
         }
     }
 
     /// The mapping covers a DATA_FIN, which is counted in its length and is no byte.
     pub(crate) fn with_data_fin(mut self) -> Self {
-        self.missing = self.missing.saturating_sub(1);
+        self.length = self.length.saturating_sub(1);
+        self.missing = self.length;
         self
     }
 
     /// `length` bytes from `offset` within the mapping were seen, in any order; `sum` is their one's-complement sum,
     /// folded and not complemented, as if they began at an even offset. The same bytes again change nothing.
     pub(crate) fn feed(&mut self, offset: u64, length: u32, sum: u16) {
-        let length = u64::from(length);
+        let end = offset.saturating_add(length.into());
+        if end > self.length {
+            // Not all of this sum belongs to the mapping, so what does stays missing.
+            return;
+        }
         let mut gaps = SmallVec::new();
-        match self.seen.insert(offset, offset.saturating_add(length), &mut gaps) {
-            0 => {
-                let word = if offset % 2 == 1 { sum.swap_bytes() } else { sum };
-                self.sum.add(&word.to_be_bytes());
-                match self.missing.checked_sub(length) {
-                    Some(missing) => self.missing = missing,
-                    None => self.muddled = true,
-                }
-            }
-            before => self.muddled |= before < length,
+        // The sum of a piece that overlaps another in part cannot be taken apart: its new bytes stay missing too.
+        if self.seen.insert(offset, end, &mut gaps) == 0 {
+            let word = if offset % 2 == 1 { sum.swap_bytes() } else { sum };
+            self.sum.add(&word.to_be_bytes());
+            self.missing = self.missing.saturating_sub(length.into());
         }
     }
 
-    /// Whether the checksum is right; none while bytes are missing, and when pieces overlapped in part.
+    /// Whether the checksum is right; none while bytes are missing. When pieces overlapped in part there never is one.
     pub(crate) fn verdict(&self) -> Option<bool> {
         // Over bytes that hold a right checksum the checksum is 0.
-        (self.missing == 0 && !self.muddled).then(|| self.sum.checksum() == 0)
+        (self.missing == 0).then(|| self.sum.checksum() == 0)
     }
 }
 
@@ -99,6 +98,10 @@ mod tests {
         let mut sum = DssChecksum::begin(7, 1, 2, whole);
         sum.feed(0, 3, !internet(b"abc"));
         assert_eq!(sum.verdict(), None);
+        let mut sum = DssChecksum::begin(7, 1, 6, whole);
+        sum.feed(0, 6, !internet(b"abcdef"));
+        sum.feed(6, 2, !internet(b"gh"));
+        assert_eq!(sum.verdict(), Some(true));
     }
 
     proptest! {

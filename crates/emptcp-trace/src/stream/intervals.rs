@@ -228,6 +228,7 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
     }
 
     /// The end of the last interval; the floor when there is none.
+    #[cfg(test)]
     pub(super) fn end(&self) -> u64 {
         self.last.end
     }

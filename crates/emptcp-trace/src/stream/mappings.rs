@@ -30,11 +30,6 @@ pub(crate) struct Mappings {
 }
 
 impl Mappings {
-    /// None.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Maps `length` bytes from offset `ssn` to the data sequence numbers from `dsn`. Returns whether any byte got a
     /// mapping that had none.
     #[inline]
@@ -88,21 +83,6 @@ impl Mappings {
     pub(crate) fn shrink(&mut self, limit: usize) -> usize {
         self.distances.shrink(limit.max(ALWAYS_KEPT))
     }
-
-    /// Below, mappings are forgotten.
-    pub(crate) fn floor(&self) -> u64 {
-        self.distances.floor()
-    }
-
-    /// Whether there is no mapping.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.distances.len() == 0
-    }
-
-    /// Whether there is an infinite mapping.
-    pub(crate) fn has_infinite(&self) -> bool {
-        self.distances.end() == u64::MAX
-    }
 }
 
 #[cfg(test)]
@@ -119,8 +99,8 @@ mod tests {
 
     #[test]
     fn a_mapping_sent_with_each_segment_and_one_that_continues_it_take_one_place() {
-        let mut mappings = Mappings::new();
-        assert!(mappings.is_empty());
+        let mut mappings = Mappings::default();
+        assert_eq!(mappings.distances.len(), 0);
         assert!(mappings.insert(1, 0, 3000));
         assert!(!mappings.insert(1, 0, 3000));
         assert!(mappings.insert(3001, 3000, 1000));
@@ -130,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_segment_over_two_mappings_and_a_hole_is_resolved_in_pieces() {
-        let mut mappings = Mappings::new();
+        let mut mappings = Mappings::default();
         mappings.insert(1, 5000, 100);
         mappings.insert(151, 9000, 100);
         assert_eq!(
@@ -146,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_first_mapping_of_a_byte_stays() {
-        let mut mappings = Mappings::new();
+        let mut mappings = Mappings::default();
         mappings.insert(1, 0, 100);
         assert!(mappings.insert(51, 7000, 100));
         assert_eq!(resolve(&mappings, 1, 151), [(1, 100, Some(0)), (101, 50, Some(7050))]);
@@ -154,13 +134,13 @@ mod tests {
 
     #[test]
     fn an_infinite_mapping_goes_on_and_is_not_forgotten() {
-        let mut mappings = Mappings::new();
+        let mut mappings = Mappings::default();
         mappings.insert(1, 0, 100);
-        assert!(!mappings.has_infinite());
+        assert_ne!(mappings.distances.end(), u64::MAX);
         assert!(mappings.insert_infinite(101, 100));
         mappings.forget_below(u64::MAX);
         mappings.forget_below(1 << 40);
-        assert!(mappings.has_infinite() && !mappings.is_empty());
+        assert_eq!(mappings.distances.end(), u64::MAX);
         assert_eq!(
             resolve(&mappings, u64::MAX - 1, u64::MAX),
             [(u64::MAX - 1, 1, Some(u64::MAX - 2))]
@@ -170,12 +150,12 @@ mod tests {
 
     #[test]
     fn sixty_four_mappings_stay_whatever_the_limit() {
-        let mut mappings = Mappings::new();
+        let mut mappings = Mappings::default();
         for index in 0..100 {
             mappings.insert(1 + index * 10, index * 100, 10);
         }
         assert_eq!(mappings.shrink(0), 36);
-        assert_eq!(mappings.floor(), 361);
+        assert_eq!(mappings.distances.floor(), 361);
         assert_eq!(resolve(&mappings, 351, 371), [(351, 10, None), (361, 10, Some(3600))]);
     }
 
@@ -187,7 +167,7 @@ mod tests {
                 1..60,
             ),
         ) {
-            let mut mappings = Mappings::new();
+            let mut mappings = Mappings::default();
             let mut model: HashMap<u64, u64> = HashMap::new();
             let mut floor = 0;
             for (ssn, shift, length, start, span, forget) in steps {

@@ -43,11 +43,6 @@ pub(crate) struct Owners {
 }
 
 impl Owners {
-    /// Nothing carried.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// `subflow` carries `length` bytes from data sequence number `dsn`, at TCP sequence numbers that are new there (a
     /// TCP retransmission does not come here). Adds to `out`, in order, what they are.
     #[inline]
@@ -123,11 +118,6 @@ impl Owners {
     pub(crate) fn highest(&self) -> u64 {
         self.highest
     }
-
-    /// Below, owners are forgotten.
-    pub(crate) fn floor(&self) -> u64 {
-        self.first.floor()
-    }
 }
 
 fn copies_of(copies: &mut Vec<(SubflowId, Seen)>, subflow: SubflowId) -> &mut Seen {
@@ -170,7 +160,7 @@ mod tests {
 
     #[test]
     fn each_further_subflow_reinjects_once_and_the_first_carrier_caused_it() {
-        let mut owners = Owners::new();
+        let mut owners = Owners::default();
         let of_a = ClaimKind::Reinjection { of: A };
         assert_eq!(carry(&mut owners, A, 0, 100), [(0, 100, ClaimKind::New)]);
         assert_eq!(carry(&mut owners, B, 0, 100), [(0, 100, of_a)]);
@@ -181,7 +171,7 @@ mod tests {
 
     #[test]
     fn partial_overlaps_are_told_byte_by_byte() {
-        let mut owners = Owners::new();
+        let mut owners = Owners::default();
         carry(&mut owners, A, 0, 100);
         carry(&mut owners, B, 50, 100);
         assert_eq!(
@@ -203,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_below_the_floor_is_forgotten_and_the_highest_stays() {
-        let mut owners = Owners::new();
+        let mut owners = Owners::default();
         carry(&mut owners, A, 0, 100);
         owners.forget_below(200);
         assert_eq!(owners.highest(), 100);
@@ -216,7 +206,7 @@ mod tests {
 
     #[test]
     fn two_subflows_that_take_turns_or_run_side_by_side_need_one_interval_for_each_run() {
-        let mut owners = Owners::new();
+        let mut owners = Owners::default();
         for step in 0..100 {
             carry(&mut owners, A, step * 10, 10);
             carry(&mut owners, B, 10_000 + step * 10, 10);
@@ -227,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_number_space_holds() {
-        let mut owners = Owners::new();
+        let mut owners = Owners::default();
         assert_eq!(
             carry(&mut owners, A, u64::MAX - 5, 100),
             [(u64::MAX - 5, 5, ClaimKind::New)]
@@ -255,7 +245,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn every_byte_is_told_as_a_table_of_all_bytes_tells_it(steps in steps()) {
-            let mut owners = Owners::new();
+            let mut owners = Owners::default();
             let mut first: HashMap<u64, SubflowId> = HashMap::new();
             let mut carried: HashSet<(u64, SubflowId)> = HashSet::new();
             let (mut floor, mut highest) = (0, 0);
@@ -288,11 +278,11 @@ mod tests {
                     Step::Shrink(limit) => {
                         let dropped = owners.shrink(limit);
                         prop_assert!(owners.first.len() <= limit);
-                        prop_assert_eq!(dropped > 0, owners.floor() > floor);
-                        floor = owners.floor();
+                        prop_assert_eq!(dropped > 0, owners.first.floor() > floor);
+                        floor = owners.first.floor();
                     }
                 }
-                prop_assert_eq!(owners.floor(), floor);
+                prop_assert_eq!(owners.first.floor(), floor);
                 prop_assert_eq!(owners.highest(), highest);
             }
         }

@@ -46,11 +46,6 @@ impl Seen {
         self.ranges.floor()
     }
 
-    /// The end of the highest range, 0 when nothing was ever seen.
-    pub(crate) fn end(&self) -> u64 {
-        self.ranges.end()
-    }
-
     /// How many ranges there are.
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()
@@ -77,7 +72,7 @@ mod tests {
         gaps.clear();
         assert_eq!(seen.insert(50, 250, &mut gaps), 100);
         assert_eq!((gaps.len(), &gaps[0]), (1, &(100..200)));
-        assert_eq!((seen.len(), seen.end()), (1, 300));
+        assert_eq!((seen.len(), seen.ranges.end()), (1, 300));
     }
 
     #[test]
@@ -112,7 +107,7 @@ mod tests {
                     model.extend(0..floor);
                 }
             }
-            prop_assert_eq!(seen.is_empty(), seen.end() == seen.floor());
+            prop_assert_eq!(seen.is_empty(), seen.ranges.end() == seen.floor());
         }
     }
 }

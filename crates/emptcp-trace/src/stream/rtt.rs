@@ -72,7 +72,8 @@ impl RttQueue {
     }
 
     /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if it
-    /// acknowledges a segment to its very end and no byte of what it acknowledges was sent twice.
+    /// acknowledges a segment to its very end, and no byte of what it acknowledges was sent twice or later than that segment:
+    /// then it waited for a hole to be filled, which is no round trip (tcptrace leaves it out too).
     #[inline]
     pub(crate) fn acknowledged(&mut self, ack: u64, time: Timestamp) -> Option<Span> {
         if ack <= self.acknowledged {
@@ -80,16 +81,18 @@ impl RttQueue {
         }
         self.acknowledged = ack;
         let mut last = None;
+        let mut latest = None;
         let mut clean = true;
         while let Some(segment) = self.segments.front().filter(|segment| segment.end <= ack) {
             clean &= segment.sent.is_some();
+            latest = latest.max(segment.sent);
             last = Some(*segment);
             self.segments.pop_front();
         }
         let last = last?;
         give_back(&mut self.segments);
         // Packets that are not in the order of time could give less than nothing.
-        let span = time - last.sent.filter(|_| clean && last.end == ack)?;
+        let span = time - last.sent.filter(|_| clean && last.end == ack && last.sent == latest)?;
         (span >= Span::default()).then_some(span)
     }
 
@@ -134,6 +137,18 @@ mod tests {
         queue.sent(401, at(70));
         queue.retransmitted(1, 301);
         assert_eq!(queue.acknowledged(401, at(80)), Some(Span(10)));
+    }
+
+    #[test]
+    fn what_waited_for_a_hole_to_be_filled_times_nothing() {
+        let mut queue = RttQueue::new(10);
+        queue.sent(201, at(0));
+        queue.sent(101, at(40));
+        assert_eq!(queue.acknowledged(201, at(50)), None);
+        queue.sent(401, at(60));
+        queue.sent(301, at(70));
+        assert_eq!(queue.acknowledged(301, at(75)), Some(Span(5)));
+        assert_eq!(queue.acknowledged(401, at(80)), Some(Span(20)));
     }
 
     #[test]
@@ -210,7 +225,9 @@ mod tests {
                         let sample = queue.acknowledged(ack, at(now));
                         let mut popped: Vec<_> = model.extract_if(.., |segment| segment.0 <= ack).collect();
                         popped.sort_unstable();
-                        let clean = popped.iter().all(|segment| !segment.2);
+                        let latest = popped.iter().map(|segment| segment.1).max();
+                        let clean = popped.iter().all(|segment| !segment.2)
+                            && popped.last().map(|last| last.1) == latest;
                         let want = popped.last().filter(|last| last.0 == ack && clean && ack > acknowledged);
                         prop_assert_eq!(sample, want.map(|last| Span(now - last.1)));
                         acknowledged = acknowledged.max(ack);

@@ -76,11 +76,6 @@ impl RttStatistics {
         }
     }
 
-    /// How many samples there are.
-    pub(crate) fn count(&self) -> u64 {
-        self.n
-    }
-
     /// The numbers. The standard deviation is that of a sample, so one sample has none.
     pub(crate) fn summary(&self) -> RttSummary {
         if self.n == 0 {
@@ -135,7 +130,7 @@ mod tests {
             (summary.mean, summary.min, summary.max, summary.p50),
             (exactly, exactly, exactly, exactly)
         );
-        assert_eq!((summary.stdev, statistics.count()), (None, 1));
+        assert_eq!((summary.stdev, summary.n), (None, 1));
     }
 
     #[test]

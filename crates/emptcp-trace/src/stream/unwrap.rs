@@ -21,11 +21,6 @@ impl Unwrapper {
         self.initial
     }
 
-    /// The highest offset that [`unwrap`](Self::unwrap) gave.
-    pub(crate) fn highest(&self) -> u64 {
-        self.highest
-    }
-
     /// The offset of `number`; later numbers are taken relative to it if it is the highest. None when it lies before
     /// the SYN.
     #[inline]
@@ -55,7 +50,7 @@ mod tests {
         let mut unwrapper = Unwrapper::new(SequenceNumber(u32::MAX));
         assert_eq!(unwrapper.unwrap(SequenceNumber(u32::MAX)), Some(0));
         assert_eq!(unwrapper.unwrap(SequenceNumber(0)), Some(1));
-        assert_eq!((unwrapper.highest(), unwrapper.initial().0), (1, u32::MAX));
+        assert_eq!((unwrapper.highest, unwrapper.initial().0), (1, u32::MAX));
     }
 
     #[test]
@@ -88,7 +83,7 @@ mod tests {
                 if let Some(old) = highest.checked_sub(back) {
                     prop_assert_eq!(unwrapper.unwrap(number(old)), Some(old));
                 }
-                prop_assert_eq!(unwrapper.highest(), highest);
+                prop_assert_eq!(unwrapper.highest, highest);
             }
         }
     }

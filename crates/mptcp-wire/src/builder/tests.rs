@@ -155,8 +155,8 @@ proptest! {
 
     #[test]
     fn no_link_type_panics_on_any_bytes_and_nothing_located_lies_outside_the_frame(frame in prop::collection::vec(any::<u8>(), 0..160)) {
-        use LinkType::{Ethernet, LinuxSll, LinuxSll2, Loopback, RawIp};
-        for link in [Ethernet, RawIp, LinuxSll, LinuxSll2, Loopback] {
+        use LinkType::{Ethernet, LinuxSll, LinuxSll2, Loopback, Ppp, RawIp};
+        for link in [Ethernet, RawIp, LinuxSll, LinuxSll2, Loopback, Ppp] {
             check_located(&frame, link);
         }
     }

@@ -4,6 +4,9 @@ use super::super::units;
 use crate::Span;
 use crate::record::{Connection, End, Fallback, Kind, MarkKind, Opener, RttSummary, Subflow};
 
+/// Fewer samples of a round-trip time than this have no 95th percentile to speak of.
+const FEW: u64 = 20;
+
 /// How a connection ended.
 pub(super) fn end(end: End) -> &'static str {
     match end {
@@ -66,6 +69,11 @@ pub(super) fn connection(connection: &Connection) -> Notes {
         let [to_server, to_client] = connection.longest_stall.0;
         format!("stalled {}", units::span(to_server.max(to_client)))
     });
+    let [same_dsn, unmapped] = [connection.same_dsn.total(), connection.unmapped.total()];
+    notes.plain(same_dsn > 0, || {
+        format!("{} sent again as new on the same subflow", units::bytes(same_dsn))
+    });
+    notes.plain(unmapped > 0, || format!("{} without mapping", units::bytes(unmapped)));
     notes.plain(connection.events.contains(&MarkKind::V1WithSha1), || {
         "tokens by SHA-1".to_owned()
     });
@@ -109,25 +117,26 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
     notes.join(", ")
 }
 
-/// The round-trip time of the direction that has more samples, which is that of the data; else that of the handshake.
+/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the capture. That of
+/// the handshake where data went in the near direction only.
 fn rtt(subflow: &Subflow) -> Option<String> {
-    let [to_server, to_client] = subflow.rtt.0;
-    let busier = if to_server.n > to_client.n {
+    let median = |rtt: &RttSummary| rtt.p50.unwrap_or(0.0);
+    let [to_server, to_client] = &subflow.rtt.0;
+    let longer = if median(to_server) > median(to_client) {
         to_server
     } else {
         to_client
     };
-    if let RttSummary {
-        p50: Some(median),
-        p95: Some(high),
-        ..
-    } = busier
-    {
-        let (median, high) = (units::milliseconds(median), units::milliseconds(high));
-        return Some(format!("RTT {median} (p95 {high})"));
-    }
     let handshake = subflow.hs_rtt.into_iter().flatten().fold(0.0, f64::max);
-    (handshake > 0.0).then(|| format!("RTT {} (handshake)", units::milliseconds(handshake)))
+    if handshake > 2.0 * median(longer) {
+        return Some(format!("RTT {} (handshake)", units::milliseconds(handshake)));
+    }
+    let (median, high) = longer.p50.zip(longer.p95)?;
+    if longer.n < FEW {
+        return Some(format!("RTT {}", units::milliseconds(median)));
+    }
+    let (median, high) = (units::milliseconds(median), units::milliseconds(high));
+    Some(format!("RTT {median} (p95 {high})"))
 }
 
 /// How a subflow ended.

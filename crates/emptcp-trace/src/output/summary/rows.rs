@@ -6,7 +6,7 @@ use super::notes;
 use crate::record::{Connection, Subflow};
 use crate::{Direction, PerDirection, Timestamp};
 use anstyle::Style;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// From this width on, everything stands in one line.
 const WIDE: usize = 130;
@@ -18,6 +18,8 @@ struct Rows {
     grid: Grid,
     wide: bool,
     with_trace: bool,
+    /// What the names of all traces begin with, which need not be said.
+    folder: PathBuf,
     first: Option<Timestamp>,
 }
 
@@ -31,11 +33,9 @@ pub(super) fn table(
 ) -> String {
     let wide = width >= WIDE;
     let mut headings = vec!["#"];
-    if with_trace {
-        headings.push("trace");
-    }
     if wide {
-        headings.push(">start");
+        // When a trace began says nothing about the others.
+        headings.push(if with_trace { "trace" } else { ">start" });
     }
     headings.push("client -> server");
     if wide {
@@ -51,7 +51,8 @@ pub(super) fn table(
         grid: Grid::new(&headings, width),
         wide,
         with_trace,
-        first: first.filter(|_| !with_trace),
+        folder: common_folder(connections),
+        first,
     };
     for connection in connections {
         rows.connection(connection);
@@ -64,24 +65,33 @@ pub(super) fn table(
     rows.grid.text()
 }
 
+fn common_folder(connections: &[&Connection]) -> PathBuf {
+    let folder = |connection: &&Connection| {
+        let folder = Path::new(&*connection.trace).parent();
+        folder.unwrap_or(Path::new("")).to_owned()
+    };
+    let common = |one: PathBuf, other: PathBuf| {
+        let same = one.components().zip(other.components());
+        same.take_while(|(one, other)| one == other)
+            .map(|(part, _)| part)
+            .collect()
+    };
+    connections.iter().map(folder).reduce(common).unwrap_or_default()
+}
+
 impl Rows {
     fn connection(&mut self, connection: &Connection) {
         let bound = if connection.is_lower_bound() { ">=" } else { "" };
         let bytes = |direction| format!("{bound}{}", units::bytes(connection.data[direction]));
         let mut cells = vec![connection.conn_id.to_string()];
-        if self.with_trace {
-            let file = Path::new(&*connection.trace).file_name();
-            cells.push(file.map_or_else(
-                || connection.trace.to_string(),
-                |name| name.to_string_lossy().into_owned(),
-            ));
-        }
+        let name = Path::new(&*connection.trace);
+        let name = name.strip_prefix(&self.folder).unwrap_or(name).display().to_string();
         if self.wide {
             let start = connection.t0 - self.first.unwrap_or(connection.t0);
-            cells.push(if self.first.is_some() {
-                units::span(start)
+            cells.push(if self.with_trace {
+                name.clone()
             } else {
-                units::date(connection.t0)
+                units::span(start)
             });
         }
         let server = std::net::SocketAddr::new(connection.server, connection.port);
@@ -105,14 +115,12 @@ impl Rows {
             of: connection.data,
             bound,
         };
-        self.end(style, cells, &again, notes.words.join(", "));
+        let name = Some(name).filter(|_| self.with_trace && !self.wide);
+        self.end(style, cells, &again, name, notes.words.join(", "));
     }
 
     fn subflow(&mut self, connection: &Connection, subflow: &Subflow) {
         let mut cells = vec![format!("{}.{}", connection.conn_id, subflow.sf_id)];
-        if self.with_trace {
-            cells.push(String::new());
-        }
         if self.wide {
             cells.push(format!("+{}", units::span(subflow.join_delay)));
         }
@@ -135,11 +143,11 @@ impl Rows {
             of: subflow.payload,
             bound: "",
         };
-        self.end(DIM, cells, &again, notes::subflow(subflow));
+        self.end(DIM, cells, &again, None, notes::subflow(subflow));
     }
 
     /// Ends a row with what was sent again, and notes: in columns of their own, or below where there is no room.
-    fn end(&mut self, style: Style, mut cells: Vec<String>, again: &Again<'_>, notes: String) {
+    fn end(&mut self, style: Style, mut cells: Vec<String>, again: &Again<'_>, name: Option<String>, notes: String) {
         if self.wide {
             cells.extend([again.share(again.retx), again.share(again.reinj), notes]);
             self.grid.row(style, cells, String::new());
@@ -150,7 +158,11 @@ impl Rows {
             .into_iter()
             .filter(|(part, _)| part.total() > 0)
             .map(|(part, what)| format!("{} {what}", again.share(part)));
-        let notes: Vec<_> = shares.chain(Some(notes).filter(|notes| !notes.is_empty())).collect();
+        let notes: Vec<_> = name
+            .into_iter()
+            .chain(shares)
+            .chain(Some(notes).filter(|notes| !notes.is_empty()))
+            .collect();
         self.grid.row(style, cells, notes.join(", "));
     }
 }

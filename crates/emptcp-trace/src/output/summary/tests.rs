@@ -32,6 +32,17 @@ fn no_line_is_wider_than_the_terminal() {
 }
 
 #[test]
+fn of_several_traces_each_connection_names_its_own() {
+    let mut several = summary(2, 5);
+    several.append(summary(1, 5));
+    for width in [80, 160] {
+        let text = plain(&several.text(width));
+        assert!(text.starts_with("2 traces, from a.pcap on"), "{text}");
+        assert_eq!(text.matches(" a.pcap").count(), 4, "{text}");
+    }
+}
+
+#[test]
 fn lower_bounds_are_marked() {
     let text = plain(&summary(1, 20).text(160));
     assert!(text.contains(">=10.0 MB"), "{text}");

@@ -1,0 +1,42 @@
+//! `emptcp trace explain`: the story of one connection.
+
+use crate::one::OneConnection;
+use anyhow::Context;
+use clap::Args;
+use emptcp_trace::explain::{Collector, write_text};
+use std::io::{self, Write};
+
+/// Columns when the terminal does not say.
+const WIDTH: usize = 100;
+/// Longer lines are hard to read however wide the terminal is.
+const WIDEST: usize = 120;
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArguments {
+    #[command(flatten)]
+    one: OneConnection,
+    /// Print a JSON array of sentences, each with t (seconds since the first SYN), packets, subflow, text and kind
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
+    let mut collector = Collector::new(arguments.one.id());
+    let connection = arguments.one.read(|event| {
+        collector.observe(event);
+        Ok(())
+    })?;
+    let story = collector.story(&connection);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = if arguments.json {
+        serde_json::to_writer_pretty(&mut out, &story)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).min(WIDEST));
+        write_text(&mut out, &connection, &story, width)
+    };
+    // A reader that has gone away is told from other errors where they are reported.
+    written.and_then(|()| out.flush()).context("standard output")
+}

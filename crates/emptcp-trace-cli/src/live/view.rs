@@ -1,0 +1,274 @@
+//! What a live capture shows: open connections with their rates, and the last ones that ended.
+
+use super::Missed;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use emptcp_trace::record::{Connection, End, Kind, Subflow, Totals};
+use emptcp_trace::{ConnectionId, Direction, PerDirection, Span, SubflowId, Timestamp};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One that ended, in few words.
+type Row = [String; 9];
+
+/// The view.
+pub(super) struct View {
+    name: Arc<str>,
+    top: usize,
+    /// Payload of each subflow when it was shown last, and when that was.
+    before: HashMap<(ConnectionId, SubflowId), PerDirection<u64>>,
+    shown: Option<Timestamp>,
+    ended: VecDeque<Row>,
+    ended_count: u64,
+}
+
+const ENDED: [&str; 9] = [
+    "conn",
+    "client -> server",
+    ">seconds",
+    ">subflows",
+    ">up MB",
+    ">down MB",
+    ">retrans kB",
+    ">reinj kB",
+    "end",
+];
+
+impl View {
+    pub(super) fn new(name: Arc<str>, top: usize) -> Self {
+        Self {
+            name,
+            top,
+            before: HashMap::new(),
+            shown: None,
+            ended: VecDeque::new(),
+            ended_count: 0,
+        }
+    }
+
+    /// A connection is over and will not be spoken of again.
+    pub(super) fn ended(&mut self, connection: &Connection) {
+        self.ended_count += 1;
+        self.ended.push_front(ended_row(connection));
+        self.ended.truncate(self.top);
+    }
+
+    /// The state at a moment.
+    pub(super) fn now(&mut self, now: Timestamp, known: &[Connection], totals: &Totals, missed: Missed) -> String {
+        // Some ended already, and are kept for their last packets.
+        let (open, over): (Vec<_>, Vec<_>) = known.iter().partition(|connection| connection.end == End::Eot);
+        let since = self.shown.map(|shown| now - shown);
+        self.shown = Some(now);
+        let mut rates = HashMap::new();
+        let mut before = HashMap::new();
+        for subflow in known.iter().flat_map(|connection| &connection.subflows) {
+            let key = (subflow.conn_id, subflow.sf_id);
+            before.insert(key, subflow.payload);
+            let (Some(since), Some(then)) = (since.filter(|since| since.0 > 0), self.before.get(&key)) else {
+                continue;
+            };
+            let rate = PerDirection::from_fn(|direction| {
+                let bytes = subflow.payload[direction].saturating_sub(then[direction]);
+                bytes as f64 * 8e-6 / since.seconds()
+            });
+            rates.insert(key, rate);
+        }
+        self.before = before;
+        let rate_of = |connection: &Connection| -> f64 {
+            let of = |subflow: &Subflow| {
+                rates
+                    .get(&(subflow.conn_id, subflow.sf_id))
+                    .map_or(0.0, |rate| rate.0.iter().sum())
+            };
+            connection.subflows.iter().map(of).sum()
+        };
+        // The busiest first, then the newest.
+        let mut order: Vec<_> = open
+            .iter()
+            .map(|connection| (rate_of(connection), connection))
+            .collect();
+        order.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.conn_id.cmp(&one.1.conn_id)));
+        let mut text = self.heading(totals, missed, open.len(), over.len());
+        let mut table = table(&[
+            "conn",
+            "sf",
+            "client -> server",
+            "state",
+            ">up Mbit/s",
+            ">down",
+            ">up MB",
+            ">down",
+            ">rtt ms",
+            ">retrans kB",
+            ">reinj kB",
+        ]);
+        for (_, connection) in order.iter().take(self.top) {
+            for subflow in &connection.subflows {
+                let rate = rates
+                    .get(&(subflow.conn_id, subflow.sf_id))
+                    .copied()
+                    .unwrap_or_default();
+                table.add_row(row(subflow, rate));
+            }
+        }
+        if !open.is_empty() {
+            text.push_str(&rendered(&table));
+        }
+        if order.len() > self.top {
+            text.push_str(&format!("  and {} more\n", order.len() - self.top));
+        }
+        self.list_ended(over.into_iter().rev().map(ended_row), &mut text);
+        text
+    }
+
+    /// What is left to say at the end.
+    pub(super) fn last(&self, totals: &Totals, missed: Missed) -> String {
+        let mut text = self.heading(totals, missed, 0, 0);
+        self.list_ended(std::iter::empty(), &mut text);
+        text
+    }
+
+    fn heading(&self, totals: &Totals, missed: Missed, open: usize, over: usize) -> String {
+        let seconds = match (totals.first, totals.last) {
+            (Some(first), Some(last)) => last - first,
+            _ => Span(0),
+        };
+        let mut text = format!(
+            "{}: {} TCP packets in {:.1} s, {} of them MPTCP; {open} connections open, {} ended\n",
+            self.name,
+            totals.tcp,
+            seconds.seconds(),
+            totals.mptcp,
+            self.ended_count + over as u64
+        );
+        if missed.dropped > 0 {
+            text.push_str(&format!(
+                "{} TCP packets were dropped, as they were not read fast enough: figures of bytes are lower bounds\n",
+                missed.dropped
+            ));
+        }
+        if missed.open_before > 0 {
+            text.push_str(&format!(
+                "{} MPTCP subflows were open before this began, or their SYN was not seen: they are left out\n",
+                missed.open_before
+            ));
+        }
+        text
+    }
+
+    /// The last ones, the newest first.
+    fn list_ended(&self, newest: impl Iterator<Item = Row>, text: &mut String) {
+        let mut rows = newest.chain(self.ended.iter().cloned()).take(self.top).peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        text.push_str("\nended:\n");
+        let mut table = table(&ENDED);
+        table.add_rows(rows);
+        text.push_str(&rendered(&table));
+    }
+}
+
+fn ended_row(connection: &Connection) -> Row {
+    let bound = if connection.is_lower_bound() { ">=" } else { "" };
+    let [up, down] = connection.data.map(|&bytes| format!("{bound}{}", megabytes(bytes))).0;
+    [
+        connection.conn_id.to_string(),
+        format!(
+            "{} -> {}",
+            connection.client,
+            SocketAddr::new(connection.server, connection.port)
+        ),
+        format!("{:.1}", connection.dur.seconds()),
+        connection.sf_est.to_string(),
+        up,
+        down,
+        kilobytes(connection.retx.total()),
+        kilobytes(connection.reinj.total()),
+        end(connection.end).to_owned(),
+    ]
+}
+
+fn row(subflow: &Subflow, rate: PerDirection<f64>) -> [String; 11] {
+    // That of the direction which has more to say.
+    let rtt = Direction::BOTH
+        .map(|direction| &subflow.rtt[direction])
+        .into_iter()
+        .max_by_key(|rtt| rtt.n);
+    let rtt = rtt
+        .and_then(|rtt| rtt.mean)
+        .or_else(|| subflow.hs_rtt.iter().flatten().copied().reduce(f64::max));
+    [
+        subflow.conn_id.to_string(),
+        subflow.sf_id.to_string(),
+        format!("{} -> {}", subflow.client, subflow.server),
+        state(subflow).to_owned(),
+        format!("{:.2}", rate[Direction::ClientToServer]),
+        format!("{:.2}", rate[Direction::ServerToClient]),
+        megabytes(subflow.payload[Direction::ClientToServer]),
+        megabytes(subflow.payload[Direction::ServerToClient]),
+        rtt.map_or_else(|| "-".to_owned(), |rtt| format!("{rtt:.2}")),
+        kilobytes(subflow.retx.total()),
+        kilobytes(subflow.reinj.total()),
+    ]
+}
+
+fn state(subflow: &Subflow) -> &'static str {
+    let [c2s, s2c] = Direction::BOTH;
+    if subflow.rst[c2s] || subflow.rst[s2c] {
+        "reset"
+    } else if subflow.fin[c2s] && subflow.fin[s2c] {
+        "closed"
+    } else if subflow.fin[c2s] || subflow.fin[s2c] {
+        "closing"
+    } else if !subflow.established {
+        "opening"
+    } else {
+        match (subflow.backup, subflow.kind) {
+            (true, _) => "backup",
+            (false, Kind::Initial) => "initial",
+            (false, Kind::Join) => "joined",
+        }
+    }
+}
+
+fn end(end: End) -> &'static str {
+    match end {
+        End::DataFin => "DATA_FIN",
+        End::Fastclose => "MP_FASTCLOSE",
+        End::Idle => "idle",
+        End::Fallback => "fallback",
+        End::Eot => "still open",
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.3}", bytes as f64 / 1e6)
+}
+
+fn kilobytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e3)
+}
+
+/// Without borders; headings that begin with `>` are of numbers.
+fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
+    for (column, heading) in table.column_iter_mut().zip(headings) {
+        column.set_padding((2, 0));
+        if heading.starts_with('>') {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn rendered(table: &Table) -> String {
+    table
+        .to_string()
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}

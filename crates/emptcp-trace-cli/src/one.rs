@@ -1,0 +1,125 @@
+//! What the commands about one connection share: reading up to its end, and what to say when there is none.
+
+use crate::options::AnalysisOptions;
+use crate::reading::{Bar, Interrupt, Reading, is_interruption};
+use anyhow::{Context, bail};
+use clap::Args;
+use emptcp_trace::record::{Connection, End};
+use emptcp_trace::source::Files;
+use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Source, Watch, source};
+use std::path::PathBuf;
+
+/// Connections that are named when the one asked for does not exist.
+const NAMED: usize = 8;
+
+/// Which connection of which capture.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OneConnection {
+    /// Capture files (pcap or pcapng, also packed by gzip or zstd), read as one; "-" is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The connection, by the number that "analyze" gives it
+    #[arg(short, long, value_name = "N")]
+    pub(crate) connection: u64,
+    #[command(flatten)]
+    analysis: AnalysisOptions,
+}
+
+impl OneConnection {
+    /// Its number.
+    pub(crate) fn id(&self) -> ConnectionId {
+        ConnectionId(self.connection)
+    }
+
+    /// How it is analysed.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            watch: Watch::Connection(self.id()),
+            ..self.analysis.settings()
+        }
+    }
+
+    /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it then.
+    pub(crate) fn read(&self, observe: impl FnMut(&Event) -> anyhow::Result<()>) -> anyhow::Result<Box<Connection>> {
+        self.read_from(source::open(&self.files)?, observe)
+    }
+
+    /// Likewise, from files that are open.
+    pub(crate) fn read_from(
+        &self,
+        files: Files,
+        mut observe: impl FnMut(&Event) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Box<Connection>> {
+        let settings = self.settings();
+        let interrupt = Interrupt::new().context("cannot watch for Ctrl-C")?;
+        let bar = Bar::new(files.progress().bytes_total, false);
+        let mut found = None;
+        let mut others = Others::default();
+        let name = files.name();
+        let reading = Reading::new(files, &bar, &interrupt);
+        for event in Analyzer::with_settings(reading, settings) {
+            let event = match event {
+                Ok(event) => event,
+                // What was read before it is good, and told.
+                Err(error) if found.is_some() && !is_interruption(&error) => {
+                    eprintln!("warning: the capture is damaged, what follows is about the packets before: {error}");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            observe(&event)?;
+            match event {
+                Event::Connection(connection) if connection.conn_id == self.id() => {
+                    let at_the_end = connection.end == End::Eot;
+                    found = Some(connection);
+                    if !at_the_end {
+                        break;
+                    }
+                }
+                Event::Connection(connection) => others.add(&connection),
+                _ => {}
+            }
+        }
+        bar.clear();
+        match found {
+            Some(connection) => Ok(connection),
+            None => others.complain(&name, self.id()),
+        }
+    }
+}
+
+/// Connections that were not asked for.
+#[derive(Default)]
+struct Others {
+    number: u64,
+    first: Vec<String>,
+}
+
+impl Others {
+    fn add(&mut self, connection: &Connection) {
+        self.number += 1;
+        // They come in the order of their ends.
+        self.first.push(format!(
+            "  {:>6}  {} -> {}, port {}, {} bytes",
+            connection.conn_id, connection.client, connection.server, connection.port, connection.size
+        ));
+        if self.first.len() > 4 * NAMED {
+            self.first.sort();
+            self.first.truncate(NAMED);
+        }
+    }
+
+    fn complain<T>(mut self, name: &str, asked: ConnectionId) -> anyhow::Result<T> {
+        self.first.sort();
+        self.first.truncate(NAMED);
+        let list = self.first.join("\n");
+        match self.number {
+            0 => bail!("{name} has no Multipath TCP connection: no SYN with MP_CAPABLE is in it"),
+            1 => bail!("{name} has no connection {asked}, only this one:\n{list}"),
+            number if number as usize <= NAMED => {
+                bail!("{name} has no connection {asked}, only these {number}:\n{list}")
+            }
+            number => bail!("{name} has no connection {asked}, but {number} others; the first are\n{list}"),
+        }
+    }
+}

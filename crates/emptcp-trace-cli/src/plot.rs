@@ -1,0 +1,265 @@
+//! `emptcp trace plot`: pictures of one connection.
+
+use crate::one::OneConnection;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use emptcp_trace::chart::to_png;
+use emptcp_trace::output::Draft;
+use emptcp_trace::plot::{Collector, Picture, Section, What, Xplot, stem};
+use emptcp_trace::{Direction, Span};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Pixels of a PNG for each of the picture's own: sharp on screens of today.
+const SCALE: f32 = 2.0;
+
+/// Arguments of `plot`.
+#[derive(Args, Debug)]
+pub struct PlotArguments {
+    #[command(flatten)]
+    one: OneConnection,
+    /// Where to write: a folder, or one picture (.svg or .png)
+    #[arg(short, long, value_name = "PATH", default_value = ".")]
+    output: PathBuf,
+    /// Which way the data goes [default: both; for one picture, the direction with more data]
+    #[arg(long)]
+    direction: Option<Which>,
+    /// What to draw [default: all; for one picture, dsn]
+    #[arg(long, value_delimiter = ',')]
+    what: Vec<Subject>,
+    /// Only from here on, in seconds after the first packet
+    #[arg(long, value_name = "SECONDS", value_parser = span)]
+    from: Option<Span>,
+    /// Only up to here
+    #[arg(long, value_name = "SECONDS", value_parser = span)]
+    to: Option<Span>,
+    /// Into the folder: PNG instead of SVG
+    #[arg(long)]
+    png: bool,
+    /// Into the folder: files for xplot and jPlot (.xpl) instead, exact for every packet; no throughput
+    #[arg(long, conflicts_with = "png")]
+    xplot: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Client to server
+    C2s,
+    /// Server to client
+    S2c,
+    /// Both
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Subject {
+    /// Data sequence numbers
+    Dsn,
+    /// Throughput of each subflow
+    Throughput,
+    /// Round-trip times
+    Rtt,
+    /// Bytes in flight and the receiver's window
+    Window,
+}
+
+impl Subject {
+    fn what(self) -> What {
+        match self {
+            Self::Dsn => What::Dsn,
+            Self::Throughput => What::Throughput,
+            Self::Rtt => What::Rtt,
+            Self::Window => What::Window,
+        }
+    }
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Span((seconds * 1e9) as i64)),
+        _ => Err("must be a number of seconds from 0 on, such as 3 or 0.25".to_owned()),
+    }
+}
+
+pub(crate) fn run(arguments: &PlotArguments) -> anyhow::Result<()> {
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to)
+        && from >= to
+    {
+        bail!("--from {} is not before --to {}", from.seconds(), to.seconds());
+    }
+    match image(&arguments.output) {
+        Some(image) if !arguments.output.is_dir() => one_picture(arguments, image),
+        _ if arguments.output.exists() && !arguments.output.is_dir() => {
+            bail!(
+                "{} is no folder, and its name does not end in .svg or .png",
+                arguments.output.display()
+            )
+        }
+        _ if arguments.xplot => xplot(arguments),
+        _ => folder(arguments),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Image {
+    Svg,
+    Png,
+}
+
+/// What the name of a file asks for.
+fn image(path: &Path) -> Option<Image> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    match extension.as_str() {
+        "svg" => Some(Image::Svg),
+        "png" => Some(Image::Png),
+        _ => None,
+    }
+}
+
+impl PlotArguments {
+    fn section(&self) -> Section {
+        Section {
+            from: self.from,
+            to: self.to,
+        }
+    }
+
+    fn directions(&self) -> Vec<Direction> {
+        match self.direction {
+            Some(Which::C2s) => vec![Direction::ClientToServer],
+            Some(Which::S2c) => vec![Direction::ServerToClient],
+            Some(Which::Both) | None => Direction::BOTH.to_vec(),
+        }
+    }
+
+    fn subjects(&self) -> Vec<What> {
+        if self.what.is_empty() {
+            return What::ALL.to_vec();
+        }
+        let mut subjects: Vec<_> = self.what.iter().map(|subject| subject.what()).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects
+    }
+
+    fn collect(&self) -> anyhow::Result<Collector> {
+        let mut collector = Collector::new(self.one.id(), self.section());
+        let connection = self.one.read(|event| {
+            collector.observe(event);
+            Ok(())
+        })?;
+        if collector.is_empty() {
+            let id = self.one.id();
+            bail!(
+                "connection {id} has no packet in that section: it lasts {}",
+                connection.dur
+            );
+        }
+        Ok(collector)
+    }
+}
+
+fn write(path: &Path, picture: &Picture, image: Image) -> anyhow::Result<()> {
+    let svg = picture.chart.to_svg();
+    let mut draft = Draft::create(path)?;
+    match image {
+        Image::Svg => draft.write_all(svg.as_bytes())?,
+        Image::Png => draft.write_all(&to_png(&svg, SCALE)?)?,
+    }
+    told(&draft.finish()?);
+    Ok(())
+}
+
+fn told(path: &Path) {
+    eprintln!("{}", path.display());
+}
+
+fn one_picture(arguments: &PlotArguments, image: Image) -> anyhow::Result<()> {
+    if arguments.xplot {
+        bail!("--xplot writes several files: name a folder with --output");
+    }
+    let what = match arguments.what.as_slice() {
+        [] => What::Dsn,
+        [one] => one.what(),
+        several => bail!(
+            "{} pictures do not fit into one file: name a folder with --output",
+            several.len()
+        ),
+    };
+    let collector = arguments.collect()?;
+    let direction = match arguments.direction {
+        Some(Which::C2s) => Direction::ClientToServer,
+        Some(Which::S2c) => Direction::ServerToClient,
+        Some(Which::Both) => bail!("two directions do not fit into one file: name a folder with --output"),
+        None => collector.main_direction(),
+    };
+    let picture = collector.picture(what, direction).with_context(|| {
+        format!(
+            "no data of connection {} from {} is there to be drawn",
+            arguments.one.id(),
+            direction.sender()
+        )
+    })?;
+    write(&arguments.output, &picture, image)
+}
+
+fn folder(arguments: &PlotArguments) -> anyhow::Result<()> {
+    let collector = arguments.collect()?;
+    let mut pictures = Vec::new();
+    for what in arguments.subjects() {
+        for direction in arguments.directions() {
+            pictures.extend(collector.picture(what, direction));
+        }
+    }
+    if pictures.is_empty() {
+        bail!("no data of connection {} is there to be drawn", arguments.one.id());
+    }
+    create_folder(&arguments.output)?;
+    for picture in &pictures {
+        let (extension, image) = if arguments.png {
+            ("png", Image::Png)
+        } else {
+            ("svg", Image::Svg)
+        };
+        let name = format!(
+            "{}.{extension}",
+            stem(picture.connection, picture.what, picture.direction)
+        );
+        write(&arguments.output.join(name), picture, image)?;
+    }
+    Ok(())
+}
+
+fn create_folder(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{} cannot be made", path.display()))
+}
+
+fn xplot(arguments: &PlotArguments) -> anyhow::Result<()> {
+    let existed = arguments.output.exists();
+    create_folder(&arguments.output)?;
+    let create = |name: &str| Draft::create(arguments.output.join(name));
+    let mut xplot = Xplot::new(
+        arguments.one.id(),
+        arguments.section(),
+        &arguments.directions(),
+        &arguments.subjects(),
+        create,
+    );
+    let read = arguments.one.read(|event| Ok(xplot.observe(event)?));
+    let written = read.and_then(|_| {
+        let drafts = xplot.finish()?;
+        if drafts.is_empty() {
+            bail!("nothing of connection {} is there to be drawn", arguments.one.id());
+        }
+        drafts.into_iter().try_for_each(|draft| {
+            told(&draft.finish()?);
+            Ok(())
+        })
+    });
+    if written.is_err() && !existed {
+        // Only when it is empty, as it was made for nothing.
+        let _ = fs::remove_dir(&arguments.output);
+    }
+    written
+}

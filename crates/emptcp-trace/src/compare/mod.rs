@@ -1,0 +1,110 @@
+//! Two captures of the same traffic, taken at two points: what was lost, delayed, reordered and changed between them.
+//!
+//! # Map
+//!
+//! * `reader.rs`, `packet.rs`: TCP segments of a capture, in the order of time, and what is remembered of each.
+//! * `flows.rs`, `flow.rs`: which subflow of A is which of B: by addresses and ports, or where those were changed, by what the
+//!   handshake carries.
+//! * `pending.rs`: which packet of A is which of B: by the bytes that it carries.
+//! * `pair.rs`, `option.rs`: what differs between two copies. `tally.rs`, `delay.rs`: what is counted.
+//! * `clock.rs`: how much the clocks differ.
+//! * `comparer.rs`: the loop that reads both. `build.rs`, `report.rs`: what comes out. `sentences.rs`: the same in words.
+//!
+//! # Memory
+//!
+//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; what was given up for
+//! the second reason is counted. Everything else is a bounded amount for each subflow, and there are at most
+//! [`CompareSettings::subflows`].
+
+mod build;
+mod clock;
+mod comparer;
+mod delay;
+mod flow;
+mod flows;
+mod option;
+mod packet;
+mod pair;
+mod pending;
+mod reader;
+mod report;
+mod sentences;
+mod tally;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use clock::{Clock, ClockOffset, Method};
+pub use comparer::{PairedPacket, compare, compare_with};
+pub use delay::Delay;
+pub use option::OptionName;
+pub use packet::Stage;
+pub use reader::Capture;
+pub use report::{
+    ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, EndsAt, Example, FieldChange,
+    OptionComparison, PayloadComparison, Unpaired,
+};
+
+use crate::Span;
+use serde::Serialize;
+
+/// One of the two points of observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Point {
+    /// The first capture.
+    A,
+    /// The second.
+    B,
+}
+
+impl Point {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    /// `A` or `B`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+        }
+    }
+
+    fn index(self) -> usize {
+        usize::from(self == Self::B)
+    }
+}
+
+/// What can be chosen about a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct CompareSettings {
+    /// The difference of the clocks.
+    pub clock: ClockOffset,
+    /// For how long, in capture time, a packet waits for its copy.
+    pub window: Span,
+    /// How many packets wait at most.
+    pub packets: usize,
+    /// How many subflows are followed; those beyond are counted.
+    pub subflows: usize,
+}
+
+impl Default for CompareSettings {
+    fn default() -> Self {
+        Self {
+            clock: ClockOffset::Auto,
+            window: Span::from_seconds(10),
+            packets: 1_000_000,
+            subflows: 65_536,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What is counted of one direction of a subflow, by observation point and not yet by sender: which of the two captures is
+//! nearer to the sender shows only later.
+
+use super::Point;
+use super::delay::Samples;
+use super::option::OptionName;
+use super::packet::{Packet, Sameness, Stage};
+use super::{Example, FieldChange};
+use std::collections::BTreeMap;
+
+/// Pairs of packets are compared in these fields.
+pub(super) mod field {
+    pub(in crate::compare) const WINDOW: &str = "window";
+    pub(in crate::compare) const FLAGS: &str = "flags";
+    pub(in crate::compare) const ACKNOWLEDGEMENT: &str = "acknowledgement number";
+    pub(in crate::compare) const URGENT: &str = "urgent pointer";
+    pub(in crate::compare) const DSCP: &str = "DSCP";
+    pub(in crate::compare) const ECN: &str = "ECN";
+    pub(in crate::compare) const IDENTIFICATION: &str = "IP identification";
+}
+
+/// Packets without a counterpart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Single {
+    pub(super) packets: u64,
+    /// How many of them carry payload.
+    pub(super) data_packets: u64,
+    pub(super) bytes: u64,
+    pub(super) resets: u64,
+    /// The first SYN or SYN+ACK among them.
+    pub(super) handshake: Option<crate::PacketNumber>,
+    pub(super) first: Option<crate::PacketNumber>,
+    pub(super) first_reset: Option<crate::PacketNumber>,
+    /// Sent when the other capture did not run.
+    pub(super) outside: u64,
+}
+
+/// An option in packets of one stage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OptionTally {
+    pub(super) seen: [u64; 2],
+    /// In pairs: only in the copy at this point.
+    pub(super) only: [u64; 2],
+    pub(super) first_only: [Option<Example>; 2],
+    pub(super) changed: u64,
+    pub(super) fields: BTreeMap<&'static str, FieldChange>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) packets: [u64; 2],
+    pub(super) data_packets: [u64; 2],
+    pub(super) bytes: [u64; 2],
+    pub(super) single: [Single; 2],
+    /// Pairs of the same segment.
+    pub(super) exact: u64,
+    /// Pairs of segments that share only some bytes.
+    pub(super) pieces: u64,
+    pub(super) samples: Samples,
+    pub(super) order: [OrderTally; 2],
+    pub(super) hops: Option<(i16, i16)>,
+    pub(super) options: BTreeMap<(OptionName, Stage), OptionTally>,
+    pub(super) fields: BTreeMap<&'static str, FieldChange>,
+    pub(super) payload_compared: u64,
+    pub(super) payload_changed: u64,
+    pub(super) first_changed: Option<(Example, Sameness)>,
+}
+
+impl Tally {
+    /// A packet that one of the captures has.
+    pub(super) fn seen(&mut self, point: Point, packet: &Packet) {
+        let at = point.index();
+        self.packets[at] += 1;
+        self.data_packets[at] += u64::from(packet.payload_length > 0);
+        self.bytes[at] += u64::from(packet.payload_length);
+        let stage = packet.stage();
+        for name in packet
+            .options()
+            .map_while(Result::ok)
+            .filter_map(|option| OptionName::of(&option))
+        {
+            self.options.entry((name, stage)).or_default().seen[at] += 1;
+        }
+    }
+
+    /// A packet, or `bytes` of it, that the other capture does not have.
+    pub(super) fn single(&mut self, point: Point, packet: &Packet, bytes: u64, touched: bool, outside: bool) {
+        let single = &mut self.single[point.index()];
+        if outside {
+            single.outside += 1;
+            return;
+        }
+        single.bytes += bytes;
+        // The rest of a segment that arrived in part.
+        if touched {
+            return;
+        }
+        single.packets += 1;
+        single.data_packets += u64::from(packet.payload_length > 0);
+        single.first.get_or_insert(packet.number);
+        match packet.stage() {
+            Stage::Rst => {
+                single.resets += 1;
+                single.first_reset.get_or_insert(packet.number);
+            }
+            Stage::Syn | Stage::SynAck => {
+                single.handshake.get_or_insert(packet.number);
+            }
+            Stage::Ack | Stage::Data => {}
+        }
+    }
+}
+
+/// Reordering on the way to one point (RFC 4737: a packet is late when one sent after it came before it).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OrderTally {
+    highest: u64,
+    arrived: u64,
+    pub(super) late: u64,
+    /// How many packets came before it that were sent after it, at most.
+    pub(super) extent: u64,
+    early: u64,
+}
+
+impl OrderTally {
+    /// A packet was the `sent`-th to leave and the `received`-th to arrive, both counted from 1.
+    pub(super) fn note(&mut self, sent: u64, received: u64) {
+        if sent >= self.highest {
+            (self.highest, self.arrived) = (sent, received);
+            self.early = received;
+        } else if received > self.arrived {
+            self.late += 1;
+            self.extent = self.extent.max(received - self.early);
+        }
+    }
+}
+
+impl Tally {
+    /// Takes over what another counted at `point`, where it alone was there.
+    pub(super) fn absorb(&mut self, other: &Self, point: Point) {
+        let at = point.index();
+        self.packets[at] += other.packets[at];
+        self.data_packets[at] += other.data_packets[at];
+        self.bytes[at] += other.bytes[at];
+        self.single[at] = other.single[at].clone();
+        for (name, options) in &other.options {
+            self.options.entry(*name).or_default().seen[at] += options.seen[at];
+        }
+    }
+}
