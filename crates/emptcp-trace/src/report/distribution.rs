@@ -221,12 +221,12 @@ mod tests {
     fn shares_and_quantiles_are_in_the_table() {
         let table = thresholds(
             &[&curve(&[2.0, 10.0]), &curve(&[])],
-            &[("<= 2 B", |size| size <= 2.0)],
+            &[("≤ 2 B", |size| size <= 2.0)],
             Unit::Bytes,
         );
         let number = |text: &str| Cell::Number(text.to_owned());
         assert_eq!(table.rows[0], [Cell::text("n"), number("2"), number("0")]);
-        assert_eq!(table.rows[1], [Cell::text("<= 2 B"), Cell::Share(0.5), Cell::None]);
+        assert_eq!(table.rows[1], [Cell::text("≤ 2 B"), Cell::Share(0.5), Cell::None]);
         assert_eq!(table.rows[5], [Cell::text("largest"), number("10 B"), Cell::None]);
     }
 }
