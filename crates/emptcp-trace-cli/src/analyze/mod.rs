@@ -17,7 +17,6 @@ use sinks::{Sinks, Wanted};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What matters less.
 const DIM: Style = Style::new().dimmed();
@@ -114,12 +113,11 @@ fn analyse<W: Write>(reading: Reading, settings: Settings, sinks: &mut Sinks<W>)
     let totals = analyzer.totals();
     let packets = totals.packets;
     sinks.end_of_trace(&name, totals);
-    Ok(Outcome { name, packets, error })
+    Ok(Outcome { packets, error })
 }
 
 /// How far the analysis of a trace came.
 struct Outcome {
-    name: Arc<str>,
     packets: u64,
     /// Why it did not come to the end.
     error: Option<Error>,
