@@ -1,6 +1,7 @@
 //! The page itself.
 
 use super::*;
+use crate::record::Totals;
 
 /// The page as XML, for a parser that is strict: the elements that HTML leaves open are closed.
 fn as_xml(html: &str) -> String {
