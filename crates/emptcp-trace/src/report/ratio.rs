@@ -88,7 +88,7 @@ impl Part for Ratio {
             let from = (without.fold(1.0, f64::min) * 20.0).floor() / 20.0;
             let axis = Axis::log("of the payload", Unit::Share);
             let none = curves.iter().all(|curve| curve.count(|ratio| ratio > 0.0) == 0);
-            let drawn = if none { &[] } else { curves.as_slice() };
+            let drawn: &[&Curve] = if none { &[] } else { &curves };
             for mut panel in panel_from(
                 "Retransmitted and reinjected",
                 "connections",

@@ -154,15 +154,7 @@ fn hand_overs_have_their_gap_and_what_was_reinjected() {
         conn_id: ConnectionId(9),
         ..mark(&connection, 3.0, MarkKind::MakeBeforeBreak)
     };
-    let marks = vec![
-        reinjection(1.0),
-        handover,
-        of_other,
-        reinjection(2.0),
-        reinjection(7.0),
-        reinjection(7.1),
-    ];
-    let page = report(marks, vec![connection]);
+    let page = report(vec![handover, of_other], vec![connection]);
     let handovers = figure(&page, "Handover");
     assert_eq!(handovers.n, 1);
     assert_eq!(column(handovers, "reinjected_5s"), ["100"]);

@@ -1,6 +1,7 @@
 //! The page itself.
 
 use super::*;
+use crate::record::Totals;
 
 /// The page as XML, for a parser that is strict: the elements that HTML leaves open are closed.
 fn as_xml(html: &str) -> String {
@@ -69,9 +70,13 @@ fn names_from_outside_are_text() {
     });
     report.begin("<script>alert(1)</script>.pcap".into());
     report.note("<i>".to_owned());
+    let totals = Totals {
+        packets: 1,
+        ..Totals::default()
+    };
     for event in [
         Event::Connection(Box::new(connection(0, 2))),
-        Event::End(Box::default()),
+        Event::End(Box::new(totals)),
     ] {
         report.add(&event).expect("a temporary file");
     }
