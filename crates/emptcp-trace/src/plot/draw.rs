@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(super) struct Scene {
     pub(super) lanes: BTreeMap<Option<SubflowId>, Lane>,
     pub(super) data_ack: Grid<Extent>,
+    /// When the last packet passed.
+    pub(super) last: Option<Span>,
 }
 
 /// The last colour is grey: for what belongs to no subflow.
@@ -38,8 +40,8 @@ pub(super) fn chart(
     let (from, to) = (direction.sender(), direction.reverse().sender());
     let title = format!("Connection {connection}, {from} to {to}: {subject}");
     let mut axis = Axis::time("time since the first packet");
-    if let (Some(from), Some(to)) = (section.from, section.to) {
-        axis = axis.range(from.seconds(), to.seconds());
+    if let Some(to) = section.to.or(scene.last) {
+        axis = axis.range(section.from.unwrap_or_default().seconds(), to.seconds());
     }
     let mut chart = Chart::new(title, axis, Axis::linear("", Unit::Bytes));
     chart.size = (1000.0, 520.0);
@@ -243,40 +245,6 @@ fn round_trips(scene: &Scene, chart: &mut Chart) {
             .series
             .push(Series::new(name(*subflow), Shape::Points(dots, Marker::Dot)).colour(colour(*subflow)));
     }
-    if chart.series.is_empty() {
-        return;
-    }
-    for (subflow, lane) in &scene.lanes {
-        let means = means(lane.rtt.cells(), scene.duration());
-        if means.len() > 1 {
-            chart.series.push(
-                Series::new("", Shape::Line(means))
-                    .colour(colour(*subflow))
-                    .dash(dash(*subflow)),
-            );
-        }
-    }
-}
-
-/// Means in sixty windows.
-fn means(cells: &[Cell<Extent>], duration: Span) -> Values {
-    let width = (duration.0 / 60).max(1);
-    let mut means: Vec<(i64, f64, u64, f64)> = Vec::new();
-    for cell in cells {
-        let index = cell.t.0.div_euclid(width);
-        let Extent { sum, number, .. } = cell.value;
-        match means.last_mut() {
-            Some((last, total, count, _)) if *last == index => {
-                *total += sum;
-                *count += number;
-            }
-            _ => means.push((index, sum, number, seconds(cell))),
-        }
-    }
-    means
-        .into_iter()
-        .map(|(index, sum, number, _)| ((index as f64 + 0.5) * width as f64 / 1e9, sum / number as f64))
-        .collect()
 }
 
 fn window(scene: &Scene, chart: &mut Chart) {
