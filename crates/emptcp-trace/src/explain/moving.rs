@@ -49,7 +49,10 @@ fn write_more(facts: &Facts, pages: &mut Pages<'_>) {
     let silences = [(silences, SentenceKind::Silence, "shorter silence")];
     for (more, kind, what) in moments.chain(silences).filter(|(more, _, _)| *more > 0) {
         let verb = if more == 1 { "was" } else { "were" };
-        let text = format!("There {verb} {} more, not told one by one.", words::counted(more, what));
+        let text = format!(
+            "There {verb} {}, not told one by one.",
+            words::counted(more, &format!("more {what}"))
+        );
         pages.remark(kind, pages.connection.t_end, text);
     }
 }

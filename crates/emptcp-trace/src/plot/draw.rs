@@ -46,7 +46,7 @@ pub(super) fn chart(
     let mut chart = Chart::new(title, axis, Axis::linear("", Unit::Bytes));
     chart.size = (1000.0, 520.0);
     match what {
-        What::Dsn => sequence(scene, &mut chart),
+        What::Dsn => sequence(scene, section, &mut chart),
         What::Throughput => throughput(scene, &mut chart),
         What::Rtt => round_trips(scene, &mut chart),
         What::Window => window(scene, &mut chart),
@@ -89,7 +89,7 @@ fn seconds<T>(cell: &Cell<T>) -> f64 {
     cell.t.seconds()
 }
 
-fn sequence(scene: &Scene, chart: &mut Chart) {
+fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
     chart.y = Axis::linear("data sequence number", Unit::Bytes);
     let highest = |grid: &Grid<Ranges>| {
         grid.cells()
@@ -141,6 +141,20 @@ fn sequence(scene: &Scene, chart: &mut Chart) {
     }
     if data.is_empty() && copies.is_empty() {
         return;
+    }
+    // A part in the middle begins far from 0.
+    if section.from.is_some() {
+        let new = data.iter().flat_map(|series| match &series.shape {
+            Shape::Points(values, _) => values.as_slice(),
+            _ => &[],
+        });
+        let (low, high) = new.fold((f64::MAX, f64::MIN), |(low, high), (_, dsn)| {
+            (low.min(*dsn), high.max(*dsn))
+        });
+        let room = (high - low) * 0.1;
+        if low < high {
+            chart.y = chart.y.clone().range((low - room).max(0.0), high + room / 2.0);
+        }
     }
     // A DATA_ACK on a slow subflow is old news; what was acknowledged does not go back.
     let mut highest = f64::MIN;
