@@ -138,6 +138,7 @@ fn link_number(link: LinkType, frame: &[u8]) -> u16 {
         LinkType::Loopback if frame.first() == Some(&0) => 108,
         LinkType::Loopback => 0,
         LinkType::Ethernet => 1,
+        LinkType::Ppp => 9,
         LinkType::RawIp => 101,
         LinkType::LinuxSll => 113,
         LinkType::LinuxSll2 => 276,
