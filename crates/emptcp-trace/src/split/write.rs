@@ -142,7 +142,6 @@ fn link_number(link: LinkType, frame: &[u8]) -> u16 {
         LinkType::RawIp => 101,
         LinkType::LinuxSll => 113,
         LinkType::LinuxSll2 => 276,
-        LinkType::Ppp => 9,
     }
 }
 
