@@ -24,10 +24,7 @@ const DIM: Style = Style::new().dimmed();
 
 /// Arguments of `emptcp trace analyze`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Say what happened in the MPTCP connections of a capture. Reads pcap and pcapng, also packed by gzip or zstd; several \
-        files are one stream in the order of time. Without options, prints a summary.",
-    after_long_help = "\
+#[command(after_long_help = "\
 Examples:
   emptcp trace analyze capture.pcap
   emptcp trace analyze --json capture.pcap | jq -c '[.conn_id, .size, .end]'
@@ -43,8 +40,7 @@ JSON:
 Tables:
   connections, subflows and events. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...
   A set is a list in Parquet, joined by | in CSV. `trace` and `conn_id` name a connection in all three.
-  `truncated` and `lossy_capture` say that the figures of bytes are lower bounds."
-)]
+  `truncated` and `lossy_capture` say that the figures of bytes are lower bounds.")]
 pub struct AnalyzeArguments {
     /// Captures; `-` is the standard input
     #[arg(required = true, value_name = "FILE")]
