@@ -54,7 +54,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Run only this part
-        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "throughput"])]
+        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "throughput", "trace"])]
         only: Option<String>,
         /// Passed on to the bench
         #[arg(last = true)]
