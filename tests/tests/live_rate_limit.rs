@@ -1,13 +1,17 @@
 //! `rate_limit` on live MPTCP: one subflow of two held at a rate, from the middle of a transfer on, in every mode.
 
 use emptcp::{require, testing::is_root};
-use emptcp_lab::Host;
-use emptcp_tests::live::{Bed, at_server, seconds, shell, two_paths, until};
+use emptcp_lab::{Host, Lab, Path, Rate};
+use emptcp_tests::live::{Bed, ROUND_TRIPS, at_server, seconds, shell, two_paths, until};
+use std::process::Command;
 
 /// Time before the policy, time of the switch, and time in which the steady state is measured, in seconds.
 const BEFORE: f64 = 3.5;
 const SWITCH: f64 = 5.0;
 const STEADY: f64 = 10.0;
+
+/// Rates asked for, Mbit/s.
+const RATES: [f64; 3] = [2.0, 8.0, 20.0];
 
 struct Place<'a> {
     host: &'a Host,
@@ -23,6 +27,8 @@ struct Measured {
     other: f64,
     /// Of the connection in the first seconds, per what it ends with.
     switch: f64,
+    /// Packets that got a departure time.
+    delayed: u64,
 }
 
 /// Limits the subflow on path 2, or the whole connection with `mode=window`, in mid-transfer.
@@ -40,6 +46,7 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
     let applied = transfer.elapsed().as_secs_f64();
     until(&transfer, applied + SWITCH + STEADY + 0.2);
     let series = at_server(&transfer);
+    let delayed = bed.counted(place.host, "cap", "rate_limit", "delayed");
     bed.remove(place.host);
     transfer.stop();
     let report = transfer.finish().unwrap();
@@ -54,6 +61,7 @@ fn limit(bed: &Bed, place: &Place<'_>, rate: f64) -> Measured {
         ratio: held / rate,
         other: steady.0[0] / before.0[0],
         switch: switch.sum() / steady.sum(),
+        delayed,
     };
     eprintln!(
         "{:>6} at the {}'s {}, {rate} Mbit/s: {held:.2} ({:.3}); other path {:.1} of {:.1} ({:.3}); \
@@ -80,8 +88,20 @@ fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
         hook,
         mode,
     };
-    for rate in [2.0, 8.0, 20.0] {
-        let measured = limit(&bed, &place, rate);
+    assert_eq!(holds_its_rates_at(&bed, &place, &RATES), 0, "there is no fq");
+    if mode == "shape" {
+        let list = shell(host(&bed), "tc qdisc show dev path2");
+        assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
+    }
+}
+
+/// Returns how many packets got a departure time.
+fn holds_its_rates_at(bed: &Bed, place: &Place<'_>, rates: &[f64]) -> u64 {
+    let mode = place.mode;
+    let mut delayed = 0;
+    for &rate in rates {
+        let measured = limit(bed, place, rate);
+        delayed += measured.delayed;
         assert!(
             (0.90..=1.05).contains(&measured.ratio),
             "{rate} Mbit/s: {:.3} of what was asked",
@@ -101,10 +121,7 @@ fn holds_its_rates(host: fn(&Bed) -> &Host, hook: &str, mode: &str) {
         }
     }
     bed.assert_clean("rate_limit");
-    if mode == "shape" {
-        let list = shell(place.host, "tc qdisc show dev path2");
-        assert!(!list.contains("htb") && !list.contains("bfifo"), "left behind: {list}");
-    }
+    delayed
 }
 
 #[test]
@@ -120,6 +137,48 @@ fn police_at_the_sender_holds_a_subflow_at_its_rate() {
 #[test]
 fn shape_at_the_sender_holds_a_subflow_at_its_rate() {
     holds_its_rates(|bed| bed.lab.client(), "egress", "shape");
+}
+
+/// Gives the path that is limited the queueing discipline fq; whether this kernel has it.
+fn with_fq(host: &Host) -> bool {
+    let add = ["qdisc", "add", "dev", "path2", "root", "fq"];
+    host.run(|| Command::new("tc").args(add).output())
+        .unwrap()
+        .unwrap()
+        .status
+        .success()
+}
+
+fn departure_times_hold_a_subflow_at_its_rate(mode: &str, rates: &[f64]) {
+    require!(is_root(), "this test makes network namespaces");
+    // Slower paths than elsewhere: kernels that have fq are met in virtual machines, on emulated processors.
+    let paths = ROUND_TRIPS
+        .into_iter()
+        .fold(Lab::builder(), |lab, rtt| lab.path(Path::with(Rate::mbit(25), rtt)));
+    let Some(bed) = Bed::new(paths) else { return };
+    require!(kernel: with_fq(bed.lab.client()), "this kernel has no queueing discipline fq");
+    let place = Place {
+        host: bed.lab.client(),
+        hook: "egress",
+        mode,
+    };
+    let delayed = holds_its_rates_at(&bed, &place, rates);
+    assert!(delayed > 1000, "only {delayed} packets got a departure time");
+    let list = shell(place.host, "tc -s qdisc show dev path2");
+    assert!(
+        list.contains(" fq ") && !list.contains("htb"),
+        "fq does not stay as it was: {list}"
+    );
+}
+
+#[test]
+fn shape_by_departure_times_holds_a_subflow_at_its_rate() {
+    departure_times_hold_a_subflow_at_its_rate("shape", &RATES);
+}
+
+#[test]
+fn auto_uses_departure_times_where_the_device_has_fq() {
+    departure_times_hold_a_subflow_at_its_rate("auto", &[2.0]);
 }
 
 #[test]

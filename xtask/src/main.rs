@@ -5,9 +5,11 @@
 //!
 //! * [`packages`] and [`toolchain`]: what must be on the machine, and how it gets there.
 //! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
+//! * [`kernels`]: the tests on other kernels, in virtual machines.
 //! * [`tally`]: how many tests ran, read from what the runners print.
 //! * [`process`] and [`report`]: starting commands, and telling what happens.
 
+mod kernels;
 mod packages;
 mod process;
 mod python;
@@ -52,12 +54,14 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Run only this part
-        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "throughput"])]
+        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "throughput", "trace"])]
         only: Option<String>,
         /// Passed on to the bench
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// The tests on other kernels, each in a virtual machine
+    Kernels(kernels::Arguments),
     /// Install the packages that are missing, and nothing else
     Setup,
 }
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
             };
         }
         Command::Bench { json, only, rest } => bench(json, only, rest),
+        Command::Kernels(arguments) => kernels::run(&arguments),
         Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),
     };
     match outcome {

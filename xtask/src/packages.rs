@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Build,
     /// All of that, and to run the tests.
     Test,
+    /// All of that, and to run them on other kernels.
+    Kernels,
 }
 
 /// How to see whether something is there.
@@ -24,6 +26,8 @@ enum Probe {
     Header(&'static str),
     /// A module of Python.
     Module(&'static str),
+    /// Any other file, by its path.
+    File(&'static str),
 }
 
 struct Need {
@@ -107,6 +111,25 @@ const NEEDS: &[Need] = &[
         Purpose::Test,
         "makes room for DuckDB, which reads our tables",
     ),
+    need(
+        "qemu-system-x86",
+        Probe::Program("qemu-system-x86_64"),
+        Purpose::Kernels,
+        "the machines that boot other kernels",
+    ),
+    need(
+        "busybox-static",
+        Probe::Program("busybox"),
+        Purpose::Kernels,
+        "their first process",
+    ),
+    need("kmod", Probe::Program("depmod"), Purpose::Kernels, "their modules"),
+    need(
+        "debian-archive-keyring",
+        Probe::File("/usr/share/keyrings/debian-archive-keyring.gpg"),
+        Purpose::Kernels,
+        "tells that a kernel is Debian's",
+    ),
 ];
 
 /// The oldest clang whose BPF back end compiles the programs.
@@ -180,6 +203,7 @@ impl Probe {
             Self::Module(name) => Invocation::new("python3")
                 .arguments(["-c", &format!("import {name}")])
                 .succeeds(),
+            Self::File(path) => Path::new(path).is_file(),
         }
     }
 }
@@ -244,7 +268,6 @@ mod tests {
     fn the_tests_need_all_that_a_build_needs() {
         let of_build = NEEDS.iter().filter(|need| need.purpose <= Purpose::Build).count();
         let of_test = NEEDS.iter().filter(|need| need.purpose <= Purpose::Test).count();
-        assert!(of_build < of_test);
-        assert_eq!(of_test, NEEDS.len());
+        assert!(of_build < of_test && of_test < NEEDS.len());
     }
 }

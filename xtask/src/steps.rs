@@ -6,7 +6,7 @@
 //! * [`programs`]: the test programs that cargo builds for the suites.
 
 mod checks;
-mod programs;
+pub(crate) mod programs;
 mod sources;
 mod suites;
 

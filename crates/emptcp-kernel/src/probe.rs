@@ -312,7 +312,7 @@ fn mptcp() -> Vec<Feature> {
             name: "mptcp-full-info",
             available: full,
             detail,
-            consequence: "the lab reads per-subflow counters by it",
+            consequence: "the lab reads per-subflow counters by it, before Linux 6.5 by MPTCP_TCPINFO (5.16)",
         },
     ]
 }

@@ -1,4 +1,4 @@
-//! The only unsafe code of this crate: one socket option whose answer the kernel writes through pointers that it is given.
+//! The only unsafe code of this crate: socket options whose answer the kernel writes through pointers that it is given.
 //! No crate wraps it.
 #![allow(unsafe_code)] // See above: the safe function below owns every buffer that the kernel writes to.
 
@@ -30,7 +30,10 @@ sockopt_impl!(
 
 /// `SOL_MPTCP` of `linux/socket.h`.
 const SOL_MPTCP: libc::c_int = 284;
-/// `MPTCP_FULL_INFO` of `linux/mptcp.h`.
+/// `MPTCP_INFO` and others of `linux/mptcp.h`.
+const MPTCP_INFO: libc::c_int = 1;
+const MPTCP_TCPINFO: libc::c_int = 2;
+const MPTCP_SUBFLOW_ADDRS: libc::c_int = 3;
 const MPTCP_FULL_INFO: libc::c_int = 4;
 
 /// Length of `struct mptcp_full_info` up to its last member, `mptcp_info`.
@@ -41,6 +44,10 @@ const MPTCP_INFO_ROOM: usize = 256;
 const SUBFLOW_INFO: usize = 264;
 /// Room for one `struct tcp_info`, which grows with the kernel.
 const TCP_INFO_ROOM: usize = 512;
+/// `struct mptcp_subflow_data`: its own length, the number of subflows, the length of an entry in the kernel and here.
+const SUBFLOW_DATA: usize = 16;
+/// `struct mptcp_subflow_addrs`: two `__kernel_sockaddr_storage`, as they stand behind the id in [`SUBFLOW_INFO`].
+const SUBFLOW_ADDRS: usize = 256;
 
 /// What the kernel wrote. Fields that it does not know stay zero; lengths tell what is there.
 #[derive(Debug)]
@@ -62,8 +69,16 @@ pub(crate) struct FullInfo {
 /// Asks an MPTCP socket for its state and that of at most `limit` subflows.
 ///
 /// # Errors
-/// `EOPNOTSUPP` for a socket that is plain TCP (e.g. accepted after a fallback); `ENOPROTOOPT` before Linux 6.5.
-pub(crate) fn mptcp_full_info(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
+/// `EOPNOTSUPP` for a socket that is plain TCP (e.g. accepted after a fallback); `ENOPROTOOPT` before Linux 5.16.
+pub(crate) fn mptcp_info(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
+    match full_info(socket, limit) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => info_in_parts(socket, limit),
+        result => result,
+    }
+}
+
+/// Since Linux 6.5: everything at one moment.
+fn full_info(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
     let mut subflows = vec![0_u8; limit * SUBFLOW_INFO];
     let mut tcp = vec![0_u8; limit * TCP_INFO_ROOM];
     let mut info = [0_u8; FULL_INFO_HEAD + MPTCP_INFO_ROOM];
@@ -101,4 +116,64 @@ pub(crate) fn mptcp_full_info(socket: &impl AsFd, limit: usize) -> io::Result<Fu
         tcp_stride: word(4).min(TCP_INFO_ROOM),
         tcp,
     })
+}
+
+/// Since Linux 5.16: the same in three questions, between which a subflow may come or go. Ids are missing, and what the
+/// kernel's `struct mptcp_info` has only since 6.5.
+fn info_in_parts(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
+    let mut mptcp = vec![0_u8; MPTCP_INFO_ROOM];
+    let length = ask(socket, MPTCP_INFO, &mut mptcp)?;
+    mptcp.truncate(length);
+    let (tcp_count, tcp_stride, tcp) = per_subflow(socket, MPTCP_TCPINFO, TCP_INFO_ROOM, limit)?;
+    let (count, stride, addresses) = per_subflow(socket, MPTCP_SUBFLOW_ADDRS, SUBFLOW_ADDRS, limit)?;
+    let mut subflows = vec![0_u8; limit * SUBFLOW_INFO];
+    for (to, from) in subflows
+        .chunks_exact_mut(SUBFLOW_INFO)
+        .zip(addresses.chunks_exact(stride.max(1)))
+    {
+        to[SUBFLOW_INFO - SUBFLOW_ADDRS..][..stride].copy_from_slice(from);
+    }
+    Ok(FullInfo {
+        subflow_count: count.min(tcp_count),
+        mptcp,
+        subflows,
+        subflow_stride: SUBFLOW_INFO,
+        tcp,
+        tcp_stride,
+    })
+}
+
+/// One entry per subflow: how many there are, how far they are apart, and the entries.
+fn per_subflow(
+    socket: &impl AsFd,
+    option: libc::c_int,
+    room: usize,
+    limit: usize,
+) -> io::Result<(usize, usize, Vec<u8>)> {
+    let mut answer = vec![0_u8; SUBFLOW_DATA + limit * room];
+    answer[..4].copy_from_slice(&(SUBFLOW_DATA as u32).to_ne_bytes());
+    answer[12..16].copy_from_slice(&(room as u32).to_ne_bytes());
+    ask(socket, option, &mut answer)?;
+    let word = |at: usize| u32::from_ne_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]) as usize;
+    // The kernel shortens entries to what it has.
+    let (count, stride) = (word(4).min(limit), word(12).min(room));
+    Ok((count, stride, answer.split_off(SUBFLOW_DATA)))
+}
+
+fn ask(socket: &impl AsFd, option: libc::c_int, answer: &mut [u8]) -> io::Result<usize> {
+    let mut length = answer.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `answer`, which is as long as that; these options hold no pointers.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            SOL_MPTCP,
+            option,
+            answer.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((length as usize).min(answer.len()))
 }

@@ -31,7 +31,7 @@
 //! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet sockets).
 //! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and judge).
 //! * Traffic: `socket/` (MPTCP sockets, `MPTCP_FULL_INFO`, `sock_diag`), `traffic/` (bulk, requests, samples).
-//! * `ffi.rs`: the one unsafe function, for `MPTCP_FULL_INFO`. `error.rs`: what can go wrong.
+//! * `ffi.rs`: the only unsafe code, for `MPTCP_FULL_INFO` and its elders. `error.rs`: what can go wrong.
 
 mod builder;
 mod capture;

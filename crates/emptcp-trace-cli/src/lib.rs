@@ -24,6 +24,9 @@ pub use failure::{report, words};
 #[derive(Debug, Subcommand)]
 pub enum TraceCommand {
     /// Say what happened: a summary, JSON, CSV or Parquet tables
+    ///
+    /// Reads pcap and pcapng, also packed by gzip or zstd. Several files are one stream in the order of time. Without options,
+    /// prints a summary.
     Analyze(analyze::AnalyzeArguments),
     /// Tell what happened in one connection, in plain sentences
     Explain(explain::ExplainArguments),

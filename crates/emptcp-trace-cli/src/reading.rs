@@ -31,8 +31,8 @@ impl Bar {
         let began = Instant::now();
         let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::hidden());
         let template = match bytes {
-            Some(_) => "{bar:30} {percent} % of {total_bytes}, {packets}, {eta} left",
-            None => "{spinner} {bytes}, {packets}",
+            Some(_) => "{bar:30} {percent} % of {decimal_total_bytes}, {packets}, {eta} left",
+            None => "{spinner} {decimal_bytes}, {packets}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             let packets = Arc::clone(&packets);

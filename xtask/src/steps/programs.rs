@@ -9,7 +9,7 @@ use crate::process::Invocation;
 
 /// What a test program was made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Library,
     Binary,
     Example,
@@ -19,18 +19,18 @@ pub(super) enum Kind {
 
 /// A program that runs tests.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Program {
-    pub(super) package: String,
-    pub(super) kind: Kind,
-    pub(super) name: String,
+pub(crate) struct Program {
+    pub(crate) package: String,
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
     /// The package's folder, in which tests expect to run.
-    pub(super) folder: PathBuf,
-    pub(super) executable: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) executable: PathBuf,
 }
 
 impl Program {
     /// The name that cargo-nextest gives it.
-    pub(super) fn nextest_id(&self) -> String {
+    pub(crate) fn nextest_id(&self) -> String {
         let Self { package, name, .. } = self;
         match self.kind {
             Kind::Library => package.clone(),
@@ -41,8 +41,8 @@ impl Program {
     }
 }
 
-/// Builds all test programs of the workspace and names them.
-pub(super) fn build() -> anyhow::Result<Vec<Program>> {
+/// Builds all test programs of the workspace and names them; `more` goes to cargo.
+pub(crate) fn build(more: &[&str]) -> anyhow::Result<Vec<Program>> {
     let build = [
         "test",
         "--locked",
@@ -51,7 +51,7 @@ pub(super) fn build() -> anyhow::Result<Vec<Program>> {
         "--message-format",
         "json-render-diagnostics",
     ];
-    let output = Invocation::cargo(build).run_for_output()?;
+    let output = Invocation::cargo(build).arguments(more).run_for_output()?;
     output.lines().filter_map(|line| read(line).transpose()).collect()
 }
 

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 
 /// Connections at a time.
 const AT_ONCE: usize = 200;
+/// Packets of a connection in a row, as offloads and batches of acknowledgements make them.
+const LONGEST_TRAIN: u32 = 8;
 /// Bytes of each packet that are kept.
 const SNAP_LENGTH: usize = 128;
 /// Microseconds from packet to packet: 20 000 packets in a second, so that as many connections linger in the analysis of
@@ -23,6 +25,8 @@ const PAYLOAD: [u8; 2048] = [0x55; 2048];
 pub(super) struct Traffic {
     random: Random,
     connections: Vec<Connection>,
+    /// The connection that sends, and for how many packets more: they come in trains.
+    train: (usize, u32),
     opened: u64,
     truth: Truth,
     /// Microseconds.
@@ -41,6 +45,7 @@ impl Traffic {
         Self {
             random: Random(seed),
             connections: Vec::new(),
+            train: (0, 0),
             opened: 0,
             truth: Truth::default(),
             time: 1_700_000_000_000_000,
@@ -63,11 +68,18 @@ impl Traffic {
                 self.connections.push(Connection::new(self.opened, &mut self.random));
                 self.opened += 1;
             }
-            let chosen = self.random.below(self.connections.len() as u32) as usize;
-            match self.connections[chosen].next(&mut self.random) {
-                Some(planned) => return planned,
+            if self.train.1 == 0 {
+                let chosen = self.random.below(self.connections.len() as u32) as usize;
+                self.train = (chosen, 1 + self.random.below(LONGEST_TRAIN));
+            }
+            match self.connections[self.train.0].next(&mut self.random) {
+                Some(planned) => {
+                    self.train.1 -= 1;
+                    return planned;
+                }
                 None => {
-                    self.connections.swap_remove(chosen);
+                    self.connections.swap_remove(self.train.0);
+                    self.train.1 = 0;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! `MPTCP_FULL_INFO`: the state of a connection and the `tcp_info` of every subflow.
+//! `MPTCP_FULL_INFO`, or what kernels before 6.5 have for it: the state of a connection and the `tcp_info` of every subflow.
 //!
 //! Offsets are those of `linux/mptcp.h` and `linux/tcp.h`, which only ever grow at the end: what a kernel does not have is
 //! beyond the length that it returned and reads as zero.
@@ -95,7 +95,7 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     pub(crate) fn read(socket: &impl AsFd) -> Result<Self> {
-        match ffi::mptcp_full_info(socket, SUBFLOW_LIMIT) {
+        match ffi::mptcp_info(socket, SUBFLOW_LIMIT) {
             Ok(full) => Ok(Self::parse(&full)),
             // Not an MPTCP socket at all.
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Self {
@@ -110,11 +110,11 @@ impl ConnectionInfo {
                     });
                 }
                 Err(LabError::Unsupported {
-                    feature: "MPTCP_FULL_INFO",
-                    reason: "it came with Linux 6.5".to_owned(),
+                    feature: "MPTCP_TCPINFO",
+                    reason: "it came with Linux 5.16".to_owned(),
                 })
             }
-            Err(error) => Err(LabError::system("reading MPTCP_FULL_INFO", error)),
+            Err(error) => Err(LabError::system("reading the state of an MPTCP socket", error)),
         }
     }
 

@@ -170,12 +170,12 @@ impl Connection {
         &self.socket
     }
 
-    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO`. A socket that is plain TCP, because it was
+    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in parts). A socket that is plain TCP, because it was
     /// asked for or because the connection fell back before it was accepted, has
     /// [`fallback`](ConnectionInfo::fallback) set and no subflows.
     ///
     /// # Errors
-    /// [`LabError::Unsupported`] before Linux 6.5.
+    /// [`LabError::Unsupported`] before Linux 5.16.
     pub fn info(&self) -> Result<ConnectionInfo> {
         ConnectionInfo::read(&self.socket)
     }

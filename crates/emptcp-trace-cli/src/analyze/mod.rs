@@ -17,17 +17,13 @@ use sinks::{Sinks, Wanted};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What matters less.
 const DIM: Style = Style::new().dimmed();
 
 /// Arguments of `emptcp trace analyze`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    long_about = "Say what happened in the MPTCP connections of a capture. Reads pcap and pcapng, also packed by gzip or zstd; several \
-        files are one stream in the order of time. Without options, prints a summary.",
-    after_long_help = "\
+#[command(after_long_help = "\
 Examples:
   emptcp trace analyze capture.pcap
   emptcp trace analyze --json capture.pcap | jq -c '[.conn_id, .size, .end]'
@@ -43,8 +39,7 @@ JSON:
 Tables:
   connections, subflows and events. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...
   A set is a list in Parquet, joined by | in CSV. `trace` and `conn_id` name a connection in all three.
-  `truncated` and `lossy_capture` say that the figures of bytes are lower bounds."
-)]
+  `truncated` and `lossy_capture` say that the figures of bytes are lower bounds.")]
 pub struct AnalyzeArguments {
     /// Captures; `-` is the standard input
     #[arg(required = true, value_name = "FILE")]
@@ -118,12 +113,11 @@ fn analyse<W: Write>(reading: Reading, settings: Settings, sinks: &mut Sinks<W>)
     let totals = analyzer.totals();
     let packets = totals.packets;
     sinks.end_of_trace(&name, totals);
-    Ok(Outcome { name, packets, error })
+    Ok(Outcome { packets, error })
 }
 
 /// How far the analysis of a trace came.
 struct Outcome {
-    name: Arc<str>,
     packets: u64,
     /// Why it did not come to the end.
     error: Option<Error>,

@@ -173,6 +173,8 @@ fn quartiles(area: &Area, one: &Quartiles) -> Markup {
     let middle = f64::midpoint(from, to);
     let half = ((to - from) * 0.35).clamp(2.0, 32.0);
     let (left, right) = (middle - half, middle + half);
+    // Below it where there is no room above.
+    let words = Some(max.min(high) - 7.0).filter(|y| *y > 8.0).unwrap_or(low + 16.0);
     let whiskers = format!(
         "M{middle:.1} {low:.1}V{q1:.1}M{middle:.1} {q3:.1}V{high:.1}M{:.1} {low:.1}H{:.1}M{:.1} {high:.1}H{:.1}",
         middle - half / 2.0,
@@ -188,7 +190,7 @@ fn quartiles(area: &Area, one: &Quartiles) -> Markup {
                 width=(format!("{:.1}", right - left)) height=(format!("{:.1}", (q1 - q3).abs())) {}
             path class="median" d=(format!("M{left:.1} {median:.1}H{right:.1}")) {}
             @if one.max > one.high { (points(&[(middle, max)], Marker::Dot)) }
-            text x=(format!("{middle:.1}")) y=(format!("{:.1}", max.min(high) - 7.0)) class="word" text-anchor="middle" {
+            text x=(format!("{middle:.1}")) y=(format!("{words:.1}")) class="word" text-anchor="middle" {
                 "n=" (one.n)
             }
         }

@@ -3,7 +3,7 @@
 use super::collector::Facts;
 use super::handshake::Handshake;
 use super::{At, Capped, Pages, SentenceKind, words};
-use crate::record::{MarkKind, Subflow};
+use crate::record::{Hash, MarkKind, Subflow};
 use crate::{Direction, Span, SubflowId};
 use mptcp_wire::AddressId;
 use mptcp_wire::mptcp::{AddAddr, AddAddrForm, MpPrio};
@@ -208,7 +208,11 @@ fn write_offer(offer: &Offer, facts: &Facts, pages: &mut Pages<'_>) {
     }
     let wrong = facts.moments(MarkKind::WrongHmac);
     if wrong.iter().any(|moment| moment.mark.packet == offer.first.packet) {
-        text.push_str(". Its HMAC is wrong: somebody else may have sent it");
+        // What makes tokens with SHA-1 may make HMACs in a way of its own too.
+        text.push_str(match pages.connection.hash {
+            Hash::Sha1 if pages.connection.version == 1 => ". Its HMAC is not that of RFC 8684",
+            _ => ". Its HMAC is wrong: somebody else may have sent it",
+        });
     }
     text.push('.');
     pages.write(SentenceKind::Address, offer.first, last, None, text);

@@ -2,6 +2,7 @@
 
 use super::bursts::{Burst, Copies, Key};
 use super::collector::{Facts, Moment};
+use super::handshake::{Handshake, Run};
 use super::{At, Pages, SentenceKind, words};
 use crate::record::{Connection, Detail, MarkKind};
 use crate::{Direction, Piece, Span, SubflowId};
@@ -48,7 +49,10 @@ fn write_more(facts: &Facts, pages: &mut Pages<'_>) {
     let silences = [(silences, SentenceKind::Silence, "shorter silence")];
     for (more, kind, what) in moments.chain(silences).filter(|(more, _, _)| *more > 0) {
         let verb = if more == 1 { "was" } else { "were" };
-        let text = format!("There {verb} {} more, not told one by one.", words::counted(more, what));
+        let text = format!(
+            "There {verb} {}, not told one by one.",
+            words::counted(more, &format!("more {what}"))
+        );
         pages.remark(kind, pages.connection.t_end, text);
     }
 }
@@ -94,7 +98,7 @@ fn write_handover(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
     );
     if let Some(gap) = gap(moment).filter(|gap| gap.0 > 0) {
         text.push_str(&format!(
-            "; between the two nothing came through for {}",
+            "; {} passed between the last new data on the one and the first data on the other",
             words::duration(gap)
         ));
     }
@@ -125,6 +129,22 @@ pub(super) fn is_handover(connection: &Connection, from: SubflowId, to: SubflowI
     old.new_dsn[direction] > 0 && new.new_dsn[direction] > 0 && !third
 }
 
+/// Packets that one side went on sending for more than a second although nothing came back any more.
+fn unanswered(handshake: &Handshake, direction: Direction, over: Option<At>) -> Option<Run> {
+    let run = handshake.unanswered[direction]?;
+    let alive = over.is_some_and(|over| run.first.t >= over.t) || run.packets < 3;
+    (!alive && run.last.t - run.first.t >= Span::from_seconds(1)).then_some(run)
+}
+
+/// Whether a subflow went dead.
+pub(super) fn is_dead(facts: &Facts, subflow: SubflowId) -> bool {
+    let over = facts.over();
+    facts.handshakes.get(&subflow).is_some_and(|handshake| {
+        let mut both = Direction::BOTH.into_iter();
+        both.any(|direction| unanswered(handshake, direction, over).is_some())
+    })
+}
+
 /// Subflows on which one side went on sending and nothing came back any more.
 fn write_dead(facts: &Facts, pages: &mut Pages<'_>) {
     let over = facts.over();
@@ -133,13 +153,9 @@ fn write_dead(facts: &Facts, pages: &mut Pages<'_>) {
             continue;
         };
         for direction in Direction::BOTH {
-            let Some(run) = handshake.unanswered[direction] else {
+            let Some(run) = unanswered(handshake, direction, over) else {
                 continue;
             };
-            let alive = over.is_some_and(|over| run.first.t >= over.t) || run.packets < 3;
-            if alive || run.last.t - run.first.t < Span::from_seconds(1) {
-                continue;
-            }
             let text = format!(
                 "{} went dead: {} sent {} on it from here to {}, and {} answered none of them.",
                 words::sentence(&words::subflow(subflow.sf_id)),

@@ -257,8 +257,7 @@ fn a_stall_says_what_ended_it() {
     assert_eq!(
         script.told(About::Handover),
         [
-            "The data from the server moved from subflow 0 to subflow 1, which stood ready (make before break); between the \
-          two nothing came through for 1.26 s; 1 000 bytes had to be carried again."
+            "The data from the server moved from subflow 0 to subflow 1, which stood ready (make before break); 1.26 s passed between the last new data on the one and the first data on the other; 1 000 bytes had to be carried again."
         ]
     );
     assert_eq!(

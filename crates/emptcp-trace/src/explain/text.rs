@@ -30,22 +30,37 @@ pub fn write_text(to: &mut impl Write, connection: &Connection, story: &[Sentenc
         };
         let label = format!("{time:>width$}  ", width = MARGIN - 2);
         let packets = match sentence.packets {
-            Some([first, last]) if first == last => format!(" [packet {first}]"),
-            Some([first, last]) => format!(" [packets {first}-{last}]"),
+            Some([first, last]) if first == last => format!(" [packet\u{a0}{first}]"),
+            Some([first, last]) => format!(" [packets\u{a0}{first}-{last}]"),
             None => String::new(),
         };
-        let text = format!(
-            "{}{}",
-            sentence.text,
-            packets.replace(' ', "\u{a0}").replacen('\u{a0}', " ", 1)
-        );
+        let text = format!("{}{packets}", unbroken(&sentence.text));
         let options = textwrap::Options::new(width.max(40))
             .initial_indent(&label)
             .subsequent_indent(&empty)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .break_words(false);
         for line in textwrap::wrap(&text, options) {
             writeln!(to, "{}", line.replace('\u{a0}', " ").trim_end())?;
         }
     }
     Ok(())
+}
+
+/// With spaces within numbers that no line breaks at.
+fn unbroken(text: &str) -> String {
+    let mut characters = text.chars().peekable();
+    let mut before = None;
+    let mut unbroken = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        let within = before.is_some_and(|before: char| before.is_ascii_digit())
+            && characters.peek().is_some_and(char::is_ascii_digit);
+        unbroken.push(if character == ' ' && within {
+            '\u{a0}'
+        } else {
+            character
+        });
+        before = Some(character);
+    }
+    unbroken
 }

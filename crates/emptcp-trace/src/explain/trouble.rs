@@ -1,8 +1,9 @@
 //! Fallback, resets, and what should not happen.
 
 use super::collector::{Facts, Moment};
+use super::handshake::Run;
 use super::{At, Pages, SentenceKind, words};
-use crate::record::{Detail, End, Fallback, MarkKind};
+use crate::record::{Connection, Detail, End, Fallback, MarkKind};
 use crate::{Direction, SubflowId};
 use mptcp_wire::mptcp::MpTcprst;
 
@@ -155,24 +156,32 @@ fn write_fail(facts: &Facts, pages: &mut Pages<'_>) {
     }
 }
 
-/// A direction in which DSS ceased, where the analysis saw no fallback: the sender of the other direction goes on.
-fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
-    let connection = pages.connection;
-    if !connection.fallback.is_empty() {
-        return;
-    }
+/// Directions in which DSS ceased where the analysis saw no fallback, with the packets that have none.
+pub(super) fn ceased(facts: &Facts, connection: &Connection) -> Vec<(Direction, Run)> {
+    let mut found = Vec::new();
     for direction in Direction::BOTH {
         let open = facts.handshakes.values().filter(|handshake| handshake.dss[direction]);
-        let mut runs = open.map(|handshake| handshake.without_dss[direction]);
-        // All subflows, or it is a habit of the sender.
-        let Some(Some(run)) = runs.clone().min_by_key(|run| run.map_or(0, |run| run.packets)) else {
-            continue;
-        };
+        // On all subflows, or it is a habit of the sender.
+        let runs: Option<Vec<Run>> = open.map(|handshake| handshake.without_dss[direction]).collect();
+        let data = direction.reverse();
+        let unacknowledged = connection.data[data] > connection.dacked[data];
+        if let Some(run) = runs.into_iter().flatten().min_by_key(|run| run.packets)
+            && run.packets >= 20
+            && unacknowledged
+            && connection.fallback.is_empty()
+        {
+            found.push((direction, run));
+        }
+    }
+    found
+}
+
+/// The sender of the other direction goes on.
+fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
+    let connection = pages.connection;
+    for (direction, run) in ceased(facts, connection) {
         let data = direction.reverse();
         let unacknowledged = connection.data[data].saturating_sub(connection.dacked[data]);
-        if run.packets < 20 || unacknowledged == 0 || runs.any(|run| run.is_none()) {
-            continue;
-        }
         let (who, peer) = (words::sender(direction), words::receiver(direction));
         let text = format!(
             "From packet {} on nothing that comes from {who} has a DSS ({}), so {} of {peer} are never acknowledged at the \

@@ -7,7 +7,7 @@ use crate::{Direction, Span};
 
 pub(super) fn text(facts: &Facts, connection: &Connection) -> String {
     let mut sentences = vec![volume(connection)];
-    sentences.extend(paths(connection));
+    sentences.extend(paths(facts, connection));
     sentences.push(oddities(facts, connection));
     sentences.join(" ")
 }
@@ -117,7 +117,7 @@ fn shares(connection: &Connection, main: Direction) -> String {
 }
 
 /// Which path was better.
-fn paths(connection: &Connection) -> Option<String> {
+fn paths(facts: &Facts, connection: &Connection) -> Option<String> {
     let main = main_direction(connection);
     let usable: Vec<_> = connection
         .subflows
@@ -146,18 +146,23 @@ fn paths(connection: &Connection) -> Option<String> {
         ));
     }
     let name = words::sentence(&name);
+    let alive = if super::moving::is_dead(facts, best.0.sf_id) {
+        " while it worked"
+    } else {
+        ""
+    };
     Some(if best_loss > worst_loss + 0.005 {
         format!(
-            "{name} had the quicker path ({what} {quick} against {slow} on {other}) but had to retransmit more \
+            "{name} had the quicker path{alive} ({what} {quick} against {slow} on {other}) but had to retransmit more \
              ({best_lost} against {worst_lost})."
         )
     } else if worst_loss > best_loss + 0.005 {
         format!(
-            "{name} had the better path: {what} {quick} against {slow} on {other}, {best_lost} retransmitted against \
+            "{name} had the better path{alive}: {what} {quick} against {slow} on {other}, {best_lost} retransmitted against \
              {worst_lost}."
         )
     } else {
-        format!("{name} had the better path: {what} {quick} against {slow} on {other}.")
+        format!("{name} had the better path{alive}: {what} {quick} against {slow} on {other}.")
     })
 }
 
@@ -192,6 +197,17 @@ fn oddities(facts: &Facts, connection: &Connection) -> String {
     let all: u64 = Direction::BOTH.into_iter().map(total).sum();
     if !connection.fallback.is_empty() {
         odd.push("it fell back to TCP".to_owned());
+    }
+    for (direction, _) in super::trouble::ceased(facts, connection) {
+        odd.push(format!("from some point on {} sent no DSS", words::sender(direction)));
+    }
+    let established = connection.subflows.iter().filter(|subflow| subflow.established);
+    let dead: Vec<_> = established
+        .map(|subflow| subflow.sf_id)
+        .filter(|id| super::moving::is_dead(facts, *id))
+        .collect();
+    if !dead.is_empty() {
+        odd.push(format!("{} went dead", words::subflows(&dead)));
     }
     if connection.retx.total() * 100 > all {
         odd.push(format!(

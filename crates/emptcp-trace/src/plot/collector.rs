@@ -58,6 +58,9 @@ impl Collector {
         if let Some(data_ack) = packet.data_ack {
             self.scenes[back].data_ack.add(t, Extent::of(data_ack as f64));
         }
+        for scene in &mut self.scenes.0 {
+            scene.last = scene.last.max(Some(t));
+        }
         self.lane(there, packet.sf_id).data(t, packet);
         self.lane(back, packet.sf_id).acknowledgement(t, packet);
     }

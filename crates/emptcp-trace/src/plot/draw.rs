@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(super) struct Scene {
     pub(super) lanes: BTreeMap<Option<SubflowId>, Lane>,
     pub(super) data_ack: Grid<Extent>,
+    /// When the last packet passed.
+    pub(super) last: Option<Span>,
 }
 
 /// The last colour is grey: for what belongs to no subflow.
@@ -38,13 +40,13 @@ pub(super) fn chart(
     let (from, to) = (direction.sender(), direction.reverse().sender());
     let title = format!("Connection {connection}, {from} to {to}: {subject}");
     let mut axis = Axis::time("time since the first packet");
-    if let (Some(from), Some(to)) = (section.from, section.to) {
-        axis = axis.range(from.seconds(), to.seconds());
+    if let Some(to) = section.to.or(scene.last) {
+        axis = axis.range(section.from.unwrap_or_default().seconds(), to.seconds());
     }
     let mut chart = Chart::new(title, axis, Axis::linear("", Unit::Bytes));
     chart.size = (1000.0, 520.0);
     match what {
-        What::Dsn => sequence(scene, &mut chart),
+        What::Dsn => sequence(scene, section, &mut chart),
         What::Throughput => throughput(scene, &mut chart),
         What::Rtt => round_trips(scene, &mut chart),
         What::Window => window(scene, &mut chart),
@@ -87,7 +89,7 @@ fn seconds<T>(cell: &Cell<T>) -> f64 {
     cell.t.seconds()
 }
 
-fn sequence(scene: &Scene, chart: &mut Chart) {
+fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
     chart.y = Axis::linear("data sequence number", Unit::Bytes);
     let highest = |grid: &Grid<Ranges>| {
         grid.cells()
@@ -139,6 +141,20 @@ fn sequence(scene: &Scene, chart: &mut Chart) {
     }
     if data.is_empty() && copies.is_empty() {
         return;
+    }
+    // A part in the middle begins far from 0.
+    if section.from.is_some() {
+        let new = data.iter().flat_map(|series| match &series.shape {
+            Shape::Points(values, _) => values.as_slice(),
+            _ => &[],
+        });
+        let (low, high) = new.fold((f64::MAX, f64::MIN), |(low, high), (_, dsn)| {
+            (low.min(*dsn), high.max(*dsn))
+        });
+        let room = (high - low) * 0.1;
+        if low < high {
+            chart.y = chart.y.clone().range((low - room).max(0.0), high + room / 2.0);
+        }
     }
     // A DATA_ACK on a slow subflow is old news; what was acknowledged does not go back.
     let mut highest = f64::MIN;
@@ -243,40 +259,6 @@ fn round_trips(scene: &Scene, chart: &mut Chart) {
             .series
             .push(Series::new(name(*subflow), Shape::Points(dots, Marker::Dot)).colour(colour(*subflow)));
     }
-    if chart.series.is_empty() {
-        return;
-    }
-    for (subflow, lane) in &scene.lanes {
-        let means = means(lane.rtt.cells(), scene.duration());
-        if means.len() > 1 {
-            chart.series.push(
-                Series::new("", Shape::Line(means))
-                    .colour(colour(*subflow))
-                    .dash(dash(*subflow)),
-            );
-        }
-    }
-}
-
-/// Means in sixty windows.
-fn means(cells: &[Cell<Extent>], duration: Span) -> Values {
-    let width = (duration.0 / 60).max(1);
-    let mut means: Vec<(i64, f64, u64, f64)> = Vec::new();
-    for cell in cells {
-        let index = cell.t.0.div_euclid(width);
-        let Extent { sum, number, .. } = cell.value;
-        match means.last_mut() {
-            Some((last, total, count, _)) if *last == index => {
-                *total += sum;
-                *count += number;
-            }
-            _ => means.push((index, sum, number, seconds(cell))),
-        }
-    }
-    means
-        .into_iter()
-        .map(|(index, sum, number, _)| ((index as f64 + 0.5) * width as f64 / 1e9, sum / number as f64))
-        .collect()
 }
 
 fn window(scene: &Scene, chart: &mut Chart) {

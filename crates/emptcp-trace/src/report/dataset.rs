@@ -70,7 +70,7 @@ impl Part for Dataset {
             line("last packet", time(last)),
         ];
         let mut rows = vec![
-            count("SYNs with MP_CAPABLE, or their ACKs", self.connections),
+            count("connections", self.connections),
             count("complete connections", self.complete),
             count("of these, MPTCP version 0", self.versions[0]),
             count("of these, MPTCP version 1", self.versions[1]),
@@ -165,8 +165,8 @@ impl Part for Dataset {
             name: "dataset",
             title: "Data set",
             says: "What was captured. A connection is complete when both keys were seen, and then the third ACK with MP_CAPABLE or a data sequence signal.",
-            population: "all packets; addresses of complete connections".to_owned(),
-            n: self.connections,
+            population: "packets; addresses are those of complete connections".to_owned(),
+            n: sum(|totals| totals.packets),
             facts,
             panels: Vec::new(),
             tables,

@@ -106,10 +106,10 @@ impl Part for Delay {
         let table = thresholds(
             &curves,
             &[
-                ("<= 0.2 s", |delay| delay <= 0.2),
-                ("<= 1 s", |delay| delay <= 1.0),
-                (">= 60 s", |delay| delay >= 60.0),
-                (">= 3600 s", |delay| delay >= 3600.0),
+                ("≤ 0.2 s", |delay| delay <= 0.2),
+                ("≤ 1 s", |delay| delay <= 1.0),
+                ("≥ 60 s", |delay| delay >= 60.0),
+                ("≥ 3600 s", |delay| delay >= 3600.0),
             ],
             Unit::Seconds,
         );

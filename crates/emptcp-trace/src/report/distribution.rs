@@ -86,9 +86,12 @@ pub(super) fn panel(title: &str, of: &str, x: Axis, curves: &[&Curve]) -> Vec<Pa
 /// Like [`panel`], without what is below the share `from`.
 pub(super) fn panel_from(title: &str, of: &str, x: Axis, from: f64, curves: &[&Curve]) -> Vec<Panel> {
     let drawn = curves.iter().enumerate().filter(|(_, curve)| curve.n() > 0);
-    let series: Vec<_> = drawn.map(|(number, curve)| curve.series(number)).collect();
-    if series.is_empty() {
-        return Vec::new();
+    let mut series: Vec<_> = drawn.map(|(number, curve)| curve.series(number)).collect();
+    match series.as_mut_slice() {
+        [] => return Vec::new(),
+        // The axis says what it is.
+        [only] if curves.len() == 1 => only.name.clear(),
+        _ => {}
     }
     let mut chart = Chart::new(title, x, Axis::share(of).range(from, 1.0));
     chart.description = "Cumulative distribution".to_owned();
@@ -218,12 +221,12 @@ mod tests {
     fn shares_and_quantiles_are_in_the_table() {
         let table = thresholds(
             &[&curve(&[2.0, 10.0]), &curve(&[])],
-            &[("<= 2 B", |size| size <= 2.0)],
+            &[("≤ 2 B", |size| size <= 2.0)],
             Unit::Bytes,
         );
         let number = |text: &str| Cell::Number(text.to_owned());
         assert_eq!(table.rows[0], [Cell::text("n"), number("2"), number("0")]);
-        assert_eq!(table.rows[1], [Cell::text("<= 2 B"), Cell::Share(0.5), Cell::None]);
+        assert_eq!(table.rows[1], [Cell::text("≤ 2 B"), Cell::Share(0.5), Cell::None]);
         assert_eq!(table.rows[5], [Cell::text("largest"), number("10 B"), Cell::None]);
     }
 }

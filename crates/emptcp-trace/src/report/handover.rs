@@ -9,8 +9,6 @@ use crate::{ConnectionId, Span, SubflowId, Timestamp};
 use hashbrown::HashMap;
 use std::io;
 
-/// For how long after a hand-over reinjections belong to it.
-const AFTER: Span = Span::from_seconds(5);
 /// The most hand-overs that are kept of one connection, and of all; more are counted.
 const PER_CONNECTION: usize = 1024;
 const KEPT: usize = 100_000;
@@ -24,6 +22,7 @@ struct Handover {
     from: Option<SubflowId>,
     to: Option<SubflowId>,
     gap: Option<Span>,
+    /// By the subflow that it goes to, in its first 5 s.
     reinjected: u64,
 }
 
@@ -73,35 +72,28 @@ impl Part for Handovers {
     }
 
     fn mark(&mut self, mark: &Mark) -> io::Result<()> {
-        match mark.kind {
-            MarkKind::BreakBeforeMake | MarkKind::MakeBeforeBreak => {
-                let handovers = self.open.entry(mark.conn_id).or_default();
-                if handovers.len() < PER_CONNECTION {
-                    handovers.push(Handover {
-                        of: Subject {
-                            trace: 0,
-                            conn_id: mark.conn_id,
-                            sf_id: None,
-                        },
-                        t: mark.t,
-                        after_start: Span::default(),
-                        make_first: mark.kind == MarkKind::MakeBeforeBreak,
-                        from: mark.other_sf,
-                        to: mark.sf_id,
-                        gap: match mark.detail {
-                            Some(Detail::Gap(gap)) => Some(gap),
-                            _ => None,
-                        },
-                        reinjected: 0,
-                    });
-                }
-            }
-            MarkKind::Reinjection => {
-                let open = self.open.get_mut(&mark.conn_id).into_iter().flatten().rev();
-                let recent = open.take_while(|handover| mark.t - handover.t <= AFTER);
-                recent.for_each(|handover| handover.reinjected += mark.bytes);
-            }
-            _ => {}
+        if !matches!(mark.kind, MarkKind::BreakBeforeMake | MarkKind::MakeBeforeBreak) {
+            return Ok(());
+        }
+        let handovers = self.open.entry(mark.conn_id).or_default();
+        if handovers.len() < PER_CONNECTION {
+            handovers.push(Handover {
+                of: Subject {
+                    trace: 0,
+                    conn_id: mark.conn_id,
+                    sf_id: None,
+                },
+                t: mark.t,
+                after_start: Span::default(),
+                make_first: mark.kind == MarkKind::MakeBeforeBreak,
+                from: mark.other_sf,
+                to: mark.sf_id,
+                gap: match mark.detail {
+                    Some(Detail::Gap(gap)) => Some(gap),
+                    _ => None,
+                },
+                reinjected: mark.bytes,
+            });
         }
         Ok(())
     }

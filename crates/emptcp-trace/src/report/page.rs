@@ -1,7 +1,7 @@
 //! The page: one HTML file without scripts that asks for nothing from elsewhere.
 
 use super::{Cell, Figure, Panel, Table};
-use crate::chart::{STYLE, Unit};
+use crate::chart::{Chart, STYLE, Unit};
 use crate::output::units;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -85,6 +85,14 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     figure.write_csv(&mut csv, every)?;
     let csv = String::from_utf8_lossy(&csv);
     let file = format!("{}.csv", figure.name);
+    let beside = is_beside(figure);
+    // As large as they are shown, or nearly, so that words have the size of the page's.
+    let size = match figure.panels.len() {
+        1 if beside => (640.0, 370.0),
+        1 => (860.0, 420.0),
+        _ => (510.0, 330.0),
+    };
+    let notes = html! { @for note in &figure.notes { p.note { (note) } } };
     Ok(html! {
         section id=(figure.name) {
             h2 { span.id { (figure.id) } " " (figure.title) }
@@ -92,17 +100,18 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
             p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
             @if figure.n == 0 {
                 p.empty { "There are none in these captures." }
+                (notes)
             } @else {
                 @if !figure.facts.is_empty() {
                     dl { @for (name, value) in &figure.facts { div { dt { (name) } dd { (value) } } } }
                 }
-                div.beside[is_beside(figure)] {
+                div.beside[beside] {
                     @if !figure.panels.is_empty() {
-                        div.panels { @for one in &figure.panels { (panel(one)) } }
+                        div.panels { @for one in &figure.panels { (panel(one, size)) } }
                     }
                     div.tables { @for one in &figure.tables { (table(one)) } }
                 }
-                @for note in &figure.notes { p.note { (note) } }
+                (notes)
                 details {
                     summary { "The numbers behind it" }
                     p {
@@ -128,10 +137,14 @@ fn is_beside(figure: &Figure) -> bool {
     figure.panels.len() == 1 && rows.all(|row| row.len() <= 4)
 }
 
-fn panel(panel: &Panel) -> Markup {
+fn panel(panel: &Panel, size: (f64, f64)) -> Markup {
+    let chart = Chart {
+        size,
+        ..panel.chart.clone()
+    };
     html! {
         figure {
-            (PreEscaped(panel.chart.to_inline_svg()))
+            (PreEscaped(chart.to_inline_svg()))
             @if !panel.caption.is_empty() { figcaption { (panel.caption) } }
         }
     }
@@ -144,8 +157,10 @@ fn table(table: &Table) -> Markup {
                 @if !table.caption.is_empty() { caption { (table.caption) } }
                 @if !table.head.is_empty() {
                     thead { tr {
-                        @for name in &table.head {
-                            @if name.is_empty() { td {} } @else { th scope="col" { (name) } }
+                        @for (column, name) in table.head.iter().enumerate() {
+                            @if name.is_empty() { td {} } @else {
+                                th.number[is_number(table, column)] scope="col" { (name) }
+                            }
                         }
                     } }
                 }
@@ -157,6 +172,12 @@ fn table(table: &Table) -> Markup {
             }
         }
     }
+}
+
+/// Whether a column has numbers, which stand to the right.
+fn is_number(table: &Table, column: usize) -> bool {
+    let mut cells = table.rows.iter().filter_map(|row| row.get(column));
+    cells.any(|cell| matches!(cell, Cell::Number(_) | Cell::Share(_)))
 }
 
 fn cell(cell: &Cell, first: bool) -> Markup {

@@ -87,12 +87,14 @@ impl Part for Ratio {
             let without = without.map(|curve| curve.count(|ratio| ratio == 0.0) as f64 / curve.n() as f64);
             let from = (without.fold(1.0, f64::min) * 20.0).floor() / 20.0;
             let axis = Axis::log("of the payload", Unit::Share);
+            let none = curves.iter().all(|curve| curve.count(|ratio| ratio > 0.0) == 0);
+            let drawn: &[&Curve] = if none { &[] } else { &curves };
             for mut panel in panel_from(
                 "Retransmitted and reinjected",
                 "connections",
                 axis,
                 from.min(0.95),
-                &curves,
+                drawn,
             ) {
                 panel.caption = (*way).to_owned();
                 panels.push(panel);
@@ -101,8 +103,8 @@ impl Part for Ratio {
                 &curves,
                 &[
                     ("> 0", |ratio| ratio > 0.0),
-                    ("<= 1 %", |ratio| ratio <= 0.01),
-                    ("<= 10 %", |ratio| ratio <= 0.1),
+                    ("≤ 1 %", |ratio| ratio <= 0.01),
+                    ("≤ 10 %", |ratio| ratio <= 0.1),
                 ],
                 Unit::Share,
             );

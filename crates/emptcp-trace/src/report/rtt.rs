@@ -84,9 +84,9 @@ impl Part for RoundTrips {
             tables: vec![thresholds(
                 &[&self.difference],
                 &[
-                    ("<= 10 ms", |difference| difference <= 0.01),
-                    ("<= 100 ms", |difference| difference <= 0.1),
-                    (">= 1 s", |difference| difference >= 1.0),
+                    ("≤ 10 ms", |difference| difference <= 0.01),
+                    ("≤ 100 ms", |difference| difference <= 0.1),
+                    ("≥ 1 s", |difference| difference >= 1.0),
                 ],
                 Unit::Seconds,
             )],

@@ -138,6 +138,8 @@ fn link_number(link: LinkType, frame: &[u8]) -> u16 {
         LinkType::Loopback if frame.first() == Some(&0) => 108,
         LinkType::Loopback => 0,
         LinkType::Ethernet => 1,
+        // PPP_HDLC, which may hold Cisco's HDLC; PPP, which may do without address and control.
+        LinkType::Ppp if matches!(frame.first(), Some(0x0f | 0x8f)) => 50,
         LinkType::Ppp => 9,
         LinkType::RawIp => 101,
         LinkType::LinuxSll => 113,

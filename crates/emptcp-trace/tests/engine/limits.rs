@@ -45,6 +45,24 @@ fn of_too_many_connections_the_one_idle_for_longest_is_given_out() {
 }
 
 #[test]
+fn a_connection_that_goes_on_after_silence_takes_a_place_like_any_other() {
+    let [mut first, mut second, mut third] = [1, 2, 3].map(|number| Peers::new(Version::V1, number));
+    // The first is given out as idle when the second begins, and goes on.
+    first.connect().at(50_000).data(0, DOWN, 0, 100);
+    second.at(40_000).connect();
+    third.at(60_000).connect();
+    let settings = Settings {
+        idle: Span::from_seconds(30),
+        ..limited(|limits| limits.connections = 2)
+    };
+    let analysed = analyse(&[&first, &second, &third], settings);
+    let truncated = analysed.connections.iter().filter(|connection| connection.truncated);
+    let truncated: Vec<_> = truncated.map(|connection| connection.client.to_string()).collect();
+    assert_eq!(truncated, ["10.0.0.2"]);
+    assert_eq!(analysed.totals.capped.connections, 1);
+}
+
+#[test]
 fn subflows_beyond_the_limit_are_counted_as_attempts() {
     let peers = three();
     let analysed = analyse(&[&peers], limited(|limits| limits.subflows = 2));

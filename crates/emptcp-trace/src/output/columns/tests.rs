@@ -130,3 +130,37 @@ fn the_columns_of_events_are_the_fields_of_the_json() {
     }
     assert!(names.is_empty(), "columns that no field fills: {names:?}");
 }
+
+/// The lines of the manual about a table.
+fn manual(table: &str) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/trace-tables.md");
+    let text = std::fs::read_to_string(path).expect("the manual of the tables");
+    let (_, chapter) = text.split_once(&format!("\n## `{table}`\n")).expect("a chapter");
+    chapter.split("\n## ").next().unwrap_or_default().to_owned()
+}
+
+fn is_described(column: &str, manual: &str) -> bool {
+    let starred = column.replace("_c2s", "_*").replace("_s2c", "_*");
+    // Parts of a round-trip time are named once, by their endings.
+    let (name, part) = match starred.split_once("_*_") {
+        Some((name, part)) if part != "n" => (format!("{name}_*_n"), Some(format!("`_{part}`"))),
+        _ => (starred, None),
+    };
+    manual.contains(&format!("`{name}`")) && part.is_none_or(|part| manual.contains(&part))
+}
+
+#[test]
+fn the_manual_describes_every_column() {
+    let check = |table: &str, names: Vec<String>| {
+        let manual = manual(table);
+        for name in names {
+            assert!(is_described(&name, &manual), "{table}: {name}");
+        }
+    };
+    check(
+        "connections",
+        connections().into_iter().map(|column| column.name).collect(),
+    );
+    check("subflows", subflows().into_iter().map(|column| column.name).collect());
+    check("events", events().into_iter().map(|column| column.name).collect());
+}

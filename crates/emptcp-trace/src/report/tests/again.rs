@@ -24,7 +24,7 @@ fn ratios_are_of_the_payload_and_may_exceed_it() {
     let ratio = figure(&page, "F3.8");
     assert_eq!(ratio.n, 2);
     assert_eq!(row(ratio, 1, "> 0"), [Cell::Share(0.5), Cell::Share(0.5)]);
-    assert_eq!(row(ratio, 1, "<= 10 %"), [Cell::Share(1.0), Cell::Share(0.5)]);
+    assert_eq!(row(ratio, 1, "≤ 10 %"), [Cell::Share(1.0), Cell::Share(0.5)]);
     assert_eq!(row(ratio, 1, "largest"), [number("10.0 %"), number("150.0 %")]);
     // Of client to server there is one, and all of it was sent twice.
     assert_eq!(row(ratio, 2, "n"), [number("1"), number("1")]);

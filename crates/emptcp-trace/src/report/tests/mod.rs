@@ -7,7 +7,7 @@ mod subflows;
 
 use super::{Cell, Figure, Options, Page, Report};
 use crate::output::sample;
-use crate::record::{Connection, Detail, Mark, MarkKind, RttSummary, Subflow, Totals};
+use crate::record::{Connection, Detail, Mark, MarkKind, RttSummary, Subflow};
 use crate::{ConnectionId, Direction, Event, PacketNumber, PerDirection, Span, SubflowId};
 
 const C2S: Direction = Direction::ClientToServer;
@@ -90,7 +90,7 @@ fn report(marks: Vec<Mark>, connections: Vec<Connection>) -> Page {
     let connections = connections
         .into_iter()
         .map(|connection| Event::Connection(Box::new(connection)));
-    let end = Event::End(Box::new(Totals::default()));
+    let end = Event::End(Box::default());
     for event in marks.chain(connections).chain([end]) {
         report.add(&event).expect("a temporary file");
     }
