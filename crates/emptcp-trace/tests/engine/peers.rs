@@ -58,7 +58,6 @@ pub(crate) struct Draft<'a> {
     options: Vec<MptcpOption>,
     length: usize,
     start: Option<u64>,
-    acknowledgement: Option<u64>,
     unset_length: bool,
 }
 
@@ -125,7 +124,6 @@ impl Peers {
             options: Vec::new(),
             length: 0,
             start: None,
-            acknowledgement: None,
             unset_length: false,
         }
     }
@@ -313,12 +311,6 @@ impl<'a> Draft<'a> {
         self
     }
 
-    /// What it acknowledges, relative, if it is not everything.
-    pub(crate) fn acknowledges(mut self, number: u64) -> Self {
-        self.acknowledgement = Some(number);
-        self
-    }
-
     /// As before segmentation by the device: the IP header has no length.
     pub(crate) fn unset_length(mut self) -> Self {
         self.unset_length = true;
@@ -333,7 +325,7 @@ impl<'a> Draft<'a> {
             + u64::from(self.flags.contains(Flags::SYN))
             + u64::from(self.flags.contains(Flags::FIN));
         path.next[from] = path.next[from].max(start + takes);
-        let acknowledged = self.acknowledgement.unwrap_or(path.next[to]);
+        let acknowledged = path.next[to];
         let payload: Vec<u8> = (0..self.length).map(|index| (start as usize + index) as u8).collect();
         let mut builder = PacketBuilder::new(path.ends[from], path.ends[to])
             .flags(self.flags)
