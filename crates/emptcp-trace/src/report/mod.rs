@@ -16,7 +16,7 @@
 //!         report.add(&event?)?;
 //!     }
 //! }
-//! std::fs::write("report.html", report.finish()?.to_html())?;
+//! std::fs::write("report.html", report.finish()?.to_html()?)?;
 //! # Ok(())
 //! # }
 //! ```
