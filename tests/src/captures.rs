@@ -2,6 +2,7 @@
 
 use mptcp_wire::{LinkType, Segment, ethernet::EtherType};
 use pcap_file::{
+    TsResolution,
     pcap::PcapReader,
     pcapng::{Block, PcapNgReader},
 };
@@ -102,12 +103,16 @@ fn frame(time: Duration, link: u32, bytes: &[u8]) -> Option<Frame> {
 fn pcap(contents: &[u8]) -> Vec<(Duration, u32, Vec<u8>)> {
     let mut reader = PcapReader::new(Cursor::new(contents)).expect("a capture");
     let link = reader.header().datalink.into();
+    let nanoseconds = match reader.header().ts_resolution {
+        TsResolution::MicroSecond => 1000,
+        TsResolution::NanoSecond => 1,
+    };
     let mut packets = Vec::new();
     // Raw: the reader would refuse a packet longer than the snap length that the file names, as these captures have.
     while let Some(packet) = reader.next_raw_packet() {
         let packet = packet.expect("a packet");
         packets.push((
-            Duration::new(packet.ts_sec.into(), packet.ts_frac),
+            Duration::new(packet.ts_sec.into(), packet.ts_frac * nanoseconds),
             link,
             packet.data.into_owned(),
         ));

@@ -6,7 +6,7 @@
 //! * [`sandbox`]: policies at one hook, for packets of both hosts, in a network namespace of their own.
 //! * [`table`]: the flow table as a test sees it.
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
-//! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them.
+//! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
 //! Live connections:
 //! * [`live`]: test beds.
@@ -20,4 +20,5 @@ pub mod live;
 pub mod runner;
 pub mod sandbox;
 pub mod table;
+pub mod traces;
 pub mod tshark;

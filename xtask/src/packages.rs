@@ -100,6 +100,12 @@ const NEEDS: &[Need] = &[
         "captures what the judge reads",
     ),
     need(
+        "tcptrace",
+        Probe::Program("tcptrace"),
+        Purpose::Test,
+        "the judge of retransmissions and round-trip times",
+    ),
+    need(
         "python3-venv",
         Probe::Module("ensurepip"),
         Purpose::Test,

@@ -52,8 +52,15 @@ impl Connection {
         }
     }
 
-    /// A DATA_ACK has advanced.
-    pub(super) fn progress(&mut self, here: Here, dir: Direction, now: Timestamp, context: &mut Context<'_>) {
+    /// A DATA_ACK has advanced; before it, so many bytes had waited.
+    pub(super) fn progress(
+        &mut self,
+        here: Here,
+        dir: Direction,
+        waited: u64,
+        now: Timestamp,
+        context: &mut Context<'_>,
+    ) {
         let half = &mut self.halves[dir];
         let outstanding = half.highest().saturating_sub(half.acknowledged);
         let Some(since) = half.waiting_since else {
@@ -65,7 +72,7 @@ impl Connection {
         if gap >= context.settings.stall {
             self.happened.insert(MarkKind::Stall);
             let mut what = super::out::What::from(Detail::Gap(gap));
-            what.bytes = outstanding;
+            what.bytes = waited;
             context
                 .out
                 .mark(super::out::At { dir, ..here.at }, MarkKind::Stall, what);

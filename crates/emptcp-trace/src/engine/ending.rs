@@ -18,9 +18,13 @@ impl Connection {
         let acknowledged = |half: &DataHalf| half.fin.is_some_and(|fin| half.acknowledged > fin);
         if self.halves.0.iter().all(acknowledged) {
             self.end_as(End::DataFin, here.at, context);
-        } else if !self.fallback.is_empty() && self.subflows.iter().all(|subflow| subflow.closed) {
+        } else if self.is_closed_after_fallback() {
             self.end_as(End::Fallback, here.at, context);
         }
+    }
+
+    fn is_closed_after_fallback(&self) -> bool {
+        !self.fallback.is_empty() && self.subflows.iter().all(|subflow| subflow.closed)
     }
 
     pub(super) fn end_as(&mut self, end: End, at: At, context: &mut Context<'_>) {
@@ -58,6 +62,9 @@ impl Connection {
                 };
                 self.no_mapping(index, at, &mut context);
             }
+        }
+        if self.end.is_none() && self.is_closed_after_fallback() {
+            self.end = Some(End::Fallback);
         }
         if !self.complete && self.fallback.is_empty() {
             self.fallback.insert(Fallback::Incomplete);
@@ -194,12 +201,19 @@ impl Engine {
             return;
         }
         self.totals.capped.connections += 1;
-        if let Some((_, slot, id)) = self.dormant.pop_front() {
-            self.forget_connection(slot, id);
-        } else if let Some((_, slot, id)) = self.lingering.pop_front() {
+        // One that goes on since has left its place in the line.
+        while let Some((_, slot, id)) = self.dormant.pop_front() {
+            if self.forget_connection(slot, id) {
+                return;
+            }
+        }
+        while let Some((_, slot, id)) = self.lingering.pop_front() {
             self.give_out(slot, id);
-            self.forget_connection(slot, id);
-        } else if let Some(slot) = self.recency.oldest()
+            if self.forget_connection(slot, id) {
+                return;
+            }
+        }
+        if let Some(slot) = self.recency.oldest()
             && let Some(connection) = self.connections.get_mut(slot as usize)
         {
             connection.truncated = true;
@@ -242,10 +256,11 @@ impl Engine {
         self.out.queue.push_back(Event::Connection(Box::new(record)));
     }
 
-    fn forget_connection(&mut self, slot: u32, id: ConnectionId) {
+    /// Whether it was there to be forgotten.
+    fn forget_connection(&mut self, slot: u32, id: ConnectionId) -> bool {
         let index = slot as usize;
         if self.connections.get(index).is_none_or(|connection| connection.id != id) {
-            return;
+            return false;
         }
         let connection = self.connections.remove(index);
         for (number, subflow) in connection.subflows.iter().enumerate() {
@@ -262,5 +277,6 @@ impl Engine {
         }
         self.recency.remove(slot);
         self.last = None;
+        true
     }
 }

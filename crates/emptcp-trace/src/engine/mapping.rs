@@ -172,6 +172,7 @@ impl Connection {
         if offset <= half.acknowledged || offset > highest.saturating_add(PLAUSIBLE) {
             return Some(offset);
         }
+        let waited = highest.saturating_sub(half.acknowledged);
         half.acknowledged = offset;
         if let Some(span) = half.rtt_queue.acknowledged(offset, now) {
             half.rtt.record(span);
@@ -179,7 +180,7 @@ impl Connection {
         let history = context.settings.limits.history;
         half.owners.forget_below(offset.saturating_sub(history));
         self.t_last_data_ack = Some(now);
-        self.progress(here, dir, now, context);
+        self.progress(here, dir, waited, now, context);
         Some(offset)
     }
 }

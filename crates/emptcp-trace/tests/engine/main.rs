@@ -1,0 +1,14 @@
+//! What the analysis says about packets made for one thing each.
+//!
+//! `peers.rs` makes them; the other files are about handshakes, joins, mappings, data sent again, ends, fallback, hand-overs and
+//! limits.
+
+mod again;
+mod ending;
+mod fallback;
+mod handover;
+mod handshake;
+mod joins;
+mod limits;
+mod mappings;
+mod peers;
