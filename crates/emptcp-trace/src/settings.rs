@@ -78,7 +78,7 @@ pub struct Settings {
     pub idle: Span,
     /// A connection that ended is kept for so long, for its last packets.
     pub linger: Span,
-    /// Data that waits, unacknowledged, for so long without progress is a stall.
+    /// Data that waits, unacknowledged, for so long without progress is a stall; a hand-over is one when it lasts so long.
     pub stall: Span,
     /// Bounds of memory.
     pub limits: Limits,

@@ -7,7 +7,7 @@ use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::Event;
 use crate::packet::Packet;
 use crate::record::{Detail, End, Fallback, MarkKind};
-use crate::{ConnectionId, Direction, Limits, PacketNumber, Timestamp, Watch};
+use crate::{ConnectionId, Direction, Limits, Timestamp, Watch};
 
 impl Connection {
     /// Whether this segment was the last that mattered.
@@ -249,9 +249,9 @@ impl Engine {
             return;
         }
         connection.last_judgement(&mut self.out);
-        connection.mark_hand_overs(PacketNumber(0), &mut self.out);
+        connection.mark_hand_overs(self.settings.stall, &mut self.out);
         self.totals.capped.rtt += connection.untimed();
-        let record = connection.record(&self.trace, connection.end.unwrap_or(End::Eot));
+        let record = connection.record(&self.trace, connection.end.unwrap_or(End::Eot), &self.settings);
         self.totals.complete += u64::from(record.complete && !record.continued);
         self.out.queue.push_back(Event::Connection(Box::new(record)));
     }

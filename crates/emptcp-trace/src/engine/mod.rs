@@ -108,7 +108,7 @@ impl Engine {
         let open = self.connections.iter().map(|(_, connection)| connection);
         let mut rows: Vec<_> = open
             .filter(|connection| connection.end != Some(End::Idle))
-            .map(|connection| connection.record(&self.trace, connection.end.unwrap_or(End::Eot)))
+            .map(|connection| connection.record(&self.trace, connection.end.unwrap_or(End::Eot), &self.settings))
             .collect();
         rows.sort_by_key(|row| row.conn_id);
         rows

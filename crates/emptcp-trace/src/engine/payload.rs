@@ -37,7 +37,10 @@ impl Connection {
         let mut gaps = SmallVec::new();
         let before = half.seen.insert(start, end, &mut gaps);
         half.counters.payload += length - before;
-        half.t_first_data.get_or_insert(packet.time);
+        if half.t_first_data.is_none() {
+            half.t_first_data = Some(packet.time);
+            half.first_data = packet.number;
+        }
         half.t_last_data = Some(packet.time);
         half.next = half.next.max(end);
         if before == 0 {

@@ -3,7 +3,7 @@
 use super::handshake::derived;
 use super::state::{Connection, Counters, Join, Subflow, Tokens};
 use crate::record::{self, End, Hash, Vantage};
-use crate::{Direction, PerDirection};
+use crate::{Direction, PerDirection, Settings};
 use mptcp_wire::Version;
 use mptcp_wire::mptcp::Subtype;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl Connection {
         })
     }
 
-    pub(super) fn record(&self, trace: &Arc<str>, end: End) -> record::Connection {
+    pub(super) fn record(&self, trace: &Arc<str>, end: End, settings: &Settings) -> record::Connection {
         let halves = &self.halves;
         let data = halves.map(|half| half.data);
         let fin = halves.map(|half| u64::from(half.fin.is_some()));
@@ -88,7 +88,7 @@ impl Connection {
             add_addr_joined: announced(|announced| announced.joined),
             remove_addr: halves.map(|half| half.remove_addr),
             mp_prio: halves.map(|half| half.mp_prio),
-            handovers: self.hand_over_count(),
+            handovers: self.hand_over_count(settings.stall),
             fallback: self.fallback.clone(),
             events: self.happened.kinds(),
             options: self.options(),

@@ -149,6 +149,8 @@ pub(super) struct SubflowHalf {
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) counters: Counters,
     pub(super) t_first_data: Option<Timestamp>,
+    /// The packet of that time.
+    pub(super) first_data: PacketNumber,
     pub(super) t_last_data: Option<Timestamp>,
     /// The last payload that was new to the subflow.
     pub(super) t_last_new: Option<Timestamp>,
@@ -310,6 +312,7 @@ impl SubflowHalf {
             waiting: VecDeque::new(),
             counters: Counters::default(),
             t_first_data: None,
+            first_data: PacketNumber(0),
             t_last_data: None,
             t_last_new: None,
             t_last_ack: None,

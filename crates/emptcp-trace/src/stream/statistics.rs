@@ -40,6 +40,9 @@ fn number(nanoseconds: u64) -> u64 {
     (u64::from(shift) << BITS) + (nanoseconds >> shift)
 }
 
+/// Samples that are counted together.
+const PENDING: usize = 16;
+
 /// A distribution of round-trip times: moments and extremes exactly, quantiles within 1 %.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RttStatistics {
@@ -51,6 +54,9 @@ pub(crate) struct RttStatistics {
     max: i64,
     // Those that have samples, in order. A path has a few dozen; a dense table over nanoseconds to hours has thousands.
     buckets: Vec<Bucket>,
+    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many at once.
+    pending: [u16; PENDING],
+    held: u8,
 }
 
 impl RttStatistics {
@@ -69,15 +75,35 @@ impl RttStatistics {
         self.mean += difference / self.n as f64;
         self.squares += difference * (value - self.mean);
         let number = number(nanoseconds.unsigned_abs());
-        let index = self.buckets.partition_point(|bucket| bucket.number() < number);
-        match self.buckets.get_mut(index) {
-            Some(bucket) if bucket.number() == number => bucket.0 += 1,
-            _ => self.buckets.insert(index, Bucket::new(number)),
+        if let (Some(place), Ok(number)) = (self.pending.get_mut(usize::from(self.held)), u16::try_from(number)) {
+            *place = number;
+            self.held += 1;
         }
+        if usize::from(self.held) == PENDING {
+            self.settle();
+        }
+    }
+
+    /// Counts the samples that wait.
+    fn settle(&mut self) {
+        let pending = self.pending;
+        for number in pending.iter().take(self.held.into()).map(|number| u64::from(*number)) {
+            let index = self.buckets.partition_point(|bucket| bucket.number() < number);
+            match self.buckets.get_mut(index) {
+                Some(bucket) if bucket.number() == number => bucket.0 += 1,
+                _ => self.buckets.insert(index, Bucket::new(number)),
+            }
+        }
+        self.held = 0;
     }
 
     /// The numbers. The standard deviation is that of a sample, so one sample has none.
     pub(crate) fn summary(&self) -> RttSummary {
+        if self.held > 0 {
+            let mut settled = self.clone();
+            settled.settle();
+            return settled.summary();
+        }
         if self.n == 0 {
             return RttSummary::default();
         }

@@ -72,12 +72,35 @@ impl<'a> Options<'a> {
 
     /// Only the MPTCP options, read. An area that ends in an error gives that error last.
     pub fn mptcp(self) -> impl Iterator<Item = Result<mptcp::MptcpOption>> + 'a {
-        self.filter_map(|option| match option {
-            Ok(located) => located
-                .mptcp()
-                .map(|view| view.and_then(|view| mptcp::MptcpOption::parse(&view))),
-            Err(error) => Some(Err(error)),
+        let mut options = self;
+        core::iter::from_fn(move || {
+            loop {
+                options.skip_others();
+                match options.next()? {
+                    Ok(located) => {
+                        if let Some(view) = located.mptcp() {
+                            return Some(view.and_then(|view| mptcp::MptcpOption::parse(&view)));
+                        }
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
+            }
         })
+    }
+
+    /// Goes to the next MPTCP option, the end, or what is malformed: most segments begin with options of other kinds.
+    fn skip_others(&mut self) {
+        while let [option_kind, rest @ ..] = tail(self.area, self.offset) {
+            let length = match (*option_kind, rest.first()) {
+                (kind::NO_OPERATION, _) => 1,
+                (kind::MPTCP | kind::END_OF_LIST, _) | (_, None) => return,
+                (_, Some(length)) => usize::from(*length),
+            };
+            if *option_kind != kind::NO_OPERATION && (length < 2 || length > rest.len().saturating_add(1)) {
+                return;
+            }
+            self.offset = self.offset.saturating_add(length);
+        }
     }
 
     fn end(&mut self) {
