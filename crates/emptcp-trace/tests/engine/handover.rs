@@ -63,3 +63,14 @@ fn while_both_carry_data_there_is_none() {
     peers.data(0, DOWN, 2000, 1000);
     assert_eq!(peers.connection().handovers, 0);
 }
+
+#[test]
+fn a_short_end_on_another_subflow_is_none() {
+    let mut peers = Peers::new(Version::V1, 1);
+    let path = peers.path("10.0.2.2:2000", "10.0.1.1:80");
+    peers.connect().join(path).at(1000).data(0, DOWN, 0, 1000);
+    peers.at(1900).data(path, DOWN, 1000, 100);
+    assert_eq!(peers.connection().handovers, 0);
+    peers.at(2100).data(path, DOWN, 1100, 100);
+    assert_eq!(peers.connection().handovers, 1);
+}
