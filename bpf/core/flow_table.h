@@ -71,7 +71,7 @@ static __always_inline bool same_key(const struct emptcp_flow_key *a, const stru
  * trick of subtracting one from each byte; it may also mark the byte above a match, so the key has the last word.
  */
 static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_key *key, __u64 secret, __u32 set_mask,
-							__u32 *slot)
+						       __u32 *slot)
 {
 	const __u64 ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
 	__u64 hash, tags, found;
