@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "VERSION", value_parser = clap::builder::PossibleValuesParser::new(versions()))]
     kernel: Vec<String>,
     /// Run only this job (doctor, or a test program); may be given more than once
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", value_parser = clap::builder::PossibleValuesParser::new(job_names()))]
     only: Vec<String>,
     /// Name the kernels and the jobs, and stop
     #[arg(long)]
@@ -89,6 +89,12 @@ pub(crate) struct Arguments {
     rest: Vec<String>,
 }
 
+fn job_names() -> Vec<&'static str> {
+    std::iter::once("doctor")
+        .chain(TESTS.iter().map(|test| test.name))
+        .collect()
+}
+
 fn versions() -> Vec<&'static str> {
     KERNELS.iter().map(|kernel| kernel.version).collect()
 }
@@ -99,8 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for Kernel { version, suite, .. } in KERNELS {
             println!("{BOLD}{version:<6}{BOLD:#} Debian, {suite}");
         }
-        let names: Vec<_> = TESTS.iter().map(|test| test.name).collect();
-        println!("jobs: doctor, {}", names.join(", "));
+        println!("jobs: {}", job_names().join(", "));
         return Ok(());
     }
     if !cfg!(target_arch = "x86_64") {
@@ -160,9 +165,8 @@ fn folder() -> PathBuf {
 
 /// Builds what runs in the machines.
 fn jobs(arguments: &Arguments) -> anyhow::Result<Vec<Job>> {
-    // Optimised: the emulation of the processor costs enough.
-    let programs = programs::build(&["--release"])?;
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let programs = programs::build(&what_to_build(wanted))?;
     let mut jobs = Vec::new();
     if wanted("doctor") {
         jobs.push(Job {
@@ -197,10 +201,21 @@ fn jobs(arguments: &Arguments) -> anyhow::Result<Vec<Job>> {
             limit: test.limit,
         });
     }
-    if jobs.is_empty() {
-        bail!("no job has that name: `cargo xtask kernels --list` names them");
-    }
     Ok(jobs)
+}
+
+/// Tells cargo what the wanted jobs need, and no more.
+fn what_to_build(wanted: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    // Optimised: the emulation of the processor costs enough.
+    let mut words = vec!["--release"];
+    if wanted("doctor") {
+        // With the tests of the command comes the command itself.
+        words.extend(["--package", "emptcp-cli", "--test", "cli"]);
+    }
+    for test in TESTS.iter().filter(|test| wanted(test.name)) {
+        words.extend(["--package", test.package, "--test", test.name]);
+    }
+    words
 }
 
 /// The command `emptcp`, which cargo has built for the tests of its package: beside the folder of the test programs.

@@ -41,17 +41,16 @@ impl Program {
     }
 }
 
-/// Builds all test programs of the workspace and names them; `more` goes to cargo.
-pub(crate) fn build(more: &[&str]) -> anyhow::Result<Vec<Program>> {
+/// Builds test programs and names them; `which` tells cargo of which packages, and how.
+pub(crate) fn build(which: &[&str]) -> anyhow::Result<Vec<Program>> {
     let build = [
         "test",
         "--locked",
-        "--workspace",
         "--no-run",
         "--message-format",
         "json-render-diagnostics",
     ];
-    let output = Invocation::cargo(build).arguments(more).run_for_output()?;
+    let output = Invocation::cargo(build).arguments(which).run_for_output()?;
     output.lines().filter_map(|line| read(line).transpose()).collect()
 }
 

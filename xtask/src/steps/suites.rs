@@ -89,7 +89,7 @@ fn run_as_root(suite: Suite, tally: &mut Tally) -> anyhow::Result<Done> {
 }
 
 fn run(suite: Suite, tally: &mut Tally) -> anyhow::Result<Done> {
-    let mut programs = super::programs::build(&[])?;
+    let mut programs = super::programs::build(&["--workspace"])?;
     programs.retain(|program| Suite::of(program) == suite);
     if programs.is_empty() {
         bail!("the workspace has no test program for this step");
