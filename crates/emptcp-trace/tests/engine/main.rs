@@ -1,7 +1,7 @@
 //! What the analysis says about packets made for one thing each.
 //!
-//! `peers.rs` makes them; the other files are about handshakes, joins, mappings, data sent again, ends, fallback, hand-overs and
-//! limits.
+//! `peers.rs` makes them; the other files are about handshakes, joins, mappings, data sent again, ends, fallback, hand-overs,
+//! limits, and anything at all (`random.rs`).
 
 mod again;
 mod ending;
@@ -12,3 +12,4 @@ mod joins;
 mod limits;
 mod mappings;
 mod peers;
+mod random;

@@ -2,8 +2,8 @@
 
 use crate::peers::{DOWN, Peers, UP};
 use emptcp_trace::record::{End, Fallback};
-use mptcp_wire::mptcp::MpFail;
-use mptcp_wire::{DataSequenceNumber, Version};
+use mptcp_wire::mptcp::{Dss, MpFail};
+use mptcp_wire::{DataSequenceNumber, Version, WireDataSequenceNumber};
 
 fn connected() -> Peers {
     let mut peers = Peers::new(Version::V1, 1);
@@ -137,4 +137,63 @@ fn data_that_was_acknowledged_and_not_captured_is_loss_of_the_capture() {
     );
     assert!(connection.lossy_capture && connection.is_lower_bound() && !connection.truncated);
     assert_eq!(connection.end, End::DataFin);
+}
+
+#[test]
+fn a_mapping_with_data_fin_is_one_longer_than_its_data() {
+    let mut peers = connected();
+    let option = Dss {
+        data_fin: true,
+        ..peers.mapping(DOWN, 0, 1, 101)
+    };
+    peers.packet(0, DOWN).option(option).length(100).send();
+    peers.data_fin(0, UP, 0).acknowledge(0, UP, 101).acknowledge(0, DOWN, 1);
+    let connection = peers.connection();
+    assert_eq!(
+        (connection.data.0, connection.fin.0, connection.end),
+        ([0, 100], [1, 1], End::DataFin)
+    );
+    assert_eq!((connection.unmapped.0, connection.dacked.0), ([0, 0], [1, 101]));
+}
+
+#[test]
+fn numbers_of_32_and_of_64_bits_mix() {
+    let mut peers = connected();
+    for number in 0..4 {
+        let mut option = peers.mapping(DOWN, number * 100, 1 + number * 100, 100);
+        if let Some(mapping) = &mut option.mapping
+            && number % 2 == 0
+        {
+            mapping.data_sequence = WireDataSequenceNumber::Short(peers.number(DOWN, number * 100).low());
+        }
+        option.data_ack = Some(WireDataSequenceNumber::Short(peers.number(UP, 0).low()));
+        peers.packet(0, DOWN).option(option).length(100).send();
+    }
+    peers.finish(0, 400);
+    let connection = peers.connection();
+    assert_eq!(
+        (connection.data.0, connection.dacked.0, connection.end),
+        ([0, 400], [1, 401], End::DataFin)
+    );
+}
+
+#[test]
+fn ipv6_is_no_different() {
+    let mut peers = Peers::new(Version::V1, 1);
+    let path = &mut peers.paths[0];
+    path.ends = ["[2001:db8::1]:1000", "[2001:db8::2]:80"].map(|end| end.parse().unwrap());
+    // A subflow of the other family.
+    let path = peers.path("10.0.2.2:2000", "10.0.1.1:80");
+    peers
+        .connect()
+        .join(path)
+        .data(0, DOWN, 0, 100)
+        .data(path, DOWN, 100, 100)
+        .finish(0, 200);
+    let connection = peers.connection();
+    assert_eq!(
+        (connection.data.0, connection.sf_est, connection.end),
+        ([0, 200], 2, End::DataFin)
+    );
+    assert_eq!(connection.subflows[0].client.to_string(), "[2001:db8::1]:1000");
 }
