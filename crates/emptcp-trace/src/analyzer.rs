@@ -28,6 +28,8 @@ pub struct Analyzer<S> {
     source: S,
     settings: Settings,
     engine: Engine,
+    /// The last one: read into where it stands, as to move it costs as much as to look up its flow.
+    packet: Packet,
     reorder: Reorder<Packet>,
     state: State,
 }
@@ -51,6 +53,7 @@ impl<S: Source> Analyzer<S> {
             engine: Engine::new(settings, source.name()),
             source,
             settings,
+            packet: Packet::empty(),
             reorder: Reorder::default(),
             state: State::Reading,
         }
@@ -80,19 +83,18 @@ impl<S: Source> Analyzer<S> {
                 totals.bytes += u64::from(frame.original_length);
                 totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
                 totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
-                if let Some(packet) = Packet::decode(&frame, &mut totals.skipped) {
+                if self.packet.decode(&frame, &mut totals.skipped) {
                     // Asked for after each packet: with it, the source may have come upon a second interface.
                     let ordered = match self.settings.order {
                         Order::Auto => self.source.may_be_unordered(),
                         Order::ByTime => true,
                         Order::AsCaptured => false,
                     };
-                    // Given on where it stands: to move it costs as much as to look up its flow.
                     if ordered {
-                        self.put_in_order(packet);
+                        self.put_in_order();
                     } else {
                         self.drain();
-                        self.engine.packet(&packet);
+                        self.engine.packet(&self.packet);
                     }
                 }
             }
@@ -107,7 +109,8 @@ impl<S: Source> Analyzer<S> {
         None
     }
 
-    fn put_in_order(&mut self, packet: Packet) {
+    fn put_in_order(&mut self) {
+        let packet = self.packet.clone();
         if let Some(late) = self.reorder.push(packet.time, packet.number, packet) {
             self.engine.totals_mut().capped.late += 1;
             self.engine.packet(&late);

@@ -39,6 +39,8 @@ pub(crate) struct Packet {
     pub(crate) ip_length: u32,
     /// The sum of the payload, where all of it was captured.
     pub(crate) payload_sum: Option<u16>,
+    /// MP_CAPABLE, MP_JOIN or a SYN: what data of an established subflow never has.
+    pub(crate) handshake: bool,
     /// MPTCP options that are well-formed.
     pub(crate) options: SmallVec<[MptcpOption; 2]>,
     /// MPTCP options that are not, or are cut off.
@@ -66,64 +68,86 @@ impl FlowKey {
 }
 
 impl Packet {
-    /// Decodes a frame; `skipped` counts what is no TCP segment.
-    pub(crate) fn decode(frame: &Frame<'_>, skipped: &mut Skipped) -> Option<Self> {
+    /// Room to decode into: a packet is large, and made for each frame.
+    pub(crate) fn empty() -> Self {
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        Self {
+            number: PacketNumber(0),
+            time: Timestamp(0),
+            flow: FlowKey::new(nowhere, nowhere),
+            source: nowhere,
+            destination: nowhere,
+            sequence: SequenceNumber(0),
+            acknowledgement: SequenceNumber(0),
+            flags: Flags::default(),
+            window: 0,
+            window_scale: None,
+            payload: 0,
+            ip_length: 0,
+            payload_sum: None,
+            handshake: false,
+            options: SmallVec::new(),
+            malformed_options: 0,
+        }
+    }
+
+    /// Decodes a frame into this; whether it is a TCP segment. `skipped` counts what is none.
+    pub(crate) fn decode(&mut self, frame: &Frame<'_>, skipped: &mut Skipped) -> bool {
         let Some(link) = frame.link else {
             skipped.link_type += 1;
-            return None;
+            return false;
         };
         match Segment::parse(frame.bytes, link) {
-            Ok(segment) => Some(Self::from_segment(frame, &segment)),
+            Ok(segment) => {
+                self.fill(frame, &segment);
+                true
+            }
             Err(error) => {
                 match error {
                     Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
                     Error::Fragment { .. } => skipped.fragments += 1,
                     _ => skipped.malformed += 1,
                 }
-                None
+                false
             }
         }
     }
 
-    fn from_segment(frame: &Frame<'_>, segment: &Segment<'_>) -> Self {
+    fn fill(&mut self, frame: &Frame<'_>, segment: &Segment<'_>) {
         let tcp = segment.tcp();
-        let flags = tcp.flags();
-        let mut options = SmallVec::new();
-        let mut malformed_options = 0;
+        self.number = frame.number;
+        self.time = frame.time;
+        self.source = segment.source();
+        self.destination = segment.destination();
+        self.flow = FlowKey::new(self.source, self.destination);
+        self.sequence = tcp.sequence();
+        self.acknowledgement = tcp.acknowledgement();
+        self.flags = tcp.flags();
+        self.window = tcp.window();
+        self.handshake = self.flags.contains(Flags::SYN);
+        self.window_scale = self.handshake.then(|| window_scale(segment)).flatten();
+        self.options.clear();
+        self.malformed_options = 0;
         for option in segment.mptcp_options() {
             match option {
-                Ok(option) => options.push(option),
-                Err(_) => malformed_options += 1,
+                Ok(option) => {
+                    self.handshake |= matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_));
+                    self.options.push(option);
+                }
+                Err(_) => self.malformed_options += 1,
             }
         }
         let captured = segment.payload();
-        let payload = payload_length(frame, segment);
-        let whole = payload > 0 && u32::try_from(captured.len()) == Ok(payload);
+        self.payload = payload_length(frame, segment);
         let ip_header = segment.transport_offset().saturating_sub(segment.network_offset());
-        let (source, destination) = (segment.source(), segment.destination());
-        Self {
-            number: frame.number,
-            time: frame.time,
-            flow: FlowKey::new(source, destination),
-            source,
-            destination,
-            sequence: tcp.sequence(),
-            acknowledgement: tcp.acknowledgement(),
-            flags,
-            window: tcp.window(),
-            window_scale: flags.contains(Flags::SYN).then(|| window_scale(segment)).flatten(),
-            payload,
-            ip_length: u32::try_from(ip_header + tcp.header_length())
-                .unwrap_or(u32::MAX)
-                .saturating_add(payload),
-            payload_sum: whole.then(|| {
-                let mut sum = Sum::default();
-                sum.add(captured);
-                sum.partial()
-            }),
-            options,
-            malformed_options,
-        }
+        let headers = u32::try_from(ip_header + tcp.header_length()).unwrap_or(u32::MAX);
+        self.ip_length = headers.saturating_add(self.payload);
+        let whole = self.payload > 0 && u32::try_from(captured.len()) == Ok(self.payload);
+        self.payload_sum = whole.then(|| {
+            let mut sum = Sum::default();
+            sum.add(captured);
+            sum.partial()
+        });
     }
 
     /// A SYN that opens.

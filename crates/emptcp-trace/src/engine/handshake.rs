@@ -97,6 +97,9 @@ impl Connection {
     }
 
     pub(super) fn handshake(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
+        if !packet.handshake && self.subflows[here.index].established {
+            return;
+        }
         let from_opener = here.dir == self.subflows[here.index].opener();
         if packet.is_syn() && from_opener {
             self.syn(here, packet, context);

@@ -23,7 +23,9 @@ impl Connection {
         context: &mut Context<'_>,
         findings: &mut Findings,
     ) {
-        if let Some(length) = capable_data(packet) {
+        if packet.handshake
+            && let Some(length) = capable_data(packet)
+        {
             // The third ACK of version 1 maps its data itself, to the first numbers there are (RFC 8684, 3.1).
             self.map(here.index, here.dir, 1, 0, length.into());
         }
