@@ -155,7 +155,20 @@ fn on(kernel: Kernel, jobs: &[Job], minutes: u64) -> anyhow::Result<(String, Vec
     Image::new(&folder, jobs, &[elements])?.write(&unpacked, &initramfs)?;
     let limit = Duration::from_secs(minutes * 60);
     let outcomes = machine::run(&unpacked.image, &initramfs, &home.join("console"), limit)?;
+    if let Some(missing) = missing(jobs, &outcomes) {
+        bail!(
+            "the console says nothing of {missing}: see {}",
+            home.join("console").display()
+        );
+    }
     Ok((unpacked.release, outcomes))
+}
+
+/// The first job of which nothing is known, which must not count as a success.
+fn missing<'a>(jobs: &'a [Job], outcomes: &[Outcome]) -> Option<&'a str> {
+    jobs.iter()
+        .map(|job| job.name.as_str())
+        .find(|name| !outcomes.iter().any(|outcome| outcome.name == *name))
 }
 
 fn folder() -> PathBuf {
@@ -252,4 +265,30 @@ fn line(release: &str, kernel: Kernel, outcome: &Outcome) -> String {
         .map(|reason| format!("; skipped: {reason}"))
         .collect();
     format!("{release:<34} {:<20} {tests:<22} {state}{skipped}", outcome.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::Tally;
+
+    #[test]
+    fn a_job_that_the_console_does_not_name_is_missing() {
+        let jobs = ["doctor", "cases"].map(|name| Job {
+            name: name.to_owned(),
+            program: PathBuf::new(),
+            arguments: Vec::new(),
+            folder: PathBuf::new(),
+            limit: 1,
+        });
+        let doctor = Outcome {
+            name: "doctor".to_owned(),
+            status: Some(0),
+            tally: Tally::default(),
+            skipped: Vec::new(),
+        };
+        assert_eq!(missing(&jobs, &[]), Some("doctor"));
+        assert_eq!(missing(&jobs, std::slice::from_ref(&doctor)), Some("cases"));
+        assert_eq!(missing(&jobs[..1], &[doctor]), None);
+    }
 }

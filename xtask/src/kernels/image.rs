@@ -252,10 +252,11 @@ for module in {}; do /usr/sbin/modprobe -q $module; done
 job() {{
     name=$1; limit=$2; folder=$3; shift 3
     cd $folder
-    echo \"{BEGIN}$name\"
+    # Lines of their own: firmware and programs that were killed leave lines without an end.
+    printf '\\n%s\\n' \"{BEGIN}$name\"
     # A pipe: nothing that is written for a terminal.
     {{ CARGO_MANIFEST_DIR=$folder busybox timeout -s KILL $limit \"$@\" 2>&1; echo $? >/tmp/status; }} </dev/null | cat
-    echo \"{END}$name $(cat /tmp/status)\"
+    printf '\\n%s\\n' \"{END}$name $(cat /tmp/status)\"
 }}
 ",
         MODULES.join(" ")
@@ -271,7 +272,7 @@ job() {{
             words.join(" ")
         );
     }
-    script + &format!("echo '{DONE}'\nbusybox poweroff -f\n")
+    script + &format!("printf '\\n%s\\n' '{DONE}'\nbusybox poweroff -f\n")
 }
 
 #[cfg(test)]
