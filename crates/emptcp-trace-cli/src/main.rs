@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// What happened in the Multipath TCP connections of a capture.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: TraceCommand,
