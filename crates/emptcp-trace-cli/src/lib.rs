@@ -2,7 +2,7 @@
 //! so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
 //!
 //! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while captures
-//! are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
+//! are read; `one.rs`, the commands about one connection; `table.rs`; `failure.rs`, errors in words.
 
 mod analyze;
 mod compare;
@@ -15,6 +15,7 @@ mod plot;
 mod reading;
 mod report;
 mod split;
+mod table;
 
 use clap::Subcommand;
 

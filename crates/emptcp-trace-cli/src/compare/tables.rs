@@ -1,6 +1,7 @@
 //! A comparison as text: sentences, then tables.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use crate::table::table;
+use comfy_table::Table;
 use emptcp_trace::Direction;
 use emptcp_trace::compare::{
     Capture, ComparedConnection, ComparedDirection, ComparedKind, Comparison, OptionComparison, Point,
@@ -57,21 +58,6 @@ fn heading(connection: &ComparedConnection) -> String {
         (ComparedKind::Join, _) => format!("MP_JOIN without a connection: {ends}"),
         (ComparedKind::Tcp, _) => format!("TCP: {ends}"),
     }
-}
-
-/// A table without borders; headings that begin with `>` are of numbers.
-fn table(headings: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
-    for (column, heading) in table.column_iter_mut().zip(headings) {
-        column.set_padding((2, 0));
-        if heading.starts_with('>') {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }
 
 fn rendered(table: &Table) -> String {

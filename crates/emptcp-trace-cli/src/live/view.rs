@@ -1,7 +1,8 @@
 //! What a live capture shows: open connections with their rates, and the last ones that ended.
 
 use super::Missed;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use crate::table::table;
+use comfy_table::Table;
 use emptcp_trace::record::{Connection, End, Kind, Subflow, Totals};
 use emptcp_trace::{ConnectionId, Direction, PerDirection, Span, SubflowId, Timestamp};
 use std::collections::{HashMap, VecDeque};
@@ -248,21 +249,6 @@ fn megabytes(bytes: u64) -> String {
 
 fn kilobytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1e3)
-}
-
-/// Without borders; headings that begin with `>` are of numbers.
-fn table(headings: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
-    for (column, heading) in table.column_iter_mut().zip(headings) {
-        column.set_padding((2, 0));
-        if heading.starts_with('>') {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }
 
 fn rendered(table: &Table) -> String {
