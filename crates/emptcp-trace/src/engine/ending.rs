@@ -7,7 +7,7 @@ use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::Event;
 use crate::packet::Packet;
 use crate::record::{Detail, End, Fallback, MarkKind};
-use crate::{ConnectionId, Direction, Limits, Timestamp, Watch};
+use crate::{ConnectionId, Direction, Limits, Settings, Timestamp, Watch};
 
 impl Connection {
     /// Whether this segment was the last that mattered.
@@ -37,12 +37,11 @@ impl Connection {
     }
 
     /// The classes of fallback that only the end shows.
-    fn last_judgement(&mut self, out: &mut Out) {
+    fn last_judgement(&mut self, settings: &Settings, out: &mut Out) {
         let mut capped = Default::default();
         let mut news = Default::default();
-        let settings = crate::Settings::default();
         let mut context = Context {
-            settings: &settings,
+            settings,
             capped: &mut capped,
             out,
             news: &mut news,
@@ -248,7 +247,7 @@ impl Engine {
         if connection.id != id {
             return;
         }
-        connection.last_judgement(&mut self.out);
+        connection.last_judgement(&self.settings, &mut self.out);
         connection.mark_hand_overs(self.settings.stall, &mut self.out);
         self.totals.capped.rtt += connection.untimed();
         let record = connection.record(&self.trace, connection.end.unwrap_or(End::Eot), &self.settings);
