@@ -2,61 +2,29 @@
 
 use anyhow::{Context, Result};
 use emptcp_trace::compare::{ComparedSubflow, Comparison, FieldChange, PairedPacket};
+use emptcp_trace::output::Draft;
 use emptcp_trace::{ConnectionId, Direction};
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 
-/// A file that gets its name when it is complete, and is removed when it never is.
-struct Partial {
-    path: PathBuf,
-    partial: PathBuf,
-    file: BufWriter<File>,
-    done: bool,
-}
-
-impl Partial {
-    fn create(folder: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-        let (path, partial) = (folder.join(name), folder.join(format!(".{name}.partial")));
-        let file = File::create(&partial).with_context(|| format!("writing {}", partial.display()))?;
-        Ok(Self {
-            path,
-            partial,
-            file: BufWriter::new(file),
-            done: false,
-        })
-    }
-
-    fn finish(mut self) -> Result<()> {
-        let written = self.file.flush().and_then(|()| fs::rename(&self.partial, &self.path));
-        written.with_context(|| format!("writing {}", self.path.display()))?;
-        self.done = true;
-        Ok(())
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if !self.done {
-            // It is of no use to anybody; if it cannot be removed, it at least has not got the name of a complete one.
-            let _ = fs::remove_file(&self.partial);
-        }
-    }
+/// A table of `folder`, which is made when it is not there.
+fn create(folder: &Path, name: &str) -> Result<Draft> {
+    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+    Ok(Draft::create(folder.join(name))?)
 }
 
 /// `pairs.csv`, written while the captures are read.
 pub(super) struct PairFile {
-    file: Partial,
+    file: Draft,
     failed: Option<io::Error>,
 }
 
 impl PairFile {
     pub(super) fn create(folder: &Path) -> Result<Self> {
-        let mut file = Partial::create(folder, "pairs.csv")?;
+        let mut file = create(folder, "pairs.csv")?;
         let failed = file
-            .file
             .write_all(b"number,from_opener,t_a,t_b,packet_a,packet_b,sequence,length,exact\n")
             .err();
         Ok(Self { file, failed })
@@ -74,7 +42,7 @@ impl PairFile {
             format!("{whole}.{rest:09}")
         };
         self.failed = writeln!(
-            self.file.file,
+            self.file,
             "{},{},{},{},{},{},{},{},{}",
             pair.number,
             pair.from_opener,
@@ -91,8 +59,8 @@ impl PairFile {
 
     pub(super) fn finish(self) -> Result<()> {
         match self.failed {
-            Some(error) => Err(error).with_context(|| format!("writing {}", self.file.partial.display())),
-            None => self.file.finish(),
+            Some(error) => Err(error).with_context(|| format!("writing {}", self.file.target().display())),
+            None => self.file.finish().map(drop).map_err(Into::into),
         }
     }
 }
@@ -136,10 +104,9 @@ pub(super) fn write(folder: &Path, comparison: &Comparison) -> Result<()> {
         ("options.csv", options),
         ("fields.csv", fields),
     ] {
-        let mut file = Partial::create(folder, name)?;
-        file.file
-            .write_all(text.as_bytes())
-            .with_context(|| format!("writing {}", file.partial.display()))?;
+        let mut file = create(folder, name)?;
+        file.write_all(text.as_bytes())
+            .with_context(|| format!("writing {}", file.target().display()))?;
         file.finish()?;
     }
     Ok(())
