@@ -9,6 +9,9 @@ use emptcp_plan::plan::{Plan, PolicyPlan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// The largest minor number of a class: 0xffff means "the root" to traffic control.
+const LAST_CLASS: u16 = 0xfffe;
+
 /// Numbers of one node.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct NodeNumbers {
@@ -27,6 +30,8 @@ pub(crate) struct PolicyNumbers {
     pub(crate) id: u32,
     /// First of the policy's own counters.
     pub(crate) counters: u32,
+    /// Minor number of its class where it is shaped, 1 to 0xfffe.
+    pub(crate) class: u16,
     /// Nodes, in the order of the plan.
     pub(crate) nodes: Vec<NodeNumbers>,
     /// The policy was in the set before, unchanged.
@@ -85,6 +90,21 @@ pub(crate) fn allocate(plan: &Plan, before: Option<(&Plan, &Allocation)>) -> Res
             limit,
         })
     };
+    // Classes of the old set still shape until the switch.
+    let mut classes: BTreeSet<u16> = before
+        .iter()
+        .flat_map(|(_, allocation)| &allocation.policies)
+        .map(|policy| policy.class)
+        .collect();
+    let mut class = || {
+        let free = (1..=LAST_CLASS).find(|class| !classes.contains(class));
+        classes.extend(free);
+        free.ok_or(Error::TooMany {
+            what: "policies with a class for shaping",
+            wanted: plan.policies.len() + before.map_or(0, |(_, allocation)| allocation.policies.len()),
+            limit: usize::from(LAST_CLASS),
+        })
+    };
     let mut slots = SLOT_FIRST_ELEMENT..=SLOT_LAST_ELEMENT;
     let mut policies = Vec::new();
     for (position, policy) in plan.policies.iter().enumerate() {
@@ -92,6 +112,7 @@ pub(crate) fn allocate(plan: &Plan, before: Option<(&Plan, &Allocation)>) -> Res
         let mut numbers = PolicyNumbers {
             id: kept.map_or_else(&mut number, |kept| kept.id),
             counters: kept.map_or_else(&mut counters, |kept| Ok(kept.counters))?,
+            class: kept.map_or_else(&mut class, |kept| Ok(kept.class))?,
             nodes: Vec::new(),
             kept: kept.is_some(),
         };
@@ -159,6 +180,20 @@ mod tests {
             second.policies[0].id > old.nodes[1].instance,
             "numbers are never used again"
         );
+    }
+
+    #[test]
+    fn classes_never_meet_however_far_the_ids_of_policies_lie_apart() {
+        let before = plans::named(&["a"], 1);
+        let mut first = allocate(&before, None).unwrap();
+        // As after many changes: the next policy's id is that of `a` and 65 534.
+        first.next = first.policies[0].id + 0xfffe;
+        let after = plans::named(&["new", "a", "another"], 1);
+        let second = allocate(&after, Some((&before, &first))).unwrap();
+        assert_eq!(second.policies[1].class, first.policies[0].class, "`a` keeps its class");
+        let classes: BTreeSet<u16> = second.policies.iter().map(|policy| policy.class).collect();
+        assert_eq!(classes.len(), 3);
+        assert!(classes.iter().all(|class| (1..=LAST_CLASS).contains(class)));
     }
 
     #[test]

@@ -185,7 +185,8 @@ impl Error {
         }
         Self::Kernel {
             action,
-            source: io::Error::other(source.to_string()),
+            // The alternate form also tells the causes; the kernel's own words are the last of them.
+            source: io::Error::other(format!("{source:#}")),
         }
     }
 
@@ -233,5 +234,19 @@ pub(crate) fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Ingress => "ingress",
         Direction::Egress => "egress",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libbpf_rs::ErrorExt;
+
+    #[test]
+    fn the_kernel_s_own_words_stay_behind_those_of_libbpf() {
+        let full = libbpf_rs::Error::from_raw_os_error(libc::ENOSPC).context("failed to update the map");
+        let text = Error::libbpf("write a rule", full).to_string();
+        let words = io::Error::from_raw_os_error(libc::ENOSPC).to_string();
+        assert_eq!(text, format!("write a rule: failed to update the map: {words}"));
     }
 }

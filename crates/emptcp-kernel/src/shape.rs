@@ -82,7 +82,7 @@ impl Shaping {
                     ),
                 });
             }
-            let minor = (allocation.policies[position].id % 0xfffe + 1) as u16;
+            let minor = allocation.policies[position].class;
             let mut roots = Vec::new();
             for name in &policy.devices {
                 let index = devices.index(name, &policy.name)?;
