@@ -6,22 +6,23 @@
 //! 4. One store switches all devices and directions.
 //! 5. After a grace period the old bank is emptied and devices that are no longer wanted are detached.
 //!
-//! An error before step 4 undoes what was done; the old set never stops. A death at any point leaves either set, and
-//! the next `apply` or `remove` cleans up.
+//! An error before step 4 undoes what was done; the old set never stops. After step 4 nothing fails: the new set is in
+//! force, and what could not be cleaned up is a warning. A death at any point leaves either set, and the next `apply` or
+//! `remove` cleans up.
 
 use crate::{
-    adopt,
-    allocation::{self, Allocation},
-    attach::{self, Attachments, Kind, Spot},
+    adopt, allocation,
+    attach::{self, Kind},
     bank::{self, Filling},
     catalog::Catalog,
     device::Devices,
-    error::{Error, OrKernel, Result},
-    ffi, flow_table,
+    error::{Error, Result},
+    fault, ffi, flow_table,
+    hooks::{self, Hooks, kinds_hooks, spot_of},
     instance::Instance,
-    maps::hook_file_name,
+    maps::Replaced,
     place::{self, Lock},
-    placement::{self, Placement, Placements},
+    placement::{self, Placements},
     shape::Shaping,
     store::{self, DeviceKey, State},
 };
@@ -33,7 +34,6 @@ use emptcp_plan::{
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
-    os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -115,19 +115,19 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
         devices: &devices,
         placements: &placements,
         shaping: Shaping::default(),
-        attached: Vec::new(),
-        changed: Vec::new(),
+        hooks: Hooks::default(),
+        pins: Vec::new(),
     };
-    match transaction.run(options) {
-        Ok(mut applied) => {
-            applied.duration = started.elapsed();
-            Ok(applied)
-        }
-        Err(error) => {
-            transaction.undo(fresh);
-            Err(error)
-        }
-    }
+    let prepared = match transaction.prepare(options) {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(transaction.undo(fresh, error)),
+    };
+    // Everything before this store can be taken back, nothing behind it can fail.
+    transaction.instance.switch(prepared.state.generation(), plan.features);
+    let (detached, warnings) = transaction.clean_up(&prepared);
+    let mut applied = transaction.applied(prepared, detached, warnings);
+    applied.duration = started.elapsed();
+    Ok(applied)
 }
 
 /// Another instance on the same device would count and change packets twice.
@@ -165,14 +165,6 @@ fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
     Instance::create(name, &plan.tables).map(|instance| (instance, true))
 }
 
-pub(crate) fn spot_of(placement: &Placement) -> Spot<'_> {
-    Spot {
-        device: &placement.device,
-        ifindex: placement.ifindex,
-        direction: placement.direction,
-    }
-}
-
 /// An apply under way.
 struct Transaction<'a> {
     instance: Instance,
@@ -182,24 +174,35 @@ struct Transaction<'a> {
     devices: &'a Devices,
     placements: &'a Placements,
     shaping: Shaping,
-    /// What this transaction has attached.
-    attached: Vec<(&'a Placement, Kind)>,
-    /// Where it has changed the hook: the former one.
-    changed: Vec<(&'a Placement, Kind)>,
+    hooks: Hooks<'a>,
+    pins: Vec<Replaced>,
 }
 
-impl<'a> Transaction<'a> {
-    fn run(&mut self, options: &ApplyOptions) -> Result<Applied> {
-        let before = self.instance.state()?;
-        repair(&self.instance, self.devices, before.as_ref())?;
+/// A set that is ready to be switched to.
+struct Prepared {
+    before: Option<State>,
+    state: State,
+    programs: usize,
+    adopted: usize,
+}
+
+impl Transaction<'_> {
+    /// Everything up to the switch.
+    fn prepare(&mut self, options: &ApplyOptions) -> Result<Prepared> {
+        let before = fault::step("reading the set in force", || self.instance.state())?;
+        fault::step("repairing", || {
+            hooks::repair(&self.instance, self.devices, before.as_ref())
+        })?;
         let old = before.as_ref().map(|state| (&state.plan, &state.allocation));
         let allocation = allocation::allocate(self.plan, old)?;
         let generation = self.instance.generation().next();
         let tables = self.instance.tables_of_maps()?;
 
-        self.shaping = Shaping::prepare(self.plan, &allocation, self.catalog, self.devices)?;
-        let hooks: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
-        bank::ensure_core(&self.instance.maps, &hooks)?;
+        self.shaping = fault::step("checking the shaping", || {
+            Shaping::prepare(self.plan, &allocation, self.catalog, self.devices)
+        })?;
+        let wanted: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
+        fault::step("loading the core", || bank::ensure_core(&self.instance.maps, &wanted))?;
         let filling = Filling {
             plan: self.plan,
             allocation: &allocation,
@@ -208,7 +211,8 @@ impl<'a> Transaction<'a> {
             devices: self.devices,
             shaping: &self.shaping,
         };
-        let programs = filling.fill(&mut self.instance.maps, generation.bank())?;
+        let maps = &mut self.instance.maps;
+        let programs = fault::step("filling the bank", || filling.fill(maps, generation.bank()))?;
         let state = State {
             generation: generation.0,
             plan: self.plan.clone(),
@@ -219,113 +223,64 @@ impl<'a> Transaction<'a> {
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
         };
-        store::write(self.instance.states()?, generation.bank(), &state)?;
-        let used = |element: &str| {
-            let plans = before.iter().map(|state| &state.plan).chain([self.plan]);
-            plans
-                .flat_map(|plan| &plan.policies)
-                .flat_map(|policy| &policy.nodes)
-                .any(|node| node.element == element)
-        };
-        let folder = self.instance.folder.clone();
-        self.instance.maps.pin_private(&folder, &used)?;
+        fault::step("storing the plan", || {
+            store::write(self.instance.states()?, generation.bank(), &state)
+        })?;
+        let folder = &self.instance.folder;
+        self.instance
+            .maps
+            .pin_private(folder, &uses(self.plan), &mut self.pins)?;
+        self.shaping.set_up(&self.instance)?;
+        self.hooks.attach_new(&self.instance, self.placements)?;
+        // Last, since records of running connections stay: they are true with the old set as well.
         let adopted = if options.adopt {
-            adopt::adopt(&self.instance)?
+            fault::step("adopting connections", || adopt::adopt(&self.instance))?
         } else {
             0
         };
-        self.shaping.set_up(&self.instance)?;
-        self.attach_new()?;
-
-        self.instance.switch(generation, self.plan.features);
-
-        if !ffi::grace_period() {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let mut detached = self.detach_unwanted()?;
-        detached.extend(
-            self.changed
-                .iter()
-                .map(|&(placement, kind)| attached_to(placement, kind)),
-        );
-        self.shaping.clean_up(&self.instance, self.devices)?;
-        bank::clear_slots(&self.instance.maps, generation.next().bank())?;
-        Ok(self.applied(
-            generation,
-            before.as_ref(),
-            &state.allocation,
+        fault::point("before", "the switch")?;
+        Ok(Prepared {
+            before,
+            state,
             programs,
             adopted,
-            detached,
-        ))
+        })
     }
 
-    /// Attaches where nothing fitting is attached yet.
-    fn attach_new(&mut self) -> Result<()> {
-        let attachments = self.instance.attachments()?;
-        for placement in &self.placements.devices {
-            let spot = spot_of(placement);
-            match attachments.get(spot)? {
-                Some((kind, _)) if placement.kinds.contains(&kind) => continue,
-                // The hook changes. For a moment the device has none: with both, packets would be counted twice.
-                Some((old, _)) => {
-                    attachments.detach(spot)?;
-                    let attached = attach_best(&attachments, &self.instance, placement);
-                    if attached.is_err() {
-                        let program = entry(&self.instance, old.hook(placement.direction), placement.link_header)?;
-                        attachments.attach(spot, old, program.as_fd())?;
-                    }
-                    self.attached.push((placement, attached?));
-                    self.changed.push((placement, old));
-                }
-                None => {
-                    let kind = attach_best(&attachments, &self.instance, placement)?;
-                    self.attached.push((placement, kind));
-                }
-            }
+    /// Everything behind the switch. The new set is in force whatever happens here: what fails becomes a warning.
+    fn clean_up(&mut self, prepared: &Prepared) -> (Vec<AttachedTo>, Vec<String>) {
+        let mut failed = Vec::new();
+        failed.extend(fault::point("after", "the switch").err());
+        let waited = fault::step("waiting for a grace period", || Ok(ffi::grace_period()));
+        if !matches!(waited, Ok(true)) {
+            std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(())
+        failed.extend(waited.err());
+        let (mut detached, errors) = hooks::detach_unwanted(&self.instance, self.placements, self.devices);
+        detached.extend(self.hooks.changed());
+        failed.extend(errors);
+        failed.extend(self.shaping.clean_up(&self.instance, self.devices));
+        let old_bank = prepared.state.generation().next().bank();
+        let cleared = fault::step("emptying the old bank", || {
+            bank::clear_slots(&self.instance.maps, old_bank)
+        });
+        failed.extend(cleared.err());
+        // State of elements that neither this set nor the former one uses.
+        let before = prepared.before.as_ref().map(|state| uses(&state.plan));
+        let used = |element: &str| uses(self.plan)(element) || before.as_ref().is_some_and(|uses| uses(element));
+        let folder = &self.instance.folder;
+        let forgotten = fault::step("removing unused state", || {
+            self.instance.maps.forget_private(folder, &used)
+        });
+        failed.extend(forgotten.err());
+        let warning = |error: Error| {
+            format!("the new policy set is in force, but cleaning up failed: {error}; run `emptcp apply` again")
+        };
+        (detached, failed.into_iter().map(warning).collect())
     }
 
-    fn detach_unwanted(&self) -> Result<Vec<AttachedTo>> {
-        let attachments = self.instance.attachments()?;
-        let mut detached = Vec::new();
-        for (key, direction) in self.instance.spots()? {
-            if self
-                .placements
-                .devices
-                .iter()
-                .any(|placement| spot_of(placement).key() == key)
-            {
-                continue;
-            }
-            let device = self.devices.name(key.ifindex).unwrap_or("?");
-            let spot = Spot {
-                device,
-                ifindex: key.ifindex,
-                direction,
-            };
-            if let Some((kind, _)) = attachments.get(spot)? {
-                attachments.detach(spot)?;
-                detached.push(AttachedTo {
-                    device: device.to_owned(),
-                    direction,
-                    kind,
-                });
-            }
-        }
-        Ok(detached)
-    }
-
-    fn applied(
-        &self,
-        generation: Generation,
-        before: Option<&State>,
-        allocation: &Allocation,
-        programs: usize,
-        adopted: usize,
-        detached: Vec<AttachedTo>,
-    ) -> Applied {
+    fn applied(&self, prepared: Prepared, detached: Vec<AttachedTo>, mut warnings: Vec<String>) -> Applied {
+        let (before, allocation) = (prepared.before.as_ref(), &prepared.state.allocation);
         let names = |kept: bool| {
             let policies = self.plan.policies.iter().zip(&allocation.policies);
             policies
@@ -334,7 +289,6 @@ impl<'a> Transaction<'a> {
                 .collect()
         };
         let still = |name: &str| self.plan.policies.iter().any(|policy| policy.name == name);
-        let mut warnings = Vec::new();
         if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
             warnings.push(format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
@@ -348,138 +302,57 @@ impl<'a> Transaction<'a> {
         }
         Applied {
             instance: self.instance.name().to_owned(),
-            generation,
+            generation: prepared.state.generation(),
             kept: names(true),
             changed: names(false),
             removed: before
-                .iter()
+                .into_iter()
                 .flat_map(|state| &state.plan.policies)
                 .filter(|policy| !still(&policy.name))
                 .map(|policy| policy.name.clone())
                 .collect(),
-            attached: self
-                .attached
-                .iter()
-                .map(|&(placement, kind)| attached_to(placement, kind))
-                .collect(),
+            attached: self.hooks.attached(),
             detached,
-            programs,
-            adopted,
+            programs: prepared.programs,
+            adopted: prepared.adopted,
             warnings,
             duration: Duration::ZERO,
         }
     }
 
-    /// Takes back what was prepared. Failures here are left to the next command, which repairs.
-    fn undo(&mut self, fresh: bool) {
-        if let Ok(attachments) = self.instance.attachments() {
-            for (placement, _) in &self.attached {
-                if let Err(error) = attachments.detach(spot_of(placement)) {
-                    tracing::warn!("undo: {error}");
-                }
-            }
-            for &(placement, old) in &self.changed {
-                let spot = spot_of(placement);
-                let program = entry(&self.instance, old.hook(placement.direction), placement.link_header);
-                let back = program.and_then(|program| attachments.attach(spot, old, program.as_fd()));
-                if let Err(error) = back {
-                    tracing::warn!("undo: {error}");
-                }
-            }
-        }
-        if let Err(error) = self.shaping.undo(&self.instance) {
-            tracing::warn!("undo: {error}");
-        }
-        let result = if fresh {
-            place::remove_folder(&self.instance.folder)
+    /// Takes back what this transaction did, as far as possible. Returns the error, with what could not be taken back.
+    fn undo(&mut self, fresh: bool, error: Error) -> Error {
+        let mut failed = self.hooks.undo(&self.instance);
+        failed.extend(self.shaping.undo(&self.instance));
+        // With a hook or qdisc left behind the folder stays: by it the next command finds them.
+        if fresh && failed.is_empty() {
+            let removed = fault::step("removing the folder", || place::remove_folder(&self.instance.folder));
+            failed.extend(removed.err());
         } else {
-            bank::clear_slots(&self.instance.maps, self.instance.generation().next().bank())
-        };
-        if let Err(error) = result {
-            tracing::warn!("undo: {error}");
+            let bank = self.instance.generation().next().bank();
+            let cleared = fault::step("emptying the bank", || bank::clear_slots(&self.instance.maps, bank));
+            failed.extend(cleared.err());
+            for replaced in self.pins.iter().rev() {
+                failed.extend(fault::step("putting back a map", || replaced.put_back()).err());
+            }
+        }
+        if failed.is_empty() {
+            return error;
+        }
+        Error::NotUndone {
+            error: Box::new(error),
+            left: failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            remedy: if fresh { "emptcp remove" } else { "emptcp apply" },
         }
     }
 }
 
-fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
-    AttachedTo {
-        device: placement.device.clone(),
-        direction: placement.direction,
-        kind,
+/// Whether a plan uses an element.
+fn uses(plan: &Plan) -> impl Fn(&str) -> bool {
+    move |element| {
+        let mut nodes = plan.policies.iter().flat_map(|policy| &policy.nodes);
+        nodes.any(|node| node.element == element)
     }
-}
-
-/// The hooks of all ways in which a device may be attached.
-pub(crate) fn kinds_hooks(placement: &Placement) -> Vec<Hook> {
-    placement
-        .kinds
-        .iter()
-        .map(|kind| kind.hook(placement.direction))
-        .collect()
-}
-
-/// Attaches in the best way that the device allows.
-fn attach_best(attachments: &Attachments<'_>, instance: &Instance, placement: &Placement) -> Result<Kind> {
-    let mut result = Err(Error::Conflict {
-        device: placement.device.clone(),
-        reason: "no hook fits".to_owned(),
-    });
-    for &kind in &placement.kinds {
-        let program = entry(instance, kind.hook(placement.direction), placement.link_header)?;
-        result = attachments
-            .attach(spot_of(placement), kind, program.as_fd())
-            .map(|()| kind);
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
-}
-
-/// The entry program of a hook and kind of link: loaded once per instance and pinned.
-fn entry(instance: &Instance, hook: Hook, link_header: u32) -> Result<OwnedFd> {
-    let path = instance
-        .folder
-        .join(format!("entry_{}_{link_header}", hook_file_name(hook)));
-    if let Ok(program) = ffi::pinned(&path) {
-        return Ok(program);
-    }
-    let program = bank::load_entry(&instance.maps, hook, link_header)?;
-    ffi::pin(program.as_fd(), &path).or_kernel("pin the entry program")?;
-    Ok(program)
-}
-
-/// Cleans up after a command that died: attachments that are noted but not there, or there but not wanted.
-fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Result<()> {
-    let attachments = instance.attachments()?;
-    for (key, direction) in instance.spots()? {
-        let name = devices.name(key.ifindex);
-        let spot = Spot {
-            device: name.unwrap_or("?"),
-            ifindex: key.ifindex,
-            direction,
-        };
-        let wanted = state.is_some_and(|state| {
-            name.is_some_and(|name| {
-                state
-                    .plan
-                    .policies
-                    .iter()
-                    .any(|p| p.devices.iter().any(|device| device == name))
-            })
-        });
-        if name.is_none() {
-            store::drop_device(instance.records()?, key)?;
-            let _ = std::fs::remove_file(instance.folder.join(format!(
-                "link_{}_{}",
-                key.ifindex,
-                crate::error::direction_name(direction)
-            )));
-        } else if !wanted || !attachments.is_alive(spot)? {
-            attachments.detach(spot)?;
-        }
-    }
-    Ok(())
 }
 
 /// A key that no attachment uses: the shaping of a device is noted under it.

@@ -156,6 +156,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// An apply failed, and not everything that it did could be taken back. The former policy set is in force.
+    #[error("{error}; what was in force before stays, but not everything could be taken back: {left}; run `{remedy}`")]
+    NotUndone {
+        /// Why the apply failed.
+        error: Box<Error>,
+        /// What could not be taken back, and why.
+        left: String,
+        /// The command that cleans up.
+        remedy: &'static str,
+    },
     /// Any other refusal by the kernel.
     #[error("{action}: {source}")]
     Kernel {

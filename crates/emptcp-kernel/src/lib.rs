@@ -4,7 +4,7 @@
 //!
 //! * [`apply()`] is the transaction: it uses `placement` (which device, which hook), `allocation` (which slot, which
 //!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
-//!   [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
+//!   `hooks` and [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`preview()`] does of an apply what changes nothing.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`].
 //! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
@@ -15,6 +15,7 @@
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock; `device` asks
 //!   rtnetlink (`netlink`).
+//! * `fault` lets tests make an apply fail at any point.
 //! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
 
 pub mod attach;
@@ -41,8 +42,10 @@ mod apply;
 mod bank;
 mod device;
 mod embedded;
+mod fault;
 mod ffi;
 mod flow_table;
+mod hooks;
 mod libbpf_log;
 mod load;
 mod maps;

@@ -3,12 +3,16 @@
 use crate::{
     embedded,
     error::{OrKernel, Result},
-    ffi, flow_table,
+    fault, ffi, flow_table,
     load::{self, SharedMaps, Who, is_section},
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapCore, MapHandle, MapType};
-use std::{collections::BTreeMap, os::fd::AsFd, path::Path};
+use std::{
+    collections::BTreeMap,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
 
 /// All hooks, each of which has a chain.
 pub(crate) const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
@@ -160,30 +164,48 @@ impl Maps {
         }
     }
 
-    /// Pins the maps of elements: new ones, and new shapes in the place of old ones. Maps of elements that are not in
-    /// `used` go.
-    pub(crate) fn pin_private(&mut self, folder: &Path, used: &dyn Fn(&str) -> bool) -> Result<()> {
-        self.private.retain(|(element, name), _| {
-            let keep = used(element);
-            if !keep {
-                let _ = std::fs::remove_file(folder.join(private_file(element, name)));
-            }
-            keep
-        });
-        for ((element, name), map) in &self.private {
+    /// Pins the maps of the elements that are in `used`: new ones, and new shapes in the place of old ones. What it does is
+    /// noted in `done`, before it is done.
+    pub(crate) fn pin_private(
+        &self,
+        folder: &Path,
+        used: &dyn Fn(&str) -> bool,
+        done: &mut Vec<Replaced>,
+    ) -> Result<()> {
+        for ((element, name), map) in self.private.iter().filter(|((element, _), _)| used(element)) {
             let path = folder.join(private_file(element, name));
-            let pinned = MapHandle::from_pinned_path(&path)
-                .ok()
-                .and_then(|map| map.info().ok())
-                .map(|i| i.info.id);
+            let former = MapHandle::from_pinned_path(&path).ok();
+            let pinned = former.as_ref().and_then(|map| map.info().ok()).map(|i| i.info.id);
             let wanted = map.info().or_kernel("ask about a map")?.info.id;
             if pinned == Some(wanted) {
                 continue;
             }
-            let _ = std::fs::remove_file(&path);
-            ffi::pin(map.as_fd(), &path).or_kernel(format!("pin the map `{name}` of `{element}`"))?;
+            done.push(Replaced {
+                path: path.clone(),
+                former,
+            });
+            fault::step("pinning a map", || {
+                let _ = std::fs::remove_file(&path);
+                ffi::pin(map.as_fd(), &path).or_kernel(format!("pin the map `{name}` of `{element}`"))
+            })?;
         }
         Ok(())
+    }
+
+    /// Maps of elements that are not in `used` go.
+    pub(crate) fn forget_private(&mut self, folder: &Path, used: &dyn Fn(&str) -> bool) -> Result<()> {
+        let mut result = Ok(());
+        self.private.retain(|(element, name), _| {
+            let keep = used(element);
+            if !keep {
+                let path = folder.join(private_file(element, name));
+                if let Err(error) = remove_if_there(&path) {
+                    result = Err(error);
+                }
+            }
+            keep
+        });
+        result
     }
 
     /// A core map by name.
@@ -204,6 +226,31 @@ impl Maps {
         self.private
             .iter()
             .map(|((element, name), map)| (element.as_str(), name.as_str(), map))
+    }
+}
+
+/// A pin of an element's map that was made or replaced.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    path: PathBuf,
+    former: Option<MapHandle>,
+}
+
+impl Replaced {
+    /// Pins the former map again, or none.
+    pub(crate) fn put_back(&self) -> Result<()> {
+        remove_if_there(&self.path)?;
+        match &self.former {
+            Some(map) => ffi::pin(map.as_fd(), &self.path).or_kernel("pin the former map of an element"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(crate::Error::io(path, error)),
+        _ => Ok(()),
     }
 }
 

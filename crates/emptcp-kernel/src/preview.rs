@@ -2,12 +2,13 @@
 
 use crate::{
     allocation,
-    apply::{ApplyOptions, AttachedTo, kinds_hooks, not_in_use, spot_of},
+    apply::{ApplyOptions, AttachedTo, not_in_use},
     attach::Kind,
     bank::{self, Filling},
     catalog::Catalog,
     device::Devices,
     error::{Error, Result},
+    hooks::{kinds_hooks, spot_of},
     instance::Instance,
     maps::Maps,
     place,

@@ -10,6 +10,7 @@ use crate::{
     catalog::Catalog,
     device::{self, Devices},
     error::{Error, OrKernel, Result},
+    fault,
     instance::Instance,
     store::{self, DeviceRecord},
 };
@@ -138,19 +139,9 @@ impl Shaping {
                 };
                 store::put_device(instance.records()?, shape_key(index), record)?;
                 self.made.push(index);
-                tc(
-                    name,
-                    &[
-                        "qdisc",
-                        "add",
-                        "dev",
-                        name,
-                        "root",
-                        "handle",
-                        &format!("{MAJOR:x}:"),
-                        "htb",
-                    ],
-                )?;
+                let handle = format!("{MAJOR:x}:");
+                let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
+                fault::step("adding a qdisc", || tc(name, &add))?;
             }
             self.before.insert(index, present_classes(name)?);
             for (minor, rate) in classes {
@@ -159,10 +150,8 @@ impl Shaping {
                 let add = [
                     "class", "replace", "dev", name, "parent", &root, "classid", &class, "htb", "rate", &rate_text,
                 ];
-                tc(
-                    name,
-                    &[&add[..], &["burst", "16k", "cburst", "16k", "quantum", "1514"]].concat(),
-                )?;
+                let add = [&add[..], &["burst", "16k", "cburst", "16k", "quantum", "1514"]].concat();
+                fault::step("adding a class", || tc(name, &add))?;
                 let limit = (rate / 8 * QUEUE_MS / 1000).max(QUEUE_LEAST_BYTES).to_string();
                 tc(
                     name,
@@ -175,52 +164,54 @@ impl Shaping {
         Ok(())
     }
 
-    /// Takes back a set-up whose policy set does not come into force.
-    pub(crate) fn undo(&self, instance: &Instance) -> Result<()> {
+    /// Takes back a set-up whose policy set does not come into force; returns what could not be taken back.
+    pub(crate) fn undo(&self, instance: &Instance) -> Vec<Error> {
+        let mut failed = Vec::new();
         for (index, (name, classes)) in &self.devices {
             if self.made.contains(index) {
-                remove_root(name, *index, instance)?;
-                continue;
-            }
-            let Some(before) = self.before.get(index) else { continue };
-            for minor in classes.keys().filter(|minor| !before.contains(minor)) {
-                tc(
-                    name,
-                    &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")],
-                )?;
+                let removed = fault::step("removing a qdisc", || remove_root(name, *index, instance));
+                failed.extend(removed.err());
+            } else if let Some(before) = self.before.get(index) {
+                let ours = |minor: u16| classes.contains_key(&minor) && !before.contains(&minor);
+                failed.extend(remove_classes(name, ours));
             }
         }
-        Ok(())
+        failed
     }
 
-    /// After the switch: removes classes and qdiscs that no policy uses any more.
-    pub(crate) fn clean_up(&self, instance: &Instance, devices: &Devices) -> Result<()> {
-        for index in shaped_devices(instance)? {
-            let Some(name) = devices.name(index) else {
-                store::drop_device(instance.records()?, shape_key(index))?;
-                continue;
-            };
-            match self.devices.get(&index) {
-                None => remove_root(name, index, instance)?,
-                Some((_, classes)) => {
-                    for minor in present_classes(name)?
-                        .iter()
-                        .filter(|minor| !classes.contains_key(minor))
-                    {
-                        tc(
-                            name,
-                            &["class", "del", "dev", name, "classid", &format!("{MAJOR:x}:{minor:x}")],
-                        )?;
-                    }
+    /// After the switch: removes classes and qdiscs that no policy uses any more; returns what could not be removed.
+    pub(crate) fn clean_up(&self, instance: &Instance, devices: &Devices) -> Vec<Error> {
+        let shaped = match fault::step("listing the shaped devices", || shaped_devices(instance)) {
+            Ok(shaped) => shaped,
+            Err(error) => return vec![error],
+        };
+        let mut failed = Vec::new();
+        for index in shaped {
+            match (devices.name(index), self.devices.get(&index)) {
+                (None, _) => {
+                    let records = instance.records();
+                    let dropped = records.and_then(|records| store::drop_device(records, shape_key(index)));
+                    failed.extend(dropped.err());
+                }
+                (Some(name), None) => {
+                    let removed = fault::step("removing a qdisc", || remove_root(name, index, instance));
+                    failed.extend(removed.err());
+                }
+                (Some(name), Some((_, classes))) => {
+                    failed.extend(remove_classes(name, |minor| !classes.contains_key(&minor)));
                 }
             }
         }
-        Ok(())
+        failed
     }
 
     /// Removes everything that an instance has set up.
     pub(crate) fn remove_all(instance: &Instance, devices: &Devices) -> Result<()> {
-        Self::default().clean_up(instance, devices)
+        Self::default()
+            .clean_up(instance, devices)
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
     }
 }
 
@@ -308,6 +299,23 @@ fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
         )?;
     }
     store::drop_device(instance.records()?, shape_key(index))
+}
+
+/// Removes those of our classes on a device that are `unwanted`; returns what could not be removed.
+fn remove_classes(name: &str, unwanted: impl Fn(u16) -> bool) -> Vec<Error> {
+    let present = match present_classes(name) {
+        Ok(present) => present,
+        Err(error) => return vec![error],
+    };
+    let mut failed = Vec::new();
+    for minor in present.into_iter().filter(|minor| unwanted(*minor)) {
+        let class = format!("{MAJOR:x}:{minor:x}");
+        let removed = fault::step("removing a class", || {
+            tc(name, &["class", "del", "dev", name, "classid", &class])
+        });
+        failed.extend(removed.err());
+    }
+    failed
 }
 
 /// Minor numbers of our classes on a device.

@@ -7,6 +7,7 @@ use crate::{
     allocation::Allocation,
     error::{Error, OrKernel, Result},
 };
+use emptcp_abi::Generation;
 use emptcp_plan::plan::{Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,13 @@ pub(crate) struct State {
     pub(crate) tables: Tables,
     /// Seconds since 1970 when it was applied.
     pub(crate) applied_at: u64,
+}
+
+impl State {
+    /// The number of the policy set.
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.generation)
+    }
 }
 
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout)]

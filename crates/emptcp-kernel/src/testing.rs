@@ -27,6 +27,12 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Runs `work`, in which the points of these numbers fail: an apply passes one before and one after each of its steps.
+/// Also tells which points this thread has passed, in order. For tests of what an error leaves behind.
+pub fn with_faults<T>(at: &[usize], work: impl FnOnce() -> T) -> (T, Vec<String>) {
+    crate::fault::within(at, work)
+}
+
 #[cfg(test)]
 pub(crate) mod plans {
     //! Small plans for tests.

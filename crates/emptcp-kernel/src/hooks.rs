@@ -1,0 +1,248 @@
+//! The hooks of an apply under way: attaches what is new, detaches what is no longer wanted, puts back what was there.
+
+use crate::{
+    apply::AttachedTo,
+    attach::{Attachments, Kind, Spot},
+    bank,
+    device::Devices,
+    error::{Error, OrKernel, Result},
+    fault, ffi,
+    instance::Instance,
+    maps::hook_file_name,
+    placement::{Placement, Placements},
+    store::{self, State},
+};
+use emptcp_plan::manifest::Hook;
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+};
+
+/// What one transaction does to hooks.
+#[derive(Default)]
+pub(crate) struct Hooks<'a> {
+    touched: Vec<Touched<'a>>,
+    /// Entry programs that were pinned for it.
+    pinned: Vec<PathBuf>,
+}
+
+/// A device and direction that the transaction attaches, noted before anything happens to it.
+struct Touched<'a> {
+    placement: &'a Placement,
+    old: Option<Kind>,
+    new: Option<Kind>,
+}
+
+pub(crate) fn spot_of(placement: &Placement) -> Spot<'_> {
+    Spot {
+        device: &placement.device,
+        ifindex: placement.ifindex,
+        direction: placement.direction,
+    }
+}
+
+/// The hooks of all ways in which a device may be attached.
+pub(crate) fn kinds_hooks(placement: &Placement) -> Vec<Hook> {
+    placement
+        .kinds
+        .iter()
+        .map(|kind| kind.hook(placement.direction))
+        .collect()
+}
+
+fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
+    AttachedTo {
+        device: placement.device.clone(),
+        direction: placement.direction,
+        kind,
+    }
+}
+
+impl<'a> Hooks<'a> {
+    /// Attaches where nothing fitting is attached yet.
+    pub(crate) fn attach_new(&mut self, instance: &Instance, placements: &'a Placements) -> Result<()> {
+        let attachments = instance.attachments()?;
+        for placement in &placements.devices {
+            let spot = spot_of(placement);
+            let old = attachments.get(spot)?.map(|(kind, _)| kind);
+            if old.is_some_and(|kind| placement.kinds.contains(&kind)) {
+                continue;
+            }
+            self.touched.push(Touched {
+                placement,
+                old,
+                new: None,
+            });
+            if old.is_some() {
+                // The hook changes. For a moment the device has none: with both, packets would be counted twice.
+                fault::step("detaching the former hook", || attachments.detach(spot))?;
+            }
+            let pinned = &mut self.pinned;
+            let kind = fault::step("attaching", || attach_best(&attachments, instance, placement, pinned))?;
+            if let Some(touched) = self.touched.last_mut() {
+                touched.new = Some(kind);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was attached.
+    pub(crate) fn attached(&self) -> Vec<AttachedTo> {
+        let new = |touched: &Touched<'_>| Some(attached_to(touched.placement, touched.new?));
+        self.touched.iter().filter_map(new).collect()
+    }
+
+    /// Hooks that were given up for others.
+    pub(crate) fn changed(&self) -> Vec<AttachedTo> {
+        let old = |touched: &Touched<'_>| Some(attached_to(touched.placement, touched.old?));
+        self.touched.iter().filter_map(old).collect()
+    }
+
+    /// Puts back what was attached before; returns what could not be put back.
+    pub(crate) fn undo(&self, instance: &Instance) -> Vec<Error> {
+        let mut failed = Vec::new();
+        for touched in self.touched.iter().rev() {
+            failed.extend(fault::step("putting back a hook", || touched.put_back(instance)).err());
+        }
+        if failed.is_empty() {
+            // clsact finds its filters by these programs: they go last.
+            for path in &self.pinned {
+                let removed = fault::step("removing an entry program", || {
+                    std::fs::remove_file(path).map_err(|error| Error::io(path, error))
+                });
+                failed.extend(removed.err());
+            }
+        }
+        failed
+    }
+}
+
+impl Touched<'_> {
+    fn put_back(&self, instance: &Instance) -> Result<()> {
+        let attachments = instance.attachments()?;
+        let spot = spot_of(self.placement);
+        let Some(old) = self.old else {
+            return attachments.detach(spot);
+        };
+        let now = attachments.get(spot)?.map(|(kind, _)| kind);
+        if now == Some(old) && attachments.is_alive(spot)? {
+            return Ok(());
+        }
+        attachments.detach(spot)?;
+        let hook = old.hook(self.placement.direction);
+        let program = entry(instance, hook, self.placement.link_header, &mut Vec::new())?;
+        attachments.attach(spot, old, program.as_fd())
+    }
+}
+
+/// After the switch: detaches where nothing is wanted any more. What fails is told beside what was done.
+pub(crate) fn detach_unwanted(
+    instance: &Instance,
+    placements: &Placements,
+    devices: &Devices,
+) -> (Vec<AttachedTo>, Vec<Error>) {
+    let (mut detached, mut failed) = (Vec::new(), Vec::new());
+    let known = instance
+        .attachments()
+        .and_then(|attachments| Ok((attachments, instance.spots()?)));
+    let (attachments, spots) = match known {
+        Ok(known) => known,
+        Err(error) => return (detached, vec![error]),
+    };
+    for (key, direction) in spots {
+        let wanted = |placement: &Placement| spot_of(placement).key() == key;
+        if placements.devices.iter().any(wanted) {
+            continue;
+        }
+        let device = devices.name(key.ifindex).unwrap_or("?");
+        let spot = Spot {
+            device,
+            ifindex: key.ifindex,
+            direction,
+        };
+        let done = fault::step("detaching", || {
+            let Some((kind, _)) = attachments.get(spot)? else {
+                return Ok(());
+            };
+            attachments.detach(spot)?;
+            detached.push(AttachedTo {
+                device: device.to_owned(),
+                direction,
+                kind,
+            });
+            Ok(())
+        });
+        failed.extend(done.err());
+    }
+    (detached, failed)
+}
+
+/// Attaches in the best way that the device allows.
+fn attach_best(
+    attachments: &Attachments<'_>,
+    instance: &Instance,
+    placement: &Placement,
+    pinned: &mut Vec<PathBuf>,
+) -> Result<Kind> {
+    let mut result = Err(Error::Conflict {
+        device: placement.device.clone(),
+        reason: "no hook fits".to_owned(),
+    });
+    for &kind in &placement.kinds {
+        let program = entry(instance, kind.hook(placement.direction), placement.link_header, pinned)?;
+        result = attachments
+            .attach(spot_of(placement), kind, program.as_fd())
+            .map(|()| kind);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// The entry program of a hook and kind of link: loaded once per instance and pinned.
+fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &mut Vec<PathBuf>) -> Result<OwnedFd> {
+    let path = instance
+        .folder
+        .join(format!("entry_{}_{link_header}", hook_file_name(hook)));
+    if let Ok(program) = ffi::pinned(&path) {
+        return Ok(program);
+    }
+    let program = bank::load_entry(&instance.maps, hook, link_header)?;
+    ffi::pin(program.as_fd(), &path).or_kernel("pin the entry program")?;
+    pinned.push(path);
+    Ok(program)
+}
+
+/// Cleans up after a command that died: attachments that are noted but not there, or there but not wanted.
+pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Result<()> {
+    let attachments = instance.attachments()?;
+    for (key, direction) in instance.spots()? {
+        let name = devices.name(key.ifindex);
+        let spot = Spot {
+            device: name.unwrap_or("?"),
+            ifindex: key.ifindex,
+            direction,
+        };
+        let wanted = state.is_some_and(|state| {
+            name.is_some_and(|name| {
+                state
+                    .plan
+                    .policies
+                    .iter()
+                    .any(|p| p.devices.iter().any(|device| device == name))
+            })
+        });
+        if name.is_none() {
+            store::drop_device(instance.records()?, key)?;
+            let _ = std::fs::remove_file(instance.folder.join(format!(
+                "link_{}_{}",
+                key.ifindex,
+                crate::error::direction_name(direction)
+            )));
+        } else if !wanted || !attachments.is_alive(spot)? {
+            attachments.detach(spot)?;
+        }
+    }
+    Ok(())
+}
