@@ -288,22 +288,17 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
             plain(TcpOption::Sack(blocks))
         }
         "timestamps" => {
-            let subflow = &hosts.subflows[packet.subflow];
+            let subflow = &mut hosts.subflows[packet.subflow];
+            let from = packet.from as usize;
             // As if one tick passed with every byte: increasing, and the echo is the peer's last.
-            let stamp = |who: Who| {
-                subflow.next[who as usize]
-                    .wrapping_sub(subflow.isn[who as usize])
-                    .wrapping_add(1000)
-            };
+            let value = subflow.next[from].wrapping_sub(subflow.isn[from]).wrapping_add(1000);
+            subflow.stamps[from] = value;
             let echo_reply = if packet.is == Kind::Syn {
                 0
             } else {
-                stamp(packet.from.other())
+                subflow.stamps[packet.from.other() as usize]
             };
-            plain(TcpOption::Timestamps {
-                value: stamp(packet.from),
-                echo_reply,
-            })
+            plain(TcpOption::Timestamps { value, echo_reply })
         }
         "handshake" if packet.subflow == 0 => mptcp(hosts.capable(stage).into()),
         "handshake" => mptcp(hosts.join(packet.subflow, stage).into()),
