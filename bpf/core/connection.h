@@ -161,8 +161,8 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 	if (!data_near(flow_widen_dsn(packet, near), near))
 		return;
 	flow_map(sender, packet, near);
-	if (connection && (!connection->dsn_next[side & 1] ||
-			   (__s64)(sender->dsn_next - connection->dsn_next[side & 1]) > 0))
+	if (connection &&
+	    (!connection->dsn_next[side & 1] || (__s64)(sender->dsn_next - connection->dsn_next[side & 1]) > 0))
 		connection->dsn_next[side & 1] = sender->dsn_next;
 }
 

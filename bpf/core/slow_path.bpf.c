@@ -34,8 +34,7 @@ static __always_inline __u16 suspicion(__u32 side)
 static __always_inline bool is_third_ack(const struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
 {
 	return flow->state == EMPTCP_FLOW_SYNACK && flow->flags & opener_flag(side) && packet->types & EMPTCP_ACK &&
-	       !(packet->types & (EMPTCP_SYNACK | EMPTCP_RST)) &&
-	       packet->sequence == flow->sender[side].isn + 1 &&
+	       !(packet->types & (EMPTCP_SYNACK | EMPTCP_RST)) && packet->sequence == flow->sender[side].isn + 1 &&
 	       packet->acknowledgement == flow->sender[!side].isn + 1;
 }
 
@@ -173,8 +172,8 @@ static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
 {
 	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
 
-	return (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) || local->fin == EMPTCP_FIN_SENT ||
-	       remote->fin == EMPTCP_FIN_SENT ||
+	return (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
+	       local->fin == EMPTCP_FIN_SENT || remote->fin == EMPTCP_FIN_SENT ||
 	       flow->flags & (EMPTCP_FLOW_RESET_SUSPECTED_LOCAL | EMPTCP_FLOW_RESET_SUSPECTED_REMOTE);
 }
 

@@ -68,7 +68,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
 	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record gave way to a newer one: its set was full */
 	EMPTCP_CORE_EVENT_LOST,         /* no room in the event ring */
-	EMPTCP_CORE_UNACCEPTABLE,       /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
+	EMPTCP_CORE_UNACCEPTABLE, /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
 	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
 	EMPTCP_CORE_COUNTERS_USED
@@ -104,7 +104,7 @@ enum emptcp_packet_type {
 	EMPTCP_TIMESTAMPS = 1 << 23,
 	EMPTCP_OPTIONS_BROKEN = 1 << 24, /* the option list does not parse: nothing may be written */
 	EMPTCP_UNACCEPTABLE = 1 << 25,   /* its numbers cannot be the sender's (docs/flow-records.md) */
-	EMPTCP_MAPPED = 1 << 26,         /* dsn and data_level_length are set: DSS mapping, or the implicit one of MP_CAPABLE */
+	EMPTCP_MAPPED = 1 << 26, /* dsn and data_level_length are set: DSS mapping, or the implicit one of MP_CAPABLE */
 	EMPTCP_PSH = 1 << 27,
 };
 #define EMPTCP_ANY_MPTCP 0x7ff00 /* every MP_* and DSS bit above */
@@ -147,8 +147,8 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_REMOTE_OPENED = 1 << 4,
 	EMPTCP_FLOW_BACKUP_LOCAL = 1 << 5, /* the local side asked for backup (MP_JOIN B or MP_PRIO) */
 	EMPTCP_FLOW_BACKUP_REMOTE = 1 << 6,
-	EMPTCP_FLOW_ADDRESS_IDS = 1 << 7,   /* address ids are known */
-	EMPTCP_FLOW_CHECKSUM = 1 << 8,      /* DSS checksums required */
+	EMPTCP_FLOW_ADDRESS_IDS = 1 << 7, /* address ids are known */
+	EMPTCP_FLOW_CHECKSUM = 1 << 8,    /* DSS checksums required */
 	/* A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet. */
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
@@ -277,11 +277,11 @@ struct emptcp_connection {
 	__u64 retransmissions;
 	/* By enum emptcp_side; 0: unknown. */
 	__u64 idsn[2];
-	__u64 data_ack[2];      /* highest DATA_ACK sent by each side */
-	__u64 dsn_next[2];      /* one past the highest DSN mapped, to 2^24 */
+	__u64 data_ack[2]; /* highest DATA_ACK sent by each side */
+	__u64 dsn_next[2]; /* one past the highest DSN mapped, to 2^24 */
 	__u32 token[2];
 	__u32 window_max[2]; /* largest window that a subflow has advertised, bytes */
-	__u32 subflows;    /* ever established */
+	__u32 subflows;      /* ever established */
 	__u8 version;
 	__u8 reserved[3];
 };

@@ -70,7 +70,7 @@ struct emptcp_packet {
 	__u8 dss_flags; /* third byte of the DSS option: F m M a A */
 	__u8 dscp;
 	__u8 mptcp_version; /* 0, 1, 0xff */
-	__u16 sack_offset;   /* of the SACK option from the start of the packet; 0: none */
+	__u16 sack_offset;  /* of the SACK option from the start of the packet; 0: none */
 	struct emptcp_flow_view flow;
 	struct emptcp_connection_view connection;
 };
