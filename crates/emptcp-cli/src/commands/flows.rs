@@ -130,7 +130,9 @@ fn leave_out_closed(groups: &mut Vec<Group>) {
     groups.retain_mut(|group| match &group.connection {
         Some(connection) => connection.idle_ms <= CLOSED_SHOWN_MS || group.flows.iter().any(FlowEntry::is_live),
         None => {
-            group.flows.retain(|flow| flow.idle_ms <= CLOSED_SHOWN_MS || flow.is_live());
+            group
+                .flows
+                .retain(|flow| flow.idle_ms <= CLOSED_SHOWN_MS || flow.is_live());
             !group.flows.is_empty()
         }
     });
