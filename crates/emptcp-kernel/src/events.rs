@@ -231,11 +231,8 @@ impl Instance {
             });
             let answer = ring.poll(left);
             match (next.take(), answer) {
-                (Some(event), _) => {
-                    if !take(event) {
-                        return Ok(());
-                    }
-                }
+                // The answer is then that of the record above.
+                (Some(event), _) if !take(event) => return Ok(()),
                 (None, Err(error)) if error.kind() != libbpf_rs::ErrorKind::Interrupted => {
                     return Err(Error::libbpf("read the event ring", error));
                 }
