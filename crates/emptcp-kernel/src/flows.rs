@@ -119,7 +119,7 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         retransmissions: sender.retransmissions,
         rtt_us: measured(sender.rtt_us),
         rtt_min_us: measured(sender.rtt_min_us),
-        window: (sender.window_scale != SCALE_UNKNOWN).then(|| u32::from(sender.window) << sender.window_scale.min(14)),
+        window: (sender.window_scale != SCALE_UNKNOWN).then_some(sender.window),
         address_id: ids_known.then_some(sender.address_id),
         dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
     }

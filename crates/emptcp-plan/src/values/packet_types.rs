@@ -14,6 +14,7 @@ pub(crate) const KINDS: &[(&str, u32)] = &[
     ("data", bits::DATA),
     ("fin", bits::FIN),
     ("rst", bits::RST),
+    ("unacceptable", bits::UNACCEPTABLE),
 ];
 
 /// Which options a segment carries: `packet has ...`.
