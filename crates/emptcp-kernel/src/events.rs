@@ -232,11 +232,15 @@ impl Instance {
             let answer = ring.poll(left);
             match (next.take(), answer) {
                 // The answer is then that of the record above.
-                (Some(event), _) if !take(event) => return Ok(()),
+                (Some(event), _) => {
+                    if !take(event) {
+                        return Ok(());
+                    }
+                }
                 (None, Err(error)) if error.kind() != libbpf_rs::ErrorKind::Interrupted => {
                     return Err(Error::libbpf("read the event ring", error));
                 }
-                _ => {}
+                (None, _) => {}
             }
             if end.is_some_and(|end| std::time::Instant::now() >= end) {
                 return Ok(());
