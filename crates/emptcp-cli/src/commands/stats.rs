@@ -71,6 +71,15 @@ const CORE: &[(&str, &str)] = &[
         "event_lost",
         "no room in the event ring: `emptcp monitor` has missed it",
     ),
+    ("unacceptable", "numbers cannot be the sender's: changed no record"),
+    (
+        "syn_on_established",
+        "SYN or SYN-ACK of an established subflow: changed no record",
+    ),
+    (
+        "reanchored",
+        "a record had lost the thread, and found it: the other side acknowledges",
+    ),
 ];
 
 impl Stats {
