@@ -200,6 +200,7 @@ __noinline int emptcp_flow_refresh(void)
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
 	struct emptcp_packet *packet;
 	struct emptcp_flow *flow;
+	__u64 near;
 	__u32 side;
 	bool fits;
 
@@ -216,6 +217,10 @@ __noinline int emptcp_flow_refresh(void)
 		flow->sender[side].unacceptable++;
 		scratch->core[EMPTCP_CORE_UNACCEPTABLE]++;
 		packet->types |= EMPTCP_UNACCEPTABLE;
+		/* Conditions on DSNs see the same form as on every other segment. */
+		near = flow->sender[side].dsn_next ? flow->sender[side].dsn_next : flow->sender[side].idsn;
+		if (packet->types & EMPTCP_MAPPED && near)
+			packet->dsn = flow_widen_dsn(packet, near);
 		return 0;
 	}
 	scratch->judged = 0;
