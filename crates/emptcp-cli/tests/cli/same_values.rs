@@ -190,7 +190,7 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
             [table["used"].to_string(), table["size"].to_string()]
         );
     }
-    // One event each, although the packets held several segments.
+    // One event each.
     let elements = &stats["policies"][1]["elements"];
     for position in [0, 1] {
         let told = &elements[position]["counters"][0];
