@@ -6,8 +6,8 @@
 #ifndef EMPTCP_CORE_CONNECTION_H
 #define EMPTCP_CORE_CONNECTION_H
 
+#include "flow.h"
 #include "hash.h"
-#include "tables.h"
 
 static const struct emptcp_connection no_connection;
 
@@ -93,6 +93,77 @@ static __always_inline void connection_join(struct emptcp_scratch *scratch, stru
 	flow->sender[EMPTCP_LOCAL].idsn = connection->idsn[EMPTCP_LOCAL];
 	flow->sender[EMPTCP_REMOTE].idsn = connection->idsn[EMPTCP_REMOTE];
 	flow->version = connection->version;
+}
+
+/*
+ * What windows a subflow whose handshake was seen may use: hosts share them among the subflows of a connection (RFC 8684
+ * section 3.3.1). Where the scale or the connection is not known: the largest that there can be.
+ */
+static __always_inline void connection_windows(struct emptcp_flow *flow)
+{
+	__u64 id = flow->connection;
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+
+#pragma unroll
+	for (__u32 side = 0; side < 2; side++) {
+		struct emptcp_sender *sender = &flow->sender[side];
+
+		if (!connection || sender->window_scale == EMPTCP_SCALE_UNKNOWN) {
+			sender->window_max = EMPTCP_WINDOW_LARGEST;
+			continue;
+		}
+		sender->window_max = connection->window_max[side];
+		if (sender->window_max < EMPTCP_WINDOW_LEAST)
+			sender->window_max = EMPTCP_WINDOW_LEAST;
+	}
+}
+
+/* Takes over what other subflows of the connection have shown: is a larger window in use than this record knew? */
+static __always_inline bool connection_widens(struct emptcp_flow *flow)
+{
+	__u64 id = flow->connection;
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+	bool wider = false;
+
+	if (!connection)
+		return false;
+#pragma unroll
+	for (__u32 side = 0; side < 2; side++) {
+		if (connection->window_max[side] <= flow->sender[side].window_max)
+			continue;
+		flow->sender[side].window_max = connection->window_max[side];
+		wider = true;
+	}
+	return wider;
+}
+
+/*
+ * A mapping that the subflow itself cannot judge: its first one, one far from those before, or one that enters another
+ * step of DSN_STEP_BITS, which the connection is told.
+ */
+static __always_inline void connection_map(struct emptcp_flow *flow, struct emptcp_packet *packet, __u32 side)
+{
+	struct emptcp_sender *sender = &flow->sender[side & 1];
+	__u64 id = flow->connection, near = sender->dsn_next;
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+
+	if (!near || !data_near(flow_widen_dsn(packet, near), near)) {
+		if (connection && connection->dsn_next[side & 1])
+			near = connection->dsn_next[side & 1];
+		else if (!near)
+			near = sender->idsn;
+	}
+	if (!near) {
+		if (!(packet->dss_flags & EMPTCP_DSS_FLAG_DSN64))
+			return;
+		near = packet->dsn;
+	}
+	if (!data_near(flow_widen_dsn(packet, near), near))
+		return;
+	flow_map(sender, packet, near);
+	if (connection &&
+	    (!connection->dsn_next[side & 1] || (__s64)(sender->dsn_next - connection->dsn_next[side & 1]) > 0))
+		connection->dsn_next[side & 1] = sender->dsn_next;
 }
 
 /* One more subflow of the flow's connection is up. */

@@ -14,7 +14,7 @@ struct emptcp_entry_config {
 	__u32 direction;   /* enum emptcp_direction */
 	__u32 link_header; /* bytes before the IP header: 14 Ethernet, 0 raw IP */
 	/* As in emptcp_table, which is one more line of memory to wait for. */
-	__u64 secret;
+	__u64 secret_0, secret_1, secret_2, secret_3, secret_4, secret_5;
 	__u32 set_mask;
 	__u32 reserved;
 };
@@ -63,12 +63,16 @@ static __always_inline enum parse_result parse(emptcp_context *ctx, struct emptc
 
 EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 {
+	const volatile struct emptcp_entry_config *config = &emptcp_entry_config;
+	const __u64 secret[EMPTCP_SECRETS] = {config->secret_0, config->secret_1, config->secret_2,
+					      config->secret_3, config->secret_4, config->secret_5};
+	const __u32 side = emptcp_entry_config.direction == EMPTCP_INGRESS;
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
 	struct emptcp_resolution *resolution;
-	struct emptcp_packet *packet;
 	__u64 *control, word, last_ns;
+	struct emptcp_packet *packet;
 	struct emptcp_flow *flow;
-	bool retransmission;
+	__u32 retransmitted;
 	__u32 zero = 0;
 
 	control = bpf_map_lookup_elem(&emptcp_control, &zero);
@@ -92,28 +96,34 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 		parse_options(ctx, packet);
 		if (packet->dss_offset)
 			parse_dss(ctx, packet);
+		if (packet->sack_offset)
+			parse_sack(ctx, packet);
 	}
-	flow = flow_lookup(&packet->key, emptcp_entry_config.secret, emptcp_entry_config.set_mask, &packet->flow_slot);
+	flow = flow_lookup(&packet->key, secret, emptcp_entry_config.set_mask, &packet->flow_slot);
 	if (!flow && !(packet->types & EMPTCP_ANY_MPTCP))
 		return passed(scratch, EMPTCP_CORE_UNTRACKED);
 
 	packet->now_ns = now(scratch);
 	packet->generation = word;
+	scratch->features = word >> 32;
 	packet->ifindex = emptcp_ifindex(ctx);
 	packet->segments = packet->payload_length ? emptcp_segments(ctx) : 1;
 	packet->direction = emptcp_entry_config.direction;
 	packet->verdict = EMPTCP_CONTINUE;
-	if (!flow || packet->types & SLOW_TYPES || flow->state != EMPTCP_FLOW_ESTABLISHED)
+	if (!flow || packet->types & SLOW_TYPES || flow->watch)
 		goto slow;
-	resolution = &flow->resolution[emptcp_entry_config.direction == EMPTCP_INGRESS];
+	resolution = &flow->resolution[side];
 	if (emptcp_unlikely(resolution->generation != packet->generation || resolution->ifindex != packet->ifindex))
+		goto slow;
+	if (emptcp_unlikely(!numbers_fit(&flow->sender[side], &flow->sender[!side], packet) ||
+			    !flow_data_plain(&flow->sender[side], packet)))
 		goto slow;
 
 	last_ns = flow->last_ns;
 	flow->last_ns = packet->now_ns;
-	retransmission = flow_update(flow, packet, emptcp_entry_config.direction == EMPTCP_INGRESS);
+	retransmitted = flow_update(flow, packet, side);
 	if (word >> 32 & EMPTCP_FEATURE_CONNECTION)
-		view_connection(packet, flow, retransmission);
+		view_connection(packet, flow, retransmitted);
 	scratch->core[EMPTCP_CORE_TRACKED]++;
 	if (!resolution->policies)
 		return EMPTCP_VERDICT_PASS;

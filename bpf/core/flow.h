@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What every packet of a known subflow changes in its record. */
+/* What an acceptable segment of a known subflow changes in its record (docs/flow-records.md). */
 #ifndef EMPTCP_CORE_FLOW_H
 #define EMPTCP_CORE_FLOW_H
 
-#include "tables.h"
+#include "numbers.h"
+#include "sequence.h"
+#include "view.h"
+
+/* The connection's highest DSN follows the subflows in steps of this: 2^24 bytes. */
+#define DSN_STEP_BITS 24
 
 /* RFC 6298 section 2: the smoothed value moves by an eighth of the difference. */
 static __always_inline void flow_rtt_sample(struct emptcp_sender *sender, __u64 nanoseconds)
@@ -18,88 +23,163 @@ static __always_inline void flow_rtt_sample(struct emptcp_sender *sender, __u64 
 		sender->rtt_us += ((__s32)(sample - sender->rtt_us)) >> 3;
 	if (!sender->rtt_min_us || sample < sender->rtt_min_us)
 		sender->rtt_min_us = sample;
+	sender->rtt_samples++;
 }
 
-/*
- * Round trips: a side's segment starts the clock, the other side's echo of its timestamp stops it; without timestamps
- * the acknowledgement of its last byte does. A retransmission stops the clock unread (Karn). The exact clock is read
- * only here, about twice per round trip; everything else uses the coarse one (packet->now_ns).
- */
-static __always_inline void flow_time(struct emptcp_sender *sender, struct emptcp_sender *peer,
-				      const struct emptcp_packet *packet, __u32 sequence_end, bool retransmission)
+/* This segment's ACK, which is higher than those before it: does it end the sample of the other side? */
+static __always_inline void flow_rtt_end(struct emptcp_sender *peer, const struct emptcp_packet *packet)
 {
-	bool timestamps = packet->types & EMPTCP_TIMESTAMPS;
-
-	if (timestamps) {
-		if (peer->rtt_sent_ns && !emptcp_before(packet->timestamp_echo, peer->rtt_sequence)) {
-			flow_rtt_sample(peer, bpf_ktime_get_ns() - peer->rtt_sent_ns);
-			peer->rtt_sent_ns = 0;
-		}
-		/* Only the first segment of a clock tick: the echo cannot tell later ones from it. */
-		if (!sender->rtt_sent_ns && packet->timestamp_value != sender->timestamp && !retransmission) {
-			sender->rtt_sent_ns = bpf_ktime_get_ns();
-			sender->rtt_sequence = packet->timestamp_value;
-		}
-		sender->timestamp = packet->timestamp_value;
+	if (!peer->rtt_sent_ns || emptcp_before(packet->acknowledgement, peer->rtt_end))
 		return;
-	}
-	if (peer->rtt_sent_ns && packet->types & EMPTCP_ACK &&
-	    !emptcp_before(packet->acknowledgement, peer->rtt_sequence)) {
+	/* A later echo: the ACK that answered the segment was lost, or waited for a gap to be filled. */
+	if (!(packet->types & EMPTCP_TIMESTAMPS) || !emptcp_before(peer->rtt_timestamp, packet->timestamp_echo))
 		flow_rtt_sample(peer, bpf_ktime_get_ns() - peer->rtt_sent_ns);
-		peer->rtt_sent_ns = 0;
-	}
-	if (retransmission) {
-		sender->rtt_sent_ns = 0;
-	} else if (!sender->rtt_sent_ns && packet->payload_length) {
+	peer->rtt_sent_ns = 0;
+}
+
+/* A segment that must be answered, the highest byte before which was `end`: begins a sample, or voids the one that runs. */
+static __always_inline void flow_rtt_begin(struct emptcp_sender *sender, const struct emptcp_packet *packet, __u32 end)
+{
+	if (!sequence_length(packet))
+		return;
+	if (emptcp_before(packet->sequence, end)) {
+		sender->rtt_sent_ns = 0; /* a retransmission, or a gap is filled: acknowledgements wait for it */
+	} else if (packet->sequence == end && !sender->rtt_sent_ns) {
 		sender->rtt_sent_ns = bpf_ktime_get_ns();
-		sender->rtt_sequence = sequence_end;
+		sender->rtt_end = packet->sequence + sequence_length(packet);
+		sender->rtt_timestamp = packet->timestamp_value;
 	}
 }
 
-/* Widens a 32-bit DSN to the 64-bit one nearest to what this side has sent (RFC 8684 section 3.3.1), at first to the
- * start of the connection. Where neither is known the DSN stays as it is. */
-static __always_inline __u64 flow_widen_dsn(const struct emptcp_sender *sender, const struct emptcp_packet *packet)
+/* Widens a 32-bit DSN to the 64-bit one nearest to what is known (RFC 8684 section 3.3.1). */
+static __always_inline __u64 flow_widen_dsn(const struct emptcp_packet *packet, __u64 near)
 {
-	__u64 near = sender->dsn_next ? sender->dsn_next : sender->idsn;
-
-	if (packet->dss_flags & EMPTCP_DSS_FLAG_DSN64 || !near)
+	if (packet->dss_flags & EMPTCP_DSS_FLAG_DSN64 || !(packet->types & EMPTCP_DSS_MAP))
 		return packet->dsn;
 	return near + (__s32)((__u32)packet->dsn - (__u32)near);
 }
 
-/* Returns true when the segment only repeats sequence numbers that were sent before. */
-static __always_inline bool flow_update(struct emptcp_flow *flow, struct emptcp_packet *packet, __u32 side)
+/* Can the fast path judge this segment's mapping: near what this subflow knows, and nothing to tell the connection? */
+static __always_inline bool flow_data_plain(const struct emptcp_sender *sender, const struct emptcp_packet *packet)
+{
+	__u64 known = sender->dsn_next, dsn, next;
+
+	if (!(packet->types & EMPTCP_MAPPED))
+		return true;
+	if (!known)
+		return false;
+	dsn = flow_widen_dsn(packet, known);
+	next = dsn + packet->data_level_length;
+	return data_near(dsn, known) && !((next ^ known) >> DSN_STEP_BITS);
+}
+
+/* The mapping of a segment, which is near what is known. */
+static __always_inline void flow_map(struct emptcp_sender *sender, struct emptcp_packet *packet, __u64 near)
+{
+	__u64 dsn = flow_widen_dsn(packet, near), next = dsn + packet->data_level_length;
+
+	packet->dsn = dsn;
+	if (!sender->dsn_next || (__s64)(next - sender->dsn_next) > 0)
+		sender->dsn_next = next;
+	if (!sender->dsn_first || (__s64)(dsn - sender->dsn_first) < 0)
+		sender->dsn_first = dsn;
+}
+
+/* RFC 9293 section 3.8.4: a byte that was sent and acknowledged already, with nothing new about it. */
+static __always_inline bool keep_alive(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
+				       const struct emptcp_packet *packet)
+{
+	return packet->payload_length == 1 && packet->sequence == sender->end - 1 &&
+	       peer->acknowledgement == sender->end &&
+	       !(packet->types & (EMPTCP_PSH | EMPTCP_DSS_MAP | EMPTCP_MP_CAPABLE | EMPTCP_FIN));
+}
+
+/* Segments of which part was seen before, when `seen` bytes of the packet were. */
+static __always_inline __u32 segments_of(const struct emptcp_packet *packet, __u32 seen)
+{
+	__u64 bytes = lesser(seen, packet->payload_length);
+
+	if (packet->segments <= 1 || !packet->payload_length)
+		return !!bytes;
+	return (bytes * packet->segments + packet->payload_length - 1) / packet->payload_length;
+}
+
+/* Sequence numbers of a segment that takes some. Returns the retransmitted segments. */
+static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const struct emptcp_sender *peer,
+					   const struct emptcp_packet *packet)
+{
+	__u32 begin = packet->sequence + !!(packet->types & (EMPTCP_SYN | EMPTCP_SYNACK));
+	__u32 end = packet->sequence + sequence_length(packet), retransmitted = 0;
+	__u64 seen;
+
+	if (!(sender->known & EMPTCP_KNOWN_STARTED)) {
+		sender->known |= EMPTCP_KNOWN_STARTED;
+		sender->end = packet->sequence; /* what follows begins here, a sample too */
+		sender->base = begin;
+		sender->contiguous = begin;
+	}
+	if (keep_alive(sender, peer, packet))
+		return 0;
+	flow_rtt_begin(sender, packet, sender->end);
+	if (emptcp_likely(begin == sender->contiguous && !sender->range_count)) {
+		sender->contiguous = end;
+	} else if (begin != end) {
+		seen = sequence_add(sender, begin, end);
+		if (!(packet->payload_length == 1 && (__u32)seen && !peer->window))
+			retransmitted = segments_of(packet, seen);
+		if (seen & SEQUENCE_UNCERTAIN)
+			sender->uncertain += packet->segments;
+	}
+	if (emptcp_before(sender->end, end))
+		sender->end = end;
+	sender->retransmissions += retransmitted;
+	return retransmitted;
+}
+
+/* The largest window of a side over all subflows of the connection. */
+static __always_inline void connection_window(__u64 id, __u32 side, __u32 window)
+{
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+
+	if (connection && connection->window_max[side & 1] < window)
+		connection->window_max[side & 1] = window;
+}
+
+/* Brings the record up to date with an acceptable segment. Returns the retransmitted segments. */
+static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp_packet *packet, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side];
 	struct emptcp_sender *peer = &flow->sender[!side];
-	__u32 end = packet->sequence + packet->payload_length;
-	bool retransmission = false;
+	__u32 retransmitted = 0, window;
 
-	if (packet->types & (EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN))
-		end++;
 	sender->packets += packet->segments;
 	sender->bytes += packet->payload_length;
-	if (!sender->started || emptcp_before(sender->sequence_next, end)) {
-		sender->sequence_next = end;
-		sender->started = 1;
-	} else if (packet->payload_length) {
-		sender->retransmissions += packet->segments;
-		retransmission = true;
-	}
-	sender->acknowledgement = packet->acknowledgement;
-	sender->window = packet->window;
-	flow_time(sender, peer, packet, end, retransmission);
-	if (packet->types & EMPTCP_DSS_MAP) {
-		__u64 dsn = flow_widen_dsn(sender, packet);
-		__u64 next = dsn + packet->data_level_length;
+	sender->last_ns = packet->now_ns;
+	if (packet->types & (EMPTCP_DATA | EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN) ||
+	    emptcp_unlikely(!(sender->known & EMPTCP_KNOWN_STARTED)))
+		retransmitted = flow_sequence(sender, peer, packet);
+	if (packet->types & EMPTCP_ACK) {
+		bool first = !(sender->known & EMPTCP_KNOWN_ACKNOWLEDGING);
 
-		packet->dsn = dsn;
-		if (!sender->dsn_next || (__s64)(next - sender->dsn_next) > 0)
-			sender->dsn_next = next;
-		if (!sender->dsn_first || (__s64)(dsn - sender->dsn_first) < 0)
-			sender->dsn_first = dsn;
+		if (first || emptcp_before(sender->acknowledgement, packet->acknowledgement)) {
+			sender->acknowledgement = packet->acknowledgement;
+			if (first || emptcp_before(sender->sack_edge, packet->acknowledgement))
+				sender->sack_edge = packet->acknowledgement;
+			sender->known |= EMPTCP_KNOWN_ACKNOWLEDGING;
+			flow_rtt_end(peer, packet);
+		}
+		if (packet->types & EMPTCP_SACK && emptcp_before(sender->sack_edge, packet->sack_edge))
+			sender->sack_edge = packet->sack_edge;
 	}
-	return retransmission;
+	window = window_of(sender, packet);
+	sender->window = window;
+	if (emptcp_unlikely(window > sender->window_max)) {
+		sender->window_max = window;
+		connection_window(flow->connection, side, window);
+	}
+	if (packet->types & EMPTCP_MAPPED && flow_data_plain(sender, packet))
+		flow_map(sender, packet, sender->dsn_next);
+	return retransmitted;
 }
 
 #endif

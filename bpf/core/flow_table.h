@@ -9,23 +9,31 @@
 
 #include "tables.h"
 
-static __always_inline __u64 hash_step(__u64 hash, __u64 word)
+/* The product of two words, each moved by half of a secret: for two different pairs of words it is the same under one
+ * secret in 2^32, whatever the words are (Black et al., "UMAC", 1999: NH). */
+static __always_inline __u64 hash_pair(__u32 a, __u32 b, __u64 secret)
 {
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull; /* 2^64 / golden ratio: spreads low bits upwards */
-	return hash ^ hash >> 32;
+	return (__u64)(__u32)(a + (__u32)secret) * (__u32)(b + (__u32)(secret >> 32));
 }
 
-/* Keyed by the instance's secret, so that nobody outside can aim at one set. */
-static __always_inline __u64 emptcp_flow_hash(const struct emptcp_flow_key *key, __u64 secret)
+/*
+ * Keyed by the instance's secrets, so that nobody outside can aim at one set: a sum of products as above, and then every
+ * bit of the result depends on every bit of that sum.
+ */
+static __always_inline __u64 emptcp_flow_hash(const struct emptcp_flow_key *key, const volatile __u64 *secret)
 {
-	__u64 hash = hash_step(secret, (__u64)key->local[3] << 32 | key->remote[3]);
+	__u64 hash = hash_pair(key->local[3], key->remote[3], secret[3]);
 
+	hash += hash_pair(key->local_port, key->remote_port, secret[4]);
 	if (key->local[2] != bpf_htonl(0xffff) || key->local[0] || key->local[1]) {
-		hash = hash_step(hash, (__u64)key->local[0] << 32 | key->local[1]);
-		hash = hash_step(hash, (__u64)key->remote[0] << 32 | key->remote[1]);
-		hash = hash_step(hash, (__u64)key->local[2] << 32 | key->remote[2]);
+		hash += hash_pair(key->local[0], key->remote[0], secret[0]);
+		hash += hash_pair(key->local[1], key->remote[1], secret[1]);
+		hash += hash_pair(key->local[2], key->remote[2], secret[2]);
 	}
-	return hash_step(hash, (__u64)key->local_port << 16 | key->remote_port);
+	hash ^= secret[5];
+	hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+	hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93ull;
+	return hash ^ hash >> 32;
 }
 
 /* Bits that do not choose the set. */
@@ -70,8 +78,8 @@ static __always_inline bool same_key(const struct emptcp_flow_key *a, const stru
  * part of the look-up. Bytes of `tags` that equal the tag turn into 0x80 by the usual
  * trick of subtracting one from each byte; it may also mark the byte above a match, so the key has the last word.
  */
-static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_key *key, __u64 secret, __u32 set_mask,
-						       __u32 *slot)
+static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_key *key, const volatile __u64 *secret,
+						       __u32 set_mask, __u32 *slot)
 {
 	const __u64 ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
 	__u64 hash, tags, found;

@@ -30,6 +30,9 @@ static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *sc
 	flow->version = 0xff;
 	flow->sender[EMPTCP_LOCAL].window_scale = EMPTCP_SCALE_UNKNOWN;
 	flow->sender[EMPTCP_REMOTE].window_scale = EMPTCP_SCALE_UNKNOWN;
+	flow->sender[EMPTCP_LOCAL].window_max = EMPTCP_WINDOW_LARGEST;
+	flow->sender[EMPTCP_REMOTE].window_max = EMPTCP_WINDOW_LARGEST;
+	flow->watch = 1;
 	scratch->core[EMPTCP_CORE_FLOW_NEW]++;
 	return flow;
 }
@@ -44,8 +47,8 @@ static __always_inline void set_backup(struct emptcp_flow *flow, __u32 side, boo
 		flow->flags &= ~flag;
 }
 
-/* Window scale: only SYN and SYN-ACK carry it (RFC 7323 section 2.2); absent means none. */
-static __always_inline void read_window_scale(emptcp_context *ctx, const struct emptcp_packet *packet,
+/* Window scale: only SYN and SYN-ACK carry it (RFC 7323 section 2.2). False: this one does not. */
+static __always_inline bool read_window_scale(emptcp_context *ctx, const struct emptcp_packet *packet,
 					      struct emptcp_sender *sender)
 {
 	struct emptcp_option option = emptcp_find_kind(ctx, EMPTCP_KIND_WINDOW_SCALE, 0);
@@ -53,13 +56,15 @@ static __always_inline void read_window_scale(emptcp_context *ctx, const struct 
 
 	sender->window_scale = 0;
 	if (option.length != 3)
-		return;
+		return false;
 	bytes = emptcp_at(ctx, option.offset, 3);
-	if (bytes)
-		sender->window_scale = bytes[2] > 14 ? 14 : bytes[2];
+	if (!bytes)
+		return false;
+	sender->window_scale = bytes[2] > 14 ? 14 : bytes[2];
+	return true;
 }
 
-/* SYN with MP_CAPABLE or MP_JOIN. */
+/* A SYN; without MP_CAPABLE or MP_JOIN only beside an established record. */
 static __always_inline void on_syn(emptcp_context *ctx, struct emptcp_scratch *scratch, struct emptcp_flow *flow,
 				   __u32 side)
 {
@@ -80,6 +85,8 @@ static __always_inline void on_syn(emptcp_context *ctx, struct emptcp_scratch *s
 			flow->version = bytes[2] & 0xf;
 		return;
 	}
+	if (!(packet->types & EMPTCP_MP_JOIN))
+		return;
 	flow->flags |= EMPTCP_FLOW_JOINED;
 	option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_JOIN);
 	if (option.length != 12)
@@ -93,6 +100,15 @@ static __always_inline void on_syn(emptcp_context *ctx, struct emptcp_scratch *s
 	connection_join(scratch, flow, bpf_ntohl(words[1]));
 }
 
+/* Does this SYN-ACK answer the SYN that we know, and data in it (RFC 7413)? */
+static __always_inline bool answers_syn(const struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
+{
+	const struct emptcp_sender *opener = &flow->sender[!side];
+
+	return flow->state == EMPTCP_FLOW_SYN && opener->known & EMPTCP_KNOWN_STARTED &&
+	       packet->acknowledgement - opener->isn - 1 <= opener->end - opener->isn - 1;
+}
+
 /* SYN-ACK that acknowledges the SYN we know. */
 static __always_inline void on_syn_ack(emptcp_context *ctx, struct emptcp_packet *packet, struct emptcp_flow *flow,
 				       __u32 side)
@@ -100,11 +116,10 @@ static __always_inline void on_syn_ack(emptcp_context *ctx, struct emptcp_packet
 	struct emptcp_option option;
 	__u8 *bytes;
 
-	if (flow->state != EMPTCP_FLOW_SYN || packet->acknowledgement != flow->sender[!side].isn + 1)
-		return;
 	flow->state = EMPTCP_FLOW_SYNACK;
 	flow->sender[side].isn = packet->sequence;
-	read_window_scale(ctx, packet, &flow->sender[side]);
+	if (!read_window_scale(ctx, packet, &flow->sender[side]))
+		flow->sender[!side].window_scale = 0; /* both or none: RFC 7323 section 1.3 */
 	if (packet->types & EMPTCP_MP_CAPABLE) {
 		option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
 		bytes = option.offset ? emptcp_at(ctx, option.offset, 4) : NULL;
@@ -137,6 +152,21 @@ static __always_inline void on_mp_prio(emptcp_context *ctx, struct emptcp_packet
 			return;
 	}
 	set_backup(flow, side, bytes[2] & 1);
+}
+
+/* Data on MP_CAPABLE has an implicit mapping: the first byte is IDSN + 1 (RFC 8684 section 3.1). */
+static __always_inline void on_capable_data(emptcp_context *ctx, struct emptcp_packet *packet, struct emptcp_flow *flow,
+					    __u32 side, struct emptcp_option option)
+{
+	__u8 *bytes = option.length >= 22 ? emptcp_at(ctx, option.offset, 22) : NULL;
+	__u64 idsn = flow->sender[side].idsn;
+
+	if (!bytes || !packet->payload_length || !idsn)
+		return;
+	packet->dsn = idsn + 1;
+	packet->data_level_length = bytes[20] << 8 | bytes[21];
+	packet->types |= EMPTCP_MAPPED;
+	connection_map(flow, packet, side);
 }
 
 /* Moves a half-open record to the main table; false when there is no place for it. */

@@ -182,8 +182,9 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 			} else {
 				types |= EMPTCP_MP_EXPERIMENTAL;
 			}
-		} else if (kind == EMPTCP_KIND_SACK) {
+		} else if (kind == EMPTCP_KIND_SACK && length >= 10) {
 			types |= EMPTCP_SACK;
+			packet->sack_offset = at;
 		} else if (kind == EMPTCP_KIND_TIMESTAMPS && length == 10) {
 			bytes = emptcp_at(ctx, at, 10);
 			if (!bytes)
@@ -194,6 +195,29 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 		}
 	}
 	packet->types = types;
+}
+
+/* The highest right edge of the SACK blocks (RFC 2018 section 3). */
+static __always_inline void parse_sack(emptcp_context *ctx, struct emptcp_packet *packet)
+{
+	__u8 *head = emptcp_at(ctx, packet->sack_offset, 10);
+	__u32 length, edge;
+
+	if (!head)
+		return;
+	length = head[1];
+	edge = bpf_ntohl(*(__be32 *)(head + 6));
+	for (__u32 block = 1; block < 4; block++) {
+		__be32 *right = emptcp_at(ctx, packet->sack_offset + 6 + 8 * block, 4);
+		__u32 candidate;
+
+		if (!right || 10 + 8 * block > length)
+			break;
+		candidate = bpf_ntohl(*right);
+		if (emptcp_before(edge, candidate))
+			edge = candidate;
+	}
+	packet->sack_edge = edge;
 }
 
 /* RFC 8684 section 3.3: flags, then DATA_ACK (4 or 8), then DSN (4 or 8), SSN, length, and perhaps a checksum. */
@@ -235,7 +259,7 @@ static __always_inline void parse_dss(emptcp_context *ctx, struct emptcp_packet 
 		}
 	}
 	if (flags & EMPTCP_DSS_FLAG_MAP) {
-		packet->types |= EMPTCP_DSS_MAP;
+		packet->types |= EMPTCP_DSS_MAP | EMPTCP_MAPPED;
 		if (flags & EMPTCP_DSS_FLAG_DSN64) {
 			__be32 *map = emptcp_at(ctx, at, 14);
 			if (!map)
@@ -346,6 +370,7 @@ found:
 	packet->window = bpf_ntohs(tcp->window);
 	packet->dss_offset = 0;
 	packet->dss_flags = 0;
+	packet->sack_offset = 0;
 	types = tcp->ack ? EMPTCP_ACK : 0;
 	if (tcp->syn)
 		types |= tcp->ack ? EMPTCP_SYNACK : EMPTCP_SYN;
@@ -353,9 +378,11 @@ found:
 		types |= EMPTCP_FIN;
 	if (tcp->rst)
 		types |= EMPTCP_RST;
+	if (tcp->psh)
+		types |= EMPTCP_PSH;
 	if (packet->payload_length)
 		types |= EMPTCP_DATA;
-	else if (types == EMPTCP_ACK)
+	else if ((types & ~EMPTCP_PSH) == EMPTCP_ACK)
 		types |= EMPTCP_PURE_ACK;
 	packet->types = types;
 	return PARSE_TCP;

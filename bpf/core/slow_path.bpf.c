@@ -9,9 +9,6 @@
 #include "classify.h"
 #include "handshake.h"
 
-/* How far an acknowledgement may lie from what the other side has sent, to adopt a subflow: the largest TCP window. */
-#define LARGEST_WINDOW (1u << 30)
-
 /* The record that the stages of the slow path work on. */
 static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
 {
@@ -20,83 +17,170 @@ static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *s
 	return flow_at(scratch->packet.flow_slot);
 }
 
+#define JUDGED_UNACCEPTABLE 0xffffffffu
+#define RESET_SILENCE_NS 10000000000ull
+
+static __always_inline __u16 opener_flag(__u32 side)
+{
+	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_LOCAL_OPENED : EMPTCP_FLOW_REMOTE_OPENED;
+}
+
+static __always_inline __u16 suspicion(__u32 side)
+{
+	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_RESET_SUSPECTED_LOCAL : EMPTCP_FLOW_RESET_SUSPECTED_REMOTE;
+}
+
+/* Is this the third segment of the handshake that the half-open record has seen? */
+static __always_inline bool is_third_ack(const struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
+{
+	return flow->state == EMPTCP_FLOW_SYNACK && flow->flags & opener_flag(side) && packet->types & EMPTCP_ACK &&
+	       !(packet->types & (EMPTCP_SYNACK | EMPTCP_RST)) && packet->sequence == flow->sender[side].isn + 1 &&
+	       packet->acknowledgement == flow->sender[!side].isn + 1;
+}
+
 /* The record of this packet's subflow, made when the packet opens one or shows one in mid-stream. */
 static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch *scratch, __u32 side, bool *half_open)
 {
 	struct emptcp_packet *packet = &scratch->packet;
-	struct emptcp_flow *flow;
+	struct emptcp_flow *flow, *opening;
 	__s64 slot;
 
-	*half_open = false;
 	slot = emptcp_flow_find();
 	flow = slot >= 0 ? flow_at(slot) : NULL;
 	packet->flow_slot = slot;
-	if (!flow) {
-		*half_open = true;
-		flow = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
-	}
+	opening = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
+	*half_open = true;
+	if (flow && packet->types & (EMPTCP_SYN | EMPTCP_SYNACK))
+		scratch->core[EMPTCP_CORE_SYN_ON_ESTABLISHED]++;
 	if (packet->types & EMPTCP_SYN) {
-		if (!(packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)))
-			return flow;
+		if (!flow && !opening && !(packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)))
+			return NULL;
 		/* The same SYN again keeps its record; another one starts afresh: the ports are used again. An
-		 * established record stays until the new handshake has completed. */
-		if (*half_open && flow && flow->state == EMPTCP_FLOW_SYN && flow->sender[side].isn == packet->sequence)
-			return flow;
-		*half_open = true;
+		 * established record stays until the new handshake has completed (RFC 5961 section 4). */
+		if (opening && (opening->state == EMPTCP_FLOW_SYN || opening->state == EMPTCP_FLOW_SYNACK) &&
+		    opening->flags & opener_flag(side) && opening->sender[side].isn == packet->sequence)
+			return opening;
 		return flow_create(scratch);
 	}
-	if (!flow) {
-		/* Mid-stream: only data with a mapping, so that stray ACKs and resets make no records. */
-		if (packet->types & (EMPTCP_SYNACK | EMPTCP_RST | EMPTCP_FIN) ||
-		    (packet->types & (EMPTCP_DATA | EMPTCP_DSS_MAP)) != (EMPTCP_DATA | EMPTCP_DSS_MAP))
-			return NULL;
-		*half_open = true;
-		flow = flow_create(scratch);
-		if (flow)
-			flow->flags |= EMPTCP_FLOW_PARTIAL;
+	if (flow) {
+		if (opening && (packet->types & EMPTCP_SYNACK || is_third_ack(packet, opening, side)))
+			return opening;
+		*half_open = false;
 		return flow;
 	}
-	/* The SYN-ACK and third ACK of a connection that reuses the ports of one we still hold as established. */
-	if (!*half_open && packet->types & (EMPTCP_SYNACK | EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)) {
-		struct emptcp_flow *opening = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
-
-		if (opening) {
-			*half_open = true;
-			return opening;
-		}
-	}
+	if (opening)
+		return opening;
+	/* Mid-stream: only data with a mapping, so that stray ACKs and resets make no records. */
+	if (packet->types & (EMPTCP_SYNACK | EMPTCP_RST | EMPTCP_FIN) ||
+	    (packet->types & (EMPTCP_DATA | EMPTCP_DSS_MAP)) != (EMPTCP_DATA | EMPTCP_DSS_MAP))
+		return NULL;
+	flow = flow_create(scratch);
+	if (flow)
+		flow->flags |= EMPTCP_FLOW_PARTIAL;
 	return flow;
 }
 
-/* A half-open record and one more packet of it: is it established now? */
+/* A half-open record and one more acceptable packet of it: is it established now? */
 static __always_inline bool completes(struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
 {
-	const struct emptcp_sender *sender = &flow->sender[side];
-	const struct emptcp_sender *peer = &flow->sender[!side];
-
-	if (packet->types & (EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_RST) || !(packet->types & EMPTCP_ACK))
-		return false;
-	if (flow->state == EMPTCP_FLOW_SYNACK) {
-		__u16 opener = side == EMPTCP_LOCAL ? EMPTCP_FLOW_LOCAL_OPENED : EMPTCP_FLOW_REMOTE_OPENED;
-
-		if (!(flow->flags & opener) || packet->sequence != sender->isn + 1 ||
-		    packet->acknowledgement != peer->isn + 1)
-			return false;
+	if (is_third_ack(packet, flow, side)) {
 		packet->types |= EMPTCP_THIRD_ACK;
 		/* Without an option the peer fell back to plain TCP (RFC 8684 section 3.7): not a subflow. */
 		return packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_DSS);
 	}
-	if (flow->state == EMPTCP_FLOW_ADOPTING)
-		return peer->started &&
-		       packet->acknowledgement - peer->sequence_next + LARGEST_WINDOW < 2 * LARGEST_WINDOW;
+	return flow->state == EMPTCP_FLOW_ADOPTING && flow->sender[!side].known & EMPTCP_KNOWN_STARTED &&
+	       flow->sender[side].known & EMPTCP_KNOWN_ACKNOWLEDGING;
+}
+
+/* A RST: believed at once, possible, or neither. */
+static __always_inline bool judge_reset(struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
+{
+	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
+
+	if (flow->state == EMPTCP_FLOW_SYN && !(flow->flags & opener_flag(side))) {
+		/* RFC 9293 section 3.10.7.3 */
+		if (!(packet->types & EMPTCP_ACK) || packet->acknowledgement != peer->isn + 1)
+			return false;
+		flow->state = EMPTCP_FLOW_CLOSED;
+	} else if (reset_exact(sender, peer, packet)) {
+		flow->state = EMPTCP_FLOW_CLOSED;
+	} else if (sequence_possible(sender, peer, packet)) {
+		flow->flags |= suspicion(side);
+		return true;
+	} else {
+		return false;
+	}
+	sender->packets += packet->segments;
+	sender->bytes += packet->payload_length;
+	sender->last_ns = packet->now_ns;
+	return true;
+}
+
+/* Are the numbers of a segment its sender's? Finds the thread again where both sides show that the record lost it. */
+static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_flow *flow, __u32 side)
+{
+	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
+	struct emptcp_packet *packet = &scratch->packet;
+
+	if (packet->types & EMPTCP_SYN)
+		return scratch->half_open;
+	if (packet->types & EMPTCP_SYNACK)
+		return scratch->half_open && answers_syn(packet, flow, side);
+	if (acceptable(sender, peer, packet))
+		return true;
+	if (connection_widens(flow) && acceptable(sender, peer, packet))
+		return true;
+	if (packet->types & EMPTCP_ACK && run_confirmed(peer, packet->acknowledgement)) {
+		reanchor(peer);
+		scratch->core[EMPTCP_CORE_REANCHORED]++;
+		if (acceptable(sender, peer, packet))
+			return true;
+	}
+	run_extend(sender, packet);
 	return false;
+}
+
+/* What a FIN, and the acknowledgement of one, make of the state. `side` sent this acceptable segment. */
+static __always_inline void advance_end(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
+{
+	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
+	__u32 acknowledged;
+
+	if (sender->fin == EMPTCP_FIN_SENT && emptcp_before(sender->fin_end, sender->end))
+		sender->fin = EMPTCP_FIN_NONE; /* the host goes on: the FIN was not its own */
+	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE) {
+		sender->fin = EMPTCP_FIN_SENT;
+		sender->fin_end = packet->sequence + sequence_length(packet);
+	}
+	if (peer->fin == EMPTCP_FIN_SENT && sender->known & EMPTCP_KNOWN_ACKNOWLEDGING &&
+	    !emptcp_before(sender->acknowledgement, peer->fin_end))
+		peer->fin = EMPTCP_FIN_ACKNOWLEDGED;
+	if (flow->state < EMPTCP_FLOW_ESTABLISHED)
+		return;
+	acknowledged = (sender->fin == EMPTCP_FIN_ACKNOWLEDGED) + (peer->fin == EMPTCP_FIN_ACKNOWLEDGED);
+	if (acknowledged == 2)
+		flow->state = EMPTCP_FLOW_CLOSED;
+	else if (acknowledged && flow->state == EMPTCP_FLOW_ESTABLISHED)
+		flow->state = EMPTCP_FLOW_CLOSING;
+	flow->flags &= ~suspicion(side);
+	if (flow->flags & suspicion(!side) && packet->now_ns - peer->last_ns >= RESET_SILENCE_NS)
+		flow->state = EMPTCP_FLOW_CLOSED;
+}
+
+/* Must the next packet take the slow path, whatever it is? */
+static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
+{
+	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
+
+	return (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
+	       local->fin == EMPTCP_FIN_SENT || remote->fin == EMPTCP_FIN_SENT ||
+	       flow->flags & (EMPTCP_FLOW_RESET_SUSPECTED_LOCAL | EMPTCP_FLOW_RESET_SUSPECTED_REMOTE);
 }
 
 /*
  * The stages are global functions: each is verified once and alone, where inlined they would be verified for every way
  * through those before them.
  *
-
  * First stage: finds or makes the record. 0: there is none.
  */
 __noinline int emptcp_flow_locate(void)
@@ -110,29 +194,55 @@ __noinline int emptcp_flow_locate(void)
 	return 1;
 }
 
-/* Second stage: brings the record up to date, promotes it. 1: the segment is a retransmission. */
+/* Second stage: judges the segment, brings the record up to date, promotes it. The finding is scratch->judged. */
 __noinline int emptcp_flow_refresh(void)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
 	struct emptcp_packet *packet;
 	struct emptcp_flow *flow;
-	bool retransmission;
+	__u64 near;
 	__u32 side;
+	bool fits;
 
 	if (!scratch)
 		return 0;
 	packet = &scratch->packet;
 	side = packet->direction == EMPTCP_INGRESS;
+	scratch->judged = JUDGED_UNACCEPTABLE;
 	flow = current_flow(scratch);
 	if (!flow)
 		return 0;
-	retransmission = flow_update(flow, packet, side);
-	if (scratch->half_open && completes(packet, flow, side) && flow_promote(scratch, flow))
-		scratch->half_open = 0;
-	return retransmission;
+	fits = packet->types & EMPTCP_RST ? judge_reset(packet, flow, side) : judge(scratch, flow, side);
+	if (!fits) {
+		flow->sender[side].unacceptable++;
+		scratch->core[EMPTCP_CORE_UNACCEPTABLE]++;
+		packet->types |= EMPTCP_UNACCEPTABLE;
+		/* Conditions on DSNs see the same form as on every other segment. */
+		near = flow->sender[side].dsn_next ? flow->sender[side].dsn_next : flow->sender[side].idsn;
+		if (packet->types & EMPTCP_MAPPED && near)
+			packet->dsn = flow_widen_dsn(packet, near);
+		return 0;
+	}
+	scratch->judged = 0;
+	if (packet->types & EMPTCP_RST)
+		return 0;
+	flow->sender[side].run_count = 0;
+	scratch->judged = flow_update(flow, packet, side);
+	if (packet->types & EMPTCP_MAPPED && !flow_data_plain(&flow->sender[side], packet))
+		connection_map(flow, packet, side);
+	if (!scratch->half_open)
+		return 0;
+	if (completes(packet, flow, side)) {
+		if (flow_promote(scratch, flow))
+			scratch->half_open = 0;
+	} else if (packet->types & EMPTCP_THIRD_ACK && !(flow->flags & (EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_JOINED))) {
+		/* A plain TCP connection uses the ports now. */
+		flow->state = EMPTCP_FLOW_CLOSED;
+	}
+	return 0;
 }
 
-/* Third stage: what this segment saysabout the subflow and its connection. */
+/* Third stage: what this acceptable segment says about the subflow and its connection. */
 __noinline int emptcp_flow_advance(emptcp_context *ctx)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
@@ -145,34 +255,32 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 	packet = &scratch->packet;
 	side = packet->direction == EMPTCP_INGRESS;
 	flow = current_flow(scratch);
-	if (!flow)
+	if (!flow || scratch->judged == JUDGED_UNACCEPTABLE)
 		return 0;
 
 	if (packet->types & EMPTCP_SYN)
 		on_syn(ctx, scratch, flow, side);
 	else if (packet->types & EMPTCP_SYNACK)
 		on_syn_ack(ctx, packet, flow, side);
-	if (packet->types & EMPTCP_MP_PRIO)
+	if (packet->types & EMPTCP_MP_PRIO && !(packet->types & EMPTCP_RST))
 		on_mp_prio(ctx, packet, flow, side);
-	if (packet->types & EMPTCP_MP_CAPABLE && !flow->connection && flow->state == EMPTCP_FLOW_ESTABLISHED) {
+	if (packet->types & EMPTCP_MP_CAPABLE && flow->state == EMPTCP_FLOW_ESTABLISHED) {
 		struct emptcp_option option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
 
-		if (option.length >= 20)
-			connection_create(ctx, scratch, flow, option.offset);
-		connection_subflow(flow);
+		if (!flow->connection) {
+			if (option.length >= 20)
+				connection_create(ctx, scratch, flow, option.offset);
+			connection_subflow(flow);
+			if (!(flow->flags & EMPTCP_FLOW_PARTIAL))
+				connection_windows(flow);
+		}
+		on_capable_data(ctx, packet, flow, side, option);
+	} else if (packet->types & EMPTCP_THIRD_ACK && flow->state == EMPTCP_FLOW_ESTABLISHED) {
+		connection_windows(flow);
 	}
-	if (packet->types & EMPTCP_FIN) {
-		flow->sender[side].fin = 1;
-		if (flow->state == EMPTCP_FLOW_ESTABLISHED)
-			flow->state = EMPTCP_FLOW_CLOSING;
-	}
-	if (flow->state == EMPTCP_FLOW_CLOSING && flow->sender[0].fin && flow->sender[1].fin &&
-	    packet->types & EMPTCP_PURE_ACK &&
-	    !emptcp_before(packet->acknowledgement, flow->sender[!side].sequence_next))
-		flow->state = EMPTCP_FLOW_CLOSED;
-	/* A reset counts only with a sequence number that the receiver may take (RFC 9293 section 3.10.7.4). */
-	if (packet->types & EMPTCP_RST && packet->sequence - flow->sender[!side].acknowledgement < LARGEST_WINDOW)
-		flow->state = EMPTCP_FLOW_CLOSED;
+	if (!(packet->types & EMPTCP_RST))
+		advance_end(packet, flow, side);
+	flow->watch = needs_watch(flow);
 	return 0;
 }
 
@@ -181,17 +289,14 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
 	struct emptcp_resolution *resolution;
 	struct emptcp_packet *packet;
-	__u64 *control, last_ns, policies;
 	struct emptcp_flow *flow = NULL;
-	__u32 zero = 0;
-	int retransmission = 0;
+	__u64 last_ns, policies;
 
-	control = bpf_map_lookup_elem(&emptcp_control, &zero);
-	if (!scratch || !control)
+	if (!scratch)
 		return EMPTCP_VERDICT_PASS;
 	packet = &scratch->packet;
 	if (emptcp_flow_locate()) {
-		retransmission = emptcp_flow_refresh();
+		emptcp_flow_refresh();
 		emptcp_flow_advance(ctx);
 		flow = current_flow(scratch);
 	}
@@ -200,7 +305,8 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		return EMPTCP_VERDICT_PASS;
 	}
 	last_ns = flow->last_ns;
-	flow->last_ns = packet->now_ns;
+	if (scratch->judged != JUDGED_UNACCEPTABLE)
+		flow->last_ns = packet->now_ns;
 
 	resolution = &flow->resolution[packet->direction == EMPTCP_INGRESS];
 	if (resolution->generation != packet->generation || resolution->ifindex != packet->ifindex) {
@@ -216,9 +322,17 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	packet->mptcp_version = flow->version;
 	/* The end of a subflow is rare enough to always show the figures: get_subflow and record want the last ones. */
 	view_flow(packet, flow, last_ns);
-	if (*control >> 32 & EMPTCP_FEATURE_CONNECTION)
-		view_connection(packet, flow, retransmission);
+	if (scratch->features & EMPTCP_FEATURE_CONNECTION) {
+		if (scratch->judged != JUDGED_UNACCEPTABLE)
+			view_connection(packet, flow, scratch->judged);
+		else
+			packet->connection.known = 0;
+	}
 	if (flow->state == EMPTCP_FLOW_CLOSED) {
+		__s64 replaced = scratch->half_open && packet->types & EMPTCP_THIRD_ACK ? emptcp_flow_find() : -1;
+
+		if (replaced >= 0)
+			flow_remove(replaced);
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
 		scratch->ended = *flow;
 		if (scratch->half_open)

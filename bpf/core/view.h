@@ -32,14 +32,44 @@ static __always_inline void view_flow(struct emptcp_packet *packet, const struct
 	view->isn_known = !(flow->flags & EMPTCP_FLOW_PARTIAL) && view->window_scale != EMPTCP_SCALE_UNKNOWN;
 }
 
+/* Within 2^31 of what is known, in either direction: a number of this connection (docs/flow-records.md). */
+static __always_inline bool data_near(__u64 number, __u64 known)
+{
+	return number - known + (1ull << 31) < 1ull << 32;
+}
+
+/* The highest DATA_ACK of each side. One of 32 bits is the nearest to what is known (RFC 8684 section 3.3.2). */
+static __always_inline void view_data_ack(const struct emptcp_packet *packet, struct emptcp_connection *connection)
+{
+	bool from_remote = packet->direction == EMPTCP_INGRESS;
+	__u64 known = from_remote ? connection->data_ack[EMPTCP_REMOTE] : connection->data_ack[EMPTCP_LOCAL];
+	__u64 sent = from_remote ? connection->dsn_next[EMPTCP_LOCAL] : connection->dsn_next[EMPTCP_REMOTE];
+	__u64 first = from_remote ? connection->idsn[EMPTCP_LOCAL] : connection->idsn[EMPTCP_REMOTE];
+	__u64 near = known ? known : sent ? sent : first;
+	__u64 data_ack = packet->data_ack;
+
+	if (!(packet->dss_flags & EMPTCP_DSS_FLAG_ACK64)) {
+		if (!near)
+			return;
+		data_ack = near + (__s32)((__u32)data_ack - (__u32)near);
+	}
+	if (near && !data_near(data_ack, near) && !(sent && data_near(data_ack, sent)))
+		return;
+	if (known && (__s64)(data_ack - known) <= 0)
+		return;
+	if (from_remote)
+		connection->data_ack[EMPTCP_REMOTE] = data_ack;
+	else
+		connection->data_ack[EMPTCP_LOCAL] = data_ack;
+}
+
 /* Counts this packet for its connection, whether or not a policy wants it, and shows the result to the chain. */
 static __always_inline void view_connection(struct emptcp_packet *packet, const struct emptcp_flow *flow,
-					    bool retransmission)
+					    __u32 retransmitted)
 {
 	struct emptcp_connection_view *view = &packet->connection;
 	struct emptcp_connection *connection;
 	__u64 id = flow->connection;
-	__u64 *acked;
 
 	view->known = 0;
 	if (!id)
@@ -54,14 +84,10 @@ static __always_inline void view_connection(struct emptcp_packet *packet, const 
 	/* Subflows of one connection arrive on different CPUs. */
 	__sync_fetch_and_add(&connection->packets, packet->segments);
 	__sync_fetch_and_add(&connection->bytes, packet->payload_length);
-	if (retransmission)
-		__sync_fetch_and_add(&connection->retransmissions, packet->segments);
-	if (packet->types & EMPTCP_DSS_ACK && packet->dss_flags & EMPTCP_DSS_FLAG_ACK64) {
-		acked = packet->direction == EMPTCP_INGRESS ? &connection->data_ack[EMPTCP_REMOTE] :
-							      &connection->data_ack[EMPTCP_LOCAL];
-		if ((__s64)(packet->data_ack - *acked) > 0 || !*acked)
-			*acked = packet->data_ack;
-	}
+	if (retransmitted)
+		__sync_fetch_and_add(&connection->retransmissions, retransmitted);
+	if (packet->types & EMPTCP_DSS_ACK)
+		view_data_ack(packet, connection);
 	view->packets = connection->packets;
 	view->bytes = connection->bytes;
 	view->retransmissions = connection->retransmissions;

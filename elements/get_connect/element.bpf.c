@@ -33,7 +33,7 @@ ACTOR(get_connect)
 		return EMPTCP_CONTINUE;
 	event = emptcp_event_reserve(sizeof(*event));
 	if (!event) {
-		emptcp_count(packet, lost);
+		emptcp_count_event(packet, lost);
 		return EMPTCP_CONTINUE;
 	}
 	emptcp_event_header(&event->header, packet, EMPTCP_EVENT_CONNECTION, sizeof(event->body));
@@ -52,6 +52,6 @@ ACTOR(get_connect)
 	}
 	emptcp_event_submit(event);
 	*said = 1;
-	emptcp_count(packet, told);
+	emptcp_count_event(packet, told);
 	return EMPTCP_CONTINUE;
 }

@@ -26,7 +26,7 @@ ACTOR(get_subflow)
 		return EMPTCP_CONTINUE;
 	event = emptcp_event_reserve(sizeof(*event));
 	if (!event) {
-		emptcp_count(packet, lost);
+		emptcp_count_event(packet, lost);
 		return EMPTCP_CONTINUE;
 	}
 	emptcp_event_header(&event->header, packet, EMPTCP_EVENT_SUBFLOW, sizeof(event->body));
@@ -43,6 +43,6 @@ ACTOR(get_subflow)
 	event->body.reset = !!(packet->types & EMPTCP_RST);
 	emptcp_event_submit(event);
 	*said = change;
-	emptcp_count(packet, told);
+	emptcp_count_event(packet, told);
 	return EMPTCP_CONTINUE;
 }

@@ -15,9 +15,9 @@ ACTOR(hold_add_addr)
 	/* On data, or beside another signal, the loss would be more than the address. */
 	if (!(packet->types & EMPTCP_PURE_ACK) ||
 	    packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_MP_FAIL | EMPTCP_MP_FASTCLOSE)) {
-		emptcp_count(packet, not_alone);
+		emptcp_count_event(packet, not_alone);
 		return EMPTCP_CONTINUE;
 	}
-	emptcp_count(packet, held);
+	emptcp_count_event(packet, held);
 	return EMPTCP_DROP;
 }

@@ -14,17 +14,19 @@
 struct clamp {
 	__u64 since_ns; /* begin of the round */
 	__u64 window;   /* bytes */
-	__u64 acked;    /* bytes of data acknowledged in this round */
-	__u32 data_ack; /* low 32 bits of the highest seen */
-	__u32 started;
+	__u64 highest; /* DATA_ACK seen; its low 32 bits are those of the packet, the rest counts how often they wrapped */
+	__u64 at_begin; /* the same at the begin of the round */
+	__u32 started;  /* there is a window */
+	__u32 known; /* there has been a DATA_ACK: sequence numbers begin anywhere, so no value can stand for "none" */
 };
 STATE(state_clamp, struct clamp);
 static const struct clamp no_clamp;
 
-static __always_inline void clamp_adjust(struct clamp *clamp, __u64 elapsed_ms)
+static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64 elapsed_ms)
 {
-	__u64 achieved = clamp->acked * 8 * 1000 / elapsed_ms;
+	__u64 achieved = acked * 8 * 1000 / elapsed_ms;
 	__u64 wanted = arguments.rate;
+	__u32 shift = wanted >> 36 ? 12 : 0; /* a window has up to 26 bits, and their product must fit in 64 */
 
 	/* By halves while far off, then by a quarter at most in either direction: one round that came late shows twice the
 	 * rate, and must not cost more than the next round gives back. */
@@ -35,19 +37,40 @@ static __always_inline void clamp_adjust(struct clamp *clamp, __u64 elapsed_ms)
 	else if (achieved * 5 < wanted * 4)
 		clamp->window += clamp->window / 4;
 	else
-		clamp->window = clamp->window * wanted / (achieved | 1);
+		clamp->window = clamp->window * (wanted >> shift) / (achieved >> shift | 1);
 	if (clamp->window < SMALLEST_WINDOW)
 		clamp->window = SMALLEST_WINDOW;
 	if (clamp->window > LARGEST_WINDOW)
 		clamp->window = LARGEST_WINDOW;
 }
 
+/* Only an acknowledgement with a DATA_ACK says something about the rate, and only the second one says how much. */
+static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u64 now)
+{
+	__u32 progress = data_ack - (__u32)clamp->highest;
+
+	if (!clamp->known) {
+		clamp->known = 1;
+		clamp->since_ns = now;
+		clamp->highest = clamp->at_begin = data_ack;
+		return;
+	}
+	/* Subflows acknowledge on several CPUs. What is stored is always a DATA_ACK that was seen, so an update that gets
+	 * lost is made up for by the next. */
+	if (progress < 1u << 31)
+		clamp->highest += progress;
+	if (now - clamp->since_ns < ROUND_NS)
+		return;
+	clamp_adjust(clamp, clamp->highest - clamp->at_begin, (now - clamp->since_ns) / 1000000);
+	clamp->since_ns = now;
+	clamp->at_begin = clamp->highest;
+}
+
 static __always_inline enum emptcp_verdict limit_by_window(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	__u8 scale = packet->flow.window_scale;
 	struct clamp *clamp;
-	__u64 now, field;
-	__u32 progress;
+	__u64 field;
 
 	if (!(packet->types & EMPTCP_ACK) || packet->types & (EMPTCP_SYNACK | EMPTCP_RST))
 		return EMPTCP_CONTINUE;
@@ -60,28 +83,15 @@ static __always_inline enum emptcp_verdict limit_by_window(emptcp_context *ctx, 
 		emptcp_count(packet, no_state);
 		return EMPTCP_CONTINUE;
 	}
-	now = bpf_ktime_get_ns();
 	if (!clamp->started) {
 		clamp->started = 1;
-		clamp->since_ns = now;
-		clamp->data_ack = packet->data_ack;
 		/* Begin where the receiver is; without ramp at the rate times a tenth of a second. */
 		clamp->window = (__u64)packet->window << scale;
 		if (!arguments.ramp)
 			clamp->window = arguments.rate / 80;
 	}
-	if (packet->types & EMPTCP_DSS_ACK) {
-		progress = (__u32)packet->data_ack - clamp->data_ack;
-		if (progress && progress < 1u << 31) {
-			clamp->acked += progress;
-			clamp->data_ack = packet->data_ack;
-		}
-	}
-	if (now - clamp->since_ns >= ROUND_NS) {
-		clamp_adjust(clamp, (now - clamp->since_ns) / 1000000);
-		clamp->since_ns = now;
-		clamp->acked = 0;
-	}
+	if ((packet->types & (EMPTCP_DSS_ACK | EMPTCP_UNACCEPTABLE)) == EMPTCP_DSS_ACK)
+		clamp_learn(clamp, packet->data_ack, bpf_ktime_get_ns());
 	field = clamp->window >> scale;
 	if (!field)
 		field = 1;

@@ -33,13 +33,13 @@ ACTOR(record)
 		return EMPTCP_CONTINUE;
 	event = emptcp_event_reserve(sizeof(*event));
 	if (!event) {
-		emptcp_count(packet, lost);
+		emptcp_count_event(packet, lost);
 		return EMPTCP_CONTINUE;
 	}
 	emptcp_event_header(&event->header, packet, EMPTCP_EVENT_RECORD, sizeof(event->flow));
 	__builtin_memcpy(&event->flow, flow, sizeof(event->flow));
 	emptcp_event_submit(event);
 	*said = packet->now_ns;
-	emptcp_count(packet, told);
+	emptcp_count_event(packet, told);
 	return EMPTCP_CONTINUE;
 }

@@ -27,7 +27,7 @@ SELECTOR(sequence)
 	__u32 start;
 
 	if (arguments.space == SPACE_DSN) {
-		if (!(packet->types & EMPTCP_DSS_MAP))
+		if (!(packet->types & EMPTCP_MAPPED))
 			return false;
 		if (!arguments.relative)
 			return overlaps(packet->dsn, packet->data_level_length);

@@ -54,6 +54,6 @@ ACTOR(set_backup)
 	packet->types |= EMPTCP_MP_PRIO;
 	said->last_ns = packet->now_ns;
 	said->times++;
-	emptcp_count(packet, sent);
+	emptcp_count_event(packet, sent);
 	return EMPTCP_CONTINUE;
 }

@@ -7,8 +7,8 @@ use mptcp_wire::{
     ethernet::VlanTag,
     list::List,
     mptcp::{
-        AddAddrForm, Dss, Mapping, MpFail, MpFastclose, MpPrio, MpTcprst, MptcpOption, RemoveAddr, ResetReason,
-        UnknownSubtype,
+        AddAddrForm, CapableKeys, Dss, Mapping, MpFail, MpFastclose, MpPrio, MpTcprst, MptcpOption, RemoveAddr,
+        ResetReason, UnknownSubtype,
     },
     tcp::{Flags, SackBlock, TcpOption},
 };
@@ -249,7 +249,7 @@ enum Piece {
 /// One option in words:
 ///
 /// `nop`, `end`, `mss N`, `window_scale N`, `sack_permitted`, `sack N` (blocks), `timestamps`, `handshake` (MP_CAPABLE
-/// or MP_JOIN as the packet's place wants it), `mp_capable`, `mp_join`, `dss` with any of `ack`, `ack64`, `map`, `map64`,
+/// or MP_JOIN as the packet's place wants it), `mp_capable`, `mp_capable data` (both keys and the length of the payload), `mp_join`, `dss` with any of `ack`, `ack64`, `map`, `map64`,
 /// `fin`, `length=N`, `checksum`; `add_addr ID ADDRESS [PORT]`, `add_addr_echo ID ADDRESS`, `remove_addr ID...`,
 /// `mp_prio backup|regular [ID]`, `mp_fail`, `mp_fastclose`, `mp_tcprst`, `mp_experimental`, or `hex DIGITS`.
 ///
@@ -288,25 +288,32 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
             plain(TcpOption::Sack(blocks))
         }
         "timestamps" => {
-            let subflow = &hosts.subflows[packet.subflow];
+            let subflow = &mut hosts.subflows[packet.subflow];
+            let from = packet.from as usize;
             // As if one tick passed with every byte: increasing, and the echo is the peer's last.
-            let stamp = |who: Who| {
-                subflow.next[who as usize]
-                    .wrapping_sub(subflow.isn[who as usize])
-                    .wrapping_add(1000)
-            };
+            let value = subflow.next[from].wrapping_sub(subflow.isn[from]).wrapping_add(1000);
+            subflow.stamps[from] = value;
             let echo_reply = if packet.is == Kind::Syn {
                 0
             } else {
-                stamp(packet.from.other())
+                subflow.stamps[packet.from.other() as usize]
             };
-            plain(TcpOption::Timestamps {
-                value: stamp(packet.from),
-                echo_reply,
-            })
+            plain(TcpOption::Timestamps { value, echo_reply })
         }
         "handshake" if packet.subflow == 0 => mptcp(hosts.capable(stage).into()),
         "handshake" => mptcp(hosts.join(packet.subflow, stage).into()),
+        "mp_capable" if words.get(1) == Some(&"data") => {
+            let from = packet.from as usize;
+            let mut capable = hosts.capable(stage);
+            capable.keys = CapableKeys::BothWithData {
+                sender: hosts.keys[from],
+                receiver: hosts.keys[packet.from.other() as usize],
+                data_length: payload as u16,
+                checksum: None,
+            };
+            hosts.data_next[from] = hosts.data_next[from].wrapping_add(payload as u64);
+            mptcp(capable.into())
+        }
         "mp_capable" => mptcp(hosts.capable(stage).into()),
         "mp_join" => mptcp(hosts.join(packet.subflow, stage).into()),
         "dss" => mptcp(dss(&words[1..], packet, payload, hosts).into()),

@@ -39,6 +39,8 @@ pub struct Subflow {
     pub isn: [u32; 2],
     /// Next sequence number to send.
     pub next: [u32; 2],
+    /// Last TSval sent.
+    pub stamps: [u32; 2],
     /// Address ids.
     pub ids: [AddressId; 2],
     /// Nonces of MP_JOIN.
@@ -55,6 +57,7 @@ impl Subflow {
             ends: [client, server],
             isn,
             next: isn,
+            stamps: [0; 2],
             ids: [AddressId(0); 2],
             nonces: [Nonce(0x0102_0304), Nonce(0xa1b2_c3d4)],
             backup: [false; 2],

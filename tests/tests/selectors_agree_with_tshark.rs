@@ -319,11 +319,11 @@ fn pairs() -> Vec<(String, String)> {
         ),
         (
             "dsn in +0..+1",
-            "tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn==1",
+            "(tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn==1) || (tcp.options.mptcp.subtype==0 && tcp.options.mptcp.version==1 && tcp.len>0)",
         ),
         (
             "dsn in +0..+100000",
-            "tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn<=100000",
+            "(tcp.options.mptcp.dseqnpresent.flag==1 && mptcp.dss.dsn<=100000) || (tcp.options.mptcp.subtype==0 && tcp.options.mptcp.version==1 && tcp.len>0)",
         ),
         ("ssn in 0..2147483648", "tcp.len>0 && tcp.seq_raw<2147483648"),
     ]

@@ -9,7 +9,7 @@
 #ifndef EMPTCP_ABI_H
 #define EMPTCP_ABI_H
 
-#define EMPTCP_ABI_VERSION 1
+#define EMPTCP_ABI_VERSION 2
 
 /* ---- Chains --------------------------------------------------------------------------------------------
  * One prog array per hook (XDP ingress, tc ingress, tc egress). It holds two banks of slots, one for the policy
@@ -68,6 +68,9 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
 	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record gave way to a newer one: its set was full */
 	EMPTCP_CORE_EVENT_LOST,         /* no room in the event ring */
+	EMPTCP_CORE_UNACCEPTABLE, /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
+	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
+	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
 	EMPTCP_CORE_COUNTERS_USED
 };
 
@@ -100,6 +103,9 @@ enum emptcp_packet_type {
 	EMPTCP_SACK = 1 << 22, /* SACK blocks present */
 	EMPTCP_TIMESTAMPS = 1 << 23,
 	EMPTCP_OPTIONS_BROKEN = 1 << 24, /* the option list does not parse: nothing may be written */
+	EMPTCP_UNACCEPTABLE = 1 << 25,   /* its numbers cannot be the sender's (docs/flow-records.md) */
+	EMPTCP_MAPPED = 1 << 26, /* dsn and data_level_length are set: DSS mapping, or the implicit one of MP_CAPABLE */
+	EMPTCP_PSH = 1 << 27,
 };
 #define EMPTCP_ANY_MPTCP 0x7ff00 /* every MP_* and DSS bit above */
 
@@ -129,8 +135,8 @@ enum emptcp_flow_state {
 	EMPTCP_FLOW_SYN = 1,         /* SYN seen */
 	EMPTCP_FLOW_SYNACK = 2,      /* SYN-ACK that fits seen */
 	EMPTCP_FLOW_ESTABLISHED = 3, /* third ACK that fits seen, or adopted in mid-stream */
-	EMPTCP_FLOW_CLOSING = 4,     /* one FIN seen */
-	EMPTCP_FLOW_CLOSED = 5,      /* both FINs, or RST */
+	EMPTCP_FLOW_CLOSING = 4,     /* one FIN sent and acknowledged */
+	EMPTCP_FLOW_CLOSED = 5,      /* both FINs acknowledged, or RST */
 };
 
 enum emptcp_flow_flag {
@@ -143,32 +149,71 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_BACKUP_REMOTE = 1 << 6,
 	EMPTCP_FLOW_ADDRESS_IDS = 1 << 7, /* address ids are known */
 	EMPTCP_FLOW_CHECKSUM = 1 << 8,    /* DSS checksums required */
+	/* A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet. */
+	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
+	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff
+#define EMPTCP_WINDOW_LARGEST (1u << 30) /* 65535 << 14, rounded up (RFC 7323 section 2.2) */
+#define EMPTCP_WINDOW_LEAST 66000u       /* what the check of numbers allows at least */
+#define EMPTCP_RANGES 4
+#define EMPTCP_RUN 8 /* segments that show numbers to be true when the other side acknowledges them */
 
-/* What one side of a subflow has sent. */
+/* Sequence numbers from begin to the one before end. */
+struct emptcp_range {
+	__u32 begin;
+	__u32 end;
+};
+
+enum emptcp_known {
+	EMPTCP_KNOWN_STARTED = 1 << 0,       /* end, contiguous, base are valid */
+	EMPTCP_KNOWN_ACKNOWLEDGING = 1 << 1, /* acknowledgement, sack_edge are valid */
+};
+
+enum emptcp_fin {
+	EMPTCP_FIN_NONE = 0,
+	EMPTCP_FIN_SENT = 1,
+	EMPTCP_FIN_ACKNOWLEDGED = 2,
+};
+
+/* One side of a subflow: docs/flow-records.md defines every field. What each packet needs comes first. */
 struct emptcp_sender {
 	__u64 packets;         /* wire segments */
 	__u64 bytes;           /* TCP payload bytes, retransmissions included */
-	__u64 dsn_first;       /* lowest 64-bit DSN mapped (0: none yet) */
-	__u64 dsn_next;        /* one past the highest DSN mapped */
-	__u64 idsn;            /* initial DSN from the key (0: unknown) */
+	__u64 last_ns;         /* its last acceptable segment; 0: none */
 	__u64 rtt_sent_ns;     /* when the segment that times the round trip was sent (0: none outstanding) */
-	__u32 rtt_sequence;    /* the acknowledgement that ends it */
-	__u32 retransmissions; /* segments at or below the highest sequence number already sent */
-	__u32 isn;             /* initial sequence number, when the SYN was seen */
-	__u32 sequence_next;   /* one past the highest sequence number sent */
-	__u32 acknowledgement; /* last acknowledgement number sent */
-	__u32 timestamp;       /* last TSval sent */
-	__u32 rtt_us;          /* smoothed, from here to this side's peer and back; RFC 6298 weights */
-	__u32 rtt_min_us;
-	__u16 window;      /* last advertised, before scaling */
+	__u64 dsn_next;        /* one past the highest DSN mapped (0: none yet) */
+	__u32 end;             /* one past the highest sequence number sent */
+	__u32 contiguous;      /* everything from base up to here was seen */
+	__u32 acknowledgement; /* highest acknowledgement number sent */
+	__u32 sack_edge;       /* highest edge of SACK sent, at least acknowledgement */
+	__u32 window;          /* of its last segment, bytes */
+	__u32 window_max;      /* the largest that may be in use, bytes */
+	__u32 rtt_end;         /* the acknowledgement that ends the sample */
+	__u32 rtt_timestamp;   /* TSval of the segment that began it */
+	__u8 known;            /* enum emptcp_known */
+	__u8 range_count;
 	__u8 window_scale; /* EMPTCP_SCALE_UNKNOWN when the SYN was not seen */
 	__u8 address_id;
-	__u8 fin;     /* a FIN was sent */
-	__u8 started; /* sequence_next is valid */
+	__u8 fin; /* enum emptcp_fin */
+	__u8 run_count;
 	__u8 reserved[2];
+	__u64 dsn_first;       /* lowest 64-bit DSN mapped (0: none yet) */
+	__u64 idsn;            /* initial DSN from the key (0: unknown) */
+	__u32 isn;             /* initial sequence number, when the SYN was seen */
+	__u32 base;            /* where `contiguous` began */
+	__u32 retransmissions; /* segments of which part had been seen before */
+	__u32 uncertain;       /* segments of which that cannot be said */
+	__u32 unacceptable;    /* segments in this side's name with impossible numbers */
+	__u32 reanchored;      /* times that the numbers were replaced */
+	__u32 rtt_us;          /* smoothed, from here to this side's peer and back; RFC 6298 weights */
+	__u32 rtt_min_us;
+	__u32 rtt_samples;
+	__u32 fin_end;   /* one past its FIN */
+	__u32 run_begin; /* the run of unacceptable segments just seen */
+	__u32 run_end;
+	struct emptcp_range ranges[EMPTCP_RANGES]; /* seen above `contiguous`, in order */
 };
 
 /* Which policies want a flow in one direction: the answer of the classifier, valid for one generation and device. */
@@ -190,6 +235,7 @@ struct emptcp_flow {
 	__u8 state;                             /* enum emptcp_flow_state */
 	__u8 version;                           /* MPTCP version: 0, 1; 0xff unknown */
 	struct emptcp_resolution resolution[2]; /* by enum emptcp_direction */
+	__u64 watch;                            /* not 0: every packet takes the slow path (docs/flow-records.md) */
 	struct emptcp_sender sender[2];         /* by enum emptcp_side */
 };
 
@@ -212,9 +258,11 @@ struct emptcp_slot {
 	__u32 reserved;
 };
 
+#define EMPTCP_SECRETS 6
+
 /* The only entry of map emptcp_table, written once when the instance is made. */
 struct emptcp_table {
-	__u64 secret;
+	__u64 secret[EMPTCP_SECRETS];
 	__u32 set_mask; /* number of sets less one; a power of two of them */
 	__u32 reserved;
 };
@@ -227,10 +275,13 @@ struct emptcp_connection {
 	__u64 packets;
 	__u64 bytes; /* payload, both directions, all subflows */
 	__u64 retransmissions;
-	__u64 idsn[2];     /* by enum emptcp_side, 0: unknown */
+	/* By enum emptcp_side; 0: unknown. */
+	__u64 idsn[2];
 	__u64 data_ack[2]; /* highest DATA_ACK sent by each side */
-	__u32 token[2];    /* by enum emptcp_side */
-	__u32 subflows;    /* ever established */
+	__u64 dsn_next[2]; /* one past the highest DSN mapped, to 2^24 */
+	__u32 token[2];
+	__u32 window_max[2]; /* largest window that a subflow has advertised, bytes */
+	__u32 subflows;      /* ever established */
 	__u8 version;
 	__u8 reserved[3];
 };

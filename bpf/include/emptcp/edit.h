@@ -51,20 +51,35 @@ static __always_inline bool emptcp_set_window(emptcp_context *ctx, struct emptcp
 	return true;
 }
 
-/* Overwrites an option that emptcp_find() found with NOPs. */
+/*
+ * Overwrites an option that emptcp_find() found with NOPs: all of it or nothing. The checksum is corrected once, for the
+ * whole change, and nothing that could fail stands behind the first byte written.
+ */
 static __always_inline bool emptcp_remove_option(emptcp_context *ctx, struct emptcp_packet *packet,
 						 struct emptcp_option option)
 {
-	const __u8 nop = EMPTCP_KIND_NOP;
+	__u32 odd = (option.offset - packet->tcp_offset) & 1, change = 0;
+	__u8 *at;
 
 	if (!option.offset || option.offset + option.length > packet->tcp_offset + packet->tcp_length ||
 	    !emptcp_checksum_ready(ctx, packet))
 		return false;
-	for (__u32 i = 0; i < EMPTCP_OPTIONS_MAX; i++) {
-		if (i >= option.length)
-			break;
-		if (!emptcp_overwrite(ctx, packet, option.offset + i, &nop, 1))
+	for (__u32 i = 0; i < EMPTCP_OPTIONS_MAX && i < option.length; i++) {
+		at = emptcp_at(ctx, option.offset + i, 1);
+		if (!at)
 			return false;
+		/* As in emptcp_overwrite(): a byte at an even place is the low one of its word. */
+		if ((odd + i) & 1)
+			change += emptcp_sum_change((__u16)(*at << 8), EMPTCP_KIND_NOP << 8);
+		else
+			change += emptcp_sum_change(*at, EMPTCP_KIND_NOP);
+	}
+	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), 0))
+		return false;
+	for (__u32 i = 0; i < EMPTCP_OPTIONS_MAX && i < option.length; i++) {
+		at = emptcp_at(ctx, option.offset + i, 1); /* there, as above */
+		if (at)
+			*at = EMPTCP_KIND_NOP;
 	}
 	return true;
 }
@@ -155,6 +170,24 @@ static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emp
 	return emptcp_set_ip_length(ctx, packet, ip_length);
 }
 
+/*
+ * The first word of an IPv6 header changes. No checksum of the packet covers it, but what a device has summed over the whole
+ * packet does (CHECKSUM_COMPLETE, tc only): skb->csum must follow, or the kernel reports "hw csum failure". In an IPv4
+ * header the change and that of its own checksum cancel out.
+ */
+static __always_inline void emptcp_set_ipv6_word(emptcp_context *ctx, __be16 *word, __be16 value)
+{
+	__u32 change = emptcp_sum_fold(emptcp_sum_change(*word, value));
+
+	*word = value;
+#if defined(EMPTCP_HOOK_TC)
+	bpf_csum_update(ctx, change);
+#else
+	(void)ctx;
+	(void)change;
+#endif
+}
+
 /* Differentiated services code point, 0..63 (RFC 2474); the ECN bits stay. Not part of the TCP pseudo-header. */
 static __always_inline bool emptcp_set_dscp(emptcp_context *ctx, struct emptcp_packet *packet, __u8 dscp)
 {
@@ -178,7 +211,7 @@ static __always_inline bool emptcp_set_dscp(emptcp_context *ctx, struct emptcp_p
 		/* version(4) traffic class(8) flow label(20): the class is DSCP(6) ECN(2). */
 		value = bpf_ntohs(*word);
 		value = (value & ~(0x3f << 6)) | (__u16)dscp << 6;
-		*word = bpf_htons(value);
+		emptcp_set_ipv6_word(ctx, word, bpf_htons(value));
 	}
 	packet->dscp = dscp;
 	return true;
@@ -200,9 +233,12 @@ static __always_inline bool emptcp_mark_ce(emptcp_context *ctx, const struct emp
 	} else {
 		struct ipv6hdr *ip = emptcp_at(ctx, packet->ip_offset, sizeof(*ip));
 
+		__be16 *word = (__be16 *)ip;
+
 		if (!ip || !(ip->flow_lbl[0] & 0x30))
 			return false;
-		ip->flow_lbl[0] |= 0x30;
+		/* version(4) traffic class(8) flow label(20): ECN are the last two bits of the class. */
+		emptcp_set_ipv6_word(ctx, word, *word | bpf_htons(0x30));
 	}
 	return true;
 }

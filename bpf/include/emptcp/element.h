@@ -64,10 +64,21 @@ static __always_inline void emptcp_count_slot(const struct emptcp_packet *packet
 	}
 }
 
-/* Counts this packet under one of the names of COUNTERS(). */
+/* Counts this packet under one of the names of COUNTERS(): its segments on the wire and its payload bytes. */
 static __always_inline void emptcp_count(const struct emptcp_packet *packet, __u32 counter)
 {
 	emptcp_count_slot(packet, emptcp_self.counters + counter);
+}
+
+/* Counts something that happened once, whatever the packet holds: an event that was told, an option that was added. */
+static __always_inline void emptcp_count_event(const struct emptcp_packet *packet, __u32 counter)
+{
+	__u32 slot = emptcp_self.counters + counter;
+	struct emptcp_counter *value = bpf_map_lookup_elem(&emptcp_counters, &slot);
+
+	(void)packet;
+	if (value)
+		value->packets++;
 }
 
 /* Per-flow state of an element: a map whose name begins with "state", keyed by use and flow. */

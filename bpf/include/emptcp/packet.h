@@ -42,7 +42,7 @@ struct emptcp_packet {
 	__u64 now_ns; /* CLOCK_MONOTONIC, to the tick; bpf_ktime_get_ns() for an exact one */
 	__u64 flow_id;
 	__u64 connection_id; /* 0: unknown */
-	__u64 dsn;           /* DSS mapping, widened to 64 bits where the packet has 32 */
+	__u64 dsn;           /* of the mapping, widened to 64 bits where the packet has 32 */
 	__u64 data_ack;      /* as in the packet: 32 or 64 bits */
 	__u64 pending;       /* policies of this flow that have not run yet */
 	struct emptcp_flow_key key;
@@ -53,6 +53,7 @@ struct emptcp_packet {
 	__u32 timestamp_value;
 	__u32 timestamp_echo;
 	__u32 subflow_sequence; /* DSS mapping, relative */
+	__u32 sack_edge;        /* highest right edge of the SACK blocks */
 	__u32 payload_length;   /* TCP payload of the whole aggregate */
 	__u32 segments;
 	__u32 ifindex;
@@ -69,7 +70,7 @@ struct emptcp_packet {
 	__u8 dss_flags; /* third byte of the DSS option: F m M a A */
 	__u8 dscp;
 	__u8 mptcp_version; /* 0, 1, 0xff */
-	__u16 reserved;
+	__u16 sack_offset;  /* of the SACK option from the start of the packet; 0: none */
 	struct emptcp_flow_view flow;
 	struct emptcp_connection_view connection;
 };
@@ -97,6 +98,8 @@ struct emptcp_scratch {
 	__u64 now_ns;
 	__u32 busy;               /* an element is sending a copy: the core lets it pass unseen */
 	__u32 half_open;          /* the slow path's record is in the half-open table */
+	__u32 features;           /* enum emptcp_feature, of the packet's generation */
+	__u32 judged;             /* the slow path's finding: retransmitted segments; all ones: unacceptable */
 	struct emptcp_flow ended; /* last record of a subflow that this packet ends; its table entry is gone */
 };
 

@@ -1,7 +1,7 @@
 //! The numbers of `abi.h`. Bits and values keep the names of the header without the `EMPTCP_` prefix.
 
 /// Version of the interface between programs and user space.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Policies of one set.
 pub const POLICIES: u32 = 64;
 /// Slots of one bank of a chain.
@@ -32,6 +32,16 @@ pub const COUNTERS: u32 = 8192;
 pub const RULES: u32 = 512;
 /// Slots of one set of the flow table.
 pub const FLOW_WAYS: u32 = 8;
+/// Words of 64 bits of the key of the flow table's hash.
+pub const SECRETS: u32 = 6;
+/// Ranges above the contiguous edge that a side of a record keeps.
+pub const RANGES: u32 = 4;
+/// Segments that show numbers to be true when the other side acknowledges them.
+pub const RUN: u32 = 8;
+/// The largest window that there can be, bytes, rounded up (RFC 7323 section 2.2).
+pub const WINDOW_LARGEST: u32 = 1 << 30;
+/// What the check of numbers allows at least, bytes.
+pub const WINDOW_LEAST: u32 = 66_000;
 /// As a successor: the evaluation ends.
 pub const RULE_END: u16 = 0xffff;
 /// A window scale that is not known.
@@ -115,6 +125,12 @@ numbers!(
         FLOW_EVICTED = 15,
         /// No room in the event ring.
         EVENT_LOST = 16,
+        /// Its numbers cannot be the sender's: changed no record.
+        UNACCEPTABLE = 17,
+        /// SYN or SYN-ACK of a subflow that is established: changed no record.
+        SYN_ON_ESTABLISHED = 18,
+        /// A record's numbers replaced: the other side acknowledges them.
+        REANCHORED = 19,
     }
 );
 
@@ -171,6 +187,12 @@ numbers!(
         TIMESTAMPS = 1 << 23,
         /// The option list does not parse: nothing may be written.
         OPTIONS_BROKEN = 1 << 24,
+        /// Its numbers cannot be the sender's.
+        UNACCEPTABLE = 1 << 25,
+        /// `dsn` and `data_level_length` are set: a DSS mapping, or the implicit one of MP_CAPABLE.
+        MAPPED = 1 << 26,
+        /// PSH flag set.
+        PSH = 1 << 27,
     }
 );
 
@@ -205,9 +227,9 @@ numbers!(
         SYNACK = 2,
         /// Third ACK that fits seen, or adopted in mid-stream.
         ESTABLISHED = 3,
-        /// One FIN seen.
+        /// One FIN sent and acknowledged.
         CLOSING = 4,
-        /// Both FINs, or RST.
+        /// Both FINs acknowledged, or RST.
         CLOSED = 5,
     }
 );
@@ -233,6 +255,32 @@ numbers!(
         ADDRESS_IDS = 1 << 7,
         /// DSS checksums required.
         CHECKSUM = 1 << 8,
+        /// The local side's RST had a possible, but not the exact sequence number.
+        RESET_SUSPECTED_LOCAL = 1 << 9,
+        /// The same of the remote side.
+        RESET_SUSPECTED_REMOTE = 1 << 10,
+    }
+);
+
+numbers!(
+    /// Which numbers of a side are valid.
+    known: u32 {
+        /// `end`, `contiguous`, `base`.
+        STARTED = 1 << 0,
+        /// `acknowledgement`, `sack_edge`.
+        ACKNOWLEDGING = 1 << 1,
+    }
+);
+
+numbers!(
+    /// What became of a side's FIN.
+    fin: u32 {
+        /// None was sent.
+        NONE = 0,
+        /// Sent.
+        SENT = 1,
+        /// Acknowledged by the other side.
+        ACKNOWLEDGED = 2,
     }
 );
 

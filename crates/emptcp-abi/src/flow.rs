@@ -1,6 +1,7 @@
 //! Flow key, flow record, connection and keys, as they lie in the maps.
 
 use crate::{
+    constants::RANGES,
     ids::{ConnectionId, FlowId, Token},
     side,
 };
@@ -93,7 +94,17 @@ impl fmt::Debug for FlowKey {
     }
 }
 
-/// `struct emptcp_sender`: what one side of a subflow has sent.
+/// `struct emptcp_range`: sequence numbers from `begin` to the one before `end`.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Range {
+    /// The first.
+    pub begin: u32,
+    /// One past the last.
+    pub end: u32,
+}
+
+/// `struct emptcp_sender`: one side of a subflow. `docs/flow-records.md` defines every field.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Sender {
@@ -101,42 +112,72 @@ pub struct Sender {
     pub packets: u64,
     /// TCP payload bytes, retransmissions included.
     pub bytes: u64,
-    /// Lowest 64-bit data sequence number mapped, 0 while none.
-    pub dsn_first: u64,
-    /// One past the highest data sequence number mapped.
-    pub dsn_next: u64,
-    /// Initial data sequence number, from the key; 0 unknown.
-    pub idsn: u64,
+    /// Its last acceptable segment, CLOCK_MONOTONIC, ns; 0 none.
+    pub last_ns: u64,
     /// When the segment that times the round trip was sent, ns; 0 none outstanding.
     pub rtt_sent_ns: u64,
-    /// The acknowledgement that ends the measurement.
-    pub rtt_sequence: u32,
-    /// Segments at or below the highest sequence number already sent.
-    pub retransmissions: u32,
-    /// Initial sequence number, when the SYN was seen.
-    pub isn: u32,
+    /// One past the highest data sequence number mapped, 0 while none.
+    pub dsn_next: u64,
     /// One past the highest sequence number sent.
-    pub sequence_next: u32,
-    /// Last acknowledgement number sent.
+    pub end: u32,
+    /// Everything from `base` up to here was seen.
+    pub contiguous: u32,
+    /// Highest acknowledgement number sent.
     pub acknowledgement: u32,
-    /// Last TSval sent.
-    pub timestamp: u32,
-    /// Smoothed round trip from the device to this side's peer and back, microseconds.
-    pub rtt_us: u32,
-    /// Least round trip, microseconds.
-    pub rtt_min_us: u32,
-    /// Last advertised window, before scaling.
-    pub window: u16,
+    /// Highest edge of SACK sent, at least `acknowledgement`.
+    pub sack_edge: u32,
+    /// Window of its last segment, bytes.
+    pub window: u32,
+    /// The largest window that may be in use, bytes.
+    pub window_max: u32,
+    /// The acknowledgement that ends the round-trip sample.
+    pub rtt_end: u32,
+    /// TSval of the segment that began the sample.
+    pub rtt_timestamp: u32,
+    /// Bits of [`crate::known`].
+    pub known: u8,
+    /// Ranges in use.
+    pub range_count: u8,
     /// Window scale, `SCALE_UNKNOWN` when the SYN was not seen.
     pub window_scale: u8,
     /// MPTCP address id.
     pub address_id: u8,
-    /// A FIN was sent.
+    /// One of [`crate::fin`].
     pub fin: u8,
-    /// `sequence_next` is valid.
-    pub started: u8,
+    /// Segments of the run of unacceptable segments just seen.
+    pub run_count: u8,
     /// Zero.
     pub reserved: [u8; 2],
+    /// Lowest 64-bit data sequence number mapped, 0 while none.
+    pub dsn_first: u64,
+    /// Initial data sequence number, from the key; 0 unknown.
+    pub idsn: u64,
+    /// Initial sequence number, when the SYN was seen.
+    pub isn: u32,
+    /// Where `contiguous` began.
+    pub base: u32,
+    /// Segments of which part had been seen before.
+    pub retransmissions: u32,
+    /// Segments of which it cannot be said whether they had been seen before.
+    pub uncertain: u32,
+    /// Segments in this side's name with impossible numbers.
+    pub unacceptable: u32,
+    /// Times that the numbers were replaced.
+    pub reanchored: u32,
+    /// Smoothed round trip from the device to this side's peer and back, microseconds.
+    pub rtt_us: u32,
+    /// Least round trip, microseconds.
+    pub rtt_min_us: u32,
+    /// Round trips measured.
+    pub rtt_samples: u32,
+    /// One past its FIN.
+    pub fin_end: u32,
+    /// Where the run of unacceptable segments began.
+    pub run_begin: u32,
+    /// One past its end.
+    pub run_end: u32,
+    /// Ranges seen above `contiguous`, in order.
+    pub ranges: [Range; RANGES as usize],
 }
 
 /// `struct emptcp_resolution`: which policies want a flow in one direction, for one generation and device.
@@ -177,6 +218,8 @@ pub struct Flow {
     pub version: u8,
     /// The classifier's answers, by [`crate::direction`].
     pub resolution: [Resolution; 2],
+    /// Not 0: every packet takes the slow path.
+    pub watch: u64,
     /// Both senders, by [`crate::side`].
     pub sender: [Sender; 2],
 }
@@ -211,10 +254,14 @@ pub struct Connection {
     pub retransmissions: u64,
     /// Initial data sequence numbers, by [`crate::side`]; 0 unknown.
     pub idsn: [u64; 2],
-    /// Highest DATA_ACK sent by each side.
+    /// Highest DATA_ACK sent by each side; 0 unknown.
     pub data_ack: [u64; 2],
+    /// One past the highest data sequence number mapped, by [`crate::side`], to 2^24; 0 unknown.
+    pub dsn_next: [u64; 2],
     /// Tokens, by [`crate::side`].
     pub token: [Token; 2],
+    /// Largest window that a subflow has advertised, by [`crate::side`], bytes.
+    pub window_max: [u32; 2],
     /// Subflows ever established.
     pub subflows: u32,
     /// MPTCP version.
@@ -243,10 +290,10 @@ pub struct Keys {
 
 const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
-const _: () = assert!(size_of::<Sender>() == 88);
+const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
-const _: () = assert!(size_of::<Flow>() == 256);
-const _: () = assert!(size_of::<Connection>() == 96);
+const _: () = assert!(size_of::<Flow>() == 440);
+const _: () = assert!(size_of::<Connection>() == 120);
 const _: () = assert!(size_of::<TokenKey>() == 8);
 const _: () = assert!(size_of::<Keys>() == 16);
 

@@ -1,6 +1,9 @@
 //! Newtypes of the numbers that maps and events carry.
+//!
+//! In JSON, flow ids, connection ids and tokens are the strings that people see (`0x` and hexadecimal digits): most JSON
+//! readers keep numbers as doubles, which are exact only up to 2^53.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -8,11 +11,10 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty), $format:literal) => {
         $(#[$doc])*
         #[derive(
-            Clone, Copy, Debug, Default, Deserialize, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, Ord,
-            PartialEq, PartialOrd, Serialize,
+            Clone, Copy, Debug, Default, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, Ord, PartialEq,
+            PartialOrd,
         )]
         #[repr(transparent)]
-        #[serde(transparent)]
         pub struct $name(pub $inner);
 
         impl $name {
@@ -33,7 +35,7 @@ macro_rules! id {
 id!(
     /// A subflow's number, unique while the instance lives; the key of elements' per-flow state.
     FlowId(u64),
-    "{}"
+    "{:#018x}"
 );
 id!(
     /// A connection's key in `emptcp_connections`.
@@ -47,14 +49,31 @@ id!(
 );
 id!(
     /// A policy's stable number: unchanged as long as the policy itself is.
+    #[derive(Deserialize, Serialize)]
+    #[serde(transparent)]
     PolicyId(u32),
     "{}"
 );
 id!(
     /// The number of a policy set; its low bit is the bank that is in force.
+    #[derive(Deserialize, Serialize)]
+    #[serde(transparent)]
     Generation(u32),
     "{}"
 );
+
+/// As people see it.
+macro_rules! serialize_as_shown {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+
+serialize_as_shown!(FlowId, ConnectionId, Token);
 
 impl Generation {
     /// The bank of chains, rules and plan text that this generation uses: 0 or 1.

@@ -1,7 +1,7 @@
 //! The main flow table: sets of slots with one-byte tags, and the hash that chooses them.
 
 use crate::{
-    constants::FLOW_WAYS,
+    constants::{FLOW_WAYS, SECRETS},
     flow::{Flow, FlowKey},
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -31,7 +31,7 @@ pub struct Slot {
 #[repr(C)]
 pub struct Table {
     /// Key of the hash, random for each instance.
-    pub secret: u64,
+    pub secret: Secret,
     /// Number of sets less one.
     pub set_mask: u32,
     /// Zero.
@@ -59,32 +59,42 @@ impl FlowHash {
     }
 }
 
-/// One step of the hash, as `hash_step()` in `bpf/core/flow_table.h`.
-fn step(hash: u64, word: u64) -> u64 {
-    let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash ^ hash >> 32
-}
+/// The key of the hash: random, one for each instance.
+pub type Secret = [u64; SECRETS as usize];
 
 impl FlowKey {
-    /// The hash that `emptcp_flow_hash()` computes in the kernel.
-    pub fn hash(&self, secret: u64) -> FlowHash {
+    /// The hash that `emptcp_flow_hash()` in `bpf/core/flow_table.h` computes.
+    pub fn hash(&self, secret: &Secret) -> FlowHash {
         // As the kernel loads them: in the order in which the bytes lie in memory.
         let word = |bytes: &[u8; 16], index: usize| {
             let bytes: [u8; 4] = std::array::from_fn(|i| bytes[4 * index + i]);
-            u64::from(u32::from_ne_bytes(bytes))
+            u32::from_ne_bytes(bytes)
+        };
+        let product = |pair: usize, a: u32, b: u32| {
+            let (low, high) = (secret[pair] as u32, (secret[pair] >> 32) as u32);
+            u64::from(a.wrapping_add(low)).wrapping_mul(u64::from(b.wrapping_add(high)))
         };
         let (local, remote) = (&self.local, &self.remote);
-        let mut hash = step(secret, word(local, 3) << 32 | word(remote, 3));
+        let port = |bytes: [u8; 2]| u32::from(u16::from_ne_bytes(bytes));
+        let mut sum = product(3, word(local, 3), word(remote, 3));
+        sum = sum.wrapping_add(product(4, port(self.local_port), port(self.remote_port)));
         if local[..12] != [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] {
-            hash = step(hash, word(local, 0) << 32 | word(local, 1));
-            hash = step(hash, word(remote, 0) << 32 | word(remote, 1));
-            hash = step(hash, word(local, 2) << 32 | word(remote, 2));
+            for pair in 0..3 {
+                sum = sum.wrapping_add(product(pair, word(local, pair), word(remote, pair)));
+            }
         }
-        let port = |bytes: [u8; 2]| u64::from(u16::from_ne_bytes(bytes));
-        FlowHash(step(hash, port(self.local_port) << 16 | port(self.remote_port)))
+        FlowHash(mixed(sum ^ secret[5]))
     }
+}
+
+/// Every bit of the result depends on every bit of `hash`.
+fn mixed(mut hash: u64) -> u64 {
+    for _ in 0..2 {
+        hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    }
+    hash ^ hash >> 32
 }
 
 const _: () = assert!(size_of::<FlowSet>() == 8);
 const _: () = assert!(size_of::<Slot>() == size_of::<Flow>() + size_of::<FlowKey>() + 4);
-const _: () = assert!(size_of::<Table>() == 16);
+const _: () = assert!(size_of::<Table>() == 56);

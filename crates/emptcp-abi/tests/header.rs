@@ -61,6 +61,11 @@ fn claims() -> Claims {
         ("COUNTERS", COUNTERS),
         ("RULES", RULES),
         ("FLOW_WAYS", FLOW_WAYS),
+        ("SECRETS", SECRETS),
+        ("RANGES", RANGES),
+        ("RUN", RUN),
+        ("WINDOW_LARGEST", WINDOW_LARGEST),
+        ("WINDOW_LEAST", WINDOW_LEAST),
         ("RULE_END", u32::from(RULE_END)),
         ("SCALE_UNKNOWN", u32::from(SCALE_UNKNOWN)),
         ("RULE_KINDS", RULE_KINDS),
@@ -77,6 +82,8 @@ fn claims() -> Claims {
     c.values("", direction::ALL);
     c.values("FLOW_", flow_state::ALL);
     c.values("FLOW_", flow_flag::ALL);
+    c.values("KNOWN_", known::ALL);
+    c.values("FIN_", fin::ALL);
     c.values("RULE_", rule_kind::ALL);
     c.values("EVENT_", event_kind::ALL);
     c.values("SUBFLOW_", subflow_change::ALL);
@@ -88,25 +95,41 @@ fn claims() -> Claims {
         "emptcp_sender",
         packets,
         bytes,
-        dsn_first,
-        dsn_next,
-        idsn,
+        last_ns,
         rtt_sent_ns,
-        rtt_sequence,
-        retransmissions,
-        isn,
-        sequence_next,
+        dsn_next,
+        end,
+        contiguous,
         acknowledgement,
-        timestamp,
-        rtt_us,
-        rtt_min_us,
+        sack_edge,
         window,
+        window_max,
+        rtt_end,
+        rtt_timestamp,
+        known,
+        range_count,
         window_scale,
         address_id,
         fin,
-        started,
-        reserved
+        run_count,
+        reserved,
+        dsn_first,
+        idsn,
+        isn,
+        base,
+        retransmissions,
+        uncertain,
+        unacceptable,
+        reanchored,
+        rtt_us,
+        rtt_min_us,
+        rtt_samples,
+        fin_end,
+        run_begin,
+        run_end,
+        ranges
     );
+    layout!(c, Range, "emptcp_range", begin, end);
     layout!(c, Resolution, "emptcp_resolution", generation, ifindex, policies);
     layout!(
         c,
@@ -123,6 +146,7 @@ fn claims() -> Claims {
         state,
         version,
         resolution,
+        watch,
         sender
     );
     layout!(c, FlowSet, "emptcp_flow_set", tag);
@@ -140,7 +164,9 @@ fn claims() -> Claims {
         retransmissions,
         idsn,
         data_ack,
+        dsn_next,
         token,
+        window_max,
         subflows,
         version,
         reserved

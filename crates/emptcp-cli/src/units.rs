@@ -62,9 +62,9 @@ pub(crate) fn microseconds(microseconds: Option<u32>) -> String {
     )
 }
 
-/// `12 packets, 1.5 kB`.
+/// `12 segments, 1.5 kB`: an aggregate counts as what it holds.
 pub(crate) fn counter(counter: Counter) -> String {
-    format!("{}, {}", count(counter.packets, "packet"), bytes(counter.bytes))
+    format!("{}, {}", count(counter.packets, "segment"), bytes(counter.bytes))
 }
 
 /// `1 packet`, `2 packets`.
@@ -136,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn one_packet_is_not_packets() {
+    fn one_segment_is_not_segments() {
         assert_eq!(
             counter(Counter {
                 packets: 1,
                 bytes: 1_460
             }),
-            "1 packet, 1.46 kB"
+            "1 segment, 1.46 kB"
         );
         assert_eq!(percent(1, 3), "33 %");
         assert_eq!(percent(0, 0), "-");

@@ -9,8 +9,8 @@ use crate::{
     netlink,
 };
 use emptcp_abi::{
-    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, TokenKey, flow_flag, flow_state,
-    side,
+    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, TokenKey, WINDOW_LARGEST,
+    WINDOW_LEAST, flow_flag, flow_state, side,
 };
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
 use netlink_packet_core::{NlaBuffer, NlasIterator};
@@ -167,6 +167,11 @@ impl Subflow {
         let ids = self.ids.unwrap_or_default();
         let sender = |side: u32| Sender {
             window_scale: self.scales[side as usize],
+            window_max: if self.scales[side as usize] == SCALE_UNKNOWN {
+                WINDOW_LARGEST
+            } else {
+                WINDOW_LEAST
+            },
             address_id: ids[side as usize],
             ..Sender::default()
         };
@@ -180,6 +185,8 @@ impl Subflow {
             state: flow_state::ESTABLISHED as u8,
             // The only version that this kernel speaks itself.
             version: 1,
+            // Neither side's numbers are known yet.
+            watch: 1,
             sender: [sender(side::LOCAL), sender(side::REMOTE)],
             ..Flow::default()
         }

@@ -6,7 +6,8 @@
 //! 4. One store switches all devices and directions.
 //! 5. After a grace period the old bank is emptied and devices that are no longer wanted are detached.
 //!
-//! An error before step 4 undoes what was done; the old set never stops. A death at any point leaves either set, and
+//! An error before step 4 undoes what was done; the old set never stops. After it nothing fails: what could not be cleaned
+//! up is a warning, and the next `apply` tries again. A death at any point leaves either set, and
 //! the next `apply` or `remove` cleans up.
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     error::{Error, OrKernel, Result},
-    ffi, flow_table,
+    fault, ffi, flow_table,
     instance::Instance,
     maps::hook_file_name,
     place::{self, Lock},
@@ -208,6 +209,7 @@ impl<'a> Transaction<'a> {
             devices: self.devices,
             shaping: &self.shaping,
         };
+        fault::point("fill")?;
         let programs = filling.fill(&mut self.instance.maps, generation.bank())?;
         let state = State {
             generation: generation.0,
@@ -219,6 +221,7 @@ impl<'a> Transaction<'a> {
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
         };
+        fault::point("store")?;
         store::write(self.instance.states()?, generation.bank(), &state)?;
         let used = |element: &str| {
             let plans = before.iter().map(|state| &state.plan).chain([self.plan]);
@@ -228,36 +231,61 @@ impl<'a> Transaction<'a> {
                 .any(|node| node.element == element)
         };
         let folder = self.instance.folder.clone();
+        fault::point("pin")?;
         self.instance.maps.pin_private(&folder, &used)?;
         let adopted = if options.adopt {
             adopt::adopt(&self.instance)?
         } else {
             0
         };
+        fault::point("set_up")?;
         self.shaping.set_up(&self.instance)?;
+        fault::point("attach")?;
         self.attach_new()?;
+        fault::point("switch")?;
 
         self.instance.switch(generation, self.plan.features);
 
-        if !ffi::grace_period() {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let mut detached = self.detach_unwanted()?;
-        detached.extend(
-            self.changed
-                .iter()
-                .map(|&(placement, kind)| attached_to(placement, kind)),
-        );
-        self.shaping.clean_up(&self.instance, self.devices)?;
-        bank::clear_slots(&self.instance.maps, generation.next().bank())?;
-        Ok(self.applied(
+        let mut warnings = Vec::new();
+        let detached = self.clean_up(generation, &mut warnings);
+        let mut applied = self.applied(
             generation,
             before.as_ref(),
             &state.allocation,
             programs,
             adopted,
             detached,
-        ))
+        );
+        applied.warnings.append(&mut warnings);
+        Ok(applied)
+    }
+
+    /// Takes away what the former set leaves behind. The new set is in force: whatever goes wrong here is a warning.
+    fn clean_up(&mut self, generation: Generation, warnings: &mut Vec<String>) -> Vec<AttachedTo> {
+        let mut warn = |what: &str, result: Result<()>| {
+            if let Err(error) = result {
+                warnings.push(format!(
+                    "the new policy set is in force, but {what}: {error}; run `emptcp apply` again to try once more"
+                ));
+            }
+        };
+        if !ffi::grace_period() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut detached = Vec::new();
+        let result = fault::point("detach").and_then(|()| self.detach_unwanted(&mut detached));
+        warn("a device that it does not name could not be detached", result);
+        detached.extend(
+            self.changed
+                .iter()
+                .map(|&(placement, kind)| attached_to(placement, kind)),
+        );
+        let result = fault::point("shape").and_then(|()| self.shaping.clean_up(&self.instance, self.devices));
+        warn("the shaping of the former set could not be taken away", result);
+        let result =
+            fault::point("clear").and_then(|()| bank::clear_slots(&self.instance.maps, generation.next().bank()));
+        warn("the programs of the former set could not be freed", result);
+        detached
     }
 
     /// Attaches where nothing fitting is attached yet.
@@ -287,9 +315,10 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn detach_unwanted(&self) -> Result<Vec<AttachedTo>> {
+    /// Goes on with the others when one cannot be detached, and returns the last error.
+    fn detach_unwanted(&self, detached: &mut Vec<AttachedTo>) -> Result<()> {
         let attachments = self.instance.attachments()?;
-        let mut detached = Vec::new();
+        let mut outcome = Ok(());
         for (key, direction) in self.instance.spots()? {
             if self
                 .placements
@@ -305,16 +334,21 @@ impl<'a> Transaction<'a> {
                 ifindex: key.ifindex,
                 direction,
             };
-            if let Some((kind, _)) = attachments.get(spot)? {
+            let result = attachments.get(spot).and_then(|found| {
+                let Some((kind, _)) = found else { return Ok(()) };
                 attachments.detach(spot)?;
                 detached.push(AttachedTo {
                     device: device.to_owned(),
                     direction,
                     kind,
                 });
+                Ok(())
+            });
+            if result.is_err() {
+                outcome = result;
             }
         }
-        Ok(detached)
+        outcome
     }
 
     fn applied(

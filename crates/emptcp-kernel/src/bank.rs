@@ -65,7 +65,12 @@ pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<Ow
         members: vec![
             ("direction", Value::Integer(u64::from(direction_of(hook)))),
             ("link_header", Value::Integer(u64::from(link_header))),
-            ("secret", Value::Integer(table.secret)),
+            ("secret_0", Value::Integer(table.secret[0])),
+            ("secret_1", Value::Integer(table.secret[1])),
+            ("secret_2", Value::Integer(table.secret[2])),
+            ("secret_3", Value::Integer(table.secret[3])),
+            ("secret_4", Value::Integer(table.secret[4])),
+            ("secret_5", Value::Integer(table.secret[5])),
             ("set_mask", Value::Integer(u64::from(table.set_mask))),
         ],
         presence: Presence::Required,

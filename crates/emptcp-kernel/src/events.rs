@@ -114,7 +114,8 @@ pub enum Body {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
-    /// CLOCK_MONOTONIC, ns.
+    /// CLOCK_MONOTONIC, ns; a decimal string in JSON, since it passes 2^53 after 104 days.
+    #[serde(serialize_with = "decimal")]
     pub time_ns: u64,
     /// The subflow.
     pub flow: FlowId,
@@ -131,6 +132,10 @@ pub struct Event {
     /// What it says.
     #[serde(flatten)]
     pub body: Body,
+}
+
+fn decimal<S: Serializer>(number: &u64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
 }
 
 /// Reads one record of the ring; `None` for one that this version does not understand.
@@ -190,10 +195,14 @@ fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Opti
     })
 }
 
+/// What stops libbpf behind a record.
+const STOP: i32 = -nix::libc::ECANCELED;
+
 impl Instance {
     /// Hands every event to `take`, as they come, until it answers false or `timeout` has passed (`None`: no end).
     ///
-    /// The ring is read by one process at a time; two share the events between them.
+    /// What is in the ring already comes first; [`Event::time_ns`] tells its age. An event that was not handed out stays
+    /// in the ring. The ring is read by one process at a time; two share the events between them.
     ///
     /// # Errors
     /// When the ring cannot be read.
@@ -201,11 +210,15 @@ impl Instance {
         let devices = Devices::read()?;
         let ring = self.maps.get("emptcp_events")?;
         let names = RefCell::new(self.policy_names()?);
-        let queue = RefCell::new(Vec::new());
+        let next = RefCell::new(None);
         let mut builder = RingBufferBuilder::new();
-        let record = |bytes: &[u8]| {
-            queue.borrow_mut().extend(parse(bytes, &names.borrow(), &devices));
-            0
+        // A negative answer makes libbpf stop behind this record: the rest stays in the ring, for the next reader too.
+        let record = |bytes: &[u8]| match parse(bytes, &names.borrow(), &devices) {
+            Some(event) => {
+                next.replace(Some(event));
+                STOP
+            }
+            None => 0,
         };
         builder.add(ring, record).or_kernel("open the event ring")?;
         let ring = builder.build().or_kernel("open the event ring")?;
@@ -216,16 +229,18 @@ impl Instance {
             let left = end.map_or(slice, |end| {
                 end.saturating_duration_since(std::time::Instant::now()).min(slice)
             });
-            match ring.poll(left) {
-                Err(error) if error.kind() != libbpf_rs::ErrorKind::Interrupted => {
+            let answer = ring.poll(left);
+            match (next.take(), answer) {
+                // The answer is then that of the record above.
+                (Some(event), _) => {
+                    if !take(event) {
+                        return Ok(());
+                    }
+                }
+                (None, Err(error)) if error.kind() != libbpf_rs::ErrorKind::Interrupted => {
                     return Err(Error::libbpf("read the event ring", error));
                 }
-                _ => {}
-            }
-            for event in queue.take() {
-                if !take(event) {
-                    return Ok(());
-                }
+                (None, _) => {}
             }
             if end.is_some_and(|end| std::time::Instant::now() >= end) {
                 return Ok(());

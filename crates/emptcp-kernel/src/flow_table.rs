@@ -32,8 +32,9 @@ pub(crate) fn rounded(tables: &Tables) -> Tables {
 pub(crate) fn initialise(maps: &Maps) -> Result<()> {
     let sets = maps.get("emptcp_flow_sets")?.max_entries();
     // The keys of a RandomState come from the system's random numbers; a hash under them is as good as a number.
+    let random = RandomState::new();
     let table = Table {
-        secret: RandomState::new().hash_one(sets),
+        secret: std::array::from_fn(|word| random.hash_one(word)),
         set_mask: sets - 1,
         ..Table::default()
     };
@@ -91,7 +92,7 @@ pub(crate) fn used(maps: &Maps) -> Result<u64> {
 pub(crate) fn insert(maps: &Maps, key: &FlowKey, flow: &Flow) -> Result<bool> {
     let (sets, flows) = (maps.get("emptcp_flow_sets")?, maps.get("emptcp_flows")?);
     let table = description(maps)?;
-    let hash = key.hash(table.secret);
+    let hash = key.hash(&table.secret);
     let set = hash.set(table.set_mask);
     let Some(mut tags) = entry::<FlowSet>(sets, set)? else {
         return Ok(false);

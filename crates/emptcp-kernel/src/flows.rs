@@ -1,12 +1,12 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{device::Devices, error::Result, flow_table, instance::Instance};
+use crate::{device::Devices, error::Result, flow_table, instance::Instance, stats};
 use emptcp_abi::{
     Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, bit_names, flow_flag, flow_state,
     value_name,
 };
 use emptcp_plan::plan::Plan;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;
 
@@ -27,7 +27,9 @@ pub struct SenderEntry {
     pub window: Option<u32>,
     /// MPTCP address id, when known.
     pub address_id: Option<u8>,
-    /// Lowest and one past the highest data sequence number mapped.
+    /// Lowest and one past the highest data sequence number mapped; decimal strings in JSON, where a number above 2^53
+    /// is not exact.
+    #[serde(serialize_with = "decimal_pair")]
     pub dsn: Option<(u64, u64)>,
 }
 
@@ -79,11 +81,11 @@ pub struct ConnectionEntry {
     pub remote_token: Option<Token>,
     /// Subflows ever established.
     pub subflows: u32,
-    /// Segments, both directions.
+    /// Segments, both directions; see [`ConnectionEntry::include`].
     pub packets: u64,
-    /// Payload bytes, both directions.
+    /// Payload bytes, both directions; see [`ConnectionEntry::include`].
     pub bytes: u64,
-    /// Retransmitted segments.
+    /// Retransmitted segments; see [`ConnectionEntry::include`].
     pub retransmissions: u64,
     /// Since the first packet.
     pub age_ms: u64,
@@ -117,7 +119,7 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         retransmissions: sender.retransmissions,
         rtt_us: measured(sender.rtt_us),
         rtt_min_us: measured(sender.rtt_min_us),
-        window: (sender.window_scale != SCALE_UNKNOWN).then(|| u32::from(sender.window) << sender.window_scale.min(14)),
+        window: (sender.window_scale != SCALE_UNKNOWN).then_some(sender.window),
         address_id: ids_known.then_some(sender.address_id),
         dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
     }
@@ -142,7 +144,45 @@ pub(crate) fn connection_entry(connection: &Connection, now: u64) -> ConnectionE
     }
 }
 
+fn state_name(state: u32) -> String {
+    value_name(flow_state::ALL, state).unwrap_or_else(|| state.to_string())
+}
+
+/// Two numbers as decimal strings, as policies accept them.
+fn decimal_pair<S: Serializer>(pair: &Option<(u64, u64)>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    pair.map(|(first, second)| (first.to_string(), second.to_string()))
+        .serialize(serializer)
+}
+
+impl ConnectionEntry {
+    /// Brings the connection's own record up to what its subflows tell. The data path keeps the record up to date only
+    /// while a policy asks for it; but the record also holds what closed and forgotten subflows have carried. So the
+    /// greater value counts.
+    pub fn include<'a>(&mut self, flows: impl IntoIterator<Item = &'a FlowEntry>) {
+        let (mut packets, mut bytes, mut retransmissions) = (0, 0, 0);
+        for flow in flows {
+            packets += flow.sent.packets + flow.received.packets;
+            bytes += flow.sent.bytes + flow.received.bytes;
+            retransmissions += flow.retransmissions();
+            self.idle_ms = self.idle_ms.min(flow.idle_ms);
+        }
+        self.packets = self.packets.max(packets);
+        self.bytes = self.bytes.max(bytes);
+        self.retransmissions = self.retransmissions.max(retransmissions);
+    }
+}
+
 impl FlowEntry {
+    /// Retransmitted segments of both sides.
+    pub fn retransmissions(&self) -> u64 {
+        u64::from(self.sent.retransmissions) + u64::from(self.received.retransmissions)
+    }
+
+    /// Established and not yet closed by both sides or by RST.
+    pub fn is_live(&self) -> bool {
+        self.state == state_name(flow_state::ESTABLISHED) || self.state == state_name(flow_state::CLOSING)
+    }
+
     pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, plan: Option<(u32, &Plan)>) -> Self {
         let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
         let mut policies = Vec::new();
@@ -161,7 +201,7 @@ impl FlowEntry {
             id: flow.id,
             local: key.local(),
             remote: key.remote(),
-            state: value_name(flow_state::ALL, u32::from(flow.state)).unwrap_or_else(|| flow.state.to_string()),
+            state: state_name(u32::from(flow.state)),
             flags: bit_names(flow_flag::ALL, u32::from(flow.flags)),
             version: version(flow.version),
             device: devices.name(flow.ifindex).map(str::to_owned),
@@ -179,6 +219,17 @@ impl FlowEntry {
 }
 
 impl Instance {
+    /// How many subflows were seen or taken over since the instance was made, forgotten ones included.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub fn subflows_seen(&self) -> Result<u64> {
+        let core = stats::core(&self.maps)?;
+        let count = |name: &str| core.get(name).copied().unwrap_or_default();
+        // One that was taken over was never new.
+        Ok(count("flow_new").max(count("flow_established")))
+    }
+
     /// All subflows, half-open ones too, oldest first.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub mod clang;
 pub mod element;
 pub mod error;
 pub mod events;
+#[doc(hidden)]
+pub mod fault;
 pub mod flows;
 pub mod instance;
 pub mod netns;

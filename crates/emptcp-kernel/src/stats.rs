@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, IntoBytes};
 pub struct NamedCounter {
     /// Its name in `element.toml`.
     pub name: String,
-    /// Packets and payload bytes.
+    /// Segments on the wire and payload bytes; for what happens once per packet, events and no bytes.
     #[serde(flatten)]
     pub counter: Counter,
 }
@@ -73,7 +73,7 @@ pub struct Stats {
     pub instance: String,
     /// The policy set in force.
     pub generation: Generation,
-    /// Counters of the core, by name.
+    /// Counters of the core, by name: packets as the hook sees them, an aggregate is one.
     pub core: BTreeMap<String, u64>,
     /// Policies, in the order of the file.
     pub policies: Vec<PolicyStats>,

@@ -30,7 +30,7 @@ pub enum Change {
         /// Its name.
         policy: String,
     },
-    /// Sizes of the tables changed.
+    /// Sizes of the tables changed in the file; an instance keeps those with which it was made.
     Tables {
         /// What changed, one short line each.
         what: Vec<String>,
@@ -51,7 +51,11 @@ impl fmt::Display for Change {
             Self::Removed { policy } => write!(out, "- {policy}"),
             Self::Changed { policy, what } => write!(out, "~ {policy}: {}", what.join("; ")),
             Self::Unchanged { policy } => write!(out, "= {policy}"),
-            Self::Tables { what } => write!(out, "~ tables: {}", what.join("; ")),
+            Self::Tables { what } => write!(
+                out,
+                "~ tables: {} in the file; an instance keeps the sizes with which it was made",
+                what.join("; ")
+            ),
         }
     }
 }

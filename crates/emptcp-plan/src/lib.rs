@@ -26,6 +26,7 @@ mod catalog;
 mod compile;
 mod diagnostics;
 mod diff;
+mod exact;
 pub mod expression;
 mod file;
 pub mod manifest;

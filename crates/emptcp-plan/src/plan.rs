@@ -63,7 +63,7 @@ impl Default for Tables {
 #[serde(rename_all = "snake_case")]
 pub enum Value {
     /// A number of any integer type; the width comes from `struct arguments`.
-    Integer(u64),
+    Integer(#[serde(with = "crate::exact")] u64),
     /// Address (IPv4: mapped) in network order and prefix length 0..=128.
     Prefix {
         /// 16 bytes, network order.
@@ -72,7 +72,7 @@ pub enum Value {
         length: u32,
     },
     /// Two bounds; for ports both inclusive (`__u16[2]`), for ranges the second exclusive (`__u64[2]`).
-    Pair(u64, u64),
+    Pair(#[serde(with = "crate::exact")] u64, #[serde(with = "crate::exact")] u64),
     /// A device name, to become an interface index (`__u32`).
     Device(String),
 }

@@ -57,7 +57,7 @@ fn devices_hooks_and_tables_are_compared() {
     assert_eq!(
         shown(Some(&old), &new),
         [
-            "~ tables: flows 16384 -> 5",
+            "~ tables: flows 16384 -> 5 in the file; an instance keeps the sizes with which it was made",
             "~ a: hook ingress -> egress; device eth0, eth1 -> eth0"
         ]
     );

@@ -24,11 +24,13 @@ use std::{
 #[command(
     long_about = "Show the subflows that are known, grouped by connection, oldest first. `local` is this side of the \
         device, `remote` the other; on a machine that only forwards, both are other hosts. Bytes are TCP payload with \
-        retransmissions; a round-trip time is measured from the device to that side and back.",
+        retransmissions; a round-trip time is measured from the device to that side and back. A connection without a \
+        live subflow is left out 60 seconds after its last packet, unless --closed asks for it.",
     after_long_help = "\
 Examples:
   emptcp flows
   emptcp flows --watch 1      with the rates of the last second
+  emptcp flows --closed       closed connections too, as long as they are remembered
 
 JSON:
   [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\",
@@ -37,12 +39,19 @@ JSON:
       \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\",
       \"sent\": {\"packets\", \"bytes\", \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\",
         \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]
-  A connection counts packets, bytes and retransmissions only while a policy asks for them."
+  Ids and tokens are strings, \"0x\" and hexadecimal digits; \"dsn\" is two decimal strings. A JSON reader that keeps
+  numbers as doubles would change them. \"packets\" are segments on the wire."
 )]
 pub(crate) struct Flows {
     #[command(flatten)]
     watch: Watch,
+    /// Show connections without a live subflow as well, as long as they are remembered
+    #[arg(long)]
+    closed: bool,
 }
+
+/// How long after its last packet a connection without a live subflow is shown.
+const CLOSED_SHOWN_MS: u64 = 60_000;
 
 /// A connection and its subflows.
 #[derive(Serialize)]
@@ -62,11 +71,20 @@ impl Flows {
         session.enter_netns()?;
         let mut before = None;
         self.watch.run(session, || {
-            let groups = groups(&session.open_again()?)?;
+            let instance = session.open_again()?;
+            let mut groups = groups(&instance)?;
+            let known = groups.len();
+            if !self.closed {
+                leave_out_closed(&mut groups);
+            }
             if session.wants_json() {
                 return Ok(Frame::Json(serde_json::to_value(&groups)?));
             }
-            let text = text(&groups, before.as_ref());
+            let text = if groups.is_empty() {
+                nothing(known, instance.subflows_seen()?)
+            } else {
+                text(&groups, before.as_ref())
+            };
             if self.watch.is_on() {
                 let flows = groups.iter().flat_map(|group| &group.flows);
                 let bytes = flows
@@ -86,11 +104,12 @@ impl Flows {
 fn groups(instance: &Instance) -> Result<Vec<Group>> {
     let mut flows = instance.flows()?;
     let mut groups = Vec::new();
-    for connection in instance.connections()? {
+    for mut connection in instance.connections()? {
         let (own, others) = flows
             .into_iter()
             .partition(|flow| flow.connection == Some(connection.id));
         flows = others;
+        connection.include(&own);
         groups.push(Group {
             connection: Some(connection),
             flows: own,
@@ -106,13 +125,32 @@ fn groups(instance: &Instance) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
-fn text(groups: &[Group], before: Option<&Before>) -> String {
-    if groups.is_empty() {
-        return "no MPTCP subflow was seen yet\n".to_owned();
+/// Drops what has no live subflow and was silent for [`CLOSED_SHOWN_MS`].
+fn leave_out_closed(groups: &mut Vec<Group>) {
+    groups.retain_mut(|group| match &group.connection {
+        Some(connection) => connection.idle_ms <= CLOSED_SHOWN_MS || group.flows.iter().any(FlowEntry::is_live),
+        None => {
+            group
+                .flows
+                .retain(|flow| flow.idle_ms <= CLOSED_SHOWN_MS || flow.is_live());
+            !group.flows.is_empty()
+        }
+    });
+}
+
+/// What to say when there is nothing to show of `known` connections, after `seen` subflows.
+fn nothing(known: usize, seen: u64) -> String {
+    match (known, seen) {
+        (0, 0) => "no MPTCP subflow was seen yet\n".to_owned(),
+        (0, seen) => format!("no MPTCP subflow is known now; seen so far: {seen}\n"),
+        _ => "no MPTCP subflow is live; `--closed` shows connections that were closed\n".to_owned(),
     }
+}
+
+fn text(groups: &[Group], before: Option<&Before>) -> String {
     let groups = groups.iter().map(|group| {
         let heading = match &group.connection {
-            Some(connection) => heading(connection, &group.flows),
+            Some(connection) => heading(connection),
             None => format!("{BOLD}connection not known{BOLD:#}\n"),
         };
         if group.flows.is_empty() {
@@ -124,12 +162,7 @@ fn text(groups: &[Group], before: Option<&Before>) -> String {
     groups.collect::<Vec<_>>().join("\n")
 }
 
-fn heading(connection: &ConnectionEntry, flows: &[FlowEntry]) -> String {
-    // The connection's own record is kept up to date only while a policy asks for it; it knows closed subflows too.
-    let sum = |value: fn(&FlowEntry) -> u64| flows.iter().map(value).sum::<u64>();
-    let bytes = connection.bytes.max(sum(|flow| flow.sent.bytes + flow.received.bytes));
-    let retransmissions = connection.retransmissions.max(sum(retransmissions));
-    let idle = flows.iter().map(|flow| flow.idle_ms).fold(connection.idle_ms, u64::min);
+fn heading(connection: &ConnectionEntry) -> String {
     let token = |token: Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
     let version = connection
         .version
@@ -140,10 +173,10 @@ fn heading(connection: &ConnectionEntry, flows: &[FlowEntry]) -> String {
         token(connection.local_token),
         token(connection.remote_token),
         units::count(u64::from(connection.subflows), "subflow"),
-        units::bytes(bytes),
-        units::count(retransmissions, "retransmission"),
+        units::bytes(connection.bytes),
+        units::count(connection.retransmissions, "retransmission"),
         units::milliseconds(connection.age_ms),
-        units::milliseconds(idle),
+        units::milliseconds(connection.idle_ms),
     )
 }
 
@@ -180,7 +213,7 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
             role(&flow.flags),
             volume(flow.sent.bytes, then.map(|(time, bytes)| (time, bytes.0))),
             volume(flow.received.bytes, then.map(|(time, bytes)| (time, bytes.1))),
-            retransmissions(flow).to_string(),
+            flow.retransmissions().to_string(),
             units::microseconds(flow.sent.rtt_us),
             units::microseconds(flow.received.rtt_us),
             units::milliseconds(flow.idle_ms),
@@ -188,11 +221,6 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
         ]);
     }
     table
-}
-
-/// Of both sides.
-fn retransmissions(flow: &FlowEntry) -> u64 {
-    u64::from(flow.sent.retransmissions) + u64::from(flow.received.retransmissions)
 }
 
 /// `joined, backup (remote)`.
@@ -253,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_subflow_stands_on_one_line_below_its_connection() {
-        let connection = ConnectionEntry {
+        let mut connection = ConnectionEntry {
             id: ConnectionId(5),
             local_token: Some(Token(0xab)),
             remote_token: None,
@@ -265,9 +293,11 @@ mod tests {
             idle_ms: 4_000,
             version: Some(1),
         };
+        let flows = vec![flow(1, 5)];
+        connection.include(&flows);
         let group = Group {
             connection: Some(connection),
-            flows: vec![flow(1, 5)],
+            flows,
         };
         let shown = anstream::adapter::strip_str(&text(&[group], None)).to_string();
         let lines: Vec<_> = shown.lines().collect();
@@ -286,6 +316,35 @@ mod tests {
         ] {
             assert!(lines[2].contains(wanted), "{wanted} in {shown}");
         }
+    }
+
+    #[test]
+    fn a_connection_without_a_live_subflow_is_left_out_after_a_minute() {
+        let group = |idle_ms: u64, state: &str| {
+            let mut flow = flow(1, 5);
+            (flow.idle_ms, flow.state) = (idle_ms, state.to_owned());
+            Group {
+                connection: None,
+                flows: vec![flow],
+            }
+        };
+        let mut groups = vec![
+            group(60_001, "closed"),
+            group(60_001, "syn"),
+            group(60_000, "closed"),
+            group(600_000, "established"),
+            group(600_000, "closing"),
+        ];
+        leave_out_closed(&mut groups);
+        let left: Vec<_> = groups.iter().map(|group| group.flows[0].state.as_str()).collect();
+        assert_eq!(left, ["closed", "established", "closing"]);
+    }
+
+    #[test]
+    fn nothing_to_show_is_told_as_it_is() {
+        assert_eq!(nothing(0, 0), "no MPTCP subflow was seen yet\n");
+        assert!(nothing(0, 2).contains("seen so far: 2"));
+        assert!(nothing(1, 2).contains("--closed"));
     }
 
     #[test]

@@ -16,7 +16,8 @@ Example:
   emptcp list
 
 JSON:
-  [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"}}]"
+  [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"}}]
+  \"packets\" are segments on the wire."
 )]
 pub(crate) struct List {}
 
@@ -41,7 +42,7 @@ impl List {
             });
             return session.print_json(&entries.collect::<Vec<_>>());
         }
-        let mut table = Table::new(&["instance", "policy", "direction", "devices", ">packets", ">bytes"]);
+        let mut table = Table::new(&["instance", "policy", "direction", "devices", ">segments", ">bytes"]);
         for (stats, policy) in policies() {
             table.row([
                 stats.instance.clone(),

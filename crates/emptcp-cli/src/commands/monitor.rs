@@ -20,16 +20,18 @@ use std::time::{Duration, Instant};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Print what policies report by `get_connect`, `get_subflow`, `record` and by elements of your own, \
-        as it comes, until Ctrl-C or until the instance is removed. One process at a time: two share the events between them.",
+        as it comes, until Ctrl-C or until the instance is removed. Events of before it was started are \
+        thrown away, unless --backlog asks for them. One process at a time: two share the events between them.",
     after_long_help = "\
 Examples:
   emptcp monitor
   emptcp monitor --json | jq 'select(.event == \"subflow\")'
   emptcp monitor --for 10 --count 100
+  emptcp monitor --backlog --for 0.1      what nobody has read yet
 
 JSON, one object per line:
-  {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC), \"flow\", \"local\", \"remote\",
-   \"policy\", \"policy_id\", \"direction\", \"event\", ...}, and by \"event\":
+  {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC, a string), \"flow\", \"local\",
+   \"remote\", \"policy\", \"policy_id\", \"direction\", \"event\", ...}, and by \"event\":
   connection  \"connection\", \"local_token\", \"remote_token\", \"version\", \"opened_by\",
               \"keys\" (when the policy asks for them)
   subflow     \"connection\", \"local_token\", \"remote_token\", \"established\", \"reset\",
@@ -44,6 +46,9 @@ pub(crate) struct Monitor {
     /// End after so many events
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// Print the events of before as well: what waits in the ring, of policies that were replaced too
+    #[arg(long)]
+    backlog: bool,
 }
 
 /// How often to look whether the instance is still there.
@@ -56,10 +61,14 @@ impl Monitor {
         let end = self.time.map(|Seconds(time)| Instant::now() + time);
         let mut left = self.count;
         let clocks = Clocks::read();
+        let start = if self.backlog { Duration::ZERO } else { clocks.monotonic };
         loop {
             let time = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
             let mut printed = Ok(());
             instance.events(Some(time), |event| {
+                if Duration::from_nanos(event.time_ns) < start {
+                    return true;
+                }
                 printed = print(session, &event, clocks);
                 left = left.map(|left| left - 1);
                 printed.is_ok() && left != Some(0)

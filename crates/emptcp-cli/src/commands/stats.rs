@@ -19,7 +19,10 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 #[command(
     long_about = "Show what was counted: for every policy what it matched and what each of its elements did or why \
-        it did not, the counters of the core with their meaning, and how full the tables are. Bytes are TCP payload.",
+        it did not, the counters of the core with their meaning, and how full the tables are. Policies and elements count segments \
+        as on the wire, so an aggregate (GRO, TSO) counts as what it holds, and what an element does once per packet, \
+        such as telling an event, counts once. The core counts packets as the hook sees them: an aggregate is one. \
+        Bytes are TCP payload.",
     after_long_help = "\
 Examples:
   emptcp stats
@@ -29,7 +32,8 @@ JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"packets\", \"bytes\"}]}]}],
-   \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}"
+   \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
+  \"packets\" of policies and elements are segments, or events for what happens once."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
@@ -66,6 +70,15 @@ const CORE: &[(&str, &str)] = &[
     (
         "event_lost",
         "no room in the event ring: `emptcp monitor` has missed it",
+    ),
+    ("unacceptable", "numbers cannot be the sender's: changed no record"),
+    (
+        "syn_on_established",
+        "SYN or SYN-ACK of an established subflow: changed no record",
+    ),
+    (
+        "reanchored",
+        "a record had lost the thread, and found it: the other side acknowledges",
     ),
 ];
 
@@ -118,7 +131,7 @@ impl Stats {
     }
 
     fn elements(&self, policy: &PolicyStats) -> String {
-        let mut table = Table::new(&["element", "counter", ">packets", ">bytes"]);
+        let mut table = Table::new(&["element", "counter", ">segments or events", ">bytes"]);
         for element in &policy.elements {
             let counters = element
                 .counters

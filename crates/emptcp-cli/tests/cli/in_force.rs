@@ -125,7 +125,7 @@ fn everything_that_is_in_force_can_be_read_by_people_and_programs() {
 
     let stats = netns.emptcp(&["stats"]).exits(0);
     for wanted in [
-        "policy cap: ingress of v0, matched 0 packets, 0 B",
+        "policy cap: ingress of v0, matched 0 segments, 0 B",
         "dropped",
         "chain_broken",
         "half_open",

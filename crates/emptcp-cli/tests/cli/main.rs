@@ -4,4 +4,5 @@ mod check;
 mod common;
 mod in_force;
 mod own_element;
+mod same_values;
 mod usage;

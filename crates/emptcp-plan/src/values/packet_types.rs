@@ -14,6 +14,7 @@ pub(crate) const KINDS: &[(&str, u32)] = &[
     ("data", bits::DATA),
     ("fin", bits::FIN),
     ("rst", bits::RST),
+    ("unacceptable", bits::UNACCEPTABLE),
 ];
 
 /// Which options a segment carries: `packet has ...`.
@@ -76,8 +77,9 @@ mod tests {
     fn every_bit_that_the_core_sets_has_a_name() {
         let named = KINDS.iter().chain(OPTIONS).fold(0, |bits, (_, bit)| bits | bit);
         let known = bits::ALL.iter().fold(0, |bits, (_, bit)| bits | bit);
-        // A broken option list is a matter of the core: such packets are never written to.
-        assert_eq!(known & !named, bits::OPTIONS_BROKEN);
+        // Matters of the core: a broken option list, to which nothing is written; PSH, which tells data from keep-alives;
+        // a mapping of either kind, on which `dsn` rests.
+        assert_eq!(known & !named, bits::OPTIONS_BROKEN | bits::PSH | bits::MAPPED);
     }
 
     #[test]
