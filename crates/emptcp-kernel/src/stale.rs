@@ -2,8 +2,8 @@
 //! removes their pins.
 //!
 //! An instance is only freed on proof: the kernel says that its namespace is gone (Linux 6.18); or its namespace's number
-//! is used by another one (the cookie differs, Linux 5.14); or nobody holds a namespace of that number and no device is
-//! attached any more. In doubt it stays.
+//! is used by another one (the cookie differs, Linux 5.14); or nobody holds a namespace of that number and all its links
+//! have lost their devices. In doubt it stays.
 
 use crate::{
     error::Result,
@@ -159,9 +159,16 @@ fn judge(facts: &Facts, seen: Seen, boot: Option<BootId>) -> (Life, &'static str
             "nobody was seen to hold its namespace, but not every process could be looked into",
         );
     }
+    if facts.detached == 0 {
+        // A clsact filter has no link: it may be at work in a namespace that a socket alone holds.
+        return (
+            Life::Unknown,
+            "nobody was seen to hold its namespace, but it has no link that could tell: a socket may hold it",
+        );
+    }
     (
         Life::Dead,
-        "its namespace is gone: nobody holds it, and no device is attached",
+        "its namespace is gone: nobody holds it, and every device has left its links",
     )
 }
 
@@ -367,7 +374,7 @@ mod tests {
             (facts(7, 0, 0), seen(true, Some(8)), Life::Dead),
             (facts(7, 0, 2), seen(false, None), Life::Dead),
             // clsact has no link.
-            (facts(7, 0, 0), seen(false, None), Life::Dead),
+            (facts(7, 0, 0), seen(false, None), Life::Unknown),
             // Held by a socket alone, or still going.
             (facts(7, 1, 1), seen(false, None), Life::Unknown),
             // Nobody may enter it, or before Linux 5.14.
