@@ -58,7 +58,9 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
             .lines()
             .filter(|line| line.contains("<>") && !line.contains("Interval"))
         {
-            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            // A table narrower than its heading is padded by a blank column.
+            let line = line.trim_matches(|c: char| c == '|' || c.is_whitespace());
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let number: usize = cells[0]
                 .split("<>")
                 .next()

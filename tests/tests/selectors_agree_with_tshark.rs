@@ -291,6 +291,38 @@ fn pairs() -> Vec<(String, String)> {
             "packet has add_addr_echo",
             "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.echo==1",
         ),
+        (
+            "add_addr.address in 10.0.0.0/8",
+            "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.ipv4==10.0.0.0/8",
+        ),
+        (
+            "add_addr.address not in 0.0.0.0/0",
+            "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.ipv6",
+        ),
+        (
+            "add_addr.port in 1-65535",
+            "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.port",
+        ),
+        (
+            "add_addr.id == 1",
+            "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.addrid==1",
+        ),
+        (
+            "add_addr.id != 1",
+            "tcp.options.mptcp.subtype==3 && tcp.options.mptcp.addrid!=1",
+        ),
+        (
+            "join.address_id != 0",
+            "tcp.flags.syn==1 && tcp.options.mptcp.subtype==1 && tcp.options.mptcp.addrid!=0",
+        ),
+        (
+            "join.backup",
+            "tcp.flags.syn==1 && tcp.options.mptcp.subtype==1 && tcp.options.mptcp.backup.flag==1",
+        ),
+        (
+            "join.backup == no",
+            "tcp.flags.syn==1 && tcp.options.mptcp.subtype==1 && tcp.options.mptcp.backup.flag==0",
+        ),
         ("packet has remove_addr", "tcp.options.mptcp.subtype==4"),
         ("packet has mp_prio", "tcp.options.mptcp.subtype==5"),
         ("packet has mp_fail", "tcp.options.mptcp.subtype==6"),

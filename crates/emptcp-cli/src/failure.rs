@@ -1,6 +1,6 @@
 //! An error in words on stderr, as JSON on stdout, and as exit code.
 
-use crate::session::BOLD_RED;
+use crate::{commands::in_force::NotInForce, session::BOLD_RED};
 use emptcp::{Diagnostics, Error, refusal::Refusal};
 use serde_json::{Map, Value, json};
 use std::{
@@ -141,6 +141,13 @@ fn tell(error: &anyhow::Error) -> Told {
     }
     if let Some(error) = error.downcast_ref::<Unreadable>() {
         return simple("unreadable", error.to_string(), USAGE);
+    }
+    if let Some(off) = error.downcast_ref::<NotInForce>() {
+        return Told {
+            details: Map::from_iter([("devices".to_owned(), json!(off.0))]),
+            shown: Some(off.shown()).filter(|shown| !shown.is_empty()),
+            ..simple("not_in_force", off.to_string(), FAILURE)
+        };
     }
     match error.downcast_ref::<Error>() {
         Some(error) => library(error),

@@ -24,6 +24,7 @@ use crate::{
     place::{self, Lock},
     placement::{self, Placements},
     shape::Shaping,
+    stale,
     store::{self, DeviceKey, State},
 };
 use emptcp_abi::Generation;
@@ -101,7 +102,8 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     let started = Instant::now();
     place::folder(name)?;
     place::ensure_bpffs()?;
-    let _lock = Lock::take()?;
+    let lock = Lock::take()?;
+    stale::clear(&lock);
     let devices = Devices::read()?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;

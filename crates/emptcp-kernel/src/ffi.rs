@@ -312,6 +312,56 @@ pub(crate) fn namespace_cookie() -> Option<u64> {
     (answer == 0 && size as usize == mem::size_of::<u64>()).then_some(cookie)
 }
 
+/// A network namespace in the form in which the kernel finds it again while it lives (Linux 6.18): `struct file_handle`
+/// with `struct nsfs_file_handle` in it (linux/nsfs.h).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct NamespaceHandle {
+    bytes: u32,
+    kind: i32,
+    /// Its number that is never used again: the cookie.
+    pub(crate) id: u64,
+    ty: u32,
+    /// Its inode number.
+    pub(crate) inode: u32,
+}
+
+/// The handle of the namespace behind a file like `/proc/self/ns/net`.
+pub(crate) fn namespace_handle(path: &Path) -> io::Result<NamespaceHandle> {
+    let path = c_path(path)?;
+    let mut handle = NamespaceHandle {
+        bytes: (size_of::<NamespaceHandle>() - mem::offset_of!(NamespaceHandle, id)) as u32,
+        kind: 0,
+        id: 0,
+        ty: 0,
+        inode: 0,
+    };
+    let mut mount = 0;
+    // SAFETY: `handle` has room for as many bytes as it says; a file system with a longer handle answers EOVERFLOW.
+    check(unsafe {
+        libc::name_to_handle_at(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            (&raw mut handle).cast(),
+            &raw mut mount,
+            libc::AT_SYMLINK_FOLLOW,
+        )
+    })?;
+    Ok(handle)
+}
+
+/// Opens a namespace by its handle; `any` is any namespace's file. `ESTALE` when it is gone.
+pub(crate) fn open_namespace(any: BorrowedFd<'_>, handle: &mut NamespaceHandle) -> io::Result<OwnedFd> {
+    // SAFETY: `handle` holds as many bytes as it says.
+    owned(unsafe {
+        libc::open_by_handle_at(
+            any.as_raw_fd(),
+            ptr::from_mut(handle).cast(),
+            libc::O_RDONLY | libc::O_CLOEXEC,
+        )
+    })
+}
+
 /// Whether an MPTCP socket answers `MPTCP_FULL_INFO`. An error when there is no MPTCP socket at all.
 pub(crate) fn has_mptcp_full_info() -> io::Result<bool> {
     const IPPROTO_MPTCP: libc::c_int = 262;

@@ -7,8 +7,8 @@ use crate::{
     error::{Error, OrKernel, Result},
     ffi::Control,
     maps::Maps,
-    place,
-    store::{self, DEVICES_MAP, DeviceKey, DeviceRecord, STATE_MAP, State},
+    place, stale,
+    store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State},
 };
 use emptcp_abi::{Generation, PolicyId};
 use emptcp_plan::plan::{Direction, Plan, Tables};
@@ -21,12 +21,6 @@ use std::{
 
 /// The name of the instance when the user names none.
 pub const DEFAULT: &str = "default";
-
-/// The record of the instance itself among those of its devices.
-const SELF: DeviceKey = DeviceKey {
-    ifindex: 0,
-    direction: 0,
-};
 
 /// An installed instance, open.
 #[derive(Debug)]
@@ -107,7 +101,7 @@ impl Instance {
         Self::open_folder(name, folder)
     }
 
-    fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
+    pub(crate) fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
         let mut maps = Maps::open(&folder, &Tables::default()).map_err(|error| named(error, name))?;
         let control = Control::map(maps.get("emptcp_control").map_err(|error| named(error, name))?.as_fd())
             .or_kernel("map the control word")?;
@@ -130,7 +124,7 @@ impl Instance {
         // bpffs reserves dots; no instance has an underscore in its name.
         let unfinished = folder.with_file_name(format!("{name}{}", place::UNFINISHED));
         place::remove_folder(&unfinished)?;
-        std::fs::create_dir_all(&unfinished).map_err(|error| Error::io(&unfinished, error))?;
+        std::fs::create_dir_all(&unfinished).map_err(|error| place::refused(&unfinished, error))?;
         let made = Self::create_in(&unfinished, tables)
             .and_then(|()| std::fs::rename(&unfinished, &folder).map_err(|error| Error::io(&folder, error)));
         if let Err(error) = made {
@@ -150,7 +144,6 @@ impl Instance {
             if name == DEVICES_MAP {
                 let cookie = crate::ffi::namespace_cookie().unwrap_or_default();
                 let (low, high) = (cookie as u32, (cookie >> 32) as u32);
-                // `kind` holds the entries of the elements' state tables, `created` says which build made the maps.
                 let created = crate::embedded::fingerprint();
                 let record = DeviceRecord {
                     kind: tables.state,
@@ -159,6 +152,9 @@ impl Instance {
                     created,
                 };
                 store::put_device(&map, SELF, record)?;
+                if let Some(boot) = store::boot_id() {
+                    store::put_device(&map, BOOT, boot.into())?;
+                }
             }
             crate::ffi::pin(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin `{name}`"))?;
         }
@@ -196,13 +192,7 @@ impl Instance {
 
     /// Whether the folder was left by a namespace that is gone and whose number is used again.
     pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
-        let own = store::devices(self.records()?)?
-            .into_iter()
-            .find(|(key, _)| *key == SELF);
-        let cookie = own.map_or(0, |(_, record)| {
-            u64::from(record.handle) | u64::from(record.priority) << 32
-        });
-        Ok(cookie != 0 && crate::ffi::namespace_cookie().is_some_and(|here| here != cookie))
+        Ok(stale::is_of_another_namespace(&self.folder))
     }
 
     /// Its name.

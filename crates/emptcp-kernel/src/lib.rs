@@ -6,14 +6,15 @@
 //!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
 //!   `hooks` and [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`preview()`] does of an apply what changes nothing.
-//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`].
+//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`]; [`in_force`] asks whether it really is.
 //! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
 //!   verifier (`traps`).
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
-//! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock; `device` asks
+//! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left.
+//! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
 //!   rtnetlink (`netlink`).
 //! * `fault` lets tests make an apply fail at any point.
 //! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
@@ -26,11 +27,13 @@ pub mod element;
 pub mod error;
 pub mod events;
 pub mod flows;
+pub mod in_force;
 pub mod instance;
 pub mod netns;
 pub mod probe;
 pub mod refusal;
 pub mod sdk;
+pub mod stale;
 pub mod stats;
 pub mod swap;
 pub mod testing;
@@ -49,11 +52,13 @@ mod hooks;
 mod libbpf_log;
 mod load;
 mod maps;
+mod namespaces;
 mod netlink;
 mod place;
 mod placement;
 mod preview;
 mod remove;
+mod rights;
 mod rodata;
 mod rules;
 mod shape;

@@ -2,9 +2,10 @@
 
 use crate::{
     error::{Error, Result},
-    netns,
+    netns, rights,
 };
 use nix::{
+    errno::Errno,
     fcntl::{Flock, FlockArg},
     mount::MsFlags,
     sys::statfs::{BPF_FS_MAGIC, statfs},
@@ -12,6 +13,7 @@ use nix::{
 use std::{
     fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -78,9 +80,35 @@ fn parent(process: &str) -> Option<String> {
     (parent != "0").then(|| parent.to_owned())
 }
 
+/// Where a change writes to: the locks and the folder in bpffs.
+pub(crate) fn written() -> [PathBuf; 2] {
+    [PathBuf::from(LOCKS), root()]
+}
+
+/// An error about something below these folders.
+pub(crate) fn refused(path: &Path, error: io::Error) -> Error {
+    let [locks, pins] = written();
+    rights::refused(path, error, &[&locks, &pins])
+}
+
+/// The folder of all network namespaces.
+fn root() -> PathBuf {
+    Path::new(BPFFS).join("emptcp")
+}
+
+/// The folder of a network namespace.
+pub(crate) fn folder_of(namespace: u64) -> PathBuf {
+    root().join(namespace.to_string())
+}
+
 /// The folder of this network namespace.
 pub(crate) fn namespace_folder() -> Result<PathBuf> {
-    Ok(Path::new(BPFFS).join("emptcp").join(netns::inode()?.to_string()))
+    Ok(folder_of(netns::inode()?))
+}
+
+/// Inode numbers of the network namespaces that have a folder.
+pub(crate) fn namespaces() -> Result<Vec<u64>> {
+    Ok(names_in(&root())?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 /// The folder of an instance.
@@ -100,26 +128,31 @@ pub(crate) fn exists(folder: &Path, name: &str) -> Result<()> {
             not_hidden()?;
             Err(Error::NoInstance { name: name.to_owned() })
         }
-        Err(error) => Err(Error::io(folder, error)),
+        Err(error) => Err(refused(folder, error)),
     }
 }
 
 /// Names of the instances of this network namespace.
 pub(crate) fn instances() -> Result<Vec<String>> {
-    let folder = namespace_folder()?;
-    let entries = match fs::read_dir(&folder) {
+    let mut names = names_in(&namespace_folder()?)?;
+    names.retain(|name| !name.ends_with(UNFINISHED));
+    Ok(names)
+}
+
+/// What is in a folder of bpffs, in order; nothing when it is not there.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             not_hidden()?;
             return Ok(Vec::new());
         }
-        Err(error) => return Err(Error::io(folder, error)),
+        Err(error) => return Err(refused(folder, error)),
     };
     let mut names: Vec<String> = entries
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
-    names.retain(|name| !name.ends_with(UNFINISHED));
     names.sort();
     Ok(names)
 }
@@ -127,10 +160,10 @@ pub(crate) fn instances() -> Result<Vec<String>> {
 /// Removes an instance's folder, and the folders above it when they are empty then.
 pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        fs::remove_file(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
+        fs::remove_file(entry.path()).map_err(|error| refused(&entry.path(), error))?;
     }
     match fs::remove_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(folder, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(folder, error)),
         _ => {}
     }
     for above in folder.ancestors().skip(1).take(2) {
@@ -145,20 +178,67 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct Lock {
     _held: Flock<File>,
+    namespace: u64,
 }
 
 impl Lock {
-    /// Waits for the lock.
+    /// Waits for the lock of this network namespace.
     pub(crate) fn take() -> Result<Self> {
-        fs::create_dir_all(LOCKS).map_err(|error| Error::io(LOCKS, error))?;
-        let path = Path::new(LOCKS).join(format!("{}.lock", netns::inode()?));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| Error::io(&path, error))?;
-        let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| Error::io(&path, error.into()))?;
-        Ok(Self { _held: held })
+        let namespace = netns::inode()?;
+        loop {
+            let held = Flock::lock(open_lock(namespace)?, FlockArg::LockExclusive)
+                .map_err(|(_, error)| Error::io(lock_path(namespace), error.into()))?;
+            if is_still_there(&held, namespace) {
+                return Ok(Self { _held: held, namespace });
+            }
+        }
     }
+
+    /// The lock of any network namespace, unless somebody has it.
+    pub(crate) fn try_take(namespace: u64) -> Result<Option<Self>> {
+        match Flock::lock(open_lock(namespace)?, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => Ok(is_still_there(&held, namespace).then_some(Self { _held: held, namespace })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(Error::io(lock_path(namespace), error.into())),
+        }
+    }
+
+    /// Inode number of the network namespace.
+    pub(crate) fn namespace(&self) -> u64 {
+        self.namespace
+    }
+
+    /// Removes the file of the lock: its namespace is gone. Whoever waits for it makes a new one.
+    pub(crate) fn discard(self) {
+        let _ = fs::remove_file(lock_path(self.namespace));
+    }
+}
+
+fn lock_path(namespace: u64) -> PathBuf {
+    Path::new(LOCKS).join(format!("{namespace}.lock"))
+}
+
+fn open_lock(namespace: u64) -> Result<File> {
+    fs::create_dir_all(LOCKS).map_err(|error| refused(Path::new(LOCKS), error))?;
+    let path = lock_path(namespace);
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| refused(&path, error))
+}
+
+/// Whether the file that is locked is still the one that others find: see [`Lock::discard`].
+fn is_still_there(file: &File, namespace: u64) -> bool {
+    let inode = |data: io::Result<fs::Metadata>| data.ok().map(|data| data.ino());
+    inode(file.metadata()) == inode(fs::metadata(lock_path(namespace)))
+}
+
+/// Inode numbers of the network namespaces that have a lock.
+pub(crate) fn locks() -> Vec<u64> {
+    let entries = fs::read_dir(LOCKS).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".lock")?.parse().ok())
+        .collect()
 }

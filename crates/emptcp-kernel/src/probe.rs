@@ -7,6 +7,7 @@ use crate::{
     ffi, libbpf_log,
     maps::Maps,
     place,
+    rights::{self, Capability},
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapType, ProgramType, TC_EGRESS, TC_INGRESS, TcHookBuilder};
@@ -39,7 +40,7 @@ pub struct Report {
 }
 
 /// Features without which nothing works.
-const INDISPENSABLE: [&str; 5] = ["bpf", "bpffs", "ring-buffer", "lru-hash", "tc"];
+const INDISPENSABLE: [&str; 6] = ["bpf", "bpffs", "locks", "ring-buffer", "lru-hash", "tc"];
 
 /// Tries out what this kernel offers. Changes nothing: trials run in a network namespace of their own.
 pub fn probe() -> Report {
@@ -54,7 +55,12 @@ pub fn probe() -> Report {
     features.push(Feature {
         name: "tc",
         available: tc("tcx") || tc("clsact"),
-        detail: if tc("tcx") { "by tcx" } else { "by clsact" }.to_owned(),
+        detail: match (tc("tcx"), tc("clsact")) {
+            (true, _) => "by tcx",
+            (_, true) => "by clsact",
+            _ => "neither by tcx nor by clsact",
+        }
+        .to_owned(),
         consequence: "without it no policy can run at egress, nor at ingress of a virtual device",
     });
     features.extend(tried);
@@ -98,7 +104,8 @@ fn programs() -> Vec<Feature> {
     let (xdp, xdp_detail) = answer(load(Hook::Xdp), "the core loads for XDP");
     let map = |ty: MapType| ty.is_supported().unwrap_or(false);
     let jit = text("/proc/sys/net/core/bpf_jit_enable");
-    let bpffs = place::is_bpffs();
+    let [locks, pins] = place::written().map(|folder| rights::unwritable(&folder));
+    let (bpffs, bpffs_detail) = bpffs(pins);
     let types: Vec<&str> = [
         ("tracing", ProgramType::Tracing),
         ("ext", ProgramType::Ext),
@@ -117,14 +124,15 @@ fn programs() -> Vec<Feature> {
         },
         Feature {
             name: "bpffs",
-            available: bpffs || Path::new("/sys/fs/bpf").is_dir(),
-            detail: if bpffs {
-                "mounted at /sys/fs/bpf"
-            } else {
-                "not mounted yet; `apply` mounts it"
-            }
-            .to_owned(),
+            available: bpffs,
+            detail: bpffs_detail,
             consequence: "policies are pinned there and stay in force without a process",
+        },
+        Feature {
+            name: "locks",
+            available: locks.is_none(),
+            detail: locks.unwrap_or_else(|| "/run/emptcp can be written".to_owned()),
+            consequence: "two changes at a time are kept apart there",
         },
         Feature {
             name: "ring-buffer",
@@ -172,9 +180,31 @@ fn programs() -> Vec<Feature> {
     ]
 }
 
+/// Whether policies can be pinned; `refused` says why not in the folder that is there.
+fn bpffs(refused: Option<String>) -> (bool, String) {
+    if !Path::new("/sys/fs/bpf").is_dir() {
+        return (false, "/sys/fs/bpf does not exist".to_owned());
+    }
+    match (place::is_bpffs(), refused) {
+        (true, None) => (true, "mounted at /sys/fs/bpf".to_owned()),
+        (true, Some(why)) => (false, format!("mounted at /sys/fs/bpf, but {why}")),
+        (false, _) if rights::has(Capability::SysAdmin) => (true, "not mounted yet; `apply` mounts it".to_owned()),
+        (false, _) => (
+            false,
+            "not mounted yet, and to mount it needs CAP_SYS_ADMIN: `mount -t bpf bpf /sys/fs/bpf`".to_owned(),
+        ),
+    }
+}
+
+/// clsact where it cannot be tried: the kernel's own list of symbols tells.
+fn has_clsact() -> bool {
+    text("/proc/kallsyms").is_some_and(|symbols| symbols.contains("clsact_init"))
+}
+
 /// What must be tried on a device: in a network namespace of its own, which goes with this thread.
 fn tried_apart() -> Vec<Feature> {
-    let apart = unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("not tried, this needs root: {error}"));
+    let apart =
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("not tried, this needs CAP_SYS_ADMIN: {error}"));
     let when_apart = |trial: &dyn Fn() -> Result<(), String>| apart.clone().and_then(|()| trial());
     let feature = |name, result: Result<(), String>, good: &str, consequence| {
         let (available, detail) = answer(result, good);
@@ -195,14 +225,22 @@ fn tried_apart() -> Vec<Feature> {
     vec![
         feature(
             "tcx",
-            when_apart(&tcx),
+            // A question changes nothing, wherever it is asked.
+            tcx(),
             "offered",
             "programs of several owners share a device; without it clsact is used",
         ),
         feature(
             "clsact",
-            when_apart(&try_clsact),
-            "offered",
+            match &apart {
+                Err(_) if has_clsact() => Ok(()),
+                _ => when_apart(&try_clsact),
+            },
+            if apart.is_ok() {
+                "offered"
+            } else {
+                "this kernel has it; not tried, this needs CAP_SYS_ADMIN"
+            },
             "the way to attach before Linux 6.6",
         ),
         feature(

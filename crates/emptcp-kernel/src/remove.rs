@@ -10,6 +10,7 @@ use crate::{
     instance::Instance,
     place::{self, Lock},
     shape::Shaping,
+    stale,
     store::{self, State},
 };
 use emptcp_abi::{RULES, Rule};
@@ -32,7 +33,8 @@ pub struct Removed {
 pub fn remove(name: &str) -> Result<Removed> {
     let folder = place::folder(name)?;
     place::exists(&folder, name)?;
-    let _lock = Lock::take()?;
+    let lock = Lock::take()?;
+    stale::clear(&lock);
     let mut removed = Removed {
         instance: name.to_owned(),
         detached: Vec::new(),

@@ -252,6 +252,16 @@ fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
     Ok(wish)
 }
 
+/// Whether the root qdisc that a policy was given on a device is still there. An element that was removed since does not
+/// tell what it wants.
+pub(crate) fn is_in_place(policy: &PolicyPlan, catalog: &Catalog, name: &str, index: u32, has_classes: bool) -> bool {
+    if policy.direction == Direction::Ingress || !matches!(wish(policy, catalog), Ok(Wish::Shape(_))) {
+        return true;
+    }
+    let wanted = if has_classes { Root::Ours } else { Root::Fq };
+    root_of(name, index).is_ok_and(|root| root == wanted)
+}
+
 fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
     for name in &policy.devices {
         // Whatever else is there is nobody's business as long as nothing is set up.

@@ -4,6 +4,7 @@ use crate::{
     catalog::Catalog,
     error::{Error, OrKernel, Result},
     flow_table,
+    in_force::DeviceState,
     instance::Instance,
     maps::{Maps, is_lru},
     store::State,
@@ -75,6 +76,8 @@ pub struct Stats {
     pub generation: Generation,
     /// Counters of the core, by name: packets as the hook sees them, an aggregate is one.
     pub core: BTreeMap<String, u64>,
+    /// How the devices stand: whether they really run the policies.
+    pub devices: Vec<DeviceState>,
     /// Policies, in the order of the file.
     pub policies: Vec<PolicyStats>,
     /// Tables.
@@ -194,6 +197,7 @@ impl Instance {
         Ok(Stats {
             instance: self.name().to_owned(),
             generation: Generation(state.generation),
+            devices: self.devices(catalog)?,
             policies: policies(&self.maps, &state, catalog)?,
             tables: tables(&self.maps, &core)?,
             core,

@@ -76,6 +76,48 @@ pub(crate) struct DeviceRecord {
     pub(crate) created: u32,
 }
 
+/// The record of the instance itself among those of its devices: `handle` and `priority` hold the cookie of the network
+/// namespace, `kind` the entries of the elements' state tables, `created` says which build made the maps.
+pub(crate) const SELF: DeviceKey = DeviceKey {
+    ifindex: 0,
+    direction: 0,
+};
+/// The record of the boot in which the instance was made.
+pub(crate) const BOOT: DeviceKey = DeviceKey {
+    ifindex: 0,
+    direction: 1,
+};
+
+/// One boot of this machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct BootId(pub(crate) [u32; 4]);
+
+/// The boot that runs.
+pub(crate) fn boot_id() -> Option<BootId> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let number = u128::from_str_radix(&text.trim().replace('-', ""), 16).ok()?;
+    Some(BootId([96, 64, 32, 0].map(|shift| (number >> shift) as u32)))
+}
+
+impl From<BootId> for DeviceRecord {
+    fn from(BootId([kind, handle, priority, created]): BootId) -> Self {
+        Self {
+            kind,
+            handle,
+            priority,
+            created,
+        }
+    }
+}
+
+/// Which namespace, by its cookie (0: not known), and which boot an instance belongs to.
+pub(crate) fn identity(records: &[(DeviceKey, DeviceRecord)]) -> (u64, Option<BootId>) {
+    let find = |wanted| records.iter().find(|(key, _)| *key == wanted).map(|(_, record)| record);
+    let cookie = find(SELF).map_or(0, |own| u64::from(own.handle) | u64::from(own.priority) << 32);
+    let boot = find(BOOT).map(|boot| BootId([boot.kind, boot.handle, boot.priority, boot.created]));
+    (cookie, boot)
+}
+
 /// Makes both maps; they grow with use.
 pub(crate) fn create_maps() -> Result<[(&'static str, MapHandle); 2]> {
     let options = libbpf_sys::bpf_map_create_opts {

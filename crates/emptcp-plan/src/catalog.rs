@@ -145,6 +145,7 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
             let message = format!("another argument is named `{}` too", argument.name);
             reporter.report(span, message, "expected each argument once");
         }
+        check_bounds(manifest, argument, position, places, reporter);
         check_values(argument, position, places, reporter);
     }
     if manifest.counters.len() > Manifest::COUNTERS {
@@ -166,6 +167,50 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
                 format!("the counter `{counter}` is named twice"),
                 "expected each once",
             );
+        }
+    }
+}
+
+/// Bounds, and hooks of words, where they have a meaning.
+fn check_bounds(
+    manifest: &Manifest,
+    argument: &Argument,
+    position: usize,
+    places: &Places<'_>,
+    reporter: &mut Reporter<'_>,
+) {
+    let is_number = matches!(
+        argument.ty,
+        ArgumentType::Integer | ArgumentType::Rate | ArgumentType::Size | ArgumentType::Duration | ArgumentType::Range
+    );
+    for (key, bound) in [("min", argument.min), ("max", argument.max)] {
+        if bound.is_some() && !is_number {
+            let message = format!("`{}` has `{key}` but is no number", argument.name);
+            let help = "expected `min` and `max` only with `integer`, `rate`, `size`, `duration` or `range`";
+            reporter.report(places.argument(position, key), message, help);
+        }
+    }
+    if let (Some(low), Some(high)) = (argument.min, argument.max)
+        && low > high
+    {
+        let message = format!("no number lies between the bounds of `{}`", argument.name);
+        reporter.report(places.argument(position, "min"), message, "expected `min` below `max`");
+    }
+    for (word, hooks) in &argument.only_at {
+        let span = places.argument(position, "only_at");
+        if !argument.values.contains(word) {
+            let message = format!("`{}` has no word `{}`", argument.name, suggest::shorten(word));
+            reporter.report(
+                span,
+                message,
+                suggest::expected(word, argument.values.iter().map(String::as_str)),
+            );
+        } else if hooks.is_empty() || hooks.iter().any(|hook| !manifest.hooks.contains(hook)) {
+            let message = format!(
+                "`{word}` of `{}` is for hooks that the element does not have",
+                argument.name
+            );
+            reporter.report(span, message, "expected some of the element's own `hooks`");
         }
     }
 }

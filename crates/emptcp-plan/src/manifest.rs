@@ -1,6 +1,7 @@
 //! `element.toml`: what an element is, which arguments it takes and where it can run.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Selector or actor.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -78,6 +79,15 @@ pub struct Argument {
     /// Written as in a policy; an argument without a default is required.
     #[serde(default)]
     pub default: Option<String>,
+    /// For numbers, rates, sizes and durations: the least that is accepted, in the base unit (bytes, ns, bit/s).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// Likewise the most; needed where the member of `struct arguments` has fewer than 8 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+    /// For [`ArgumentType::Choice`]: words that cannot run at every hook of the element, and the hooks where they can.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_at: BTreeMap<String, Vec<Hook>>,
     /// For [`ArgumentType::Choice`]: the words, in the order of the C enumeration.
     #[serde(default)]
     pub values: Vec<String>,

@@ -88,10 +88,10 @@ fn a_policy_without_condition_wants_every_packet() {
 
 #[test]
 fn defaults_are_filled_in_and_arguments_have_the_order_of_the_manifest() {
-    let plan = good(&file_with("packet is data", "rate_limit mode=shape rate=4mbit"));
+    let plan = good(&file_with("packet is data", "rate_limit mode=police rate=4mbit"));
     let node = &plan.policies[0].nodes[1];
     assert_eq!(node.kind, Kind::Actor);
-    let wanted = [("rate", 4_000_000), ("mode", 2), ("ramp", 1), ("per", 0)];
+    let wanted = [("rate", 4_000_000), ("mode", 1), ("ramp", 1), ("per", 0)];
     assert_eq!(
         node.arguments,
         wanted.map(|(name, value)| (name.to_owned(), Value::Integer(value)))
@@ -252,6 +252,49 @@ fn a_missing_selector_element_is_named() {
     assert_eq!(
         message,
         "`sample 1 in 3` needs the selector `sample`, which is not installed"
+    );
+}
+
+#[test]
+fn a_word_that_runs_at_egress_only_is_refused_at_ingress_and_taken_at_egress() {
+    let ingress = file_with("packet is data", "rate_limit rate=4mbit mode=shape");
+    let message = only_message(&ingress);
+    assert_eq!(
+        message,
+        "`mode=shape` of `rate_limit` cannot run at XDP or tc ingress, where policy `p` needs it"
+    );
+    let plan = good(&ingress.replace("'ingress'", "'egress'"));
+    assert_eq!(plan.policies[0].hooks, [Hook::TcEgress]);
+}
+
+#[test]
+fn a_condition_nested_as_deep_as_allowed_compiles() {
+    let deep = emptcp_plan::expression::DEEPEST - 1;
+    for (open, close) in [("(", ")"), ("not (", ")")] {
+        // A `not` is a level of its own.
+        let times = deep / open.split_whitespace().count();
+        let condition = format!("{}packet is syn{}", open.repeat(times), close.repeat(times));
+        good(&file_with(&condition, "count"));
+    }
+}
+
+#[test]
+fn a_packet_without_the_option_fulfils_neither_a_test_of_an_announcement_nor_its_opposite() {
+    let plan = good(&file_with(
+        "add_addr.address not in {10.0.0.0/8, 2001:db8::/32}",
+        "count",
+    ));
+    let elements: Vec<_> = plan.policies[0]
+        .nodes
+        .iter()
+        .map(|node| node.element.as_str())
+        .collect();
+    assert_eq!(elements, ["add_addr_address", "add_addr_address", "count"]);
+    let outside = ("inside".to_owned(), Value::Integer(0));
+    assert!(
+        plan.policies[0].nodes[..2]
+            .iter()
+            .all(|node| node.arguments.contains(&outside))
     );
 }
 

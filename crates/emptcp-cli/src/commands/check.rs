@@ -1,7 +1,7 @@
 //! `emptcp check`.
 
 use crate::{
-    commands::{chains, policy_file, words},
+    commands::{chains, in_force, policy_file, words},
     session::{GREEN, Session},
     table::Table,
     units,
@@ -17,21 +17,31 @@ use std::path::PathBuf;
 #[command(
     long_about = "Find the mistakes of a policy file: each with line, column, what was found and what would be \
         accepted. Changes nothing, asks the kernel nothing and needs no rights; whether the devices exist and what \
-        the verifier says, `emptcp apply --dry-run` finds out.",
+        the verifier says, `emptcp apply --dry-run` finds out.\n\n\
+        With --in-force and no file, ask the kernel instead whether every device of the policies in force really runs \
+        them: a device may have gone, or come again under its old name with nothing attached. The exit status is 1 when \
+        one does not, or when nothing is in force; fit for a monitoring system.",
     after_long_help = "\
-Example:
+Examples:
   emptcp check policy.toml
+  emptcp check --in-force       does every device still run its policies?
 
 JSON:
   {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\",
    \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}
   With --plan also \"plan\". Of a wrong file, with exit status 2:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
-   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}"
+   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}
+  With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\"}]}; when one is off, with exit
+  status 1: {\"error\": {\"kind\": \"not_in_force\", \"message\", \"devices\"}}, the devices that are off"
 )]
 pub(crate) struct Check {
     /// The policy file; `-` is the standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "in_force")]
+    file: Option<PathBuf>,
+    /// Ask whether every device still runs the policies in force
+    #[arg(long, conflicts_with_all = ["file", "plan"])]
+    in_force: bool,
     /// Show the compiled plan too: rules and chains
     #[arg(long)]
     plan: bool,
@@ -39,11 +49,14 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let file = policy_file::read(&self.file)?;
+        let Some(path) = self.file.as_deref().filter(|_| !self.in_force) else {
+            return in_force::check(session);
+        };
+        let file = policy_file::read(path)?;
         let policies = &file.plan.policies;
         if session.wants_json() {
             let mut answer = json!({
-                "file": self.file.display().to_string(),
+                "file": path.display().to_string(),
                 "policies": policies.iter().map(summary).collect::<Vec<_>>(),
                 "rules": file.plan.rules.len(),
                 "tables": file.plan.tables,
@@ -70,7 +83,7 @@ impl Check {
         }
         text += &format!(
             "\n{GREEN}ok{GREEN:#}: {}: {} and {}\n",
-            self.file.display(),
+            path.display(),
             units::count_of(policies.len(), "policy", "policies"),
             units::count(file.plan.rules.len() as u64, "rule")
         );

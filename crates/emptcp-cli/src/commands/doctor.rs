@@ -12,7 +12,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 #[command(
     long_about = "Say what this kernel offers, tried out rather than guessed from its version, and what follows. \
-        Changes nothing: trials run in a network namespace of their own. Without root most trials fail. The exit status \
+        Changes nothing: trials run in a network namespace of their own. What needs a right that is missing is not tried, and told so. The exit status \
         is 0 whatever is found.",
     after_long_help = "\
 Example:
@@ -45,10 +45,14 @@ impl Doctor {
         } else {
             format!("{RED}emptcp does not work here{RED:#}: see what is not available")
         };
-        let root = if nix::unistd::geteuid().is_root() {
-            ""
+        let untried = report
+            .features
+            .iter()
+            .any(|feature| feature.detail.starts_with("not tried"));
+        let root = if untried {
+            "; some trials need CAP_SYS_ADMIN: run it as root to try everything"
         } else {
-            "; most trials need root: run it as root"
+            ""
         };
         Ok(session.print(&format!(
             "{BOLD}Linux {}{BOLD:#}: {verdict}{root}\n\n{}",

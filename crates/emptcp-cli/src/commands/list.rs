@@ -3,27 +3,42 @@
 use crate::{commands::words, session::Session, table::Table, units};
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Catalog, Error, Instance, stats::Stats};
+use emptcp::{Catalog, Error, Instance, stale, stats::Stats};
 use serde_json::json;
 
 /// List the policies in force
 #[derive(Args, Debug)]
 #[command(
     long_about = "List the policies in force in this network namespace, one per line, with what they have matched: \
-        of all instances, or of the one that --instance names.",
+        of all instances, or of the one that --instance names. A device that does not run its policies is marked: it is \
+        gone, not attached, or was created again; `emptcp apply` attaches again.\n\n\
+        With --all, the instances of all network namespaces, one per line: `live`; `dead`, when the namespace is gone \
+        and `emptcp remove --stale` would free it; `cannot tell`, when neither is proved and it stays.",
     after_long_help = "\
-Example:
+Examples:
   emptcp list
+  emptcp list --all          what holds memory, also of namespaces that are gone?
 
 JSON:
-  [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"}}]
-  \"packets\" are segments on the wire."
+  [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\",
+   \"device_states\": [{\"device\", \"direction\", \"state\"}], \"matched\": {\"packets\", \"bytes\"}}]
+  state: \"attached\" | \"gone\" | \"not_attached\" | \"created_again\" | \"qdisc_replaced\"
+  \"packets\" are segments on the wire.
+  With --all: [{\"namespace\" (inode number), \"netns\" (name, or null), \"instance\",
+   \"state\": \"live\" | \"dead\" | \"unknown\", \"why\", \"policies\" (names; null: not readable), \"bytes\"}]"
 )]
-pub(crate) struct List {}
+pub(crate) struct List {
+    /// The instances of all network namespaces, dead ones too
+    #[arg(long)]
+    all: bool,
+}
 
 impl List {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         session.enter_netns()?;
+        if self.all {
+            return everywhere(session);
+        }
         let all = collect(session)?;
         let policies = || {
             all.iter()
@@ -37,6 +52,7 @@ impl List {
                     "id": policy.id,
                     "direction": policy.direction,
                     "devices": policy.devices,
+                    "device_states": words::states_of(policy, &stats.devices),
                     "matched": policy.matched,
                 })
             });
@@ -48,7 +64,7 @@ impl List {
                 stats.instance.clone(),
                 policy.name.clone(),
                 words::direction(policy.direction).to_owned(),
-                policy.devices.join(", "),
+                words::devices(policy, &stats.devices),
                 policy.matched.packets.to_string(),
                 units::bytes(policy.matched.bytes),
             ]);
@@ -60,6 +76,20 @@ impl List {
         };
         Ok(session.print(&text)?)
     }
+}
+
+fn everywhere(session: &Session) -> Result<()> {
+    let mut all = stale::everywhere()?;
+    all.retain(|placed| session.named_instance().is_none_or(|name| name == placed.instance));
+    if session.wants_json() {
+        return session.print_json(&all);
+    }
+    let text = if all.is_empty() {
+        "there is no instance in any network namespace\n".to_owned()
+    } else {
+        words::placed(&all)
+    };
+    Ok(session.print(&text)?)
 }
 
 fn collect(session: &Session) -> Result<Vec<Stats>> {

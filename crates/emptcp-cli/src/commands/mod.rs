@@ -5,6 +5,7 @@
 //! * Elements: [`elements`], [`element`], [`sdk`].
 //! * The machine: [`doctor`].
 //! * Captures: [`trace`].
+//! * `in_force` is the part of [`check`] that asks the kernel.
 //! * `chains` and `words` write things that several of them show.
 
 pub(crate) mod apply;
@@ -22,5 +23,6 @@ pub(crate) mod stats;
 pub(crate) mod trace;
 
 mod chains;
+pub(crate) mod in_force;
 mod policy_file;
 mod words;

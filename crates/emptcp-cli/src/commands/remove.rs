@@ -3,31 +3,52 @@
 use crate::{
     commands::words,
     session::{BOLD, Session},
+    units,
 };
 use anyhow::Result;
 use clap::Args;
+use emptcp::{Error, stale};
+use serde_json::json;
 
 /// Take the policies out of force and remove everything that belongs to them
 #[derive(Args, Debug)]
 #[command(
     long_about = "Take the policies of this instance out of force: programs, tables and counters go, and the traffic \
-        runs as before. Asks nothing. Filters and programs of others are left alone.",
+        runs as before. Asks nothing. Filters and programs of others are left alone. Nothing to remove is no error.\n\n\
+        With --stale, free instead what network namespaces that are gone have left in memory. `apply` and `remove` do \
+        so by themselves. An instance of which it is not proved that its namespace is gone stays, and is told.",
     after_long_help = "\
 Examples:
   emptcp remove
   emptcp remove --instance lab
+  emptcp remove --stale
 
 JSON:
-  {\"instance\", \"detached\": [{\"device\", \"direction\", \"kind\"}]}"
+  {\"instance\", \"removed\" (false: there was nothing), \"detached\": [{\"device\", \"direction\", \"kind\"}]}
+  With --stale: {\"freed\": [...], \"unknown\": [...]}, each as `emptcp list --all --json` shows them"
 )]
-pub(crate) struct Remove {}
+pub(crate) struct Remove {
+    /// Free the instances of network namespaces that are gone
+    #[arg(long, conflicts_with = "instance")]
+    stale: bool,
+}
 
 impl Remove {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         session.enter_netns()?;
-        let removed = emptcp::remove(session.instance())?;
+        if self.stale {
+            return free(session);
+        }
+        let removed = match emptcp::remove(session.instance()) {
+            Err(Error::NoInstance { name }) => return nothing(session, &name),
+            removed => removed?,
+        };
         if session.wants_json() {
-            return session.print_json(&removed);
+            return session.print_json(&json!({
+                "instance": removed.instance,
+                "removed": true,
+                "detached": removed.detached,
+            }));
         }
         let mut text = String::new();
         for spot in &removed.detached {
@@ -41,4 +62,36 @@ impl Remove {
         text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
         Ok(session.print(&text)?)
     }
+}
+
+/// What the user wants is so already.
+fn nothing(session: &Session, name: &str) -> Result<()> {
+    if session.wants_json() {
+        return session.print_json(&json!({ "instance": name, "removed": false, "detached": [] }));
+    }
+    Ok(session.print(&format!(
+        "there is no instance `{name}` in this network namespace: nothing to remove\n"
+    ))?)
+}
+
+fn free(session: &Session) -> Result<()> {
+    let done = stale::remove_stale()?;
+    if session.wants_json() {
+        return session.print_json(&done);
+    }
+    let mut text = if done.freed.is_empty() {
+        "no network namespace that is gone has left anything\n".to_owned()
+    } else {
+        let bytes = done.freed.iter().map(|placed| placed.bytes).sum();
+        format!(
+            "{}\n{BOLD}freed{BOLD:#}: {}, {}\n",
+            words::placed(&done.freed),
+            units::count(done.freed.len() as u64, "instance"),
+            units::bytes(bytes)
+        )
+    };
+    if !done.unknown.is_empty() {
+        text += &format!("\n{BOLD}kept{BOLD:#}\n{}", words::placed(&done.unknown));
+    }
+    Ok(session.print(&text)?)
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Catalog, instance::Shown};
+use emptcp::{Catalog, in_force::DeviceState, instance::Shown};
 
 /// Show the policy set in force in full
 #[derive(Args, Debug)]
@@ -23,7 +23,8 @@ Examples:
 JSON:
   {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\",
    \"plan\": {\"policies\", \"rules\", \"features\", \"tables\"}, \"policy_ids\", \"tables\",
-   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\"}]}"
+   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\"}],
+   \"devices\": [{\"device\", \"direction\", \"state\"}] (states as of `emptcp list`)}"
 )]
 pub(crate) struct Show {
     /// Only the policy file as it was applied
@@ -33,18 +34,22 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let shown = session.open()?.show()?;
+        let instance = session.open()?;
+        let shown = instance.show()?;
         if session.wants_json() {
-            return session.print_json(&shown);
+            let mut answer = serde_json::to_value(&shown)?;
+            answer["devices"] = serde_json::to_value(instance.devices(&Catalog::load()?)?)?;
+            return session.print_json(&answer);
         }
         if self.source {
             return Ok(session.print_raw(&shown.source)?);
         }
-        Ok(session.print(&in_full(&shown, &Catalog::load()?))?)
+        let catalog = Catalog::load()?;
+        Ok(session.print(&in_full(&shown, &instance.devices(&catalog)?, &catalog))?)
     }
 }
 
-fn in_full(shown: &Shown, catalog: &Catalog) -> String {
+fn in_full(shown: &Shown, devices: &[DeviceState], catalog: &Catalog) -> String {
     let mut text = format!(
         "{BOLD}instance {}{BOLD:#}: policy set {}, applied {}\npinned at {}\n",
         shown.name,
@@ -53,6 +58,7 @@ fn in_full(shown: &Shown, catalog: &Catalog) -> String {
         shown.folder.display(),
     );
     text += &format!("\n{BOLD}attached{BOLD:#}\n{}\n", attachments(shown).render(2));
+    text += &format!("{BOLD}devices{BOLD:#}\n{}\n", states(devices).render(2));
     text += &chains::plan(&shown.plan, catalog);
     let tables = &shown.tables;
     text += &format!(
@@ -84,6 +90,18 @@ fn attachments(shown: &Shown) -> Table {
                 (_, false) => "the kernel has it no more; apply again".to_owned(),
                 (_, true) => String::new(),
             },
+        ]);
+    }
+    table
+}
+
+fn states(devices: &[DeviceState]) -> Table {
+    let mut table = Table::new(&["device", "direction", "state"]);
+    for device in devices {
+        table.row([
+            device.device.clone(),
+            words::direction(device.direction).to_owned(),
+            device.state.name().to_owned(),
         ]);
     }
     table

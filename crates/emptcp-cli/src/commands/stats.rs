@@ -30,6 +30,7 @@ Examples:
 
 JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
+   \"devices\": [{\"device\", \"direction\", \"state\"}] (states as of `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
@@ -114,7 +115,7 @@ impl Stats {
                 "\n{BOLD}policy {}{BOLD:#}: {} of {}, matched {}",
                 policy.name,
                 words::direction(policy.direction),
-                policy.devices.join(", "),
+                words::devices(policy, &stats.devices),
                 units::counter(policy.matched),
             );
             // A policy that was changed in between has counters of its own.

@@ -1,8 +1,12 @@
 //! Words of the policy language for what the library names by types.
 
+use crate::{table::Table, units};
 use emptcp::{
+    in_force::{DeviceState, Standing},
     manifest::{Hook, Kind},
     plan::{Attach, Direction},
+    stale::Placed,
+    stats::PolicyStats,
 };
 
 /// `ingress` or `egress`.
@@ -39,4 +43,55 @@ pub(crate) fn hooks(hooks: &[Hook]) -> String {
         Hook::TcEgress => "tc egress",
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// How the devices of a policy stand, in both directions: connections are followed in both.
+pub(crate) fn states_of<'a>(policy: &PolicyStats, states: &'a [DeviceState]) -> Vec<&'a DeviceState> {
+    states
+        .iter()
+        .filter(|state| policy.devices.contains(&state.device))
+        .collect()
+}
+
+/// The devices of a policy; those that do not run it are marked.
+pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
+    let of = |device: &String| {
+        let mut off = states
+            .iter()
+            .filter(|state| state.device == *device && state.state != Standing::Attached);
+        let (first, second) = (off.next(), off.next());
+        match (first, second) {
+            (None, _) => device.clone(),
+            (Some(one), Some(other)) if one.state == other.state => format!("{device} ({})", one.state.name()),
+            (Some(one), None) => format!("{device} ({}: {})", direction(one.direction), one.state.name()),
+            (Some(one), Some(other)) => format!(
+                "{device} ({}: {}, {}: {})",
+                direction(one.direction),
+                one.state.name(),
+                direction(other.direction),
+                other.state.name()
+            ),
+        }
+    };
+    policy.devices.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// Instances of several network namespaces, one per line.
+pub(crate) fn placed(all: &[Placed]) -> String {
+    let mut table = Table::new(&["namespace", "netns", "instance", "state", ">memory", "policies", "why"]).wrapped();
+    for placed in all {
+        table.row([
+            placed.namespace.to_string(),
+            placed.netns.clone().unwrap_or_else(|| "-".to_owned()),
+            placed.instance.clone(),
+            placed.state.name().to_owned(),
+            units::bytes(placed.bytes),
+            placed
+                .policies
+                .as_ref()
+                .map_or_else(|| "?".to_owned(), |names| names.join(", ")),
+            placed.why.to_owned(),
+        ]);
+    }
+    table.render(0)
 }

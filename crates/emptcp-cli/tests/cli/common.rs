@@ -44,7 +44,7 @@ impl Said {
     }
 }
 
-fn run(command: &mut Command, input: &str) -> Said {
+pub(crate) fn run(command: &mut Command, input: &str) -> Said {
     // No colours, no installed elements of this machine.
     command.env("EMPTCP_ELEMENTS", "/nonexistent").env_remove("EMPTCP_LOG");
     command
@@ -74,8 +74,8 @@ pub(crate) fn emptcp_with(arguments: &[&str], input: &str) -> Said {
     run(Command::new(EMPTCP).args(arguments), input)
 }
 
-/// A copy of the command where everybody may run it.
-static FOR_ALL: LazyLock<TempDir> = LazyLock::new(|| {
+/// A folder with a copy of the command that everybody may run.
+pub(crate) static FOR_ALL: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     fs::copy(EMPTCP, folder.path().join("emptcp")).expect("the command is copied");

@@ -4,5 +4,8 @@ mod check;
 mod common;
 mod in_force;
 mod own_element;
+mod rights;
 mod same_values;
+mod stale;
+mod still_in_force;
 mod usage;

@@ -78,12 +78,12 @@ pub(super) fn detach(spot: Spot<'_>, ours: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// Whether our filter is there.
-pub(super) fn is_attached(spot: Spot<'_>, handle: u32, priority: u32) -> Result<bool> {
+/// Whether our filter is there; somebody may have replaced its program.
+pub(super) fn is_attached(spot: Spot<'_>, handle: u32, priority: u32, ours: &[u32]) -> Result<bool> {
     let filters = device::filters(spot.ifindex, spot.clsact_parent()).or_kernel("list filters")?;
-    Ok(filters
-        .iter()
-        .any(|filter| filter.handle == handle && filter.priority == priority && filter.kind == "bpf"))
+    Ok(filters.iter().any(|filter| {
+        filter.handle == handle && filter.priority == priority && filter.program.is_some_and(|id| ours.contains(&id))
+    }))
 }
 
 /// Removes the qdisc when no filter is left in it, in either direction.

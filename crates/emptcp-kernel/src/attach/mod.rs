@@ -194,7 +194,9 @@ impl Attachments<'_> {
             return Ok(false);
         };
         Ok(match kind {
-            Kind::Clsact => record.handle != 0 && clsact::is_attached(spot, record.handle, record.priority)?,
+            Kind::Clsact => {
+                record.handle != 0 && clsact::is_attached(spot, record.handle, record.priority, &self.entry_programs())?
+            }
             _ => self.link_id(spot).is_some(),
         })
     }

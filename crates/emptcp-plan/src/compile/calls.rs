@@ -114,6 +114,30 @@ fn calls(test: &Test) -> Formula<Call> {
                 ],
             )
         }
+        Primary::AddAddrAddress(outside, prefixes) => each_or_none(*outside, prefixes, |inside, prefix| {
+            call(
+                "add_addr_address",
+                vec![("prefix", prefix.to_string()), ("inside", inside.to_owned())],
+            )
+        }),
+        Primary::AddAddrPort(outside, ports) => each_or_none(*outside, ports, |inside, ports| {
+            call(
+                "add_addr_port",
+                vec![("ports", ports.to_string()), ("inside", inside.to_owned())],
+            )
+        }),
+        Primary::AddAddrId(compare, value) => call(
+            "add_addr_id",
+            vec![("compare", compare.word().to_owned()), ("value", value.to_string())],
+        ),
+        Primary::JoinId(compare, value) => call(
+            "join_id",
+            vec![("compare", compare.word().to_owned()), ("value", value.to_string())],
+        ),
+        Primary::JoinBackup(set) => call(
+            "join_backup",
+            vec![("backup", if *set { "yes" } else { "no" }.to_owned())],
+        ),
         Primary::Metric(scope, what, compare, value) => metric(*scope, *what, compare.word(), *value, &call),
         Primary::Sample(n) => call("sample", vec![("n", n.to_string())]),
         Primary::Call { name, arguments } => Formula::Atom(Call {
@@ -142,6 +166,15 @@ fn metric(
             ("value", value.to_string()),
         ],
     )
+}
+
+/// Inside one of the values, or outside of all of them: both only where there is something to compare.
+fn each_or_none<T>(outside: bool, values: &[T], each: impl Fn(&str, &T) -> Formula<Call>) -> Formula<Call> {
+    if outside {
+        Formula::And(values.iter().map(|value| each("no", value)).collect())
+    } else {
+        any(values, |value| each("yes", value))
+    }
 }
 
 fn any<T>(values: &[T], each: impl Fn(&T) -> Formula<Call>) -> Formula<Call> {

@@ -139,6 +139,18 @@ fn hooks(
     for link in links {
         let element = &link.manifest.name;
         let can = |hook: &Hook| link.manifest.hooks.contains(hook);
+        if let Some((written, at)) = narrowed(link)
+            && !allowed.iter().any(|hook| at.contains(hook))
+        {
+            let message = format!(
+                "`{written}` of `{element}` cannot run at {}, where policy `{policy}` needs it",
+                described(allowed)
+            );
+            let help = format!("expected another value there; `{written}` runs at {}", described(at));
+            reporter.report(link.span.clone(), message, help);
+            continue;
+        }
+        let can = |hook: &Hook| can(hook) && narrowed(link).is_none_or(|(_, at)| at.contains(hook));
         if !allowed.iter().any(can) {
             let message = format!(
                 "`{element}` cannot run at {}, where policy `{policy}` needs it",
@@ -164,6 +176,16 @@ fn hooks(
         }
     }
     left
+}
+
+/// The first argument of a node whose word runs at some hooks only: `name=word` and these hooks.
+fn narrowed<'l>(link: &'l Link<'_>) -> Option<(String, &'l [Hook])> {
+    link.manifest.arguments.iter().find_map(|argument| {
+        let (_, value) = link.node.arguments.iter().find(|(name, _)| *name == argument.name)?;
+        let word = crate::values::format(argument, value);
+        let at = argument.only_at.get(&word)?;
+        Some((format!("{}={word}", argument.name), at.as_slice()))
+    })
 }
 
 /// "XDP or tc ingress".

@@ -86,6 +86,11 @@ fn primary(primary: &Primary) -> Option<Formula<RuleTest>> {
         | Primary::Connection(_)
         | Primary::Role(_)
         | Primary::AddressId(..)
+        | Primary::AddAddrAddress(..)
+        | Primary::AddAddrPort(..)
+        | Primary::AddAddrId(..)
+        | Primary::JoinId(..)
+        | Primary::JoinBackup(_)
         | Primary::Metric(..)
         | Primary::Sample(_)
         | Primary::Call { .. } => return None,

@@ -160,6 +160,16 @@ pub enum Primary {
     Role(Role),
     /// `subflow.local_id`, `subflow.remote_id`
     AddressId(IdSide, Compare, u8),
+    /// `add_addr.address`: in one of these, or in none of them (the flag); a packet without ADD_ADDR is neither.
+    AddAddrAddress(bool, Vec<Prefix>),
+    /// `add_addr.port`: likewise; an announcement without a port is neither.
+    AddAddrPort(bool, Vec<Ports>),
+    /// `add_addr.id`
+    AddAddrId(Compare, u8),
+    /// `join.address_id`: of the SYN or SYN-ACK with MP_JOIN.
+    JoinId(Compare, u8),
+    /// `join.backup`: B of the SYN or SYN-ACK with MP_JOIN is set, or is not.
+    JoinBackup(bool),
     /// `flow.*`, `connection.*`
     Metric(Scope, What, Compare, u64),
     /// `sample 1 in N`
@@ -245,6 +255,11 @@ impl fmt::Display for Primary {
             Self::AddressId(side, compare, value) => {
                 write!(out, "{} {} {value}", words::address_id(*side), compare.symbol())
             }
+            Self::AddAddrAddress(outside, prefixes) => one_or_none_of(out, words::ADD_ADDR_ADDRESS, *outside, prefixes),
+            Self::AddAddrPort(outside, ports) => one_or_none_of(out, words::ADD_ADDR_PORT, *outside, ports),
+            Self::AddAddrId(compare, value) => write!(out, "{} {} {value}", words::ADD_ADDR_ID, compare.symbol()),
+            Self::JoinId(compare, value) => write!(out, "{} {} {value}", words::JOIN_ID, compare.symbol()),
+            Self::JoinBackup(set) => write!(out, "{} == {}", words::JOIN_BACKUP, if *set { "yes" } else { "no" }),
             Self::Metric(scope, what, compare, value) => {
                 let value = match what {
                     What::Bytes => quantity::format(*value, SIZE_UNITS),
@@ -273,9 +288,14 @@ impl fmt::Display for Primary {
 }
 
 fn one_of<T: fmt::Display>(out: &mut fmt::Formatter<'_>, field: &str, values: &[T]) -> fmt::Result {
+    one_or_none_of(out, field, false, values)
+}
+
+fn one_or_none_of<T: fmt::Display>(out: &mut fmt::Formatter<'_>, field: &str, none: bool, values: &[T]) -> fmt::Result {
+    let relation = if none { "not in" } else { "in" };
     if let [only] = values {
-        return write!(out, "{field} in {only}");
+        return write!(out, "{field} {relation} {only}");
     }
     let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-    write!(out, "{field} in {{{}}}", values.join(", "))
+    write!(out, "{field} {relation} {{{}}}", values.join(", "))
 }

@@ -8,7 +8,7 @@ use crate::suggest;
 use std::ops::Range;
 
 /// How deep parentheses and `not` may be nested.
-pub const DEEPEST: usize = 64;
+pub const DEEPEST: usize = 200;
 
 /// Reads a condition.
 ///

@@ -58,6 +58,19 @@ impl Cursor<'_> {
             words::SUBFLOW => self.subflow(),
             words::LOCAL_ID => self.address_id(field, IdSide::Local).map(affirmed),
             words::REMOTE_ID => self.address_id(field, IdSide::Remote).map(affirmed),
+            words::ADD_ADDR_ADDRESS => self
+                .set(field, Prefix::parse)
+                .map(|(set, not)| affirmed(Primary::AddAddrAddress(not, set))),
+            words::ADD_ADDR_PORT => self
+                .set(field, Ports::parse)
+                .map(|(set, not)| affirmed(Primary::AddAddrPort(not, set))),
+            words::ADD_ADDR_ID => self
+                .id(field)
+                .map(|(compare, id)| affirmed(Primary::AddAddrId(compare, id))),
+            words::JOIN_ID => self
+                .id(field)
+                .map(|(compare, id)| affirmed(Primary::JoinId(compare, id))),
+            words::JOIN_BACKUP => self.join_backup().map(affirmed),
             words::PACKET => self.packet().map(affirmed),
             words::DSN => self.sequence(field, Space::Dsn),
             words::SSN => self.sequence(field, Space::Ssn),
@@ -141,9 +154,24 @@ impl Cursor<'_> {
     }
 
     fn address_id(&mut self, field: &str, side: IdSide) -> Result<Primary, Problem> {
+        self.id(field)
+            .map(|(compare, id)| Primary::AddressId(side, compare, id))
+    }
+
+    fn id(&mut self, field: &str) -> Result<(Compare, u8), Problem> {
         let compare = self.comparison(field)?;
         let id = self.value(|text| quantity::integer_within(text, 0, 255, "an address id"))?;
-        Ok(Primary::AddressId(side, compare, u8::try_from(id).unwrap_or(u8::MAX)))
+        Ok((compare, u8::try_from(id).unwrap_or(u8::MAX)))
+    }
+
+    /// `join.backup` alone, or `== yes`, `== no`, `!= yes`, `!= no`.
+    fn join_backup(&mut self) -> Result<Primary, Problem> {
+        if !matches!(self.peek(), Kind::Compare(_) | Kind::Assign) {
+            return Ok(Primary::JoinBackup(true));
+        }
+        let negated = self.equality(words::JOIN_BACKUP)?;
+        let set = self.value(values::boolean)? != 0;
+        Ok(Primary::JoinBackup(set != negated))
     }
 
     fn packet(&mut self) -> Result<Primary, Problem> {

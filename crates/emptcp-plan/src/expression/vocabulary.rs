@@ -25,6 +25,11 @@ pub(crate) const TCP_PORT: &str = "tcp.port";
 pub(crate) const SUBFLOW: &str = "subflow";
 pub(crate) const LOCAL_ID: &str = "subflow.local_id";
 pub(crate) const REMOTE_ID: &str = "subflow.remote_id";
+pub(crate) const ADD_ADDR_ADDRESS: &str = "add_addr.address";
+pub(crate) const ADD_ADDR_PORT: &str = "add_addr.port";
+pub(crate) const ADD_ADDR_ID: &str = "add_addr.id";
+pub(crate) const JOIN_ID: &str = "join.address_id";
+pub(crate) const JOIN_BACKUP: &str = "join.backup";
 pub(crate) const DEVICE: &str = "device";
 pub(crate) const DIRECTION: &str = "direction";
 pub(crate) const PACKET: &str = "packet";
@@ -47,6 +52,11 @@ const FIELDS: &[&str] = &[
     SUBFLOW,
     LOCAL_ID,
     REMOTE_ID,
+    ADD_ADDR_ADDRESS,
+    ADD_ADDR_PORT,
+    ADD_ADDR_ID,
+    JOIN_ID,
+    JOIN_BACKUP,
     DEVICE,
     DIRECTION,
     PACKET,

@@ -38,6 +38,35 @@ impl ValueError {
 /// # Errors
 /// When the text does not fit the argument's type; the error says what would.
 pub fn parse(argument: &Argument, text: &str) -> Result<Value, ValueError> {
+    let value = read(argument, text)?;
+    match (within(argument), &value) {
+        (Some((low, high)), Value::Integer(number)) if !(low..=high).contains(number) => {
+            Err(out_of_range(argument, text))
+        }
+        // A range may be open above: then its end is the largest number, and every number lies below.
+        (Some((low, high)), Value::Pair(from, to))
+            if argument.ty == ArgumentType::Range && (*from < low || *to > high && *to != u64::MAX) =>
+        {
+            Err(out_of_range(argument, text))
+        }
+        _ => Ok(value),
+    }
+}
+
+/// The bounds of a number, when the manifest gives any.
+fn within(argument: &Argument) -> Option<(u64, u64)> {
+    (argument.min.is_some() || argument.max.is_some())
+        .then(|| (argument.min.unwrap_or(0), argument.max.unwrap_or(u64::MAX)))
+}
+
+fn out_of_range(argument: &Argument, text: &str) -> ValueError {
+    ValueError::new(
+        format!("`{}` is out of range", suggest::shorten(text)),
+        format!("expected {}", describe(argument)),
+    )
+}
+
+fn read(argument: &Argument, text: &str) -> Result<Value, ValueError> {
     Ok(match argument.ty {
         ArgumentType::Integer => Value::Integer(quantity::integer(text)?),
         ArgumentType::Boolean => Value::Integer(boolean(text)?),
@@ -109,6 +138,16 @@ pub fn format(argument: &Argument, value: &Value) -> String {
 
 /// What a value of this type looks like, for messages and documentation.
 pub fn describe(argument: &Argument) -> String {
+    let what = describe_type(argument);
+    let show = |number| format(argument, &Value::Integer(number));
+    match (argument.min, argument.max) {
+        (None, None) => what,
+        (low, Some(high)) => format!("{what}, from {} to {}", show(low.unwrap_or(0)), show(high)),
+        (Some(low), None) => format!("{what}, at least {}", show(low)),
+    }
+}
+
+fn describe_type(argument: &Argument) -> String {
     match argument.ty {
         ArgumentType::Integer => "a whole number".to_owned(),
         ArgumentType::Boolean => "`yes` or `no`".to_owned(),
@@ -125,7 +164,7 @@ pub fn describe(argument: &Argument) -> String {
     }
 }
 
-fn boolean(text: &str) -> Result<u64, ValueError> {
+pub(crate) fn boolean(text: &str) -> Result<u64, ValueError> {
     match text {
         "yes" | "on" | "true" => Ok(1),
         "no" | "off" | "false" => Ok(0),
@@ -194,6 +233,9 @@ mod tests {
             ty,
             help: "h".into(),
             default: None,
+            min: None,
+            max: None,
+            only_at: Default::default(),
             values,
         }
     }

@@ -234,6 +234,14 @@ impl Token {
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
             .map(Self)
             .ok_or_else(|| {
+                // Other programs write tokens in decimal digits.
+                let decimal = text.bytes().all(|b| b.is_ascii_digit());
+                if let Some(token) = text.parse().ok().filter(|_| decimal).map(Self) {
+                    return ValueError::new(
+                        format!("the token `{}` is written in decimal digits", suggest::shorten(text)),
+                        format!("expected it in hexadecimal: `{token}`"),
+                    );
+                }
                 ValueError::new(
                     format!("`{}` is not a token", suggest::shorten(text)),
                     "expected `0x` and up to eight hexadecimal digits, such as `0x1234abcd` (see `ss -M` or `emptcp flows`)",
@@ -261,6 +269,9 @@ pub(crate) fn device(text: &str) -> Result<(), ValueError> {
         "" => refuse("it is empty"),
         "." | ".." => refuse("the kernel reserves it"),
         "*" | "any" | "all" => refuse("every device must be named, there is no wildcard"),
+        _ if text.contains(['*', '?', '%', '[', ']']) => {
+            refuse("a pattern is not the name of a device, each must be named")
+        }
         _ if text.len() > LONGEST => refuse("it is longer than 15 bytes"),
         _ if text.contains(['/', ':', '"']) => refuse("it contains `/`, `:` or `\"`"),
         _ if text.contains(|c: char| c.is_whitespace() || c.is_control()) => refuse("it contains white space"),

@@ -7,6 +7,16 @@ pub(crate) mod world;
 use emptcp_plan::manifest::{Argument, ArgumentType, Hook, Kind, Manifest, Need};
 use emptcp_plan::{Catalog, Diagnostics, compile, plan::Plan};
 
+/// Bounds, as the elements that ship have them.
+fn bounds(element: &str, argument: &str) -> (Option<u64>, Option<u64>) {
+    let most = match (element, argument) {
+        ("mark", "dscp") => 64,
+        ("mark", "fwmark" | "priority") | ("set_backup", "times") => u64::from(u32::MAX),
+        _ => return (None, None),
+    };
+    (Some(u64::from(argument == "times")), Some(most))
+}
+
 /// name, type, default, words of a choice
 type Sketch = (
     &'static str,
@@ -16,11 +26,19 @@ type Sketch = (
 );
 
 fn manifest(kind: Kind, name: &str, hooks: &[Hook], needs: &[Need], arguments: &[Sketch]) -> Manifest {
+    let element = name;
     let argument = |(name, ty, default, values): &Sketch| Argument {
         name: (*name).to_owned(),
         ty: *ty,
         help: "For tests.".to_owned(),
         default: default.map(str::to_owned),
+        min: bounds(element, name).0,
+        max: bounds(element, name).1,
+        only_at: if *name == "mode" {
+            [("shape".to_owned(), vec![Hook::TcEgress])].into()
+        } else {
+            Default::default()
+        },
         values: values.iter().map(ToString::to_string).collect(),
     };
     Manifest {
@@ -129,6 +147,41 @@ pub(crate) fn catalog() -> Catalog {
                 ("compare", Choice, None, COMPARE),
                 ("value", Integer, None, &[]),
             ],
+        ),
+        manifest(
+            Selector,
+            "add_addr_address",
+            ALL,
+            &[],
+            &[("prefix", Prefix, None, &[]), ("inside", Boolean, Some("yes"), &[])],
+        ),
+        manifest(
+            Selector,
+            "add_addr_port",
+            ALL,
+            &[],
+            &[("ports", Ports, None, &[]), ("inside", Boolean, Some("yes"), &[])],
+        ),
+        manifest(
+            Selector,
+            "add_addr_id",
+            ALL,
+            &[],
+            &[("compare", Choice, None, COMPARE), ("value", Integer, None, &[])],
+        ),
+        manifest(
+            Selector,
+            "join_id",
+            ALL,
+            &[],
+            &[("compare", Choice, None, COMPARE), ("value", Integer, None, &[])],
+        ),
+        manifest(
+            Selector,
+            "join_backup",
+            ALL,
+            &[],
+            &[("backup", Boolean, Some("yes"), &[])],
         ),
         manifest(Selector, "sample", ALL, &[], &[("n", Integer, None, &[])]),
         manifest(Selector, "xdp_only", &[Hook::Xdp], &[], &[]),

@@ -72,7 +72,8 @@ fn sequence() -> impl Strategy<Value = Primary> {
 /// Any test that has words of its own.
 pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
     use Primary::{
-        Address, AddressId, Connection, Device, Dscp, IpVersion, PacketHas, PacketIs, Pair, Port, Sample, Subflow,
+        AddAddrAddress, AddAddrId, AddAddrPort, Address, AddressId, Connection, Device, Dscp, IpVersion, JoinBackup,
+        JoinId, PacketHas, PacketIs, Pair, Port, Sample, Subflow,
     };
     let statics = prop_oneof![
         (select(vec![End::Source, End::Destination]), vec(prefixes(), 1..3)).prop_map(|(end, set)| Address(end, set)),
@@ -96,6 +97,11 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
         select(vec![Role::Initial, Role::Joined, Role::Backup]).prop_map(Primary::Role),
         (select(vec![IdSide::Local, IdSide::Remote]), compare(), 0u8..4)
             .prop_map(|(side, c, id)| AddressId(side, c, id)),
+        (any::<bool>(), vec(prefixes(), 1..3)).prop_map(|(outside, set)| AddAddrAddress(outside, set)),
+        (any::<bool>(), vec(ports(), 1..3)).prop_map(|(outside, set)| AddAddrPort(outside, set)),
+        (compare(), 0u8..4).prop_map(|(c, id)| AddAddrId(c, id)),
+        (compare(), 0u8..4).prop_map(|(c, id)| JoinId(c, id)),
+        any::<bool>().prop_map(JoinBackup),
         metric(),
         (1u64..30).prop_map(Sample),
     ];

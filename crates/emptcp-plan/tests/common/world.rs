@@ -23,6 +23,10 @@ pub(crate) struct World {
     pub token: u32,
     pub roles: [bool; 3],
     pub ids: [u8; 2],
+    /// Address, port and id of ADD_ADDR.
+    pub add_addr: Option<(IpAddr, Option<u16>, u8)>,
+    /// Id and B of MP_JOIN.
+    pub join: Option<(u8, bool)>,
     /// By scope, then by metric.
     pub metrics: [[u64; 7]; 2],
     /// Bit n: `sample 1 in n` says yes.
@@ -48,8 +52,14 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
         any::<u64>()
     ]));
     let flow = (0u32..4, any::<[bool; 3]>(), [0u8..4, 0u8..4], metrics, any::<u32>());
-    (at, packet, flow).prop_map(
-        |((ingress, device, (a, b), ports), (dscp, types, sequence), flow)| World {
+    let announced = (select(ADDRESSES), proptest::option::of(select(PORTS)), 0u8..4);
+    let announced = announced.prop_map(|(address, port, id)| (address.parse().expect("an address"), port, id));
+    let options = (
+        proptest::option::of(announced),
+        proptest::option::of((0u8..4, any::<bool>())),
+    );
+    (at, packet, flow, options).prop_map(
+        |((ingress, device, (a, b), ports), (dscp, types, sequence), flow, (add_addr, join))| World {
             direction: if ingress { Direction::Ingress } else { Direction::Egress },
             device,
             source: a.parse().expect("an address"),
@@ -61,6 +71,8 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
             token: flow.0,
             roles: flow.1,
             ids: flow.2,
+            add_addr,
+            join,
             metrics: flow.3,
             samples: flow.4,
         },
@@ -152,6 +164,20 @@ impl World {
                 let mine = self.ids[usize::from(*side == IdSide::Remote)];
                 compared(symbol(*compare), u64::from(mine), u64::from(*id))
             }
+            Primary::AddAddrAddress(outside, set) => self
+                .add_addr
+                .is_some_and(|(address, ..)| set.iter().any(|prefix| within(address, prefix)) != *outside),
+            Primary::AddAddrPort(outside, set) => self
+                .add_addr
+                .and_then(|(_, port, _)| port)
+                .is_some_and(|port| set.iter().any(|ports| ports.low <= port && port <= ports.high) != *outside),
+            Primary::AddAddrId(compare, id) => self
+                .add_addr
+                .is_some_and(|(.., mine)| compared(symbol(*compare), mine.into(), (*id).into())),
+            Primary::JoinId(compare, id) => self
+                .join
+                .is_some_and(|(mine, _)| compared(symbol(*compare), mine.into(), (*id).into())),
+            Primary::JoinBackup(set) => self.join.is_some_and(|(_, backup)| backup == *set),
             Primary::Metric(scope, what, compare, value) => {
                 let mine = self.metrics[usize::from(*scope == Scope::Connection)][*what as usize];
                 compared(symbol(*compare), mine, *value)
@@ -261,6 +287,20 @@ impl World {
                 let mine = self.ids[usize::try_from(number("side")).unwrap()];
                 compared(compare(), u64::from(mine), number("value"))
             }
+            "add_addr_address" => self
+                .add_addr
+                .is_some_and(|(address, ..)| within(address, "prefix") == (number("inside") == 1)),
+            "add_addr_port" => self
+                .add_addr
+                .and_then(|(_, port, _)| port)
+                .is_some_and(|mine| port(mine, "ports") == (number("inside") == 1)),
+            "add_addr_id" => self
+                .add_addr
+                .is_some_and(|(.., mine)| compared(compare(), mine.into(), number("value"))),
+            "join_id" => self
+                .join
+                .is_some_and(|(mine, _)| compared(compare(), mine.into(), number("value"))),
+            "join_backup" => self.join.is_some_and(|(_, backup)| backup == (number("backup") == 1)),
             "metric" => {
                 let place = |name| usize::try_from(number(name)).unwrap();
                 compared(compare(), self.metrics[place("of")][place("what")], number("value"))

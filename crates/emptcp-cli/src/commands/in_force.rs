@@ -1,0 +1,127 @@
+//! `emptcp check --in-force`.
+
+use crate::{
+    commands::words,
+    session::{GREEN, Session},
+    table::Table,
+};
+use anyhow::Result;
+use emptcp::{
+    Catalog, Error, Instance,
+    in_force::{DeviceState, Standing},
+};
+use serde::Serialize;
+use serde_json::json;
+use std::fmt;
+
+/// A device of an instance.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Device {
+    instance: String,
+    #[serde(flatten)]
+    state: DeviceState,
+}
+
+/// Something does not run; none: nothing is in force at all.
+#[derive(Debug)]
+pub(crate) struct NotInForce(pub(crate) Vec<Device>);
+
+impl NotInForce {
+    /// What is off, for people.
+    pub(crate) fn shown(&self) -> String {
+        table(&self.0)
+    }
+}
+
+impl fmt::Display for NotInForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return write!(
+                f,
+                "no policy is in force here; `emptcp apply FILE` puts a file in force"
+            );
+        }
+        let has = |state| self.0.iter().any(|device| device.state.state == state);
+        write!(
+            f,
+            "{} not run the policies in force; `emptcp apply FILE` puts them in force again",
+            match self.0.len() {
+                1 => "1 device and direction does".to_owned(),
+                count => format!("{count} devices and directions do"),
+            }
+        )?;
+        if has(Standing::Gone) {
+            write!(
+                f,
+                ", when the device that is gone is there again or left out of the file"
+            )?;
+        }
+        if has(Standing::QdiscReplaced) {
+            write!(
+                f,
+                ", after somebody's qdisc is removed (`tc qdisc del dev DEVICE root`)"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotInForce {}
+
+/// Fails when a device of the policies in force does not run them.
+pub(crate) fn check(session: &Session) -> Result<()> {
+    session.enter_netns()?;
+    let catalog = Catalog::load()?;
+    let names = match session.named_instance() {
+        Some(name) => vec![name.to_owned()],
+        None => Instance::list()?,
+    };
+    let mut devices = Vec::new();
+    for instance in names {
+        let states = match Instance::open(&instance).and_then(|open| open.devices(&catalog)) {
+            Ok(states) => states,
+            Err(Error::NoInstance { .. }) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        devices.extend(states.into_iter().map(|state| Device {
+            instance: instance.clone(),
+            state,
+        }));
+    }
+    let off: Vec<Device> = devices
+        .iter()
+        .filter(|device| device.state.state != Standing::Attached)
+        .cloned()
+        .collect();
+    if devices.is_empty() || !off.is_empty() {
+        return Err(NotInForce(off).into());
+    }
+    if session.wants_json() {
+        return session.print_json(&json!({ "devices": devices }));
+    }
+    Ok(session.print(&format!(
+        "{}\n{GREEN}ok{GREEN:#}: {} in force\n",
+        table(&devices),
+        match devices.len() {
+            1 => "1 device and direction has its policies".to_owned(),
+            count => format!("{count} devices and directions have their policies"),
+        }
+    ))?)
+}
+
+fn table(devices: &[Device]) -> String {
+    let mut table = Table::new(&["instance", "device", "direction", "state"]);
+    for device in devices {
+        table.row([
+            device.instance.clone(),
+            device.state.device.clone(),
+            words::direction(device.state.direction).to_owned(),
+            device.state.state.name().to_owned(),
+        ]);
+    }
+    if table.is_empty() {
+        String::new()
+    } else {
+        table.render(0)
+    }
+}

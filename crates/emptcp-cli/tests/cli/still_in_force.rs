@@ -1,0 +1,252 @@
+//! Policies that something else has taken off a device: told by every command, and put right by the next apply. The
+//! judge of what is attached is the kernel, by `tc` and `ip`.
+
+use crate::common::{Netns, foreign_programs};
+use emptcp::require;
+use serde_json::{Value, json};
+
+const POLICY: &str = "\
+[[policy]]
+name   = 'in'
+device = ['v0', 'v1']
+hook   = 'ingress'
+do     = ['count']
+";
+
+const SHAPED: &str = "\
+[[policy]]
+name   = 'shaped'
+device = 'v0'
+hook   = 'egress'
+do     = ['rate_limit rate=4mbit mode=shape']
+";
+
+macro_rules! require_root {
+    () => {
+        require!(
+            emptcp::testing::is_root(),
+            "needs root: it makes network namespaces and loads programs"
+        );
+    };
+}
+
+/// Every command says the same about `device`: `state` in JSON, `words` in text.
+fn told(netns: &Netns, device: &str, state: &str, words: &str) {
+    let find = |states: &Value| -> String {
+        let states = states.as_array().expect("a list").iter();
+        let mut found = states
+            .filter(|entry| entry["device"] == device)
+            .map(|entry| entry["state"].as_str().unwrap());
+        let first = found.next().expect("it is listed");
+        let off = found.find(|state| *state != "attached").filter(|_| first == "attached");
+        off.unwrap_or(first).to_owned()
+    };
+    let list = netns.emptcp(&["list", "--json"]).exits(0).json();
+    assert_eq!(find(&list[0]["device_states"]), state, "{list}");
+    for command in ["stats", "show"] {
+        let answer = netns.emptcp(&[command, "--json"]).exits(0).json();
+        assert_eq!(find(&answer["devices"]), state, "{command}: {answer}");
+    }
+    if state == "attached" {
+        let good = netns.emptcp(&["check", "--in-force", "--json"]).exits(0).json();
+        assert_eq!(find(&good["devices"]), state);
+        netns.emptcp(&["check", "--in-force"]).exits(0);
+        return;
+    }
+    for command in ["list", "stats"] {
+        let text = netns.emptcp(&[command]).exits(0).out;
+        let ways = ["", "ingress: ", "egress: "].map(|way| format!("{device} ({way}{words})"));
+        assert!(ways.iter().any(|way| text.contains(way)), "{command}: {text}");
+    }
+    let text = netns.emptcp(&["show"]).exits(0).out;
+    let line = |line: &str| line.trim_start().starts_with(device) && line.trim_end().ends_with(words);
+    assert!(text.lines().any(line), "{text}");
+    let bad = netns.emptcp(&["check", "--in-force", "--json"]).exits(1);
+    assert!(
+        bad.err.contains("emptcp apply FILE") && bad.err.contains(words),
+        "{bad:?}"
+    );
+    let error = &bad.json()["error"];
+    assert_eq!(
+        (&error["kind"], find(&error["devices"]).as_str()),
+        (&json!("not_in_force"), state)
+    );
+}
+
+fn entry_programs(netns: &Netns, device: &str) -> usize {
+    let link = netns.ip(&["-d", "link", "show", device]);
+    let filters = netns
+        .tc(&["filter", "show", "dev", device, "ingress"])
+        .unwrap_or_default();
+    filters.matches("direct-action").count() + link.matches("xdp").count()
+}
+
+fn applied_again(netns: &Netns, text: &str, arguments: &[&str], device: &str) {
+    netns.apply(text, arguments).exits(0);
+    told(netns, device, "attached", "");
+}
+
+#[test]
+fn a_device_that_goes_and_comes_again_is_told_and_the_next_apply_attaches_again() {
+    require_root!();
+    for arguments in [&[][..], &["--clsact"]] {
+        let netns = Netns::new();
+        netns.apply(POLICY, arguments).exits(0);
+        told(&netns, "v0", "attached", "");
+        netns.ip(&["link", "del", "v0"]);
+        told(&netns, "v0", "gone", "gone");
+        netns.ip(&["link", "add", "v0", "type", "veth", "peer", "name", "v1"]);
+        told(&netns, "v0", "created_again", "created again, not attached");
+        told(&netns, "v1", "created_again", "created again, not attached");
+        applied_again(&netns, POLICY, arguments, "v0");
+        told(&netns, "v1", "attached", "");
+    }
+}
+
+#[test]
+fn a_device_that_comes_again_with_its_old_index_is_told() {
+    require_root!();
+    let netns = Netns::new();
+    netns.ip(&["link", "add", "v7", "index", "77", "type", "veth", "peer", "name", "v8"]);
+    let policy = POLICY.replace("['v0', 'v1']", "'v7'");
+    for arguments in [&[][..], &["--clsact"]] {
+        netns.apply(&policy, arguments).exits(0);
+        netns.ip(&["link", "del", "v7"]);
+        netns.ip(&["link", "add", "v7", "index", "77", "type", "veth", "peer", "name", "v8"]);
+        told(&netns, "v7", "not_attached", "not attached");
+        applied_again(&netns, &policy, arguments, "v7");
+        netns.emptcp(&["remove"]).exits(0);
+    }
+}
+
+#[test]
+fn a_device_that_moves_to_another_namespace_is_told() {
+    require_root!();
+    let (netns, other) = (Netns::new(), Netns::new());
+    netns.apply(POLICY, &[]).exits(0);
+    other.ip(&["link", "del", "v0"]);
+    netns.ip(&["link", "set", "v0", "netns", &other.name]);
+    told(&netns, "v0", "gone", "gone");
+    // When it comes back, its tcx programs may still be attached: they move with it.
+    other.ip(&["link", "set", "v0", "netns", &netns.name]);
+    applied_again(&netns, POLICY, &[], "v0");
+}
+
+#[test]
+fn filters_that_somebody_removes_or_replaces_are_told() {
+    require_root!();
+    let folder = tempfile::tempdir().unwrap();
+    let [foreign, _] = foreign_programs(folder.path());
+    let netns = Netns::new();
+    netns.apply(POLICY, &["--clsact"]).exits(0);
+    assert_eq!(entry_programs(&netns, "v0"), 1);
+    netns.tc(&["filter", "del", "dev", "v0", "ingress"]).unwrap();
+    assert_eq!(entry_programs(&netns, "v0"), 0);
+    told(&netns, "v0", "not_attached", "not attached");
+    applied_again(&netns, POLICY, &["--clsact"], "v0");
+    assert_eq!(entry_programs(&netns, "v0"), 1);
+
+    let shown = netns.tc(&["filter", "show", "dev", "v0", "ingress"]).unwrap();
+    let after = |word: &str| {
+        let mut words = shown.split_whitespace().skip_while(|found| *found != word).skip(1);
+        words.next().expect("tc tells it").to_owned()
+    };
+    let object = foreign.display().to_string();
+    netns
+        .tc(&[
+            "filter",
+            "replace",
+            "dev",
+            "v0",
+            "ingress",
+            "protocol",
+            "all",
+            "pref",
+            &after("pref"),
+            "handle",
+            &after("handle"),
+            "bpf",
+            "da",
+            "obj",
+            &object,
+            "sec",
+            "tc",
+        ])
+        .unwrap();
+    told(&netns, "v0", "not_attached", "not attached");
+
+    netns.tc(&["qdisc", "del", "dev", "v1", "clsact"]).unwrap();
+    told(&netns, "v1", "not_attached", "not attached");
+}
+
+#[test]
+fn a_link_that_somebody_detaches_is_told() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &[]).exits(0);
+    let show = netns.emptcp(&["show", "--json"]).exits(0).json();
+    let spots = show["attachments"].as_array().unwrap();
+    let spot = spots.iter().find(|spot| spot["device"] == "v0").unwrap();
+    require!(spot["kind"] == "tcx", "needs tcx: Linux 6.6");
+    // Without its pin the link goes.
+    let pin = format!("{}/link_{}_ingress", show["folder"].as_str().unwrap(), spot["ifindex"]);
+    std::fs::remove_file(pin).unwrap();
+    told(&netns, "v0", "not_attached", "not attached");
+    applied_again(&netns, POLICY, &[], "v0");
+}
+
+#[test]
+fn the_direction_that_no_policy_is_for_is_told_too() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &["--clsact"]).exits(0);
+    netns.tc(&["filter", "del", "dev", "v0", "egress"]).unwrap();
+    told(&netns, "v0", "not_attached", "not attached");
+    let list = netns.emptcp(&["list"]).exits(0).out;
+    assert!(list.contains("v0 (egress: not attached), v1"), "{list}");
+    applied_again(&netns, POLICY, &["--clsact"], "v0");
+}
+
+#[test]
+fn a_root_qdisc_that_somebody_replaces_is_told_where_a_policy_shapes() {
+    require_root!();
+    let netns = Netns::new();
+    // Classes of ours.
+    netns.apply(SHAPED, &[]).exits(0);
+    told(&netns, "v0", "attached", "");
+    netns
+        .tc(&["qdisc", "replace", "dev", "v0", "root", "handle", "5:", "pfifo"])
+        .unwrap();
+    told(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
+    let refused = netns.apply(SHAPED, &[]).exits(1);
+    assert!(refused.err.contains("tc qdisc del dev v0 root"), "{refused:?}");
+    netns.tc(&["qdisc", "del", "dev", "v0", "root"]).unwrap();
+    told(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
+    applied_again(&netns, SHAPED, &[], "v0");
+    assert!(netns.tc(&["qdisc", "show", "dev", "v0"]).unwrap().contains("htb e7c0:"));
+}
+
+#[test]
+fn a_root_fq_that_somebody_replaces_is_told_where_a_policy_shapes() {
+    require_root!();
+    let netns = Netns::new();
+    let fq = netns.tc(&["qdisc", "replace", "dev", "v0", "root", "fq"]);
+    require!(fq.is_ok(), "needs the qdisc fq: CONFIG_NET_SCH_FQ");
+    netns.apply(SHAPED, &[]).exits(0);
+    told(&netns, "v0", "attached", "");
+    netns
+        .tc(&["qdisc", "replace", "dev", "v0", "root", "handle", "5:", "pfifo"])
+        .unwrap();
+    told(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
+}
+
+#[test]
+fn where_nothing_is_in_force_the_check_fails() {
+    require_root!();
+    let netns = Netns::new();
+    let bad = netns.emptcp(&["check", "--in-force", "--json"]).exits(1);
+    assert!(bad.err.contains("no policy is in force here"), "{bad:?}");
+    assert_eq!(bad.json()["error"]["devices"], json!([]));
+    netns.emptcp(&["check"]).exits(2);
+    netns.emptcp(&["check", "--in-force", "policy.toml"]).exits(2);
+}
