@@ -69,6 +69,10 @@ const fn actor(
     }
 }
 
+/// Time for a sender to come to a rate of which it is not told: what is dropped at first is retransmitted, after a
+/// time-out where all of it was.
+const SWITCH: f64 = 4.0;
+
 /// All that is judged.
 pub const ACTORS: [Actor; 14] = [
     actor("pass", "count", always, goes_on),
@@ -96,12 +100,15 @@ pub const ACTORS: [Actor; 14] = [
         capture: true,
         ..actor("sequence", "mark dscp=46", where_starts_are_seen, a_range_is_marked)
     },
-    actor(
-        "police",
-        "rate_limit rate=4mbit mode=police per=policy ramp=no",
-        always,
-        the_rate_holds,
-    ),
+    Actor {
+        settle: SWITCH,
+        ..actor(
+            "police",
+            "rate_limit rate=4mbit mode=police per=policy ramp=no",
+            always,
+            the_rate_holds,
+        )
+    },
     Actor {
         // The ramp takes 4 s at most.
         settle: 5.0,
@@ -112,20 +119,27 @@ pub const ACTORS: [Actor; 14] = [
             the_rate_holds,
         )
     },
-    actor(
-        "shape",
-        "rate_limit rate=4mbit mode=shape per=policy",
-        at_egress,
-        the_rate_holds,
-    ),
-    actor(
-        "auto",
-        "rate_limit rate=4mbit per=policy ramp=no",
-        always,
-        the_rate_holds,
-    ),
+    Actor {
+        settle: SWITCH,
+        ..actor(
+            "shape",
+            "rate_limit rate=4mbit mode=shape per=policy",
+            at_egress,
+            the_rate_holds,
+        )
+    },
+    Actor {
+        settle: SWITCH,
+        ..actor(
+            "auto",
+            "rate_limit rate=4mbit per=policy ramp=no",
+            always,
+            the_rate_holds,
+        )
+    },
     Actor {
         whole: true,
+        settle: SWITCH,
         ..actor(
             "window",
             "rate_limit rate=4mbit mode=window",
