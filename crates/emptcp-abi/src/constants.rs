@@ -85,6 +85,8 @@ numbers!(
         FLOW_VIEW = 1 << 0,
         /// Some element reads packet->connection: count per connection.
         CONNECTION = 1 << 1,
+        /// Of two devices under policy one is on top of the other.
+        STACKED = 1 << 2,
     }
 );
 
@@ -131,6 +133,8 @@ numbers!(
         SYN_ON_ESTABLISHED = 18,
         /// A record's numbers replaced: the other side acknowledges them.
         REANCHORED = 19,
+        /// A device below or above has counted the packet already.
+        SEEN_BEFORE = 20,
     }
 );
 

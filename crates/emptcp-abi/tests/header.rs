@@ -148,8 +148,11 @@ fn claims() -> Claims {
         version,
         resolution,
         watch,
-        sender
+        sender,
+        passage
     );
+    layout!(c, Passage, "emptcp_passage", ran, last_ns, types, closed, other);
+    layout!(c, DevicePair, "emptcp_device_pair", upper, lower);
     layout!(c, FlowSet, "emptcp_flow_set", tag);
     layout!(c, Slot, "emptcp_slot", flow, key, reserved);
     layout!(c, Table, "emptcp_table", secret, set_mask, reserved);

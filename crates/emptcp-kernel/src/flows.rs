@@ -186,7 +186,8 @@ impl FlowEntry {
     pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, plan: Option<(u32, &Plan)>) -> Self {
         let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
         let mut policies = Vec::new();
-        for resolution in &flow.resolution {
+        let others = flow.passage.iter().map(|passage| &passage.other);
+        for resolution in flow.resolution.iter().chain(others) {
             let Some((_, plan)) = plan.filter(|(generation, _)| *generation == resolution.generation) else {
                 continue;
             };

@@ -62,6 +62,7 @@ mod rights;
 mod rodata;
 mod rules;
 mod shape;
+mod stacked;
 mod store;
 mod traps;
 
