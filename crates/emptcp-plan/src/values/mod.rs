@@ -164,6 +164,19 @@ fn describe_type(argument: &Argument) -> String {
     }
 }
 
+/// The member of `struct arguments` that a value of this type takes.
+pub fn describe_member(ty: ArgumentType) -> &'static str {
+    match ty {
+        ArgumentType::Integer => "a `__u64` or another number",
+        ArgumentType::Boolean => "a `__u8`",
+        ArgumentType::Rate | ArgumentType::Size | ArgumentType::Duration => "a `__u64`",
+        ArgumentType::Prefix => "a `struct emptcp_prefix`, which has 20 bytes",
+        ArgumentType::Ports => "`__u16 [2]`",
+        ArgumentType::Range => "`__u64 [2]`",
+        ArgumentType::PacketTypes | ArgumentType::Device | ArgumentType::Token | ArgumentType::Choice => "a `__u32`",
+    }
+}
+
 pub(crate) fn boolean(text: &str) -> Result<u64, ValueError> {
     match text {
         "yes" | "on" | "true" => Ok(1),
