@@ -100,6 +100,32 @@ fn a_look_up_that_is_not_tested_for_null_is_explained() {
 }
 
 #[test]
+fn a_header_that_is_not_tested_for_null_is_explained() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    for (name, body) in [
+        (
+            "header",
+            "\tstruct tcphdr *tcp = emptcp_tcp(ctx, packet);\n\tif (tcp->urg)\n\t\treturn EMPTCP_DROP;",
+        ),
+        (
+            "bytes",
+            "\t__u8 *bytes = emptcp_at(ctx, packet->tcp_offset, 20);\n\tif (bytes[13] & 32)\n\t\treturn EMPTCP_DROP;",
+        ),
+        (
+            "store",
+            "\tstruct tcphdr *tcp = emptcp_tcp(ctx, packet);\n\ttcp->window = 7;",
+        ),
+        (
+            "later",
+            "\tstruct tcphdr *tcp = emptcp_tcp(ctx, packet);\n\tstruct emptcp_option dss = emptcp_find(ctx, EMPTCP_SUBTYPE_DSS);\n\
+             \tif (dss.offset && tcp->psh)\n\t\treturn EMPTCP_DROP;",
+        ),
+    ] {
+        assert_hint(name, "#include <emptcp/options.h>", body, "can be NULL");
+    }
+}
+
+#[test]
 fn a_stack_that_is_too_large_is_explained() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     // clang refuses more than 512 bytes in one function; the kernel adds up those of all callers.
