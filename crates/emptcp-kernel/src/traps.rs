@@ -128,9 +128,7 @@ fn is_null(words: &str, log: &str) -> bool {
     };
     // What the log says last about the register: `R2=0`, `R2_w=0`; before Linux 5.18 `R2=inv0`, `R2_w=invP0`.
     let states = log.split([' ', '\n']).filter_map(|word| word.split_once('='));
-    let last = states
-        .filter(|(name, _)| name.trim_end_matches("_w") == register)
-        .last();
+    let last = states.rev().find(|(name, _)| name.trim_end_matches("_w") == register);
     last.is_some_and(|(_, value)| matches!(value, "0" | "P0" | "inv0" | "invP0"))
 }
 
