@@ -9,7 +9,11 @@
 #ifndef EMPTCP_ABI_H
 #define EMPTCP_ABI_H
 
-#define EMPTCP_ABI_VERSION 2
+/*
+ * Goes up with every change of what elements built before, or maps pinned before, would misread: sizes, offsets, meanings.
+ * Elements carry the version that they were built with, instances the one that made their maps; another one is refused.
+ */
+#define EMPTCP_ABI_VERSION 3
 
 /* ---- Chains --------------------------------------------------------------------------------------------
  * One prog array per hook (XDP ingress, tc ingress, tc egress). It holds two banks of slots, one for the policy
@@ -45,6 +49,12 @@ enum emptcp_feature {
 #define EMPTCP_CORE_COUNTERS 32
 #define EMPTCP_ELEMENT_COUNTERS 8
 #define EMPTCP_COUNTERS 8192
+
+/* What an element is, as it says itself. */
+enum emptcp_element_kind {
+	EMPTCP_ELEMENT_SELECTOR = 1,
+	EMPTCP_ELEMENT_ACTOR = 2,
+};
 
 struct emptcp_counter {
 	__u64 packets; /* wire segments: an aggregate counts as its gso_segs */

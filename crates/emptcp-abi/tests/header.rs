@@ -76,6 +76,7 @@ fn claims() -> Claims {
         c.number(format!("EMPTCP_{name}"), u64::from(value));
     }
     c.values("FEATURE_", feature::ALL);
+    c.values("ELEMENT_", element_kind::ALL);
     c.values("CORE_", core_counter::ALL);
     c.values("", packet_type::ALL);
     c.values("", side::ALL);

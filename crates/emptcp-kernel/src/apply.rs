@@ -137,7 +137,9 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
 /// Another instance on the same device would count and change packets twice.
 pub(crate) fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
     for other in place::instances()?.into_iter().filter(|other| other != name) {
-        let Ok(other) = Instance::open(&other) else { continue };
+        let Ok(other) = Instance::open_any_version(&other) else {
+            continue;
+        };
         let spots = other.spots()?;
         if let Some(placement) = placements.devices.iter().find(|placement| {
             let spot = spot_of(placement);
