@@ -65,6 +65,9 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	if (flow) {
 		if (opening && (packet->types & EMPTCP_SYNACK || is_third_ack(packet, opening, side)))
 			return opening;
+		/* The subflow was adopted while its first packet from mid-stream made this. */
+		if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
+			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 		*half_open = false;
 		return flow;
 	}

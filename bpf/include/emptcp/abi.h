@@ -152,6 +152,7 @@ enum emptcp_flow_flag {
 	/* A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet. */
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
+	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff
@@ -265,6 +266,26 @@ struct emptcp_table {
 	__u64 secret[EMPTCP_SECRETS];
 	__u32 set_mask; /* number of sets less one; a power of two of them */
 	__u32 reserved;
+};
+
+/* What a socket of this host says about its subflow: input of the core program emptcp_adopt, behind an Ethernet header. */
+struct emptcp_adoption {
+	struct emptcp_flow_key key;
+	__u32 token[2]; /* by enum emptcp_side, 0: unknown */
+	__u16 flags;    /* enum emptcp_flow_flag */
+	__u8 version;   /* of MPTCP */
+	__u8 made;      /* an earlier run has made the connection: its subflows are counted now */
+	__u64 connection;
+	__u8 address_id[2];   /* by enum emptcp_side */
+	__u8 window_scale[2]; /* by enum emptcp_side, EMPTCP_SCALE_UNKNOWN when the host does not know */
+	__u8 reserved[4];
+};
+
+/* What emptcp_adopt did: bits of its return value. */
+enum emptcp_adopted {
+	EMPTCP_ADOPTED_STORED = 1 << 0,     /* a record was made */
+	EMPTCP_ADOPTED_COMPLETED = 1 << 1,  /* a record that the data path had made got what its packets do not show */
+	EMPTCP_ADOPTED_CONNECTION = 1 << 2, /* the connection was made */
 };
 
 /* A connection as seen from one side. Key of emptcp_connections: __u64 id. */

@@ -235,6 +235,18 @@ numbers!(
 );
 
 numbers!(
+    /// What the core program `adopt` did: bits of its return value.
+    adopted: u32 {
+        /// A record was made.
+        STORED = 1 << 0,
+        /// A record that the data path had made got what its packets do not show.
+        COMPLETED = 1 << 1,
+        /// The connection was made.
+        CONNECTION = 1 << 2,
+    }
+);
+
+numbers!(
     /// What is known about a subflow.
     flow_flag: u32 {
         /// Opened with MP_CAPABLE.
@@ -259,6 +271,8 @@ numbers!(
         RESET_SUSPECTED_LOCAL = 1 << 9,
         /// The same of the remote side.
         RESET_SUSPECTED_REMOTE = 1 << 10,
+        /// Among the subflows of its connection; for the core alone.
+        COUNTED = 1 << 11,
     }
 );
 

@@ -236,6 +236,30 @@ impl Flow {
     }
 }
 
+/// `struct emptcp_adoption`: what a socket of this host says about its subflow; input of the core program `adopt`.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Adoption {
+    /// The subflow.
+    pub key: FlowKey,
+    /// Tokens, by [`crate::side`]; 0 unknown.
+    pub token: [Token; 2],
+    /// Bits of [`crate::flow_flag`].
+    pub flags: u16,
+    /// MPTCP version.
+    pub version: u8,
+    /// 1 when an earlier run has made the connection: its subflows are counted now; else 0.
+    pub made: u8,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// MPTCP address ids, by [`crate::side`].
+    pub address_id: [u8; 2],
+    /// Window scales, by [`crate::side`]; `SCALE_UNKNOWN` where the host does not know.
+    pub window_scale: [u8; 2],
+    /// Zero.
+    pub reserved: [u8; 4],
+}
+
 /// `struct emptcp_connection`: a connection as seen from one side.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -293,6 +317,7 @@ const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
 const _: () = assert!(size_of::<Flow>() == 440);
+const _: () = assert!(size_of::<Adoption>() == 64);
 const _: () = assert!(size_of::<Connection>() == 120);
 const _: () = assert!(size_of::<TokenKey>() == 8);
 const _: () = assert!(size_of::<Keys>() == 16);

@@ -82,6 +82,7 @@ fn claims() -> Claims {
     c.values("", direction::ALL);
     c.values("FLOW_", flow_state::ALL);
     c.values("FLOW_", flow_flag::ALL);
+    c.values("ADOPTED_", adopted::ALL);
     c.values("KNOWN_", known::ALL);
     c.values("FIN_", fin::ALL);
     c.values("RULE_", rule_kind::ALL);
@@ -169,6 +170,20 @@ fn claims() -> Claims {
         window_max,
         subflows,
         version,
+        reserved
+    );
+    layout!(
+        c,
+        Adoption,
+        "emptcp_adoption",
+        key,
+        token,
+        flags,
+        version,
+        made,
+        connection,
+        address_id,
+        window_scale,
         reserved
     );
     layout!(c, TokenKey, "emptcp_token_key", token, side);

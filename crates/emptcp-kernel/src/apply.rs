@@ -236,7 +236,7 @@ impl Transaction<'_> {
         self.hooks.attach_new(&self.instance, self.placements)?;
         // Last, since records of running connections stay: they are true with the old set as well.
         let adopted = if options.adopt {
-            fault::step("adopting connections", || adopt::adopt(&self.instance))?
+            fault::step("adopting connections", || adopt::adopt(&self.instance.maps))?
         } else {
             0
         };

@@ -202,7 +202,7 @@ impl FlowEntry {
             local: key.local(),
             remote: key.remote(),
             state: state_name(u32::from(flow.state)),
-            flags: bit_names(flow_flag::ALL, u32::from(flow.flags)),
+            flags: bit_names(flow_flag::ALL, u32::from(flow.flags) & !flow_flag::COUNTED),
             version: version(flow.version),
             device: devices.name(flow.ifindex).map(str::to_owned),
             ifindex: flow.ifindex,

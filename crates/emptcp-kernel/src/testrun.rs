@@ -1,5 +1,6 @@
 //! Runs chains on packets without a network: `BPF_PROG_TEST_RUN`. For packet cases, replays of captures and the bench.
 
+pub use crate::adopt::Adopter;
 use crate::{
     allocation,
     bank::{self, Filling},
@@ -278,6 +279,14 @@ impl Sandbox {
             }
         }
         Ok(())
+    }
+
+    /// What takes over subflows as an apply does when sockets of the host have them.
+    ///
+    /// # Errors
+    /// When the kernel refuses the program.
+    pub fn adopter(&self) -> Result<Adopter> {
+        Adopter::load(&self.maps)
     }
 
     /// All connections.
