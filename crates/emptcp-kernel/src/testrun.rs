@@ -43,6 +43,8 @@ pub struct Input<'a> {
     pub priority: u32,
     /// Segments that the packet stands for: `skb->gso_segs` (tc); 0 or 1 for a plain packet.
     pub segments: u32,
+    /// Payload of each of those segments: `skb->gso_size` (tc); 0: not told.
+    pub segment_size: u32,
 }
 
 impl<'a> Input<'a> {
@@ -55,6 +57,7 @@ impl<'a> Input<'a> {
             mark: 0,
             priority: 0,
             segments: 0,
+            segment_size: 0,
         }
     }
 }
@@ -68,6 +71,8 @@ pub enum Verdict {
     Drop,
     /// The packet goes back out of the device (XDP).
     Reflect,
+    /// The packet goes to a device anew (tc).
+    Redirect,
     /// Another return value of the hook.
     Other(u32),
 }
@@ -85,6 +90,8 @@ pub struct Output {
     pub mark: Option<u32>,
     /// `skb->priority` after the run.
     pub priority: Option<u32>,
+    /// `skb->gso_segs` after the run (tc): 0 for a plain packet.
+    pub segments: Option<u32>,
 }
 
 /// Offsets in `struct __sk_buff`, which is part of the kernel's stable interface.
@@ -94,6 +101,7 @@ mod skb {
     pub(super) const PRIORITY: usize = 32;
     pub(super) const IFINDEX: usize = 40;
     pub(super) const GSO_SEGS: usize = 164;
+    pub(super) const GSO_SIZE: usize = 176;
 }
 
 /// A policy set at one hook with maps of its own; nothing is pinned or attached, all is gone when it is dropped.
@@ -338,6 +346,7 @@ fn run_at(hook: Hook, entry: &OwnedFd, input: &Input<'_>) -> Result<Output> {
         duration_ns: answer.duration_ns,
         mark: word(skb::MARK),
         priority: word(skb::PRIORITY),
+        segments: word(skb::GSO_SEGS),
     })
 }
 
@@ -365,6 +374,7 @@ fn context_of(hook: Hook, input: &Input<'_>) -> Vec<u8> {
             skb::GSO_SEGS,
             if input.segments > 1 { input.segments } else { 0 },
         );
+        set(&mut context, skb::GSO_SIZE, input.segment_size);
     }
     context
 }
@@ -375,6 +385,7 @@ fn verdict(hook: Hook, returned: u32) -> Verdict {
         (Hook::Xdp, 2) | (Hook::TcIngress | Hook::TcEgress, 0 | TC_UNSPEC) => Verdict::Pass,
         (Hook::Xdp, 1) | (Hook::TcIngress | Hook::TcEgress, 2) => Verdict::Drop,
         (Hook::Xdp, 3) => Verdict::Reflect,
+        (Hook::TcIngress | Hook::TcEgress, 7) => Verdict::Redirect,
         (_, other) => Verdict::Other(other),
     }
 }
