@@ -50,6 +50,10 @@ pub const SCALE_UNKNOWN: u8 = 0xff;
 pub const RULE_KINDS: u32 = 16;
 /// Longest event body, bytes.
 pub const EVENT_BODY: u32 = 512;
+/// Bytes of an event at most, header and body.
+pub const EVENT_BYTES: u32 = 576;
+/// The same in words of 64 bits.
+pub const EVENT_WORDS: u32 = 72;
 
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident: $ty:ty { $($(#[$item:meta])* $name:ident = $value:expr),* $(,)? }) => {
@@ -123,7 +127,7 @@ numbers!(
         TRUNCATED = 14,
         /// An established flow's record gave way to a newer one: its set was full.
         FLOW_EVICTED = 15,
-        /// No room in the event ring.
+        /// An event was not written: two writers met on one CPU.
         EVENT_LOST = 16,
         /// Its numbers cannot be the sender's: changed no record.
         UNACCEPTABLE = 17,

@@ -70,6 +70,8 @@ fn claims() -> Claims {
         ("SCALE_UNKNOWN", u32::from(SCALE_UNKNOWN)),
         ("RULE_KINDS", RULE_KINDS),
         ("EVENT_BODY", EVENT_BODY),
+        ("EVENT_BYTES", EVENT_BYTES),
+        ("EVENT_WORDS", EVENT_WORDS),
         ("ANY_MPTCP", ANY_MPTCP),
         ("CORE_COUNTERS_USED", core_counter::ALL.len() as u32),
     ] {
@@ -200,6 +202,17 @@ fn claims() -> Claims {
         body_length,
         direction,
         reserved
+    );
+    layout!(c, EventRing, "emptcp_event_ring", next, slots, writers, reserved);
+    layout!(
+        c,
+        EventSlot,
+        "emptcp_event_slot",
+        sequence,
+        checksum,
+        length,
+        reserved,
+        words
     );
     layout!(
         c,
