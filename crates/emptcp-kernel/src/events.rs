@@ -166,7 +166,13 @@ pub(crate) fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devic
         event_kind::RECORD => {
             let (flow, _) = Flow::read_from_prefix(body).ok()?;
             // Age and idle time are those of the event, however late it is read.
-            Body::Record(Box::new(FlowEntry::new(&header.key, &flow, header.time_ns, devices, None)))
+            Body::Record(Box::new(FlowEntry::new(
+                &header.key,
+                &flow,
+                header.time_ns,
+                devices,
+                None,
+            )))
         }
         kind if kind >= event_kind::USER => Body::User {
             kind: header.kind,

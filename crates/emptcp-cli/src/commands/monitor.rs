@@ -103,7 +103,11 @@ fn print_missed(session: &Session, count: u64) -> Result<()> {
         return session.print_json_line(&json!({ "time": time, "event": "missed", "count": count }));
     }
     let time = now.to_zoned(TimeZone::system()).strftime("%T.%6f");
-    let (events, they) = if count == 1 { ("event", "it") } else { ("events", "they") };
+    let (events, they) = if count == 1 {
+        ("event", "it")
+    } else {
+        ("events", "they")
+    };
     Ok(session.print(&format!(
         "{time} {count} {events} missed: {they} gave way to newer ones; more room: `events` in `[tables]`\n"
     ))?)
