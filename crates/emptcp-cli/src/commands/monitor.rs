@@ -29,7 +29,7 @@ Examples:
   emptcp monitor
   emptcp monitor --json | jq 'select(.event == \"subflow\")'
   emptcp monitor --for 10 --count 100
-  emptcp monitor --backlog --for 0      what is kept
+  emptcp monitor --backlog --for 0.1      what is kept
 
 JSON, one object per line:
   {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC, a string), \"flow\", \"local\",

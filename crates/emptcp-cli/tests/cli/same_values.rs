@@ -197,7 +197,7 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
         .emptcp(&["monitor", "--backlog", "--count", "1", "--json"])
         .exits(0);
     survives_doubles(&first.out);
-    let both = netns.emptcp(&["monitor", "--backlog", "--for", "0"]).exits(0);
+    let both = netns.emptcp(&["monitor", "--backlog", "--for", "0.1"]).exits(0);
     assert_eq!(both.out.lines().count(), 2, "{both:?}");
     for line in both.out.lines() {
         assert!(line.contains(first.json()["connection"].as_str().unwrap()), "{line}");
