@@ -70,7 +70,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "event_lost",
-        "no room in the event ring: `emptcp monitor` has missed it",
+        "an event was not written: two programs met on one CPU (must stay 0); what a reader misses, it says",
     ),
     ("unacceptable", "numbers cannot be the sender's: changed no record"),
     (
