@@ -9,6 +9,8 @@
 
 #include "tables.h"
 
+#define NO_SLOT (~0u)
+
 /* The product of two words, each moved by half of a secret: for two different pairs of words it is the same under one
  * secret in 2^32, whatever the words are (Black et al., "UMAC", 1999: NH). */
 static __always_inline __u64 hash_pair(__u32 a, __u32 b, __u64 secret)
@@ -187,13 +189,13 @@ static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const
 	for (__u32 step = 0; step < EMPTCP_FLOW_WAYS; step++) {
 		__u32 candidate = (flow_home(hash) + step) & (EMPTCP_FLOW_WAYS - 1);
 
-		if (!tags->tag[candidate]) {
+		index = set * EMPTCP_FLOW_WAYS + candidate;
+		place = bpf_map_lookup_elem(&emptcp_flows, &index);
+		if (!tags->tag[candidate] || (place && place->flow.state == EMPTCP_FLOW_CLOSED)) {
 			way = candidate;
 			free = true;
 			break;
 		}
-		index = set * EMPTCP_FLOW_WAYS + candidate;
-		place = bpf_map_lookup_elem(&emptcp_flows, &index);
 		if (place && place->flow.last_ns < oldest) {
 			oldest = place->flow.last_ns;
 			way = candidate;

@@ -9,6 +9,14 @@
 
 static const struct emptcp_flow no_flow;
 
+/* The record that the stages of the slow path work on. */
+static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
+{
+	if (scratch->half_open)
+		return bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key);
+	return flow_at(scratch->packet.flow_slot);
+}
+
 /* The beginning of every record; nothing of the handshake is known yet. */
 static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
 {

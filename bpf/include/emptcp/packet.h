@@ -101,6 +101,7 @@ struct emptcp_scratch {
 	__u32 half_open;          /* the slow path's record is in the half-open table */
 	__u32 features;           /* enum emptcp_feature, of the packet's generation */
 	__u32 judged;             /* the slow path's finding: retransmitted segments; all ones: unacceptable */
+	__u64 policies;           /* policies that are to run at a device that is not the first to see the packet */
 	struct emptcp_flow ended; /* last record of a subflow that this packet ends; its table entry is gone */
 };
 

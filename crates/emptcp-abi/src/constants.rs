@@ -1,7 +1,7 @@
 //! The numbers of `abi.h`. Bits and values keep the names of the header without the `EMPTCP_` prefix.
 
 /// Version of the interface between programs and user space.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// Policies of one set.
 pub const POLICIES: u32 = 64;
 /// Slots of one bank of a chain.
@@ -85,6 +85,18 @@ numbers!(
         FLOW_VIEW = 1 << 0,
         /// Some element reads packet->connection: count per connection.
         CONNECTION = 1 << 1,
+        /// Of two devices under policy one is on top of the other.
+        STACKED = 1 << 2,
+    }
+);
+
+numbers!(
+    /// What an element is, as its object says itself.
+    element_kind: u32 {
+        /// Made by SELECTOR().
+        SELECTOR = 1,
+        /// Made by ACTOR().
+        ACTOR = 2,
     }
 );
 
@@ -131,6 +143,8 @@ numbers!(
         SYN_ON_ESTABLISHED = 18,
         /// A record's numbers replaced: the other side acknowledges them.
         REANCHORED = 19,
+        /// A device below or above has counted the packet already.
+        SEEN_BEFORE = 20,
     }
 );
 

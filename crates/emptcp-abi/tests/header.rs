@@ -76,6 +76,7 @@ fn claims() -> Claims {
         c.number(format!("EMPTCP_{name}"), u64::from(value));
     }
     c.values("FEATURE_", feature::ALL);
+    c.values("ELEMENT_", element_kind::ALL);
     c.values("CORE_", core_counter::ALL);
     c.values("", packet_type::ALL);
     c.values("", side::ALL);
@@ -148,8 +149,11 @@ fn claims() -> Claims {
         version,
         resolution,
         watch,
-        sender
+        sender,
+        passage
     );
+    layout!(c, Passage, "emptcp_passage", ran, last_ns, types, closed, other);
+    layout!(c, DevicePair, "emptcp_device_pair", upper, lower);
     layout!(c, FlowSet, "emptcp_flow_set", tag);
     layout!(c, Slot, "emptcp_slot", flow, key, reserved);
     layout!(c, Table, "emptcp_table", secret, set_mask, reserved);

@@ -12,10 +12,11 @@ use crate::{
     flows::{self, ConnectionEntry, FlowEntry, now_ns},
     maps::Maps,
     shape::Shaping,
+    stacked,
     stats::{self, PolicyStats},
     store::State,
 };
-use emptcp_abi::{Connection, Flow, FlowKey, Generation, RULES, Rule};
+use emptcp_abi::{Connection, DevicePair, Flow, FlowKey, Generation, RULES, Rule, feature};
 use emptcp_plan::{
     manifest::Hook,
     plan::{Direction, Plan},
@@ -114,6 +115,7 @@ pub struct Sandbox {
     state: State,
     catalog: Catalog,
     devices: Devices,
+    stacked: u32,
 }
 
 impl Sandbox {
@@ -149,6 +151,7 @@ impl Sandbox {
             state,
             catalog,
             devices,
+            stacked: 0,
         };
         sandbox.switch(plan)?;
         Ok(sandbox)
@@ -188,11 +191,21 @@ impl Sandbox {
         };
         filling.fill(&mut self.maps, generation.bank())?;
         self.control
-            .store(u64::from(plan.features) << 32 | u64::from(generation.0));
+            .store(u64::from(plan.features | self.stacked) << 32 | u64::from(generation.0));
         self.state.generation = generation.0;
         self.state.plan = plan.clone();
         self.state.allocation = allocation;
         Ok(())
+    }
+
+    /// From the next switch on, the first device of each pair is on top of the second: indices.
+    ///
+    /// # Errors
+    /// When the kernel refuses to note it.
+    pub fn stack(&mut self, pairs: &[(u32, u32)]) -> Result<()> {
+        self.stacked = feature::STACKED;
+        let pairs = pairs.iter().map(|&(upper, lower)| DevicePair { upper, lower });
+        stacked::add(&self.maps, &pairs.collect())
     }
 
     /// Runs the entry program, and whatever it leads to, on a packet.

@@ -1,6 +1,8 @@
 //! Namespaces, devices and tiny elements for the tests of this crate.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod packets;
+
 use emptcp_kernel::{Catalog, Error, netns};
 use emptcp_plan::plan::Plan;
 use std::{
