@@ -85,6 +85,10 @@ const CORE: &[(&str, &str)] = &[
         "seen_before",
         "another device has counted the packet already: a bridge and its port, a VLAN and its parent",
     ),
+    (
+        "flow_partial",
+        "subflows met in mid-stream: role, token and scale are not known, unless a socket of this host tells them",
+    ),
 ];
 
 impl Stats {
