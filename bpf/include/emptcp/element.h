@@ -139,13 +139,17 @@ static __always_inline void *emptcp_state(void *map, __u64 owner, const void *in
 /* The end of everything: the verdict in the words of the hook. */
 static __always_inline int emptcp_return(const struct emptcp_packet *packet)
 {
+	if (emptcp_likely(packet->verdict == EMPTCP_CONTINUE))
+		return EMPTCP_VERDICT_PASS;
 	if (packet->verdict == EMPTCP_DROP)
 		return EMPTCP_VERDICT_DROP;
 #if defined(EMPTCP_HOOK_XDP)
-	if (packet->verdict == EMPTCP_REFLECT)
-		return XDP_TX;
+	return packet->verdict == EMPTCP_REFLECT ? XDP_TX : XDP_PASS;
+#else
+	/* Happens when the programs have ended, so the packet's next way through them finds the scratch area free. */
+	return bpf_redirect(packet->ifindex,
+			    (packet->direction == EMPTCP_INGRESS) == (packet->verdict == EMPTCP_AGAIN) ? BPF_F_INGRESS : 0);
 #endif
-	return EMPTCP_VERDICT_PASS;
 }
 
 /* A tail call that found no program: the packet passes with what was decided so far, and it is counted. */
