@@ -109,6 +109,11 @@ impl Control {
     }
 }
 
+// SAFETY: the mapping belongs to the process, not to a thread.
+unsafe impl Send for Control {}
+// SAFETY: through a shared reference the word is only read and written as an atomic.
+unsafe impl Sync for Control {}
+
 impl Drop for Control {
     fn drop(&mut self) {
         // SAFETY: the address and length are those of `map`.
