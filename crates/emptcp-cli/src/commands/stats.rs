@@ -70,7 +70,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "event_lost",
-        "no room in the event ring: `emptcp monitor` has missed it",
+        "an event was not written: two programs met on one CPU (must stay 0); what a reader misses, it says",
     ),
     ("unacceptable", "numbers cannot be the sender's: changed no record"),
     (
@@ -80,6 +80,10 @@ const CORE: &[(&str, &str)] = &[
     (
         "reanchored",
         "a record had lost the thread, and found it: the other side acknowledges",
+    ),
+    (
+        "seen_before",
+        "another device has counted the packet already: a bridge and its port, a VLAN and its parent",
     ),
 ];
 
