@@ -1,7 +1,7 @@
 //! Single rules of docs/flow-records.md that a comparison with the model has shown to be broken once.
 
 use emptcp::{
-    abi::{Flow, flow_flag, flow_state},
+    abi::{Flow, FlowKey, flow_flag, flow_state},
     manifest::Hook,
     require,
     testing::is_root,
@@ -9,11 +9,11 @@ use emptcp::{
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
-    sandbox::{Place, alone},
+    sandbox::{Place, alone, policy},
     table::{data, established, open, place, record},
 };
 use mptcp_wire::Version;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 const LOCAL: usize = 0;
 const REMOTE: usize = 1;
@@ -298,5 +298,37 @@ fn mp_capable_names_no_connection_on_a_joined_subflow_and_in_an_unknown_version(
             place.send(&mut adopted, &ack(Who::Client).with(&[&option]));
             assert!(!found(place, &adopted).connection.is_known(), "{option}");
         }
+    });
+}
+
+#[test]
+fn a_slot_that_is_free_again_gives_no_record_for_the_key_that_it_had() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    alone(|| {
+        let policies = policy("p", "ingress", "", &["count"]);
+        let place = Place::new(Hook::TcIngress, Who::Client, &format!("[tables]\nflows = 64\n{policies}"));
+        // Of two neighbours in a set, with tag 1, which a free slot is nearest to: the upper one has gone.
+        let mut seen = BTreeMap::new();
+        let (lower, upper) = (1..u16::MAX)
+            .find_map(|port| {
+                let hosts = hosts(port, Version::V1);
+                let [client, server] = hosts.subflows[0].ends;
+                let (set, way, tag) = place.sandbox.place_of(&FlowKey::new(server, client)).expect("a table");
+                if tag != 1 {
+                    return None;
+                }
+                seen.insert((set, way), port);
+                let below = seen.get(&(set, way.wrapping_sub(1))).map(|lower| (*lower, port));
+                below.or_else(|| seen.get(&(set, way + 1)).map(|upper| (port, *upper)))
+            })
+            .expect("two such ports");
+        let mut gone = running(&place, upper);
+        place.send(&mut gone, &Packet::new(Who::Client, Kind::Rst));
+        let hosts = running(&place, lower);
+        assert!(established(&place, &hosts, 0));
+        let before = place.core();
+        place.send(&mut gone, &ack(Who::Client).with(&[]));
+        let after = place.core();
+        assert_eq!(after["untracked"], before["untracked"] + 1);
     });
 }

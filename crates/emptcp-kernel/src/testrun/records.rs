@@ -37,8 +37,9 @@ impl Sandbox {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn record(&self, key: &FlowKey) -> Result<Option<Flow>> {
-        let hash = key.hash(&self.secret()?.secret);
-        let set = hash.set(self.secret()?.set_mask);
+        let table = flow_table::description(&self.maps)?;
+        let hash = key.hash(&table.secret);
+        let set = hash.set(table.set_mask);
         let tags: FlowSet = read(&self.maps, "emptcp_flow_sets", set.as_bytes())?.unwrap_or_default();
         for step in 0..FLOW_WAYS {
             let way = (hash.home() + step) % FLOW_WAYS;
@@ -53,8 +54,14 @@ impl Sandbox {
         Ok(None)
     }
 
-    fn secret(&self) -> Result<emptcp_abi::Table> {
-        flow_table::description(&self.maps)
+    /// Where the flow table looks for a subflow: its set, its first way there, its tag.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn place_of(&self, key: &FlowKey) -> Result<(u32, u32, u8)> {
+        let table = flow_table::description(&self.maps)?;
+        let hash = key.hash(&table.secret);
+        Ok((hash.set(table.set_mask), hash.home(), hash.tag()))
     }
 
     /// The half-open record of a subflow.
