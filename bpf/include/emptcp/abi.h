@@ -78,7 +78,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_CHAIN_BROKEN,       /* a tail call found no program: passed (must stay 0) */
 	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
 	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record gave way to a newer one: its set was full */
-	EMPTCP_CORE_EVENT_LOST,         /* no room in the event ring */
+	EMPTCP_CORE_EVENT_LOST,         /* an event was not written: two writers met on one CPU */
 	EMPTCP_CORE_UNACCEPTABLE, /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
 	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
@@ -240,12 +240,13 @@ struct emptcp_resolution {
 
 /* Devices on top of each other: what became of the last packet at the device that saw it first. */
 struct emptcp_passage {
-	__u64 ran;     /* policies that have run for it */
-	__u64 last_ns; /* of the record, before that packet */
-	__u32 types;   /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
-	__u32 closed;  /* the packet has ended the subflow */
+	__u64 ran;   /* policies that have run for it */
+	__u32 types; /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
+	__u32 idle; /* how long the subflow had been silent, in units of 1024 ns; the top bit: the packet has ended it */
 	struct emptcp_resolution other; /* the policies at the device that sees it next */
 };
+
+#define EMPTCP_PASSAGE_CLOSED (1u << 31)
 
 /* Key of emptcp_stacked: `upper` is on top of `lower`, as a bridge on its port or a VLAN device on its parent. */
 struct emptcp_device_pair {
@@ -388,7 +389,10 @@ struct emptcp_rule {
 };
 
 /* ---- Events ----------------------------------------------------------------------------------------------
- * Ring buffer emptcp_events. Every event begins with this header; body_length bytes follow.
+ * Each CPU has a ring of slots; the newest event takes the slot of the oldest. Readers map the rings into their memory,
+ * change nothing there and keep their own place, so that every reader sees every event. (A BPF ring buffer can neither
+ * overwrite nor serve several readers.) Event n of a CPU, counted from 0, lies in slot cpu * slots + n % slots of the array
+ * emptcp_events. Every event begins with struct emptcp_event; body_length bytes follow.
  */
 enum emptcp_event_kind {
 	EMPTCP_EVENT_CONNECTION = 1, /* get_connect: struct emptcp_event_connection */
@@ -398,6 +402,26 @@ enum emptcp_event_kind {
 };
 
 #define EMPTCP_EVENT_BODY 512
+#define EMPTCP_EVENT_BYTES 576 /* header and body */
+#define EMPTCP_EVENT_WORDS 72
+
+/* The ring of one CPU: map emptcp_event_rings, an entry for each possible CPU, so large that no two share a cache line. */
+struct emptcp_event_ring {
+	__u64 next;    /* number of the next event */
+	__u64 slots;   /* slots of each CPU's ring, the same for all */
+	__u64 writers; /* programs that take a number just now */
+	__u64 reserved[5];
+};
+
+struct emptcp_event_slot {
+	__u64 sequence; /* 0: never used; 2n + 1: event n is being written; 2n + 2: it is complete */
+	/* Over sequence, length and words, by emptcp_event_sum(). A reader that copies while another event is written, or on
+	 * a CPU that reorders stores, sees it. */
+	__u64 checksum;
+	__u32 length; /* bytes of the event, header included */
+	__u32 reserved;
+	__u64 words[EMPTCP_EVENT_WORDS];
+};
 
 struct emptcp_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */

@@ -38,6 +38,8 @@ pub const SECRETS: u32 = 6;
 pub const RANGES: u32 = 4;
 /// Segments that show numbers to be true when the other side acknowledges them.
 pub const RUN: u32 = 8;
+/// In `idle` of a passage: the packet has ended the subflow.
+pub const PASSAGE_CLOSED: u32 = 1 << 31;
 /// The largest window that there can be, bytes, rounded up (RFC 7323 section 2.2).
 pub const WINDOW_LARGEST: u32 = 1 << 30;
 /// What the check of numbers allows at least, bytes.
@@ -50,6 +52,10 @@ pub const SCALE_UNKNOWN: u8 = 0xff;
 pub const RULE_KINDS: u32 = 16;
 /// Longest event body, bytes.
 pub const EVENT_BODY: u32 = 512;
+/// Bytes of an event at most, header and body.
+pub const EVENT_BYTES: u32 = 576;
+/// The same in words of 64 bits.
+pub const EVENT_WORDS: u32 = 72;
 
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident: $ty:ty { $($(#[$item:meta])* $name:ident = $value:expr),* $(,)? }) => {
@@ -135,7 +141,7 @@ numbers!(
         TRUNCATED = 14,
         /// An established flow's record gave way to a newer one: its set was full.
         FLOW_EVICTED = 15,
-        /// No room in the event ring.
+        /// An event was not written: two writers met on one CPU.
         EVENT_LOST = 16,
         /// Its numbers cannot be the sender's: changed no record.
         UNACCEPTABLE = 17,

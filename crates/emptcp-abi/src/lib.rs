@@ -18,7 +18,7 @@ pub mod rule;
 pub mod table;
 
 pub use constants::*;
-pub use event::{Event, EventConnection, EventSubflow};
+pub use event::{Event, EventConnection, EventRing, EventSlot, EventSubflow};
 pub use flow::{
     Adoption, Connection, Counter, DevicePair, Flow, FlowKey, Keys, Passage, Range, Resolution, Sender, TokenKey,
 };

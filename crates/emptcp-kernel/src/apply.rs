@@ -314,7 +314,7 @@ impl Transaction<'_> {
         if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
             warnings.push(format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
-                 {} states, {} bytes of events); `emptcp remove` and apply to change them",
+                 {} states, {} bytes of events for each CPU); `emptcp remove` and apply to change them",
                 before.tables.flows,
                 before.tables.half_open,
                 before.tables.connections,

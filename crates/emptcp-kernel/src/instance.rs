@@ -5,6 +5,7 @@ use crate::{
     attach::{self, Attachments, Kind, Spot},
     device::Devices,
     error::{Error, OrKernel, Result},
+    event_ring,
     ffi::Control,
     maps::Maps,
     place, stale,
@@ -119,9 +120,12 @@ impl Instance {
             maps,
             control,
         };
-        let tables = instance.tables_of_maps()?;
-        maps = Maps::open(&instance.folder, &tables)?;
-        instance.maps = maps;
+        // Another version may have other maps: what can still be done with it needs no sizes.
+        if instance.check_version().is_ok() {
+            let tables = instance.tables_of_maps()?;
+            maps = Maps::open(&instance.folder, &tables)?;
+            instance.maps = maps;
+        }
         Ok(instance)
     }
 
@@ -185,7 +189,7 @@ impl Instance {
             half_open: entries("emptcp_half_open")?,
             connections: entries("emptcp_connections")?,
             state: own.map_or(Tables::default().state, |(_, record)| record.kind),
-            events: entries("emptcp_events")?,
+            events: event_ring::bytes(&self.maps)?,
         })
     }
 
@@ -223,6 +227,18 @@ impl Instance {
     /// Whether the folder was left by a namespace that is gone and whose number is used again.
     pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
         Ok(stale::is_of_another_namespace(&self.folder))
+    }
+
+    /// Whether `other` is this very instance, not one of the same name that was made since.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn is_same_as(&self, other: &Self) -> Result<bool> {
+        let id = |instance: &Self| {
+            let control = instance.maps.get("emptcp_control")?.info();
+            control.map(|info| info.info.id).or_kernel("ask about a map")
+        };
+        Ok(id(self)? == id(other)?)
     }
 
     /// Its name.

@@ -6,7 +6,8 @@
 //!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
 //!   `hooks` and [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`preview()`] does of an apply what changes nothing.
-//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`]; [`in_force`] asks whether it really is.
+//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
+//!   from an `event_ring`; [`in_force`] asks whether it really is.
 //! * [`catalog`] knows the elements; `load` compares them with their manifests (`about`), fills in their constants (`rodata`)
 //!   and explains a [`refusal`] by the verifier (`traps`).
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
@@ -25,6 +26,7 @@ pub mod catalog;
 pub mod clang;
 pub mod element;
 pub mod error;
+pub mod event_reader;
 pub mod events;
 pub mod flows;
 pub mod in_force;
@@ -46,6 +48,7 @@ mod apply;
 mod bank;
 mod device;
 mod embedded;
+mod event_ring;
 mod fault;
 mod ffi;
 mod flow_table;

@@ -11,6 +11,7 @@ use emptcp_abi::Generation;
 use emptcp_plan::plan::{Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The map of plans.
@@ -42,6 +43,13 @@ impl State {
     /// The number of the policy set.
     pub(crate) fn generation(&self) -> Generation {
         Generation(self.generation)
+    }
+
+    /// Names of its policies, by their stable ids.
+    pub(crate) fn policy_names(&self) -> BTreeMap<u32, String> {
+        let ids = self.allocation.policies.iter().map(|policy| policy.id);
+        ids.zip(self.plan.policies.iter().map(|policy| policy.name.clone()))
+            .collect()
     }
 }
 

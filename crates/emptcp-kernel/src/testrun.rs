@@ -7,6 +7,7 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     error::{OrKernel, Result},
+    event_reader::{Begin, EventReader, Policies},
     ffi::{self, Control, TestRun},
     flow_table,
     flows::{self, ConnectionEntry, FlowEntry, now_ns},
@@ -302,6 +303,14 @@ impl Sandbox {
         Adopter::load(&self.maps)
     }
 
+    /// A reader of the events that these policies tell.
+    ///
+    /// # Errors
+    /// When the rings cannot be mapped.
+    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
+        EventReader::new(&self.maps, self, self.devices.clone(), begin)
+    }
+
     /// All connections.
     ///
     /// # Errors
@@ -316,6 +325,16 @@ impl Sandbox {
             entries.extend(connection.map(|connection| flows::connection_entry(&connection, now)));
         }
         Ok(entries)
+    }
+}
+
+impl Policies for Sandbox {
+    fn generation(&self) -> Generation {
+        self.state.generation()
+    }
+
+    fn policy_names(&self) -> Result<BTreeMap<u32, String>> {
+        Ok(self.state.policy_names())
     }
 }
 

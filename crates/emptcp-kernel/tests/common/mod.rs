@@ -115,7 +115,12 @@ pub fn tally_manifest() -> String {
 
 /// A catalog with `tally` installed in `folder`.
 pub fn catalog_with_tally(folder: &Path) -> Catalog {
-    let source = element(&folder.join("source"), "tally", &tally_manifest(), TALLY);
+    catalog_with(folder, "tally", &tally_manifest(), TALLY)
+}
+
+/// A catalog with an element of a test installed in `folder`.
+pub fn catalog_with(folder: &Path, name: &str, toml: &str, source: &str) -> Catalog {
+    let source = element(&folder.join("source"), name, toml, source);
     let installed = folder.join("installed");
     emptcp_kernel::element::install_into(&source, &installed).unwrap();
     Catalog::load_from(&installed).unwrap()
