@@ -8,14 +8,7 @@
 #include "dispatch.h"
 #include "classify.h"
 #include "handshake.h"
-
-/* The record that the stages of the slow path work on. */
-static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
-{
-	if (scratch->half_open)
-		return bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key);
-	return flow_at(scratch->packet.flow_slot);
-}
+#include "seen_before.h"
 
 #define JUDGED_UNACCEPTABLE 0xffffffffu
 #define RESET_SILENCE_NS 10000000000ull
@@ -50,8 +43,13 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	packet->flow_slot = slot;
 	opening = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
 	*half_open = true;
-	if (flow && packet->types & (EMPTCP_SYN | EMPTCP_SYNACK))
-		scratch->core[EMPTCP_CORE_SYN_ON_ESTABLISHED]++;
+	/* Kept for the devices above or below, which see the last packet later. */
+	if (flow && flow->state == EMPTCP_FLOW_CLOSED &&
+	    !stacked(scratch, flow->resolution[side].ifindex, packet->ifindex)) {
+		flow_remove(slot);
+		flow = NULL;
+		packet->flow_slot = NO_SLOT;
+	}
 	if (packet->types & EMPTCP_SYN) {
 		if (!flow && !opening && !(packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)))
 			return NULL;
@@ -65,6 +63,9 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	if (flow) {
 		if (opening && (packet->types & EMPTCP_SYNACK || is_third_ack(packet, opening, side)))
 			return opening;
+		/* The subflow was adopted while its first packet from mid-stream made this. */
+		if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
+			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 		*half_open = false;
 		return flow;
 	}
@@ -172,7 +173,8 @@ static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
 {
 	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
 
-	return (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
+	return flow->state == EMPTCP_FLOW_CLOSED ||
+	       (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
 	       local->fin == EMPTCP_FIN_SENT || remote->fin == EMPTCP_FIN_SENT ||
 	       flow->flags & (EMPTCP_FLOW_RESET_SUSPECTED_LOCAL | EMPTCP_FLOW_RESET_SUSPECTED_REMOTE);
 }
@@ -212,6 +214,8 @@ __noinline int emptcp_flow_refresh(void)
 	flow = current_flow(scratch);
 	if (!flow)
 		return 0;
+	if (packet->types & (EMPTCP_SYN | EMPTCP_SYNACK) && packet->flow_slot != NO_SLOT)
+		scratch->core[EMPTCP_CORE_SYN_ON_ESTABLISHED]++;
 	fits = packet->types & EMPTCP_RST ? judge_reset(packet, flow, side) : judge(scratch, flow, side);
 	if (!fits) {
 		flow->sender[side].unacceptable++;
@@ -296,6 +300,14 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		return EMPTCP_VERDICT_PASS;
 	packet = &scratch->packet;
 	if (emptcp_flow_locate()) {
+		if (scratch->features & EMPTCP_FEATURE_STACKED && emptcp_seen_before()) {
+			flow = current_flow(scratch);
+			if (!flow)
+				return EMPTCP_VERDICT_PASS;
+			passage_view(scratch, flow);
+			policies = scratch->policies;
+			goto chains;
+		}
 		emptcp_flow_refresh();
 		emptcp_flow_advance(ctx);
 		flow = current_flow(scratch);
@@ -316,6 +328,11 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		scratch->core[EMPTCP_CORE_RESOLVED]++;
 	}
 	policies = resolution->policies;
+	if (scratch->features & EMPTCP_FEATURE_STACKED) {
+		passage_begin(flow, packet, policies, last_ns);
+		if (on_top(flow->ifindex, packet->ifindex))
+			flow->ifindex = packet->ifindex;
+	}
 	scratch->core[EMPTCP_CORE_TRACKED]++;
 	packet->flow_id = flow->id;
 	packet->connection_id = flow->connection;
@@ -337,9 +354,10 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		scratch->ended = *flow;
 		if (scratch->half_open)
 			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
-		else
+		else if (!(scratch->features & EMPTCP_FEATURE_STACKED && passage_goes_on(flow, packet)))
 			flow_remove(packet->flow_slot);
 	}
+chains:
 	if (!policies)
 		return EMPTCP_VERDICT_PASS;
 	scratch->core[EMPTCP_CORE_SELECTED]++;

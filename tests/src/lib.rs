@@ -9,8 +9,9 @@
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
 //! Live connections:
-//! * [`live`]: test beds.
+//! * [`live`]: test beds; [`attack`]: a stranger between the hosts.
 
+pub mod attack;
 pub mod captures;
 pub mod cases;
 pub mod describe;

@@ -9,7 +9,11 @@
 #ifndef EMPTCP_ABI_H
 #define EMPTCP_ABI_H
 
-#define EMPTCP_ABI_VERSION 2
+/*
+ * Goes up with every change of what elements built before, or maps pinned before, would misread: sizes, offsets, meanings.
+ * Elements carry the version that they were built with, instances the one that made their maps; another one is refused.
+ */
+#define EMPTCP_ABI_VERSION 3
 
 /* ---- Chains --------------------------------------------------------------------------------------------
  * One prog array per hook (XDP ingress, tc ingress, tc egress). It holds two banks of slots, one for the policy
@@ -33,6 +37,7 @@
 enum emptcp_feature {
 	EMPTCP_FEATURE_FLOW_VIEW = 1 << 0,  /* some element reads packet->flow */
 	EMPTCP_FEATURE_CONNECTION = 1 << 1, /* some element reads packet->connection: count per connection */
+	EMPTCP_FEATURE_STACKED = 1 << 2,    /* of two devices under policy one is on top of the other */
 };
 
 /* ---- Counters ------------------------------------------------------------------------------------------
@@ -44,6 +49,12 @@ enum emptcp_feature {
 #define EMPTCP_CORE_COUNTERS 32
 #define EMPTCP_ELEMENT_COUNTERS 8
 #define EMPTCP_COUNTERS 8192
+
+/* What an element is, as it says itself. */
+enum emptcp_element_kind {
+	EMPTCP_ELEMENT_SELECTOR = 1,
+	EMPTCP_ELEMENT_ACTOR = 2,
+};
 
 struct emptcp_counter {
 	__u64 packets; /* wire segments: an aggregate counts as its gso_segs */
@@ -71,6 +82,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_UNACCEPTABLE, /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
 	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
+	EMPTCP_CORE_SEEN_BEFORE,        /* a device below or above has counted the packet already */
 	EMPTCP_CORE_COUNTERS_USED
 };
 
@@ -152,6 +164,7 @@ enum emptcp_flow_flag {
 	/* A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet. */
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
+	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff
@@ -223,6 +236,21 @@ struct emptcp_resolution {
 	__u64 policies;
 };
 
+/* Devices on top of each other: what became of the last packet at the device that saw it first. */
+struct emptcp_passage {
+	__u64 ran;     /* policies that have run for it */
+	__u64 last_ns; /* of the record, before that packet */
+	__u32 types;   /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
+	__u32 closed;  /* the packet has ended the subflow */
+	struct emptcp_resolution other; /* the policies at the device that sees it next */
+};
+
+/* Key of emptcp_stacked: `upper` is on top of `lower`, as a bridge on its port or a VLAN device on its parent. */
+struct emptcp_device_pair {
+	__u32 upper;
+	__u32 lower;
+};
+
 struct emptcp_flow {
 	__u64 id;       /* unique while the instance lives: the key of elements' own per-flow state */
 	__u64 first_ns; /* CLOCK_MONOTONIC */
@@ -230,13 +258,14 @@ struct emptcp_flow {
 	__u64 connection;  /* key in emptcp_connections, 0 while unknown */
 	__u32 local_token; /* 0 while unknown */
 	__u32 remote_token;
-	__u32 ifindex;                          /* where it was first seen */
+	__u32 ifindex;                          /* where it was first seen; of stacked devices the lowest */
 	__u16 flags;                            /* enum emptcp_flow_flag */
 	__u8 state;                             /* enum emptcp_flow_state */
 	__u8 version;                           /* MPTCP version: 0, 1; 0xff unknown */
 	struct emptcp_resolution resolution[2]; /* by enum emptcp_direction */
 	__u64 watch;                            /* not 0: every packet takes the slow path (docs/flow-records.md) */
 	struct emptcp_sender sender[2];         /* by enum emptcp_side */
+	struct emptcp_passage passage[2];       /* by enum emptcp_direction */
 };
 
 /*
@@ -265,6 +294,26 @@ struct emptcp_table {
 	__u64 secret[EMPTCP_SECRETS];
 	__u32 set_mask; /* number of sets less one; a power of two of them */
 	__u32 reserved;
+};
+
+/* What a socket of this host says about its subflow: input of the core program emptcp_adopt, behind an Ethernet header. */
+struct emptcp_adoption {
+	struct emptcp_flow_key key;
+	__u32 token[2]; /* by enum emptcp_side, 0: unknown */
+	__u16 flags;    /* enum emptcp_flow_flag */
+	__u8 version;   /* of MPTCP */
+	__u8 made;      /* an earlier run has made the connection: its subflows are counted now */
+	__u64 connection;
+	__u8 address_id[2];   /* by enum emptcp_side */
+	__u8 window_scale[2]; /* by enum emptcp_side, EMPTCP_SCALE_UNKNOWN when the host does not know */
+	__u8 reserved[4];
+};
+
+/* What emptcp_adopt did: bits of its return value. */
+enum emptcp_adopted {
+	EMPTCP_ADOPTED_STORED = 1 << 0,     /* a record was made */
+	EMPTCP_ADOPTED_COMPLETED = 1 << 1,  /* a record that the data path had made got what its packets do not show */
+	EMPTCP_ADOPTED_CONNECTION = 1 << 2, /* the connection was made */
 };
 
 /* A connection as seen from one side. Key of emptcp_connections: __u64 id. */
@@ -349,9 +398,9 @@ enum emptcp_event_kind {
 	EMPTCP_EVENT_USER = 64,      /* from here on: an operator's own, body as bytes */
 };
 
-#define EMPTCP_EVENT_BODY 512
-#define EMPTCP_EVENT_BYTES 576 /* header and body */
-#define EMPTCP_EVENT_WORDS 72
+#define EMPTCP_EVENT_BODY 640
+#define EMPTCP_EVENT_BYTES 704 /* header and body */
+#define EMPTCP_EVENT_WORDS 88
 
 /* The ring of one CPU: map emptcp_event_rings, an entry for each possible CPU, so large that no two share a cache line. */
 struct emptcp_event_ring {

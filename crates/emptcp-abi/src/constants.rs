@@ -1,7 +1,7 @@
 //! The numbers of `abi.h`. Bits and values keep the names of the header without the `EMPTCP_` prefix.
 
 /// Version of the interface between programs and user space.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// Policies of one set.
 pub const POLICIES: u32 = 64;
 /// Slots of one bank of a chain.
@@ -49,11 +49,11 @@ pub const SCALE_UNKNOWN: u8 = 0xff;
 /// Kinds of rules that there is room for.
 pub const RULE_KINDS: u32 = 16;
 /// Longest event body, bytes.
-pub const EVENT_BODY: u32 = 512;
+pub const EVENT_BODY: u32 = 640;
 /// Bytes of an event at most, header and body.
-pub const EVENT_BYTES: u32 = 576;
+pub const EVENT_BYTES: u32 = 704;
 /// The same in words of 64 bits.
-pub const EVENT_WORDS: u32 = 72;
+pub const EVENT_WORDS: u32 = 88;
 
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident: $ty:ty { $($(#[$item:meta])* $name:ident = $value:expr),* $(,)? }) => {
@@ -89,6 +89,18 @@ numbers!(
         FLOW_VIEW = 1 << 0,
         /// Some element reads packet->connection: count per connection.
         CONNECTION = 1 << 1,
+        /// Of two devices under policy one is on top of the other.
+        STACKED = 1 << 2,
+    }
+);
+
+numbers!(
+    /// What an element is, as its object says itself.
+    element_kind: u32 {
+        /// Made by SELECTOR().
+        SELECTOR = 1,
+        /// Made by ACTOR().
+        ACTOR = 2,
     }
 );
 
@@ -135,6 +147,8 @@ numbers!(
         SYN_ON_ESTABLISHED = 18,
         /// A record's numbers replaced: the other side acknowledges them.
         REANCHORED = 19,
+        /// A device below or above has counted the packet already.
+        SEEN_BEFORE = 20,
     }
 );
 
@@ -239,6 +253,18 @@ numbers!(
 );
 
 numbers!(
+    /// What the core program `adopt` did: bits of its return value.
+    adopted: u32 {
+        /// A record was made.
+        STORED = 1 << 0,
+        /// A record that the data path had made got what its packets do not show.
+        COMPLETED = 1 << 1,
+        /// The connection was made.
+        CONNECTION = 1 << 2,
+    }
+);
+
+numbers!(
     /// What is known about a subflow.
     flow_flag: u32 {
         /// Opened with MP_CAPABLE.
@@ -263,6 +289,8 @@ numbers!(
         RESET_SUSPECTED_LOCAL = 1 << 9,
         /// The same of the remote side.
         RESET_SUSPECTED_REMOTE = 1 << 10,
+        /// Among the subflows of its connection; for the core alone.
+        COUNTED = 1 << 11,
     }
 );
 

@@ -78,12 +78,14 @@ fn claims() -> Claims {
         c.number(format!("EMPTCP_{name}"), u64::from(value));
     }
     c.values("FEATURE_", feature::ALL);
+    c.values("ELEMENT_", element_kind::ALL);
     c.values("CORE_", core_counter::ALL);
     c.values("", packet_type::ALL);
     c.values("", side::ALL);
     c.values("", direction::ALL);
     c.values("FLOW_", flow_state::ALL);
     c.values("FLOW_", flow_flag::ALL);
+    c.values("ADOPTED_", adopted::ALL);
     c.values("KNOWN_", known::ALL);
     c.values("FIN_", fin::ALL);
     c.values("RULE_", rule_kind::ALL);
@@ -149,8 +151,11 @@ fn claims() -> Claims {
         version,
         resolution,
         watch,
-        sender
+        sender,
+        passage
     );
+    layout!(c, Passage, "emptcp_passage", ran, last_ns, types, closed, other);
+    layout!(c, DevicePair, "emptcp_device_pair", upper, lower);
     layout!(c, FlowSet, "emptcp_flow_set", tag);
     layout!(c, Slot, "emptcp_slot", flow, key, reserved);
     layout!(c, Table, "emptcp_table", secret, set_mask, reserved);
@@ -171,6 +176,20 @@ fn claims() -> Claims {
         window_max,
         subflows,
         version,
+        reserved
+    );
+    layout!(
+        c,
+        Adoption,
+        "emptcp_adoption",
+        key,
+        token,
+        flags,
+        version,
+        made,
+        connection,
+        address_id,
+        window_scale,
         reserved
     );
     layout!(c, TokenKey, "emptcp_token_key", token, side);

@@ -8,8 +8,8 @@
 //! * [`preview()`] does of an apply what changes nothing.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
 //!   from an `event_ring`; [`in_force`] asks whether it really is.
-//! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
-//!   verifier (`traps`).
+//! * [`catalog`] knows the elements; `load` compares them with their manifests (`about`), fills in their constants (`rodata`)
+//!   and explains a [`refusal`] by the verifier (`traps`).
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers.
@@ -41,6 +41,7 @@ pub mod swap;
 pub mod testing;
 pub mod testrun;
 
+mod about;
 mod adopt;
 mod allocation;
 mod apply;
@@ -65,6 +66,7 @@ mod rights;
 mod rodata;
 mod rules;
 mod shape;
+mod stacked;
 mod store;
 mod traps;
 

@@ -96,6 +96,13 @@ pub(crate) const BOOT: DeviceKey = DeviceKey {
     direction: 1,
 };
 
+/// The record of the version: `kind` holds `ABI_VERSION` of the emptcp that made the maps. Instances made before version 3
+/// have none. Every version must be able to read this record, and to detach what the others note.
+pub(crate) const VERSION: DeviceKey = DeviceKey {
+    ifindex: 0,
+    direction: 3,
+};
+
 /// One boot of this machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct BootId(pub(crate) [u32; 4]);
@@ -124,6 +131,12 @@ pub(crate) fn identity(records: &[(DeviceKey, DeviceRecord)]) -> (u64, Option<Bo
     let cookie = find(SELF).map_or(0, |own| u64::from(own.handle) | u64::from(own.priority) << 32);
     let boot = find(BOOT).map(|boot| BootId([boot.kind, boot.handle, boot.priority, boot.created]));
     (cookie, boot)
+}
+
+/// With which version of the interface the maps were made.
+pub(crate) fn version(records: &[(DeviceKey, DeviceRecord)]) -> Option<u32> {
+    let own = records.iter().find(|(key, _)| *key == VERSION);
+    own.map(|(_, record)| record.kind)
 }
 
 /// Makes both maps; they grow with use.

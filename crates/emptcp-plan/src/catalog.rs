@@ -342,6 +342,70 @@ help = "How."
     }
 
     #[test]
+    fn mistakes_in_bounds_and_in_hooks_of_words_are_found_where_they_stand() {
+        let number = "type = \"integer\"\nhelp = \"How.\"\n";
+        let choice = "type = \"choice\"\nvalues = [\"auto\", \"police\"]\ndefault = \"auto\"\nhelp = \"How.\"\n";
+        for (to, wanted) in [
+            (
+                "type = \"boolean\"\nhelp = \"h\"\nmax = 1\n".to_owned(),
+                "element.toml:12:7: `mode` has `max` but is no number",
+            ),
+            (
+                "type = \"ports\"\nhelp = \"h\"\nmin = 1\n".to_owned(),
+                "element.toml:12:7: `mode` has `min` but is no number",
+            ),
+            (
+                format!("{number}min = 7\nmax = 6\n"),
+                "element.toml:12:7: no number lies between the bounds of `mode`",
+            ),
+            (
+                format!("{number}min = 7\ndefault = \"6\"\n"),
+                "element.toml:13:11: the default of `mode` does not fit its type: `6` is out of range",
+            ),
+            (
+                format!("{number}max = 7\ndefault = \"8\"\n"),
+                "element.toml:13:11: the default of `mode` does not fit its type: `8` is out of range",
+            ),
+            (
+                format!("{number}max = -1\n"),
+                "element.toml:12:7: invalid value: integer `-1`",
+            ),
+            (
+                format!("{number}max = \"9\"\n"),
+                "element.toml:12:7: invalid type: string",
+            ),
+            (
+                format!("{choice}only_at = {{ polise = [\"xdp\"] }}\n"),
+                "element.toml:14:11: `mode` has no word `polise`",
+            ),
+            (
+                format!("{choice}only_at = {{ police = [\"tc_egress\"] }}\n"),
+                "element.toml:14:11: `police` of `mode` is for hooks that the element does not have",
+            ),
+            (
+                format!("{choice}only_at = {{ police = [] }}\n"),
+                "element.toml:14:11: `police` of `mode` is for hooks that the element does not have",
+            ),
+            (
+                format!("{choice}only_at = {{ police = [\"egress\"] }}\n"),
+                "unknown variant `egress`",
+            ),
+            (
+                format!("{number}only_at = {{ seven = [\"xdp\"] }}\n"),
+                "element.toml:12:11: `mode` has no word `seven`",
+            ),
+        ] {
+            let shown = refused(choice_of_the_good_one(), &to);
+            assert!(shown.contains(wanted), "{to}: {shown}");
+        }
+    }
+
+    /// What stands after the name of the argument in `GOOD`.
+    fn choice_of_the_good_one() -> &'static str {
+        GOOD.split_once("name = \"mode\"\n").unwrap().1
+    }
+
+    #[test]
     fn the_last_of_two_elements_with_one_name_stays() {
         let first = Manifest::parse("element.toml", GOOD).unwrap();
         let second = Manifest {

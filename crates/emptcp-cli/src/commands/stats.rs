@@ -81,6 +81,10 @@ const CORE: &[(&str, &str)] = &[
         "reanchored",
         "a record had lost the thread, and found it: the other side acknowledges",
     ),
+    (
+        "seen_before",
+        "another device has counted the packet already: a bridge and its port, a VLAN and its parent",
+    ),
 ];
 
 impl Stats {

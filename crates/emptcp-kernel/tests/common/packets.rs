@@ -1,12 +1,12 @@
-//! Packets of one connection.
+//! Packets for sandboxes.
 
-/// Address and port of the host that opens.
+/// Address and port of the client.
 pub const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40000);
-/// Address and port of the other host.
+/// The same of the server.
 pub const SERVER: ([u8; 4], u16) = ([10, 0, 0, 2], 80);
-/// TCP flag.
+/// The flag.
 pub const SYN: u8 = 2;
-/// TCP flag.
+/// The flag.
 pub const ACK: u8 = 16;
 
 /// One TCP segment over IPv4 and Ethernet; checksums are left out, the core does not look at them.
