@@ -72,6 +72,7 @@ mod traps;
 
 pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
 pub use catalog::Catalog;
+pub use device::with_real_names;
 pub use error::{Error, Result};
 pub use instance::Instance;
 pub use preview::{Preview, preview};

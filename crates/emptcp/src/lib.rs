@@ -43,6 +43,6 @@ pub use emptcp_abi as abi;
 pub use emptcp_kernel::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Instance, Preview, Removed, Result, apply, attach, catalog,
     element, event_reader, events, flows, in_force, instance, netns, preview, probe, refusal, remove, require, sdk,
-    stale, stats, testing, testrun,
+    stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};

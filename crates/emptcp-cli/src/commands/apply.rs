@@ -58,8 +58,9 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let file = policy_file::read(&self.file)?;
+        let mut file = policy_file::read(&self.file)?;
         session.enter_netns()?;
+        file.plan = emptcp::with_real_names(&file.plan)?;
         let name = session.instance();
         let changes = diff(in_force(name)?.as_ref(), &file.plan);
         let options = ApplyOptions {

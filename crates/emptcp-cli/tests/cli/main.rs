@@ -1,5 +1,6 @@
 //! Black-box tests of the built command.
 
+mod altnames;
 mod check;
 mod common;
 mod hosts;
