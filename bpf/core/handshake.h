@@ -33,7 +33,7 @@ static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
 }
 
 /* A new record in the half-open table, in place of one that may be there; NULL when it cannot be stored. */
-static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch)
+static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch, __u32 counter)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 	struct emptcp_flow *flow = NULL;
@@ -46,7 +46,7 @@ static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *sc
 	}
 	flow_begin(flow, packet->now_ns);
 	flow->ifindex = packet->ifindex;
-	scratch->core[EMPTCP_CORE_FLOW_NEW]++;
+	scratch->core[counter]++;
 	return flow;
 }
 

@@ -82,7 +82,7 @@ __noinline int emptcp_seen_before(void)
 	packet->types |= passage->types & (EMPTCP_THIRD_ACK | EMPTCP_UNACCEPTABLE);
 	if (on_top(flow->ifindex, packet->ifindex))
 		flow->ifindex = packet->ifindex;
-	if (passage->closed)
+	if (passage->idle & EMPTCP_PASSAGE_CLOSED)
 		scratch->ended = *flow;
 	scratch->core[EMPTCP_CORE_SEEN_BEFORE]++;
 	return 1;
@@ -92,11 +92,12 @@ __noinline int emptcp_seen_before(void)
 static __always_inline void passage_view(struct emptcp_scratch *scratch, const struct emptcp_flow *flow)
 {
 	struct emptcp_packet *packet = &scratch->packet;
+	__u64 idle = flow->passage[packet->direction == EMPTCP_INGRESS].idle & (EMPTCP_PASSAGE_CLOSED - 1);
 
 	packet->flow_id = flow->id;
 	packet->connection_id = flow->connection;
 	packet->mptcp_version = flow->version;
-	view_flow(packet, flow, flow->passage[packet->direction == EMPTCP_INGRESS].last_ns);
+	view_flow(packet, flow, packet->now_ns - (idle << 10));
 	packet->connection.known = 0;
 	if (scratch->features & EMPTCP_FEATURE_CONNECTION && !(packet->types & EMPTCP_UNACCEPTABLE))
 		view_connection_shown(packet, flow);

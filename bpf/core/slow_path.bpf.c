@@ -58,7 +58,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		if (opening && (opening->state == EMPTCP_FLOW_SYN || opening->state == EMPTCP_FLOW_SYNACK) &&
 		    opening->flags & opener_flag(side) && opening->sender[side].isn == packet->sequence)
 			return opening;
-		return flow_create(scratch);
+		return flow_create(scratch, EMPTCP_CORE_FLOW_NEW);
 	}
 	if (flow) {
 		if (opening && (packet->types & EMPTCP_SYNACK || is_third_ack(packet, opening, side)))
@@ -75,7 +75,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	if (packet->types & (EMPTCP_SYNACK | EMPTCP_RST | EMPTCP_FIN) ||
 	    (packet->types & (EMPTCP_DATA | EMPTCP_DSS_MAP)) != (EMPTCP_DATA | EMPTCP_DSS_MAP))
 		return NULL;
-	flow = flow_create(scratch);
+	flow = flow_create(scratch, EMPTCP_CORE_FLOW_PARTIAL);
 	if (flow)
 		flow->flags |= EMPTCP_FLOW_PARTIAL;
 	return flow;
@@ -284,6 +284,8 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 	}
 	if (!(packet->types & EMPTCP_RST))
 		advance_end(packet, flow, side);
+	if (flow->flags & EMPTCP_FLOW_ENDED)
+		flow->state = EMPTCP_FLOW_CLOSED;
 	flow->watch = needs_watch(flow);
 	return 0;
 }

@@ -34,9 +34,10 @@ static __always_inline void passage_begin(struct emptcp_flow *flow, const struct
 	struct emptcp_passage *passage = &flow->passage[packet->direction == EMPTCP_INGRESS];
 
 	passage->ran = policies;
-	passage->last_ns = last_ns;
 	passage->types = packet->types & (EMPTCP_THIRD_ACK | EMPTCP_UNACCEPTABLE | EMPTCP_MAPPED);
-	passage->closed = flow->state == EMPTCP_FLOW_CLOSED;
+	passage->idle = (packet->now_ns - last_ns) >> 10 & (EMPTCP_PASSAGE_CLOSED - 1);
+	if (flow->state == EMPTCP_FLOW_CLOSED)
+		passage->idle |= EMPTCP_PASSAGE_CLOSED;
 }
 
 #endif

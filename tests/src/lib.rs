@@ -9,7 +9,7 @@
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
 //! Live connections:
-//! * [`live`]: test beds; [`attack`]: a stranger between the hosts.
+//! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.
 
 pub mod attack;
 pub mod captures;
@@ -22,4 +22,5 @@ pub mod runner;
 pub mod sandbox;
 pub mod table;
 pub mod traces;
+pub mod truth;
 pub mod tshark;

@@ -69,7 +69,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_TRACKED,            /* belongs to a flow record */
 	EMPTCP_CORE_SELECTED,           /* some policy wants this flow */
 	EMPTCP_CORE_RESOLVED,           /* policies of a flow resolved (first packet, or new generation) */
-	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made */
+	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made by a handshake */
 	EMPTCP_CORE_FLOW_ESTABLISHED,   /* flow records promoted to the main table */
 	EMPTCP_CORE_FLOW_CLOSED,        /* flow records removed after FIN or RST */
 	EMPTCP_CORE_FLOW_FAILED,        /* flow record could not be stored: passed */
@@ -83,6 +83,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
 	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
 	EMPTCP_CORE_SEEN_BEFORE,        /* a device below or above has counted the packet already */
+	EMPTCP_CORE_FLOW_PARTIAL,       /* records made in mid-stream: the handshake was not seen */
 	EMPTCP_CORE_COUNTERS_USED
 };
 
@@ -165,6 +166,7 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
 	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
+	EMPTCP_FLOW_ENDED = 1 << 12, /* an actor has ended it; the record goes with its next segment */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff
@@ -238,12 +240,13 @@ struct emptcp_resolution {
 
 /* Devices on top of each other: what became of the last packet at the device that saw it first. */
 struct emptcp_passage {
-	__u64 ran;     /* policies that have run for it */
-	__u64 last_ns; /* of the record, before that packet */
-	__u32 types;   /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
-	__u32 closed;  /* the packet has ended the subflow */
+	__u64 ran;   /* policies that have run for it */
+	__u32 types; /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
+	__u32 idle; /* how long the subflow had been silent, in units of 1024 ns; the top bit: the packet has ended it */
 	struct emptcp_resolution other; /* the policies at the device that sees it next */
 };
+
+#define EMPTCP_PASSAGE_CLOSED (1u << 31)
 
 /* Key of emptcp_stacked: `upper` is on top of `lower`, as a bridge on its port or a VLAN device on its parent. */
 struct emptcp_device_pair {
@@ -398,9 +401,9 @@ enum emptcp_event_kind {
 	EMPTCP_EVENT_USER = 64,      /* from here on: an operator's own, body as bytes */
 };
 
-#define EMPTCP_EVENT_BODY 640
-#define EMPTCP_EVENT_BYTES 704 /* header and body */
-#define EMPTCP_EVENT_WORDS 88
+#define EMPTCP_EVENT_BODY 512
+#define EMPTCP_EVENT_BYTES 576 /* header and body */
+#define EMPTCP_EVENT_WORDS 72
 
 /* The ring of one CPU: map emptcp_event_rings, an entry for each possible CPU, so large that no two share a cache line. */
 struct emptcp_event_ring {

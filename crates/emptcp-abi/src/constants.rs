@@ -38,6 +38,8 @@ pub const SECRETS: u32 = 6;
 pub const RANGES: u32 = 4;
 /// Segments that show numbers to be true when the other side acknowledges them.
 pub const RUN: u32 = 8;
+/// In `idle` of a passage: the packet has ended the subflow.
+pub const PASSAGE_CLOSED: u32 = 1 << 31;
 /// The largest window that there can be, bytes, rounded up (RFC 7323 section 2.2).
 pub const WINDOW_LARGEST: u32 = 1 << 30;
 /// What the check of numbers allows at least, bytes.
@@ -49,11 +51,11 @@ pub const SCALE_UNKNOWN: u8 = 0xff;
 /// Kinds of rules that there is room for.
 pub const RULE_KINDS: u32 = 16;
 /// Longest event body, bytes.
-pub const EVENT_BODY: u32 = 640;
+pub const EVENT_BODY: u32 = 512;
 /// Bytes of an event at most, header and body.
-pub const EVENT_BYTES: u32 = 704;
+pub const EVENT_BYTES: u32 = 576;
 /// The same in words of 64 bits.
-pub const EVENT_WORDS: u32 = 88;
+pub const EVENT_WORDS: u32 = 72;
 
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident: $ty:ty { $($(#[$item:meta])* $name:ident = $value:expr),* $(,)? }) => {
@@ -149,6 +151,8 @@ numbers!(
         REANCHORED = 19,
         /// A device below or above has counted the packet already.
         SEEN_BEFORE = 20,
+        /// Records made in mid-stream: the handshake was not seen.
+        FLOW_PARTIAL = 21,
     }
 );
 
@@ -291,6 +295,8 @@ numbers!(
         RESET_SUSPECTED_REMOTE = 1 << 10,
         /// Among the subflows of its connection; for the core alone.
         COUNTED = 1 << 11,
+        /// An actor has ended it; the record goes with its next segment.
+        ENDED = 1 << 12,
     }
 );
 

@@ -122,6 +122,6 @@ pub struct EventSubflow {
 
 const _: () = assert!(size_of::<Event>() == 64);
 const _: () = assert!(size_of::<EventRing>() == 64);
-const _: () = assert!(size_of::<EventSlot>() == 728);
+const _: () = assert!(size_of::<EventSlot>() == 600);
 const _: () = assert!(size_of::<EventConnection>() == 40);
 const _: () = assert!(size_of::<EventSubflow>() == 24);

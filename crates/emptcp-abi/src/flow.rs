@@ -198,12 +198,10 @@ pub struct Resolution {
 pub struct Passage {
     /// Bit i: policy i of the set has run for it.
     pub ran: u64,
-    /// `last_ns` of the record before that packet.
-    pub last_ns: u64,
     /// Bits of [`crate::packet_type`] that the core found out.
     pub types: u32,
-    /// 1 when the packet has ended the subflow.
-    pub closed: u32,
+    /// How long the subflow had been silent, in units of 1024 ns; [`crate::PASSAGE_CLOSED`]: the packet has ended it.
+    pub idle: u32,
     /// The policies at the device that sees it next.
     pub other: Resolution,
 }
@@ -346,7 +344,7 @@ const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
-const _: () = assert!(size_of::<Flow>() == 520);
+const _: () = assert!(size_of::<Flow>() == 504);
 const _: () = assert!(size_of::<Adoption>() == 64);
 const _: () = assert!(size_of::<Connection>() == 120);
 const _: () = assert!(size_of::<TokenKey>() == 8);

@@ -64,6 +64,7 @@ fn claims() -> Claims {
         ("SECRETS", SECRETS),
         ("RANGES", RANGES),
         ("RUN", RUN),
+        ("PASSAGE_CLOSED", PASSAGE_CLOSED),
         ("WINDOW_LARGEST", WINDOW_LARGEST),
         ("WINDOW_LEAST", WINDOW_LEAST),
         ("RULE_END", u32::from(RULE_END)),
@@ -154,7 +155,7 @@ fn claims() -> Claims {
         sender,
         passage
     );
-    layout!(c, Passage, "emptcp_passage", ran, last_ns, types, closed, other);
+    layout!(c, Passage, "emptcp_passage", ran, types, idle, other);
     layout!(c, DevicePair, "emptcp_device_pair", upper, lower);
     layout!(c, FlowSet, "emptcp_flow_set", tag);
     layout!(c, Slot, "emptcp_slot", flow, key, reserved);

@@ -295,20 +295,20 @@ impl Sandbox {
         Ok(())
     }
 
-    /// A reader of the events that these policies tell.
-    ///
-    /// # Errors
-    /// When the rings cannot be mapped.
-    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
-        EventReader::new(&self.maps, self, self.devices.clone(), begin)
-    }
-
     /// What takes over subflows as an apply does when sockets of the host have them.
     ///
     /// # Errors
     /// When the kernel refuses the program.
     pub fn adopter(&self) -> Result<Adopter> {
         Adopter::load(&self.maps)
+    }
+
+    /// A reader of the events that these policies tell.
+    ///
+    /// # Errors
+    /// When the rings cannot be mapped.
+    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
+        EventReader::new(&self.maps, self, self.devices.clone(), begin)
     }
 
     /// All connections.

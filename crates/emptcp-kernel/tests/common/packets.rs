@@ -1,12 +1,12 @@
-//! Packets for sandboxes.
+//! Packets of one connection.
 
-/// Address and port of the client.
+/// Address and port of the host that opens.
 pub const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 1], 40000);
-/// The same of the server.
+/// Address and port of the other host.
 pub const SERVER: ([u8; 4], u16) = ([10, 0, 0, 2], 80);
-/// The flag.
+/// TCP flag.
 pub const SYN: u8 = 2;
-/// The flag.
+/// TCP flag.
 pub const ACK: u8 = 16;
 
 /// One TCP segment over IPv4 and Ethernet; checksums are left out, the core does not look at them.
