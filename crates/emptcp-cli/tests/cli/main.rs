@@ -5,6 +5,7 @@ mod check;
 mod common;
 mod hosts;
 mod in_force;
+mod memory;
 mod monitor;
 mod own_element;
 mod rights;
