@@ -306,7 +306,11 @@ fn a_slot_that_is_free_again_gives_no_record_for_the_key_that_it_had() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     alone(|| {
         let policies = policy("p", "ingress", "", &["count"]);
-        let place = Place::new(Hook::TcIngress, Who::Client, &format!("[tables]\nflows = 64\n{policies}"));
+        let place = Place::new(
+            Hook::TcIngress,
+            Who::Client,
+            &format!("[tables]\nflows = 64\n{policies}"),
+        );
         // Of two neighbours in a set, with tag 1, which a free slot is nearest to: the upper one has gone.
         let mut seen = BTreeMap::new();
         let (lower, upper) = (1..u16::MAX)
