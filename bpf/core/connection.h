@@ -176,14 +176,16 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 		connection->dsn_next[side & 1] = sender->dsn_next;
 }
 
-/* One more subflow of the flow's connection is up. */
-static __always_inline void connection_subflow(const struct emptcp_flow *flow)
+/* Counts a stored subflow for its connection, once. */
+static __always_inline void connection_subflow(struct emptcp_flow *flow)
 {
 	__u64 id = flow->connection;
 	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
 
-	if (connection)
-		__sync_fetch_and_add(&connection->subflows, 1);
+	if (!connection || flow->flags & EMPTCP_FLOW_COUNTED)
+		return;
+	flow->flags |= EMPTCP_FLOW_COUNTED;
+	__sync_fetch_and_add(&connection->subflows, 1);
 }
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "tables.h"
 
+#define NO_SLOT (~0u)
+
 /* The product of two words, each moved by half of a secret: for two different pairs of words it is the same under one
  * secret in 2^32, whatever the words are (Black et al., "UMAC", 1999: NH). */
 static __always_inline __u64 hash_pair(__u32 a, __u32 b, __u64 secret)
@@ -125,44 +127,59 @@ static __always_inline struct emptcp_flow *flow_at(__u32 slot)
 	return place ? &place->flow : NULL;
 }
 
-/*
- * For the slow path: the slot of this packet's subflow, or -1. A global function like the next one, so that the verifier
- * walks their loops once.
- */
-__noinline __s64 emptcp_flow_find(void)
+/* The slot of `key`, or -1. */
+static __always_inline __s64 flow_slot(const struct emptcp_flow_key *key)
 {
-	struct emptcp_scratch *scratch = emptcp_scratch_get();
 	struct emptcp_table *table;
 	__u32 zero = 0, slot = 0;
 
 	table = bpf_map_lookup_elem(&emptcp_table, &zero);
-	if (!scratch || !table || !flow_lookup(&scratch->packet.key, table->secret, table->set_mask, &slot))
+	if (!table || !flow_lookup(key, table->secret, table->set_mask, &slot))
 		return -1;
 	return slot;
 }
 
-/*
- * Takes a slot for this packet's subflow (its home, or a free one of its set, or the one that has been silent longest) and copies the
- * half-open record there. The slot, or -1.
- */
-__noinline __s64 emptcp_flow_store(void)
+/* A slot other than `slot` that holds `key` too, or -1. */
+static __always_inline __s64 flow_other(const struct emptcp_flow_key *key, __u32 slot)
 {
-	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	__u32 set = slot / EMPTCP_FLOW_WAYS;
+	struct emptcp_flow_set *tags = bpf_map_lookup_elem(&emptcp_flow_sets, &set);
+	__u8 tag;
+
+	if (!tags)
+		return -1;
+	tag = tags->tag[slot & (EMPTCP_FLOW_WAYS - 1)];
+#pragma clang loop unroll(disable)
+	for (__u32 way = 0; way < EMPTCP_FLOW_WAYS; way++) {
+		__u32 index = set * EMPTCP_FLOW_WAYS + way;
+		struct emptcp_slot *place;
+
+		if (index == slot || !tag || tags->tag[way] != tag)
+			continue;
+		place = bpf_map_lookup_elem(&emptcp_flows, &index);
+		if (place && same_key(&place->key, key))
+			return index;
+	}
+	return -1;
+}
+
+/*
+ * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest, which is
+ * `evicted` then. The slot, or -1.
+ */
+static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const struct emptcp_flow *flow,
+					bool *evicted)
+{
 	__u32 zero = 0, set, way = 0, index;
-	const struct emptcp_flow_key *key;
 	struct emptcp_flow_set *tags;
 	struct emptcp_table *table;
 	struct emptcp_slot *place;
-	struct emptcp_flow *flow;
 	__u64 hash, oldest = ~0ull;
 	bool free = false;
 
+	*evicted = false;
 	table = bpf_map_lookup_elem(&emptcp_table, &zero);
-	if (!scratch || !table)
-		return -1;
-	key = &scratch->packet.key;
-	flow = bpf_map_lookup_elem(&emptcp_half_open, key);
-	if (!flow)
+	if (!table)
 		return -1;
 	hash = emptcp_flow_hash(key, table->secret);
 	set = hash & table->set_mask;
@@ -173,13 +190,13 @@ __noinline __s64 emptcp_flow_store(void)
 	for (__u32 step = 0; step < EMPTCP_FLOW_WAYS; step++) {
 		__u32 candidate = (flow_home(hash) + step) & (EMPTCP_FLOW_WAYS - 1);
 
-		if (!tags->tag[candidate]) {
+		index = set * EMPTCP_FLOW_WAYS + candidate;
+		place = bpf_map_lookup_elem(&emptcp_flows, &index);
+		if (!tags->tag[candidate] || (place && place->flow.state == EMPTCP_FLOW_CLOSED)) {
 			way = candidate;
 			free = true;
 			break;
 		}
-		index = set * EMPTCP_FLOW_WAYS + candidate;
-		place = bpf_map_lookup_elem(&emptcp_flows, &index);
 		if (place && place->flow.last_ns < oldest) {
 			oldest = place->flow.last_ns;
 			way = candidate;
@@ -191,8 +208,7 @@ __noinline __s64 emptcp_flow_store(void)
 	if (!place)
 		return -1;
 	tags->tag[way] = 0;
-	if (!free)
-		scratch->core[EMPTCP_CORE_FLOW_EVICTED]++;
+	*evicted = !free;
 	place->key = *key;
 	place->flow = *flow;
 	tags->tag[way] = flow_tag(hash);
@@ -209,6 +225,44 @@ static __always_inline void flow_remove(__u32 slot)
 		tags->tag[slot & (EMPTCP_FLOW_WAYS - 1)] = 0;
 	if (place)
 		place->flow.id = 0; /* who still holds the index sees that it is another's */
+}
+
+/*
+ * For the slow path: the slot of this packet's subflow, or -1. A global function like the next one, so that the verifier
+ * walks their loops once.
+ */
+__noinline __s64 emptcp_flow_find(void)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+
+	return scratch ? flow_slot(&scratch->packet.key) : -1;
+}
+
+/* Copies the half-open record of this packet's subflow to the main table. The slot, or -1. */
+__noinline __s64 emptcp_flow_store(void)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	const struct emptcp_flow_key *key;
+	struct emptcp_flow *flow;
+	__s64 slot, other;
+	bool evicted;
+
+	if (!scratch)
+		return -1;
+	key = &scratch->packet.key;
+	flow = bpf_map_lookup_elem(&emptcp_half_open, key);
+	if (!flow)
+		return -1;
+	slot = flow_store(key, flow, &evicted);
+	if (slot < 0)
+		return -1;
+	if (evicted)
+		scratch->core[EMPTCP_CORE_FLOW_EVICTED]++;
+	/* The subflow may have been adopted in the meantime. */
+	other = flow_other(key, slot);
+	if (other >= 0)
+		flow_remove(other);
+	return slot;
 }
 
 #endif

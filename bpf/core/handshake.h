@@ -9,12 +9,34 @@
 
 static const struct emptcp_flow no_flow;
 
-/* A new record in the half-open table, or NULL when it cannot be stored. */
-static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch)
+/* The record that the stages of the slow path work on. */
+static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
+{
+	if (scratch->half_open)
+		return bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key);
+	return flow_at(scratch->packet.flow_slot);
+}
+
+/* The beginning of every record; nothing of the handshake is known yet. */
+static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
+{
+	/* Two CPUs may make a record in the same nanosecond; one CPU may not. */
+	flow->id = (bpf_ktime_get_ns() & ~(0xffull << 56)) | (__u64)bpf_get_smp_processor_id() << 56;
+	flow->first_ns = now_ns;
+	flow->last_ns = now_ns;
+	flow->version = 0xff;
+	flow->sender[EMPTCP_LOCAL].window_scale = EMPTCP_SCALE_UNKNOWN;
+	flow->sender[EMPTCP_REMOTE].window_scale = EMPTCP_SCALE_UNKNOWN;
+	flow->sender[EMPTCP_LOCAL].window_max = EMPTCP_WINDOW_LARGEST;
+	flow->sender[EMPTCP_REMOTE].window_max = EMPTCP_WINDOW_LARGEST;
+	flow->watch = 1;
+}
+
+/* A new record in the half-open table, in place of one that may be there; NULL when it cannot be stored. */
+static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch, __u32 counter)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 	struct emptcp_flow *flow = NULL;
-	__u64 now = bpf_ktime_get_ns();
 
 	if (!bpf_map_update_elem(&emptcp_half_open, &packet->key, &no_flow, BPF_ANY))
 		flow = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
@@ -22,18 +44,9 @@ static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *sc
 		scratch->core[EMPTCP_CORE_FLOW_FAILED]++;
 		return NULL;
 	}
-	/* Two CPUs may make a record in the same nanosecond; one CPU may not. */
-	flow->id = (now & ~(0xffull << 56)) | (__u64)bpf_get_smp_processor_id() << 56;
-	flow->first_ns = packet->now_ns;
-	flow->last_ns = packet->now_ns;
+	flow_begin(flow, packet->now_ns);
 	flow->ifindex = packet->ifindex;
-	flow->version = 0xff;
-	flow->sender[EMPTCP_LOCAL].window_scale = EMPTCP_SCALE_UNKNOWN;
-	flow->sender[EMPTCP_REMOTE].window_scale = EMPTCP_SCALE_UNKNOWN;
-	flow->sender[EMPTCP_LOCAL].window_max = EMPTCP_WINDOW_LARGEST;
-	flow->sender[EMPTCP_REMOTE].window_max = EMPTCP_WINDOW_LARGEST;
-	flow->watch = 1;
-	scratch->core[EMPTCP_CORE_FLOW_NEW]++;
+	scratch->core[counter]++;
 	return flow;
 }
 
@@ -191,7 +204,9 @@ static __always_inline bool flow_promote(struct emptcp_scratch *scratch, struct 
 	}
 	packet->flow_slot = slot;
 	scratch->core[EMPTCP_CORE_FLOW_ESTABLISHED]++;
-	connection_subflow(flow);
+	flow = flow_at(slot);
+	if (flow)
+		connection_subflow(flow);
 	bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 	return true;
 }

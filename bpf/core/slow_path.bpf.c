@@ -8,14 +8,7 @@
 #include "dispatch.h"
 #include "classify.h"
 #include "handshake.h"
-
-/* The record that the stages of the slow path work on. */
-static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
-{
-	if (scratch->half_open)
-		return bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key);
-	return flow_at(scratch->packet.flow_slot);
-}
+#include "seen_before.h"
 
 #define JUDGED_UNACCEPTABLE 0xffffffffu
 #define JUDGED_SUSPECTED 0xfffffffeu /* a RST that may be the sender's: changes nothing yet */
@@ -66,12 +59,17 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	packet->flow_slot = slot;
 	opening = bpf_map_lookup_elem(&emptcp_half_open, &packet->key);
 	*half_open = true;
+	/* Kept for the devices above or below, which see the last packet later. */
+	if (flow && flow->state == EMPTCP_FLOW_CLOSED &&
+	    !stacked(scratch, flow->resolution[side].ifindex, packet->ifindex)) {
+		flow_remove(slot);
+		flow = NULL;
+		packet->flow_slot = NO_SLOT;
+	}
 	if (packet->types & EMPTCP_RST) {
 		*half_open = !flow;
 		return flow ? flow : opening; /* a reset, whatever else it has */
 	}
-	if (flow && packet->types & (EMPTCP_SYN | EMPTCP_SYNACK))
-		scratch->core[EMPTCP_CORE_SYN_ON_ESTABLISHED]++;
 	if (packet->types & EMPTCP_SYN) {
 		if (!flow && !opening && !(packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)))
 			return NULL;
@@ -80,11 +78,14 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		if (opening && (opening->state == EMPTCP_FLOW_SYN || opening->state == EMPTCP_FLOW_SYNACK) &&
 		    opening->flags & opener_flag(side) && opening->sender[side].isn == packet->sequence)
 			return opening;
-		return flow_create(scratch);
+		return flow_create(scratch, EMPTCP_CORE_FLOW_NEW);
 	}
 	if (flow) {
 		if (opening && (packet->types & EMPTCP_SYNACK || is_of_opening(packet, flow, opening, side)))
 			return opening;
+		/* The subflow was adopted while its first packet from mid-stream made this. */
+		if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
+			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 		*half_open = false;
 		return flow;
 	}
@@ -93,7 +94,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	/* Mid-stream: only data with a mapping, so that stray ACKs and resets make no records. */
 	if (packet->types & (EMPTCP_SYNACK | EMPTCP_FIN) || (packet->types & mid_stream) != mid_stream)
 		return NULL;
-	flow = flow_create(scratch);
+	flow = flow_create(scratch, EMPTCP_CORE_FLOW_PARTIAL);
 	if (flow)
 		flow->flags |= EMPTCP_FLOW_PARTIAL;
 	return flow;
@@ -210,7 +211,8 @@ static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
 {
 	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
 
-	return (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
+	return flow->state == EMPTCP_FLOW_CLOSED ||
+	       (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
 	       local->fin == EMPTCP_FIN_SENT || remote->fin == EMPTCP_FIN_SENT ||
 	       flow->flags & (EMPTCP_FLOW_RESET_SUSPECTED_LOCAL | EMPTCP_FLOW_RESET_SUSPECTED_REMOTE);
 }
@@ -249,6 +251,9 @@ __noinline int emptcp_flow_refresh(void)
 	flow = current_flow(scratch);
 	if (!flow)
 		return 0;
+	if (packet->types & (EMPTCP_SYN | EMPTCP_SYNACK) && !(packet->types & EMPTCP_RST) &&
+	    packet->flow_slot != NO_SLOT)
+		scratch->core[EMPTCP_CORE_SYN_ON_ESTABLISHED]++;
 	if (packet->types & EMPTCP_RST)
 		scratch->judged = judge_reset(packet, flow, side);
 	else
@@ -320,6 +325,8 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 		connection_windows(flow);
 	}
 	advance_end(packet, flow, side);
+	if (flow->flags & EMPTCP_FLOW_ENDED)
+		flow->state = EMPTCP_FLOW_CLOSED;
 	flow->watch = needs_watch(flow);
 	return 0;
 }
@@ -336,6 +343,14 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		return EMPTCP_VERDICT_PASS;
 	packet = &scratch->packet;
 	if (emptcp_flow_locate()) {
+		if (scratch->features & EMPTCP_FEATURE_STACKED && emptcp_seen_before()) {
+			flow = current_flow(scratch);
+			if (!flow)
+				return EMPTCP_VERDICT_PASS;
+			passage_view(scratch, flow);
+			policies = scratch->policies;
+			goto chains;
+		}
 		emptcp_flow_refresh();
 		emptcp_flow_advance(ctx);
 		flow = current_flow(scratch);
@@ -356,6 +371,11 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		scratch->core[EMPTCP_CORE_RESOLVED]++;
 	}
 	policies = resolution->policies;
+	if (scratch->features & EMPTCP_FEATURE_STACKED) {
+		passage_begin(flow, packet, policies, last_ns);
+		if (on_top(flow->ifindex, packet->ifindex))
+			flow->ifindex = packet->ifindex;
+	}
 	scratch->core[EMPTCP_CORE_TRACKED]++;
 	packet->flow_id = flow->id;
 	packet->connection_id = flow->connection;
@@ -377,9 +397,10 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		scratch->ended = *flow;
 		if (scratch->half_open)
 			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
-		else
+		else if (!(scratch->features & EMPTCP_FEATURE_STACKED && passage_goes_on(flow, packet)))
 			flow_remove(packet->flow_slot);
 	}
+chains:
 	if (!policies)
 		return EMPTCP_VERDICT_PASS;
 	scratch->core[EMPTCP_CORE_SELECTED]++;

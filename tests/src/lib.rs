@@ -11,8 +11,9 @@
 //! * [`reference`]: records against their model.
 //!
 //! Live connections:
-//! * [`live`]: test beds.
+//! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.
 
+pub mod attack;
 pub mod captures;
 pub mod cases;
 pub mod describe;
@@ -24,4 +25,5 @@ pub mod runner;
 pub mod sandbox;
 pub mod table;
 pub mod traces;
+pub mod truth;
 pub mod tshark;

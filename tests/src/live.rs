@@ -3,9 +3,11 @@
 //! * [`Bed`]: a lab whose hosts have policies; all of them go when it is dropped.
 //! * [`Rates`]: what each path carried between two moments.
 
-use emptcp::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
+use emptcp::{Applied, ApplyOptions, Catalog, Instance, abi::Flow, instance::DEFAULT, stats::Stats};
 use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Offloads, Path, Rate, RunningBulk, TimeSeries};
 use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -105,6 +107,19 @@ impl Bed {
         host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.stats(&self.catalog)))
             .unwrap()
             .unwrap()
+    }
+
+    /// The records of a host, by local and remote end of the subflow.
+    ///
+    /// # Panics
+    /// When it has no policies.
+    pub fn records(&self, host: &Host) -> BTreeMap<(SocketAddr, SocketAddr), Flow> {
+        let read = || Instance::open(DEFAULT).and_then(|instance| instance.raw_records());
+        let records = host.run(read).unwrap().unwrap();
+        records
+            .into_iter()
+            .map(|(key, flow)| ((key.local(), key.remote()), flow))
+            .collect()
     }
 
     /// A counter of the first element of this name in a policy, in packets.

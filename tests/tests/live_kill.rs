@@ -49,20 +49,33 @@ fn in_force(bed: &Bed) -> (usize, Stats) {
     (usize::from(sets[1]), stats)
 }
 
-/// Sends bytes both ways and waits until nothing is under way.
+/// The same once the counters stand still: those of the core and of the policies are not read at one moment, and an
+/// acknowledgement may come 40 ms late (`TCP_DELACK_MIN`), or later on a busy machine.
+fn in_force_at_rest(bed: &Bed) -> (usize, Stats) {
+    let mut last = in_force(bed);
+    loop {
+        std::thread::sleep(Duration::from_millis(45));
+        let now = in_force(bed);
+        if now.1.core["tracked"] == last.1.core["tracked"] {
+            return now;
+        }
+        last = now;
+    }
+}
+
+/// Sends bytes both ways.
 fn exchange(ends: [&Connection; 2]) {
     for (from, to) in [(ends[0], ends[1]), (ends[1], ends[0])] {
         from.as_tcp().write_all(&[1; EXCHANGE]).unwrap();
         to.as_tcp().read_exact(&mut vec![0; EXCHANGE]).unwrap();
     }
-    std::thread::sleep(Duration::from_millis(20));
 }
 
 /// Every packet of an exchange meets exactly one policy set, on each device the same.
 fn assert_one_set(bed: &Bed, ends: [&Connection; 2], what: &str) -> usize {
     let (set, before) = in_force(bed);
     exchange(ends);
-    let (after_set, after) = in_force(bed);
+    let (after_set, after) = in_force_at_rest(bed);
     assert_eq!(set, after_set, "{what}");
     let tracked = after.core["tracked"] - before.core["tracked"];
     let mut matched = 0;
@@ -113,12 +126,13 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
         std::fs::write(&file, policies(set)).unwrap();
         file
     });
-    // How long an undisturbed apply takes, at most.
-    let mut longest = Duration::ZERO;
+    // Kills fall between 0 and this. It starts with what an undisturbed apply takes, and grows or shrinks so that as many
+    // fall before the switch as behind it, however busy the machine is.
+    let mut span = Duration::ZERO;
     for file in [&files[0], &files[1], &files[0]] {
         let begin = Instant::now();
         assert!(start(&bed, file).wait().unwrap().success());
-        longest = longest.max(begin.elapsed());
+        span = begin.elapsed();
     }
     let listener = server.listen(IpVersion::V4).unwrap();
     let remote = SocketAddr::new(server.address(0, IpVersion::V4).unwrap(), listener.port());
@@ -126,28 +140,34 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
     let accepted = listener.accept(seconds(5.0)).unwrap();
     let ends = [&client, &accepted];
     exchange(ends);
-    assert_eq!(client.info().unwrap().subflows.len(), 2);
+    let begin = Instant::now();
+    while client.info().unwrap().subflows.len() < 2 {
+        assert!(begin.elapsed() < seconds(10.0), "the second subflow does not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    in_force_at_rest(&bed);
 
     let mut random = SmallRng::seed_from_u64(7);
     let (mut set, mut killed, mut switched) = (0, 0, [0; 2]);
     for round in 0..KILLS {
         let wanted = 1 - set;
         let mut child = start(&bed, &files[wanted]);
-        std::thread::sleep(longest.mul_f64(random.random_range(0.0..1.0)));
+        std::thread::sleep(span.mul_f64(random.random_range(0.0..1.0)));
         killed += usize::from(child.try_wait().unwrap().is_none());
         // Gone already: then there is nothing to kill.
         let _ = child.kill();
         child.wait().unwrap();
         let now = assert_one_set(&bed, ends, &format!("round {round}, set {set} to {wanted}"));
         switched[usize::from(now == wanted)] += 1;
+        span = span.mul_f64(if now == wanted { 1.0 / 1.15 } else { 1.15 });
         set = now;
     }
     eprintln!(
-        "{killed} of {KILLS} were killed ({longest:?} at most); {} left the old set, {} the new one",
+        "{killed} of {KILLS} were killed (within {span:?} in the end); {} left the old set, {} the new one",
         switched[0], switched[1]
     );
     assert!(
-        switched[0] >= 10 && switched[1] >= 5,
+        switched.iter().all(|rounds| *rounds >= 20),
         "{switched:?}: the kills must meet both halves"
     );
 

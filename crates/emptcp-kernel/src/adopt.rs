@@ -1,18 +1,18 @@
 //! Takes over connections of this host that already run when a policy arrives: the kernel's own sockets tell what the
-//! handshake would have told.
+//! handshake would have told. Records are written by the core program `adopt` alone, which is run here: user space never
+//! changes memory that the data path writes.
 
 use crate::{
+    bank,
     error::{OrKernel, Result},
-    flow_table,
-    flows::now_ns,
-    instance::Instance,
+    ffi::{self, TestRun},
+    load::{self, Who},
+    maps::Maps,
     netlink,
 };
-use emptcp_abi::{
-    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, TokenKey, WINDOW_LARGEST,
-    WINDOW_LEAST, flow_flag, flow_state, side,
-};
-use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
+use emptcp_abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, Token, TokenKey, adopted, flow_flag, side};
+use emptcp_plan::manifest::Hook;
+use libbpf_rs::{MapCore, MapFlags};
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 use netlink_packet_sock_diag::{
     AF_INET, AF_INET6, IPPROTO_TCP, SockDiagMessage,
@@ -22,6 +22,7 @@ use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -60,25 +61,78 @@ struct Subflow {
     scales: [u8; 2],
 }
 
-/// Inserts a record for every MPTCP subflow of this host that the tables do not know. Returns how many.
-pub(crate) fn adopt(instance: &Instance) -> Result<usize> {
-    let now = now_ns();
-    let connections = instance.maps.get("emptcp_connections")?;
-    let tokens = instance.maps.get("emptcp_tokens")?;
+/// Ethernet header that BPF_PROG_TEST_RUN wants before the data.
+const LINK_HEADER: usize = 14;
+
+/// The core program `adopt`, which takes over subflows of which a socket of the host tells.
+#[derive(Debug)]
+pub struct Adopter(OwnedFd);
+
+impl Adopter {
+    /// Loads it.
+    pub(crate) fn load(maps: &Maps) -> Result<Self> {
+        let hook = Hook::TcIngress;
+        let who = Who {
+            element: "adopt",
+            policy: None,
+            hook,
+        };
+        Ok(Self(
+            load::load(bank::core_object("adopt", hook)?, who, &[], maps)?.program,
+        ))
+    }
+
+    /// Takes over subflows: makes a record for each that the tables do not know, and completes those of which the data
+    /// path saw only packets from mid-stream. Returns for how many it did something.
+    ///
+    /// # Errors
+    /// When the kernel cannot run the program.
+    pub fn adopt(&self, adoptions: &[Adoption]) -> Result<usize> {
+        let mut made = BTreeSet::new();
+        let mut touched = BTreeSet::new();
+        // The data path may have moved a record from one table to the other while the first run completed it.
+        for again in [false, true] {
+            for (position, adoption) in adoptions.iter().enumerate() {
+                let done = self.run(&Adoption {
+                    made: u8::from(again && made.contains(&adoption.connection)),
+                    ..*adoption
+                })?;
+                if done & adopted::CONNECTION != 0 {
+                    made.insert(adoption.connection);
+                }
+                if done & (adopted::STORED | adopted::COMPLETED) != 0 {
+                    touched.insert(position);
+                }
+            }
+        }
+        Ok(touched.len())
+    }
+
+    /// Runs the program for one subflow. Returns bits of [`adopted`].
+    fn run(&self, adoption: &Adoption) -> Result<u32> {
+        let mut packet = vec![0_u8; LINK_HEADER];
+        packet.extend_from_slice(adoption.as_bytes());
+        let run = TestRun {
+            packet: &packet,
+            context: &mut [],
+            repeat: 1,
+        };
+        let answer = ffi::test_run(self.0.as_fd(), run).or_kernel("take over a connection")?;
+        Ok(answer.returned)
+    }
+}
+
+/// Takes over every MPTCP subflow of this host. Returns of how many the tables did not know all.
+pub(crate) fn adopt(maps: &Maps) -> Result<usize> {
     let subflows = subflows()?;
-    // The socket of an initial subflow may not know the other host's token; one that this host has joined does.
-    let remote_tokens: BTreeMap<Token, Token> = subflows
-        .iter()
-        .filter(|subflow| subflow.remote_token.is_known())
-        .map(|subflow| (subflow.local_token, subflow.remote_token))
-        .collect();
-    let mut adopted = 0;
-    let mut made = BTreeSet::new();
-    for (position, subflow) in subflows.iter().enumerate() {
-        let local = subflow.local_token;
-        let remote = remote_tokens.get(&local).copied().unwrap_or_default();
+    if subflows.is_empty() {
+        return Ok(0);
+    }
+    let tokens = maps.get("emptcp_tokens")?;
+    let mut adoptions = Vec::new();
+    for subflow in &subflows {
         let index = TokenKey {
-            token: local,
+            token: subflow.local_token,
             side: side::LOCAL,
         };
         // A connection that was followed from its handshake is indexed already.
@@ -87,67 +141,15 @@ pub(crate) fn adopt(instance: &Instance) -> Result<usize> {
             .or_kernel("look for a token")?
         {
             Some(id) => ConnectionId::read_from_bytes(&id).unwrap_or_default(),
-            None => ConnectionId(u64::from(local.0) << 32 | u64::from(remote.0)),
+            None => ConnectionId(u64::from(subflow.local_token.0) << 32 | u64::from(subflow.remote_token.0)),
         };
-        // The core numbers flows by time and CPU; no machine has a CPU 255 and an adoption in the same nanosecond.
-        let id = FlowId(0xff << 56 | (now + position as u64) & (u64::MAX >> 8));
-        let record = Flow {
-            connection,
-            remote_token: remote,
-            ..subflow.flow(id, now)
-        };
-        if !flow_table::insert(&instance.maps, &subflow.key, &record)? {
-            continue;
-        }
-        adopted += 1;
-        let fresh = Connection {
-            id: connection,
-            first_ns: now,
-            last_ns: now,
-            token: [local, remote],
-            version: 1,
-            ..Connection::default()
-        };
-        if insert(connections, connection.0.as_bytes(), fresh.as_bytes())? || made.contains(&connection) {
-            made.insert(connection);
-            count_subflow(connections, connection)?;
-        }
-        for (token, side) in [(local, side::LOCAL), (remote, side::REMOTE)] {
-            if token.is_known() {
-                insert(tokens, TokenKey { token, side }.as_bytes(), connection.0.as_bytes())?;
-            }
-        }
+        adoptions.push(subflow.adoption(connection));
     }
-    Ok(adopted)
-}
-
-/// Inserts what is not there yet; false when it is.
-fn insert(map: &MapHandle, key: &[u8], value: &[u8]) -> Result<bool> {
-    match map.update(key, value, MapFlags::NO_EXIST) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        result => result.map(|()| true).or_kernel("take over a connection"),
-    }
-}
-
-/// One more subflow of a connection that this run has made; the data path does not touch that count in mid-stream.
-fn count_subflow(connections: &MapHandle, id: ConnectionId) -> Result<()> {
-    let Some(mut value) = connections
-        .lookup(id.0.as_bytes(), MapFlags::ANY)
-        .or_kernel("read a connection")?
-    else {
-        return Ok(());
-    };
-    let place = std::mem::offset_of!(Connection, subflows);
-    let count = &mut value[place..place + 4];
-    let subflows = u32::from_ne_bytes(count.try_into().expect("four bytes")) + 1;
-    count.copy_from_slice(&subflows.to_ne_bytes());
-    connections
-        .update(id.0.as_bytes(), &value, MapFlags::EXIST)
-        .or_kernel("count a subflow")
+    Adopter::load(maps)?.adopt(&adoptions)
 }
 
 impl Subflow {
-    fn flow(&self, id: FlowId, now: u64) -> Flow {
+    fn adoption(&self, connection: ConnectionId) -> Adoption {
         let joined = self.flags & (subflow_flag::JOIN_LOCAL | subflow_flag::JOIN_REMOTE) != 0;
         let local_opened = self.flags & (subflow_flag::CAPABLE_LOCAL | subflow_flag::JOIN_LOCAL) != 0;
         let mut flags = flow_flag::PARTIAL;
@@ -164,31 +166,17 @@ impl Subflow {
             flags |= if self.flags & theirs != 0 { ours } else { 0 };
         }
         flags |= if self.ids.is_some() { flow_flag::ADDRESS_IDS } else { 0 };
-        let ids = self.ids.unwrap_or_default();
-        let sender = |side: u32| Sender {
-            window_scale: self.scales[side as usize],
-            window_max: if self.scales[side as usize] == SCALE_UNKNOWN {
-                WINDOW_LARGEST
-            } else {
-                WINDOW_LEAST
-            },
-            address_id: ids[side as usize],
-            ..Sender::default()
-        };
-        Flow {
-            id,
-            first_ns: now,
-            last_ns: now,
-            local_token: self.local_token,
-            remote_token: self.remote_token,
+        Adoption {
+            key: self.key,
+            token: [self.local_token, self.remote_token],
             flags: flags as u16,
-            state: flow_state::ESTABLISHED as u8,
             // The only version that this kernel speaks itself.
             version: 1,
-            // Neither side's numbers are known yet.
-            watch: 1,
-            sender: [sender(side::LOCAL), sender(side::REMOTE)],
-            ..Flow::default()
+            made: 0,
+            connection,
+            address_id: self.ids.unwrap_or_default(),
+            window_scale: self.scales,
+            reserved: [0; 4],
         }
     }
 }
@@ -310,17 +298,13 @@ mod tests {
             ids: Some([2, 3]),
             scales: [7, 9],
         };
-        let flow = subflow.flow(FlowId(1), 5);
-        let words = emptcp_abi::bit_names(flow_flag::ALL, u32::from(flow.flags));
+        let adoption = subflow.adoption(ConnectionId(7));
+        let words = emptcp_abi::bit_names(flow_flag::ALL, u32::from(adoption.flags));
         assert_eq!(
             words,
             ["joined", "partial", "local_opened", "backup_remote", "address_ids"]
         );
-        assert_eq!(
-            (flow.local_token, flow.remote_token),
-            (Token(0x1111_1111), Token(0x2222_2222))
-        );
-        assert_eq!((flow.local().window_scale, flow.remote().window_scale), (7, 9));
-        assert_eq!((flow.local().address_id, flow.remote().address_id), (2, 3));
+        assert_eq!(adoption.token, [Token(0x1111_1111), Token(0x2222_2222)]);
+        assert_eq!((adoption.window_scale, adoption.address_id), ([7, 9], [2, 3]));
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -21,6 +21,10 @@ pub(crate) struct Device {
     pub(crate) link_header: u32,
     /// It stands for hardware: it has a parent on a bus and no software kind.
     pub(crate) physical: bool,
+    /// Devices directly on top of it, and below it, as it says itself: indices.
+    pub(crate) upper: Option<u32>,
+    /// See `upper`.
+    pub(crate) lower: Option<u32>,
 }
 
 /// The devices of a network namespace, by name.
@@ -37,14 +41,24 @@ impl Devices {
                 continue;
             };
             let mut name = None;
-            let (mut parent, mut kind) = (false, false);
+            let (mut parent, mut kind, mut on_link) = (false, false, false);
+            let (mut upper, mut lower, mut elsewhere) = (None, None, false);
             for attribute in &link.attributes {
                 match attribute {
                     LinkAttribute::IfName(text) => name = Some(text.clone()),
                     LinkAttribute::ParentDevName(_) => parent = true,
                     LinkAttribute::LinkInfo(infos) => {
-                        kind = infos.iter().any(|info| matches!(info, LinkInfo::Kind(_)));
+                        for info in infos {
+                            if let LinkInfo::Kind(named) = info {
+                                kind = true;
+                                on_link = shares_packets(named);
+                            }
+                        }
                     }
+                    LinkAttribute::Controller(index) => upper = Some(*index),
+                    LinkAttribute::Link(index) => lower = Some(*index),
+                    // The device below is in another namespace: nothing of it is known here.
+                    LinkAttribute::LinkNetNsId(_) => elsewhere = true,
                     _ => {}
                 }
             }
@@ -57,6 +71,8 @@ impl Devices {
                     index: link.header.index,
                     link_header: if ethernet { 14 } else { 0 },
                     physical: parent && !kind,
+                    upper,
+                    lower: lower.filter(|_| on_link && !elsewhere),
                 };
                 devices.insert(name, device);
             }
@@ -70,6 +86,8 @@ impl Devices {
             index,
             link_header: 14,
             physical: false,
+            upper: None,
+            lower: None,
         };
         Self(
             devices
@@ -77,6 +95,22 @@ impl Devices {
                 .map(|(name, index)| (name.to_owned(), device(index)))
                 .collect(),
         )
+    }
+
+    /// These devices, with their indices as names.
+    #[cfg(test)]
+    pub(crate) fn of(devices: impl IntoIterator<Item = Device>) -> Self {
+        Self(
+            devices
+                .into_iter()
+                .map(|device| (device.index.to_string(), device))
+                .collect(),
+        )
+    }
+
+    /// All devices.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.0.values()
     }
 
     /// A device by name; `policy` wants it.
@@ -100,6 +134,15 @@ impl Devices {
             .find(|(_, device)| device.index == index)
             .map(|(name, _)| name.as_str())
     }
+}
+
+/// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer, that
+/// of a tunnel carries other packets.
+fn shares_packets(kind: &InfoKind) -> bool {
+    matches!(
+        kind,
+        InfoKind::Vlan | InfoKind::MacVlan | InfoKind::MacVtap | InfoKind::IpVlan | InfoKind::IpVtap
+    )
 }
 
 /// One queueing discipline.

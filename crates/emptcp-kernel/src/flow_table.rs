@@ -1,4 +1,5 @@
-//! The main flow table from user space: sets of slots with tags, as `bpf/core/flow_table.h` keeps them.
+//! The main flow table from user space: sets of slots with tags, as `bpf/core/flow_table.h` keeps them. Only BPF programs
+//! write records.
 
 use crate::{
     error::{OrKernel, Result},
@@ -86,41 +87,6 @@ pub(crate) fn used(maps: &Maps) -> Result<u64> {
             .count() as u64;
     }
     Ok(used)
-}
-
-/// Puts a record where the data path will find it; false when the key is there already or its set is full.
-pub(crate) fn insert(maps: &Maps, key: &FlowKey, flow: &Flow) -> Result<bool> {
-    let (sets, flows) = (maps.get("emptcp_flow_sets")?, maps.get("emptcp_flows")?);
-    let table = description(maps)?;
-    let hash = key.hash(&table.secret);
-    let set = hash.set(table.set_mask);
-    let Some(mut tags) = entry::<FlowSet>(sets, set)? else {
-        return Ok(false);
-    };
-    let mut free = None;
-    for step in 0..FLOW_WAYS {
-        let way = (hash.home() + step) % FLOW_WAYS;
-        let tag = tags.tag[way as usize];
-        if tag == 0 {
-            free = free.or(Some(way));
-        } else if tag == hash.tag() && entry::<Slot>(flows, set * FLOW_WAYS + way)?.is_some_and(|slot| slot.key == *key)
-        {
-            return Ok(false);
-        }
-    }
-    let Some(way) = free else { return Ok(false) };
-    let slot = Slot {
-        flow: *flow,
-        key: *key,
-        reserved: 0,
-    };
-    flows
-        .update((set * FLOW_WAYS + way).as_bytes(), slot.as_bytes(), MapFlags::ANY)
-        .or_kernel("write a flow record")?;
-    tags.tag[way as usize] = hash.tag();
-    sets.update(set.as_bytes(), tags.as_bytes(), MapFlags::ANY)
-        .or_kernel("write a flow record")?;
-    Ok(true)
 }
 
 /// Forgets every record.

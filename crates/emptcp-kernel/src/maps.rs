@@ -3,7 +3,7 @@
 use crate::{
     embedded,
     error::{OrKernel, Result},
-    fault, ffi, flow_table,
+    event_ring, fault, ffi, flow_table,
     load::{self, SharedMaps, Who, is_section},
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
@@ -68,7 +68,8 @@ fn entries(name: &str, tables: &Tables) -> Option<u32> {
         "emptcp_half_open" => Some(tables.half_open),
         "emptcp_connections" | "emptcp_keys" => Some(tables.connections),
         "emptcp_tokens" => Some(tables.connections.saturating_mul(2)),
-        "emptcp_events" => Some(tables.events),
+        "emptcp_events" => Some(event_ring::slots(tables).saturating_mul(event_ring::cpus())),
+        "emptcp_event_rings" => Some(event_ring::cpus()),
         _ => None,
     }
 }
@@ -124,6 +125,7 @@ impl Maps {
             state_entries: tables.state,
         };
         flow_table::initialise(&maps)?;
+        event_ring::initialise(&maps)?;
         Ok(maps)
     }
 

@@ -30,6 +30,7 @@
 //!   guards, sweep), `netns.rs`, `command.rs`.
 //! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet sockets).
 //! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and judge).
+//! * Strangers: `inject.rs` (frames from a third party on a path).
 //! * Traffic: `socket/` (MPTCP sockets, `MPTCP_FULL_INFO`, `sock_diag`), `traffic/` (bulk, requests, samples).
 //! * `ffi.rs`: the only unsafe code, for `MPTCP_FULL_INFO` and its elders. `error.rs`: what can go wrong.
 
@@ -40,6 +41,7 @@ mod emulator;
 mod error;
 mod ffi;
 mod host;
+mod inject;
 mod lab;
 mod live_path;
 mod mib;
@@ -55,13 +57,14 @@ pub use builder::{LabBuilder, Topology};
 pub use capture::{Capture, CaptureFile, Verdict, judge};
 pub use error::{LabError, Result};
 pub use host::{Host, Interface, IpVersion, Offloads};
+pub use inject::Injector;
 pub use lab::Lab;
 pub use live_path::{LivePath, PathCounters};
 pub use mib::Mib;
 pub use mptcp::{Endpoint, EndpointPlan};
 pub use netns::{NetworkNamespace, in_netns};
 pub use path::{IpVersions, Link, Path, Queue, Rate};
-pub use socket::{Connection, ConnectionInfo, Listener, Protocol, SubflowInfo, SubflowKey};
+pub use socket::{Connection, ConnectionInfo, Listener, Protocol, SubflowInfo, SubflowKey, SubflowState};
 pub use traffic::{
     Bulk, BulkReport, Counter, Direction, End, Payload, Requests, ResponseTimes, RunningBulk, Sample, StreamReport,
     TimeSeries,

@@ -59,7 +59,20 @@ fn v6(index: usize, end: End) -> Ipv6Addr {
 
 /// Fixed MAC addresses let the neighbour entries be permanent: no ARP that a lossy path would delay.
 fn mac(index: usize, end: End) -> String {
-    format!("02:00:00:00:{index:02x}:{:02x}", end.number())
+    let bytes = mac_bytes(index, end);
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+const fn mac_bytes(index: usize, end: End) -> [u8; 6] {
+    [2, 0, 0, 0, index as u8, end.number()]
+}
+
+/// Destination and source of an Ethernet frame for `end` of path `index` from the other end.
+pub(crate) fn hardware_addresses(index: usize, end: End) -> [u8; 12] {
+    let mut both = [0; 12];
+    both[..6].copy_from_slice(&mac_bytes(index, end));
+    both[6..].copy_from_slice(&mac_bytes(index, end.other()));
+    both
 }
 
 /// The interface of `end` on path `index`.

@@ -30,7 +30,7 @@ pub enum Attach {
     XdpGeneric,
 }
 
-/// Sizes of the tables, in entries (events: bytes).
+/// Sizes of the tables, in entries (events: bytes for each CPU).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tables {
@@ -42,7 +42,7 @@ pub struct Tables {
     pub connections: u32,
     /// Per-flow state of each element.
     pub state: u32,
-    /// Bytes of the event ring, a power of two and a multiple of the page size.
+    /// Bytes of each CPU's event ring, a power of two from 4096 on.
     pub events: u32,
 }
 
@@ -53,7 +53,7 @@ impl Default for Tables {
             half_open: 2_048,
             connections: 8_192,
             state: 8_192,
-            events: 262_144,
+            events: 524_288,
         }
     }
 }

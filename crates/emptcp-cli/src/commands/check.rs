@@ -31,7 +31,8 @@ JSON:
    \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}
   With --plan also \"plan\". Of a wrong file, with exit status 2:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
-   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\"}]}}
+   [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\",
+     \"corrected\" (the line as it would be right; null: not known)}]}}
   With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\"}]}; when one is off, with exit
   status 1: {\"error\": {\"kind\": \"not_in_force\", \"message\", \"devices\"}}, the devices that are off"
 )]

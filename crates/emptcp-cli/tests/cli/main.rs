@@ -2,7 +2,9 @@
 
 mod check;
 mod common;
+mod hosts;
 mod in_force;
+mod monitor;
 mod own_element;
 mod rights;
 mod same_values;

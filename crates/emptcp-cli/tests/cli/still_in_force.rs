@@ -187,7 +187,7 @@ fn a_link_that_somebody_detaches_is_told() {
     let show = netns.emptcp(&["show", "--json"]).exits(0).json();
     let spots = show["attachments"].as_array().unwrap();
     let spot = spots.iter().find(|spot| spot["device"] == "v0").unwrap();
-    require!(spot["kind"] == "tcx", "needs tcx: Linux 6.6");
+    require!(kernel: spot["kind"] == "tcx", "this kernel has no tcx (Linux 6.6)");
     // Without its pin the link goes.
     let pin = format!("{}/link_{}_ingress", show["folder"].as_str().unwrap(), spot["ifindex"]);
     std::fs::remove_file(pin).unwrap();
@@ -231,7 +231,7 @@ fn a_root_fq_that_somebody_replaces_is_told_where_a_policy_shapes() {
     require_root!();
     let netns = Netns::new();
     let fq = netns.tc(&["qdisc", "replace", "dev", "v0", "root", "fq"]);
-    require!(fq.is_ok(), "needs the qdisc fq: CONFIG_NET_SCH_FQ");
+    require!(kernel: fq.is_ok(), "this kernel has no queueing discipline fq (CONFIG_NET_SCH_FQ)");
     netns.apply(SHAPED, &[]).exits(0);
     told(&netns, "v0", "attached", "");
     netns

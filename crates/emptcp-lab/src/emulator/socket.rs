@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, SockaddrStorage, bind, recv, send,
+    setsockopt, socket, sockopt,
 };
 
 use crate::error::{LabError, Result};
@@ -39,26 +39,8 @@ impl PacketSocket {
         }
         // Aggregates of 64 kB fill the usual 200 kB at once.
         setsockopt(&receive, sockopt::RcvBufForce, &(8 << 20)).map_err(|errno| failed("SO_RCVBUFFORCE", errno))?;
-        // No protocol: this one never receives.
-        let send =
-            socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(|errno| failed("opening", errno))?;
-
-        // `getifaddrs` hands out a ready link address: no need to build a `sockaddr_ll` by hand.
-        let address = getifaddrs()
-            .map_err(|errno| failed("getifaddrs", errno))?
-            .filter(|interface| interface.interface_name == device)
-            .find_map(|interface| {
-                interface
-                    .address
-                    .filter(|address| address.family() == Some(AddressFamily::Packet))
-            })
-            .ok_or_else(|| LabError::Invalid {
-                what: format!("there is no device {device} in this namespace"),
-                advice: "name a device that the host lists".to_owned(),
-            })?;
-        for end in [&receive, &send] {
-            bind(end.as_raw_fd(), &address).map_err(|errno| failed("bind", errno))?;
-        }
+        let send = sender(device)?;
+        bind(receive.as_raw_fd(), &link_address(device)?).map_err(|errno| failed("bind", errno))?;
         let opened = Self { receive, send };
         // Until `bind` the socket saw every device of the namespace.
         let mut scratch = vec![0; FRAME_LIMIT];
@@ -76,6 +58,32 @@ impl PacketSocket {
         send(self.send.as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
     }
+}
+
+/// A socket that only sends, out of `device` of the calling thread's namespace.
+pub(crate) fn sender(device: &str) -> Result<OwnedFd> {
+    let failed = |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    // No protocol: it never receives.
+    let send = socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(|errno| failed("opening", errno))?;
+    bind(send.as_raw_fd(), &link_address(device)?).map_err(|errno| failed("bind", errno))?;
+    Ok(send)
+}
+
+fn link_address(device: &str) -> Result<SockaddrStorage> {
+    // `getifaddrs` hands out a ready link address: no need to build a `sockaddr_ll` by hand.
+    getifaddrs()
+        .map_err(|errno| LabError::system(format!("getifaddrs for {device}"), errno))?
+        .filter(|interface| interface.interface_name == device)
+        .find_map(|interface| {
+            interface
+                .address
+                .filter(|address| address.family() == Some(AddressFamily::Packet))
+        })
+        .ok_or_else(|| LabError::Invalid {
+            what: format!("there is no device {device} in this namespace"),
+            advice: "name a device that the host lists".to_owned(),
+        })
 }
 
 impl AsRawFd for PacketSocket {

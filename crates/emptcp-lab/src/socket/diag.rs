@@ -7,6 +7,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 
 use super::info::SubflowKey;
 use crate::error::{LabError, Result};
+use crate::host::Host;
 use crate::netns::NetworkNamespace;
 
 const NETLINK_HEADER: usize = 16;
@@ -20,10 +21,46 @@ const REQUEST: u16 = 1;
 /// `INET_DIAG_INFO` as an extension: without it the kernel leaves out `INET_DIAG_ULP_INFO` as well.
 const WITH_INFO: u8 = 1 << (2 - 1);
 
-/// `INET_DIAG_ULP_INFO` > `INET_ULP_INFO_MPTCP` > `MPTCP_SUBFLOW_ATTR_FLAGS`.
-const PATH_TO_FLAGS: [u16; 3] = [19, 3, 8];
-/// `MPTCP_SUBFLOW_FLAG_BKUP_REM` and `_LOC`.
+/// `INET_DIAG_ULP_INFO` > `INET_ULP_INFO_MPTCP`.
+const PATH_TO_MPTCP: [u16; 2] = [19, 3];
+/// `MPTCP_SUBFLOW_ATTR_*` of `linux/mptcp.h`.
+const REMOTE_TOKEN: u16 = 1;
+const LOCAL_TOKEN: u16 = 2;
+const SSN_OFFSET: u16 = 6;
+const FLAGS: u16 = 8;
+/// `MPTCP_SUBFLOW_FLAG_MCAP_REM` and `_LOC`, `_JOIN_REM` and `_LOC`, `_BKUP_REM` and `_LOC`.
+const CAPABLE: u32 = 1 << 0 | 1 << 1;
+const JOIN: u32 = 1 << 2 | 1 << 3;
 const BACKUP: u32 = 1 << 4 | 1 << 5;
+
+/// What the kernel of a host tells about one subflow, by `sock_diag`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SubflowState {
+    /// State of RFC 9293 in the kernel's numbering: 1 is ESTABLISHED.
+    pub tcp_state: u8,
+    /// Token of this host; 0 while the kernel does not tell.
+    pub local_token: u32,
+    /// Token of the other host; a host that was connected to does not keep it, then 0.
+    pub remote_token: u32,
+    /// Initial sequence number of the other host.
+    pub remote_isn: u32,
+    /// Opened by MP_CAPABLE.
+    pub initial: bool,
+    /// Opened by MP_JOIN.
+    pub joined: bool,
+    /// Either host marked it as backup.
+    pub backup: bool,
+}
+
+impl Host {
+    /// What the kernel tells about a subflow of this host; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered or a netlink socket not be opened.
+    pub fn subflow_state(&self, subflow: &SubflowKey) -> Result<Option<SubflowState>> {
+        Ok(SocketDiag::open(self.netns())?.state(subflow))
+    }
+}
 
 /// A netlink socket in a namespace that answers questions about single subflows.
 #[derive(Debug)]
@@ -48,6 +85,11 @@ impl SocketDiag {
     /// Whether either host marked the subflow as backup; `None` if it is gone, is not a subflow, or is
     /// bound to a device (the kernel then wants to be told which).
     pub(crate) fn backup(&self, subflow: &SubflowKey) -> Option<bool> {
+        self.state(subflow).map(|state| state.backup)
+    }
+
+    /// All that is told about a subflow.
+    pub(crate) fn state(&self, subflow: &SubflowKey) -> Option<SubflowState> {
         let mut answer = [0_u8; 4096];
         send(self.0.as_raw_fd(), &request(subflow), MsgFlags::empty()).ok()?;
         let length = recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()).ok()?;
@@ -55,12 +97,25 @@ impl SocketDiag {
         if u16::from_ne_bytes([message[4], message[5]]) != BY_FAMILY {
             return None;
         }
+        let tcp_state = *message.get(NETLINK_HEADER + 1)?;
         let mut attributes = message.get(NETLINK_HEADER + DIAG_MESSAGE..)?;
-        for kind in PATH_TO_FLAGS {
+        for kind in PATH_TO_MPTCP {
             attributes = attribute(attributes, kind)?;
         }
-        let flags = u32::from_ne_bytes(attributes.get(..4)?.try_into().ok()?);
-        Some(flags & BACKUP != 0)
+        let word = |kind| {
+            let bytes = attribute(attributes, kind)?.get(..4)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        let flags = word(FLAGS)?;
+        Some(SubflowState {
+            tcp_state,
+            local_token: word(LOCAL_TOKEN).unwrap_or(0),
+            remote_token: word(REMOTE_TOKEN).unwrap_or(0),
+            remote_isn: word(SSN_OFFSET).unwrap_or(0),
+            initial: flags & CAPABLE != 0,
+            joined: flags & JOIN != 0,
+            backup: flags & BACKUP != 0,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod diag;
 mod info;
 
 pub(crate) use diag::SocketDiag;
+pub use diag::SubflowState;
 pub use info::{ConnectionInfo, SubflowInfo, SubflowKey};
 
 use std::io::{self, Read, Write};
