@@ -57,6 +57,7 @@ ACTOR(rate_limit)
 		return EMPTCP_CONTINUE;
 	}
 	now = bpf_ktime_get_ns();
+	__sync_fetch_and_add(&bucket->bytes, packet->payload_length);
 	switch (ramp_down(bucket, packet, now)) {
 	case RAMP_DONE:
 		break;

@@ -19,12 +19,16 @@ static __always_inline enum emptcp_verdict limit_by_shape(emptcp_context *ctx, s
 		emptcp_count(packet, passed);
 		return EMPTCP_CONTINUE;
 	}
-	departure = bucket->empty_ns > now ? bucket->empty_ns : now;
+	departure = NOW_IN(bucket->empty_ns);
+	if (departure < now) {
+		departure = now;
+		STORE_IN(bucket->empty_ns, now);
+	}
 	if (departure - now > EDT_HORIZON_NS) {
 		emptcp_count(packet, dropped);
 		return EMPTCP_DROP;
 	}
-	bucket->empty_ns = departure + duration_of(packet->payload_length);
+	__sync_fetch_and_add(&bucket->empty_ns, duration_of(packet->payload_length));
 	/* The sender's own pacing may ask for a later time still. */
 	if (departure > ctx->tstamp)
 		ctx->tstamp = departure;
