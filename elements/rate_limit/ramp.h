@@ -28,6 +28,15 @@ static __always_inline bool is_young(const struct emptcp_packet *packet)
 	       packet->flow.bytes < arguments.rate / 8 / (NANOSECONDS / STEP_NS);
 }
 
+/*
+ * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its
+ * attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
+ */
+static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
+{
+	return arguments.ramp || (arguments.mode == MODE_AUTO && packet->direction == EMPTCP_EGRESS);
+}
+
 /* The round trip where it is known, which at ingress it seldom is. */
 static __always_inline __u64 spacing_of(const struct emptcp_packet *packet)
 {
@@ -106,7 +115,7 @@ static __always_inline enum ramp_step ramp_down(struct bucket *bucket, const str
 		return RAMP_DONE;
 	if (!bucket->begin_ns)
 		bucket->begin_ns = bucket->since_ns = now;
-	if (arguments.ramp && !is_young(packet) && now - bucket->begin_ns < LONGEST_RAMP_NS) {
+	if (ramp_wanted(packet) && !is_young(packet) && now - bucket->begin_ns < LONGEST_RAMP_NS) {
 		pace = measure(bucket, now, bucket->first_pace ? spacing_of(packet) : STEP_NS);
 		if (!pace || !note_pace(bucket, pace, now))
 			return takes(bucket, packet, now) ? RAMP_DROP : RAMP_PASS;
