@@ -145,8 +145,12 @@ static __always_inline enum emptcp_verdict reset_both(emptcp_context *ctx, struc
 		return replaced == EMPTCP_REPLACE_BROKEN ? EMPTCP_DROP : EMPTCP_CONTINUE;
 	}
 	/* From here on the packet is a reset, and never goes on as anything else. */
-	if (numbers.flow)
+	if (numbers.flow) {
 		emptcp_flow_take_back(emptcp_flow_sender(packet, numbers.flow), numbers.receiver);
+		/* What comes in is judged at the lowest device, and this one lies above it. */
+		if (numbers.flow->resolution[EMPTCP_INGRESS].ifindex != packet->ifindex)
+			emptcp_flow_end(numbers.flow);
+	}
 	if (!send_turned(ctx, packet)) {
 		emptcp_count_event(packet, failed);
 		return EMPTCP_DROP;
@@ -188,8 +192,10 @@ static __always_inline enum emptcp_verdict reset_in_turn(emptcp_context *ctx, st
 	if (!turned)
 		return EMPTCP_CONTINUE;
 	/* Both ends have theirs, and no program sees this one leave. */
-	if (numbers.flow)
-		emptcp_flow_end(packet, numbers.flow);
+	if (numbers.flow) {
+		emptcp_flow_end(numbers.flow);
+		emptcp_flow_show_end(packet, numbers.flow);
+	}
 	return EMPTCP_REFLECT;
 }
 #endif

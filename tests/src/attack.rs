@@ -15,6 +15,7 @@ use mptcp_wire::{
     tcp::Flags,
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
@@ -153,7 +154,7 @@ pub struct Attack {
 }
 
 /// What came of an attack.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Outcome {
     /// Forged segments sent, by kind.
     pub forged: BTreeMap<&'static str, u64>,

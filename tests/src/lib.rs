@@ -8,8 +8,10 @@
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
+//! * [`reference`]: records against their model.
+//!
 //! Live connections:
-//! * [`live`]: test beds; [`attack`]: a stranger between the hosts.
+//! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.
 
 pub mod attack;
 pub mod captures;
@@ -18,8 +20,10 @@ pub mod describe;
 pub mod expect;
 pub mod hosts;
 pub mod live;
+pub mod reference;
 pub mod runner;
 pub mod sandbox;
 pub mod table;
 pub mod traces;
+pub mod truth;
 pub mod tshark;

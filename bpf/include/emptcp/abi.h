@@ -69,7 +69,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_TRACKED,            /* belongs to a flow record */
 	EMPTCP_CORE_SELECTED,           /* some policy wants this flow */
 	EMPTCP_CORE_RESOLVED,           /* policies of a flow resolved (first packet, or new generation) */
-	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made */
+	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made by a handshake */
 	EMPTCP_CORE_FLOW_ESTABLISHED,   /* flow records promoted to the main table */
 	EMPTCP_CORE_FLOW_CLOSED,        /* flow records removed after FIN or RST */
 	EMPTCP_CORE_FLOW_FAILED,        /* flow record could not be stored: passed */
@@ -83,6 +83,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
 	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
 	EMPTCP_CORE_SEEN_BEFORE,        /* a device below or above has counted the packet already */
+	EMPTCP_CORE_FLOW_PARTIAL,       /* records made in mid-stream: the handshake was not seen */
 	EMPTCP_CORE_COUNTERS_USED
 };
 
@@ -165,6 +166,7 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
 	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
+	EMPTCP_FLOW_ENDED = 1 << 12, /* an actor has ended it; the record goes with its next segment */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff

@@ -50,19 +50,23 @@ static __always_inline void emptcp_flow_take_back(struct emptcp_sender *sender, 
 		sender->contiguous = expected;
 }
 
-/*
- * The subflow ends with this packet, which the core has not seen as its end. Elements behind this one see it closed; the
- * record goes with the subflow's next packet, if one comes.
- */
-static __always_inline void emptcp_flow_end(struct emptcp_packet *packet, struct emptcp_flow *flow)
+/* The subflow has ended, by packets that the core does not see: the record goes with its next segment, if one comes. */
+static __always_inline void emptcp_flow_end(struct emptcp_flow *flow)
+{
+	flow->flags |= EMPTCP_FLOW_ENDED;
+	flow->watch = 1;
+}
+
+/* And elements behind this one see it closed. */
+static __always_inline void emptcp_flow_show_end(struct emptcp_packet *packet, const struct emptcp_flow *flow)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
 
-	flow->state = EMPTCP_FLOW_CLOSED;
-	flow->watch = 1;
 	packet->flow.state = EMPTCP_FLOW_CLOSED;
-	if (scratch)
-		scratch->ended = *flow;
+	if (!scratch)
+		return;
+	scratch->ended = *flow;
+	scratch->ended.state = EMPTCP_FLOW_CLOSED;
 }
 
 #endif

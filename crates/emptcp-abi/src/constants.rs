@@ -151,6 +151,8 @@ numbers!(
         REANCHORED = 19,
         /// A device below or above has counted the packet already.
         SEEN_BEFORE = 20,
+        /// Records made in mid-stream: the handshake was not seen.
+        FLOW_PARTIAL = 21,
     }
 );
 
@@ -293,6 +295,8 @@ numbers!(
         RESET_SUSPECTED_REMOTE = 1 << 10,
         /// Among the subflows of its connection; for the core alone.
         COUNTED = 1 << 11,
+        /// An actor has ended it; the record goes with its next segment.
+        ENDED = 1 << 12,
     }
 );
 

@@ -116,7 +116,8 @@ impl About {
         let in_order = (0..)
             .zip(&self.counters)
             .all(|(position, (_, number))| position == *number);
-        if in_order && declared == manifest.counters {
+        let wanted: Vec<&str> = manifest.counter_names().collect();
+        if in_order && declared == wanted {
             return None;
         }
         let why = if in_order {
@@ -125,13 +126,12 @@ impl About {
             "`COUNTERS` takes names only, without numbers"
         };
         Some(format!(
-            "the source has {}, but element.toml has `counters = {:?}`; {why}",
+            "the source has {}, but element.toml has `counters = {wanted:?}`; {why}",
             if declared.is_empty() {
                 "no `COUNTERS(...)`".to_owned()
             } else {
                 format!("`COUNTERS({})`", declared.join(", "))
-            },
-            manifest.counters
+            }
         ))
     }
 }

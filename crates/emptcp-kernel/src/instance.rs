@@ -120,9 +120,12 @@ impl Instance {
             maps,
             control,
         };
-        let tables = instance.tables_of_maps()?;
-        maps = Maps::open(&instance.folder, &tables)?;
-        instance.maps = maps;
+        // Another version may have other maps: what can still be done with it needs no sizes.
+        if instance.check_version().is_ok() {
+            let tables = instance.tables_of_maps()?;
+            maps = Maps::open(&instance.folder, &tables)?;
+            instance.maps = maps;
+        }
         Ok(instance)
     }
 

@@ -53,6 +53,11 @@ impl Manifest {
     /// Most counters that an element may have.
     pub const COUNTERS: usize = emptcp_abi::ELEMENT_COUNTERS as usize;
 
+    /// Names of its counters, in order.
+    pub fn counter_names(&self) -> impl Iterator<Item = &str> {
+        self.counters.iter().map(|counter| counter.name.as_str())
+    }
+
     /// Reads an `element.toml`.
     ///
     /// # Errors
@@ -157,7 +162,7 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
         );
     }
     let mut known = HashSet::new();
-    for counter in &manifest.counters {
+    for counter in manifest.counter_names() {
         if !is_name(counter) {
             let message = format!("`{}` cannot be the name of a counter", suggest::shorten(counter));
             reporter.report(places.key("counters"), message, NAME_HELP);
@@ -254,6 +259,7 @@ fn check_values(argument: &Argument, position: usize, places: &Places<'_>, repor
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Unit;
 
     const GOOD: &str = r#"
 name = "rate_limit"
@@ -281,6 +287,15 @@ help = "How."
     fn a_good_manifest_is_read() {
         let manifest = Manifest::parse("element.toml", GOOD).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.arguments.len()), ("rate_limit", 1));
+        assert_eq!(manifest.counters[0].unit, Unit::Segments);
+        let told = GOOD.replace(
+            "[\"dropped\"]",
+            "[\"a\", { name = \"b\", unit = \"events\" }, { name = \"c\" }]",
+        );
+        let manifest = Manifest::parse("element.toml", &told).unwrap();
+        let units: Vec<Unit> = manifest.counters.iter().map(|counter| counter.unit).collect();
+        assert_eq!(units, [Unit::Segments, Unit::Events, Unit::Segments]);
+        assert_eq!(manifest.counter_names().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]
@@ -329,6 +344,26 @@ help = "How."
             ),
             ("[\"dropped\"]", "[\"a\", \"a\"]", "the counter `a` is named twice"),
             ("counters", "counter", "unknown field `counter`"),
+            (
+                "[\"dropped\"]",
+                "[{ name = \"told\", unit = \"event\" }]",
+                "element.toml:6:37: unknown variant `event`, expected one of `segments`, `packets`, `events`",
+            ),
+            (
+                "[\"dropped\"]",
+                "[{ name = \"told\", units = \"events\" }]",
+                "unknown field `units`",
+            ),
+            (
+                "[\"dropped\"]",
+                "[7]",
+                "expected the name of a counter, or `{ name = \"...\", unit = \"events\" }`",
+            ),
+            (
+                "[\"dropped\"]",
+                "[\"a\", { name = \"a\", unit = \"events\" }]",
+                "the counter `a` is named twice",
+            ),
             ("kind = \"actor\"\n", "", "missing field `kind`"),
             (
                 "name = \"mode\"",

@@ -85,6 +85,8 @@ pub struct ConnectionInfo {
     pub bytes_sent: u64,
     /// Bytes received at the level of the connection.
     pub bytes_received: u64,
+    /// The data sequence number that this host expects next.
+    pub data_next: u64,
     /// Bytes acknowledged at the level of the connection.
     pub bytes_acked: u64,
     /// Reinjections at the level of the connection.
@@ -139,6 +141,7 @@ impl ConnectionInfo {
             fallback: mptcp.u32(8) & 1 != 0, // mptcpi_flags, MPTCP_INFO_FLAG_FALLBACK
             token: mptcp.u32(12),
             dss_checksum: mptcp.u8(42) != 0,
+            data_next: mptcp.u64(32), // mptcpi_rcv_nxt
             retransmits: mptcp.u32(44),
             bytes_sent: mptcp.u64(56),
             bytes_received: mptcp.u64(64),
