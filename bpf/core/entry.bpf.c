@@ -9,6 +9,7 @@
 #include "flow_table.h"
 #include "view.h"
 #include "dispatch.h"
+#include "stacked.h"
 
 struct emptcp_entry_config {
 	__u32 direction;   /* enum emptcp_direction */
@@ -121,6 +122,8 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 
 	last_ns = flow->last_ns;
 	flow->last_ns = packet->now_ns;
+	if (emptcp_unlikely(word >> 32 & EMPTCP_FEATURE_STACKED))
+		passage_begin(flow, packet, resolution->policies, last_ns);
 	retransmitted = flow_update(flow, packet, side);
 	if (word >> 32 & EMPTCP_FEATURE_CONNECTION)
 		view_connection(packet, flow, retransmitted);

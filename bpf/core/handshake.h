@@ -9,6 +9,14 @@
 
 static const struct emptcp_flow no_flow;
 
+/* The record that the stages of the slow path work on. */
+static __always_inline struct emptcp_flow *current_flow(struct emptcp_scratch *scratch)
+{
+	if (scratch->half_open)
+		return bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key);
+	return flow_at(scratch->packet.flow_slot);
+}
+
 /* The beginning of every record; nothing of the handshake is known yet. */
 static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
 {
@@ -25,7 +33,7 @@ static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
 }
 
 /* A new record in the half-open table, in place of one that may be there; NULL when it cannot be stored. */
-static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch)
+static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch, __u32 counter)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 	struct emptcp_flow *flow = NULL;
@@ -38,7 +46,7 @@ static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *sc
 	}
 	flow_begin(flow, packet->now_ns);
 	flow->ifindex = packet->ifindex;
-	scratch->core[EMPTCP_CORE_FLOW_NEW]++;
+	scratch->core[counter]++;
 	return flow;
 }
 
@@ -110,7 +118,11 @@ static __always_inline bool answers_syn(const struct emptcp_packet *packet, cons
 {
 	const struct emptcp_sender *opener = &flow->sender[!side];
 
-	return flow->state == EMPTCP_FLOW_SYN && opener->known & EMPTCP_KNOWN_STARTED &&
+	/* The first one, or the same again. */
+	if (flow->state != EMPTCP_FLOW_SYN &&
+	    !(flow->state == EMPTCP_FLOW_SYNACK && flow->sender[side].isn == packet->sequence))
+		return false;
+	return opener->known & EMPTCP_KNOWN_STARTED &&
 	       packet->acknowledgement - opener->isn - 1 <= opener->end - opener->isn - 1;
 }
 
@@ -148,12 +160,12 @@ static __always_inline void on_mp_prio(emptcp_context *ctx, struct emptcp_packet
 	struct emptcp_option option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_PRIO);
 	__u8 *bytes = option.offset ? emptcp_at(ctx, option.offset, 3) : NULL;
 
-	if (!bytes)
+	if (!bytes || option.length > 4)
 		return;
 	if (option.length == 4) {
 		__u8 *id = emptcp_at(ctx, option.offset + 3, 1);
 
-		if (!id || *id != flow->sender[side].address_id)
+		if (!id || !(flow->flags & EMPTCP_FLOW_ADDRESS_IDS) || *id != flow->sender[side].address_id)
 			return;
 	}
 	set_backup(flow, side, bytes[2] & 1);
@@ -166,7 +178,7 @@ static __always_inline void on_capable_data(emptcp_context *ctx, struct emptcp_p
 	__u8 *bytes = option.length >= 22 ? emptcp_at(ctx, option.offset, 22) : NULL;
 	__u64 idsn = flow->sender[side].idsn;
 
-	if (!bytes || !packet->payload_length || !idsn)
+	if (!bytes || !capable_has_keys(bytes) || !packet->payload_length || !idsn)
 		return;
 	packet->dsn = idsn + 1;
 	packet->data_level_length = bytes[20] << 8 | bytes[21];

@@ -49,6 +49,15 @@ struct {
 	__type(value, struct emptcp_rule);
 } emptcp_rules SEC(".maps");
 
+/* Devices under policy that are on top of each other, by netlink's word; the value is 1. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct emptcp_device_pair);
+	__type(value, __u32);
+} emptcp_stacked SEC(".maps");
+
 /* One word: the policy generation (low half) and the features that its elements need (high half). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -63,6 +63,16 @@ static __always_inline void view_data_ack(const struct emptcp_packet *packet, st
 		connection->data_ack[EMPTCP_LOCAL] = data_ack;
 }
 
+static __always_inline void connection_show(struct emptcp_packet *packet, const struct emptcp_connection *connection)
+{
+	struct emptcp_connection_view *view = &packet->connection;
+
+	view->packets = connection->packets;
+	view->bytes = connection->bytes;
+	view->retransmissions = connection->retransmissions;
+	view->subflows = connection->subflows;
+}
+
 /* Counts this packet for its connection, whether or not a policy wants it, and shows the result to the chain. */
 static __always_inline void view_connection(struct emptcp_packet *packet, const struct emptcp_flow *flow,
 					    __u32 retransmitted)
@@ -88,10 +98,23 @@ static __always_inline void view_connection(struct emptcp_packet *packet, const 
 		__sync_fetch_and_add(&connection->retransmissions, retransmitted);
 	if (packet->types & EMPTCP_DSS_ACK)
 		view_data_ack(packet, connection);
-	view->packets = connection->packets;
-	view->bytes = connection->bytes;
-	view->retransmissions = connection->retransmissions;
-	view->subflows = connection->subflows;
+	connection_show(packet, connection);
+}
+
+/* The same for a packet that another device has counted. */
+static __always_inline void view_connection_shown(struct emptcp_packet *packet, const struct emptcp_flow *flow)
+{
+	struct emptcp_connection_view *view = &packet->connection;
+	struct emptcp_connection *connection;
+	__u64 id = flow->connection;
+
+	connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+	if (!connection)
+		return;
+	view->known = 1;
+	view->age_ns = packet->now_ns - connection->first_ns;
+	view->idle_ns = packet->now_ns - connection->last_ns;
+	connection_show(packet, connection);
 }
 
 #endif

@@ -6,10 +6,13 @@ struct arguments {
 	__u32 token;
 };
 ARGUMENTS;
+COUNTERS(token_unknown);
 
 SELECTOR(connection)
 {
 	if (!arguments.token)
 		return false; /* 0 stands for unknown */
+	if (!packet->flow.local_token && !packet->flow.remote_token)
+		emptcp_count(packet, token_unknown);
 	return packet->flow.local_token == arguments.token || packet->flow.remote_token == arguments.token;
 }

@@ -15,14 +15,15 @@ COUNTERS(marked, failed);
 
 ACTOR(mark)
 {
-	if (arguments.fwmark)
-		ctx->mark = arguments.fwmark;
-	if (arguments.priority)
-		ctx->priority = arguments.priority;
+	/* What can fail comes first: the packet gets all or nothing. */
 	if (arguments.dscp < LEAVE_DSCP && !emptcp_set_dscp(ctx, packet, arguments.dscp)) {
 		emptcp_count(packet, failed);
 		return EMPTCP_CONTINUE;
 	}
+	if (arguments.fwmark)
+		ctx->mark = arguments.fwmark;
+	if (arguments.priority)
+		ctx->priority = arguments.priority;
 	emptcp_count(packet, marked);
 	return EMPTCP_CONTINUE;
 }

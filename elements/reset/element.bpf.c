@@ -1,133 +1,231 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Ends a subflow by a reset to both ends; the connection goes on over its other subflows. The packet itself becomes the
- * reset for its receiver: its sequence number is what that end waits for, and what it acknowledges is what its sender
- * waits for (RFC 9293 section 3.10.7.4, RFC 5961 section 3.2), so the same packet turned round resets the sender.
+ * reset of its receiver, and a copy, turned round, that of its sender: each with the number that this end waits for (RFC
+ * 9293 section 3.10.7.4, RFC 5961 section 3.2). A SYN is refused: it becomes the reset of the opener (RFC 9293 section
+ * 3.10.7.1).
+ *
+ * At tc ingress the reset enters the device anew, at tc egress its turned copy does: so the core sees it, ends the record,
+ * and policies that tell about ends are told. XDP cannot copy: packets in turn become the reset of the two ends.
  */
 #include <emptcp/element.h>
-#include <emptcp/edit.h>
+#include <emptcp/record.h>
+#include <emptcp/replace.h>
 
 #define ATTEMPTS 8 /* a reset may be lost; after this many the subflow is not ours to end */
-#define FLAGS_OFFSET 13
-#define FLAG_RST 0x04
-#define FLAG_ACK 0x10
+#define HOPS 64	   /* of a packet that begins its way here */
 
-COUNTERS(reset_sent, failed);
+/* RFC 8684 section 3.6: "prohibited by the policies of the sending host" */
+#define REASON_PROHIBITED 3
+
+struct arguments {
+	__u8 connection;
+};
+ARGUMENTS;
+COUNTERS(reset_sent, failed, one_way, not_established, no_key);
 STATE(state_attempts, __u32);
 
-/* Sequence and acknowledgement number and the flags: bytes 4..13 of the TCP header. */
-static __always_inline bool make_reset(emptcp_context *ctx, struct emptcp_packet *packet, __be32 sequence,
-				       __be32 acknowledgement)
-{
-	struct tcphdr *tcp = emptcp_tcp(ctx, packet);
-	__u8 bytes[10];
+/* Where both ends are, before the packet becomes something else. */
+struct numbers {
+	__u32 receiver; /* what the packet's receiver waits for */
+	__u32 sender;
+	struct emptcp_flow *flow; /* the record; NULL in a handshake */
+};
 
-	if (!tcp)
-		return false;
-	__builtin_memcpy(bytes, &sequence, 4);
-	__builtin_memcpy(bytes + 4, &acknowledgement, 4);
-	bytes[8] = ((__u8 *)tcp)[12];
-	bytes[9] = FLAG_RST | FLAG_ACK;
-	return emptcp_overwrite(ctx, packet, packet->tcp_offset + 4, bytes, sizeof(bytes));
+static __always_inline struct numbers numbers_of(const struct emptcp_packet *packet)
+{
+	struct numbers numbers = {.receiver = packet->sequence, .sender = packet->acknowledgement};
+
+	if (packet->types & EMPTCP_SYNACK)
+		numbers.receiver = packet->sequence + 1;
+	if (packet->flow.state < EMPTCP_FLOW_ESTABLISHED)
+		return numbers;
+	numbers.flow = emptcp_flow_writable(packet);
+	if (numbers.flow)
+		numbers.receiver = emptcp_flow_expected(packet, emptcp_flow_sender(packet, numbers.flow));
+	return numbers;
 }
 
-/* Exchanges the two ends in all three headers: sums stay what they were. */
-static __always_inline bool turn_round(emptcp_context *ctx, const struct emptcp_packet *packet)
+/* A reset without options. */
+static __always_inline void plain(struct emptcp_segment *segment, __u32 sequence, __u32 acknowledgement)
 {
-	struct ethhdr *ethernet;
-	struct tcphdr *tcp;
-	__be16 port;
-	__u8 mac[6];
+	__builtin_memset(segment, 0, sizeof(*segment));
+	segment->sequence = sequence;
+	segment->acknowledgement = acknowledgement;
+	segment->flags = EMPTCP_FLAG_RST | EMPTCP_FLAG_ACK;
+}
 
-	if (packet->ip_offset) {
-		ethernet = emptcp_at(ctx, 0, sizeof(*ethernet));
-		if (!ethernet)
-			return false;
-		__builtin_memcpy(mac, ethernet->h_source, 6);
-		__builtin_memcpy(ethernet->h_source, ethernet->h_dest, 6);
-		__builtin_memcpy(ethernet->h_dest, mac, 6);
+/* The options of a reset to `side`: its key where the connection is to end, else the reason (not in version 0). */
+static __always_inline void add_options(struct emptcp_segment *segment, const struct emptcp_packet *packet,
+					const struct emptcp_keys *keys, __u32 side)
+{
+	if (keys) {
+		segment->options[0] = bpf_htonl(EMPTCP_KIND_MPTCP << 24 | 12 << 16 | EMPTCP_SUBTYPE_MP_FASTCLOSE << 12);
+		__builtin_memcpy(&segment->options[1], side == EMPTCP_LOCAL ? keys->key[0] : keys->key[1], 8);
+		segment->option_words = 3;
+	} else if (packet->mptcp_version) {
+		segment->options[0] = bpf_htonl(EMPTCP_KIND_MPTCP << 24 | 4 << 16 | EMPTCP_SUBTYPE_MP_TCPRST << 12 |
+						REASON_PROHIBITED);
+		segment->option_words = 1;
 	}
-	if (packet->ip_version == 4) {
-		struct iphdr *ip = emptcp_at(ctx, packet->ip_offset, sizeof(*ip));
-		__be32 address;
+}
 
-		if (!ip)
-			return false;
-		address = ip->saddr;
-		ip->saddr = ip->daddr;
-		ip->daddr = address;
-	} else {
-		struct ipv6hdr *ip = emptcp_at(ctx, packet->ip_offset, sizeof(*ip));
-		struct in6_addr address;
+/* A SYN becomes the reset of its sender, and goes back. */
+static __always_inline enum emptcp_verdict refuse(emptcp_context *ctx, struct emptcp_packet *packet)
+{
+	struct emptcp_segment segment;
+	__u8 hops = HOPS;
 
-		if (!ip)
-			return false;
-		address = ip->saddr;
-		ip->saddr = ip->daddr;
-		ip->daddr = address;
+	plain(&segment, 0, packet->sequence + emptcp_sequence_length(packet));
+	add_options(&segment, packet, NULL, 0);
+	switch (emptcp_replace(ctx, packet, &segment)) {
+	case EMPTCP_REPLACE_DONE:
+		if (emptcp_turn_round(ctx, packet, &hops)) {
+			emptcp_count_event(packet, reset_sent);
+			return EMPTCP_REFLECT;
+		}
+		emptcp_count_event(packet, failed);
+		return EMPTCP_DROP;
+	case EMPTCP_REPLACE_BROKEN:
+		emptcp_count_event(packet, failed);
+		return EMPTCP_DROP;
+	case EMPTCP_REPLACE_REFUSED:
+		break;
 	}
-	tcp = emptcp_tcp(ctx, packet);
-	if (!tcp)
-		return false;
-	port = tcp->source;
-	tcp->source = tcp->dest;
-	tcp->dest = port;
-	return true;
+	emptcp_count_event(packet, failed);
+	return EMPTCP_CONTINUE;
+}
+
+/* The keys of the connection, when it is to end and they are known. */
+static __always_inline struct emptcp_keys *keys_of(const struct emptcp_packet *packet)
+{
+	struct emptcp_keys *keys;
+
+	if (!arguments.connection)
+		return NULL;
+	keys = packet->connection_id ? bpf_map_lookup_elem(&emptcp_keys, &packet->connection_id) : NULL;
+	if (!keys)
+		emptcp_count_event(packet, no_key);
+	return keys;
 }
 
 #if defined(EMPTCP_HOOK_TC)
+/* The packet as the reset of its sender: a copy of it goes. False: it does not, or the packet may not go on as it is. */
 static __always_inline bool send_turned(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	__u8 hops = HOPS;
 	long error;
 
-	if (!scratch || !turn_round(ctx, packet))
+	if (!scratch || !emptcp_turn_round(ctx, packet, &hops))
 		return false;
 	/* At ingress the copy leaves at once, through this device's own egress programs: they must not see it, for
 	 * they would overwrite what is known about this packet. */
 	scratch->busy = 1;
 	error = bpf_clone_redirect(ctx, packet->ifindex, packet->direction == EMPTCP_INGRESS ? 0 : BPF_F_INGRESS);
 	scratch->busy = 0;
-	return turn_round(ctx, packet) && !error;
+	if (error)
+		emptcp_count_event(packet, one_way);
+	return emptcp_turn_round(ctx, packet, &hops);
+}
+
+static __always_inline enum emptcp_verdict reset_both(emptcp_context *ctx, struct emptcp_packet *packet)
+{
+	const __u32 side = packet->direction == EMPTCP_INGRESS ? EMPTCP_REMOTE : EMPTCP_LOCAL;
+	struct numbers numbers = numbers_of(packet);
+	struct emptcp_keys *keys = keys_of(packet);
+	struct emptcp_segment segment;
+	enum emptcp_replaced replaced;
+
+	plain(&segment, numbers.sender, numbers.receiver);
+	add_options(&segment, packet, keys, side);
+	replaced = emptcp_replace(ctx, packet, &segment);
+	if (replaced != EMPTCP_REPLACE_DONE) {
+		emptcp_count_event(packet, failed);
+		return replaced == EMPTCP_REPLACE_BROKEN ? EMPTCP_DROP : EMPTCP_CONTINUE;
+	}
+	/* From here on the packet is a reset, and never goes on as anything else. */
+	if (numbers.flow) {
+		emptcp_flow_take_back(emptcp_flow_sender(packet, numbers.flow), numbers.receiver);
+		/* What comes in is judged at the lowest device, and this one lies above it. */
+		if (numbers.flow->resolution[EMPTCP_INGRESS].ifindex != packet->ifindex)
+			emptcp_flow_end(numbers.flow);
+	}
+	if (!send_turned(ctx, packet)) {
+		emptcp_count_event(packet, failed);
+		return EMPTCP_DROP;
+	}
+	plain(&segment, numbers.receiver, numbers.sender);
+	add_options(&segment, packet, keys, !side);
+	if (emptcp_replace(ctx, packet, &segment) != EMPTCP_REPLACE_DONE) {
+		emptcp_count_event(packet, failed);
+		return EMPTCP_DROP;
+	}
+	emptcp_count_event(packet, reset_sent);
+	return packet->direction == EMPTCP_INGRESS ? EMPTCP_AGAIN : EMPTCP_CONTINUE;
+}
+#else
+static __always_inline enum emptcp_verdict reset_in_turn(emptcp_context *ctx, struct emptcp_packet *packet, bool turned)
+{
+	const __u32 side = turned ? EMPTCP_REMOTE : EMPTCP_LOCAL;
+	struct numbers numbers = numbers_of(packet);
+	struct emptcp_keys *keys = keys_of(packet);
+	struct emptcp_segment segment;
+	enum emptcp_replaced replaced;
+	__u8 hops = HOPS;
+
+	if (turned)
+		plain(&segment, numbers.sender, numbers.receiver);
+	else
+		plain(&segment, numbers.receiver, numbers.sender);
+	add_options(&segment, packet, keys, side);
+	replaced = emptcp_replace(ctx, packet, &segment);
+	if (replaced == EMPTCP_REPLACE_DONE && turned && !emptcp_turn_round(ctx, packet, &hops))
+		replaced = EMPTCP_REPLACE_BROKEN;
+	if (replaced != EMPTCP_REPLACE_DONE) {
+		emptcp_count_event(packet, failed);
+		return replaced == EMPTCP_REPLACE_BROKEN ? EMPTCP_DROP : EMPTCP_CONTINUE;
+	}
+	emptcp_count_event(packet, reset_sent);
+	if (numbers.flow)
+		emptcp_flow_take_back(emptcp_flow_sender(packet, numbers.flow), numbers.receiver);
+	if (!turned)
+		return EMPTCP_CONTINUE;
+	/* Both ends have theirs, and no program sees this one leave. */
+	if (numbers.flow) {
+		emptcp_flow_end(numbers.flow);
+		emptcp_flow_show_end(packet, numbers.flow);
+	}
+	return EMPTCP_REFLECT;
 }
 #endif
 
 ACTOR(reset)
 {
-	__be32 sequence = bpf_htonl(packet->sequence), acknowledgement = bpf_htonl(packet->acknowledgement);
 	const __u32 none = 0;
 	__u32 *attempts;
 
-	if (!(packet->types & EMPTCP_ACK) || packet->types & (EMPTCP_SYNACK | EMPTCP_RST) ||
-	    packet->flow.state < EMPTCP_FLOW_ESTABLISHED || !emptcp_checksum_ready(ctx, packet))
+	if (packet->types & (EMPTCP_RST | EMPTCP_UNACCEPTABLE) || packet->flow.state == EMPTCP_FLOW_CLOSED)
+		return EMPTCP_CONTINUE;
+	if (packet->types & EMPTCP_SYN) {
+		/* One without is no subflow, although its ports are those of one. */
+		if (packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN))
+			return refuse(ctx, packet);
+		return EMPTCP_CONTINUE;
+	}
+	if (packet->flow.state < EMPTCP_FLOW_ESTABLISHED && !(packet->types & EMPTCP_SYNACK)) {
+		emptcp_count_event(packet, not_established);
+		return EMPTCP_CONTINUE;
+	}
+	if (!(packet->types & EMPTCP_ACK) || !emptcp_checksum_ready(ctx, packet))
 		return EMPTCP_CONTINUE;
 	attempts = emptcp_state(&state_attempts, packet->flow_id, &none);
 	if (!attempts || *attempts >= ATTEMPTS)
 		return EMPTCP_CONTINUE;
 	(*attempts)++;
 #if defined(EMPTCP_HOOK_TC)
-	if (!make_reset(ctx, packet, acknowledgement, sequence) || !send_turned(ctx, packet) ||
-	    !make_reset(ctx, packet, sequence, acknowledgement)) {
-		emptcp_count(packet, failed);
-		return EMPTCP_CONTINUE;
-	}
+	return reset_both(ctx, packet);
 #else
-	/* XDP cannot copy: packets in turn become the reset for this side and, sent back, for the other. */
-	if (*attempts & 1) {
-		if (!make_reset(ctx, packet, sequence, acknowledgement)) {
-			emptcp_count(packet, failed);
-			return EMPTCP_CONTINUE;
-		}
-	} else {
-		if (!make_reset(ctx, packet, acknowledgement, sequence) || !turn_round(ctx, packet)) {
-			emptcp_count(packet, failed);
-			return EMPTCP_CONTINUE;
-		}
-		emptcp_count(packet, reset_sent);
-		return EMPTCP_REFLECT;
-	}
+	return reset_in_turn(ctx, packet, !(*attempts & 1));
 #endif
-	packet->types |= EMPTCP_RST;
-	emptcp_count(packet, reset_sent);
-	return EMPTCP_CONTINUE;
 }

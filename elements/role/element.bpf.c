@@ -8,14 +8,19 @@ struct arguments {
 	__u32 role;
 };
 ARGUMENTS;
+COUNTERS(role_unknown);
 
 SELECTOR(role)
 {
 	__u16 flags = packet->flow.flags;
 
+	if (arguments.role == ROLE_BACKUP && flags & (EMPTCP_FLOW_BACKUP_LOCAL | EMPTCP_FLOW_BACKUP_REMOTE))
+		return true;
+	if (!(flags & (EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_JOINED))) {
+		emptcp_count(packet, role_unknown);
+		return false;
+	}
 	if (arguments.role == ROLE_INITIAL)
 		return flags & EMPTCP_FLOW_INITIAL;
-	if (arguments.role == ROLE_JOINED)
-		return flags & EMPTCP_FLOW_JOINED;
-	return flags & (EMPTCP_FLOW_BACKUP_LOCAL | EMPTCP_FLOW_BACKUP_REMOTE);
+	return arguments.role == ROLE_JOINED && flags & EMPTCP_FLOW_JOINED;
 }

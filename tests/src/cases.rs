@@ -90,8 +90,10 @@ pub enum Word {
     Pass,
     /// The packet ends here.
     Drop,
-    /// The packet goes back (XDP).
+    /// The packet goes back to where it came from.
     Reflect,
+    /// The packet goes to the device anew (tc).
+    Again,
 }
 
 /// A packet and what must become of it.
@@ -120,6 +122,8 @@ pub struct Expectation {
     pub counts: Option<BTreeMap<String, u64>>,
     /// What the core counts for this packet, of the counters named.
     pub core: BTreeMap<String, u64>,
+    /// Wire segments that the packet stands for afterwards (tc), 0 for a plain packet; absent: not looked at.
+    pub segments: Option<u32>,
     /// `skb->mark` afterwards (tc).
     pub mark: Option<u32>,
     /// `skb->priority` afterwards (tc).

@@ -75,6 +75,8 @@ pub struct Packet {
     pub trailer: usize,
     /// Wire segments that it stands for (tc only).
     pub segments: u32,
+    /// Payload of each of them; 0: the kernel is not told, so that it does not take the packet for an aggregate.
+    pub segment_size: u32,
     /// Milliseconds to wait before it is sent.
     pub wait_ms: u64,
 }

@@ -11,6 +11,9 @@ use std::ops::Range;
 /// * `dscp N`, `ce`: in the IP header.
 /// * `window N`, `flags DIGITS`: fields of the TCP header.
 /// * `trim`: nothing behind the IP packet.
+/// * `sequence N`: N is added to the sequence number.
+/// * `rst [DIGITS]`: a TCP header with the flags RST and ACK and these options is all that is left behind the IP header.
+/// * `refuse [DIGITS]`: what answers a SYN (RFC 9293 section 3.10.7.1): turned, and a `rst` with the right numbers.
 /// * `turn`: both ends exchanged, in all three headers, and sequence and acknowledgement number as well.
 ///
 /// # Panics
@@ -35,6 +38,18 @@ pub fn change(frame: &mut Vec<u8>, text: &str) {
         "flags" => frame[tcp + 13] = hex(words[1])[0],
         "dscp" => set_traffic_class(frame, &place, |class| class & 3 | (number(1) as u8) << 2),
         "ce" => set_traffic_class(frame, &place, |class| class | 3),
+        "sequence" => {
+            let offset: i32 = words[1].parse().expect("a number");
+            add(frame, tcp + 4, offset as u32);
+        }
+        "rst" => reset(frame, &place, words.get(1).map_or(vec![], |digits| hex(digits))),
+        "refuse" => {
+            let payload = frame.len() - place.payload;
+            change(frame, "turn");
+            frame[tcp + 4..tcp + 8].fill(0);
+            add(frame, tcp + 8, payload as u32 + 1);
+            reset(frame, &place, words.get(1).map_or(vec![], |digits| hex(digits)));
+        }
         "trim" => {
             let segment = Segment::parse(frame, LinkType::Ethernet).expect("a TCP segment");
             let end = segment.payload_range().end;
@@ -80,6 +95,27 @@ fn append(frame: &mut Vec<u8>, place: &Places, options: &[u8]) {
     let field = if place.v4 { place.ip + 2 } else { place.ip + 4 };
     let length = u16::from_be_bytes([frame[field], frame[field + 1]]) + options.len() as u16;
     frame[field..field + 2].copy_from_slice(&length.to_be_bytes());
+}
+
+fn add(frame: &mut [u8], at: usize, number: u32) {
+    let before = u32::from_be_bytes(frame[at..at + 4].try_into().expect("four bytes"));
+    frame[at..at + 4].copy_from_slice(&before.wrapping_add(number).to_be_bytes());
+}
+
+fn reset(frame: &mut Vec<u8>, place: &Places, options: Vec<u8>) {
+    let tcp = place.tcp;
+    frame.truncate(tcp + 20);
+    // Offset of the data, flags; window and urgent pointer are 0.
+    frame[tcp + 12] = ((20 + options.len()) / 4 * 16) as u8;
+    frame[tcp + 13] = 0x14;
+    frame[tcp + 14..].fill(0);
+    frame.extend(options);
+    let (field, length) = if place.v4 {
+        (place.ip + 2, frame.len() - place.ip)
+    } else {
+        (place.ip + 4, frame.len() - place.ip - 40)
+    };
+    frame[field..field + 2].copy_from_slice(&(length as u16).to_be_bytes());
 }
 
 fn set_traffic_class(frame: &mut [u8], place: &Places, change: impl Fn(u8) -> u8) {

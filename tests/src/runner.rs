@@ -182,15 +182,21 @@ impl Runner {
         for word in send.options.iter_mut().flatten() {
             *word = fill_in(word, hosts, self.place.hook, self.place.sender);
         }
+        let mut expect = expect.clone();
+        for change in &mut expect.changes {
+            *change = fill_in(change, hosts, self.place.hook, self.place.sender);
+        }
+        let expect = &expect;
         let before = Seen::of(&self.place, element);
         let frame = send.build(hosts);
         let input = Input {
             segments: send.segments,
+            segment_size: send.segment_size,
             ..Input::new(&frame)
         };
         let output = self.place.input(send.from, &input);
         let after = Seen::of(&self.place, element);
-        check_packet(&send, expect, &frame, &output, context);
+        check_packet(self.place.hook, &send, expect, &frame, &output, context);
         check_counters(expect, &before, &after, context);
         let tc = self.place.hook != Hook::Xdp && send.from == self.place.sender;
         if tc && output.verdict == Verdict::Pass {
@@ -215,7 +221,9 @@ fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
     };
     let [initial, joined] = [&hosts.subflows[0], &hosts.subflows[1]];
     let end = |end: std::net::SocketAddr| end.to_string();
-    let pairs: [(&str, String); 20] = [
+    let pairs: [(&str, String); 22] = [
+        ("{client_key}", digits(&hosts.keys[0].0)),
+        ("{server_key}", digits(&hosts.keys[1].0)),
         ("{client}", initial.ends[0].ip().to_string()),
         ("{server}", initial.ends[1].ip().to_string()),
         ("{client2}", joined.ends[0].ip().to_string()),
@@ -262,11 +270,12 @@ fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
         .fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
 }
 
-fn check_packet(send: &Packet, expect: &Expectation, frame: &[u8], output: &Output, context: &str) {
+fn check_packet(hook: Hook, send: &Packet, expect: &Expectation, frame: &[u8], output: &Output, context: &str) {
     let verdict = match expect.verdict {
         Word::Pass => Verdict::Pass,
         Word::Drop => Verdict::Drop,
-        Word::Reflect => Verdict::Reflect,
+        Word::Reflect if hook == Hook::Xdp => Verdict::Reflect,
+        Word::Reflect | Word::Again => Verdict::Redirect,
     };
     assert_eq!(output.verdict, verdict, "{context}: verdict");
     let mut wanted = frame.to_vec();
@@ -283,6 +292,9 @@ fn check_packet(send: &Packet, expect: &Expectation, frame: &[u8], output: &Outp
         digits(&output.packet),
         digits(&wanted)
     );
+    if let (Some(wanted), true) = (expect.segments, hook != Hook::Xdp) {
+        assert_eq!(output.segments, Some(wanted), "{context}: segments");
+    }
     let whole = send.fragment.is_none() && send.patch.is_empty();
     if whole {
         assert!(

@@ -37,8 +37,8 @@ fn every_element_has_cases_that_ask_something_and_a_readme_with_a_policy_that_co
             .manifest
             .arguments
             .iter()
-            .map(|argument| &argument.name)
-            .chain(&element.manifest.counters)
+            .map(|argument| argument.name.as_str())
+            .chain(element.manifest.counter_names())
         {
             if !readme.contains(&format!("`{word}`")) {
                 complaints.push(format!("{name}: README.md does not name `{word}`"));

@@ -5,10 +5,13 @@
 //!
 //! * [`packages`] and [`toolchain`]: what must be on the machine, and how it gets there.
 //! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
+//! * [`fuzz`]: flow records against their model, on random packets.
 //! * [`kernels`]: the tests on other kernels, in virtual machines.
+//! * [`truth`]: actors on live traffic, judged by others.
 //! * [`tally`]: how many tests ran, read from what the runners print.
 //! * [`process`] and [`report`]: starting commands, and telling what happens.
 
+mod fuzz;
 mod kernels;
 mod packages;
 mod process;
@@ -17,6 +20,7 @@ mod report;
 mod steps;
 mod tally;
 mod toolchain;
+mod truth;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -60,33 +64,10 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Every actor at every place on live MPTCP, judged by what kernels and wire show
-    Truth {
-        /// Run only this part; default: the actors
-        #[arg(long, value_name = "PART", value_parser = ["actors", "attack"])]
-        only: Option<String>,
-        /// Decides which cases are run, and what a stranger forges; printed, so that a run can be repeated
-        #[arg(long)]
-        seed: Option<u64>,
-        /// Connections of each case (20), or under attack (50)
-        #[arg(long)]
-        connections: Option<u32>,
-        /// All combinations, not a choice that has every pair of values
-        #[arg(long)]
-        all: bool,
-        /// Begin no case after so many minutes
-        #[arg(long)]
-        minutes: Option<f64>,
-        /// The case of this name, or those of the choice whose name contains it
-        #[arg(long, value_name = "NAME")]
-        case: Option<String>,
-        /// Name the cases and stop
-        #[arg(long)]
-        list: bool,
-        /// Print the results as JSON on standard output
-        #[arg(long)]
-        json: bool,
-    },
+    /// Every actor at every place on live MPTCP, judged by what kernels and wire show; or a stranger's attack
+    Truth(truth::Arguments),
+    /// Flow records against their model, on random packets, at every hook
+    Fuzz(fuzz::Arguments),
     /// The tests on other kernels, each in a virtual machine
     Kernels(kernels::Arguments),
     /// Install the packages that are missing, and nothing else
@@ -108,34 +89,8 @@ fn main() -> ExitCode {
             };
         }
         Command::Bench { json, only, rest } => bench(json, only, rest),
-        Command::Truth {
-            only,
-            seed,
-            connections,
-            all,
-            minutes,
-            case,
-            list,
-            json,
-        } => {
-            let flags = [
-                (only.as_deref() == Some("attack"), "--attack"),
-                (all, "--all"),
-                (list, "--list"),
-                (json, "--json"),
-            ];
-            let values = [
-                seed.map(|seed| format!("--seed={seed}")),
-                connections.map(|count| format!("--connections={count}")),
-                minutes.map(|minutes| format!("--minutes={minutes}")),
-                case.map(|name| format!("--case={name}")),
-            ];
-            let flags = flags
-                .into_iter()
-                .filter(|(wanted, _)| *wanted)
-                .map(|(_, flag)| flag.to_owned());
-            truth(flags.chain(values.into_iter().flatten()).collect())
-        }
+        Command::Truth(arguments) => truth::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Kernels(arguments) => kernels::run(&arguments),
         Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),
     };
@@ -181,27 +136,6 @@ fn bench(json: bool, only: Option<String>, rest: Vec<String>) -> anyhow::Result<
         .arguments(only.map(|part| format!("--only={part}")))
         .arguments(rest)
         .run()
-    })
-}
-
-fn truth(arguments: Vec<String>) -> anyhow::Result<()> {
-    report::section("setup", "packages that the build and the judges need", || {
-        packages::install(Purpose::Test)
-    })?;
-    let run = |verb: &str| {
-        Invocation::cargo([
-            verb,
-            "--quiet",
-            "--locked",
-            "--package",
-            "emptcp-tests",
-            "--bin",
-            "emptcp-truth",
-        ])
-    };
-    report::section("build", "the truth run and everything under it", || run("build").run())?;
-    report::section("truth", "live MPTCP, judged by kernels and wire", || {
-        run("run").arguments(["--"]).arguments(arguments).run()
     })
 }
 

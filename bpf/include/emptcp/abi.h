@@ -9,7 +9,11 @@
 #ifndef EMPTCP_ABI_H
 #define EMPTCP_ABI_H
 
-#define EMPTCP_ABI_VERSION 2
+/*
+ * Goes up with every change of what elements built before, or maps pinned before, would misread: sizes, offsets, meanings.
+ * Elements carry the version that they were built with, instances the one that made their maps; another one is refused.
+ */
+#define EMPTCP_ABI_VERSION 3
 
 /* ---- Chains --------------------------------------------------------------------------------------------
  * One prog array per hook (XDP ingress, tc ingress, tc egress). It holds two banks of slots, one for the policy
@@ -33,6 +37,7 @@
 enum emptcp_feature {
 	EMPTCP_FEATURE_FLOW_VIEW = 1 << 0,  /* some element reads packet->flow */
 	EMPTCP_FEATURE_CONNECTION = 1 << 1, /* some element reads packet->connection: count per connection */
+	EMPTCP_FEATURE_STACKED = 1 << 2,    /* of two devices under policy one is on top of the other */
 };
 
 /* ---- Counters ------------------------------------------------------------------------------------------
@@ -44,6 +49,12 @@ enum emptcp_feature {
 #define EMPTCP_CORE_COUNTERS 32
 #define EMPTCP_ELEMENT_COUNTERS 8
 #define EMPTCP_COUNTERS 8192
+
+/* What an element is, as it says itself. */
+enum emptcp_element_kind {
+	EMPTCP_ELEMENT_SELECTOR = 1,
+	EMPTCP_ELEMENT_ACTOR = 2,
+};
 
 struct emptcp_counter {
 	__u64 packets; /* wire segments: an aggregate counts as its gso_segs */
@@ -58,7 +69,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_TRACKED,            /* belongs to a flow record */
 	EMPTCP_CORE_SELECTED,           /* some policy wants this flow */
 	EMPTCP_CORE_RESOLVED,           /* policies of a flow resolved (first packet, or new generation) */
-	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made */
+	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made by a handshake */
 	EMPTCP_CORE_FLOW_ESTABLISHED,   /* flow records promoted to the main table */
 	EMPTCP_CORE_FLOW_CLOSED,        /* flow records removed after FIN or RST */
 	EMPTCP_CORE_FLOW_FAILED,        /* flow record could not be stored: passed */
@@ -67,10 +78,12 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_CHAIN_BROKEN,       /* a tail call found no program: passed (must stay 0) */
 	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
 	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record gave way to a newer one: its set was full */
-	EMPTCP_CORE_EVENT_LOST,         /* no room in the event ring */
+	EMPTCP_CORE_EVENT_LOST,         /* an event was not written: two writers met on one CPU */
 	EMPTCP_CORE_UNACCEPTABLE, /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
 	EMPTCP_CORE_REANCHORED,         /* a record's numbers replaced: the other side acknowledges them */
+	EMPTCP_CORE_SEEN_BEFORE,        /* a device below or above has counted the packet already */
+	EMPTCP_CORE_FLOW_PARTIAL,       /* records made in mid-stream: the handshake was not seen */
 	EMPTCP_CORE_COUNTERS_USED
 };
 
@@ -153,6 +166,7 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
 	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
+	EMPTCP_FLOW_ENDED = 1 << 12, /* an actor has ended it; the record goes with its next segment */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff
@@ -224,6 +238,22 @@ struct emptcp_resolution {
 	__u64 policies;
 };
 
+/* Devices on top of each other: what became of the last packet at the device that saw it first. */
+struct emptcp_passage {
+	__u64 ran;   /* policies that have run for it */
+	__u32 types; /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
+	__u32 idle; /* how long the subflow had been silent, in units of 1024 ns; the top bit: the packet has ended it */
+	struct emptcp_resolution other; /* the policies at the device that sees it next */
+};
+
+#define EMPTCP_PASSAGE_CLOSED (1u << 31)
+
+/* Key of emptcp_stacked: `upper` is on top of `lower`, as a bridge on its port or a VLAN device on its parent. */
+struct emptcp_device_pair {
+	__u32 upper;
+	__u32 lower;
+};
+
 struct emptcp_flow {
 	__u64 id;       /* unique while the instance lives: the key of elements' own per-flow state */
 	__u64 first_ns; /* CLOCK_MONOTONIC */
@@ -231,13 +261,14 @@ struct emptcp_flow {
 	__u64 connection;  /* key in emptcp_connections, 0 while unknown */
 	__u32 local_token; /* 0 while unknown */
 	__u32 remote_token;
-	__u32 ifindex;                          /* where it was first seen */
+	__u32 ifindex;                          /* where it was first seen; of stacked devices the lowest */
 	__u16 flags;                            /* enum emptcp_flow_flag */
 	__u8 state;                             /* enum emptcp_flow_state */
 	__u8 version;                           /* MPTCP version: 0, 1; 0xff unknown */
 	struct emptcp_resolution resolution[2]; /* by enum emptcp_direction */
 	__u64 watch;                            /* not 0: every packet takes the slow path (docs/flow-records.md) */
 	struct emptcp_sender sender[2];         /* by enum emptcp_side */
+	struct emptcp_passage passage[2];       /* by enum emptcp_direction */
 };
 
 /*
@@ -358,7 +389,10 @@ struct emptcp_rule {
 };
 
 /* ---- Events ----------------------------------------------------------------------------------------------
- * Ring buffer emptcp_events. Every event begins with this header; body_length bytes follow.
+ * Each CPU has a ring of slots; the newest event takes the slot of the oldest. Readers map the rings into their memory,
+ * change nothing there and keep their own place, so that every reader sees every event. (A BPF ring buffer can neither
+ * overwrite nor serve several readers.) Event n of a CPU, counted from 0, lies in slot cpu * slots + n % slots of the array
+ * emptcp_events. Every event begins with struct emptcp_event; body_length bytes follow.
  */
 enum emptcp_event_kind {
 	EMPTCP_EVENT_CONNECTION = 1, /* get_connect: struct emptcp_event_connection */
@@ -368,6 +402,26 @@ enum emptcp_event_kind {
 };
 
 #define EMPTCP_EVENT_BODY 512
+#define EMPTCP_EVENT_BYTES 576 /* header and body */
+#define EMPTCP_EVENT_WORDS 72
+
+/* The ring of one CPU: map emptcp_event_rings, an entry for each possible CPU, so large that no two share a cache line. */
+struct emptcp_event_ring {
+	__u64 next;    /* number of the next event */
+	__u64 slots;   /* slots of each CPU's ring, the same for all */
+	__u64 writers; /* programs that take a number just now */
+	__u64 reserved[5];
+};
+
+struct emptcp_event_slot {
+	__u64 sequence; /* 0: never used; 2n + 1: event n is being written; 2n + 2: it is complete */
+	/* Over sequence, length and words, by emptcp_event_sum(). A reader that copies while another event is written, or on
+	 * a CPU that reorders stores, sees it. */
+	__u64 checksum;
+	__u32 length; /* bytes of the event, header included */
+	__u32 reserved;
+	__u64 words[EMPTCP_EVENT_WORDS];
+};
 
 struct emptcp_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */

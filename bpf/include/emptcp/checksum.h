@@ -107,11 +107,20 @@ static __always_inline bool emptcp_checksum_update(emptcp_context *ctx, const st
 {
 #if defined(EMPTCP_HOOK_TC)
 	__u32 field = packet->tcp_offset + offsetof(struct tcphdr, check);
+	struct tcphdr *tcp = emptcp_tcp(ctx, packet);
+	__u16 before;
 
+	if (!tcp)
+		return false;
+	before = tcp->check;
 	if (change && bpf_l4_csum_replace(ctx, field, 0, change, 0))
 		return false;
-	if (pseudo_change && bpf_l4_csum_replace(ctx, field, 0, pseudo_change, BPF_F_PSEUDO_HDR))
+	if (pseudo_change && bpf_l4_csum_replace(ctx, field, 0, pseudo_change, BPF_F_PSEUDO_HDR)) {
+		tcp = emptcp_tcp(ctx, packet);
+		if (tcp)
+			tcp->check = before;
 		return false;
+	}
 	return true;
 #else
 	int kind = emptcp_checksum_kind(ctx);
@@ -125,6 +134,27 @@ static __always_inline bool emptcp_checksum_update(emptcp_context *ctx, const st
 		tcp->check = emptcp_sum_apply(tcp->check, emptcp_sum_fold((__u64)change + pseudo_change));
 	return true;
 #endif
+}
+
+/*
+ * Takes emptcp_checksum_update() back: the field is `checksum` again. `pseudo_change` is what was added then; at tc the sum
+ * that a device has made over the packet (CHECKSUM_COMPLETE) followed it.
+ */
+static __always_inline void emptcp_checksum_restore(emptcp_context *ctx, const struct emptcp_packet *packet,
+						    __u16 checksum, __u32 pseudo_change)
+{
+	struct tcphdr *tcp;
+
+#if defined(EMPTCP_HOOK_TC)
+	if (pseudo_change)
+		bpf_l4_csum_replace(ctx, packet->tcp_offset + offsetof(struct tcphdr, check), 0,
+				    (__u16)~pseudo_change, BPF_F_PSEUDO_HDR);
+#else
+	(void)pseudo_change;
+#endif
+	tcp = emptcp_tcp(ctx, packet);
+	if (tcp)
+		tcp->check = checksum;
 }
 
 #endif

@@ -32,9 +32,9 @@ static __always_inline bool emptcp_overwrite(emptcp_context *ctx, const struct e
 	}
 	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), 0))
 		return false;
-	at = emptcp_at(ctx, offset, length);
+	at = emptcp_at(ctx, offset, length); /* there, as above */
 	if (!at)
-		return false;
+		return true;
 	for (__u32 i = 0; i < length; i++)
 		at[i] = bytes[i];
 	return true;
@@ -84,6 +84,14 @@ static __always_inline bool emptcp_remove_option(emptcp_context *ctx, struct emp
 	return true;
 }
 
+/* Can the fixed part of the IP header be written? */
+static __always_inline bool emptcp_ip_reachable(emptcp_context *ctx, const struct emptcp_packet *packet)
+{
+	const __u32 size = packet->ip_version == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+
+	return packet->ip_offset + size <= packet->tcp_offset && emptcp_at(ctx, packet->tcp_offset, 0);
+}
+
 /* Sets the length of the IP packet; the header checksum of IPv4 follows. */
 static __always_inline bool emptcp_set_ip_length(emptcp_context *ctx, const struct emptcp_packet *packet, __u32 length)
 {
@@ -124,24 +132,27 @@ static __always_inline bool emptcp_can_append(const struct emptcp_packet *packet
 
 /*
  * Appends `length` (a constant, a multiple of 4, at most 16) bytes of options to a pure ACK. Its options end where the
- * packet ends, so nothing has to move. Two ways to fail: no room (ask emptcp_can_append() first), or no memory.
+ * packet ends, so nothing has to move. Two ways to fail: no room (ask emptcp_can_append() first), or the kernel does not
+ * lengthen the packet: no memory, or longer than the device takes. Then every byte is what it was.
  */
 static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emptcp_packet *packet, const __u8 *bytes,
 						 const __u32 length)
 {
 	__u32 end = packet->tcp_offset + packet->tcp_length;
 	__u32 ip_length = end - packet->ip_offset + length;
+	__u16 before, after, checksum;
 	struct tcphdr *tcp;
-	__u16 before, after;
 	__u32 change = 0;
 	__u16 *words;
 	__u8 *at;
 
-	if (!emptcp_can_append(packet, length) || !emptcp_checksum_ready(ctx, packet))
+	if (!emptcp_can_append(packet, length) || packet->tcp_offset & 1 || !emptcp_checksum_ready(ctx, packet) ||
+	    !emptcp_ip_reachable(ctx, packet))
 		return false;
 	tcp = emptcp_tcp(ctx, packet);
 	if (!tcp)
 		return false;
+	checksum = tcp->check;
 	words = (__u16 *)tcp;
 	before = words[6]; /* data offset and flags */
 	after = before;
@@ -149,25 +160,28 @@ static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emp
 	change = emptcp_sum_change(before, after);
 	for (__u32 i = 0; i < length; i += 2)
 		change += bytes[i] | bytes[i + 1] << 8;
-	if (!emptcp_set_end(ctx, end + length))
+	/*
+	 * The checksum first, while the packet is as it was described: a checksum is put back byte by byte, but padding
+	 * behind the packet, which goes when its length is set, could not be.
+	 */
+	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), bpf_htons(length)))
 		return false;
-	/* The new bytes are not part of what `packet` describes yet, so the checksum is still found to be what it is. */
-	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), bpf_htons(length))) {
+	if (emptcp_set_end(ctx, end + length)) {
+		at = emptcp_at(ctx, end, length);
+		if (at) {
+			for (__u32 i = 0; i < length; i++)
+				at[i] = bytes[i];
+			packet->tcp_length += length;
+			tcp = emptcp_tcp(ctx, packet); /* in front of those bytes */
+			if (tcp)
+				((__u16 *)tcp)[6] = after;
+			/* Reachable, as was asked before the first write. */
+			return emptcp_set_ip_length(ctx, packet, ip_length);
+		}
 		emptcp_set_end(ctx, end);
-		return false;
 	}
-	at = emptcp_at(ctx, end, length);
-	if (!at)
-		return false;
-	for (__u32 i = 0; i < length; i++)
-		at[i] = bytes[i];
-	tcp = emptcp_tcp(ctx, packet);
-	if (!tcp)
-		return false;
-	words = (__u16 *)tcp;
-	words[6] = after;
-	packet->tcp_length += length;
-	return emptcp_set_ip_length(ctx, packet, ip_length);
+	emptcp_checksum_restore(ctx, packet, checksum, bpf_htons(length));
+	return false;
 }
 
 /*

@@ -43,21 +43,38 @@ struct emptcp_self {
 	__u32 instance; /* unique per use of an element, stable while its policy is unchanged */
 	__u32 flags;
 	__u32 policy_counters; /* first slot of the policy's counters: [0] = matched */
+	__u32 counters_used;   /* counters that element.toml names */
 };
 const volatile struct emptcp_self emptcp_self SEC(".rodata") = {};
+
+/* What the object says about itself; the builder and the loader compare it with element.toml. The program never reads it. */
+struct emptcp_about {
+	__u32 abi;  /* EMPTCP_ABI_VERSION of the headers that it was built with */
+	__u32 kind; /* enum emptcp_element_kind */
+};
+#define EMPTCP_ABOUT(element_kind)                                                                                     \
+	const volatile struct emptcp_about emptcp_about SEC(".rodata") = {EMPTCP_ABI_VERSION, element_kind}
 
 /* Declares that the element takes arguments: `struct arguments` with the names of element.toml. */
 #define ARGUMENTS const volatile struct arguments arguments SEC(".rodata") = {}
 
-/* Names the element's counters, in the order of `counters` in element.toml; at most EMPTCP_ELEMENT_COUNTERS. */
+/* Names the element's counters: those of `counters` in element.toml, in that order; at most EMPTCP_ELEMENT_COUNTERS. */
 #define COUNTERS(...)                                                                                                  \
 	enum emptcp_own_counter { __VA_ARGS__ };                                                                       \
 	const volatile enum emptcp_own_counter emptcp_own_counter SEC(".rodata") = 0
 
-static __always_inline void emptcp_count_slot(const struct emptcp_packet *packet, __u32 slot)
+/* A counter of this element; NULL for a number that is none of its own: what lies there belongs to another element. */
+static __always_inline struct emptcp_counter *emptcp_own(__u32 counter)
 {
-	struct emptcp_counter *counter = bpf_map_lookup_elem(&emptcp_counters, &slot);
+	__u32 slot = emptcp_self.counters + counter;
 
+	if (counter >= emptcp_self.counters_used)
+		return NULL;
+	return bpf_map_lookup_elem(&emptcp_counters, &slot);
+}
+
+static __always_inline void emptcp_add_segments(struct emptcp_counter *counter, const struct emptcp_packet *packet)
+{
 	if (counter) {
 		counter->packets += packet->segments;
 		counter->bytes += packet->payload_length;
@@ -67,18 +84,25 @@ static __always_inline void emptcp_count_slot(const struct emptcp_packet *packet
 /* Counts this packet under one of the names of COUNTERS(): its segments on the wire and its payload bytes. */
 static __always_inline void emptcp_count(const struct emptcp_packet *packet, __u32 counter)
 {
-	emptcp_count_slot(packet, emptcp_self.counters + counter);
+	emptcp_add_segments(emptcp_own(counter), packet);
 }
 
 /* Counts something that happened once, whatever the packet holds: an event that was told, an option that was added. */
 static __always_inline void emptcp_count_event(const struct emptcp_packet *packet, __u32 counter)
 {
-	__u32 slot = emptcp_self.counters + counter;
-	struct emptcp_counter *value = bpf_map_lookup_elem(&emptcp_counters, &slot);
+	struct emptcp_counter *value = emptcp_own(counter);
 
 	(void)packet;
 	if (value)
 		value->packets++;
+}
+
+/* Counts this packet as one that the policy has matched: ACTOR does it. */
+static __always_inline void emptcp_count_matched(const struct emptcp_packet *packet)
+{
+	__u32 slot = emptcp_self.policy_counters;
+
+	emptcp_add_segments(bpf_map_lookup_elem(&emptcp_counters, &slot), packet);
 }
 
 /* Per-flow state of an element: a map whose name begins with "state", keyed by use and flow. */
@@ -115,13 +139,17 @@ static __always_inline void *emptcp_state(void *map, __u64 owner, const void *in
 /* The end of everything: the verdict in the words of the hook. */
 static __always_inline int emptcp_return(const struct emptcp_packet *packet)
 {
+	if (emptcp_likely(packet->verdict == EMPTCP_CONTINUE))
+		return EMPTCP_VERDICT_PASS;
 	if (packet->verdict == EMPTCP_DROP)
 		return EMPTCP_VERDICT_DROP;
 #if defined(EMPTCP_HOOK_XDP)
-	if (packet->verdict == EMPTCP_REFLECT)
-		return XDP_TX;
+	return packet->verdict == EMPTCP_REFLECT ? XDP_TX : XDP_PASS;
+#else
+	/* Happens when the programs have ended, so the packet's next way through them finds the scratch area free. */
+	return bpf_redirect(packet->ifindex,
+			    (packet->direction == EMPTCP_INGRESS) == (packet->verdict == EMPTCP_AGAIN) ? BPF_F_INGRESS : 0);
 #endif
-	return EMPTCP_VERDICT_PASS;
 }
 
 /* A tail call that found no program: the packet passes with what was decided so far, and it is counted. */
@@ -165,6 +193,7 @@ static __always_inline int emptcp_end(emptcp_context *ctx, struct emptcp_scratch
 			EMPTCP_GO(emptcp_next.on_match, "match");                                                      \
 		EMPTCP_GO(emptcp_next.on_miss, "miss");                                                                \
 	}                                                                                                              \
+	EMPTCP_ABOUT(EMPTCP_ELEMENT_SELECTOR);                                                                         \
 	char emptcp_license[] SEC("license") = "Dual BSD/GPL";                                                         \
 	static __always_inline bool name##_matches(emptcp_context *ctx, struct emptcp_packet *packet)
 
@@ -177,12 +206,13 @@ static __always_inline int emptcp_end(emptcp_context *ctx, struct emptcp_scratch
 		if (!scratch)                                                                                          \
 			return EMPTCP_VERDICT_PASS;                                                                    \
 		if (emptcp_self.flags & EMPTCP_SELF_FIRST_ACTOR)                                                       \
-			emptcp_count_slot(&scratch->packet, emptcp_self.policy_counters);                              \
+			emptcp_count_matched(&scratch->packet);                                                        \
 		verdict = name##_acts(ctx, &scratch->packet);                                                          \
 		if (verdict != EMPTCP_CONTINUE)                                                                        \
 			scratch->packet.verdict = verdict;                                                             \
 		EMPTCP_GO(emptcp_next.on_match, "next");                                                               \
 	}                                                                                                              \
+	EMPTCP_ABOUT(EMPTCP_ELEMENT_ACTOR);                                                                            \
 	char emptcp_license[] SEC("license") = "Dual BSD/GPL";                                                         \
 	static __always_inline enum emptcp_verdict name##_acts(emptcp_context *ctx, struct emptcp_packet *packet)
 

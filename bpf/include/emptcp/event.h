@@ -32,21 +32,65 @@ static __always_inline void emptcp_event_lost(void)
 }
 
 /*
- * Room for an event of `size` bytes (a constant). NULL when nobody reads fast enough, which the core counts as event_lost.
- * What was reserved must be submitted.
+ * Takes the number of the next event of this CPU. Programs at XDP and tc run with softirqs off: on one CPU none interrupts
+ * another. Where that does not hold (test runs before Linux 6.10), `writers` tells those that meet here, and the later
+ * one gives up. Atomic addition that returns the old value would be simpler, but 5.10 refuses a program that holds one.
+ */
+static __always_inline bool emptcp_event_number(volatile struct emptcp_event_ring *ring, __u64 *number)
+{
+	bool alone;
+
+	__sync_fetch_and_add(&ring->writers, 1);
+	alone = ring->writers == 1;
+	if (alone) {
+		*number = ring->next;
+		ring->next = *number + 1;
+	}
+	__sync_fetch_and_add(&ring->writers, -1);
+	return alone;
+}
+
+static __always_inline struct emptcp_event_slot *emptcp_event_slot_take(__u32 size)
+{
+	__u32 index = bpf_get_smp_processor_id();
+	struct emptcp_event_ring *ring = bpf_map_lookup_elem(&emptcp_event_rings, &index);
+	struct emptcp_event_slot *slot;
+	__u64 number;
+
+	if (!ring || !emptcp_event_number(ring, &number))
+		return NULL;
+	index = index * (__u32)ring->slots + number % ring->slots;
+	slot = bpf_map_lookup_elem(&emptcp_events, &index);
+	if (!slot)
+		return NULL;
+	*(volatile __u64 *)&slot->sequence = 2 * number + 1;
+	asm volatile("" ::: "memory");
+	slot->length = size;
+	return slot;
+}
+
+/*
+ * Room for an event of `size` bytes (a constant, at most EMPTCP_EVENT_BYTES), zero at first. It takes the place of the oldest
+ * event of this CPU. NULL only when two programs meet on one CPU, which the core counts as event_lost. What was reserved
+ * must be submitted: else each reader is told that it missed one.
  */
 #define emptcp_event_reserve(size)                                                                                     \
 	({                                                                                                             \
-		void *reserved = bpf_ringbuf_reserve(&emptcp_events, size, 0);                                         \
-		if (!reserved)                                                                                         \
+		struct emptcp_event_slot *taken = emptcp_event_slot_take(size);                                        \
+		void *reserved = NULL;                                                                                 \
+		_Static_assert((size) <= EMPTCP_EVENT_BYTES, "an event has at most EMPTCP_EVENT_BYTES");               \
+		if (taken) {                                                                                           \
+			reserved = taken->words;                                                                       \
+			__builtin_memset(reserved, 0, size);                                                           \
+		} else {                                                                                               \
 			emptcp_event_lost();                                                                           \
+		}                                                                                                      \
 		reserved;                                                                                              \
 	})
 
 static __always_inline void emptcp_event_header(struct emptcp_event *event, const struct emptcp_packet *packet,
 						__u16 kind, __u16 body_length)
 {
-	__builtin_memset(event, 0, sizeof(*event));
 	event->time_ns = bpf_ktime_get_ns();
 	event->flow = packet->flow_id;
 	event->key = packet->key;
@@ -56,6 +100,25 @@ static __always_inline void emptcp_event_header(struct emptcp_event *event, cons
 	event->direction = packet->direction;
 }
 
-#define emptcp_event_submit(event) bpf_ringbuf_submit(event, 0)
+/* The next step of a checksum. */
+static __always_inline __u64 emptcp_event_sum(__u64 sum, __u64 word)
+{
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
+	return sum ^ sum >> 32;
+}
+
+/* Shows an event to the readers. */
+static __always_inline void emptcp_event_submit(void *event)
+{
+	struct emptcp_event_slot *slot = event - __builtin_offsetof(struct emptcp_event_slot, words);
+	__u64 sequence = slot->sequence + 1;
+	__u64 sum = emptcp_event_sum(sequence, slot->length);
+
+	for (int i = 0; i < EMPTCP_EVENT_WORDS; i++)
+		sum = emptcp_event_sum(sum, slot->words[i]);
+	slot->checksum = sum;
+	asm volatile("" ::: "memory");
+	*(volatile __u64 *)&slot->sequence = sequence;
+}
 
 #endif

@@ -29,9 +29,21 @@ struct {
 	__type(value, struct emptcp_counter);
 } emptcp_counters SEC(".maps");
 
+/* Events: see abi.h. */
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct emptcp_event_ring);
+} emptcp_event_rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct emptcp_event_slot);
 } emptcp_events SEC(".maps");
 
 /* Records of established subflows. */

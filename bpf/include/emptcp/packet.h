@@ -78,7 +78,8 @@ struct emptcp_packet {
 enum emptcp_verdict {
 	EMPTCP_CONTINUE, /* nothing said: the packet passes */
 	EMPTCP_DROP,     /* the packet ends here; policies that follow do not see it */
-	EMPTCP_REFLECT,  /* send it back out of the device (XDP) */
+	EMPTCP_REFLECT,	 /* send it back to where it came from, by this device: out of it at ingress, into it at egress */
+	EMPTCP_AGAIN,	 /* let it enter the device anew, and leave it anew, as another packet (tc) */
 };
 
 /* A question to the core's hash function and its answer. */
@@ -100,6 +101,7 @@ struct emptcp_scratch {
 	__u32 half_open;          /* the slow path's record is in the half-open table */
 	__u32 features;           /* enum emptcp_feature, of the packet's generation */
 	__u32 judged;             /* the slow path's finding: retransmitted segments; all ones: unacceptable */
+	__u64 policies;           /* policies that are to run at a device that is not the first to see the packet */
 	struct emptcp_flow ended; /* last record of a subflow that this packet ends; its table entry is gone */
 };
 

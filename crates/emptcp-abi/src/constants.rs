@@ -1,7 +1,7 @@
 //! The numbers of `abi.h`. Bits and values keep the names of the header without the `EMPTCP_` prefix.
 
 /// Version of the interface between programs and user space.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// Policies of one set.
 pub const POLICIES: u32 = 64;
 /// Slots of one bank of a chain.
@@ -38,6 +38,8 @@ pub const SECRETS: u32 = 6;
 pub const RANGES: u32 = 4;
 /// Segments that show numbers to be true when the other side acknowledges them.
 pub const RUN: u32 = 8;
+/// In `idle` of a passage: the packet has ended the subflow.
+pub const PASSAGE_CLOSED: u32 = 1 << 31;
 /// The largest window that there can be, bytes, rounded up (RFC 7323 section 2.2).
 pub const WINDOW_LARGEST: u32 = 1 << 30;
 /// What the check of numbers allows at least, bytes.
@@ -50,6 +52,10 @@ pub const SCALE_UNKNOWN: u8 = 0xff;
 pub const RULE_KINDS: u32 = 16;
 /// Longest event body, bytes.
 pub const EVENT_BODY: u32 = 512;
+/// Bytes of an event at most, header and body.
+pub const EVENT_BYTES: u32 = 576;
+/// The same in words of 64 bits.
+pub const EVENT_WORDS: u32 = 72;
 
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident: $ty:ty { $($(#[$item:meta])* $name:ident = $value:expr),* $(,)? }) => {
@@ -85,6 +91,18 @@ numbers!(
         FLOW_VIEW = 1 << 0,
         /// Some element reads packet->connection: count per connection.
         CONNECTION = 1 << 1,
+        /// Of two devices under policy one is on top of the other.
+        STACKED = 1 << 2,
+    }
+);
+
+numbers!(
+    /// What an element is, as its object says itself.
+    element_kind: u32 {
+        /// Made by SELECTOR().
+        SELECTOR = 1,
+        /// Made by ACTOR().
+        ACTOR = 2,
     }
 );
 
@@ -123,7 +141,7 @@ numbers!(
         TRUNCATED = 14,
         /// An established flow's record gave way to a newer one: its set was full.
         FLOW_EVICTED = 15,
-        /// No room in the event ring.
+        /// An event was not written: two writers met on one CPU.
         EVENT_LOST = 16,
         /// Its numbers cannot be the sender's: changed no record.
         UNACCEPTABLE = 17,
@@ -131,6 +149,10 @@ numbers!(
         SYN_ON_ESTABLISHED = 18,
         /// A record's numbers replaced: the other side acknowledges them.
         REANCHORED = 19,
+        /// A device below or above has counted the packet already.
+        SEEN_BEFORE = 20,
+        /// Records made in mid-stream: the handshake was not seen.
+        FLOW_PARTIAL = 21,
     }
 );
 
@@ -273,6 +295,8 @@ numbers!(
         RESET_SUSPECTED_REMOTE = 1 << 10,
         /// Among the subflows of its connection; for the core alone.
         COUNTED = 1 << 11,
+        /// An actor has ended it; the record goes with its next segment.
+        ENDED = 1 << 12,
     }
 );
 

@@ -1,6 +1,7 @@
-//! What comes out of the event ring.
+//! Events, and the rings in which they lie.
 
 use crate::{
+    EVENT_WORDS,
     flow::FlowKey,
     ids::{ConnectionId, FlowId, PolicyId, Token},
 };
@@ -26,6 +27,53 @@ pub struct Event {
     pub direction: u8,
     /// Zero.
     pub reserved: [u8; 3],
+}
+
+/// `struct emptcp_event_ring`: the ring of one CPU.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct EventRing {
+    /// Number of the next event of this CPU.
+    pub next: u64,
+    /// Slots of each CPU's ring, the same for all.
+    pub slots: u64,
+    /// Programs that take a number just now.
+    pub writers: u64,
+    /// Zero.
+    pub reserved: [u64; 5],
+}
+
+/// `struct emptcp_event_slot`: room for one event.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct EventSlot {
+    /// 0: never used; 2n + 1: event n is being written; 2n + 2: it is complete.
+    pub sequence: u64,
+    /// Over all that is here but `reserved`: [`EventSlot::sum`].
+    pub checksum: u64,
+    /// Bytes of the event, header included.
+    pub length: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The event.
+    pub words: [u64; EVENT_WORDS as usize],
+}
+
+impl EventSlot {
+    /// The checksum that the content should have: `emptcp_event_sum()` of bpf/include/emptcp/event.h.
+    pub fn sum(&self) -> u64 {
+        let step = |sum: u64, word: u64| {
+            let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            sum ^ sum >> 32
+        };
+        let start = step(self.sequence, u64::from(self.length));
+        self.words.iter().fold(start, |sum, word| step(sum, *word))
+    }
+
+    /// Sequence of a slot whose event `number` is complete.
+    pub fn complete(number: u64) -> u64 {
+        2 * number + 2
+    }
 }
 
 /// `struct emptcp_event_connection`. No `Debug`: keys appear in no log by accident.
@@ -73,5 +121,7 @@ pub struct EventSubflow {
 }
 
 const _: () = assert!(size_of::<Event>() == 64);
+const _: () = assert!(size_of::<EventRing>() == 64);
+const _: () = assert!(size_of::<EventSlot>() == 600);
 const _: () = assert!(size_of::<EventConnection>() == 40);
 const _: () = assert!(size_of::<EventSubflow>() == 24);

@@ -192,6 +192,32 @@ pub struct Resolution {
     pub policies: u64,
 }
 
+/// `struct emptcp_passage`: devices on top of each other; what became of the last packet at the device that saw it first.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Passage {
+    /// Bit i: policy i of the set has run for it.
+    pub ran: u64,
+    /// Bits of [`crate::packet_type`] that the core found out.
+    pub types: u32,
+    /// How long the subflow had been silent, in units of 1024 ns; [`crate::PASSAGE_CLOSED`]: the packet has ended it.
+    pub idle: u32,
+    /// The policies at the device that sees it next.
+    pub other: Resolution,
+}
+
+/// `struct emptcp_device_pair`: key of `emptcp_stacked`.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, Ord, PartialEq, PartialOrd,
+)]
+#[repr(C)]
+pub struct DevicePair {
+    /// Interface index of a device...
+    pub upper: u32,
+    /// ... that is on top of this one.
+    pub lower: u32,
+}
+
 /// `struct emptcp_flow`: a subflow's record.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -208,7 +234,7 @@ pub struct Flow {
     pub local_token: Token,
     /// Token of the remote host, 0 while unknown.
     pub remote_token: Token,
-    /// Where the flow was first seen.
+    /// Where the flow was first seen; of stacked devices the lowest.
     pub ifindex: u32,
     /// Bits of [`crate::flow_flag`].
     pub flags: u16,
@@ -222,6 +248,8 @@ pub struct Flow {
     pub watch: u64,
     /// Both senders, by [`crate::side`].
     pub sender: [Sender; 2],
+    /// Stacked devices, by [`crate::direction`].
+    pub passage: [Passage; 2],
 }
 
 impl Flow {
@@ -316,7 +344,7 @@ const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
-const _: () = assert!(size_of::<Flow>() == 440);
+const _: () = assert!(size_of::<Flow>() == 504);
 const _: () = assert!(size_of::<Adoption>() == 64);
 const _: () = assert!(size_of::<Connection>() == 120);
 const _: () = assert!(size_of::<TokenKey>() == 8);

@@ -18,8 +18,10 @@ pub mod rule;
 pub mod table;
 
 pub use constants::*;
-pub use event::{Event, EventConnection, EventSubflow};
-pub use flow::{Adoption, Connection, Counter, Flow, FlowKey, Keys, Range, Resolution, Sender, TokenKey};
+pub use event::{Event, EventConnection, EventRing, EventSlot, EventSubflow};
+pub use flow::{
+    Adoption, Connection, Counter, DevicePair, Flow, FlowKey, Keys, Passage, Range, Resolution, Sender, TokenKey,
+};
 pub use ids::{ConnectionId, FlowId, Generation, PolicyId, Token};
 pub use rule::Rule;
 pub use table::{FlowHash, FlowSet, Secret, Slot, Table};

@@ -64,18 +64,22 @@ fn claims() -> Claims {
         ("SECRETS", SECRETS),
         ("RANGES", RANGES),
         ("RUN", RUN),
+        ("PASSAGE_CLOSED", PASSAGE_CLOSED),
         ("WINDOW_LARGEST", WINDOW_LARGEST),
         ("WINDOW_LEAST", WINDOW_LEAST),
         ("RULE_END", u32::from(RULE_END)),
         ("SCALE_UNKNOWN", u32::from(SCALE_UNKNOWN)),
         ("RULE_KINDS", RULE_KINDS),
         ("EVENT_BODY", EVENT_BODY),
+        ("EVENT_BYTES", EVENT_BYTES),
+        ("EVENT_WORDS", EVENT_WORDS),
         ("ANY_MPTCP", ANY_MPTCP),
         ("CORE_COUNTERS_USED", core_counter::ALL.len() as u32),
     ] {
         c.number(format!("EMPTCP_{name}"), u64::from(value));
     }
     c.values("FEATURE_", feature::ALL);
+    c.values("ELEMENT_", element_kind::ALL);
     c.values("CORE_", core_counter::ALL);
     c.values("", packet_type::ALL);
     c.values("", side::ALL);
@@ -148,8 +152,11 @@ fn claims() -> Claims {
         version,
         resolution,
         watch,
-        sender
+        sender,
+        passage
     );
+    layout!(c, Passage, "emptcp_passage", ran, types, idle, other);
+    layout!(c, DevicePair, "emptcp_device_pair", upper, lower);
     layout!(c, FlowSet, "emptcp_flow_set", tag);
     layout!(c, Slot, "emptcp_slot", flow, key, reserved);
     layout!(c, Table, "emptcp_table", secret, set_mask, reserved);
@@ -215,6 +222,17 @@ fn claims() -> Claims {
         body_length,
         direction,
         reserved
+    );
+    layout!(c, EventRing, "emptcp_event_ring", next, slots, writers, reserved);
+    layout!(
+        c,
+        EventSlot,
+        "emptcp_event_slot",
+        sequence,
+        checksum,
+        length,
+        reserved,
+        words
     );
     layout!(
         c,

@@ -36,8 +36,8 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(crate) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
-        self.grid.add_row(cells);
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.grid.add_row(cells.into_iter().collect::<Vec<_>>());
         self.rows += 1;
     }
 

@@ -24,10 +24,10 @@ use crate::{
     place::{self, Lock},
     placement::{self, Placements},
     shape::Shaping,
-    stale,
+    stacked, stale,
     store::{self, DeviceKey, State},
 };
-use emptcp_abi::Generation;
+use emptcp_abi::{DevicePair, Generation, feature};
 use emptcp_plan::{
     manifest::Hook,
     plan::{Direction, Plan},
@@ -105,6 +105,7 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     let lock = Lock::take()?;
     stale::clear(&lock);
     let devices = Devices::read()?;
+    let plan = &devices.with_real_names(plan);
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
 
@@ -125,7 +126,9 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
         Err(error) => return Err(transaction.undo(fresh, error)),
     };
     // Everything before this store can be taken back, nothing behind it can fail.
-    transaction.instance.switch(prepared.state.generation(), plan.features);
+    transaction
+        .instance
+        .switch(prepared.state.generation(), prepared.features(plan));
     let (detached, warnings) = transaction.clean_up(&prepared);
     let mut applied = transaction.applied(prepared, detached, warnings);
     applied.duration = started.elapsed();
@@ -135,7 +138,9 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
 /// Another instance on the same device would count and change packets twice.
 pub(crate) fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
     for other in place::instances()?.into_iter().filter(|other| other != name) {
-        let Ok(other) = Instance::open(&other) else { continue };
+        let Ok(other) = Instance::open_any_version(&other) else {
+            continue;
+        };
         let spots = other.spots()?;
         if let Some(placement) = placements.devices.iter().find(|placement| {
             let spot = spot_of(placement);
@@ -186,6 +191,14 @@ struct Prepared {
     state: State,
     programs: usize,
     adopted: usize,
+    stacked: BTreeSet<DevicePair>,
+}
+
+impl Prepared {
+    /// What the core has to do for the set.
+    fn features(&self, plan: &Plan) -> u32 {
+        plan.features | if self.stacked.is_empty() { 0 } else { feature::STACKED }
+    }
 }
 
 impl Transaction<'_> {
@@ -232,6 +245,9 @@ impl Transaction<'_> {
         self.instance
             .maps
             .pin_private(folder, &uses(self.plan), &mut self.pins)?;
+        let under_policy = self.placements.devices.iter().map(|placement| placement.ifindex);
+        let stacked = stacked::pairs(self.devices, &under_policy.collect());
+        fault::step("noting stacked devices", || stacked::add(&self.instance.maps, &stacked))?;
         self.shaping.set_up(&self.instance)?;
         self.hooks.attach_new(&self.instance, self.placements)?;
         // Last, since records of running connections stay: they are true with the old set as well.
@@ -246,6 +262,7 @@ impl Transaction<'_> {
             state,
             programs,
             adopted,
+            stacked,
         })
     }
 
@@ -262,6 +279,10 @@ impl Transaction<'_> {
         detached.extend(self.hooks.changed());
         failed.extend(errors);
         failed.extend(self.shaping.clean_up(&self.instance, self.devices));
+        let kept = fault::step("forgetting devices that are not stacked", || {
+            stacked::keep(&self.instance.maps, &prepared.stacked)
+        });
+        failed.extend(kept.err());
         let old_bank = prepared.state.generation().next().bank();
         let cleared = fault::step("emptying the old bank", || {
             bank::clear_slots(&self.instance.maps, old_bank)
@@ -294,7 +315,7 @@ impl Transaction<'_> {
         if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
             warnings.push(format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
-                 {} states, {} bytes of events); `emptcp remove` and apply to change them",
+                 {} states, {} bytes of events for each CPU); `emptcp remove` and apply to change them",
                 before.tables.flows,
                 before.tables.half_open,
                 before.tables.connections,

@@ -167,6 +167,7 @@ impl Filling<'_> {
         };
         let integer = |value: u32| Value::Integer(u64::from(value));
         let own = numbers.nodes[index];
+        let element = self.catalog.element(&node.element)?;
         let fills = [
             Fill {
                 variable: "arguments",
@@ -189,6 +190,7 @@ impl Filling<'_> {
                     ("instance", integer(own.instance)),
                     ("flags", integer(u32::from(node.first_actor))),
                     ("policy_counters", integer(numbers.counters)),
+                    ("counters_used", integer(element.manifest.counters.len() as u32)),
                 ],
                 presence: Presence::Required,
             },
@@ -197,11 +199,11 @@ impl Filling<'_> {
                 members: vec![
                     ("class", integer(self.shaping.class(position))),
                     ("edt", integer(u32::from(self.shaping.edt(position)))),
+                    ("watch", integer(u32::from(self.shaping.watches(position)))),
                 ],
                 presence: Presence::Optional,
             },
         ];
-        let element = self.catalog.element(&node.element)?;
         let object = element.object(hook).ok_or_else(|| Error::NoProgram {
             policy: policy.name.clone(),
             element: node.element.clone(),
@@ -213,7 +215,7 @@ impl Filling<'_> {
             policy: Some(&policy.name),
             hook,
         };
-        let loaded = load::load(object, who, &fills, maps)?;
+        let loaded = load::load_element(object, who, element, &fills, maps)?;
         maps.adopt(&node.element, loaded.private);
         set_slot(maps.chain(hook)?, bank * BANK_SLOTS + own.slot, loaded.program.as_fd())
     }

@@ -1,14 +1,19 @@
 //! The elements that policies can use: those in this crate and those that an operator has installed.
 
 use crate::{
+    about,
     clang::Variant,
     embedded,
     error::{Error, Result},
+    load::{self, Who},
 };
-use emptcp_plan::manifest::{Hook, Manifest};
+use emptcp_plan::{
+    manifest::{Hook, Manifest},
+    plan::Plan,
+};
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -62,12 +67,35 @@ impl Element {
             }
         };
         let (tc, xdp) = (object(Variant::Tc)?, object(Variant::Xdp)?);
-        Ok(Self {
+        let mut element = Self {
             manifest,
             origin: Origin::Installed(folder.to_owned()),
             tc,
             xdp,
-        })
+        };
+        element.narrow();
+        Ok(element)
+    }
+}
+
+impl Element {
+    /// Numbers are at most what `struct arguments` holds. An object that cannot be read is told about when it is used.
+    fn narrow(&mut self) {
+        for hook in self.manifest.hooks.clone() {
+            let who = Who {
+                element: &self.manifest.name,
+                policy: None,
+                hook,
+            };
+            let layout = self.object(hook).and_then(|object| {
+                load::open(object, who)
+                    .and_then(|object| load::layout(&object, who))
+                    .ok()
+            });
+            if let Some(layout) = layout {
+                about::narrow(&mut self.manifest, &layout);
+            }
+        }
     }
 }
 
@@ -82,7 +110,7 @@ pub(crate) fn variant_of(hook: Hook) -> Variant {
 /// Reads `element.toml` of a folder.
 ///
 /// # Errors
-/// When it is missing, malformed, or names an element other than its folder.
+/// When it is missing or malformed.
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("element.toml");
     let text = fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
@@ -163,6 +191,36 @@ impl Catalog {
             .ok_or_else(|| Error::UnknownElement(name.to_owned()))
     }
 
+    /// Whether the objects of all elements that `plan` uses are what their manifests say, and of this version. Asks the
+    /// kernel nothing.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] with what to do: an element that was installed by another version of emptcp must be built again.
+    pub fn fits(&self, plan: &Plan) -> Result<()> {
+        let mut done = BTreeSet::new();
+        for policy in &plan.policies {
+            for (node, hook) in policy
+                .nodes
+                .iter()
+                .flat_map(|node| policy.hooks.iter().map(move |hook| (node, *hook)))
+            {
+                let element = self.element(&node.element)?;
+                let Some(object) = element.object(hook) else { continue };
+                if element.origin == Origin::BuiltIn || !done.insert((&node.element, hook)) {
+                    continue;
+                }
+                let who = Who {
+                    element: &node.element,
+                    policy: Some(&policy.name),
+                    hook,
+                };
+                let object = load::open(object, who)?;
+                about::agree(&object, &load::layout(&object, who)?, who, element)?;
+            }
+        }
+        Ok(())
+    }
+
     /// All elements, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Element> {
         self.elements.values()
@@ -171,5 +229,19 @@ impl Catalog {
     /// All manifests, for the policy compiler.
     pub fn manifests(&self) -> emptcp_plan::Catalog {
         self.elements.values().map(|element| element.manifest.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_manifests_bound_every_number_that_has_fewer_than_eight_bytes() {
+        for element in Catalog::built_in().iter() {
+            let mut narrowed = element.clone();
+            narrowed.narrow();
+            assert_eq!(narrowed.manifest, element.manifest);
+        }
     }
 }

@@ -4,9 +4,10 @@ use crate::{
     error::{Error, OrKernel, Result},
     netlink,
 };
+use emptcp_plan::plan::Plan;
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, Prop},
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -21,30 +22,50 @@ pub(crate) struct Device {
     pub(crate) link_header: u32,
     /// It stands for hardware: it has a parent on a bus and no software kind.
     pub(crate) physical: bool,
+    /// Devices directly on top of it, and below it, as it says itself: indices.
+    pub(crate) upper: Option<u32>,
+    /// See `upper`.
+    pub(crate) lower: Option<u32>,
 }
 
-/// The devices of a network namespace, by name.
+/// The devices of a network namespace, by name; and what other names they have.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Devices(BTreeMap<String, Device>);
+pub(crate) struct Devices(BTreeMap<String, Device>, BTreeMap<String, String>);
 
 impl Devices {
     /// Asks the kernel.
     pub(crate) fn read() -> Result<Self> {
-        let mut devices = BTreeMap::new();
+        let (mut devices, mut others) = (BTreeMap::new(), BTreeMap::new());
         let answers = dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).or_kernel("list the devices")?;
         for answer in answers {
             let RouteNetlinkMessage::NewLink(link) = answer else {
                 continue;
             };
-            let mut name = None;
-            let (mut parent, mut kind) = (false, false);
+            let (mut name, mut other_names) = (None, Vec::new());
+            let (mut parent, mut kind, mut on_link) = (false, false, false);
+            let (mut upper, mut lower, mut elsewhere) = (None, None, false);
             for attribute in &link.attributes {
                 match attribute {
                     LinkAttribute::IfName(text) => name = Some(text.clone()),
+                    LinkAttribute::PropList(properties) => {
+                        other_names.extend(properties.iter().filter_map(|property| match property {
+                            Prop::AltIfName(name) => Some(name.clone()),
+                            _ => None,
+                        }));
+                    }
                     LinkAttribute::ParentDevName(_) => parent = true,
                     LinkAttribute::LinkInfo(infos) => {
-                        kind = infos.iter().any(|info| matches!(info, LinkInfo::Kind(_)));
+                        for info in infos {
+                            if let LinkInfo::Kind(named) = info {
+                                kind = true;
+                                on_link = shares_packets(named);
+                            }
+                        }
                     }
+                    LinkAttribute::Controller(index) => upper = Some(*index),
+                    LinkAttribute::Link(index) => lower = Some(*index),
+                    // The device below is in another namespace: nothing of it is known here.
+                    LinkAttribute::LinkNetNsId(_) => elsewhere = true,
                     _ => {}
                 }
             }
@@ -57,11 +78,14 @@ impl Devices {
                     index: link.header.index,
                     link_header: if ethernet { 14 } else { 0 },
                     physical: parent && !kind,
+                    upper,
+                    lower: lower.filter(|_| on_link && !elsewhere),
                 };
+                others.extend(other_names.into_iter().map(|other| (other, name.clone())));
                 devices.insert(name, device);
             }
         }
-        Ok(Self(devices))
+        Ok(Self(devices, others))
     }
 
     /// Devices that need not exist: for test runs.
@@ -70,13 +94,33 @@ impl Devices {
             index,
             link_header: 14,
             physical: false,
+            upper: None,
+            lower: None,
         };
         Self(
             devices
                 .into_iter()
                 .map(|(name, index)| (name.to_owned(), device(index)))
                 .collect(),
+            BTreeMap::new(),
         )
+    }
+
+    /// These devices, with their indices as names.
+    #[cfg(test)]
+    pub(crate) fn of(devices: impl IntoIterator<Item = Device>) -> Self {
+        Self(
+            devices
+                .into_iter()
+                .map(|device| (device.index.to_string(), device))
+                .collect(),
+            BTreeMap::new(),
+        )
+    }
+
+    /// All devices.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.0.values()
     }
 
     /// A device by name; `policy` wants it.
@@ -86,6 +130,13 @@ impl Devices {
             device: name.to_owned(),
             present: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// The plan with the devices' own names in the place of alternative ones.
+    pub(crate) fn with_real_names(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        plan.rename_devices(|name| self.1.get(name).cloned());
+        plan
     }
 
     /// A device's index.
@@ -100,6 +151,24 @@ impl Devices {
             .find(|(_, device)| device.index == index)
             .map(|(name, _)| name.as_str())
     }
+}
+
+/// The plan with the names of the devices themselves where it has alternative ones (`ip link property add ... altname`), as
+/// [`apply()`](crate::apply()) keeps it.
+///
+/// # Errors
+/// When the kernel cannot be asked for its devices.
+pub fn with_real_names(plan: &Plan) -> Result<Plan> {
+    Ok(Devices::read()?.with_real_names(plan))
+}
+
+/// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer, that
+/// of a tunnel carries other packets.
+fn shares_packets(kind: &InfoKind) -> bool {
+    matches!(
+        kind,
+        InfoKind::Vlan | InfoKind::MacVlan | InfoKind::MacVtap | InfoKind::IpVlan | InfoKind::IpVtap
+    )
 }
 
 /// One queueing discipline.

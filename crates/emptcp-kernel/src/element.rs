@@ -1,6 +1,7 @@
 //! An operator's own elements: build, install, list, remove.
 
 use crate::{
+    about,
     catalog::{self, Catalog, Element, Origin, installed_folder, variant_of},
     clang::{self, Variant},
     error::{Error, OrKernel, Result},
@@ -56,6 +57,7 @@ pub struct ElementInfo {
 /// A manifest that cannot be used, clang's refusal, the verifier's refusal.
 pub fn build(folder: &Path) -> Result<Built> {
     let manifest = catalog::read_manifest(folder)?;
+    named_as_its_folder(folder, &manifest)?;
     let source = folder.join("element.bpf.c");
     if !source.is_file() {
         return Err(Error::Element {
@@ -80,6 +82,7 @@ pub fn build(folder: &Path) -> Result<Built> {
         }
     }
     let element = Element::from_folder(folder)?;
+    compare(&element, &manifest)?;
     let mut built = Built {
         name: manifest.name.clone(),
         kind: manifest.kind,
@@ -96,6 +99,37 @@ pub fn build(folder: &Path) -> Result<Built> {
         Err(error) => return Err(error),
     }
     Ok(built)
+}
+
+/// Policies find an element by its name, people by its folder.
+fn named_as_its_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
+    let whole = folder.canonicalize().map_err(|error| Error::io(folder, error))?;
+    let name = whole.file_name().unwrap_or_default().to_string_lossy();
+    if name == manifest.name {
+        return Ok(());
+    }
+    Err(Error::Element {
+        element: folder.display().to_string(),
+        detail: format!(
+            "the folder is named `{name}`, but element.toml says `name = \"{}\"`; both must be the same",
+            manifest.name
+        ),
+    })
+}
+
+/// Compares the objects with the manifest, as its author wrote it. Needs no rights.
+fn compare(element: &Element, manifest: &Manifest) -> Result<()> {
+    for &hook in &manifest.hooks {
+        let Some(object) = element.object(hook) else { continue };
+        let who = Who {
+            element: &manifest.name,
+            policy: None,
+            hook,
+        };
+        let object = load::filled_element(object, who, element, &example(manifest, 0))?;
+        about::arguments_fit(&load::layout(&object, who)?, who, manifest)?;
+    }
+    Ok(())
 }
 
 /// Loads an element for every hook. Twice, with different arguments: a constant can hide a branch from the verifier.
@@ -115,7 +149,7 @@ fn check(element: &Element) -> Result<()> {
                 policy: None,
                 hook,
             };
-            load::load(object, who, &example(&element.manifest, filler), &maps)?;
+            load::load_element(object, who, element, &example(&element.manifest, filler), &maps)?;
         }
     }
     Ok(())
@@ -149,7 +183,14 @@ fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
         required("emptcp_next", &["on_match", "on_miss"]),
         required(
             "emptcp_self",
-            &["counters", "policy", "instance", "flags", "policy_counters"],
+            &[
+                "counters",
+                "policy",
+                "instance",
+                "flags",
+                "policy_counters",
+                "counters_used",
+            ],
         ),
     ]
 }

@@ -12,10 +12,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The caller lacks a capability.
-    #[error("{action}: not permitted; run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN")]
+    #[error(
+        "{action}: not permitted; run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (the kernel: {said})"
+    )]
     NotPermitted {
         /// What was tried.
         action: String,
+        /// The kernel's own words and number.
+        said: String,
     },
     /// A device of the policy file does not exist in this network namespace.
     #[error("policy `{policy}`: there is no device `{device}` here; there are: {present}")]
@@ -181,22 +185,25 @@ impl Error {
     pub(crate) fn kernel(action: impl Into<String>, source: io::Error) -> Self {
         let action = action.into();
         match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted { action },
+            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted {
+                action,
+                said: source.to_string(),
+            },
             _ => Self::Kernel { action, source },
         }
     }
 
     /// The same from libbpf-rs.
     pub(crate) fn libbpf(action: impl Into<String>, source: libbpf_rs::Error) -> Self {
-        let kind = source.kind();
         let action = action.into();
-        if kind == libbpf_rs::ErrorKind::PermissionDenied {
-            return Self::NotPermitted { action };
+        // The alternate form also tells the causes; the kernel's own words and number are the last of them.
+        let said = format!("{source:#}");
+        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied {
+            return Self::NotPermitted { action, said };
         }
         Self::Kernel {
             action,
-            // The alternate form also tells the causes; the kernel's own words are the last of them.
-            source: io::Error::other(format!("{source:#}")),
+            source: io::Error::other(said),
         }
     }
 
@@ -206,6 +213,7 @@ impl Error {
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::NotPermitted {
                 action: format!("use {}", path.display()),
+                said: source.to_string(),
             },
             _ => Self::Io { path, source },
         }
@@ -254,9 +262,16 @@ mod tests {
 
     #[test]
     fn the_kernel_s_own_words_stay_behind_those_of_libbpf() {
-        let full = libbpf_rs::Error::from_raw_os_error(libc::ENOSPC).context("failed to update the map");
-        let text = Error::libbpf("write a rule", full).to_string();
-        let words = io::Error::from_raw_os_error(libc::ENOSPC).to_string();
-        assert_eq!(text, format!("write a rule: failed to update the map: {words}"));
+        for number in 1..=133 {
+            let error = || libbpf_rs::Error::from_raw_os_error(number).context("failed to update the map");
+            let words = io::Error::from_raw_os_error(number).to_string();
+            assert!(words.contains(&number.to_string()));
+            let text = Error::libbpf("write a rule", error()).to_string();
+            assert!(text.contains(&format!("failed to update the map: {words}")), "{text}");
+            let told: libbpf_rs::Result<()> = Err(error());
+            assert_eq!(told.or_kernel("write a rule").unwrap_err().to_string(), text);
+            let text = Error::kernel("write a rule", io::Error::from_raw_os_error(number)).to_string();
+            assert!(text.contains(&words), "{text}");
+        }
     }
 }

@@ -1,19 +1,13 @@
-//! Events from the kernel, as they come.
+//! What events say. An [`EventReader`](crate::event_reader::EventReader) hands them out.
 
-use crate::{
-    device::Devices,
-    error::{Error, OrKernel, Result},
-    flows::{FlowEntry, now_ns},
-    instance::Instance,
-};
+use crate::{device::Devices, flows::FlowEntry};
 use emptcp_abi::{
     ConnectionId, Event as Header, EventConnection, EventSubflow, Flow, FlowId, PolicyId, Token, direction, event_kind,
     side, subflow_change,
 };
 use emptcp_plan::plan::Direction;
-use libbpf_rs::RingBufferBuilder;
 use serde::{Serialize, Serializer};
-use std::{cell::RefCell, collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 use zerocopy::FromBytes;
 
 /// An MPTCP key. `Debug` does not show it; `--json` and [`MptcpKey::reveal`] do, for policies that ask by `keys=yes`.
@@ -134,12 +128,12 @@ pub struct Event {
     pub body: Body,
 }
 
-fn decimal<S: Serializer>(number: &u64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
 
-/// Reads one record of the ring; `None` for one that this version does not understand.
-fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Option<Event> {
+/// Reads an event; `None` for one that this version does not understand.
+pub(crate) fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Option<Event> {
     let (header, rest) = Header::read_from_prefix(bytes).ok()?;
     let body = rest.get(..usize::from(header.body_length))?;
     let token = |token: Token| token.is_known().then_some(token);
@@ -171,7 +165,14 @@ fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Opti
         }
         event_kind::RECORD => {
             let (flow, _) = Flow::read_from_prefix(body).ok()?;
-            Body::Record(Box::new(FlowEntry::new(&header.key, &flow, now_ns(), devices, None)))
+            // Age and idle time are those of the event, however late it is read.
+            Body::Record(Box::new(FlowEntry::new(
+                &header.key,
+                &flow,
+                header.time_ns,
+                devices,
+                None,
+            )))
         }
         kind if kind >= event_kind::USER => Body::User {
             kind: header.kind,
@@ -193,72 +194,4 @@ fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Opti
         },
         body,
     })
-}
-
-/// What stops libbpf behind a record.
-const STOP: i32 = -nix::libc::ECANCELED;
-
-impl Instance {
-    /// Hands every event to `take`, as they come, until it answers false or `timeout` has passed (`None`: no end).
-    ///
-    /// What is in the ring already comes first; [`Event::time_ns`] tells its age. An event that was not handed out stays
-    /// in the ring. The ring is read by one process at a time; two share the events between them.
-    ///
-    /// # Errors
-    /// When the ring cannot be read.
-    pub fn events(&self, timeout: Option<Duration>, mut take: impl FnMut(Event) -> bool) -> Result<()> {
-        let devices = Devices::read()?;
-        let ring = self.maps.get("emptcp_events")?;
-        let names = RefCell::new(self.policy_names()?);
-        let next = RefCell::new(None);
-        let mut builder = RingBufferBuilder::new();
-        // A negative answer makes libbpf stop behind this record: the rest stays in the ring, for the next reader too.
-        let record = |bytes: &[u8]| match parse(bytes, &names.borrow(), &devices) {
-            Some(event) => {
-                next.replace(Some(event));
-                STOP
-            }
-            None => 0,
-        };
-        builder.add(ring, record).or_kernel("open the event ring")?;
-        let ring = builder.build().or_kernel("open the event ring")?;
-        let end = timeout.map(|timeout| std::time::Instant::now() + timeout);
-        let mut generation = self.generation();
-        loop {
-            let slice = Duration::from_millis(200);
-            let left = end.map_or(slice, |end| {
-                end.saturating_duration_since(std::time::Instant::now()).min(slice)
-            });
-            let answer = ring.poll(left);
-            match (next.take(), answer) {
-                // The answer is then that of the record above.
-                (Some(event), _) => {
-                    if !take(event) {
-                        return Ok(());
-                    }
-                }
-                (None, Err(error)) if error.kind() != libbpf_rs::ErrorKind::Interrupted => {
-                    return Err(Error::libbpf("read the event ring", error));
-                }
-                (None, _) => {}
-            }
-            if end.is_some_and(|end| std::time::Instant::now() >= end) {
-                return Ok(());
-            }
-            if self.generation() != generation {
-                generation = self.generation();
-                names.replace(self.policy_names()?);
-            }
-        }
-    }
-
-    fn policy_names(&self) -> Result<BTreeMap<u32, String>> {
-        let Some(state) = self.state()? else {
-            return Ok(BTreeMap::new());
-        };
-        let ids = state.allocation.policies.iter().map(|policy| policy.id);
-        Ok(ids
-            .zip(state.plan.policies.iter().map(|policy| policy.name.clone()))
-            .collect())
-    }
 }

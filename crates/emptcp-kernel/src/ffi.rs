@@ -61,24 +61,27 @@ pub(crate) fn btf(object: &OpenObject) -> libbpf_rs::Result<Option<Btf<'_>>> {
     Btf::from_bpf_object(unsafe { object.as_libbpf_object().as_ref() })
 }
 
-/// The control word of an instance, mapped into memory: one store switches the policy set.
+/// An array map in our memory, in words of 64 bits. Others may write while we read.
 #[derive(Debug)]
-pub(crate) struct Control {
-    word: NonNull<AtomicU64>,
+struct Mapping {
+    words: NonNull<AtomicU64>,
+    count: usize,
 }
 
-/// The kernel maps whole pages.
-const CONTROL_BYTES: usize = 4096;
+// SAFETY: memory that several processes share is reached by atomic operations only, whichever thread does it.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
-impl Control {
-    /// Maps the one-entry array `emptcp_control`.
-    pub(crate) fn map(map: BorrowedFd<'_>) -> io::Result<Self> {
+impl Mapping {
+    /// Maps `count` words of a mmapable array.
+    fn new(map: BorrowedFd<'_>, count: usize, protection: libc::c_int) -> io::Result<Self> {
         // SAFETY: a new shared mapping at an address of the kernel's choice.
         let address = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                CONTROL_BYTES,
-                libc::PROT_READ | libc::PROT_WRITE,
+                count * size_of::<u64>(),
+                protection,
                 libc::MAP_SHARED,
                 map.as_raw_fd(),
                 0,
@@ -88,32 +91,72 @@ impl Control {
             return Err(io::Error::last_os_error());
         }
         NonNull::new(address.cast())
-            .map(|word| Self { word })
+            .map(|words| Self { words, count })
             .ok_or_else(|| io::Error::other("mapped at zero"))
     }
 
-    fn word(&self) -> &AtomicU64 {
-        // SAFETY: the mapping is page-aligned, at least 8 bytes long and lives as long as `self`; the kernel's side
-        // reads it as one 64-bit word.
-        unsafe { self.word.as_ref() }
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page-aligned, has `count` words and lives as long as `self`. Where it is read-only
+        // nobody stores; a load of 64 bits needs no right to write.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the address and length are those of `new`.
+        unsafe { libc::munmap(self.words.as_ptr().cast(), self.count * size_of::<u64>()) };
+    }
+}
+
+/// The control word of an instance, mapped into memory: one store switches the policy set.
+#[derive(Debug)]
+pub(crate) struct Control(Mapping);
+
+impl Control {
+    /// Maps the one-entry array `emptcp_control`.
+    pub(crate) fn map(map: BorrowedFd<'_>) -> io::Result<Self> {
+        Mapping::new(map, 1, libc::PROT_READ | libc::PROT_WRITE).map(Self)
     }
 
     /// The word in force.
     pub(crate) fn load(&self) -> u64 {
-        self.word().load(Ordering::Acquire)
+        self.0.words()[0].load(Ordering::Acquire)
     }
 
     /// Puts another word in force, on all devices at once.
     pub(crate) fn store(&self, word: u64) {
-        self.word().store(word, Ordering::Release);
+        self.0.words()[0].store(word, Ordering::Release);
     }
 }
 
-impl Drop for Control {
-    fn drop(&mut self) {
-        // SAFETY: the address and length are those of `map`.
-        unsafe { libc::munmap(self.word.as_ptr().cast(), CONTROL_BYTES) };
+/// An array that programs write, mapped into memory to be read.
+#[derive(Debug)]
+pub(crate) struct Shared(Mapping);
+
+impl Shared {
+    /// Maps the first `count` words of a mmapable array.
+    pub(crate) fn map(map: BorrowedFd<'_>, count: usize) -> io::Result<Self> {
+        Mapping::new(map, count, libc::PROT_READ).map(Self)
     }
+
+    /// Its words; load them only.
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        self.0.words()
+    }
+}
+
+/// Whether programs at tc may call `bpf_probe_read_kernel`.
+pub(crate) fn programs_read_kernel_memory() -> bool {
+    // SAFETY: no options are passed; libbpf loads a program of two instructions and lets it go.
+    let answer = unsafe {
+        libbpf_sys::libbpf_probe_bpf_helper(
+            libbpf_sys::BPF_PROG_TYPE_SCHED_CLS,
+            libbpf_sys::BPF_FUNC_probe_read_kernel,
+            ptr::null(),
+        )
+    };
+    answer == 1
 }
 
 /// Waits until no program runs that started before: `synchronize_rcu`. False when the kernel does not offer it.

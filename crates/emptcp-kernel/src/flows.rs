@@ -44,6 +44,8 @@ pub struct FlowEntry {
     pub remote: SocketAddr,
     /// `syn`, `synack`, `established`, `closing`, `closed`.
     pub state: String,
+    /// `initial` or `joined`; `None` when the handshake was not seen and no socket of this host tells.
+    pub role: Option<String>,
     /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
     pub flags: Vec<String>,
     /// MPTCP version, `None` unknown.
@@ -184,9 +186,14 @@ impl FlowEntry {
     }
 
     pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, plan: Option<(u32, &Plan)>) -> Self {
+        let role = bit_names(
+            flow_flag::ALL,
+            u32::from(flow.flags) & (flow_flag::INITIAL | flow_flag::JOINED),
+        );
         let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
         let mut policies = Vec::new();
-        for resolution in &flow.resolution {
+        let others = flow.passage.iter().map(|passage| &passage.other);
+        for resolution in flow.resolution.iter().chain(others) {
             let Some((_, plan)) = plan.filter(|(generation, _)| *generation == resolution.generation) else {
                 continue;
             };
@@ -202,6 +209,7 @@ impl FlowEntry {
             local: key.local(),
             remote: key.remote(),
             state: state_name(u32::from(flow.state)),
+            role: role.into_iter().next(),
             flags: bit_names(flow_flag::ALL, u32::from(flow.flags) & !flow_flag::COUNTED),
             version: version(flow.version),
             device: devices.name(flow.ifindex).map(str::to_owned),
@@ -227,7 +235,7 @@ impl Instance {
         let core = stats::core(&self.maps)?;
         let count = |name: &str| core.get(name).copied().unwrap_or_default();
         // One that was taken over was never new.
-        Ok(count("flow_new").max(count("flow_established")))
+        Ok((count("flow_new") + count("flow_partial")).max(count("flow_established")))
     }
 
     /// The records of subflows as they lie in the table, without half-open ones, for those who compare every number.

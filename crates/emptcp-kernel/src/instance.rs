@@ -5,12 +5,13 @@ use crate::{
     attach::{self, Attachments, Kind, Spot},
     device::Devices,
     error::{Error, OrKernel, Result},
+    event_ring,
     ffi::Control,
     maps::Maps,
     place, stale,
-    store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State},
+    store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State, VERSION},
 };
-use emptcp_abi::{Generation, PolicyId};
+use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_plan::plan::{Direction, Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde::Serialize;
@@ -85,8 +86,16 @@ impl Instance {
     /// Opens an installed instance.
     ///
     /// # Errors
-    /// [`Error::NoInstance`] when there is none of that name here, or without the rights to open its maps.
+    /// [`Error::NoInstance`] when there is none of that name here, [`Error::State`] when an emptcp made it whose maps this one
+    /// would misread, or without the rights to open its maps.
     pub fn open(name: &str) -> Result<Self> {
+        let instance = Self::open_any_version(name)?;
+        instance.check_version()?;
+        Ok(instance)
+    }
+
+    /// As [`Instance::open`], also one of another version: only to know its devices, and to take it away.
+    pub(crate) fn open_any_version(name: &str) -> Result<Self> {
         let instance = Self::open_any(name)?;
         if instance.is_of_another_namespace()? {
             return Err(Error::NoInstance { name: name.to_owned() });
@@ -111,9 +120,12 @@ impl Instance {
             maps,
             control,
         };
-        let tables = instance.tables_of_maps()?;
-        maps = Maps::open(&instance.folder, &tables)?;
-        instance.maps = maps;
+        // Another version may have other maps: what can still be done with it needs no sizes.
+        if instance.check_version().is_ok() {
+            let tables = instance.tables_of_maps()?;
+            maps = Maps::open(&instance.folder, &tables)?;
+            instance.maps = maps;
+        }
         Ok(instance)
     }
 
@@ -152,6 +164,11 @@ impl Instance {
                     created,
                 };
                 store::put_device(&map, SELF, record)?;
+                let version = DeviceRecord {
+                    kind: ABI_VERSION,
+                    ..DeviceRecord::default()
+                };
+                store::put_device(&map, VERSION, version)?;
                 if let Some(boot) = store::boot_id() {
                     store::put_device(&map, BOOT, boot.into())?;
                 }
@@ -172,12 +189,29 @@ impl Instance {
             half_open: entries("emptcp_half_open")?,
             connections: entries("emptcp_connections")?,
             state: own.map_or(Tables::default().state, |(_, record)| record.kind),
-            events: entries("emptcp_events")?,
+            events: event_ring::bytes(&self.maps)?,
+        })
+    }
+
+    /// Maps of another version must not be read.
+    pub(crate) fn check_version(&self) -> Result<()> {
+        let made_by = store::version(&store::devices(self.records()?)?);
+        if made_by == Some(ABI_VERSION) {
+            return Ok(());
+        }
+        let theirs = made_by.map_or_else(|| "before 3".to_owned(), |version| version.to_string());
+        Err(Error::State {
+            instance: self.name.clone(),
+            detail: format!(
+                "another version of emptcp made its tables (ABI version {theirs}; this one has {ABI_VERSION}), and its policies \
+                 go on as they are"
+            ),
         })
     }
 
     /// Maps of another build may have another shape.
     pub(crate) fn check_build(&self) -> Result<()> {
+        self.check_version()?;
         let own = store::devices(self.records()?)?
             .into_iter()
             .find(|(key, _)| *key == SELF);
@@ -193,6 +227,18 @@ impl Instance {
     /// Whether the folder was left by a namespace that is gone and whose number is used again.
     pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
         Ok(stale::is_of_another_namespace(&self.folder))
+    }
+
+    /// Whether `other` is this very instance, not one of the same name that was made since.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn is_same_as(&self, other: &Self) -> Result<bool> {
+        let id = |instance: &Self| {
+            let control = instance.maps.get("emptcp_control")?.info();
+            control.map(|info| info.info.id).or_kernel("ask about a map")
+        };
+        Ok(id(self)? == id(other)?)
     }
 
     /// Its name.

@@ -6,12 +6,13 @@
 //!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
 //!   `hooks` and [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`preview()`] does of an apply what changes nothing.
-//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`]; [`in_force`] asks whether it really is.
-//! * [`catalog`] knows the elements; `load` fills in their constants (`rodata`) and explains a [`refusal`] by the
-//!   verifier (`traps`).
+//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
+//!   from an `event_ring`; [`in_force`] asks whether it really is.
+//! * [`catalog`] knows the elements; `load` compares them with their manifests (`about`), fills in their constants (`rodata`)
+//!   and explains a [`refusal`] by the verifier (`traps`).
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
-//! * [`probe`] tries out what this kernel offers.
+//! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
 //! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
@@ -25,10 +26,12 @@ pub mod catalog;
 pub mod clang;
 pub mod element;
 pub mod error;
+pub mod event_reader;
 pub mod events;
 pub mod flows;
 pub mod in_force;
 pub mod instance;
+pub mod memory;
 pub mod netns;
 pub mod probe;
 pub mod refusal;
@@ -39,12 +42,14 @@ pub mod swap;
 pub mod testing;
 pub mod testrun;
 
+mod about;
 mod adopt;
 mod allocation;
 mod apply;
 mod bank;
 mod device;
 mod embedded;
+mod event_ring;
 mod fault;
 mod ffi;
 mod flow_table;
@@ -62,11 +67,13 @@ mod rights;
 mod rodata;
 mod rules;
 mod shape;
+mod stacked;
 mod store;
 mod traps;
 
 pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
 pub use catalog::Catalog;
+pub use device::with_real_names;
 pub use error::{Error, Result};
 pub use instance::Instance;
 pub use preview::{Preview, preview};

@@ -1,6 +1,8 @@
 //! Loads one program: constants filled in, shared maps handed over, the verifier's refusal explained.
 
 use crate::{
+    about,
+    catalog::Element,
     error::{Error, Result, hook_name},
     ffi, libbpf_log,
     refusal::Refusal,
@@ -28,7 +30,7 @@ pub(crate) struct Who<'a> {
 }
 
 impl Who<'_> {
-    fn mismatch(&self, detail: impl Into<String>) -> Error {
+    pub(crate) fn mismatch(&self, detail: impl Into<String>) -> Error {
         Error::Mismatch {
             element: self.element.to_owned(),
             hook: hook_name(self.hook).to_owned(),
@@ -83,7 +85,7 @@ pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
     libbpf_log::redirect();
     ObjectBuilder::default()
         .open_memory(bytes)
-        .map_err(|error| who.mismatch(format!("the object cannot be read: {error}")))
+        .map_err(|error| who.mismatch(format!("the object cannot be read: {error:#}")))
 }
 
 /// Whether libbpf made the map for a data section.
@@ -96,7 +98,37 @@ pub(crate) fn is_section(name: &str) -> bool {
 /// Fills, hands over the maps and loads.
 pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn SharedMaps) -> Result<Loaded> {
     let mut object = open(bytes, who)?;
-    fill(&mut object, who, fills)?;
+    let layout = layout(&object, who)?;
+    fill(&mut object, &layout, who, fills)?;
+    finish(object, who, maps)
+}
+
+/// As [`load`], an element: its object must be what the manifest says.
+pub(crate) fn load_element(
+    bytes: &[u8],
+    who: Who<'_>,
+    element: &Element,
+    fills: &[Fill<'_>],
+    maps: &dyn SharedMaps,
+) -> Result<Loaded> {
+    finish(filled_element(bytes, who, element, fills)?, who, maps)
+}
+
+/// An element's object, compared with its manifest and filled in. Needs no rights.
+pub(crate) fn filled_element(bytes: &[u8], who: Who<'_>, element: &Element, fills: &[Fill<'_>]) -> Result<OpenObject> {
+    let mut object = open(bytes, who)?;
+    let layout = layout(&object, who)?;
+    about::agree(&object, &layout, who, element)?;
+    fill(&mut object, &layout, who, fills)?;
+    Ok(object)
+}
+
+/// Where the constants of an object lie.
+pub(crate) fn layout(object: &OpenObject, who: Who<'_>) -> Result<Layout> {
+    Layout::read(object).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))
+}
+
+fn finish(mut object: OpenObject, who: Who<'_>, maps: &dyn SharedMaps) -> Result<Loaded> {
     let own = hand_over(&mut object, who, maps)?;
     let object = ffi::load(object, LOG_BYTES).map_err(|(error, log)| refused(who, error, log))?;
     let program = object
@@ -125,8 +157,7 @@ fn refused(who: Who<'_>, error: libbpf_rs::Error, log: String) -> Error {
     Error::Refused(Box::new(Refusal::read(who.element, who.policy, who.hook, log)))
 }
 
-fn fill(object: &mut OpenObject, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {
-    let layout = Layout::read(object).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error}")))?;
+fn fill(object: &mut OpenObject, layout: &Layout, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {
     let mut pieces = Vec::new();
     for fill in fills {
         let Some(constant) = layout.constant(fill.variable) else {
@@ -191,7 +222,13 @@ fn encode(value: &Value, size: usize) -> Result<Vec<u8>, String> {
     match value {
         Value::Integer(value) => number(*value, size),
         Value::Pair(low, high) if size.is_multiple_of(2) => {
-            Ok([number(*low, size / 2)?, number(*high, size / 2)?].concat())
+            // A range that is open above ends at the largest number that there is room for.
+            let high = if *high == u64::MAX {
+                about::largest(size / 2)
+            } else {
+                *high
+            };
+            Ok([number(*low, size / 2)?, number(high, size / 2)?].concat())
         }
         Value::Pair(..) => Err(format!("has {size} bytes; a pair has 4, 8 or 16")),
         Value::Prefix { address, length } if size == 20 => {

@@ -3,7 +3,7 @@
 use crate::{
     embedded,
     error::{OrKernel, Result},
-    fault, ffi, flow_table,
+    event_ring, fault, ffi, flow_table,
     load::{self, SharedMaps, Who, is_section},
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
@@ -61,14 +61,15 @@ impl SharedMaps for Maps {
 }
 
 /// Entries of a core map whose size is a setting.
-fn entries(name: &str, tables: &Tables) -> Option<u32> {
+pub(crate) fn entries(name: &str, tables: &Tables) -> Option<u32> {
     match name {
         "emptcp_flows" => Some(flow_table::slots(tables.flows)),
         "emptcp_flow_sets" => Some(flow_table::sets(tables.flows)),
         "emptcp_half_open" => Some(tables.half_open),
         "emptcp_connections" | "emptcp_keys" => Some(tables.connections),
         "emptcp_tokens" => Some(tables.connections.saturating_mul(2)),
-        "emptcp_events" => Some(tables.events),
+        "emptcp_events" => Some(event_ring::slots(tables).saturating_mul(event_ring::cpus())),
+        "emptcp_event_rings" => Some(event_ring::cpus()),
         _ => None,
     }
 }
@@ -124,6 +125,7 @@ impl Maps {
             state_entries: tables.state,
         };
         flow_table::initialise(&maps)?;
+        event_ring::initialise(&maps)?;
         Ok(maps)
     }
 

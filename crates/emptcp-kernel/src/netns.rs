@@ -50,6 +50,7 @@ pub fn enter(name: &str) -> Result<()> {
     nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).map_err(|error| match error {
         nix::errno::Errno::EPERM => Error::NotPermitted {
             action: format!("enter the network namespace `{name}`"),
+            said: std::io::Error::from(error).to_string(),
         },
         error => bad(format!("setns: {error}")),
     })

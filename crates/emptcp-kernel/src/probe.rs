@@ -40,7 +40,7 @@ pub struct Report {
 }
 
 /// Features without which nothing works.
-const INDISPENSABLE: [&str; 6] = ["bpf", "bpffs", "locks", "ring-buffer", "lru-hash", "tc"];
+const INDISPENSABLE: [&str; 5] = ["bpf", "bpffs", "locks", "lru-hash", "tc"];
 
 /// Tries out what this kernel offers. Changes nothing: trials run in a network namespace of their own.
 pub fn probe() -> Report {
@@ -133,12 +133,6 @@ fn programs() -> Vec<Feature> {
             available: locks.is_none(),
             detail: locks.unwrap_or_else(|| "/run/emptcp can be written".to_owned()),
             consequence: "two changes at a time are kept apart there",
-        },
-        Feature {
-            name: "ring-buffer",
-            available: map(MapType::RingBuf),
-            detail: "BPF_MAP_TYPE_RINGBUF, Linux 5.8".to_owned(),
-            consequence: "events (get_connect, get_subflow, record) need it",
         },
         Feature {
             name: "lru-hash",

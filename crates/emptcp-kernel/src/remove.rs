@@ -39,10 +39,10 @@ pub fn remove(name: &str) -> Result<Removed> {
         instance: name.to_owned(),
         detached: Vec::new(),
     };
-    if let Ok(instance) = Instance::open(name) {
+    if let Ok(instance) = Instance::open_any_version(name) {
         let devices = Devices::read()?;
         // All devices at once, as in an apply. An instance whose state cannot be read is detached one by one.
-        if let Err(error) = put_nothing_in_force(&instance) {
+        if let Err(error) = instance.check_version().and_then(|()| put_nothing_in_force(&instance)) {
             tracing::warn!("{error}");
         }
         let attachments = instance.attachments()?;

@@ -18,6 +18,31 @@ pub(crate) struct Member {
     pub(crate) offset: usize,
     /// Size, bytes.
     pub(crate) size: usize,
+    /// What kind of type it has.
+    pub(crate) shape: Shape,
+}
+
+/// Kinds of types.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shape {
+    /// One number.
+    Number,
+    /// An array.
+    Array,
+    /// A structure or union.
+    Structure,
+}
+
+impl Member {
+    /// In words.
+    pub(crate) fn describe(&self) -> String {
+        let what = match self.shape {
+            Shape::Number => "a number",
+            Shape::Array => "an array",
+            Shape::Structure => "a structure",
+        };
+        format!("{what} that has {} bytes", self.size)
+    }
 }
 
 /// A structure in `.rodata`.
@@ -49,6 +74,14 @@ fn size_of_type(ty: BtfType<'_>) -> usize {
             BtfKind::Enum64(t) => t.size(),
             _ => 0,
         }),
+    }
+}
+
+fn shape(ty: BtfType<'_>) -> Shape {
+    match ty.skip_mods_and_typedefs().kind() {
+        BtfKind::Array => Shape::Array,
+        BtfKind::Struct | BtfKind::Union => Shape::Structure,
+        _ => Shape::Number,
     }
 }
 
@@ -84,6 +117,7 @@ impl Layout {
                         name: member.name?.to_string_lossy().into_owned(),
                         offset: variable.offset as usize + offset as usize / 8,
                         size: size_of_type(btf.type_by_id(member.ty)?),
+                        shape: shape(btf.type_by_id(member.ty)?),
                     })
                 })
                 .collect();
@@ -105,6 +139,18 @@ impl Constant {
     /// A member by name.
     pub(crate) fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// The number that a member holds before it is filled in.
+pub(crate) fn read(object: &OpenObject, member: &Member) -> Option<u64> {
+    let map = object
+        .maps()
+        .find(|map| map.name().to_string_lossy().ends_with(".rodata"))?;
+    let bytes = map.initial_value()?.get(member.offset..member.offset + member.size)?;
+    match *bytes {
+        [a, b, c, d] => Some(u32::from_ne_bytes([a, b, c, d]).into()),
+        _ => bytes.try_into().ok().map(u64::from_ne_bytes),
     }
 }
 

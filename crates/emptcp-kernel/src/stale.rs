@@ -224,7 +224,9 @@ fn describe(placed: &mut Placed) {
 }
 
 fn policies(name: &str, folder: &Path) -> Option<Vec<String>> {
-    let state = Instance::open_folder(name, folder.to_owned()).ok()?.state().ok()??;
+    let instance = Instance::open_folder(name, folder.to_owned()).ok()?;
+    instance.check_version().ok()?;
+    let state = instance.state().ok()??;
     Some(state.plan.policies.into_iter().map(|policy| policy.name).collect())
 }
 

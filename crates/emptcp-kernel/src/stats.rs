@@ -10,7 +10,7 @@ use crate::{
     store::State,
 };
 use emptcp_abi::{CORE_COUNTERS, Counter, ELEMENT_COUNTERS, Generation, PolicyId, core_counter};
-use emptcp_plan::plan::Direction;
+use emptcp_plan::{manifest::Unit, plan::Direction};
 use libbpf_rs::{MapCore, MapFlags};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,7 +21,9 @@ use zerocopy::{FromBytes, IntoBytes};
 pub struct NamedCounter {
     /// Its name in `element.toml`.
     pub name: String,
-    /// Segments on the wire and payload bytes; for what happens once per packet, events and no bytes.
+    /// What its `packets` count.
+    pub unit: Unit,
+    /// So many of that unit, and payload bytes; events have none.
     #[serde(flatten)]
     pub counter: Counter,
 }
@@ -131,9 +133,10 @@ pub(crate) fn policies(maps: &Maps, state: &State, catalog: &Catalog) -> Result<
                 .map_or(&[][..], |element| &element.manifest.counters);
             let counters = (own.counters..own.counters + ELEMENT_COUNTERS)
                 .zip(names)
-                .map(|(slot, name)| {
+                .map(|(slot, named)| {
                     Ok(NamedCounter {
-                        name: name.clone(),
+                        name: named.name.clone(),
+                        unit: named.unit,
                         counter: counter(maps, slot)?,
                     })
                 })

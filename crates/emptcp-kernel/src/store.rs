@@ -11,6 +11,7 @@ use emptcp_abi::Generation;
 use emptcp_plan::plan::{Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The map of plans.
@@ -42,6 +43,13 @@ impl State {
     /// The number of the policy set.
     pub(crate) fn generation(&self) -> Generation {
         Generation(self.generation)
+    }
+
+    /// Names of its policies, by their stable ids.
+    pub(crate) fn policy_names(&self) -> BTreeMap<u32, String> {
+        let ids = self.allocation.policies.iter().map(|policy| policy.id);
+        ids.zip(self.plan.policies.iter().map(|policy| policy.name.clone()))
+            .collect()
     }
 }
 
@@ -88,6 +96,13 @@ pub(crate) const BOOT: DeviceKey = DeviceKey {
     direction: 1,
 };
 
+/// The record of the version: `kind` holds `ABI_VERSION` of the emptcp that made the maps. Instances made before version 3
+/// have none. Every version must be able to read this record, and to detach what the others note.
+pub(crate) const VERSION: DeviceKey = DeviceKey {
+    ifindex: 0,
+    direction: 3,
+};
+
 /// One boot of this machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct BootId(pub(crate) [u32; 4]);
@@ -116,6 +131,12 @@ pub(crate) fn identity(records: &[(DeviceKey, DeviceRecord)]) -> (u64, Option<Bo
     let cookie = find(SELF).map_or(0, |own| u64::from(own.handle) | u64::from(own.priority) << 32);
     let boot = find(BOOT).map(|boot| BootId([boot.kind, boot.handle, boot.priority, boot.created]));
     (cookie, boot)
+}
+
+/// With which version of the interface the maps were made.
+pub(crate) fn version(records: &[(DeviceKey, DeviceRecord)]) -> Option<u32> {
+    let own = records.iter().find(|(key, _)| *key == VERSION);
+    own.map(|(_, record)| record.kind)
 }
 
 /// Makes both maps; they grow with use.

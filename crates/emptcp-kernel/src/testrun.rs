@@ -1,5 +1,7 @@
 //! Runs chains on packets without a network: `BPF_PROG_TEST_RUN`. For packet cases, replays of captures and the bench.
 
+mod records;
+
 pub use crate::adopt::Adopter;
 use crate::{
     allocation,
@@ -7,15 +9,17 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     error::{OrKernel, Result},
+    event_reader::{Begin, EventReader, Policies},
     ffi::{self, Control, TestRun},
     flow_table,
     flows::{self, ConnectionEntry, FlowEntry, now_ns},
     maps::Maps,
     shape::Shaping,
+    stacked,
     stats::{self, PolicyStats},
     store::State,
 };
-use emptcp_abi::{Connection, Flow, FlowKey, Generation, RULES, Rule};
+use emptcp_abi::{Connection, DevicePair, Flow, FlowKey, Generation, RULES, Rule, feature};
 use emptcp_plan::{
     manifest::Hook,
     plan::{Direction, Plan},
@@ -42,6 +46,8 @@ pub struct Input<'a> {
     pub priority: u32,
     /// Segments that the packet stands for: `skb->gso_segs` (tc); 0 or 1 for a plain packet.
     pub segments: u32,
+    /// Payload of each of those segments: `skb->gso_size` (tc); 0: not told.
+    pub segment_size: u32,
 }
 
 impl<'a> Input<'a> {
@@ -54,6 +60,7 @@ impl<'a> Input<'a> {
             mark: 0,
             priority: 0,
             segments: 0,
+            segment_size: 0,
         }
     }
 }
@@ -67,6 +74,8 @@ pub enum Verdict {
     Drop,
     /// The packet goes back out of the device (XDP).
     Reflect,
+    /// The packet goes to a device anew (tc).
+    Redirect,
     /// Another return value of the hook.
     Other(u32),
 }
@@ -84,6 +93,8 @@ pub struct Output {
     pub mark: Option<u32>,
     /// `skb->priority` after the run.
     pub priority: Option<u32>,
+    /// `skb->gso_segs` after the run (tc): 0 for a plain packet.
+    pub segments: Option<u32>,
 }
 
 /// Offsets in `struct __sk_buff`, which is part of the kernel's stable interface.
@@ -93,6 +104,7 @@ mod skb {
     pub(super) const PRIORITY: usize = 32;
     pub(super) const IFINDEX: usize = 40;
     pub(super) const GSO_SEGS: usize = 164;
+    pub(super) const GSO_SIZE: usize = 176;
 }
 
 /// A policy set at one hook with maps of its own; nothing is pinned or attached, all is gone when it is dropped.
@@ -106,6 +118,7 @@ pub struct Sandbox {
     state: State,
     catalog: Catalog,
     devices: Devices,
+    stacked: u32,
 }
 
 impl Sandbox {
@@ -141,6 +154,7 @@ impl Sandbox {
             state,
             catalog,
             devices,
+            stacked: 0,
         };
         sandbox.switch(plan)?;
         Ok(sandbox)
@@ -180,11 +194,21 @@ impl Sandbox {
         };
         filling.fill(&mut self.maps, generation.bank())?;
         self.control
-            .store(u64::from(plan.features) << 32 | u64::from(generation.0));
+            .store(u64::from(plan.features | self.stacked) << 32 | u64::from(generation.0));
         self.state.generation = generation.0;
         self.state.plan = plan.clone();
         self.state.allocation = allocation;
         Ok(())
+    }
+
+    /// From the next switch on, the first device of each pair is on top of the second: indices.
+    ///
+    /// # Errors
+    /// When the kernel refuses to note it.
+    pub fn stack(&mut self, pairs: &[(u32, u32)]) -> Result<()> {
+        self.stacked = feature::STACKED;
+        let pairs = pairs.iter().map(|&(upper, lower)| DevicePair { upper, lower });
+        stacked::add(&self.maps, &pairs.collect())
     }
 
     /// Runs the entry program, and whatever it leads to, on a packet.
@@ -281,6 +305,14 @@ impl Sandbox {
         Adopter::load(&self.maps)
     }
 
+    /// A reader of the events that these policies tell.
+    ///
+    /// # Errors
+    /// When the rings cannot be mapped.
+    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
+        EventReader::new(&self.maps, self, self.devices.clone(), begin)
+    }
+
     /// All connections.
     ///
     /// # Errors
@@ -295,6 +327,16 @@ impl Sandbox {
             entries.extend(connection.map(|connection| flows::connection_entry(&connection, now)));
         }
         Ok(entries)
+    }
+}
+
+impl Policies for Sandbox {
+    fn generation(&self) -> Generation {
+        self.state.generation()
+    }
+
+    fn policy_names(&self) -> Result<BTreeMap<u32, String>> {
+        Ok(self.state.policy_names())
     }
 }
 
@@ -325,6 +367,7 @@ fn run_at(hook: Hook, entry: &OwnedFd, input: &Input<'_>) -> Result<Output> {
         duration_ns: answer.duration_ns,
         mark: word(skb::MARK),
         priority: word(skb::PRIORITY),
+        segments: word(skb::GSO_SEGS),
     })
 }
 
@@ -352,6 +395,7 @@ fn context_of(hook: Hook, input: &Input<'_>) -> Vec<u8> {
             skb::GSO_SEGS,
             if input.segments > 1 { input.segments } else { 0 },
         );
+        set(&mut context, skb::GSO_SIZE, input.segment_size);
     }
     context
 }
@@ -362,6 +406,7 @@ fn verdict(hook: Hook, returned: u32) -> Verdict {
         (Hook::Xdp, 2) | (Hook::TcIngress | Hook::TcEgress, 0 | TC_UNSPEC) => Verdict::Pass,
         (Hook::Xdp, 1) | (Hook::TcIngress | Hook::TcEgress, 2) => Verdict::Drop,
         (Hook::Xdp, 3) => Verdict::Reflect,
+        (Hook::TcIngress | Hook::TcEgress, 7) => Verdict::Redirect,
         (_, other) => Verdict::Other(other),
     }
 }

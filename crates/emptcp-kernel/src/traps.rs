@@ -38,7 +38,7 @@ const TRAPS: &[Trap] = &[
     Trap {
         says: &["invalid mem access 'scalar'", "invalid mem access 'inv'"],
         hint: "this pointer is not valid (any more): after a helper that changes the packet, or after arithmetic that \
-               the verifier cannot follow, take it again by emptcp_at()",
+               the verifier cannot follow, take it again by emptcp_at(), and test it for NULL",
     },
     Trap {
         says: &["map_value_or_null", "mem_or_null", "_or_null'", "or_null_"],
@@ -113,10 +113,32 @@ const TRAPS: &[Trap] = &[
 const VARIABLE_OFFSET: &str = "the offset of this packet pointer is variable and has no bound that the verifier knows: \
     mask it first (`offset &= 0x1ff`), then compare the same pointer with data_end, or use emptcp_at()";
 
+/// Where the verifier follows the way on which a pointer is NULL.
+const NULL: &str = "this pointer can be NULL, and is not tested for it: emptcp_at(), emptcp_tcp() and emptcp_flow_record() \
+    give NULL when the bytes or the record are not there; write `if (!pointer) return EMPTCP_CONTINUE;` (in a selector: \
+    `return false;`) before it is used";
+
+/// Whether the refused access goes through a register that holds 0: NULL, on this way through the program.
+fn is_null(words: &str, log: &str) -> bool {
+    let Some((register, _)) = words.lines().find_map(|line| {
+        line.split_once(" invalid mem access '")
+            .filter(|(r, _)| r.starts_with('R'))
+    }) else {
+        return false;
+    };
+    // What the log says last about the register: `R2=0`, `R2_w=0`; before Linux 5.18 `R2=inv0`, `R2_w=invP0`.
+    let states = log.split([' ', '\n']).filter_map(|word| word.split_once('='));
+    let last = states.rev().find(|(name, _)| name.trim_end_matches("_w") == register);
+    last.is_some_and(|(_, value)| matches!(value, "0" | "P0" | "inv0" | "invP0"))
+}
+
 /// What usually helps against these words.
 pub(crate) fn hint(words: &str, log: &str) -> Option<&'static str> {
     if words.contains("invalid access to packet") && words.contains("(id=") && !words.contains("(id=0,") {
         return Some(VARIABLE_OFFSET);
+    }
+    if is_null(words, log) {
+        return Some(NULL);
     }
     let last_lines: Vec<&str> = log.lines().rev().take(8).collect();
     let row = |text: &str| {
@@ -127,4 +149,41 @@ pub(crate) fn hint(words: &str, log: &str) -> Option<&'static str> {
     row(words)
         .or_else(|| last_lines.iter().find_map(|line| row(line)))
         .map(|trap| trap.hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_that_holds_0_was_a_pointer_that_nobody_tested_whatever_the_kernel_calls_it() {
+        for (words, log, null) in [
+            (
+                "R2 invalid mem access 'scalar'",
+                "39: (b7) r2 = 0 ; R2=0\n40: R1=pkt(r=0) R2=0 R3=1\n",
+                true,
+            ),
+            ("R2 invalid mem access 'scalar'", "39: (b7) r2 = 0 ; R2_w=0\n", true),
+            (
+                "R2 invalid mem access 'inv'",
+                "40: R1=pkt(id=0,off=0,r=0,imm=0) R2_w=inv0 R10=fp0\n",
+                true,
+            ),
+            ("R2 invalid mem access 'inv'", "40: R2_w=invP0 R10=fp0\n", true),
+            (
+                "R2 invalid mem access 'scalar'",
+                "39: R2=0\n40: R2=scalar(umax=9)\n",
+                false,
+            ),
+            ("R2 invalid mem access 'scalar'", "39: R1=0 R12=0 R2=0xff\n", false),
+            (
+                "R2 invalid mem access 'map_value_or_null'",
+                "39: R2=map_value_or_null(id=1)\n",
+                false,
+            ),
+        ] {
+            assert_eq!(is_null(words, log), null, "{log}");
+            assert_eq!(hint(words, log) == Some(NULL), null, "{log}");
+        }
+    }
 }

@@ -205,7 +205,10 @@ fn an_element_that_cannot_be_loaded_leaves_the_old_set_or_nothing() {
     let namespace = Namespace::new();
     namespace.within(|| {
         let text = message(apply(DEFAULT, &plan(&good, TWO), TWO, &broken, &options()));
-        assert!(text.contains("element `tally`") && text.contains("weight"), "{text}");
+        assert!(
+            text.contains("element `tally`") && text.contains("ACTOR(other)"),
+            "{text}"
+        );
         assert!(
             Instance::list().unwrap().is_empty(),
             "nothing is left of a first apply that fails"

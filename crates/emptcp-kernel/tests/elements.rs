@@ -3,6 +3,7 @@
 mod common;
 
 use emptcp_kernel::{Catalog, element, require, sdk, testing::is_root};
+use emptcp_plan::manifest::Unit;
 use std::path::Path;
 
 #[test]
@@ -33,4 +34,36 @@ fn the_template_of_the_sdk_builds_as_it_is() {
     let built = element::build(&folder.path().join("large_packet")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((built.name.as_str(), built.checked.len()), ("large_packet", 3));
     assert!(built.warnings.is_empty());
+}
+
+#[test]
+fn every_shipped_counter_counts_what_its_unit_says() {
+    let elements = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../elements");
+    for shipped in Catalog::built_in().iter() {
+        let name = &shipped.manifest.name;
+        let mut source = String::new();
+        for file in std::fs::read_dir(elements.join(name)).unwrap().flatten() {
+            if file
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "c" || extension == "h")
+            {
+                source += &std::fs::read_to_string(file.path()).unwrap();
+            }
+        }
+        for counter in &shipped.manifest.counters {
+            let calls = |function: &str| source.matches(&format!("{function}(packet, {})", counter.name)).count();
+            let (segments, events) = (calls("emptcp_count"), calls("emptcp_count_event"));
+            let expected = match counter.unit {
+                Unit::Segments => segments > 0 && events == 0,
+                Unit::Packets | Unit::Events => segments == 0 && events > 0,
+            };
+            assert!(
+                expected,
+                "{name}: `{}` has the unit {}, is counted {segments} times by emptcp_count and {events} times by emptcp_count_event",
+                counter.name,
+                counter.unit.word()
+            );
+        }
+    }
 }

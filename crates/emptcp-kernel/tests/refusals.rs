@@ -100,6 +100,32 @@ fn a_look_up_that_is_not_tested_for_null_is_explained() {
 }
 
 #[test]
+fn a_header_that_is_not_tested_for_null_is_explained() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    for (name, body) in [
+        (
+            "header",
+            "\tstruct tcphdr *tcp = emptcp_tcp(ctx, packet);\n\tif (tcp->urg)\n\t\treturn EMPTCP_DROP;",
+        ),
+        (
+            "bytes",
+            "\t__u8 *bytes = emptcp_at(ctx, packet->tcp_offset, 20);\n\tif (bytes[13] & 32)\n\t\treturn EMPTCP_DROP;",
+        ),
+        (
+            "store",
+            "\tstruct tcphdr *tcp = emptcp_tcp(ctx, packet);\n\ttcp->window = 7;",
+        ),
+        (
+            "later",
+            "\tstruct tcphdr *tcp = emptcp_tcp(ctx, packet);\n\tstruct emptcp_option dss = emptcp_find(ctx, EMPTCP_SUBTYPE_DSS);\n\
+             \tif (dss.offset && tcp->psh)\n\t\treturn EMPTCP_DROP;",
+        ),
+    ] {
+        assert_hint(name, "#include <emptcp/options.h>", body, "can be NULL");
+    }
+}
+
+#[test]
 fn a_stack_that_is_too_large_is_explained() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     // clang refuses more than 512 bytes in one function; the kernel adds up those of all callers.
@@ -150,15 +176,14 @@ fn a_program_that_clang_refuses_shows_clangs_words_with_the_line() {
 
 #[test]
 fn arguments_that_differ_between_manifest_and_source_are_named() {
-    require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let source = "#include <emptcp/element.h>\nstruct arguments { __u64 rate; };\nARGUMENTS;\n\
                   SELECTOR(fast)\n{\n\treturn packet->payload_length > arguments.rate;\n}\n";
     let argument = |name: &str, ty: &str| format!("[[argument]]\nname = \"{name}\"\ntype = \"{ty}\"\nhelp = \"h\"\n");
     let build = |name: &str, rest: &str| {
         message(elements::build(&element(
-            folder.path(),
-            name,
+            &folder.path().join(name),
+            "fast",
             &manifest("fast", "selector", rest),
             source,
         )))
@@ -183,7 +208,6 @@ fn arguments_that_differ_between_manifest_and_source_are_named() {
 
 #[test]
 fn an_element_with_the_name_of_a_shipped_one_cannot_be_installed() {
-    require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let source = "#include <emptcp/element.h>\nACTOR(count)\n{\n\treturn EMPTCP_DROP;\n}\n";
     let toml = manifest("count", "actor", "");

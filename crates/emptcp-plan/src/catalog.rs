@@ -53,6 +53,11 @@ impl Manifest {
     /// Most counters that an element may have.
     pub const COUNTERS: usize = emptcp_abi::ELEMENT_COUNTERS as usize;
 
+    /// Names of its counters, in order.
+    pub fn counter_names(&self) -> impl Iterator<Item = &str> {
+        self.counters.iter().map(|counter| counter.name.as_str())
+    }
+
     /// Reads an `element.toml`.
     ///
     /// # Errors
@@ -157,7 +162,7 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
         );
     }
     let mut known = HashSet::new();
-    for counter in &manifest.counters {
+    for counter in manifest.counter_names() {
         if !is_name(counter) {
             let message = format!("`{}` cannot be the name of a counter", suggest::shorten(counter));
             reporter.report(places.key("counters"), message, NAME_HELP);
@@ -254,6 +259,7 @@ fn check_values(argument: &Argument, position: usize, places: &Places<'_>, repor
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Unit;
 
     const GOOD: &str = r#"
 name = "rate_limit"
@@ -281,6 +287,15 @@ help = "How."
     fn a_good_manifest_is_read() {
         let manifest = Manifest::parse("element.toml", GOOD).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.arguments.len()), ("rate_limit", 1));
+        assert_eq!(manifest.counters[0].unit, Unit::Segments);
+        let told = GOOD.replace(
+            "[\"dropped\"]",
+            "[\"a\", { name = \"b\", unit = \"events\" }, { name = \"c\" }]",
+        );
+        let manifest = Manifest::parse("element.toml", &told).unwrap();
+        let units: Vec<Unit> = manifest.counters.iter().map(|counter| counter.unit).collect();
+        assert_eq!(units, [Unit::Segments, Unit::Events, Unit::Segments]);
+        assert_eq!(manifest.counter_names().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]
@@ -329,6 +344,26 @@ help = "How."
             ),
             ("[\"dropped\"]", "[\"a\", \"a\"]", "the counter `a` is named twice"),
             ("counters", "counter", "unknown field `counter`"),
+            (
+                "[\"dropped\"]",
+                "[{ name = \"told\", unit = \"event\" }]",
+                "element.toml:6:37: unknown variant `event`, expected one of `segments`, `packets`, `events`",
+            ),
+            (
+                "[\"dropped\"]",
+                "[{ name = \"told\", units = \"events\" }]",
+                "unknown field `units`",
+            ),
+            (
+                "[\"dropped\"]",
+                "[7]",
+                "expected the name of a counter, or `{ name = \"...\", unit = \"events\" }`",
+            ),
+            (
+                "[\"dropped\"]",
+                "[\"a\", { name = \"a\", unit = \"events\" }]",
+                "the counter `a` is named twice",
+            ),
             ("kind = \"actor\"\n", "", "missing field `kind`"),
             (
                 "name = \"mode\"",
@@ -339,6 +374,70 @@ help = "How."
             let shown = refused(from, to);
             assert!(shown.contains(wanted), "{to}: {shown}");
         }
+    }
+
+    #[test]
+    fn mistakes_in_bounds_and_in_hooks_of_words_are_found_where_they_stand() {
+        let number = "type = \"integer\"\nhelp = \"How.\"\n";
+        let choice = "type = \"choice\"\nvalues = [\"auto\", \"police\"]\ndefault = \"auto\"\nhelp = \"How.\"\n";
+        for (to, wanted) in [
+            (
+                "type = \"boolean\"\nhelp = \"h\"\nmax = 1\n".to_owned(),
+                "element.toml:12:7: `mode` has `max` but is no number",
+            ),
+            (
+                "type = \"ports\"\nhelp = \"h\"\nmin = 1\n".to_owned(),
+                "element.toml:12:7: `mode` has `min` but is no number",
+            ),
+            (
+                format!("{number}min = 7\nmax = 6\n"),
+                "element.toml:12:7: no number lies between the bounds of `mode`",
+            ),
+            (
+                format!("{number}min = 7\ndefault = \"6\"\n"),
+                "element.toml:13:11: the default of `mode` does not fit its type: `6` is out of range",
+            ),
+            (
+                format!("{number}max = 7\ndefault = \"8\"\n"),
+                "element.toml:13:11: the default of `mode` does not fit its type: `8` is out of range",
+            ),
+            (
+                format!("{number}max = -1\n"),
+                "element.toml:12:7: invalid value: integer `-1`",
+            ),
+            (
+                format!("{number}max = \"9\"\n"),
+                "element.toml:12:7: invalid type: string",
+            ),
+            (
+                format!("{choice}only_at = {{ polise = [\"xdp\"] }}\n"),
+                "element.toml:14:11: `mode` has no word `polise`",
+            ),
+            (
+                format!("{choice}only_at = {{ police = [\"tc_egress\"] }}\n"),
+                "element.toml:14:11: `police` of `mode` is for hooks that the element does not have",
+            ),
+            (
+                format!("{choice}only_at = {{ police = [] }}\n"),
+                "element.toml:14:11: `police` of `mode` is for hooks that the element does not have",
+            ),
+            (
+                format!("{choice}only_at = {{ police = [\"egress\"] }}\n"),
+                "unknown variant `egress`",
+            ),
+            (
+                format!("{number}only_at = {{ seven = [\"xdp\"] }}\n"),
+                "element.toml:12:11: `mode` has no word `seven`",
+            ),
+        ] {
+            let shown = refused(choice_of_the_good_one(), &to);
+            assert!(shown.contains(wanted), "{to}: {shown}");
+        }
+    }
+
+    /// What stands after the name of the argument in `GOOD`.
+    fn choice_of_the_good_one() -> &'static str {
+        GOOD.split_once("name = \"mode\"\n").unwrap().1
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what would be accepted.
 
+use crate::suggest;
 use serde::Serialize;
 use std::fmt;
 use std::ops::Range;
@@ -21,6 +22,8 @@ pub struct Diagnostic {
     pub help: String,
     /// The line of the file.
     pub text: String,
+    /// That line, corrected, where it is known what was meant. It compiles, as far as this text goes.
+    pub corrected: Option<String>,
 }
 
 impl fmt::Display for Diagnostic {
@@ -38,7 +41,11 @@ impl fmt::Display for Diagnostic {
         writeln!(out, "{margin} |")?;
         writeln!(out, "{number} | {}", self.text)?;
         writeln!(out, "{margin} | {indent}{}", "^".repeat(self.width))?;
-        write!(out, "{margin} = {}", self.help)
+        write!(out, "{margin} = {}", self.help)?;
+        match &self.corrected {
+            Some(corrected) => write!(out, "\n{number} + {corrected}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -91,6 +98,17 @@ pub struct Problem {
     pub message: String,
     /// What would be accepted.
     pub help: String,
+    /// What to write instead, where it is known what was meant.
+    pub instead: Option<Instead>,
+}
+
+/// What to write in place of some bytes of a text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instead {
+    /// Bytes of the text.
+    pub span: Range<usize>,
+    /// What to write there.
+    pub text: String,
 }
 
 impl Problem {
@@ -99,6 +117,25 @@ impl Problem {
             span,
             message: message.into(),
             help: help.into(),
+            instead: None,
+        }
+    }
+
+    /// Says what to write in place of these bytes.
+    pub(crate) fn write_instead(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
+        self.instead = Some(Instead {
+            span,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Says to write the word that is nearest to the one that was found here, when one is near.
+    pub(crate) fn nearest_instead<'a>(self, found: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let span = self.span.clone();
+        match suggest::nearest(found, words) {
+            Some(word) => self.write_instead(span, word),
+            None => self,
         }
     }
 }
@@ -129,6 +166,17 @@ impl<'a> Reporter<'a> {
 
     /// Notes a mistake at these bytes of the file.
     pub(crate) fn report(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.report_corrected(span, message, help, None);
+    }
+
+    /// Notes a mistake, and the line as it would be right.
+    pub(crate) fn report_corrected(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+        corrected: Option<String>,
+    ) {
         if self.found.len() >= MOST {
             return;
         }
@@ -143,6 +191,12 @@ impl<'a> Reporter<'a> {
         let column = self.text[first..start].chars().count().min(content.chars().count());
         let end = self.boundary(span.end).clamp(start, (first + content.len()).max(start));
         let width = self.text[start..end].chars().count().max(1);
+        let printable = |text: &str| -> String {
+            // A file may hold anything; what goes to a terminal may not.
+            text.chars()
+                .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+                .collect()
+        };
         self.found.push(Diagnostic {
             source: self.source.to_owned(),
             line: line + 1,
@@ -150,11 +204,8 @@ impl<'a> Reporter<'a> {
             width,
             message: message.into(),
             help: help.into(),
-            // A file may hold anything; what goes to a terminal may not.
-            text: content
-                .chars()
-                .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
-                .collect(),
+            text: printable(content),
+            corrected: corrected.as_deref().map(printable),
         });
     }
 

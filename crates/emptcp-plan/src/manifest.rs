@@ -1,7 +1,9 @@
 //! `element.toml`: what an element is, which arguments it takes and where it can run.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Selector or actor.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -93,6 +95,76 @@ pub struct Argument {
     pub values: Vec<String>,
 }
 
+/// What one step of a counter stands for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Segments on the wire: an aggregate counts as what it holds. `emptcp_count` counts them, and their bytes.
+    #[default]
+    Segments,
+    /// Packets as the hook sees them: an aggregate is one.
+    Packets,
+    /// What happened once, whatever the packet holds. `emptcp_count_event` counts it, without bytes.
+    Events,
+}
+
+impl Unit {
+    /// All units.
+    pub const ALL: [Self; 3] = [Self::Segments, Self::Packets, Self::Events];
+
+    /// As in `element.toml` and at the head of a column.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Segments => "segments",
+            Self::Packets => "packets",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// A counter: in `element.toml` its name alone, or `{ name = "told", unit = "events" }`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct CounterName {
+    /// Its name in `COUNTERS(...)`.
+    pub name: String,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+impl<'de> Deserialize<'de> for CounterName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The long form; a derived reader has better words about mistakes than one that tries both.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Long {
+            name: String,
+            #[serde(default)]
+            unit: Unit,
+        }
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = CounterName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a counter, or `{ name = \"...\", unit = \"events\" }`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<CounterName, E> {
+                Ok(CounterName {
+                    name: name.to_owned(),
+                    unit: Unit::default(),
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CounterName, A::Error> {
+                let Long { name, unit } = Long::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(CounterName { name, unit })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
 /// The content of an `element.toml`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -108,9 +180,9 @@ pub struct Manifest {
     /// Arguments, in any order.
     #[serde(default, rename = "argument")]
     pub arguments: Vec<Argument>,
-    /// Names of its counters, in the order of `COUNTERS(...)`.
+    /// Its counters, in the order of `COUNTERS(...)`.
     #[serde(default)]
-    pub counters: Vec<String>,
+    pub counters: Vec<CounterName>,
     /// What it reads besides the packet.
     #[serde(default)]
     pub needs: Vec<Need>,

@@ -30,7 +30,7 @@ pub enum Attach {
     XdpGeneric,
 }
 
-/// Sizes of the tables, in entries (events: bytes).
+/// Sizes of the tables, in entries (events: bytes for each CPU).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tables {
@@ -42,7 +42,7 @@ pub struct Tables {
     pub connections: u32,
     /// Per-flow state of each element.
     pub state: u32,
-    /// Bytes of the event ring, a power of two and a multiple of the page size.
+    /// Bytes of each CPU's event ring, a power of two from 4096 on.
     pub events: u32,
 }
 
@@ -53,7 +53,7 @@ impl Default for Tables {
             half_open: 2_048,
             connections: 8_192,
             state: 8_192,
-            events: 262_144,
+            events: 524_288,
         }
     }
 }
@@ -175,4 +175,31 @@ pub struct Plan {
     pub features: u32,
     /// Table sizes.
     pub tables: Tables,
+}
+
+impl Plan {
+    /// Gives every device the name that `real` has for it. A policy that names one device twice then has it once.
+    pub fn rename_devices(&mut self, real: impl Fn(&str) -> Option<String>) {
+        let rename = |name: &mut String| {
+            if let Some(real) = real(name) {
+                *name = real;
+            }
+        };
+        for policy in &mut self.policies {
+            policy.devices.iter_mut().for_each(rename);
+            let mut seen = std::collections::HashSet::new();
+            policy.devices.retain(|device| seen.insert(device.clone()));
+            let arguments = policy.nodes.iter_mut().flat_map(|node| &mut node.arguments);
+            for (_, value) in arguments {
+                if let Value::Device(name) = value {
+                    rename(name);
+                }
+            }
+        }
+        for rule in &mut self.rules {
+            if let RuleTest::Device(name) = &mut rule.test {
+                rename(name);
+            }
+        }
+    }
 }

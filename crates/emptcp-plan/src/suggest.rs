@@ -7,10 +7,15 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         return None;
     }
     let lower = word.to_lowercase();
+    let length = lower.chars().count();
     candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(&lower, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .filter(|(distance, candidate)| {
+            let letters = candidate.chars().count();
+            // Something must be left in common: `h` is no slip for `s`.
+            *distance <= (letters / 3).max(1) && *distance < letters.min(length).max(1)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -65,6 +70,8 @@ mod tests {
     #[test]
     fn a_word_far_from_everything_gets_no_suggestion() {
         assert_eq!(nearest("banana", ["packet", "sample"]), None);
+        assert_eq!(nearest("h", ["ns", "s"]), None);
+        assert_eq!(nearest("", ["s"]), None);
         assert_eq!(nearest(&"x".repeat(10_000), ["packet"]), None);
     }
 

@@ -96,6 +96,22 @@ fn every_example_compiles() {
 }
 
 #[test]
+fn words_of_other_tools_are_corrected_as_the_table_says() {
+    let (document, catalog) = (document(), elements());
+    let written = cells(&document, "Written");
+    let corrected = cells(&document, "Corrected");
+    assert!(
+        written.len() > 10 && written.len() == corrected.len(),
+        "the table is found"
+    );
+    for (written, corrected) in written.iter().zip(&corrected) {
+        let found = compile("p", &file_with(written, "count"), &catalog).unwrap_err();
+        let line = found.iter().next().unwrap().corrected.clone();
+        assert_eq!(line, Some(format!("when = '{corrected}'")), "{written}");
+    }
+}
+
+#[test]
 fn every_example_of_the_tables_is_in_code() {
     for header in ["Example condition", "Example action"] {
         assert!(

@@ -32,7 +32,8 @@
 //! Where things are:
 //!
 //! * Policies: [`compile`], [`plan`], [`manifest`], [`diff`] of two plans, [`Diagnostics`] of a bad file.
-//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`].
+//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`], which an [`event_reader`]
+//!   hands out.
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
 //! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
 //! * Without a network: [`testrun`] runs chains on packets.
@@ -41,7 +42,7 @@
 pub use emptcp_abi as abi;
 pub use emptcp_kernel::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Instance, Preview, Removed, Result, apply, attach, catalog,
-    element, events, flows, in_force, instance, netns, preview, probe, refusal, remove, require, sdk, stale, stats,
-    testing, testrun,
+    element, event_reader, events, flows, in_force, instance, memory, netns, preview, probe, refusal, remove, require,
+    sdk, stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};

@@ -93,7 +93,9 @@ fn explain(info: &ElementInfo) -> String {
         text += &table.render(2);
     }
     if !info.manifest.counters.is_empty() {
-        text += &format!("  counts {}\n", info.manifest.counters.join(", "));
+        let counters = info.manifest.counters.iter();
+        let counters = counters.map(|counter| format!("{} ({})", counter.name, counter.unit.word()));
+        text += &format!("  counts {}\n", counters.collect::<Vec<_>>().join(", "));
     }
     text
 }

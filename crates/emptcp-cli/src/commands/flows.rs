@@ -35,7 +35,7 @@ Examples:
 JSON:
   [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\",
       \"retransmissions\", \"age_ms\", \"idle_ms\", \"version\"} or null (not known),
-    \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"flags\", \"version\", \"device\", \"ifindex\",
+    \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"role\" (null: not known), \"flags\", \"version\", \"device\", \"ifindex\",
       \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\",
       \"sent\": {\"packets\", \"bytes\", \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\",
         \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]
@@ -210,7 +210,7 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
             flow.remote.to_string(),
             flow.device.clone().unwrap_or_else(|| format!("#{}", flow.ifindex)),
             flow.state.clone(),
-            role(&flow.flags),
+            role(flow),
             volume(flow.sent.bytes, then.map(|(time, bytes)| (time, bytes.0))),
             volume(flow.received.bytes, then.map(|(time, bytes)| (time, bytes.1))),
             flow.retransmissions().to_string(),
@@ -224,16 +224,16 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
 }
 
 /// `joined, backup (remote)`.
-fn role(flags: &[String]) -> String {
-    let words = flags.iter().filter_map(|flag| match flag.as_str() {
-        "initial" => Some("initial"),
-        "joined" => Some("joined"),
+fn role(flow: &FlowEntry) -> String {
+    let role = flow.role.as_deref();
+    let words = flow.flags.iter().filter_map(|flag| match flag.as_str() {
+        "partial" if role.is_none() => Some("role unknown: handshake not seen"),
         "partial" => Some("handshake not seen"),
         "backup_local" => Some("backup (local)"),
         "backup_remote" => Some("backup (remote)"),
         _ => None,
     });
-    words.collect::<Vec<_>>().join(", ")
+    role.into_iter().chain(words).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -260,6 +260,7 @@ mod tests {
             local: "10.0.0.1:5000".parse().unwrap(),
             remote: "[2001:db8::1]:443".parse().unwrap(),
             state: "established".to_owned(),
+            role: Some("joined".to_owned()),
             flags: vec![
                 "joined".to_owned(),
                 "local_opened".to_owned(),
@@ -338,6 +339,16 @@ mod tests {
         leave_out_closed(&mut groups);
         let left: Vec<_> = groups.iter().map(|group| group.flows[0].state.as_str()).collect();
         assert_eq!(left, ["closed", "established", "closing"]);
+    }
+
+    #[test]
+    fn a_subflow_whose_handshake_was_not_seen_says_so() {
+        let mut flow = flow(1, 5);
+        flow.flags = vec!["partial".to_owned(), "backup_local".to_owned()];
+        assert_eq!(role(&flow), "joined, handshake not seen, backup (local)");
+        flow.role = None;
+        assert_eq!(role(&flow), "role unknown: handshake not seen, backup (local)");
+        assert_eq!(serde_json::to_value(&flow).unwrap()["role"], serde_json::Value::Null);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     abi::Token,
+    event_reader::{Begin, Item},
     events::{Body, Event, MptcpKey, Side},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -20,14 +21,15 @@ use std::time::{Duration, Instant};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Print what policies report by `get_connect`, `get_subflow`, `record` and by elements of your own, \
-        as it comes, until Ctrl-C or until the instance is removed. Events of before it was started are \
-        thrown away, unless --backlog asks for them. One process at a time: two share the events between them.",
+        as it comes, until Ctrl-C or until the instance is removed. It begins with the events of now, or with the oldest \
+        that is kept (--backlog). Any number of readers see every event. Each CPU keeps its newest events, as many as \
+        `[tables] events` has room for; a reader that is too slow is told how many it missed.",
     after_long_help = "\
 Examples:
   emptcp monitor
   emptcp monitor --json | jq 'select(.event == \"subflow\")'
   emptcp monitor --for 10 --count 100
-  emptcp monitor --backlog --for 0.1      what nobody has read yet
+  emptcp monitor --backlog --for 0.1      what is kept
 
 JSON, one object per line:
   {\"time\" (seconds since 1970), \"time_ns\" (CLOCK_MONOTONIC, a string), \"flow\", \"local\",
@@ -37,7 +39,8 @@ JSON, one object per line:
   subflow     \"connection\", \"local_token\", \"remote_token\", \"established\", \"reset\",
               \"opened_by\", \"initial\", \"backup\", \"address_ids\"
   record      as a flow of `emptcp flows --json`
-  user        \"kind\", \"body\" (bytes)"
+  user        \"kind\", \"body\" (bytes)
+Between them {\"time\", \"event\": \"missed\", \"count\"}: so many gave way to newer ones unread."
 )]
 pub(crate) struct Monitor {
     /// End after so many seconds
@@ -46,7 +49,7 @@ pub(crate) struct Monitor {
     /// End after so many events
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Print the events of before as well: what waits in the ring, of policies that were replaced too
+    /// Print the events of before as well, those that are kept: of policies that were replaced, too
     #[arg(long)]
     backlog: bool,
 }
@@ -60,27 +63,54 @@ impl Monitor {
         end_on_signal()?;
         let end = self.time.map(|Seconds(time)| Instant::now() + time);
         let mut left = self.count;
+        let mut begin = if self.backlog { Begin::Kept } else { Begin::Now };
         let clocks = Clocks::read();
-        let start = if self.backlog { Duration::ZERO } else { clocks.monotonic };
         loop {
-            let time = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
-            let mut printed = Ok(());
-            instance.events(Some(time), |event| {
-                if Duration::from_nanos(event.time_ns) < start {
-                    return true;
+            let mut reader = instance.event_reader(begin)?;
+            let another = loop {
+                let time = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
+                let mut printed = Ok(());
+                reader.read(Some(time), |item| {
+                    printed = match &item {
+                        Item::Event(event) => {
+                            left = left.map(|left| left - 1);
+                            print(session, event, clocks)
+                        }
+                        Item::Missed(count) => print_missed(session, *count),
+                    };
+                    printed.is_ok() && left != Some(0)
+                })?;
+                printed?;
+                if left == Some(0) || end.is_some_and(|end| end <= Instant::now()) {
+                    return Ok(());
                 }
-                printed = print(session, &event, clocks);
-                left = left.map(|left| left - 1);
-                printed.is_ok() && left != Some(0)
-            })?;
-            printed?;
-            if left == Some(0) || end.is_some_and(|end| end <= Instant::now()) {
-                return Ok(());
-            }
-            // Nobody writes into the ring of an instance that was removed.
-            instance = session.open_again()?;
+                let another = session.open_again()?;
+                if !another.is_same_as(&instance)? {
+                    break another;
+                }
+            };
+            // It was removed and made again; all its events are new.
+            instance = another;
+            begin = Begin::Kept;
         }
     }
+}
+
+fn print_missed(session: &Session, count: u64) -> Result<()> {
+    let now = Timestamp::now();
+    if session.wants_json() {
+        let time = now.as_duration().as_secs_f64();
+        return session.print_json_line(&json!({ "time": time, "event": "missed", "count": count }));
+    }
+    let time = now.to_zoned(TimeZone::system()).strftime("%T.%6f");
+    let (events, they) = if count == 1 {
+        ("event", "it")
+    } else {
+        ("events", "they")
+    };
+    Ok(session.print(&format!(
+        "{time} {count} {events} missed: {they} gave way to newer ones; more room: `events` in `[tables]`\n"
+    ))?)
 }
 
 fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {

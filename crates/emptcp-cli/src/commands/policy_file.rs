@@ -18,7 +18,7 @@ pub(crate) struct PolicyFile {
 /// Reads `file`; `-` is the standard input.
 ///
 /// # Errors
-/// `Unreadable`, or `Diagnostics` when it is wrong.
+/// `Unreadable`, `Diagnostics` when it is wrong, or an element that another version of emptcp has built.
 pub(crate) fn read(file: &Path) -> Result<PolicyFile> {
     let standard_input = file == Path::new("-");
     let name = if standard_input {
@@ -37,5 +37,6 @@ pub(crate) fn read(file: &Path) -> Result<PolicyFile> {
     })?;
     let catalog = Catalog::load()?;
     let plan = emptcp::compile(&name, &text, &catalog.manifests())?;
+    catalog.fits(&plan)?;
     Ok(PolicyFile { text, plan, catalog })
 }

@@ -62,7 +62,7 @@ fn in_full(shown: &Shown, devices: &[DeviceState], catalog: &Catalog) -> String 
     text += &chains::plan(&shown.plan, catalog);
     let tables = &shown.tables;
     text += &format!(
-        "\n{BOLD}tables{BOLD:#}: {} flows, {} half-open, {} connections, {} states per element, {} of events\n",
+        "\n{BOLD}tables{BOLD:#}: {} flows, {} half-open, {} connections, {} states per element, {} of events for each CPU\n",
         tables.flows,
         tables.half_open,
         tables.connections,

@@ -11,7 +11,8 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     Catalog,
-    stats::{PolicyStats, Stats as Counters},
+    manifest::Unit,
+    stats::{ElementStats, NamedCounter, PolicyStats, Stats as Counters},
 };
 use std::time::Instant;
 
@@ -32,9 +33,9 @@ JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
    \"devices\": [{\"device\", \"direction\", \"state\"}] (states as of `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
-     \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"packets\", \"bytes\"}]}]}],
+     \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
-  \"packets\" of policies and elements are segments, or events for what happens once."
+  \"packets\" of a counter is the count, in its \"unit\": \"segments\" | \"packets\" | \"events\"; of \"matched\" it is segments."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
@@ -70,7 +71,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "event_lost",
-        "no room in the event ring: `emptcp monitor` has missed it",
+        "an event was not written: two programs met on one CPU (must stay 0); what a reader misses, it says",
     ),
     ("unacceptable", "numbers cannot be the sender's: changed no record"),
     (
@@ -80,6 +81,14 @@ const CORE: &[(&str, &str)] = &[
     (
         "reanchored",
         "a record had lost the thread, and found it: the other side acknowledges",
+    ),
+    (
+        "seen_before",
+        "another device has counted the packet already: a bridge and its port, a VLAN and its parent",
+    ),
+    (
+        "flow_partial",
+        "subflows met in mid-stream: role, token and scale are not known, unless a socket of this host tells them",
     ),
 ];
 
@@ -131,24 +140,40 @@ impl Stats {
         text + &self.core(stats) + &self.tables(stats)
     }
 
+    /// A column for each unit that the counters of the policy have.
     fn elements(&self, policy: &PolicyStats) -> String {
-        let mut table = Table::new(&["element", "counter", ">segments or events", ">bytes"]);
+        let counters = |element: &ElementStats| -> Vec<NamedCounter> {
+            let shown = element.counters.iter();
+            shown
+                .filter(|counter| !self.nonzero || counter.counter.packets > 0)
+                .cloned()
+                .collect()
+        };
+        let all: Vec<NamedCounter> = policy.elements.iter().flat_map(counters).collect();
+        let mut units = Unit::ALL.to_vec();
+        units.retain(|unit| all.iter().any(|counter| counter.unit == *unit));
+        let has_bytes = units != [Unit::Events];
+        let mut headings = vec!["element".to_owned(), "counter".to_owned()];
+        headings.extend(units.iter().map(|unit| format!(">{}", unit.word())));
+        headings.extend(has_bytes.then(|| ">bytes".to_owned()));
+        let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+        let mut table = Table::new(&headings);
         for element in &policy.elements {
-            let counters = element
-                .counters
-                .iter()
-                .filter(|counter| !self.nonzero || counter.counter.packets > 0);
-            for (position, counter) in counters.enumerate() {
-                table.row([
-                    if position == 0 {
-                        element.source.clone()
+            for (position, counter) in counters(element).into_iter().enumerate() {
+                let source = if position == 0 { element.source.as_str() } else { "" };
+                let mut row = vec![source.to_owned(), counter.name];
+                row.extend(units.iter().map(|unit| {
+                    if *unit == counter.unit {
+                        counter.counter.packets.to_string()
                     } else {
                         String::new()
-                    },
-                    counter.name.clone(),
-                    counter.counter.packets.to_string(),
-                    units::bytes(counter.counter.bytes),
-                ]);
+                    }
+                }));
+                row.extend(has_bytes.then(|| match counter.unit {
+                    Unit::Events => String::new(),
+                    Unit::Segments | Unit::Packets => units::bytes(counter.counter.bytes),
+                }));
+                table.row(row);
             }
         }
         if table.is_empty() {

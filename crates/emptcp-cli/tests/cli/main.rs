@@ -1,8 +1,12 @@
 //! Black-box tests of the built command.
 
+mod altnames;
 mod check;
 mod common;
+mod hosts;
 mod in_force;
+mod memory;
+mod monitor;
 mod own_element;
 mod rights;
 mod same_values;

@@ -1,6 +1,8 @@
 //! Namespaces, devices and tiny elements for the tests of this crate.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod packets;
+
 use emptcp_kernel::{Catalog, Error, netns};
 use emptcp_plan::plan::Plan;
 use std::{
@@ -113,7 +115,12 @@ pub fn tally_manifest() -> String {
 
 /// A catalog with `tally` installed in `folder`.
 pub fn catalog_with_tally(folder: &Path) -> Catalog {
-    let source = element(&folder.join("source"), "tally", &tally_manifest(), TALLY);
+    catalog_with(folder, "tally", &tally_manifest(), TALLY)
+}
+
+/// A catalog with an element of a test installed in `folder`.
+pub fn catalog_with(folder: &Path, name: &str, toml: &str, source: &str) -> Catalog {
+    let source = element(&folder.join("source"), name, toml, source);
     let installed = folder.join("installed");
     emptcp_kernel::element::install_into(&source, &installed).unwrap();
     Catalog::load_from(&installed).unwrap()

@@ -1,13 +1,13 @@
 //! The chain of a policy: selectors with their jumps, then actors.
 
-use super::calls::Call;
-use super::elements;
+use super::calls::{self, Call};
 use super::formula::{Formula, Goal, jumps};
+use super::{correct, elements};
 use crate::catalog::Catalog;
 use crate::diagnostics::{Problem, Reporter};
-use crate::expression::CallArgument;
 use crate::expression::lexer::{self, Kind as TokenKind};
 use crate::expression::parser::Cursor;
+use crate::expression::{self, CallArgument};
 use crate::file::Text;
 use crate::manifest::{Kind, Manifest};
 use crate::plan::{Node, Target};
@@ -40,7 +40,7 @@ pub(crate) fn build<'c>(
             Goal::Fails => Target::End,
         };
         for jump in jumps {
-            match selector(text, &jump.atom, catalog) {
+            match selector(text.as_str(), &jump.atom, catalog) {
                 Ok((manifest, arguments)) => links.push(Link {
                     node: Node {
                         element: manifest.name.clone(),
@@ -54,7 +54,7 @@ pub(crate) fn build<'c>(
                     manifest,
                     span: text.place(jump.atom.span),
                 }),
-                Err(problems) => report(text, problems, reporter),
+                Err(problems) => report(text, problems, &|text| condition_problems(text, catalog), reporter),
             }
         }
     }
@@ -79,7 +79,12 @@ pub(crate) fn build<'c>(
                     span: text.place(0..text.as_str().len()),
                 });
             }
-            Err(problems) => report(text, problems, reporter),
+            Err(problems) => report(
+                text,
+                problems,
+                &|text| actor(text, catalog).err().unwrap_or_default(),
+                reporter,
+            ),
         }
     }
     links
@@ -98,15 +103,41 @@ pub(crate) fn longest_path(nodes: &[Node]) -> usize {
     longest.first().copied().unwrap_or(0)
 }
 
-pub(crate) fn report(text: &Text, problems: Vec<Problem>, reporter: &mut Reporter<'_>) {
+/// Tells the problems of one text, with the line as it would be right where `check` finds nothing wrong with that.
+pub(crate) fn report(
+    text: &Text,
+    problems: Vec<Problem>,
+    check: &dyn Fn(&str) -> Vec<Problem>,
+    reporter: &mut Reporter<'_>,
+) {
+    let corrected = correct::corrected(text.as_str(), &problems, check);
     for problem in problems {
-        reporter.report(text.place(problem.span), problem.message, problem.help);
+        let place = text.place(problem.span);
+        let line = corrected
+            .as_ref()
+            .and_then(|corrected| text.corrected_line(corrected, place.start, reporter.text()));
+        reporter.report_corrected(place, problem.message, problem.help, line);
+    }
+}
+
+/// What is wrong with a condition.
+pub(crate) fn condition_problems(text: &str, catalog: &Catalog) -> Vec<Problem> {
+    match expression::parse(text) {
+        Err(problems) => problems,
+        Ok(expression) => {
+            let jumps = jumps(calls::formula(&expression));
+            jumps
+                .iter()
+                .filter_map(|jump| selector(text, &jump.atom, catalog).err())
+                .flatten()
+                .collect()
+        }
     }
 }
 
 type Resolved<'c> = Result<(&'c Manifest, Vec<(String, crate::plan::Value)>), Vec<Problem>>;
 
-fn selector<'c>(text: &Text, call: &Call, catalog: &'c Catalog) -> Resolved<'c> {
+fn selector<'c>(text: &str, call: &Call, catalog: &'c Catalog) -> Resolved<'c> {
     let name = call.element.as_str();
     let at = call.name_span.clone();
     let problem = |message: String, help: String| vec![Problem::new(at.clone(), message, help)];
@@ -118,14 +149,18 @@ fn selector<'c>(text: &Text, call: &Call, catalog: &'c Catalog) -> Resolved<'c> 
             format!("`{name}` is an actor and no condition"),
             format!("expected a selector here; `{name}` belongs into `do`"),
         )),
-        None if call.by_name => Err(problem(
-            format!("there is no selector `{}`", suggest::shorten(name)),
-            suggest::expected(name, catalog.names(Kind::Selector)),
-        )),
+        None if call.by_name => Err(vec![
+            Problem::new(
+                at,
+                format!("there is no selector `{}`", suggest::shorten(name)),
+                suggest::expected(name, catalog.names(Kind::Selector)),
+            )
+            .nearest_instead(name, catalog.names(Kind::Selector)),
+        ]),
         None => Err(problem(
             format!(
                 "`{}` needs the selector `{name}`, which is not installed",
-                suggest::shorten(&text.as_str()[at.clone()])
+                suggest::shorten(&text[at.clone()])
             ),
             "expected that element in the folder of elements (see `emptcp elements`)".to_owned(),
         )),
@@ -140,6 +175,7 @@ fn actor<'c>(text: &str, catalog: &'c Catalog) -> Resolved<'c> {
         text,
         tokens: &tokens,
         at: 0,
+        test: 0,
     };
     if cursor.peek() != TokenKind::Word {
         return Err(vec![cursor.surprise("where an actor should be", HELP)]);
@@ -155,11 +191,9 @@ fn actor<'c>(text: &str, catalog: &'c Catalog) -> Resolved<'c> {
         }
         None => {
             let message = format!("there is no actor `{}`", suggest::shorten(name));
-            return Err(vec![Problem::new(
-                at,
-                message,
-                suggest::expected(name, catalog.names(Kind::Actor)),
-            )]);
+            let help = suggest::expected(name, catalog.names(Kind::Actor));
+            let known = catalog.names(Kind::Actor);
+            return Err(vec![Problem::new(at, message, help).nearest_instead(name, known)]);
         }
     };
     let mut given: Vec<CallArgument> = Vec::new();

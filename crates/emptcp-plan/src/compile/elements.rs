@@ -25,7 +25,8 @@ pub(crate) fn arguments(
             } else {
                 suggest::expected(name, manifest.arguments.iter().map(|known| known.name.as_str()))
             };
-            problems.push(Problem::new(argument.name_span.clone(), message, help));
+            let known = || manifest.arguments.iter().map(|known| known.name.as_str());
+            problems.push(Problem::new(argument.name_span.clone(), message, help).nearest_instead(name, known()));
             meant.extend(suggest::nearest(
                 name,
                 manifest.arguments.iter().map(|known| known.name.as_str()),
@@ -57,7 +58,11 @@ pub(crate) fn arguments(
             Ok(value) => complete.push((argument.name.clone(), value)),
             Err(error) => {
                 let message = format!("in `{}`: {}", argument.name, error.message);
-                problems.push(Problem::new(span, message, error.help));
+                let problem = Problem::new(span.clone(), message, error.help);
+                problems.push(match error.meant {
+                    Some(meant) => problem.write_instead(span, meant),
+                    None => problem,
+                });
             }
         }
     }

@@ -4,10 +4,12 @@
 //! * `rules`: what is static, as rules of the classifier.
 //! * `calls`: what is not, as calls of selectors; `elements`: their arguments; `chain`: nodes and jumps.
 //! * `formula`: AND, OR and NOT as jumps, for both.
+//! * `correct`: a text with what was meant in the place of mistakes.
 //! * `exclusive`, `limits`: the set as a whole against the limits of the kernel and of `emptcp-abi`.
 
 mod calls;
 mod chain;
+mod correct;
 mod elements;
 mod exclusive;
 mod formula;

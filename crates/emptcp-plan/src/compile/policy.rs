@@ -35,7 +35,12 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
         .and_then(|text| match expression::parse(text.as_str()) {
             Ok(expression) => Some((text, expression)),
             Err(problems) => {
-                chain::report(text, problems, reporter);
+                chain::report(
+                    text,
+                    problems,
+                    &|text| chain::condition_problems(text, catalog),
+                    reporter,
+                );
                 None
             }
         });

@@ -97,11 +97,14 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
 }
 
 fn unknown(at: usize, found: &str, help: &str) -> Problem {
-    Problem::new(
-        at..at + found.len(),
-        format!("unexpected `{}`", found.escape_debug()),
-        help,
-    )
+    let span = at..at + found.len();
+    let problem = Problem::new(span.clone(), format!("unexpected `{}`", found.escape_debug()), help);
+    match found {
+        "&" | "&&" => problem.write_instead(span, " and "),
+        "||" => problem.write_instead(span, " or "),
+        "!" => problem.write_instead(span, "not "),
+        _ => problem,
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,15 @@
 //! * `vocabulary`: every word, once.
 //! * `lexer`: text to tokens.
 //! * `ast`: the syntax tree, and how it is written.
-//! * `parser`: tokens to tree; `primary`: one test.
+//! * `parser`: tokens to tree; `primary`: one test; `operands`: values that only conditions have.
+//! * `corrections`: tests that are nearly right.
+//! * `habits`: words of other tools, and what they are here.
 
 pub(crate) mod ast;
+mod corrections;
+pub(crate) mod habits;
 pub(crate) mod lexer;
+mod operands;
 pub(crate) mod parser;
 mod primary;
 pub(crate) mod vocabulary;

@@ -21,6 +21,7 @@ pub fn parse(text: &str) -> Result<Expression, Vec<Problem>> {
             text,
             tokens: &tokens,
             at: 0,
+            test: 0,
         },
         depth: 0,
         problems: Vec::new(),
@@ -150,6 +151,8 @@ pub(crate) struct Cursor<'a> {
     pub(crate) text: &'a str,
     pub(crate) tokens: &'a [Token],
     pub(crate) at: usize,
+    /// The first token of the test that is being read.
+    pub(crate) test: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -161,6 +164,18 @@ impl<'a> Cursor<'a> {
         self.tokens
             .get(self.at)
             .map_or(self.text.len()..self.text.len(), |token| token.span.clone())
+    }
+
+    /// From the first token of this test to the last that was taken.
+    pub(crate) fn test_span(&self) -> Range<usize> {
+        let start = self.tokens.get(self.test).map_or(0, |token| token.span.start);
+        start..self.previous_end().max(start)
+    }
+
+    /// The token after the next one.
+    pub(crate) fn after_next(&self) -> Option<(Kind, &'a str)> {
+        let token = self.tokens.get(self.at + 1)?;
+        Some((token.kind, &self.text[token.span.clone()]))
     }
 
     /// The text of the next token.
@@ -215,9 +230,13 @@ impl<'a> Cursor<'a> {
         let found = self.slice();
         let near = suggest::nearest(found, [words::AND, words::OR]).filter(|word| help.contains(&format!("`{word}`")));
         let hint = near.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
-        self.problem(
+        let problem = self.problem(
             format!("unexpected `{}` {place}", suggest::shorten(found)),
             help + &hint,
-        )
+        );
+        match near {
+            Some(word) => problem.write_instead(self.span(), word),
+            None => problem,
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::ast::{CallArgument, Compare, End, IdSide, PortSide, Primary, Role, Scope, Space};
 use super::lexer::Kind;
+use super::operands::{device, dscp, ip_version, sequence_range};
 use super::parser::Cursor;
 use super::vocabulary::{self as words, What};
 use crate::diagnostics::Problem;
 use crate::suggest;
-use crate::values::{self, Endpoint, Ports, Prefix, Token, ValueError, network, packet_types, quantity};
+use crate::values::{self, Endpoint, Ports, Prefix, Token, ValueError, packet_types, quantity};
 use std::ops::Range;
 
 type Parsed = Result<(Primary, bool), Problem>;
@@ -14,6 +15,7 @@ type Parsed = Result<(Primary, bool), Problem>;
 impl Cursor<'_> {
     /// Reads one test; the flag says that its negation was written (`!=`, `not in`).
     pub(crate) fn primary(&mut self) -> Parsed {
+        self.test = self.at;
         if self.peek() != Kind::Word {
             return Err(self.surprise(
                 "where a condition should be",
@@ -51,7 +53,18 @@ impl Cursor<'_> {
                 .set(field, Token::parse)
                 .map(|(set, not)| (Primary::Connection(set), not)),
             words::DIRECTION => {
+                if let Kind::Compare(sign @ (Compare::Equal | Compare::NotEqual)) = self.peek() {
+                    let problem = self.relation(field, &[words::IS]);
+                    self.advance();
+                    let value = self.slice().to_owned();
+                    let fixed = self.is_written(&value, sign == Compare::NotEqual, "");
+                    return Err(Problem {
+                        instead: fixed.instead,
+                        ..problem
+                    });
+                }
                 self.expect_word(field, words::IS)?;
+                self.not_inside(field, words::IS)?;
                 self.named(words::DIRECTIONS)
                     .map(|direction| affirmed(Primary::Direction(direction)))
             }
@@ -82,13 +95,28 @@ impl Cursor<'_> {
     /// `in VALUE`, `in {VALUE, ...}`, `not in ...`, `== VALUE`, `!= VALUE`.
     fn set<T>(&mut self, field: &str, read: fn(&str) -> Result<T, ValueError>) -> Result<(Vec<T>, bool), Problem> {
         let negated = match self.peek() {
-            Kind::Compare(Compare::Equal) => {
+            Kind::Compare(sign @ (Compare::Equal | Compare::NotEqual)) => {
+                let negated = sign == Compare::NotEqual;
+                let written = self.span();
                 self.advance();
-                return Ok((vec![self.value(read)?], false));
-            }
-            Kind::Compare(Compare::NotEqual) => {
-                self.advance();
-                return Ok((vec![self.value(read)?], true));
+                if matches!(self.peek(), Kind::LeftBrace) {
+                    let word = if negated { "not in" } else { "in" };
+                    let help = "expected one value; a set is written `in {A, B}`";
+                    return Err(self.problem("unexpected `{`", help).write_instead(written, word));
+                }
+                let start = self.span().start;
+                let value = self.value(read)?;
+                let problem = self.list_without_braces(start, read);
+                return match problem {
+                    Some(problem) => {
+                        let word = if negated { "not in" } else { "in" };
+                        let list = problem.instead.as_ref().map_or("", |instead| instead.text.as_str());
+                        let text = format!("{word} {list}");
+                        let end = self.previous_end();
+                        Err(problem.write_instead(written.start..end, text))
+                    }
+                    None => Ok((vec![value], negated)),
+                };
             }
             _ if self.take_word(words::NOT) => true,
             _ => false,
@@ -97,8 +125,16 @@ impl Cursor<'_> {
             return Err(self.relation(field, &["in", "==", "!=", "not in"]));
         }
         let opened = self.span();
+        if matches!(self.peek(), Kind::LeftParenthesis) || self.slice().starts_with('[') && read(self.slice()).is_err()
+        {
+            return Err(self.other_brackets());
+        }
         if !self.take(Kind::LeftBrace) {
-            return Ok((vec![self.value(read)?], negated));
+            let value = self.value(read)?;
+            return match self.list_without_braces(opened.start, read) {
+                Some(problem) => Err(problem),
+                None => Ok((vec![value], negated)),
+            };
         }
         let mut values = vec![self.value(read)?];
         while self.take(Kind::Comma) {
@@ -109,6 +145,12 @@ impl Cursor<'_> {
         }
         Err(match self.peek() {
             Kind::End => Problem::new(opened, "this `{` is never closed", "expected `}` after the last value"),
+            // Wireshark's sets may have white space alone.
+            Kind::Word => {
+                let end = self.tokens.get(self.at - 1).map_or(opened.end, |token| token.span.end);
+                self.surprise("in a set", "expected `,` or `}`")
+                    .write_instead(end..end, ",")
+            }
             _ => self.surprise("in a set", "expected `,` or `}`"),
         })
     }
@@ -127,12 +169,17 @@ impl Cursor<'_> {
 
     fn subflow(&mut self) -> Parsed {
         if self.take_word(words::IS) {
+            self.not_inside(words::SUBFLOW, words::IS)?;
             return self.named(words::ROLES).map(|role: Role| affirmed(Primary::Role(role)));
         }
         if !matches!(self.peek(), Kind::Compare(Compare::Equal | Compare::NotEqual)) {
             return Err(self.relation(words::SUBFLOW, &["==", "!=", "is"]));
         }
         let negated = self.equality(words::SUBFLOW)?;
+        if words::ROLES.iter().any(|(role, _)| self.is_word(role)) {
+            let role = self.slice().to_owned();
+            return Err(self.is_written(&role, negated, "a role is tested by `is`"));
+        }
         let start = self.span().start;
         let a = self.value(Endpoint::parse)?;
         if !self.take(Kind::Between) {
@@ -180,8 +227,9 @@ impl Cursor<'_> {
         } else if self.take_word(words::HAS) {
             (words::HAS, packet_types::OPTIONS, words::IS)
         } else {
-            return Err(self.relation(words::PACKET, &[words::IS, words::HAS]));
+            return Err(self.packet_relation());
         };
+        self.not_inside(words::PACKET, word)?;
         let mut bits = 0;
         loop {
             let name = self.slice();
@@ -189,11 +237,22 @@ impl Cursor<'_> {
                 Some((_, bit)) => bits |= bit,
                 None if packet_types::bit(name).is_some() => {
                     let message = format!("`packet {word} {name}` mixes up types and options");
-                    return Err(self.problem(message, format!("expected `packet {other} {name}`")));
+                    let problem = self.problem(message, format!("expected `packet {other} {name}`"));
+                    let written = self.tokens.get(self.test + 1).map(|token| token.span.clone());
+                    // After a bar the names before it are of the right kind.
+                    return Err(match written.filter(|_| bits == 0) {
+                        Some(written) => problem.write_instead(written, other),
+                        None => problem,
+                    });
                 }
                 None => {
                     let help = suggest::expected(name, known.iter().map(|(name, _)| *name));
-                    return Err(self.unknown_value(help));
+                    let problem = self.unknown_value(help);
+                    let meant = packet_types::meant(name).filter(|_| self.peek() == Kind::Word);
+                    return Err(match meant {
+                        Some(meant) => problem.write_instead(self.span(), meant),
+                        None => problem,
+                    });
                 }
             }
             self.advance();
@@ -211,7 +270,11 @@ impl Cursor<'_> {
     fn sequence(&mut self, field: &str, space: Space) -> Parsed {
         let negated = self.take_word(words::NOT);
         if !self.take_word(words::IN) {
-            return Err(self.relation(field, &["in", "not in"]));
+            let problem = self.relation(field, &["in", "not in"]);
+            return Err(self.as_range(problem, |low, high| match (low, high) {
+                (low, Some(high)) => format!("{low}..{high}"),
+                (low, None) => format!("{low}.."),
+            }));
         }
         let (relative, low, high) = self.value(sequence_range)?;
         Ok((Primary::Sequence(space, relative, low, high), negated))
@@ -227,6 +290,9 @@ impl Cursor<'_> {
     }
 
     fn metric_or_unknown(&mut self, field: &str, span: Range<usize>) -> Result<Primary, Problem> {
+        if let Some(meant) = self.meant() {
+            return Err(self.said_elsewhere(field, span, meant));
+        }
         let (scope, metrics, word) = match field.split_once('.') {
             Some((words::FLOW, word)) => (Scope::Flow, words::FLOW_METRICS, word),
             Some((words::CONNECTION, word)) => (Scope::Connection, words::CONNECTION_METRICS, word),
@@ -234,17 +300,22 @@ impl Cursor<'_> {
                 let message = format!("unknown word `{}`", suggest::shorten(field));
                 let fields = words::fields();
                 let known = fields.iter().map(String::as_str).chain([words::NOT]);
-                let help = suggest::expected(field, known) + ", or a selector as `name(...)`";
-                return Err(Problem::new(span, message, help));
+                let help = suggest::expected(field, known.clone()) + ", or a selector as `name(...)`";
+                return Err(Problem::new(span, message, help).nearest_instead(field, known));
             }
         };
         let Some(what) = metrics.iter().copied().find(|what| what.word() == word) else {
             let help = suggest::expected(word, metrics.iter().map(|what| what.word()));
-            return Err(Problem::new(
-                span,
+            let problem = Problem::new(
+                span.clone(),
                 format!("`{}` has no metric `{word}`", words::scope(scope)),
                 help,
-            ));
+            );
+            let near = suggest::nearest(word, metrics.iter().map(|what| what.word()));
+            return Err(match near {
+                Some(near) => problem.write_instead(span, format!("{}.{near}", words::scope(scope))),
+                None => problem,
+            });
         };
         let compare = self.comparison(field)?;
         let value = match what {
@@ -295,11 +366,13 @@ impl Cursor<'_> {
         let (name, name_span) = (self.slice().to_owned(), self.span());
         self.advance();
         if !self.take(Kind::Assign) {
-            return Err(Problem::new(
-                name_span,
-                format!("`{}` is not followed by `=` and a value", suggest::shorten(&name)),
-                HELP,
-            ));
+            let gap = self
+                .tokens
+                .get(self.at.wrapping_sub(2))
+                .map_or(0, |token| token.span.end);
+            let message = format!("`{}` is not followed by `=` and a value", suggest::shorten(&name));
+            // `rate=4 mbit`: the value before goes on here.
+            return Err(Problem::new(name_span.clone(), message, HELP).write_instead(gap..name_span.start, ""));
         }
         let mut value_span = self.span();
         if self.take(Kind::Quoted) {
@@ -344,12 +417,21 @@ impl Cursor<'_> {
                 return Err(self.surprise("where a value should be", help));
             }
         };
+        if let Some(problem) = self.split_value(text, &read) {
+            return Err(problem);
+        }
         match read(text) {
             Ok(value) => {
                 self.advance();
                 Ok(value)
             }
-            Err(error) => Err(self.problem(error.message, error.help)),
+            Err(error) => {
+                let problem = self.problem(error.message, error.help);
+                Err(match error.meant {
+                    Some(meant) => problem.write_instead(self.span(), meant),
+                    None => problem,
+                })
+            }
         }
     }
 
@@ -357,7 +439,8 @@ impl Cursor<'_> {
         let name = self.slice();
         let Some((_, meaning)) = known.iter().find(|(known, _)| *known == name) else {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-            return Err(self.unknown_value(suggest::expected(name, names)));
+            let problem = self.unknown_value(suggest::expected(name, names.clone()));
+            return Err(problem.nearest_instead(name, names));
         };
         self.advance();
         Ok(*meaning)
@@ -391,18 +474,6 @@ impl Cursor<'_> {
         }
     }
 
-    fn relation(&self, field: &str, accepted: &[&str]) -> Problem {
-        let mut help = format!("expected {} after `{field}`", suggest::one_of(accepted.iter().copied()));
-        match self.peek() {
-            Kind::Assign if accepted.contains(&"==") => help.push_str("; did you mean `==`?"),
-            Kind::Compare(_) if field.starts_with("tcp.") => {
-                help.push_str("; a range of ports is written `in LOW-HIGH`")
-            }
-            _ => {}
-        }
-        self.surprise(&format!("after `{field}`"), help)
-    }
-
     fn unknown_value(&self, help: String) -> Problem {
         match self.peek() {
             Kind::Word => self.problem(format!("unknown word `{}`", suggest::shorten(self.slice())), help),
@@ -413,49 +484,4 @@ impl Cursor<'_> {
 
 fn affirmed(primary: Primary) -> (Primary, bool) {
     (primary, false)
-}
-
-fn ip_version(text: &str) -> Result<u8, ValueError> {
-    match text {
-        "4" => Ok(4),
-        "6" => Ok(6),
-        _ => Err(ValueError::new(
-            format!("`{}` is not an IP version", suggest::shorten(text)),
-            "expected `4` or `6`",
-        )),
-    }
-}
-
-fn dscp(text: &str) -> Result<u8, ValueError> {
-    quantity::integer_within(text, 0, 63, "a DSCP").map(|value| u8::try_from(value).unwrap_or(u8::MAX))
-}
-
-fn device(text: &str) -> Result<String, ValueError> {
-    network::device(text).map(|()| text.to_owned())
-}
-
-/// `LOW..HIGH`, or `+LOW..+HIGH` when relative to the start.
-fn sequence_range(text: &str) -> Result<(bool, u64, u64), ValueError> {
-    const HELP: &str =
-        "expected `LOW..HIGH` (HIGH not included), or `+LOW..+HIGH` counted from the start, such as `+0..+64KiB`";
-    let wrong = |error: ValueError| ValueError::new(error.message, HELP);
-    let Some((low, high)) = text.split_once("..") else {
-        return values::range(text).map(|(low, high)| (false, low, high)).map_err(wrong);
-    };
-    match (low.strip_prefix('+'), high.strip_prefix('+')) {
-        (None, None) => values::range(text).map(|(low, high)| (false, low, high)).map_err(wrong),
-        (Some(low), None) if high.is_empty() => values::range(&format!("{low}.."))
-            .map(|(low, high)| (true, low, high))
-            .map_err(wrong),
-        (Some(low), Some(high)) if !low.is_empty() && !high.is_empty() => values::range(&format!("{low}..{high}"))
-            .map(|(low, high)| (true, low, high))
-            .map_err(wrong),
-        (None, Some(high)) if low.is_empty() && !high.is_empty() => values::range(&format!("..{high}"))
-            .map(|(low, high)| (true, low, high))
-            .map_err(wrong),
-        _ => Err(ValueError::new(
-            format!("`{}` has a `+` at one end only", suggest::shorten(text)),
-            HELP,
-        )),
-    }
 }

@@ -22,6 +22,8 @@ pub struct ValueError {
     pub message: String,
     /// What would be accepted.
     pub help: String,
+    /// The value that was meant, where it is known.
+    pub meant: Option<String>,
 }
 
 impl ValueError {
@@ -29,7 +31,20 @@ impl ValueError {
         Self {
             message: message.into(),
             help: help.into(),
+            meant: None,
         }
+    }
+
+    /// Says which value was meant.
+    pub(crate) fn meant(mut self, value: impl Into<String>) -> Self {
+        self.meant = Some(value.into());
+        self
+    }
+
+    /// Likewise, if it is known.
+    pub(crate) fn perhaps_meant(mut self, value: Option<String>) -> Self {
+        self.meant = self.meant.or(value);
+        self
     }
 }
 
@@ -164,6 +179,19 @@ fn describe_type(argument: &Argument) -> String {
     }
 }
 
+/// The member of `struct arguments` that a value of this type takes.
+pub fn describe_member(ty: ArgumentType) -> &'static str {
+    match ty {
+        ArgumentType::Integer => "a `__u64` or another number",
+        ArgumentType::Boolean => "a `__u8`",
+        ArgumentType::Rate | ArgumentType::Size | ArgumentType::Duration => "a `__u64`",
+        ArgumentType::Prefix => "a `struct emptcp_prefix`, which has 20 bytes",
+        ArgumentType::Ports => "`__u16 [2]`",
+        ArgumentType::Range => "`__u64 [2]`",
+        ArgumentType::PacketTypes | ArgumentType::Device | ArgumentType::Token | ArgumentType::Choice => "a `__u32`",
+    }
+}
+
 pub(crate) fn boolean(text: &str) -> Result<u64, ValueError> {
     match text {
         "yes" | "on" | "true" => Ok(1),
@@ -171,7 +199,12 @@ pub(crate) fn boolean(text: &str) -> Result<u64, ValueError> {
         _ => Err(ValueError::new(
             format!("`{}` is neither yes nor no", suggest::shorten(text)),
             "expected `yes` or `no` (also `on` / `off`, `true` / `false`)",
-        )),
+        )
+        .perhaps_meant(match text.to_lowercase().as_str() {
+            "1" | "y" | "yes" | "on" | "true" | "enable" | "enabled" => Some("yes".to_owned()),
+            "0" | "n" | "no" | "off" | "false" | "disable" | "disabled" => Some("no".to_owned()),
+            _ => None,
+        })),
     }
 }
 
@@ -182,7 +215,8 @@ fn choice(text: &str, values: &[String]) -> Result<u64, ValueError> {
         None => Err(ValueError::new(
             format!("`{}` is not one of the choices", suggest::shorten(text)),
             suggest::expected(text, words()),
-        )),
+        )
+        .perhaps_meant(suggest::nearest(text, words()).map(str::to_owned))),
     }
 }
 
@@ -190,9 +224,11 @@ fn choice(text: &str, values: &[String]) -> Result<u64, ValueError> {
 pub(crate) fn range(text: &str) -> Result<(u64, u64), ValueError> {
     const HELP: &str = "expected `LOW..HIGH` (HIGH not included; either may be missing), such as `0..64KiB`";
     let shown = suggest::shorten(text);
-    let (low, high) = text
-        .split_once("..")
-        .ok_or_else(|| ValueError::new(format!("`{shown}` is not a range"), HELP))?;
+    let (low, high) = text.split_once("..").ok_or_else(|| {
+        let meant = text.split_once('-').map(|(low, high)| format!("{low}..{high}"));
+        ValueError::new(format!("`{shown}` is not a range"), HELP)
+            .perhaps_meant(meant.filter(|meant| range(meant).is_ok()))
+    })?;
     if low.is_empty() && high.is_empty() {
         return Err(ValueError::new("the range `..` has no bound", HELP));
     }

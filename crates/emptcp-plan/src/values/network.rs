@@ -30,9 +30,9 @@ impl Prefix {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),
         };
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| ValueError::new(format!("`{shown}` is not an address or prefix"), HELP))?;
+        let address: IpAddr = address.parse().map_err(|_| {
+            ValueError::new(format!("`{shown}` is not an address or prefix"), HELP).perhaps_meant(written_out(text))
+        })?;
         let widest = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
             Some(length) => quantity::integer_within(length, 0, widest, "a prefix length").map_err(|error| {
@@ -40,6 +40,7 @@ impl Prefix {
                     format!("the prefix length in `{shown}` is wrong: {}", error.message),
                     error.help,
                 )
+                .perhaps_meant(written_out(text))
             })?,
             None => widest,
         };
@@ -59,7 +60,8 @@ impl Prefix {
             return Err(ValueError::new(
                 format!("`{shown}` has address bits set beyond its length"),
                 format!("expected the first address of the prefix; did you mean `{clean}`?"),
-            ));
+            )
+            .meant(clean.to_string()));
         }
         Ok(wanted)
     }
@@ -124,6 +126,45 @@ impl fmt::Display for Prefix {
     }
 }
 
+/// Short and long forms of other tools: `10/8`, `10.0.0.0/255.0.0.0`, `[2001:db8::1]`.
+fn written_out(text: &str) -> Option<String> {
+    let inner = text.trim_start_matches('[').trim_end_matches(']');
+    let (address, length) = inner.split_once('/').map_or((inner, None), |(a, l)| (a, Some(l)));
+    let mut parts: Vec<&str> = address.split('.').collect();
+    let short = length.is_some() && parts.len() < 4 && parts.iter().all(|part| part.parse::<u8>().is_ok());
+    if short {
+        parts.resize(4, "0");
+    }
+    let address = parts.join(".");
+    let length = match length {
+        Some(mask) if mask.contains('.') && !address.contains(':') => {
+            let mask = u32::from(mask.parse::<Ipv4Addr>().ok()?);
+            Some((mask.leading_ones() + mask.trailing_zeros() >= 32).then(|| mask.leading_ones().to_string())?)
+        }
+        other => other.map(str::to_owned),
+    };
+    let full = length.map_or_else(|| address.clone(), |length| format!("{address}/{length}"));
+    // What is not changed was refused already.
+    if full == text {
+        return None;
+    }
+    match Prefix::parse(&full) {
+        Ok(_) => Some(full),
+        Err(error) => error.meant,
+    }
+}
+
+/// Services that people name instead of their port.
+const SERVICES: &[(&str, u16)] = &[
+    ("ssh", 22),
+    ("domain", 53),
+    ("dns", 53),
+    ("http", 80),
+    ("https", 443),
+    ("imaps", 993),
+    ("http-alt", 8080),
+];
+
 /// Ports from `low` to `high`, both inclusive.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Ports {
@@ -139,8 +180,16 @@ impl Ports {
     /// # Errors
     /// When it is no port or range of ports, or the range is upside down.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let whole = text;
         let port = |text: &str| -> Result<u16, ValueError> {
-            let number = quantity::integer_within(text, 0, u64::from(u16::MAX), "a port")?;
+            let number = quantity::integer_within(text, 0, u64::from(u16::MAX), "a port").map_err(|error| {
+                let known = SERVICES.iter().find(|(name, _)| name.eq_ignore_ascii_case(whole));
+                let known = known.map(|(_, port)| port.to_string());
+                // Ranges of other tools: `80:90`, `80..90`.
+                let range = whole.split_once("..").or_else(|| whole.split_once(':'));
+                let range = range.map(|(low, high)| format!("{low}-{high}"));
+                error.perhaps_meant(known.or(range.filter(|range| Self::parse(range).is_ok())))
+            })?;
             Ok(u16::try_from(number).unwrap_or(u16::MAX))
         };
         match text.split_once('-') {
@@ -151,7 +200,8 @@ impl Ports {
                     return Err(ValueError::new(
                         format!("the range of ports `{}` is upside down", suggest::shorten(text)),
                         format!("expected the lower port first: `{high}-{low}`"),
-                    ));
+                    )
+                    .meant(format!("{high}-{low}")));
                 }
                 Ok(Self { low, high })
             }
@@ -240,11 +290,15 @@ impl Token {
                     return ValueError::new(
                         format!("the token `{}` is written in decimal digits", suggest::shorten(text)),
                         format!("expected it in hexadecimal: `{token}`"),
-                    );
+                    )
+                    .meant(token.to_string());
                 }
                 ValueError::new(
                     format!("`{}` is not a token", suggest::shorten(text)),
                     "expected `0x` and up to eight hexadecimal digits, such as `0x1234abcd` (see `ss -M` or `emptcp flows`)",
+                )
+                .perhaps_meant(
+                    Some(format!("0x{text}")).filter(|with| !text.starts_with("0x") && Self::parse(with).is_ok()),
                 )
             })
     }
@@ -256,9 +310,9 @@ impl fmt::Display for Token {
     }
 }
 
-/// Checks the name of a network device as the kernel does (`dev_valid_name`).
+/// Checks the name of a network device as the kernel does (`dev_valid_name`); an alternative name may be longer.
 pub(crate) fn device(text: &str) -> Result<(), ValueError> {
-    const LONGEST: usize = 15;
+    const LONGEST: usize = 127;
     let refuse = |why: &str| {
         Err(ValueError::new(
             format!("`{}` cannot be the name of a device: {why}", suggest::shorten(text)),
@@ -272,7 +326,7 @@ pub(crate) fn device(text: &str) -> Result<(), ValueError> {
         _ if text.contains(['*', '?', '%', '[', ']']) => {
             refuse("a pattern is not the name of a device, each must be named")
         }
-        _ if text.len() > LONGEST => refuse("it is longer than 15 bytes"),
+        _ if text.len() > LONGEST => refuse("it is longer than 127 bytes"),
         _ if text.contains(['/', ':', '"']) => refuse("it contains `/`, `:` or `\"`"),
         _ if text.contains(|c: char| c.is_whitespace() || c.is_control()) => refuse("it contains white space"),
         _ => Ok(()),
@@ -323,6 +377,49 @@ mod tests {
     }
 
     #[test]
+    fn forms_of_other_tools_are_written_out() {
+        for (found, meant) in [
+            ("10/8", "10.0.0.0/8"),
+            ("192.168/16", "192.168.0.0/16"),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("10.1.2.3/255.255.0.0", "10.1.0.0/16"),
+            ("[2001:db8::1]", "2001:db8::1"),
+        ] {
+            assert_eq!(
+                Prefix::parse(found).unwrap_err().meant.as_deref(),
+                Some(meant),
+                "{found}"
+            );
+        }
+        for found in [
+            "ten",
+            "10.0.0.0/255.0.255.0",
+            "10.0.0",
+            "1.2.3.4.5/8",
+            "/8",
+            "::/255.0.0.0",
+        ] {
+            assert_eq!(Prefix::parse(found).unwrap_err().meant, None, "{found}");
+        }
+        for (found, meant) in [
+            ("https", "443"),
+            ("80:90", "80-90"),
+            ("80..90", "80-90"),
+            ("90-80", "80-90"),
+        ] {
+            assert_eq!(
+                Ports::parse(found).unwrap_err().meant.as_deref(),
+                Some(meant),
+                "{found}"
+            );
+        }
+        assert_eq!(
+            Token::parse("1234abcd").unwrap_err().meant.as_deref(),
+            Some("0x1234abcd")
+        );
+    }
+
+    #[test]
     fn prefixes_overlap_only_when_one_contains_the_other() {
         let parse = |text| Prefix::parse(text).unwrap();
         assert!(parse("10.0.0.0/8").overlaps(&parse("10.1.0.0/16")));
@@ -357,7 +454,8 @@ mod tests {
     fn device_names_follow_the_kernel() {
         assert!(device("eth0.100").is_ok());
         assert!(device("wlp2s0").is_ok());
-        for text in ["", ".", "a/b", "eth0:1", "sixteen-bytes-xx", "a b", "*"] {
+        assert!(device(&"a".repeat(127)).is_ok());
+        for text in ["", ".", "a/b", "eth0:1", &"a".repeat(128), "a b", "*"] {
             assert!(device(text).is_err(), "{text}");
         }
     }

@@ -46,6 +46,43 @@ pub(crate) fn bit(name: &str) -> Option<u32> {
         .map(|(_, bit)| *bit)
 }
 
+/// Other names of packet types and options.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("syn-ack", "synack"),
+    ("syn_ack", "synack"),
+    ("syn+ack", "synack"),
+    ("syn/ack", "synack"),
+    ("reset", "rst"),
+    ("payload", "data"),
+    ("mpcapable", "mp_capable"),
+    ("capable", "mp_capable"),
+    ("mpjoin", "mp_join"),
+    ("join", "mp_join"),
+    ("addaddr", "add_addr"),
+    ("add_address", "add_addr"),
+    ("removeaddr", "remove_addr"),
+    ("rm_addr", "remove_addr"),
+    ("remove_address", "remove_addr"),
+    ("prio", "mp_prio"),
+    ("fail", "mp_fail"),
+    ("fastclose", "mp_fastclose"),
+    ("tcprst", "mp_tcprst"),
+    ("mp_rst", "mp_tcprst"),
+    ("data_ack", "dss_ack"),
+    ("timestamp", "timestamps"),
+];
+
+/// The name that is meant: another tool's, or a slip.
+pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    let lower = name.to_lowercase();
+    let other = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == lower);
+    let names = || KINDS.iter().chain(OPTIONS).map(|(name, _)| *name);
+    other
+        .map(|(_, ours)| *ours)
+        .or_else(|| names().find(|known| *known == lower))
+        .or_else(|| suggest::nearest(name, names()))
+}
+
 /// Reads names joined by `|`.
 pub(crate) fn parse(text: &str) -> Result<u32, ValueError> {
     text.split('|').map(str::trim).try_fold(0, |bits, name| {
@@ -54,6 +91,7 @@ pub(crate) fn parse(text: &str) -> Result<u32, ValueError> {
                 format!("`{}` is not a packet type", suggest::shorten(name)),
                 suggest::expected(name, KINDS.iter().chain(OPTIONS).map(|(name, _)| *name)),
             )
+            .perhaps_meant(meant(name).map(|word| text.replace(name, word)))
         })
     })
 }
@@ -80,6 +118,16 @@ mod tests {
         // Matters of the core: a broken option list, to which nothing is written; PSH, which tells data from keep-alives;
         // a mapping of either kind, on which `dsn` rests.
         assert_eq!(known & !named, bits::OPTIONS_BROKEN | bits::PSH | bits::MAPPED);
+    }
+
+    #[test]
+    fn other_names_lead_to_names_that_there_are() {
+        for (theirs, ours) in OTHER_NAMES {
+            assert!(bit(ours).is_some() && bit(theirs).is_none(), "{theirs}");
+            assert_eq!(meant(theirs), Some(*ours));
+        }
+        assert_eq!(meant("SYN"), Some("syn"));
+        assert_eq!(meant("banana"), None);
     }
 
     #[test]

@@ -32,6 +32,88 @@ pub(crate) const DURATION_UNITS: Units = &[
     ("min", 60_000_000_000),
 ];
 
+/// Units of other tools, in words of this language: what is written, what it is, and how many of these.
+type Habits = &'static [(&'static str, &'static str, u64)];
+
+/// `tc` means bytes by `bps`; everybody else means bits.
+const RATE_HABITS: Habits = &[
+    ("bps", "bit", 1),
+    ("b", "bit", 1),
+    ("bits", "bit", 1),
+    ("bit/s", "bit", 1),
+    ("k", "kbit", 1),
+    ("kb", "kbit", 1),
+    ("kbps", "kbit", 1),
+    ("kb/s", "kbit", 1),
+    ("kbit/s", "kbit", 1),
+    ("kbits", "kbit", 1),
+    ("m", "mbit", 1),
+    ("mb", "mbit", 1),
+    ("mbps", "mbit", 1),
+    ("mb/s", "mbit", 1),
+    ("mbit/s", "mbit", 1),
+    ("mbits", "mbit", 1),
+    ("g", "gbit", 1),
+    ("gb", "gbit", 1),
+    ("gbps", "gbit", 1),
+    ("gb/s", "gbit", 1),
+    ("gbit/s", "gbit", 1),
+    ("gbits", "gbit", 1),
+];
+const SIZE_HABITS: Habits = &[
+    ("byte", "B", 1),
+    ("bytes", "B", 1),
+    ("k", "kB", 1),
+    ("kilobytes", "kB", 1),
+    ("ki", "KiB", 1),
+    ("m", "MB", 1),
+    ("megabytes", "MB", 1),
+    ("mi", "MiB", 1),
+    ("g", "GB", 1),
+    ("gigabytes", "GB", 1),
+    ("gi", "GiB", 1),
+    ("t", "GB", 1000),
+    ("tb", "GB", 1000),
+];
+const DURATION_HABITS: Habits = &[
+    ("nsec", "ns", 1),
+    ("usec", "us", 1),
+    ("usecs", "us", 1),
+    ("msec", "ms", 1),
+    ("msecs", "ms", 1),
+    ("milliseconds", "ms", 1),
+    ("sec", "s", 1),
+    ("secs", "s", 1),
+    ("second", "s", 1),
+    ("seconds", "s", 1),
+    ("m", "min", 1),
+    ("mins", "min", 1),
+    ("minute", "min", 1),
+    ("minutes", "min", 1),
+    ("h", "min", 60),
+    ("hr", "min", 60),
+    ("hrs", "min", 60),
+    ("hour", "min", 60),
+    ("hours", "min", 60),
+    ("d", "min", 1440),
+    ("day", "min", 1440),
+    ("days", "min", 1440),
+];
+
+/// The same quantity in a unit of this language: `1h` is `60min`.
+fn in_our_units(number: &str, unit: &str, units: Units, habits: Habits) -> Option<String> {
+    if let Some((name, _)) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) {
+        return Some(format!("{number}{name}"));
+    }
+    let lower = unit.to_lowercase();
+    let (_, ours, times) = habits.iter().find(|(theirs, ..)| *theirs == lower)?;
+    if *times == 1 {
+        return Some(format!("{number}{ours}"));
+    }
+    let number: u64 = number.parse().ok()?;
+    Some(format!("{}{ours}", number.checked_mul(*times)?))
+}
+
 /// A whole number, decimal or `0x`.
 pub(crate) fn integer(text: &str) -> Result<u64, ValueError> {
     const HELP: &str = "expected a whole number, such as `10` or `0x0a`";
@@ -41,10 +123,16 @@ pub(crate) fn integer(text: &str) -> Result<u64, ValueError> {
     };
     // `from_str_radix` takes a sign; this language has none.
     if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-        return Err(ValueError::new(
-            format!("`{}` is not a whole number", suggest::shorten(text)),
-            HELP,
-        ));
+        // `10k` of packets.
+        let scaled = [("k", 1_000_u64), ("m", 1_000_000), ("g", 1_000_000_000)]
+            .iter()
+            .find_map(|(unit, scale)| {
+                let number = text.to_lowercase().strip_suffix(unit)?.parse::<u64>().ok()?;
+                Some(number.checked_mul(*scale)?.to_string())
+            });
+        return Err(
+            ValueError::new(format!("`{}` is not a whole number", suggest::shorten(text)), HELP).perhaps_meant(scaled),
+        );
     }
     u64::from_str_radix(digits, radix)
         .map_err(|_| ValueError::new(format!("`{}` is too large", suggest::shorten(text)), too_large()))
@@ -66,7 +154,7 @@ pub(crate) fn integer_within(text: &str, low: u64, high: u64, what: &str) -> Res
 
 /// A rate in bits per second; never 0.
 pub(crate) fn rate(text: &str) -> Result<u64, ValueError> {
-    let rate = with_unit(text, "rate", RATE_UNITS, "4mbit", false)?;
+    let rate = with_unit(text, "rate", (RATE_UNITS, RATE_HABITS), "4mbit", false)?;
     if rate == 0 {
         return Err(ValueError::new(
             format!("`{text}` is no rate"),
@@ -78,12 +166,12 @@ pub(crate) fn rate(text: &str) -> Result<u64, ValueError> {
 
 /// A size in bytes; a number without unit is bytes.
 pub(crate) fn size(text: &str) -> Result<u64, ValueError> {
-    with_unit(text, "size", SIZE_UNITS, "220kB", true)
+    with_unit(text, "size", (SIZE_UNITS, SIZE_HABITS), "220kB", true)
 }
 
 /// A duration in nanoseconds.
 pub(crate) fn duration(text: &str) -> Result<u64, ValueError> {
-    with_unit(text, "duration", DURATION_UNITS, "100ms", false)
+    with_unit(text, "duration", (DURATION_UNITS, DURATION_HABITS), "100ms", false)
 }
 
 /// Writes `number` in the largest unit that holds it exactly; decimal units are preferred to binary ones.
@@ -103,7 +191,13 @@ fn too_large() -> String {
     format!("expected at most {}", u64::MAX)
 }
 
-fn with_unit(text: &str, what: &str, units: Units, example: &str, bare: bool) -> Result<u64, ValueError> {
+fn with_unit(
+    text: &str,
+    what: &str,
+    (units, habits): (Units, Habits),
+    example: &str,
+    bare: bool,
+) -> Result<u64, ValueError> {
     let names = || units.iter().map(|(name, _)| *name);
     let shown = suggest::shorten(text);
     let end = text
@@ -136,17 +230,17 @@ fn with_unit(text: &str, what: &str, units: Units, example: &str, bare: bool) ->
             ));
         }
         None => {
-            // A wrong case is the commonest slip: `4Mbit`, `10KB`.
-            let near = names()
-                .find(|name| name.eq_ignore_ascii_case(unit))
-                .or_else(|| suggest::nearest(unit, names()));
-            let hint = near
-                .map(|name| format!("; did you mean `{number}{name}`?"))
+            let meant = in_our_units(number, unit, units, habits)
+                .or_else(|| suggest::nearest(unit, names()).map(|name| format!("{number}{name}")));
+            let hint = meant
+                .as_ref()
+                .map(|value| format!("; did you mean `{value}`?"))
                 .unwrap_or_default();
             return Err(ValueError::new(
                 format!("`{}` is not a unit of a {what}", suggest::shorten(unit)),
                 format!("expected {}{hint}", suggest::one_of(names())),
-            ));
+            )
+            .perhaps_meant(meant));
         }
     };
     let overflow = || ValueError::new(format!("the {what} `{shown}` is too large"), too_large());
@@ -196,6 +290,58 @@ mod tests {
     fn a_wrong_case_in_a_unit_is_explained() {
         assert!(rate("4Mbit").unwrap_err().help.contains("did you mean `4mbit`"));
         assert!(size("10KB").unwrap_err().help.contains("did you mean `10kB`"));
+    }
+
+    #[test]
+    fn units_of_other_tools_are_told_in_ours() {
+        for (found, meant) in [
+            ("1h", "60min"),
+            ("5m", "5min"),
+            ("2d", "2880min"),
+            ("10sec", "10s"),
+            ("3Seconds", "3s"),
+        ] {
+            let error = duration(found).unwrap_err();
+            assert!(error.help.contains(&format!("did you mean `{meant}`")), "{error}");
+            assert_eq!(
+                duration(error.meant.as_deref().unwrap()).unwrap(),
+                duration(meant).unwrap()
+            );
+        }
+        for (found, meant) in [
+            ("10Mbps", "10mbit"),
+            ("4Mbit/s", "4mbit"),
+            ("1G", "1gbit"),
+            ("2.5Gb", "2.5gbit"),
+        ] {
+            assert_eq!(rate(found).unwrap_err().meant.as_deref(), Some(meant));
+        }
+        for (found, meant) in [
+            ("64K", "64kB"),
+            ("1mb", "1MB"),
+            ("10bytes", "10B"),
+            ("2TB", "2000GB"),
+            ("8Ki", "8KiB"),
+        ] {
+            assert_eq!(size(found).unwrap_err().meant.as_deref(), Some(meant));
+        }
+        assert_eq!(integer("10k").unwrap_err().meant.as_deref(), Some("10000"));
+        assert_eq!(duration("1.5h").unwrap_err().meant, None);
+    }
+
+    #[test]
+    fn every_unit_of_another_tool_is_read_in_ours() {
+        for (units, habits) in [
+            (RATE_UNITS, RATE_HABITS),
+            (SIZE_UNITS, SIZE_HABITS),
+            (DURATION_UNITS, DURATION_HABITS),
+        ] {
+            for (theirs, ours, _) in habits {
+                assert!(units.iter().any(|(name, _)| name == ours), "{theirs}: {ours}");
+                assert!(!units.iter().any(|(name, _)| name == theirs), "{theirs} is ours");
+                assert_eq!(theirs.to_lowercase(), *theirs);
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What an actor that ends subflows may change in their records (docs/flow-records.md): the core has counted the packet
+ * already, as it came, and does not see what becomes of it.
+ */
+#ifndef EMPTCP_RECORD_H
+#define EMPTCP_RECORD_H
+
+#include "event.h"
+
+/* The record of this packet's established subflow, to be written; NULL when there is none (any more). */
+static __always_inline struct emptcp_flow *emptcp_flow_writable(const struct emptcp_packet *packet)
+{
+	__u32 index = packet->flow_slot;
+	struct emptcp_slot *slot = bpf_map_lookup_elem(&emptcp_flows, &index);
+
+	return slot && slot->flow.id == packet->flow_id ? &slot->flow : NULL;
+}
+
+/* Bytes of sequence space that the packet takes. */
+static __always_inline __u32 emptcp_sequence_length(const struct emptcp_packet *packet)
+{
+	return packet->payload_length + !!(packet->types & (EMPTCP_SYN | EMPTCP_SYNACK)) +
+	       !!(packet->types & EMPTCP_FIN);
+}
+
+/* What the record knows about the packet's sender. */
+static __always_inline struct emptcp_sender *emptcp_flow_sender(const struct emptcp_packet *packet,
+								struct emptcp_flow *flow)
+{
+	return packet->direction == EMPTCP_INGRESS ? &flow->sender[EMPTCP_REMOTE] : &flow->sender[EMPTCP_LOCAL];
+}
+
+/*
+ * The next sequence number that the receiver of this packet waits for, when the packet does not reach it. The core has
+ * counted the packet as one that does: then everything up to its end was seen.
+ */
+static __always_inline __u32 emptcp_flow_expected(const struct emptcp_packet *packet, const struct emptcp_sender *sender)
+{
+	if (!(sender->known & EMPTCP_KNOWN_STARTED) ||
+	    sender->contiguous == packet->sequence + emptcp_sequence_length(packet))
+		return packet->sequence;
+	return sender->contiguous;
+}
+
+/* The packet does not reach its receiver: what follows is judged by the number that this one waits for. */
+static __always_inline void emptcp_flow_take_back(struct emptcp_sender *sender, __u32 expected)
+{
+	if (sender->known & EMPTCP_KNOWN_STARTED)
+		sender->contiguous = expected;
+}
+
+/* The subflow has ended, by packets that the core does not see: the record goes with its next segment, if one comes. */
+static __always_inline void emptcp_flow_end(struct emptcp_flow *flow)
+{
+	flow->flags |= EMPTCP_FLOW_ENDED;
+	flow->watch = 1;
+}
+
+/* And elements behind this one see it closed. */
+static __always_inline void emptcp_flow_show_end(struct emptcp_packet *packet, const struct emptcp_flow *flow)
+{
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+
+	packet->flow.state = EMPTCP_FLOW_CLOSED;
+	if (!scratch)
+		return;
+	scratch->ended = *flow;
+	scratch->ended.state = EMPTCP_FLOW_CLOSED;
+}
+
+#endif

@@ -1,0 +1,522 @@
+//! What people bring along from Wireshark, tcpdump, nftables and `ss`: their words, and what they are here.
+//!
+//! A row of [`FIELDS`] is all that a new word takes. A correction is only shown when the corrected condition is right, and a
+//! test corrects every word of the tables.
+
+use super::lexer::Kind;
+use super::parser::Cursor;
+use super::vocabulary as words;
+use crate::values::packet_types;
+use std::ops::Range;
+
+/// What a word of another tool is here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ours {
+    /// Another word, with the same relation and value behind it.
+    Word(&'static str),
+    /// Either of two words, with the same relation and value behind them.
+    Either(&'static str, &'static str),
+    /// A test, which is true where theirs is 1 or stands alone.
+    Test(&'static str),
+    /// Nothing: what to do instead.
+    Nothing(&'static str),
+}
+
+use Ours::{Either, Nothing, Test, Word};
+
+const LEAVE_OUT: &str = "leave it out: only TCP packets of MPTCP subflows are looked at";
+const NOT_LOOKED_AT: &str = "only TCP packets of MPTCP subflows are looked at, everything else passes";
+const NO_STREAM: &str = "numbers of streams exist in a capture only; a connection is named by its token, `connection == TOKEN` (see `emptcp flows`)";
+const WRITE_ONE: &str =
+    "there is no such test; an element of your own can have it (`emptcp sdk` writes one to start from)";
+const LENGTH: &str = "`packet is data` is for segments with payload; for other lengths write an element (`emptcp sdk`)";
+
+/// Words of other tools.
+const FIELDS: &[(&[&str], Ours)] = &[
+    (
+        &[
+            "src",
+            "source",
+            "ip.saddr",
+            "saddr",
+            "src_ip",
+            "srcip",
+            "src.ip",
+            "ip.source",
+            "ipv6.src",
+            "ip6.src",
+        ],
+        Word(words::IP_SRC),
+    ),
+    (
+        &[
+            "dst",
+            "dest",
+            "destination",
+            "ip.daddr",
+            "daddr",
+            "dst_ip",
+            "dstip",
+            "dst.ip",
+            "ip.dest",
+            "ipv6.dst",
+            "ip6.dst",
+        ],
+        Word(words::IP_DST),
+    ),
+    (
+        &[
+            "ip.addr",
+            "ipv6.addr",
+            "ip.host",
+            "ip6.addr",
+            "addr",
+            "ip.address",
+            "address",
+        ],
+        Either(words::IP_SRC, words::IP_DST),
+    ),
+    (
+        &[
+            "tcp.sport",
+            "sport",
+            "srcport",
+            "src.port",
+            "src_port",
+            "tcp.src_port",
+            "tcp.src",
+            "tcp.source_port",
+            "source_port",
+        ],
+        Word(words::TCP_SRCPORT),
+    ),
+    (
+        &[
+            "tcp.dport",
+            "dport",
+            "dstport",
+            "dst.port",
+            "dst_port",
+            "tcp.dst_port",
+            "tcp.dst",
+            "tcp.dest_port",
+            "dest_port",
+        ],
+        Word(words::TCP_DSTPORT),
+    ),
+    (&["port", "tcp.ports"], Word(words::TCP_PORT)),
+    (&["ip.ver", "ip_version"], Word(words::IP_VERSION)),
+    (
+        &["dscp", "ip.dsfield.dscp", "ipv6.tclass.dscp", "ip.tos.dscp"],
+        Word(words::IP_DSCP),
+    ),
+    (
+        &[
+            "dev",
+            "iface",
+            "interface",
+            "iif",
+            "oif",
+            "iifname",
+            "oifname",
+            "frame.interface_name",
+        ],
+        Word(words::DEVICE),
+    ),
+    (
+        &[
+            "token",
+            "mptcp.token",
+            "connection.token",
+            "mptcp.expected_token",
+            "tcp.options.mptcp.recvtok",
+        ],
+        Word(words::CONNECTION),
+    ),
+    (&["local_id", "subflow.id"], Word(words::LOCAL_ID)),
+    (&["remote_id"], Word(words::REMOTE_ID)),
+    (
+        &[
+            "add_addr.addr",
+            "add_addr.ip",
+            "tcp.options.mptcp.ipv4",
+            "tcp.options.mptcp.ipv6",
+        ],
+        Word(words::ADD_ADDR_ADDRESS),
+    ),
+    (
+        &["add_addr.address_id", "add_addr.addr_id", "tcp.options.mptcp.addrid"],
+        Word(words::ADD_ADDR_ID),
+    ),
+    (
+        &["join.id", "join.addr_id", "mp_join.id", "mp_join.address_id"],
+        Word(words::JOIN_ID),
+    ),
+    (
+        &["mp_join.backup", "tcp.options.mptcp.backup.flag"],
+        Word(words::JOIN_BACKUP),
+    ),
+    (&["bytes", "flow.size", "subflow.bytes"], Word("flow.bytes")),
+    (&["packets", "flow.segments", "subflow.packets"], Word("flow.packets")),
+    (&["age", "flow.duration", "subflow.age"], Word("flow.age")),
+    (&["idle", "subflow.idle"], Word("flow.idle")),
+    (
+        &["rtt", "flow.srtt", "subflow.rtt", "tcp.analysis.ack_rtt"],
+        Word("flow.rtt"),
+    ),
+    (
+        &[
+            "retransmissions",
+            "retransmits",
+            "flow.retrans",
+            "flow.retransmits",
+            "subflow.retransmissions",
+        ],
+        Word("flow.retransmissions"),
+    ),
+    (&["connection.duration"], Word("connection.age")),
+    (
+        &["mptcp.dsn", "tcp.options.mptcp.rawdataseqno", "mptcp.dss.dsn"],
+        Word(words::DSN),
+    ),
+    (&["tcp.seq", "seq", "tcp.seq_raw"], Word(words::SSN)),
+    // Wireshark's flag is set in SYN and SYN-ACK; `packet is syn` is the first alone.
+    (&["tcp.flags.syn"], Test("packet is syn|synack")),
+    (&["tcp.flags.ack"], Test("packet is ack")),
+    (&["tcp.flags.fin"], Test("packet is fin")),
+    (&["tcp.flags.reset", "tcp.flags.rst"], Test("packet is rst")),
+    (&["tcp.options.sack", "tcp.options.sack_le"], Test("packet has sack")),
+    (
+        &["tcp.options.timestamp", "tcp.options.timestamp.tsval"],
+        Test("packet has timestamps"),
+    ),
+    (&["tcp.options.mptcp.datafin.flag"], Test("packet has data_fin")),
+    (&["inbound", "incoming"], Test("direction is ingress")),
+    (&["outbound", "outgoing"], Test("direction is egress")),
+    (
+        &[
+            "mptcp",
+            "tcp",
+            "ip.proto",
+            "ip.protocol",
+            "ipv6.nxt",
+            "tcp.options.mptcp",
+            "any",
+            "all",
+            "true",
+        ],
+        Nothing(LEAVE_OUT),
+    ),
+    (
+        &["udp", "icmp", "arp", "sctp", "quic", "udp.port", "icmp6"],
+        Nothing(NOT_LOOKED_AT),
+    ),
+    (&["tcp.stream", "mptcp.stream"], Nothing(NO_STREAM)),
+    (
+        &[
+            "tcp.len",
+            "tcp.payload",
+            "frame.len",
+            "ip.len",
+            "len",
+            "length",
+            "less",
+            "greater",
+        ],
+        Nothing(LENGTH),
+    ),
+    (
+        &[
+            "tcp.flags",
+            "tcp.flags.psh",
+            "tcp.flags.push",
+            "tcp.flags.urg",
+            "tcp[tcpflags]",
+            "tcp[13]",
+        ],
+        Nothing("the kinds of segments are `packet is syn`, `synack`, `ack`, `pure_ack`, `data`, `fin` and `rst`"),
+    ),
+    (
+        &["tcp.analysis.retransmission", "tcp.analysis.fast_retransmission"],
+        Nothing("`flow.retransmissions` and `connection.retransmissions` count them"),
+    ),
+    (
+        &[
+            "ip.ttl",
+            "ip.id",
+            "eth.src",
+            "eth.dst",
+            "eth.addr",
+            "ether",
+            "vlan",
+            "vlan.id",
+            "tcp.window_size",
+            "frame.number",
+        ],
+        Nothing(WRITE_ONE),
+    ),
+];
+
+/// Comparisons in words (Wireshark).
+const RELATIONS: &[(&str, &str)] = &[
+    ("eq", "=="),
+    ("ne", "!="),
+    ("gt", ">"),
+    ("lt", "<"),
+    ("ge", ">="),
+    ("le", "<="),
+    ("equals", "=="),
+    ("is", "=="),
+];
+
+/// Options by their subtypes (RFC 8684 section 7.1): `tcp.options.mptcp.subtype == 3`.
+const SUBTYPES: &[&str] = &[
+    "mp_capable",
+    "mp_join",
+    "dss",
+    "add_addr|add_addr_echo",
+    "remove_addr",
+    "mp_prio",
+    "mp_fail",
+    "mp_fastclose",
+    "mp_tcprst",
+];
+
+/// What a word of another tool is here.
+pub(crate) fn field(word: &str) -> Option<Ours> {
+    let lower = word.to_lowercase();
+    FIELDS
+        .iter()
+        .find(|(theirs, _)| theirs.contains(&lower.as_str()))
+        .map(|(_, ours)| *ours)
+}
+
+/// A comparison in words as a sign.
+pub(crate) fn relation(word: &str) -> Option<&'static str> {
+    let lower = word.to_lowercase();
+    RELATIONS
+        .iter()
+        .find(|(theirs, _)| *theirs == lower)
+        .map(|(_, ours)| *ours)
+}
+
+/// A test that was written as one word, such as `syn`, `mp_join` or `backup`.
+fn bare(word: &str) -> Option<String> {
+    let lower = word.to_lowercase();
+    let is_in = |known: &[(&str, u32)]| known.iter().any(|(name, _)| *name == lower);
+    let role = words::ROLES.iter().any(|(name, _)| *name == lower);
+    let direction = words::DIRECTIONS.iter().any(|(name, _)| *name == lower);
+    Some(match () {
+        () if is_in(packet_types::KINDS) => format!("packet is {lower}"),
+        () if is_in(packet_types::OPTIONS) => format!("packet has {lower}"),
+        () if role => format!("subflow is {lower}"),
+        () if direction => format!("direction is {lower}"),
+        () => return None,
+    })
+}
+
+/// What was meant by a test that begins with a word that is not ours.
+#[derive(Debug)]
+pub(crate) enum Meant {
+    /// Write this in place of so many tokens, the first word included.
+    Instead(usize, String),
+    /// There is no such test; what to do, and the bytes to leave out where that is all.
+    Advice(&'static str, Option<Range<usize>>),
+}
+
+impl Cursor<'_> {
+    /// The token that is `ahead` tokens from the first of this test.
+    fn token(&self, ahead: usize) -> Option<(Kind, &str)> {
+        let token = self.tokens.get(self.test + ahead)?;
+        Some((token.kind, &self.text[token.span.clone()]))
+    }
+
+    fn word_at(&self, ahead: usize) -> Option<&str> {
+        self.token(ahead)
+            .filter(|(kind, _)| *kind == Kind::Word)
+            .map(|(_, text)| text)
+    }
+
+    /// Whether a test may end before this token.
+    fn ends_at(&self, ahead: usize) -> bool {
+        match self.token(ahead) {
+            Some((Kind::Word, word)) => matches!(word, words::AND | words::OR),
+            Some((Kind::End | Kind::RightParenthesis, _)) | None => true,
+            _ => false,
+        }
+    }
+
+    /// What was meant by this test, whose first word is not ours.
+    pub(crate) fn meant(&self) -> Option<Meant> {
+        let first = self.word_at(0)?;
+        if let Some((tokens, text)) = self.tcpdump() {
+            return Some(Meant::Instead(tokens, text));
+        }
+        if first == "tcp.options.mptcp.subtype" {
+            let number = self.word_at(2)?.trim_start_matches("0x").parse::<usize>().ok()?;
+            let not = matches!(self.token(1)?.1, "!=" | "ne");
+            let option = format!("packet has {}", SUBTYPES.get(number)?);
+            return Some(Meant::Instead(3, if not { format!("not {option}") } else { option }));
+        }
+        if let Some(test) = bare(first).filter(|_| self.ends_at(1)) {
+            return Some(Meant::Instead(1, test));
+        }
+        match field(first)? {
+            Word(word) => Some(Meant::Instead(1, word.to_owned())),
+            Either(a, b) => self.either(a, b),
+            Test(test) => self.flag(test),
+            Nothing(advice) if advice == LENGTH => Some(self.length().unwrap_or(Meant::Advice(advice, None))),
+            Nothing(advice) if advice == LEAVE_OUT => Some(Meant::Advice(advice, self.to_leave_out())),
+            Nothing(advice) => Some(Meant::Advice(advice, None)),
+        }
+    }
+
+    /// The word and its `and`; nothing where it stands alone, is negated or an alternative.
+    fn to_leave_out(&self) -> Option<Range<usize>> {
+        let word = self.tokens.get(self.test)?.span.clone();
+        let before = self.test.checked_sub(1).and_then(|at| self.tokens.get(at));
+        let is = |span: Option<Range<usize>>, word: &str| span.is_some_and(|span| &self.text[span] == word);
+        if !self.ends_at(1) || is(before.map(|token| token.span.clone()), words::NOT) {
+            return None;
+        }
+        if self.word_at(1) == Some(words::AND) {
+            return Some(word.start..self.tokens.get(self.test + 2)?.span.start);
+        }
+        let joined = is(before.map(|token| token.span.clone()), words::AND);
+        let last = self.tokens.get(self.test.checked_sub(2)?)?;
+        joined.then_some(last.span.end..word.end)
+    }
+
+    /// `ip.addr == A`: the sender or the receiver.
+    fn either(&self, a: &str, b: &str) -> Option<Meant> {
+        let end = (1..self.tokens.len()).find(|ahead| self.ends_at(*ahead))?;
+        let from = self.tokens.get(self.test + 1)?.span.start;
+        let to = self.tokens.get(self.test + end - 1)?.span.end;
+        let rest = self.text.get(from..to)?;
+        // Two negations are joined by `and`: neither of them.
+        let not = rest.starts_with("!=") || rest.starts_with("ne ") || rest.starts_with("not ");
+        let join = if not { words::AND } else { words::OR };
+        Some(Meant::Instead(end, format!("({a} {rest} {join} {b} {rest})")))
+    }
+
+    /// `tcp.flags.syn == 1`, or without a comparison.
+    fn flag(&self, test: &str) -> Option<Meant> {
+        let not = format!("not {test}");
+        if self.ends_at(1) {
+            return Some(Meant::Instead(1, test.to_owned()));
+        }
+        let set = match self.word_at(2)?.to_lowercase().as_str() {
+            "1" | "true" | "set" | "yes" => true,
+            "0" | "false" | "unset" | "no" => false,
+            _ => return None,
+        };
+        let equal = match self.token(1)?.1 {
+            "==" | "=" | "eq" => true,
+            "!=" | "ne" => false,
+            _ => return None,
+        };
+        Some(Meant::Instead(3, if set == equal { test.to_owned() } else { not }))
+    }
+
+    /// `tcp.len > 0`: a segment with payload.
+    fn length(&self) -> Option<Meant> {
+        let (field, relation, value) = (self.word_at(0)?, self.token(1)?.1, self.word_at(2)?);
+        let data = match (field, relation, value) {
+            ("tcp.len", ">" | "gt" | "!=" | "ne", "0") | ("tcp.len", ">=" | "ge", "1") => "packet is data",
+            ("tcp.len", "==" | "eq", "0") | ("tcp.len", "<" | "lt", "1") => "not packet is data",
+            _ => return None,
+        };
+        Some(Meant::Instead(3, data.to_owned()))
+    }
+
+    /// `src host A`, `tcp dst port N`, `net A/B`, `portrange N-M` (tcpdump); `ip saddr A`, `tcp dport N` (nftables).
+    fn tcpdump(&self) -> Option<(usize, String)> {
+        let mut at = 0;
+        let protocol = self
+            .word_at(at)
+            .filter(|word| matches!(*word, "tcp" | "ip" | "ip6" | "ipv6" | "inet"));
+        at += usize::from(protocol.is_some());
+        let direction = self.word_at(at).filter(|word| matches!(*word, "src" | "dst"));
+        at += usize::from(direction.is_some());
+        if protocol.is_some_and(|word| matches!(word, "ip" | "ip6" | "ipv6")) && self.ends_at(1) {
+            let version = if protocol == Some("ip") { 4 } else { 6 };
+            return Some((1, format!("{} == {version}", words::IP_VERSION)));
+        }
+        let kind = self.word_at(at).filter(|word| {
+            matches!(
+                *word,
+                "host" | "net" | "port" | "portrange" | "saddr" | "daddr" | "sport" | "dport"
+            )
+        });
+        at += usize::from(kind.is_some());
+        if protocol.is_none() && direction.is_none() && kind.is_none() {
+            return None;
+        }
+        let value = self
+            .word_at(at)
+            .filter(|word| !matches!(*word, words::AND | words::OR | words::NOT | words::IN))?;
+        let is = if value.contains('/') || kind == Some("portrange") || value.contains('-') {
+            words::IN
+        } else {
+            "=="
+        };
+        let text = match (kind, direction) {
+            (None | Some("host" | "net"), Some("src")) | (Some("saddr"), None) => {
+                format!("{} {is} {value}", words::IP_SRC)
+            }
+            (None | Some("host" | "net"), Some("dst")) | (Some("daddr"), None) => {
+                format!("{} {is} {value}", words::IP_DST)
+            }
+            (Some("host" | "net"), None) => {
+                format!("({} {is} {value} or {} {is} {value})", words::IP_SRC, words::IP_DST)
+            }
+            (Some("port" | "portrange"), Some("src")) | (Some("sport"), None) => {
+                format!("{} {is} {value}", words::TCP_SRCPORT)
+            }
+            (Some("port" | "portrange"), Some("dst")) | (Some("dport"), None) => {
+                format!("{} {is} {value}", words::TCP_DSTPORT)
+            }
+            (Some("port" | "portrange"), None) => format!("{} {is} {value}", words::TCP_PORT),
+            _ => return None,
+        };
+        Some((at + 1, text))
+    }
+}
+
+/// Every word of [`FIELDS`], for tests.
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, Ours)> {
+    FIELDS
+        .iter()
+        .flat_map(|(theirs, ours)| theirs.iter().map(|word| (*word, *ours)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_word_of_another_tool_is_one_of_ours_or_stands_twice() {
+        let mut known = HashSet::new();
+        for (word, ours) in all() {
+            assert!(!words::fields().contains(&word.to_owned()), "{word} is ours");
+            assert!(known.insert(word), "{word} stands twice");
+            let targets: &[&str] = match &ours {
+                Word(word) => &[word],
+                Either(a, b) => &[a, b],
+                Test(test) => {
+                    assert!(super::super::parse(test).is_ok(), "{test}");
+                    &[]
+                }
+                Nothing(_) => &[],
+            };
+            assert!(
+                targets
+                    .iter()
+                    .all(|target| words::fields().contains(&(*target).to_owned())),
+                "{ours:?}"
+            );
+        }
+    }
+}

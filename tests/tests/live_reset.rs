@@ -1,0 +1,290 @@
+//! `reset` on live MPTCP, judged by the kernels of both hosts, by tshark, and by what the application sees.
+
+use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
+use emptcp_lab::{End, Host, IpVersion, RunningBulk, Topology};
+use emptcp_tests::live::{Bed, seconds, two_paths, until};
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Waits until something holds, 10 seconds at most.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < seconds(10.0), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Host, hook and kind of attachment.
+fn places(bed: &Bed) -> [(&Host, &'static str, &'static str); 3] {
+    [
+        (bed.lab.server(), "ingress", "tc"),
+        (bed.lab.client(), "egress", "auto"),
+        (bed.lab.server(), "ingress", "xdp-generic"),
+    ]
+}
+
+fn policy(hook: &str, attach: &str, when: &str, action: &str) -> String {
+    let attach = if hook == "ingress" {
+        format!("attach = \"{attach}\"\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "[[policy]]\nname = \"end\"\ndevice = [\"path1\", \"path2\"]\nhook = \"{hook}\"\n{attach}when = '{when}'\n\
+         do = ['{action}']\n"
+    )
+}
+
+/// Established subflows of an end, as its kernel has them.
+fn subflows(transfer: &RunningBulk, end: End) -> usize {
+    transfer.series(end).last().map_or(0, |sample| {
+        let subflows = sample.info.subflows.iter();
+        subflows.filter(|subflow| subflow.tcp_state == 1).count()
+    })
+}
+
+fn wait_for_one_subflow(transfer: &RunningBulk, context: &str) {
+    for end in [End::Client, End::Server] {
+        wait_for(&format!("{context}: one subflow is left at {end:?}"), || {
+            subflows(transfer, end) == 1
+        });
+    }
+}
+
+#[test]
+fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (host, hook, attach) in places(&bed) {
+        let context = format!("{}'s {hook} ({attach})", host.role());
+        bed.apply(
+            host,
+            &policy(hook, attach, "subflow is joined and flow.bytes > 500kB", "reset"),
+        );
+        let before = bed.hosts().map(|host| host.mib().unwrap());
+        let captures = bed.hosts().map(|host| {
+            host.capture("path2", folder.path().join(format!("{}.pcap", host.role())))
+                .unwrap()
+        });
+        let transfer = bed.lab.bulk().duration(seconds(3.0)).start().unwrap();
+        wait_for(&format!("{context}: two subflows"), || {
+            subflows(&transfer, End::Server) == 2
+        });
+        wait_for(&format!("{context}: a reset"), || {
+            bed.counted(host, "end", "reset", "reset_sent") > 0
+        });
+        wait_for_one_subflow(&transfer, &context);
+        let sent = bed.counted(host, "end", "reset", "reset_sent") as usize;
+        for counter in ["failed", "one_way", "not_established"] {
+            assert_eq!(
+                bed.counted(host, "end", "reset", counter),
+                0,
+                "{context}: counter {counter}"
+            );
+        }
+        bed.remove(host);
+        let report = transfer.finish().unwrap();
+        assert_eq!(
+            report.upload.unwrap().sent,
+            report.upload.unwrap().received,
+            "{context}"
+        );
+        for (host, before) in bed.hosts().into_iter().zip(&before) {
+            let change = host.mib().unwrap().since(before);
+            assert!(
+                change.get("MPTcpExt", "MPRstRx") >= 1,
+                "{context}: the {} got none",
+                host.role()
+            );
+        }
+        // Administratively prohibited (RFC 8684 section 3.6): ours, not those of the hosts.
+        let filter = "tcp.flags.reset == 1 && tcp.options.mptcp.rst_reason == 3";
+        let seen = captures.map(|capture| {
+            let file = capture.stop().unwrap();
+            let verdict = file.judge().unwrap();
+            assert!(verdict.is_clean(), "{context}: {verdict:?}");
+            file.fields(filter, &["ip.src", "tcp.len", "tcp.checksum.status"])
+                .unwrap()
+        });
+        for line in seen.iter().flatten() {
+            let fields: Vec<_> = line.split('\t').skip(1).collect();
+            assert_eq!(fields, ["0", "1"], "{context}: payload, checksum");
+        }
+        // What left the host where the policy is arrived as so many resets at the other one.
+        let other = &seen[usize::from(host.role() == "client")];
+        if attach == "xdp-generic" {
+            assert_eq!(other.len(), sent / 2, "{context}: {other:?}");
+        } else {
+            assert_eq!(other.len(), sent, "{context}: {other:?}");
+        }
+        eprintln!("{context}: {sent} resets");
+    }
+}
+
+#[test]
+fn a_join_is_refused_at_once_and_not_repeated() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    for (host, hook, attach) in places(&bed) {
+        let context = format!("{}'s {hook} ({attach})", host.role());
+        bed.apply(
+            host,
+            &policy(hook, attach, "packet has mp_join and packet is syn", "reset"),
+        );
+        let before = bed.hosts().map(|host| host.mib().unwrap());
+        let transfer = bed.lab.bulk().duration(seconds(1.5)).start().unwrap();
+        wait_for(&format!("{context}: a reset"), || {
+            bed.counted(host, "end", "reset", "reset_sent") > 0
+        });
+        let report = transfer.finish().unwrap();
+        let upload = report.upload.unwrap();
+        assert_eq!(upload.sent, upload.received, "{context}");
+        assert!(!report.fallback, "{context}");
+        assert_eq!(report.client.subflows().len(), 1, "{context}");
+        let [client, server] = bed.hosts().map(|host| host.mib().unwrap());
+        let (client, server) = (client.since(&before[0]), server.since(&before[1]));
+        let joins = client.get("MPTcpExt", "MPJoinSynTx");
+        assert!(joins >= 1, "{context}: {client:?}");
+        assert_eq!(
+            client.get("Tcp", "AttemptFails"),
+            joins,
+            "{context}: every attempt ends in a reset"
+        );
+        assert_eq!(
+            client.get("TcpExt", "TCPSynRetrans"),
+            0,
+            "{context}: a SYN was repeated"
+        );
+        assert_eq!(
+            server.get("MPTcpExt", "MPJoinSynRx"),
+            0,
+            "{context}: a SYN reached the server"
+        );
+        bed.remove(host);
+    }
+}
+
+#[test]
+fn the_application_learns_at_once_that_its_connection_was_reset() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    for (host, hook, attach) in places(&bed) {
+        let context = format!("{}'s {hook} ({attach})", host.role());
+        bed.apply(
+            host,
+            &policy(hook, attach, "flow.bytes > 300kB", "reset connection=yes"),
+        );
+        let before = bed.hosts().map(|host| host.mib().unwrap());
+        let listener = bed.lab.server().listen(IpVersion::V4).unwrap();
+        let remote = SocketAddr::new(bed.lab.server().address(0, IpVersion::V4).unwrap(), listener.port());
+        let mut client = bed.lab.client().connect(remote, seconds(5.0)).unwrap();
+        let mut server = listener.accept(seconds(5.0)).unwrap();
+        for socket in [&client, &server] {
+            socket.as_tcp().set_read_timeout(Some(seconds(10.0))).unwrap();
+            socket.as_tcp().set_write_timeout(Some(seconds(10.0))).unwrap();
+        }
+        let reader = std::thread::spawn(move || {
+            let mut buffer = vec![0; 65_536];
+            loop {
+                match server.read(&mut buffer) {
+                    Ok(0) => return (Instant::now(), None),
+                    Ok(_) => {}
+                    Err(error) => return (Instant::now(), Some(error.kind())),
+                }
+            }
+        });
+        let (mut last, error) = (
+            Instant::now(),
+            loop {
+                // So slowly that at most one packet more is on the way when the reset is made.
+                match client.write_all(&[7; 20_000]) {
+                    Ok(()) => std::thread::sleep(Duration::from_millis(20)),
+                    Err(error) => break error.kind(),
+                }
+            },
+        );
+        let client_saw = Instant::now();
+        let (server_saw, answer) = reader.join().unwrap();
+        last = last.max(client_saw).max(server_saw);
+        assert!(
+            matches!(error, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+            "{context}: the client got {error:?}"
+        );
+        assert_eq!(answer, Some(ErrorKind::ConnectionReset), "{context}: the server");
+        assert!(
+            last.duration_since(client_saw.min(server_saw)) < seconds(1.0),
+            "{context}: one end learned it late"
+        );
+        for (host, before) in bed.hosts().into_iter().zip(&before) {
+            let change = host.mib().unwrap().since(before);
+            assert!(
+                change.get("MPTcpExt", "MPFastcloseRx") >= 1,
+                "{context}: the {} got no MP_FASTCLOSE",
+                host.role()
+            );
+        }
+        assert_eq!(bed.counted(host, "end", "reset", "no_key"), 0, "{context}");
+        bed.remove(host);
+    }
+}
+
+#[test]
+fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths().topology(Topology::Gateway)) else {
+        return;
+    };
+    let gateway = bed.lab.gateway().expect("the gateway");
+    for hook in ["ingress", "egress"] {
+        // What tells stands in front of what resets: it has had its turn with the packet that becomes the reset.
+        bed.apply(
+            gateway,
+            &format!(
+                "[[policy]]\nname = \"watch\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
+                 when = 'subflow is joined'\ndo = ['get_subflow']\n\
+                 [[policy]]\nname = \"end\"\ndevice = \"path2\"\nhook = \"{hook}\"\n\
+                 when = 'subflow is joined and flow.bytes > 500kB'\ndo = ['reset']\n"
+            ),
+        );
+        let told = || -> u64 {
+            let stats = bed.stats(gateway);
+            let watching = stats.policies.iter().filter(|policy| policy.name.starts_with("watch/"));
+            watching
+                .flat_map(|policy| &policy.elements)
+                .filter(|element| element.element == "get_subflow")
+                .flat_map(|element| &element.counters)
+                .filter(|counter| counter.name == "told")
+                .map(|counter| counter.counter.packets)
+                .sum()
+        };
+        let live = || {
+            let flows = gateway.run(|| Instance::open(DEFAULT).and_then(|instance| instance.flows()));
+            let flows = flows.unwrap().unwrap();
+            flows
+                .iter()
+                .filter(|flow| flow.is_live() && flow.role.as_deref() == Some("joined"))
+                .count()
+        };
+        let transfer = bed.lab.bulk().duration(seconds(4.0)).start().unwrap();
+        wait_for(&format!("{hook}: a reset"), || {
+            bed.counted(gateway, "end", "reset", "reset_sent") > 0
+        });
+        wait_for_one_subflow(&transfer, hook);
+        // Begin: once in each direction. End: in the direction of the packet that ends it.
+        wait_for(&format!("{hook}: the end is told, the record gone"), || {
+            told() == 3 && live() == 0
+        });
+        let end = transfer.elapsed().as_secs_f64() + 0.5;
+        until(&transfer, end);
+        let (told, live) = (told(), live());
+        bed.remove(gateway);
+        assert_eq!((told, live), (3, 0), "{hook}");
+        let upload = transfer.finish().unwrap().upload.unwrap();
+        assert_eq!(upload.sent, upload.received, "{hook}");
+    }
+}
