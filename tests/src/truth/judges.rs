@@ -1,7 +1,7 @@
 //! What must be seen of each actor, by the kernels of both hosts and by tshark.
 
 use super::{
-    case::{Scale, Traffic},
+    case::{Moment, Scale, Traffic},
     seen::{Finding, PATH, Seen},
 };
 use emptcp_lab::End;
@@ -225,6 +225,12 @@ pub fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
 pub fn the_subflow_is_gone(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let count = seen.transfers.len() as f64;
+    // With the policy there from the beginning the subflow is refused: none was ever established.
+    let resets = if seen.case.moment == Moment::MidTransfer {
+        count
+    } else {
+        0.0
+    };
     for (end, host, mib) in [
         (End::Client, "client", &seen.mib[0]),
         (End::Server, "server", &seen.mib[1]),
@@ -244,7 +250,7 @@ pub fn the_subflow_is_gone(seen: &Seen<'_>) -> Vec<Finding> {
         findings.push(Finding::new(
             format!("EstabResets of the {host}"),
             mib.get("Tcp", "EstabResets") as f64,
-            count,
+            resets,
             1e9,
         ));
     }
