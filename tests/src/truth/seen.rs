@@ -283,6 +283,8 @@ pub fn run<'a>(bed: &'a Bed, actor: &Actor, case: &Case, connections: usize) -> 
     if in_force {
         bed.apply(at, &text);
     }
+    // The connections of the case before may still say goodbye.
+    let begin = time_of_day();
     for command in actor.commands {
         let rule = format!(
             "ip {} {}",
@@ -340,7 +342,7 @@ pub fn run<'a>(bed: &'a Bed, actor: &Actor, case: &Case, connections: usize) -> 
         case: *case,
         transfers,
         mib: [after[0].since(&before[0]), after[1].since(&before[1])],
-        capture: capture.map(|file| (file, [if in_force { 0.0 } else { since }, last])),
+        capture: capture.map(|file| (file, [if in_force { begin } else { since }, last])),
         settle: actor.settle,
         _folder: folder,
     };
