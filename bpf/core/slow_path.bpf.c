@@ -181,13 +181,15 @@ static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_
 static __always_inline void advance_end(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
-	__u32 acknowledged;
+	__u32 acknowledged, end;
 
 	if (sender->fin == EMPTCP_FIN_SENT && emptcp_before(sender->fin_end, sender->end))
 		sender->fin = EMPTCP_FIN_NONE; /* the host goes on: the FIN was not its own */
-	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE) {
+	/* Nothing comes behind a FIN: one below `end` is not its sender's, and R has acknowledged what lies there already. */
+	end = packet->sequence + sequence_length(packet);
+	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE && end == sender->end) {
 		sender->fin = EMPTCP_FIN_SENT;
-		sender->fin_end = packet->sequence + sequence_length(packet);
+		sender->fin_end = end;
 	}
 	if (peer->fin == EMPTCP_FIN_SENT && sender->known & EMPTCP_KNOWN_ACKNOWLEDGING &&
 	    !emptcp_before(sender->acknowledgement, peer->fin_end))

@@ -336,3 +336,21 @@ fn a_slot_that_is_free_again_gives_no_record_for_the_key_that_it_had() {
         assert_eq!(after["untracked"], before["untracked"] + 1);
     });
 }
+
+#[test]
+fn a_fin_below_what_its_side_has_sent_ends_nothing() {
+    test(|place| {
+        // Met in mid-stream: the window is the largest, and guesses are acceptable.
+        let mut hosts = hosts(1, Version::V1);
+        for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
+            place.send(&mut hosts, &data(from));
+        }
+        let old = Packet::new(Who::Client, Kind::Fin).sequence(-500_000_000);
+        place.send(&mut hosts.clone(), &old);
+        let refused = found(place, &hosts).sender[REMOTE].unacceptable;
+        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Who::Client));
+        assert_eq!(refused, 0);
+        assert!(established(place, &hosts, 0));
+    });
+}

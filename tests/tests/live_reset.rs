@@ -253,7 +253,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
         );
         let told = || -> u64 {
             let stats = bed.stats(gateway);
-            let watching = stats.policies.iter().filter(|policy| policy.name == "watch");
+            let watching = stats.policies.iter().filter(|policy| policy.name.starts_with("watch/"));
             watching
                 .flat_map(|policy| &policy.elements)
                 .filter(|element| element.element == "get_subflow")

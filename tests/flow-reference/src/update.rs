@@ -195,7 +195,7 @@ pub fn ends(record: &mut Record, packet: &Packet, now: Times) {
     if sender.fin == Fin::Sent && end.is_some_and(|end| after(end, sender.fin_end)) {
         sender.fin = Fin::None;
     }
-    if packet.fin && sender.fin == Fin::None {
+    if packet.fin && sender.fin == Fin::None && end == Some(packet.end()) {
         sender.fin = Fin::Sent;
         sender.fin_end = packet.end();
     }

@@ -184,7 +184,7 @@ impl Bench {
     fn counters(&self) -> Counters {
         let core = self.sandbox.stats().expect("counters").0;
         Counters {
-            flow_new: core["flow_new"],
+            flow_new: core["flow_new"] + core["flow_partial"],
             flow_established: core["flow_established"],
             flow_closed: core["flow_closed"],
             connection_new: core["connection_new"],

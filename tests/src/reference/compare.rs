@@ -256,7 +256,8 @@ pub fn program_record(flow: &abi::Flow) -> Vec<Field> {
         flow.connection.0,
         flow.local_token.0.into(),
         flow.remote_token.0.into(),
-        flow.flags.into(),
+        // Whether the connection has counted it is the core's own affair.
+        (u32::from(flow.flags) & !flow_flag::COUNTED).into(),
         flow.state.into(),
         flow.version.into(),
     ];
