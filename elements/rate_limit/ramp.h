@@ -15,7 +15,7 @@
 
 #define STEP_NS 250000000ull
 #define LONGEST_RAMP_NS 4000000000ull /* a sender that does not come down by itself */
-#define LEAST_SPACING_NS 50000000ull  /* of the packets taken: a sender comes down once in a round trip */
+#define LEAST_SPACING_NS 100000000ull /* of the packets taken: a sender comes down once in a round trip */
 #define BYTES_BETWEEN 65536ull        /* two of them */
 #define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
 #define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender came down */
