@@ -18,6 +18,14 @@ static __always_inline void connection_index(__u32 token, __u32 side, __u64 id)
 	bpf_map_update_elem(&emptcp_tokens, &key, &id, BPF_ANY);
 }
 
+/* Is this an MP_CAPABLE with both keys, and in version 1 perhaps a data length and a checksum? `bytes` are its first three. */
+static __always_inline bool capable_has_keys(const __u8 *bytes)
+{
+	__u32 version = bytes[2] & 0xf, length = bytes[1];
+
+	return (length == 20 && version <= 1) || ((length == 22 || length == 24) && version == 1);
+}
+
 /* MP_CAPABLE with both keys (20 bytes and more): the sender's first (RFC 8684 section 3.1, RFC 6824 section 3.1). */
 static __always_inline void connection_create(emptcp_context *ctx, struct emptcp_scratch *scratch,
 					      struct emptcp_flow *flow, __u32 option)
@@ -112,6 +120,8 @@ static __always_inline void connection_windows(struct emptcp_flow *flow)
 			sender->window_max = EMPTCP_WINDOW_LARGEST;
 			continue;
 		}
+		if (connection->window_max[side] < sender->window)
+			connection->window_max[side] = sender->window;
 		sender->window_max = connection->window_max[side];
 		if (sender->window_max < EMPTCP_WINDOW_LEAST)
 			sender->window_max = EMPTCP_WINDOW_LEAST;
@@ -151,7 +161,7 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 		if (connection && connection->dsn_next[side & 1])
 			near = connection->dsn_next[side & 1];
 		else if (!near)
-			near = sender->idsn;
+			near = sender->idsn ? sender->idsn + 1 : 0;
 	}
 	if (!near) {
 		if (!(packet->dss_flags & EMPTCP_DSS_FLAG_DSN64))

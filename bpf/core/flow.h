@@ -10,10 +10,14 @@
 /* The connection's highest DSN follows the subflows in steps of this: 2^24 bytes. */
 #define DSN_STEP_BITS 24
 
+/* The longest round trip that is told, so that differences of two have a sign: 35 minutes. */
+#define LONGEST_RTT_US 0x7fffffffu
+
 /* RFC 6298 section 2: the smoothed value moves by an eighth of the difference. */
 static __always_inline void flow_rtt_sample(struct emptcp_sender *sender, __u64 nanoseconds)
 {
-	__u32 sample = nanoseconds / 1000;
+	__u64 microseconds = nanoseconds / 1000;
+	__u32 sample = microseconds > LONGEST_RTT_US ? LONGEST_RTT_US : microseconds;
 
 	if (!sample)
 		sample = 1; /* 0 means "not measured" */
@@ -32,7 +36,8 @@ static __always_inline void flow_rtt_end(struct emptcp_sender *peer, const struc
 	if (!peer->rtt_sent_ns || emptcp_before(packet->acknowledgement, peer->rtt_end))
 		return;
 	/* A later echo: the ACK that answered the segment was lost, or waited for a gap to be filled. */
-	if (!(packet->types & EMPTCP_TIMESTAMPS) || !emptcp_before(peer->rtt_timestamp, packet->timestamp_echo))
+	if (!(packet->types & EMPTCP_TIMESTAMPS) || !peer->rtt_timestamp ||
+	    !emptcp_before(peer->rtt_timestamp, packet->timestamp_echo))
 		flow_rtt_sample(peer, bpf_ktime_get_ns() - peer->rtt_sent_ns);
 	peer->rtt_sent_ns = 0;
 }
@@ -47,7 +52,7 @@ static __always_inline void flow_rtt_begin(struct emptcp_sender *sender, const s
 	} else if (packet->sequence == end && !sender->rtt_sent_ns) {
 		sender->rtt_sent_ns = bpf_ktime_get_ns();
 		sender->rtt_end = packet->sequence + sequence_length(packet);
-		sender->rtt_timestamp = packet->timestamp_value;
+		sender->rtt_timestamp = packet->types & EMPTCP_TIMESTAMPS ? packet->timestamp_value : 0;
 	}
 }
 
@@ -90,7 +95,7 @@ static __always_inline bool keep_alive(const struct emptcp_sender *sender, const
 				       const struct emptcp_packet *packet)
 {
 	return packet->payload_length == 1 && packet->sequence == sender->end - 1 &&
-	       peer->acknowledgement == sender->end &&
+	       peer->known & EMPTCP_KNOWN_ACKNOWLEDGING && peer->acknowledgement == sender->end &&
 	       !(packet->types & (EMPTCP_PSH | EMPTCP_DSS_MAP | EMPTCP_MP_CAPABLE | EMPTCP_FIN));
 }
 
@@ -125,7 +130,8 @@ static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const s
 		sender->contiguous = end;
 	} else if (begin != end) {
 		seen = sequence_add(sender, begin, end);
-		if (!(packet->payload_length == 1 && (__u32)seen && !peer->window))
+		if (!(packet->payload_length == 1 && (__u32)seen && peer->known & EMPTCP_KNOWN_STARTED &&
+		      !peer->window))
 			retransmitted = segments_of(packet, seen);
 		if (seen & SEQUENCE_UNCERTAIN)
 			sender->uncertain += packet->segments;
@@ -155,6 +161,7 @@ static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp
 	sender->packets += packet->segments;
 	sender->bytes += packet->payload_length;
 	sender->last_ns = packet->now_ns;
+	sender->run_count = 0;
 	if (packet->types & (EMPTCP_DATA | EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN) ||
 	    emptcp_unlikely(!(sender->known & EMPTCP_KNOWN_STARTED)))
 		retransmitted = flow_sequence(sender, peer, packet);

@@ -78,7 +78,8 @@ static __always_inline bool same_key(const struct emptcp_flow_key *a, const stru
  * The record of `key`, or NULL. `slot` becomes its index. The home slot is looked at first, and its record is fetched
  * while the tags are still on their way: nearly every flow is there, and on live traffic waiting for memory is a good
  * part of the look-up. Bytes of `tags` that equal the tag turn into 0x80 by the usual
- * trick of subtracting one from each byte; it may also mark the byte above a match, so the key has the last word.
+ * trick of subtracting one from each byte; it may also mark the byte above a match, so tag and key have the last word: a
+ * free slot still holds the key that it had.
  */
 static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_key *key, const volatile __u64 *secret,
 						       __u32 set_mask, __u32 *slot)
@@ -110,7 +111,7 @@ static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_
 
 		index = set * EMPTCP_FLOW_WAYS + way;
 		candidate = bpf_map_lookup_elem(&emptcp_flows, &index);
-		if (candidate && same_key(&candidate->key, key)) {
+		if (candidate && same_key(&candidate->key, key) && !(tags >> 8 * way & 0xff)) {
 			*slot = index;
 			return &candidate->flow;
 		}

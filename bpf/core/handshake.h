@@ -118,7 +118,11 @@ static __always_inline bool answers_syn(const struct emptcp_packet *packet, cons
 {
 	const struct emptcp_sender *opener = &flow->sender[!side];
 
-	return flow->state == EMPTCP_FLOW_SYN && opener->known & EMPTCP_KNOWN_STARTED &&
+	/* The first one, or the same again. */
+	if (flow->state != EMPTCP_FLOW_SYN &&
+	    !(flow->state == EMPTCP_FLOW_SYNACK && flow->sender[side].isn == packet->sequence))
+		return false;
+	return opener->known & EMPTCP_KNOWN_STARTED &&
 	       packet->acknowledgement - opener->isn - 1 <= opener->end - opener->isn - 1;
 }
 
@@ -156,12 +160,12 @@ static __always_inline void on_mp_prio(emptcp_context *ctx, struct emptcp_packet
 	struct emptcp_option option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_PRIO);
 	__u8 *bytes = option.offset ? emptcp_at(ctx, option.offset, 3) : NULL;
 
-	if (!bytes)
+	if (!bytes || option.length > 4)
 		return;
 	if (option.length == 4) {
 		__u8 *id = emptcp_at(ctx, option.offset + 3, 1);
 
-		if (!id || *id != flow->sender[side].address_id)
+		if (!id || !(flow->flags & EMPTCP_FLOW_ADDRESS_IDS) || *id != flow->sender[side].address_id)
 			return;
 	}
 	set_backup(flow, side, bytes[2] & 1);
@@ -174,7 +178,7 @@ static __always_inline void on_capable_data(emptcp_context *ctx, struct emptcp_p
 	__u8 *bytes = option.length >= 22 ? emptcp_at(ctx, option.offset, 22) : NULL;
 	__u64 idsn = flow->sender[side].idsn;
 
-	if (!bytes || !packet->payload_length || !idsn)
+	if (!bytes || !capable_has_keys(bytes) || !packet->payload_length || !idsn)
 		return;
 	packet->dsn = idsn + 1;
 	packet->data_level_length = bytes[20] << 8 | bytes[21];

@@ -15,6 +15,13 @@ static __always_inline __u32 sequence_length(const struct emptcp_packet *packet)
 	       !!(packet->types & EMPTCP_FIN);
 }
 
+/* Condition 4. A highest edge below ACK is that of a D-SACK (RFC 2883), which may be as old as it likes. */
+static __always_inline bool sack_possible(const struct emptcp_sender *peer, const struct emptcp_packet *packet)
+{
+	return !(packet->types & EMPTCP_SACK) || !emptcp_before(packet->acknowledgement, packet->sack_edge) ||
+	       !emptcp_before(peer->end, packet->sack_edge);
+}
+
 /* Conditions 1 to 4 where all numbers of both sides are known. window_max is never below EMPTCP_WINDOW_LEAST. */
 static __always_inline bool numbers_fit(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 					const struct emptcp_packet *packet)
@@ -28,9 +35,7 @@ static __always_inline bool numbers_fit(const struct emptcp_sender *sender, cons
 		return false;
 	if ((__s32)(end - sender->end + allowed) < 0)
 		return false;
-	if (peer->end - packet->acknowledgement > lag)
-		return false;
-	return !(packet->types & EMPTCP_SACK) || peer->end - packet->sack_edge <= lag;
+	return peer->end - packet->acknowledgement <= lag && sack_possible(peer, packet);
 }
 
 /* The window of a segment in bytes; that of a SYN is never scaled (RFC 7323 section 2.2). */
@@ -69,8 +74,7 @@ static __always_inline bool acknowledgement_possible(const struct emptcp_sender 
 		/* Of a side that is met now the window in this segment is all that is known. */
 		if (!(sender->known & EMPTCP_KNOWN_STARTED) && window > lag)
 			lag = window;
-		return peer->end - packet->acknowledgement <= lag &&
-		       (!(packet->types & EMPTCP_SACK) || peer->end - packet->sack_edge <= lag);
+		return peer->end - packet->acknowledgement <= lag && sack_possible(peer, packet);
 	}
 	return !(sender->known & EMPTCP_KNOWN_ACKNOWLEDGING) ||
 	       packet->acknowledgement - sender->acknowledgement + EMPTCP_WINDOW_LARGEST <= 2 * EMPTCP_WINDOW_LARGEST;
@@ -113,7 +117,8 @@ static __always_inline bool run_confirmed(const struct emptcp_sender *sender, __
 	return sender->run_count >= EMPTCP_RUN && sender->run_end - acknowledgement < (length ? length : 1);
 }
 
-static __always_inline void reanchor(struct emptcp_sender *sender)
+/* The run of `sender` becomes the truth, and so does the acknowledgement of the other side that shows it. */
+static __always_inline void reanchor(struct emptcp_sender *sender, struct emptcp_sender *peer, __u32 acknowledgement)
 {
 	sender->end = sender->run_end;
 	sender->contiguous = sender->run_end;
@@ -124,6 +129,9 @@ static __always_inline void reanchor(struct emptcp_sender *sender)
 	sender->known |= EMPTCP_KNOWN_STARTED;
 	sender->fin = EMPTCP_FIN_NONE;
 	sender->reanchored++;
+	peer->acknowledgement = acknowledgement;
+	peer->sack_edge = acknowledgement;
+	peer->known |= EMPTCP_KNOWN_ACKNOWLEDGING;
 }
 
 #endif

@@ -182,7 +182,7 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 			} else {
 				types |= EMPTCP_MP_EXPERIMENTAL;
 			}
-		} else if (kind == EMPTCP_KIND_SACK && length >= 10) {
+		} else if (kind == EMPTCP_KIND_SACK && length >= 10 && (length & 7) == 2) {
 			types |= EMPTCP_SACK;
 			packet->sack_offset = at;
 		} else if (kind == EMPTCP_KIND_TIMESTAMPS && length == 10) {

@@ -11,7 +11,13 @@
 #include "seen_before.h"
 
 #define JUDGED_UNACCEPTABLE 0xffffffffu
+#define JUDGED_SUSPECTED 0xfffffffeu /* a RST that may be the sender's: changes nothing yet */
 #define RESET_SILENCE_NS 10000000000ull
+
+static __always_inline bool judged_acceptable(const struct emptcp_scratch *scratch)
+{
+	return scratch->judged < JUDGED_SUSPECTED;
+}
 
 static __always_inline __u16 opener_flag(__u32 side)
 {
@@ -23,18 +29,28 @@ static __always_inline __u16 suspicion(__u32 side)
 	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_RESET_SUSPECTED_LOCAL : EMPTCP_FLOW_RESET_SUSPECTED_REMOTE;
 }
 
-/* Is this the third segment of the handshake that the half-open record has seen? */
+/* Is this the third segment of the handshake that the half-open record has seen? It begins where the SYN-ACK acknowledged. */
 static __always_inline bool is_third_ack(const struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
 {
 	return flow->state == EMPTCP_FLOW_SYNACK && flow->flags & opener_flag(side) && packet->types & EMPTCP_ACK &&
-	       !(packet->types & (EMPTCP_SYNACK | EMPTCP_RST)) && packet->sequence == flow->sender[side].isn + 1 &&
+	       !(packet->types & (EMPTCP_SYNACK | EMPTCP_RST)) &&
+	       packet->sequence == flow->sender[!side].acknowledgement &&
 	       packet->acknowledgement == flow->sender[!side].isn + 1;
+}
+
+/* Does this segment, which fits the handshake that `opening` has seen, belong to that rather than to the old subflow? */
+static __always_inline bool is_of_opening(const struct emptcp_packet *packet, const struct emptcp_flow *flow,
+					  const struct emptcp_flow *opening, __u32 side)
+{
+	return is_third_ack(packet, opening, side) && (packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN) ||
+						       !acceptable(&flow->sender[side], &flow->sender[!side], packet));
 }
 
 /* The record of this packet's subflow, made when the packet opens one or shows one in mid-stream. */
 static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch *scratch, __u32 side, bool *half_open)
 {
 	struct emptcp_packet *packet = &scratch->packet;
+	const __u32 mid_stream = EMPTCP_ACK | EMPTCP_DATA | EMPTCP_DSS_MAP;
 	struct emptcp_flow *flow, *opening;
 	__s64 slot;
 
@@ -50,6 +66,10 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		flow = NULL;
 		packet->flow_slot = NO_SLOT;
 	}
+	if (packet->types & EMPTCP_RST) {
+		*half_open = !flow;
+		return flow ? flow : opening; /* a reset, whatever else it has */
+	}
 	if (packet->types & EMPTCP_SYN) {
 		if (!flow && !opening && !(packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)))
 			return NULL;
@@ -61,7 +81,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		return flow_create(scratch, EMPTCP_CORE_FLOW_NEW);
 	}
 	if (flow) {
-		if (opening && (packet->types & EMPTCP_SYNACK || is_third_ack(packet, opening, side)))
+		if (opening && (packet->types & EMPTCP_SYNACK || is_of_opening(packet, flow, opening, side)))
 			return opening;
 		/* The subflow was adopted while its first packet from mid-stream made this. */
 		if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
@@ -72,8 +92,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	if (opening)
 		return opening;
 	/* Mid-stream: only data with a mapping, so that stray ACKs and resets make no records. */
-	if (packet->types & (EMPTCP_SYNACK | EMPTCP_RST | EMPTCP_FIN) ||
-	    (packet->types & (EMPTCP_DATA | EMPTCP_DSS_MAP)) != (EMPTCP_DATA | EMPTCP_DSS_MAP))
+	if (packet->types & (EMPTCP_SYNACK | EMPTCP_FIN) || (packet->types & mid_stream) != mid_stream)
 		return NULL;
 	flow = flow_create(scratch, EMPTCP_CORE_FLOW_PARTIAL);
 	if (flow)
@@ -94,26 +113,43 @@ static __always_inline bool completes(struct emptcp_packet *packet, const struct
 }
 
 /* A RST: believed at once, possible, or neither. */
-static __always_inline bool judge_reset(struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
+static __always_inline __u32 judge_reset(struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
 
 	if (flow->state == EMPTCP_FLOW_SYN && !(flow->flags & opener_flag(side))) {
 		/* RFC 9293 section 3.10.7.3 */
 		if (!(packet->types & EMPTCP_ACK) || packet->acknowledgement != peer->isn + 1)
-			return false;
-		flow->state = EMPTCP_FLOW_CLOSED;
-	} else if (reset_exact(sender, peer, packet)) {
-		flow->state = EMPTCP_FLOW_CLOSED;
-	} else if (sequence_possible(sender, peer, packet)) {
+			return JUDGED_UNACCEPTABLE;
+	} else if (!reset_exact(sender, peer, packet)) {
+		if (!sequence_possible(sender, peer, packet))
+			return JUDGED_UNACCEPTABLE;
+		if (!(flow->flags & suspicion(side)))
+			sender->last_ns = packet->now_ns; /* its silence is counted from here */
 		flow->flags |= suspicion(side);
-		return true;
-	} else {
-		return false;
+		flow->watch = 1;
+		return JUDGED_SUSPECTED;
 	}
+	flow->state = EMPTCP_FLOW_CLOSED;
 	sender->packets += packet->segments;
 	sender->bytes += packet->payload_length;
 	sender->last_ns = packet->now_ns;
+	return 0;
+}
+
+/* A SYN-ACK. The first that fits begins its side anew: what came before it in that side's name was only possible. */
+static __always_inline bool judge_syn_ack(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
+{
+	struct emptcp_sender *sender = &flow->sender[side];
+
+	if (!answers_syn(packet, flow, side))
+		return false;
+	if (flow->state == EMPTCP_FLOW_SYN) {
+		sender->known = 0;
+		sender->range_count = 0;
+		sender->rtt_sent_ns = 0;
+		sender->fin = EMPTCP_FIN_NONE;
+	}
 	return true;
 }
 
@@ -126,13 +162,13 @@ static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_
 	if (packet->types & EMPTCP_SYN)
 		return scratch->half_open;
 	if (packet->types & EMPTCP_SYNACK)
-		return scratch->half_open && answers_syn(packet, flow, side);
+		return scratch->half_open && flow->flags & opener_flag(!side) && judge_syn_ack(packet, flow, side);
 	if (acceptable(sender, peer, packet))
 		return true;
 	if (connection_widens(flow) && acceptable(sender, peer, packet))
 		return true;
 	if (packet->types & EMPTCP_ACK && run_confirmed(peer, packet->acknowledgement)) {
-		reanchor(peer);
+		reanchor(peer, sender, packet->acknowledgement);
 		scratch->core[EMPTCP_CORE_REANCHORED]++;
 		if (acceptable(sender, peer, packet))
 			return true;
@@ -145,17 +181,20 @@ static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_
 static __always_inline void advance_end(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
-	__u32 acknowledged;
+	__u32 acknowledged, end;
 
 	if (sender->fin == EMPTCP_FIN_SENT && emptcp_before(sender->fin_end, sender->end))
 		sender->fin = EMPTCP_FIN_NONE; /* the host goes on: the FIN was not its own */
-	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE) {
+	/* Nothing comes behind a FIN: one below `end` is not its sender's, and R has acknowledged what lies there already. */
+	end = packet->sequence + sequence_length(packet);
+	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE && end == sender->end) {
 		sender->fin = EMPTCP_FIN_SENT;
-		sender->fin_end = packet->sequence + sequence_length(packet);
+		sender->fin_end = end;
 	}
 	if (peer->fin == EMPTCP_FIN_SENT && sender->known & EMPTCP_KNOWN_ACKNOWLEDGING &&
 	    !emptcp_before(sender->acknowledgement, peer->fin_end))
 		peer->fin = EMPTCP_FIN_ACKNOWLEDGED;
+	flow->flags &= ~suspicion(side);
 	if (flow->state < EMPTCP_FLOW_ESTABLISHED)
 		return;
 	acknowledged = (sender->fin == EMPTCP_FIN_ACKNOWLEDGED) + (peer->fin == EMPTCP_FIN_ACKNOWLEDGED);
@@ -163,7 +202,6 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 		flow->state = EMPTCP_FLOW_CLOSED;
 	else if (acknowledged && flow->state == EMPTCP_FLOW_ESTABLISHED)
 		flow->state = EMPTCP_FLOW_CLOSING;
-	flow->flags &= ~suspicion(side);
 	if (flow->flags & suspicion(!side) && packet->now_ns - peer->last_ns >= RESET_SILENCE_NS)
 		flow->state = EMPTCP_FLOW_CLOSED;
 }
@@ -204,7 +242,6 @@ __noinline int emptcp_flow_refresh(void)
 	struct emptcp_flow *flow;
 	__u64 near;
 	__u32 side;
-	bool fits;
 
 	if (!scratch)
 		return 0;
@@ -214,10 +251,14 @@ __noinline int emptcp_flow_refresh(void)
 	flow = current_flow(scratch);
 	if (!flow)
 		return 0;
-	if (packet->types & (EMPTCP_SYN | EMPTCP_SYNACK) && packet->flow_slot != NO_SLOT)
+	if (packet->types & (EMPTCP_SYN | EMPTCP_SYNACK) && !(packet->types & EMPTCP_RST) &&
+	    packet->flow_slot != NO_SLOT)
 		scratch->core[EMPTCP_CORE_SYN_ON_ESTABLISHED]++;
-	fits = packet->types & EMPTCP_RST ? judge_reset(packet, flow, side) : judge(scratch, flow, side);
-	if (!fits) {
+	if (packet->types & EMPTCP_RST)
+		scratch->judged = judge_reset(packet, flow, side);
+	else
+		scratch->judged = judge(scratch, flow, side) ? 0 : JUDGED_UNACCEPTABLE;
+	if (scratch->judged == JUDGED_UNACCEPTABLE) {
 		flow->sender[side].unacceptable++;
 		scratch->core[EMPTCP_CORE_UNACCEPTABLE]++;
 		packet->types |= EMPTCP_UNACCEPTABLE;
@@ -227,10 +268,8 @@ __noinline int emptcp_flow_refresh(void)
 			packet->dsn = flow_widen_dsn(packet, near);
 		return 0;
 	}
-	scratch->judged = 0;
 	if (packet->types & EMPTCP_RST)
 		return 0;
-	flow->sender[side].run_count = 0;
 	scratch->judged = flow_update(flow, packet, side);
 	if (packet->types & EMPTCP_MAPPED && !flow_data_plain(&flow->sender[side], packet))
 		connection_map(flow, packet, side);
@@ -239,7 +278,7 @@ __noinline int emptcp_flow_refresh(void)
 	if (completes(packet, flow, side)) {
 		if (flow_promote(scratch, flow))
 			scratch->half_open = 0;
-	} else if (packet->types & EMPTCP_THIRD_ACK && !(flow->flags & (EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_JOINED))) {
+	} else if (packet->types & EMPTCP_THIRD_ACK) {
 		/* A plain TCP connection uses the ports now. */
 		flow->state = EMPTCP_FLOW_CLOSED;
 	}
@@ -259,20 +298,23 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 	packet = &scratch->packet;
 	side = packet->direction == EMPTCP_INGRESS;
 	flow = current_flow(scratch);
-	if (!flow || scratch->judged == JUDGED_UNACCEPTABLE)
+	if (!flow || !judged_acceptable(scratch) || packet->types & EMPTCP_RST)
 		return 0;
 
-	if (packet->types & EMPTCP_SYN)
+	/* Sent again they say nothing new. */
+	if (packet->types & EMPTCP_SYN && !(flow->flags & opener_flag(side)))
 		on_syn(ctx, scratch, flow, side);
-	else if (packet->types & EMPTCP_SYNACK)
+	else if (packet->types & EMPTCP_SYNACK && flow->state == EMPTCP_FLOW_SYN)
 		on_syn_ack(ctx, packet, flow, side);
-	if (packet->types & EMPTCP_MP_PRIO && !(packet->types & EMPTCP_RST))
+	if (packet->types & EMPTCP_MP_PRIO)
 		on_mp_prio(ctx, packet, flow, side);
 	if (packet->types & EMPTCP_MP_CAPABLE && flow->state == EMPTCP_FLOW_ESTABLISHED) {
 		struct emptcp_option option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
 
-		if (!flow->connection) {
-			if (option.length >= 20)
+		if (!flow->connection && !(flow->flags & EMPTCP_FLOW_JOINED)) {
+			__u8 *bytes = option.offset ? emptcp_at(ctx, option.offset, 3) : NULL;
+
+			if (bytes && capable_has_keys(bytes))
 				connection_create(ctx, scratch, flow, option.offset);
 			connection_subflow(flow);
 			if (!(flow->flags & EMPTCP_FLOW_PARTIAL))
@@ -282,8 +324,7 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 	} else if (packet->types & EMPTCP_THIRD_ACK && flow->state == EMPTCP_FLOW_ESTABLISHED) {
 		connection_windows(flow);
 	}
-	if (!(packet->types & EMPTCP_RST))
-		advance_end(packet, flow, side);
+	advance_end(packet, flow, side);
 	if (flow->flags & EMPTCP_FLOW_ENDED)
 		flow->state = EMPTCP_FLOW_CLOSED;
 	flow->watch = needs_watch(flow);
@@ -319,7 +360,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		return EMPTCP_VERDICT_PASS;
 	}
 	last_ns = flow->last_ns;
-	if (scratch->judged != JUDGED_UNACCEPTABLE)
+	if (judged_acceptable(scratch))
 		flow->last_ns = packet->now_ns;
 
 	resolution = &flow->resolution[packet->direction == EMPTCP_INGRESS];
@@ -342,7 +383,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	/* The end of a subflow is rare enough to always show the figures: get_subflow and record want the last ones. */
 	view_flow(packet, flow, last_ns);
 	if (scratch->features & EMPTCP_FEATURE_CONNECTION) {
-		if (scratch->judged != JUDGED_UNACCEPTABLE)
+		if (judged_acceptable(scratch))
 			view_connection(packet, flow, scratch->judged);
 		else
 			packet->connection.known = 0;

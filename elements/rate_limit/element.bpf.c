@@ -21,12 +21,13 @@ struct arguments {
 	__u8 ramp;
 };
 ARGUMENTS;
-COUNTERS(passed, dropped, marked, delayed, clamped, no_scale, no_state);
+COUNTERS(passed, dropped, marked, delayed, clamped, no_scale, no_state, shape_missing);
 
 /* What the loader set up on the device: an HTB class, or nothing but the knowledge that its root qdisc is fq. */
 struct emptcp_shape {
 	__u32 class;
 	__u32 edt;
+	__u32 watch; /* the kernel lets programs see whether the qdisc is still there */
 };
 const volatile struct emptcp_shape emptcp_shape SEC(".rodata") = {};
 
@@ -57,6 +58,7 @@ ACTOR(rate_limit)
 		return EMPTCP_CONTINUE;
 	}
 	now = bpf_ktime_get_ns();
+	__sync_fetch_and_add(&bucket->bytes, packet->payload_length);
 	switch (ramp_down(bucket, packet, now)) {
 	case RAMP_DONE:
 		break;

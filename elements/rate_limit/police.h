@@ -14,6 +14,7 @@
 #define QUEUE_TARGET_NS 100000000ll
 #define QUEUE_LIMIT_NS 400000000ll
 #define CREDIT_NS 400000000ll
+#define DROP_SPACING_NS 200000000ull /* by then a drop shows in the rate, unless the round trip is very long */
 
 /* Tells the sender to slow down. */
 static __always_inline enum emptcp_verdict mark_or_drop(emptcp_context *ctx, struct emptcp_packet *packet)
@@ -29,19 +30,27 @@ static __always_inline enum emptcp_verdict mark_or_drop(emptcp_context *ctx, str
 static __always_inline enum emptcp_verdict limit_by_police(emptcp_context *ctx, struct emptcp_packet *packet,
 							   struct bucket *bucket, __u64 now)
 {
-	__s64 backlog = bucket->empty_ns - now;
-	enum pace pace;
+	__s64 backlog = NOW_IN(bucket->empty_ns) - now;
+	bool fresh = is_fresh(bucket, packet);
+	__u64 pace;
 
-	if (backlog < -CREDIT_NS)
+	if (backlog < -CREDIT_NS) {
 		backlog = -CREDIT_NS;
-	pace = measure(bucket, packet, now, 100);
+		STORE_IN(bucket->empty_ns, now - CREDIT_NS);
+	}
+	pace = measure(bucket, now, packet->segments > LARGEST_SACRIFICE ? 2 * DROP_SPACING_NS : DROP_SPACING_NS);
+	if (pace)
+		bucket->due = pace > arguments.rate;
 	if (backlog > QUEUE_LIMIT_NS) {
 		emptcp_count(packet, dropped);
 		return EMPTCP_DROP;
 	}
-	if (backlog > QUEUE_TARGET_NS && pace == PACE_ABOVE && mark_or_drop(ctx, packet) == EMPTCP_DROP)
-		return EMPTCP_DROP;
-	bucket->empty_ns = now + backlog + duration_of(packet->payload_length);
+	if (backlog > QUEUE_TARGET_NS && bucket->due && fresh) {
+		bucket->due = 0;
+		if (mark_or_drop(ctx, packet) == EMPTCP_DROP)
+			return EMPTCP_DROP;
+	}
+	__sync_fetch_and_add(&bucket->empty_ns, duration_of(packet->payload_length));
 	emptcp_count(packet, passed);
 	return EMPTCP_CONTINUE;
 }

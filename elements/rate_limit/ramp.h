@@ -1,80 +1,128 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * From the rate that a flow has to the rate that it may have, without a stall: while the measured rate is above the one
- * asked for, one packet in a while is dropped (or marked), and the sender's own congestion control comes down step by
- * step. A queue that is simply full would take a whole window, and what is lost on one subflow blocks the connection.
- * Measured on two paths of 50 Mbit/s: halving an allowed rate every 250 ms stalled the connection for 2 s, this does not.
+ * From the rate that a flow has to the rate that it may have, without a stall. First the pace is measured; then half of
+ * it is allowed, and every step half of that, down to the rate asked for. While the pace is above what is allowed, one
+ * packet in a while is dropped (or marked), and the sender's own congestion control comes down. A queue that is simply
+ * full would take a whole window, and what is lost on one subflow blocks the connection.
+ *
+ * A sender that does not come down for single drops (BBR) loses as much of what it sends as is above what is allowed,
+ * evenly, and the steps start again from there.
  */
 #ifndef RATE_LIMIT_RAMP_H
 #define RATE_LIMIT_RAMP_H
 
-#define NANOSECONDS 1000000000ull
-#define STEP_NS 200000000ull          /* by then a drop shows in the rate, unless the round trip is very long */
+#include "bucket.h"
+
+#define STEP_NS 250000000ull
 #define LONGEST_RAMP_NS 4000000000ull /* a sender that does not come down by itself */
+#define LEAST_SPACING_NS 50000000ull  /* of the packets taken: a sender comes down once in a round trip */
 #define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
+#define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender came down */
 
-struct bucket {
-	__u64 begin_ns; /* of the ramp */
-	__u64 since_ns; /* begin of the present step */
-	__u64 measured; /* payload bytes since then */
-	__u64 empty_ns; /* when the virtual queue will have drained */
-	__u64 ramped;   /* the ramp is over */
-};
-STATE(state_bucket, struct bucket);
-static const struct bucket empty_bucket;
-
-enum pace { PACE_UNKNOWN, PACE_BELOW, PACE_ABOVE };
-
-/* At the end of a step: was the rate above `percent` of the one asked for? Begins the next step. */
-static __always_inline enum pace measure(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now,
-					 __u32 percent)
-{
-	__u64 elapsed = now - bucket->since_ns, allowed;
-
-	bucket->measured += packet->payload_length;
-	if (elapsed < STEP_NS || (packet->segments > LARGEST_SACRIFICE && elapsed < 2 * STEP_NS))
-		return PACE_UNKNOWN;
-	allowed = arguments.rate / 8 * percent / 100 * (elapsed / 1000000) / 1000;
-	elapsed = bucket->measured;
-	bucket->since_ns = now;
-	bucket->measured = 0;
-	return elapsed > allowed ? PACE_ABOVE : PACE_BELOW;
-}
+enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
 
 /* A flow that begins under the limit has no rate to come down from: a ramp would only let it exceed the limit. */
 static __always_inline bool is_young(const struct emptcp_packet *packet)
 {
 	return !(packet->flow.flags & EMPTCP_FLOW_PARTIAL) &&
-	       packet->flow.bytes * 8 * NANOSECONDS / STEP_NS < arguments.rate;
+	       packet->flow.bytes < arguments.rate / 8 / (NANOSECONDS / STEP_NS);
 }
 
-enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
+/*
+ * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its
+ * attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
+ */
+static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
+{
+	return arguments.ramp || (arguments.mode == MODE_AUTO && packet->direction == EMPTCP_EGRESS);
+}
+
+/* The round trip where it is known, which at ingress it seldom is. */
+static __always_inline __u64 spacing_of(const struct emptcp_packet *packet)
+{
+	__u64 rtt = packet->flow.rtt_us * 1000ull;
+
+	if (rtt > STEP_NS)
+		return STEP_NS;
+	return rtt > LEAST_SPACING_NS ? rtt : LEAST_SPACING_NS;
+}
+
+/* At the end of a step: does the sender listen? */
+static __always_inline void begin_step(struct bucket *bucket, __u64 step, __u64 pace, __u64 now)
+{
+	bucket->step = step;
+	if (bucket->unheard >= UNHEARD_STEPS)
+		return;
+	bucket->unheard = pace / 4 * 5 > bucket->step_pace ? bucket->unheard + 1 : 0;
+	bucket->step_pace = pace;
+	if (bucket->unheard == UNHEARD_STEPS) {
+		bucket->first_ns = now;
+		bucket->first_pace = pace;
+		bucket->step = 0;
+	}
+}
+
+/* Takes note of a measurement. True when the ramp is over: the pace is near the rate, twice in a row. */
+static __always_inline bool note_pace(struct bucket *bucket, __u64 pace, __u64 now)
+{
+	__u64 step, allowed;
+
+	if (!bucket->first_pace) {
+		bucket->first_ns = now;
+		bucket->first_pace = bucket->step_pace = pace;
+	}
+	step = (now - bucket->first_ns) / STEP_NS;
+	if (step > bucket->step && pace > arguments.rate)
+		begin_step(bucket, step, pace, now);
+	allowed = bucket->first_pace >> ((bucket->step + 1) & 63);
+	if (allowed < arguments.rate)
+		allowed = arguments.rate;
+	bucket->pace = pace;
+	bucket->above = pace > allowed ? pace - allowed : 0;
+	bucket->below = pace <= arguments.rate + arguments.rate / 4 ? bucket->below + 1 : 0;
+	return bucket->below >= 2;
+}
+
+/* Is it this packet's turn to be taken? */
+static __always_inline bool takes(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now)
+{
+	__s64 since = now - NOW_IN(bucket->taken_ns), spacing = spacing_of(packet);
+	__u64 above = NOW_IN(bucket->above);
+
+	if (!above)
+		return false;
+	if (bucket->unheard >= UNHEARD_STEPS) {
+		/* In thousands of bits per second: the product must fit. */
+		__sync_fetch_and_add(&bucket->owed,
+				     packet->payload_length * (above / 1000) / (bucket->pace / 1000 | 1));
+		if ((__s64)NOW_IN(bucket->owed) < (__s64)packet->payload_length)
+			return false;
+		__sync_fetch_and_add(&bucket->owed, -(__u64)packet->payload_length);
+		return true;
+	}
+	if (!is_fresh(bucket, packet) || since < spacing ||
+	    (packet->segments > LARGEST_SACRIFICE && since < 2 * spacing))
+		return false;
+	bucket->taken_ns = now;
+	return true;
+}
 
 static __always_inline enum ramp_step ramp_down(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now)
 {
+	__u64 pace;
+
 	if (bucket->ramped)
 		return RAMP_DONE;
 	if (!bucket->begin_ns)
 		bucket->begin_ns = bucket->since_ns = now;
-	if (arguments.ramp && !is_young(packet) && now - bucket->begin_ns < LONGEST_RAMP_NS) {
-		switch (measure(bucket, packet, now, 125)) {
-		case PACE_UNKNOWN:
-			return RAMP_PASS;
-		case PACE_ABOVE:
-			return RAMP_DROP;
-		case PACE_BELOW:
-			break;
-		}
+	if (ramp_wanted(packet) && !is_young(packet) && now - bucket->begin_ns < LONGEST_RAMP_NS) {
+		pace = measure(bucket, now, bucket->first_pace ? spacing_of(packet) : STEP_NS);
+		if (!pace || !note_pace(bucket, pace, now))
+			return takes(bucket, packet, now) ? RAMP_DROP : RAMP_PASS;
 	}
 	bucket->ramped = 1;
 	bucket->empty_ns = now;
 	return RAMP_DONE;
-}
-
-/* How long `bytes` take at the rate. */
-static __always_inline __u64 duration_of(__u32 bytes)
-{
-	return bytes * 8 * NANOSECONDS / arguments.rate;
 }
 
 #endif

@@ -8,8 +8,8 @@
 #define RATE_LIMIT_WINDOW_H
 
 #define ROUND_NS 200000000ull
-#define SMALLEST_WINDOW 2920 /* two full segments */
-#define LARGEST_WINDOW (64u << 20)
+#define SMALLEST_WINDOW 2920      /* two full segments */
+#define LARGEST_WINDOW (1u << 30) /* no window is larger (RFC 7323 section 2.3) */
 
 struct clamp {
 	__u64 since_ns; /* begin of the round */
@@ -22,30 +22,33 @@ struct clamp {
 STATE(state_clamp, struct clamp);
 static const struct clamp no_clamp;
 
-static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64 elapsed_ms)
+/* `advertised`: what the receiver itself says, in bytes. A window above that limits nothing, and would take long to come down. */
+static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64 elapsed_ms, __u64 advertised)
 {
 	__u64 achieved = acked * 8 * 1000 / elapsed_ms;
-	__u64 wanted = arguments.rate;
-	__u32 shift = wanted >> 36 ? 12 : 0; /* a window has up to 26 bits, and their product must fit in 64 */
+	__u64 wanted = arguments.rate, window = clamp->window;
+	/* A window has up to 30 bits, and its product with the rate must fit in 64. */
+	__u32 shift = wanted >> 33 ? 17 : 0;
 
 	/* By halves while far off, then by a quarter at most in either direction: one round that came late shows twice the
 	 * rate, and must not cost more than the next round gives back. */
-	if (achieved > 4 * wanted)
-		clamp->window /= 2;
-	else if (achieved * 3 > wanted * 4)
-		clamp->window -= clamp->window / 4;
-	else if (achieved * 5 < wanted * 4)
-		clamp->window += clamp->window / 4;
+	if (achieved / 4 > wanted)
+		window /= 2;
+	else if (achieved / 4 * 3 > wanted)
+		window -= window / 4;
+	else if (achieved < wanted / 5 * 4)
+		window += window < advertised ? window / 4 : 0;
 	else
-		clamp->window = clamp->window * (wanted >> shift) / (achieved >> shift | 1);
-	if (clamp->window < SMALLEST_WINDOW)
-		clamp->window = SMALLEST_WINDOW;
-	if (clamp->window > LARGEST_WINDOW)
-		clamp->window = LARGEST_WINDOW;
+		window = window * (wanted >> shift) / (achieved >> shift | 1);
+	if (window < SMALLEST_WINDOW)
+		window = SMALLEST_WINDOW;
+	if (window > LARGEST_WINDOW)
+		window = LARGEST_WINDOW;
+	clamp->window = window;
 }
 
 /* Only an acknowledgement with a DATA_ACK says something about the rate, and only the second one says how much. */
-static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u64 now)
+static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u64 now, __u64 advertised)
 {
 	__u32 progress = data_ack - (__u32)clamp->highest;
 
@@ -59,9 +62,10 @@ static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u
 	 * lost is made up for by the next. */
 	if (progress < 1u << 31)
 		clamp->highest += progress;
-	if (now - clamp->since_ns < ROUND_NS)
+	/* On another CPU the round may have begun after `now`. */
+	if ((__s64)(now - clamp->since_ns) < (__s64)ROUND_NS)
 		return;
-	clamp_adjust(clamp, clamp->highest - clamp->at_begin, (now - clamp->since_ns) / 1000000);
+	clamp_adjust(clamp, clamp->highest - clamp->at_begin, (now - clamp->since_ns) / 1000000, advertised);
 	clamp->since_ns = now;
 	clamp->at_begin = clamp->highest;
 }
@@ -70,7 +74,7 @@ static __always_inline enum emptcp_verdict limit_by_window(emptcp_context *ctx, 
 {
 	__u8 scale = packet->flow.window_scale;
 	struct clamp *clamp;
-	__u64 field;
+	__u64 field, advertised;
 
 	if (!(packet->types & EMPTCP_ACK) || packet->types & (EMPTCP_SYNACK | EMPTCP_RST))
 		return EMPTCP_CONTINUE;
@@ -83,15 +87,16 @@ static __always_inline enum emptcp_verdict limit_by_window(emptcp_context *ctx, 
 		emptcp_count(packet, no_state);
 		return EMPTCP_CONTINUE;
 	}
+	advertised = (__u64)packet->window << scale;
 	if (!clamp->started) {
 		clamp->started = 1;
 		/* Begin where the receiver is; without ramp at the rate times a tenth of a second. */
-		clamp->window = (__u64)packet->window << scale;
-		if (!arguments.ramp)
-			clamp->window = arguments.rate / 80;
+		clamp->window = arguments.ramp ? advertised : arguments.rate / 80;
+		if (clamp->window > LARGEST_WINDOW)
+			clamp->window = LARGEST_WINDOW;
 	}
 	if ((packet->types & (EMPTCP_DSS_ACK | EMPTCP_UNACCEPTABLE)) == EMPTCP_DSS_ACK)
-		clamp_learn(clamp, packet->data_ack, bpf_ktime_get_ns());
+		clamp_learn(clamp, packet->data_ack, bpf_ktime_get_ns(), advertised);
 	field = clamp->window >> scale;
 	if (!field)
 		field = 1;

@@ -8,6 +8,8 @@
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
+//! * [`reference`]: records against their model.
+//!
 //! Live connections:
 //! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.
 
@@ -18,6 +20,7 @@ pub mod describe;
 pub mod expect;
 pub mod hosts;
 pub mod live;
+pub mod reference;
 pub mod runner;
 pub mod sandbox;
 pub mod table;

@@ -198,12 +198,12 @@ fn thinking_time_is_in_no_round_trip() {
                 send(&mut hosts, Who::Client, Kind::Data);
                 send(&mut hosts, Who::Server, Kind::Data);
                 send(&mut hosts, Who::Client, Kind::Ack);
-                sleep(Duration::from_millis(150));
+                sleep(Duration::from_millis(400));
             }
             let flow = record(&place, &hosts, 0).unwrap();
             for sender in flow.sender {
                 assert!(sender.rtt_samples >= 4, "{} samples", sender.rtt_samples);
-                assert!(sender.rtt_us < 50_000, "timestamps {timestamps}: {} us", sender.rtt_us);
+                assert!(sender.rtt_us < 200_000, "timestamps {timestamps}: {} us", sender.rtt_us);
             }
         }
     });

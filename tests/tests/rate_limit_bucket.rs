@@ -23,7 +23,7 @@ use std::{
     hint::spin_loop,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 const PAYLOAD: u16 = 3000;
@@ -77,8 +77,8 @@ fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() 
     });
 }
 
-/// Sends a frame `repeat` times on every CPU of this machine, on all at the same time. Returns how long that took.
-fn on_every_cpu(place: &Place, frame: &[u8], repeat: u32) -> Duration {
+/// Sends a frame `repeat` times on every CPU of this machine, on all at the same time. Returns when the last was done.
+fn on_every_cpu(place: &Place, frame: &[u8], repeat: u32) -> Instant {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let waiting = AtomicUsize::new(cpus);
     let run = |cpu| {
@@ -89,25 +89,14 @@ fn on_every_cpu(place: &Place, frame: &[u8], repeat: u32) -> Duration {
         while waiting.load(Ordering::Acquire) > 0 {
             spin_loop();
         }
-        let begin = Instant::now();
         place.input(Who::Client, &many(frame, repeat));
-        (begin, Instant::now())
+        Instant::now()
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..cpus)
-            .map(|cpu| {
-                scope.spawn({
-                    let run = &run;
-                    move || run(cpu)
-                })
-            })
-            .collect();
-        let times: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        let (begin, end) = (
-            times.iter().map(|(begin, _)| *begin).min(),
-            times.iter().map(|(_, end)| *end).max(),
-        );
-        end.unwrap() - begin.unwrap()
+        let run = &run;
+        let threads: Vec<_> = (0..cpus).map(|cpu| scope.spawn(move || run(cpu))).collect();
+        let ends = threads.into_iter().map(|thread| thread.join().unwrap());
+        ends.max().expect("a CPU")
     })
 }
 
@@ -133,7 +122,10 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
         place.switch(&policy("p", "ingress", "", &[&actor]));
         let mut allowed = 0.0;
         for frame in &flows {
-            allowed += rate * (0.4 + on_every_cpu(&place, frame, room).as_secs_f64());
+            let begin = Instant::now();
+            place.frame(Who::Client, frame);
+            let end = on_every_cpu(&place, frame, room);
+            allowed += rate * (0.4 + (end - begin).as_secs_f64());
         }
         let (passed, dropped) = (bytes(&place, "passed") as f64 * 8e-6, bytes(&place, "dropped"));
         eprintln!(
@@ -141,8 +133,10 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
             passed / allowed
         );
         assert!(dropped > 0, "no queue was full");
+        // What is lost on the way to the queue passes beyond that. Each queue may end a packet of each CPU too long.
+        let slack = 1e-6 * 8.0 * f64::from(PAYLOAD) * (flows.len() * 8) as f64;
         assert!(
-            passed < 1.005 * allowed,
+            passed <= allowed + slack,
             "{passed:.0} Mbit passed where {allowed:.0} may"
         );
         assert!(passed > 0.8 * allowed, "{passed:.0} Mbit passed where {allowed:.0} may");

@@ -5,10 +5,12 @@
 //!
 //! * [`packages`] and [`toolchain`]: what must be on the machine, and how it gets there.
 //! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
+//! * [`fuzz`]: flow records against their model, on random packets.
 //! * [`kernels`]: the tests on other kernels, in virtual machines.
 //! * [`tally`]: how many tests ran, read from what the runners print.
 //! * [`process`] and [`report`]: starting commands, and telling what happens.
 
+mod fuzz;
 mod kernels;
 mod packages;
 mod process;
@@ -60,6 +62,8 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Flow records against their model, on random packets, at every hook
+    Fuzz(fuzz::Arguments),
     /// The tests on other kernels, each in a virtual machine
     Kernels(kernels::Arguments),
     /// Install the packages that are missing, and nothing else
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
             };
         }
         Command::Bench { json, only, rest } => bench(json, only, rest),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Kernels(arguments) => kernels::run(&arguments),
         Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),
     };

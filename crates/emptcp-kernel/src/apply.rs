@@ -105,6 +105,7 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     let lock = Lock::take()?;
     stale::clear(&lock);
     let devices = Devices::read()?;
+    let plan = &devices.with_real_names(plan);
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
 

@@ -199,6 +199,7 @@ impl Filling<'_> {
                 members: vec![
                     ("class", integer(self.shaping.class(position))),
                     ("edt", integer(u32::from(self.shaping.edt(position)))),
+                    ("watch", integer(u32::from(self.shaping.watches(position)))),
                 ],
                 presence: Presence::Optional,
             },

@@ -4,9 +4,10 @@ use crate::{
     error::{Error, OrKernel, Result},
     netlink,
 };
+use emptcp_plan::plan::Plan;
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, Prop},
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -27,25 +28,31 @@ pub(crate) struct Device {
     pub(crate) lower: Option<u32>,
 }
 
-/// The devices of a network namespace, by name.
+/// The devices of a network namespace, by name; and what other names they have.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Devices(BTreeMap<String, Device>);
+pub(crate) struct Devices(BTreeMap<String, Device>, BTreeMap<String, String>);
 
 impl Devices {
     /// Asks the kernel.
     pub(crate) fn read() -> Result<Self> {
-        let mut devices = BTreeMap::new();
+        let (mut devices, mut others) = (BTreeMap::new(), BTreeMap::new());
         let answers = dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).or_kernel("list the devices")?;
         for answer in answers {
             let RouteNetlinkMessage::NewLink(link) = answer else {
                 continue;
             };
-            let mut name = None;
+            let (mut name, mut other_names) = (None, Vec::new());
             let (mut parent, mut kind, mut on_link) = (false, false, false);
             let (mut upper, mut lower, mut elsewhere) = (None, None, false);
             for attribute in &link.attributes {
                 match attribute {
                     LinkAttribute::IfName(text) => name = Some(text.clone()),
+                    LinkAttribute::PropList(properties) => {
+                        other_names.extend(properties.iter().filter_map(|property| match property {
+                            Prop::AltIfName(name) => Some(name.clone()),
+                            _ => None,
+                        }));
+                    }
                     LinkAttribute::ParentDevName(_) => parent = true,
                     LinkAttribute::LinkInfo(infos) => {
                         for info in infos {
@@ -74,10 +81,11 @@ impl Devices {
                     upper,
                     lower: lower.filter(|_| on_link && !elsewhere),
                 };
+                others.extend(other_names.into_iter().map(|other| (other, name.clone())));
                 devices.insert(name, device);
             }
         }
-        Ok(Self(devices))
+        Ok(Self(devices, others))
     }
 
     /// Devices that need not exist: for test runs.
@@ -94,6 +102,7 @@ impl Devices {
                 .into_iter()
                 .map(|(name, index)| (name.to_owned(), device(index)))
                 .collect(),
+            BTreeMap::new(),
         )
     }
 
@@ -105,6 +114,7 @@ impl Devices {
                 .into_iter()
                 .map(|device| (device.index.to_string(), device))
                 .collect(),
+            BTreeMap::new(),
         )
     }
 
@@ -122,6 +132,13 @@ impl Devices {
         })
     }
 
+    /// The plan with the devices' own names in the place of alternative ones.
+    pub(crate) fn with_real_names(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        plan.rename_devices(|name| self.1.get(name).cloned());
+        plan
+    }
+
     /// A device's index.
     pub(crate) fn index(&self, name: &str, policy: &str) -> Result<u32> {
         self.get(name, policy).map(|device| device.index)
@@ -134,6 +151,15 @@ impl Devices {
             .find(|(_, device)| device.index == index)
             .map(|(name, _)| name.as_str())
     }
+}
+
+/// The plan with the names of the devices themselves where it has alternative ones (`ip link property add ... altname`), as
+/// [`apply()`](crate::apply()) keeps it.
+///
+/// # Errors
+/// When the kernel cannot be asked for its devices.
+pub fn with_real_names(plan: &Plan) -> Result<Plan> {
+    Ok(Devices::read()?.with_real_names(plan))
 }
 
 /// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer, that

@@ -134,6 +134,7 @@ fn read(slot: &[AtomicU64], number: u64) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emptcp_abi::EVENT_WORDS;
 
     fn slot(number: u64, length: u32, fill: u64) -> Vec<AtomicU64> {
         let mut slot = EventSlot {
@@ -141,7 +142,7 @@ mod tests {
             checksum: 0,
             length,
             reserved: 0,
-            words: [fill; 72],
+            words: [fill; EVENT_WORDS as usize],
         };
         slot.checksum = slot.sum();
         let words = <[u64; SLOT_WORDS]>::read_from_bytes(slot.as_bytes()).unwrap();
@@ -164,7 +165,7 @@ mod tests {
     fn a_word_that_is_of_another_event_is_seen_wherever_it_lies() {
         for word in 1..SLOT_WORDS {
             for other in [0, 2, 1 << 63 | 3] {
-                let words = slot(7, 576, 3);
+                let words = slot(7, EVENT_BYTES, 3);
                 let before = words[word].swap(other, Ordering::Relaxed);
                 // Half of the third word is not used.
                 if before != other && (word != 2 || before as u32 != other as u32) {

@@ -12,7 +12,7 @@
 //!   and explains a [`refusal`] by the verifier (`traps`).
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
-//! * [`probe`] tries out what this kernel offers.
+//! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
 //! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
@@ -31,6 +31,7 @@ pub mod events;
 pub mod flows;
 pub mod in_force;
 pub mod instance;
+pub mod memory;
 pub mod netns;
 pub mod probe;
 pub mod refusal;
@@ -72,6 +73,7 @@ mod traps;
 
 pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
 pub use catalog::Catalog;
+pub use device::with_real_names;
 pub use error::{Error, Result};
 pub use instance::Instance;
 pub use preview::{Preview, preview};

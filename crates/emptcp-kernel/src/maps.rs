@@ -61,7 +61,7 @@ impl SharedMaps for Maps {
 }
 
 /// Entries of a core map whose size is a setting.
-fn entries(name: &str, tables: &Tables) -> Option<u32> {
+pub(crate) fn entries(name: &str, tables: &Tables) -> Option<u32> {
     match name {
         "emptcp_flows" => Some(flow_table::slots(tables.flows)),
         "emptcp_flow_sets" => Some(flow_table::sets(tables.flows)),

@@ -10,7 +10,7 @@ use crate::{
     catalog::Catalog,
     device::{self, Devices},
     error::{Error, OrKernel, Result},
-    fault,
+    fault, ffi,
     instance::Instance,
     store::{self, DeviceRecord},
 };
@@ -127,6 +127,12 @@ impl Shaping {
     /// Whether a policy sets the time of departure.
     pub(crate) fn edt(&self, policy: usize) -> bool {
         self.policies.get(policy).is_some_and(|policy| policy.edt)
+    }
+
+    /// Whether the programs of a policy see if the qdisc that it needs is still there: the kernel must let them read its
+    /// memory, which it does not in lockdown.
+    pub(crate) fn watches(&self, policy: usize) -> bool {
+        (self.edt(policy) || self.class(policy) != 0) && ffi::programs_read_kernel_memory()
     }
 
     /// Makes qdiscs and classes; those of the set in force stay.

@@ -1,5 +1,7 @@
 //! Runs chains on packets without a network: `BPF_PROG_TEST_RUN`. For packet cases, replays of captures and the bench.
 
+mod records;
+
 pub use crate::adopt::Adopter;
 use crate::{
     allocation,

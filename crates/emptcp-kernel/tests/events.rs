@@ -8,6 +8,7 @@ use common::{
     packets::{ACK, CLIENT, DATA_ACK, SERVER, arriving, segment},
     plan,
 };
+use emptcp_abi::EVENT_BODY;
 use emptcp_kernel::{
     Catalog,
     event_reader::{Begin, EventReader, Item},
@@ -150,7 +151,7 @@ impl Got {
                         let Body::User { kind: 64, body } = &event.body else {
                             panic!("{event:?}")
                         };
-                        assert_eq!(body.len(), 512);
+                        assert_eq!(body.len(), EVENT_BODY as usize);
                         let torn = body.chunks(8).any(|word| word != event.time_ns.to_ne_bytes());
                         assert!(!torn, "{event:?}");
                         assert_eq!(event.policy.as_deref(), Some("p"));

@@ -176,3 +176,30 @@ pub struct Plan {
     /// Table sizes.
     pub tables: Tables,
 }
+
+impl Plan {
+    /// Gives every device the name that `real` has for it. A policy that names one device twice then has it once.
+    pub fn rename_devices(&mut self, real: impl Fn(&str) -> Option<String>) {
+        let rename = |name: &mut String| {
+            if let Some(real) = real(name) {
+                *name = real;
+            }
+        };
+        for policy in &mut self.policies {
+            policy.devices.iter_mut().for_each(rename);
+            let mut seen = std::collections::HashSet::new();
+            policy.devices.retain(|device| seen.insert(device.clone()));
+            let arguments = policy.nodes.iter_mut().flat_map(|node| &mut node.arguments);
+            for (_, value) in arguments {
+                if let Value::Device(name) = value {
+                    rename(name);
+                }
+            }
+        }
+        for rule in &mut self.rules {
+            if let RuleTest::Device(name) = &mut rule.test {
+                rename(name);
+            }
+        }
+    }
+}

@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "mptcp-wire",
     "emptcp-abi",
     "emptcp-plan",
+    "emptcp-flow-reference",
     "emptcp-trace",
     "emptcp-trace-cli",
     "xtask",

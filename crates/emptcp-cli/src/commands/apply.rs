@@ -1,14 +1,17 @@
 //! `emptcp apply`.
 
 use crate::{
-    commands::{policy_file, words},
+    commands::{
+        policy_file::{self, PolicyFile},
+        words,
+    },
     failure::Note,
     progress,
     session::{BOLD, GREEN, RED, Session, YELLOW},
     table::Table,
     units,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use emptcp::{
     Applied, ApplyOptions, AttachedTo, Change, Error, Instance, diff,
@@ -54,13 +57,18 @@ pub(crate) struct Apply {
     /// Attach by clsact filters even where the kernel has tcx
     #[arg(long)]
     clsact: bool,
+    /// Make the tables even when there seems to be too little memory for them
+    #[arg(long)]
+    force: bool,
 }
 
 impl Apply {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let file = policy_file::read(&self.file)?;
+        let mut file = policy_file::read(&self.file)?;
         session.enter_netns()?;
+        file.plan = emptcp::with_real_names(&file.plan)?;
         let name = session.instance();
+        self.check_memory(name, &file)?;
         let changes = diff(in_force(name)?.as_ref(), &file.plan);
         let options = ApplyOptions {
             adopt: !self.no_adopt,
@@ -108,6 +116,25 @@ impl Apply {
         }
         let text = [written(&changes), places(&file.plan, &spots), told(&applied)].concat();
         Ok(session.print(&text)?)
+    }
+}
+
+impl Apply {
+    /// Tables are made with a new instance, and again by a dry run.
+    fn check_memory(&self, name: &str, file: &PolicyFile) -> Result<()> {
+        let made = !self.dry_run && !matches!(Instance::open(name), Err(Error::NoInstance { .. }));
+        let needed = emptcp::memory::needed(&file.plan, &file.catalog)?;
+        let Some(available) = emptcp::memory::available().filter(|available| needed > *available) else {
+            return Ok(());
+        };
+        if self.force || made {
+            return Ok(());
+        }
+        bail!(
+            "the tables would take {}, but only {} of memory are available; make them smaller in `[tables]`, or use --force",
+            units::bytes(needed),
+            units::bytes(available)
+        )
     }
 }
 

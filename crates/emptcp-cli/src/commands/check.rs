@@ -28,7 +28,7 @@ Examples:
 
 JSON:
   {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\",
-   \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"}}
+   \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"},\n   \"memory\" (bytes that the tables take)}
   With --plan also \"plan\". Of a wrong file, with exit status 2:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
    [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\",
@@ -55,12 +55,14 @@ impl Check {
         };
         let file = policy_file::read(path)?;
         let policies = &file.plan.policies;
+        let memory = emptcp::memory::needed(&file.plan, &file.catalog)?;
         if session.wants_json() {
             let mut answer = json!({
                 "file": path.display().to_string(),
                 "policies": policies.iter().map(summary).collect::<Vec<_>>(),
                 "rules": file.plan.rules.len(),
                 "tables": file.plan.tables,
+                "memory": memory,
             });
             if self.plan {
                 answer["plan"] = json!(file.plan);
@@ -83,10 +85,11 @@ impl Check {
             text += &format!("\n{}", chains::plan(&file.plan, &file.catalog));
         }
         text += &format!(
-            "\n{GREEN}ok{GREEN:#}: {}: {} and {}\n",
+            "\n{GREEN}ok{GREEN:#}: {}: {} and {}; the tables take {}\n",
             path.display(),
             units::count_of(policies.len(), "policy", "policies"),
-            units::count(file.plan.rules.len() as u64, "rule")
+            units::count(file.plan.rules.len() as u64, "rule"),
+            units::bytes(memory)
         );
         Ok(session.print(&text)?)
     }

@@ -1,9 +1,11 @@
 //! Black-box tests of the built command.
 
+mod altnames;
 mod check;
 mod common;
 mod hosts;
 mod in_force;
+mod memory;
 mod monitor;
 mod own_element;
 mod rights;

@@ -109,7 +109,8 @@ impl Cursor<'_> {
     pub(super) fn said_elsewhere(&self, field: &str, span: Range<usize>, meant: Meant) -> Problem {
         let message = format!("unknown word `{}`", suggest::shorten(field));
         match meant {
-            Meant::Advice(advice) => Problem::new(span, message, advice),
+            Meant::Advice(advice, None) => Problem::new(span, message, advice),
+            Meant::Advice(advice, Some(out)) => Problem::new(span, message, advice).write_instead(out, ""),
             Meant::Instead(tokens, text) => {
                 let last = self.tokens.get(self.test + tokens - 1);
                 let all = span.start..last.map_or(span.end, |token| token.span.end);

@@ -7,6 +7,7 @@ use super::lexer::Kind;
 use super::parser::Cursor;
 use super::vocabulary as words;
 use crate::values::packet_types;
+use std::ops::Range;
 
 /// What a word of another tool is here.
 #[derive(Clone, Copy, Debug)]
@@ -319,8 +320,8 @@ fn bare(word: &str) -> Option<String> {
 pub(crate) enum Meant {
     /// Write this in place of so many tokens, the first word included.
     Instead(usize, String),
-    /// There is no such test; what to do.
-    Advice(&'static str),
+    /// There is no such test; what to do, and the bytes to leave out where that is all.
+    Advice(&'static str, Option<Range<usize>>),
 }
 
 impl Cursor<'_> {
@@ -364,9 +365,26 @@ impl Cursor<'_> {
             Word(word) => Some(Meant::Instead(1, word.to_owned())),
             Either(a, b) => self.either(a, b),
             Test(test) => self.flag(test),
-            Nothing(advice) if advice == LENGTH => Some(self.length().unwrap_or(Meant::Advice(advice))),
-            Nothing(advice) => Some(Meant::Advice(advice)),
+            Nothing(advice) if advice == LENGTH => Some(self.length().unwrap_or(Meant::Advice(advice, None))),
+            Nothing(advice) if advice == LEAVE_OUT => Some(Meant::Advice(advice, self.to_leave_out())),
+            Nothing(advice) => Some(Meant::Advice(advice, None)),
         }
+    }
+
+    /// The word and its `and`; nothing where it stands alone, is negated or an alternative.
+    fn to_leave_out(&self) -> Option<Range<usize>> {
+        let word = self.tokens.get(self.test)?.span.clone();
+        let before = self.test.checked_sub(1).and_then(|at| self.tokens.get(at));
+        let is = |span: Option<Range<usize>>, word: &str| span.is_some_and(|span| &self.text[span] == word);
+        if !self.ends_at(1) || is(before.map(|token| token.span.clone()), words::NOT) {
+            return None;
+        }
+        if self.word_at(1) == Some(words::AND) {
+            return Some(word.start..self.tokens.get(self.test + 2)?.span.start);
+        }
+        let joined = is(before.map(|token| token.span.clone()), words::AND);
+        let last = self.tokens.get(self.test.checked_sub(2)?)?;
+        joined.then_some(last.span.end..word.end)
     }
 
     /// `ip.addr == A`: the sender or the receiver.

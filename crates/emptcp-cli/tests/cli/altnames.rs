@@ -1,0 +1,42 @@
+//! A policy may name a device by an alternative name; every command shows the device by its own.
+
+use crate::common::Netns;
+use emptcp::require;
+
+#[test]
+fn an_alternative_name_means_its_device_in_every_place_of_a_policy() {
+    require!(
+        emptcp::testing::is_root(),
+        "needs root: it makes network namespaces and loads programs"
+    );
+    let netns = Netns::new();
+    let other = "uplink-of-the-second-provider";
+    netns.ip(&["link", "property", "add", "dev", "v0", "altname", other]);
+    let policies = |name: &str| {
+        format!(
+            "[[policy]]\nname = \"a\"\ndevice = [\"{name}\", \"v0\", \"v1\"]\nhook = \"ingress\"\ndo = ['count']\n\
+             [[policy]]\nname = \"b\"\ndevice = [\"{name}\", \"v1\"]\nhook = \"egress\"\n\
+             when = 'device == {name} and sample 1 in 2'\ndo = ['count']\n"
+        )
+    };
+    let applied = netns.apply(&policies(other), &["--json"]).exits(0).json();
+    let attached = applied["attached"].as_array().unwrap();
+    assert_eq!(attached.len(), 4, "two devices, two directions: {applied}");
+    assert!(!applied.to_string().contains(other), "{applied}");
+    let list = netns.emptcp(&["list", "--json"]).exits(0).json();
+    assert_eq!(list[0]["devices"], serde_json::json!(["v0", "v1"]), "{list}");
+    netns.emptcp(&["check", "--in-force"]).exits(0);
+
+    // Whichever name is in the file: it is the same policy.
+    let one =
+        |name: &str| format!("[[policy]]\nname = \"c\"\ndevice = \"{name}\"\nhook = \"ingress\"\ndo = ['count']\n");
+    netns.apply(&one(other), &[]).exits(0);
+    let again = netns.apply(&one("v0"), &["--json"]).exits(0).json();
+    assert_eq!(again["changes"][0]["change"], "unchanged", "{again}");
+    assert_eq!(again["attached"], serde_json::json!([]), "{again}");
+    let unknown = netns.apply(&policies("no-such-uplink-of-any-provider"), &[]).exits(1);
+    assert!(
+        unknown.err.contains("v0") && unknown.err.contains("no-such-uplink"),
+        "{unknown:?}"
+    );
+}

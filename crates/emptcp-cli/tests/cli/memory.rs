@@ -1,0 +1,72 @@
+//! What tables take is told before they are made. The judge is the kernel: `memlock` of the maps.
+
+use crate::common::{Netns, emptcp_with};
+use emptcp::{require, testing::is_root};
+use libbpf_rs::MapHandle;
+use std::{
+    fs,
+    os::{fd::AsFd, fd::AsRawFd, unix::fs::MetadataExt},
+    path::Path,
+};
+
+const POLICY: &str = "[[policy]]\nname = \"p\"\ndevice = \"v0\"\nhook = \"egress\"\ndo = ['record', 'get_connect', 'set_backup state=on']\n";
+
+/// Bytes that the kernel has taken for a pinned map.
+fn memlock(path: &Path) -> u64 {
+    let map = MapHandle::from_pinned_path(path).unwrap();
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd())).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix("memlock:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn check_says_the_bytes_that_the_kernel_then_takes() {
+    require!(is_root(), "needs root: it makes network namespaces and loads programs");
+    for tables in [
+        "",
+        "[tables]\nflows = 50000\nhalf_open = 3000\nconnections = 40000\nstate = 20000\nevents = 1048576\n",
+    ] {
+        let text = format!("{tables}{POLICY}");
+        let said = emptcp_with(&["check", "--json", "-"], &text).exits(0).json();
+        let said = said["memory"].as_u64().unwrap();
+        let netns = Netns::new();
+        netns.apply(&text, &[]).exits(0);
+        let inode = fs::metadata(format!("/run/netns/{}", netns.name)).unwrap().ino();
+        let folder = format!("/sys/fs/bpf/emptcp/{inode}/default");
+        let mut taken = 0;
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            // What the instance remembers of itself are no tables.
+            if name.starts_with("map_") && !["map_emptcp_state", "map_emptcp_devices"].contains(&name.as_str()) {
+                taken += memlock(&entry.path());
+            }
+        }
+        println!("{said} said, {taken} taken");
+        assert!(said.abs_diff(taken) < taken / 20, "{said} said, {taken} taken");
+    }
+}
+
+#[test]
+fn tables_that_do_not_fit_into_the_memory_are_refused_before_anything_is_made() {
+    require!(is_root(), "needs root: it makes network namespaces and loads programs");
+    let largest = format!(
+        "[tables]\nflows = 16777216\nhalf_open = 16777216\nconnections = 16777216\nstate = 16777216\nevents = 1073741824\n{POLICY}"
+    );
+    let needed = emptcp_with(&["check", "--json", "-"], &largest).exits(0).json()["memory"].as_u64();
+    let available = fs::read_to_string("/proc/meminfo").unwrap();
+    let available = available
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .unwrap();
+    let available: u64 = available.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap();
+    require!(kernel: needed.unwrap() > available * 1100, "this machine has room for the largest tables");
+    let netns = Netns::new();
+    for arguments in [&[][..], &["--dry-run"]] {
+        let refused = netns.apply(&largest, arguments).exits(1);
+        assert!(
+            refused.err.contains("--force") && refused.err.contains("available"),
+            "{refused:?}"
+        );
+    }
+    netns.emptcp(&["show"]).exits(1);
+}

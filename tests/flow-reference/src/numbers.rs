@@ -1,0 +1,109 @@
+//! Acceptable segments, resets, and the run of segments that are not acceptable.
+
+use crate::packet::{Packet, after, distance};
+use crate::record::{Fin, Numbers, RUN, Record, Run, Sender, WINDOW_LARGEST, WINDOW_LEAST};
+
+/// The window of a segment in bytes.
+#[must_use]
+pub fn window(sender: &Sender, packet: &Packet) -> u32 {
+    let shift = if packet.syn {
+        0
+    } else {
+        sender.window_scale.unwrap_or(0)
+    };
+    u32::from(packet.window) << shift
+}
+
+/// Conditions 1 and 2.
+#[must_use]
+pub fn sequence_possible(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
+    let allowed = peer.window_max;
+    if let Some((acknowledgement, _)) = peer.acknowledged
+        && after(packet.sequence, acknowledgement.wrapping_add(allowed))
+    {
+        return false;
+    }
+    let Some(numbers) = &sender.numbers else { return true };
+    if distance(packet.end(), numbers.end.wrapping_sub(allowed)) < 0 {
+        return false;
+    }
+    peer.acknowledged.is_some() || !after(packet.sequence, numbers.end.wrapping_add(WINDOW_LARGEST))
+}
+
+/// Conditions 3 to 5.
+fn acknowledgement_possible(sender: &Sender, peer: &Sender, packet: &Packet, ack: u32) -> bool {
+    if let Some(numbers) = &peer.numbers {
+        let mut lag = sender.window_max.max(WINDOW_LEAST);
+        if sender.numbers.is_none() {
+            lag = lag.max(window(sender, packet));
+        }
+        let sacks = packet.sack_edge.filter(|&edge| after(edge, ack));
+        return numbers.end.wrapping_sub(ack) <= lag && sacks.is_none_or(|edge| !after(edge, numbers.end));
+    }
+    let Some((acknowledgement, _)) = sender.acknowledged else {
+        return true;
+    };
+    distance(ack, acknowledgement).unsigned_abs() <= WINDOW_LARGEST
+}
+
+/// Whether a segment that is no SYN, SYN-ACK or RST is its sender's.
+#[must_use]
+pub fn acceptable(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
+    packet.acknowledgement.is_some_and(|ack| {
+        sequence_possible(sender, peer, packet) && acknowledgement_possible(sender, peer, packet, ack)
+    })
+}
+
+/// Whether a reset has one of the exact numbers.
+#[must_use]
+pub fn reset_exact(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
+    let sequence = Some(packet.sequence);
+    sequence == sender.numbers.as_ref().map(|numbers| numbers.contiguous)
+        || sequence == peer.acknowledged.map(|(acknowledgement, _)| acknowledgement)
+        || sequence == peer.acknowledged.map(|(_, sack_edge)| sack_edge)
+}
+
+/// Takes note of an unacceptable segment.
+pub fn extend_run(sender: &mut Sender, packet: &Packet) {
+    let run = &mut sender.run;
+    if run.count == 0 || run.end != packet.sequence {
+        *run = Run {
+            begin: packet.sequence,
+            ..Run::default()
+        };
+    }
+    run.end = packet.end();
+    run.count = (run.count + 1).min(RUN);
+}
+
+/// Whether an acknowledgement of the other side shows that the run is the truth.
+fn confirmed(run: &Run, ack: u32) -> bool {
+    if run.count < RUN {
+        return false;
+    }
+    if run.begin == run.end {
+        return ack == run.end;
+    }
+    let length = run.end.wrapping_sub(run.begin);
+    (1..=length).contains(&ack.wrapping_sub(run.begin))
+}
+
+/// An unacceptable segment of `side`: do both sides show that the record has lost the thread? Then it finds it again.
+pub fn find_again(record: &mut Record, packet: &Packet) -> bool {
+    let (sender, peer) = record.pair(packet.side);
+    let Some(ack) = packet.acknowledgement.filter(|&ack| confirmed(&peer.run, ack)) else {
+        return false;
+    };
+    peer.numbers = Some(Numbers {
+        end: peer.run.end,
+        contiguous: peer.run.end,
+        base: peer.run.begin,
+        ranges: Vec::new(),
+    });
+    peer.sample = None;
+    peer.run.count = 0;
+    peer.fin = Fin::None;
+    peer.reanchored += 1;
+    sender.acknowledged = Some((ack, ack));
+    true
+}
