@@ -13,7 +13,7 @@
 #include <emptcp/replace.h>
 
 #define ATTEMPTS 8 /* a reset may be lost; after this many the subflow is not ours to end */
-#define HOPS 64	   /* of a packet that begins its way here */
+#define HOPS 64    /* of a packet that begins its way here */
 
 /* RFC 8684 section 3.6: "prohibited by the policies of the sending host" */
 #define REASON_PROHIBITED 3

@@ -166,7 +166,7 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
 	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
-	EMPTCP_FLOW_ENDED = 1 << 12, /* an actor has ended it; the record goes with its next segment */
+	EMPTCP_FLOW_ENDED = 1 << 12,   /* an actor has ended it; the record goes with its next segment */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff

@@ -147,8 +147,8 @@ static __always_inline void emptcp_checksum_restore(emptcp_context *ctx, const s
 
 #if defined(EMPTCP_HOOK_TC)
 	if (pseudo_change)
-		bpf_l4_csum_replace(ctx, packet->tcp_offset + offsetof(struct tcphdr, check), 0,
-				    (__u16)~pseudo_change, BPF_F_PSEUDO_HDR);
+		bpf_l4_csum_replace(ctx, packet->tcp_offset + offsetof(struct tcphdr, check), 0, (__u16)~pseudo_change,
+				    BPF_F_PSEUDO_HDR);
 #else
 	(void)pseudo_change;
 #endif

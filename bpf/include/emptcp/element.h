@@ -148,7 +148,8 @@ static __always_inline int emptcp_return(const struct emptcp_packet *packet)
 #else
 	/* Happens when the programs have ended, so the packet's next way through them finds the scratch area free. */
 	return bpf_redirect(packet->ifindex,
-			    (packet->direction == EMPTCP_INGRESS) == (packet->verdict == EMPTCP_AGAIN) ? BPF_F_INGRESS : 0);
+			    (packet->direction == EMPTCP_INGRESS) == (packet->verdict == EMPTCP_AGAIN) ? BPF_F_INGRESS :
+													 0);
 #endif
 }
 

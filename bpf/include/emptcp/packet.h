@@ -78,8 +78,8 @@ struct emptcp_packet {
 enum emptcp_verdict {
 	EMPTCP_CONTINUE, /* nothing said: the packet passes */
 	EMPTCP_DROP,     /* the packet ends here; policies that follow do not see it */
-	EMPTCP_REFLECT,	 /* send it back to where it came from, by this device: out of it at ingress, into it at egress */
-	EMPTCP_AGAIN,	 /* let it enter the device anew, and leave it anew, as another packet (tc) */
+	EMPTCP_REFLECT, /* send it back to where it came from, by this device: out of it at ingress, into it at egress */
+	EMPTCP_AGAIN,   /* let it enter the device anew, and leave it anew, as another packet (tc) */
 };
 
 /* A question to the core's hash function and its answer. */

@@ -35,7 +35,8 @@ static __always_inline struct emptcp_sender *emptcp_flow_sender(const struct emp
  * The next sequence number that the receiver of this packet waits for, when the packet does not reach it. The core has
  * counted the packet as one that does: then everything up to its end was seen.
  */
-static __always_inline __u32 emptcp_flow_expected(const struct emptcp_packet *packet, const struct emptcp_sender *sender)
+static __always_inline __u32 emptcp_flow_expected(const struct emptcp_packet *packet,
+						  const struct emptcp_sender *sender)
 {
 	if (!(sender->known & EMPTCP_KNOWN_STARTED) ||
 	    sender->contiguous == packet->sequence + emptcp_sequence_length(packet))

@@ -16,7 +16,7 @@
 struct emptcp_segment {
 	__u32 sequence;
 	__u32 acknowledgement;
-	__u32 flags;	    /* EMPTCP_FLAG_* */
+	__u32 flags;        /* EMPTCP_FLAG_* */
 	__u32 option_words; /* 0 to 3 */
 	__be32 options[3];  /* as they stand in the header */
 };

@@ -79,7 +79,7 @@ pub(super) fn deny(_: &mut Tally) -> anyhow::Result<Done> {
     report::note("fetching the list of known weaknesses (RustSec)");
     // It is a git repository: a machine that reaches only the package registry cannot have it.
     if !Invocation::new("timeout")
-        .arguments(["60"])
+        .arguments(["20"])
         .arguments([&program])
         .arguments(["fetch", "db"])
         .succeeds()
