@@ -1,12 +1,13 @@
 //! The truth run: every actor and mode at every place, on live MPTCP, judged by what kernels and wire show.
 //!
 //! * [`case`](mod@case): what a case is made of, and the choice that has every pair of values.
-//! * [`actors`]: the table of actors: policy, where it works, what must be seen.
+//! * [`actors`]: the table of actors: policy, where it works; [`judges`]: what must be seen.
 //! * [`seen`]: one case: traffic, captures, kernel counters. No judge reads a counter of ours.
 //! * `known.toml`: cases that fail, with the reason.
 
 pub mod actors;
 pub mod case;
+pub mod judges;
 pub mod seen;
 
 use crate::live::Bed;

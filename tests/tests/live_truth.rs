@@ -14,7 +14,7 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         seed: seed.unwrap_or(1),
         connections: 2,
         all: false,
-        within: Some(Duration::from_secs(160)),
+        within: Some(Duration::from_secs(140)),
         only: None,
     };
     let report = run(&options, |number, of, line| eprintln!("[{number}/{of}] {line}"));
@@ -26,5 +26,5 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         options.seed,
         faults.join("\n")
     );
-    assert!(report.lines.len() >= 10, "only {} cases in time", report.lines.len());
+    assert!(report.lines.len() >= 5, "only {} cases in time", report.lines.len());
 }

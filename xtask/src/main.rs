@@ -7,6 +7,7 @@
 //! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
 //! * [`fuzz`]: flow records against their model, on random packets.
 //! * [`kernels`]: the tests on other kernels, in virtual machines.
+//! * [`truth`]: actors on live traffic, judged by others.
 //! * [`tally`]: how many tests ran, read from what the runners print.
 //! * [`process`] and [`report`]: starting commands, and telling what happens.
 
@@ -19,6 +20,7 @@ mod report;
 mod steps;
 mod tally;
 mod toolchain;
+mod truth;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -62,6 +64,8 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Every actor at every place on live MPTCP, judged by what kernels and wire show; or a stranger's attack
+    Truth(truth::Arguments),
     /// Flow records against their model, on random packets, at every hook
     Fuzz(fuzz::Arguments),
     /// The tests on other kernels, each in a virtual machine
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
             };
         }
         Command::Bench { json, only, rest } => bench(json, only, rest),
+        Command::Truth(arguments) => truth::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Kernels(arguments) => kernels::run(&arguments),
         Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),

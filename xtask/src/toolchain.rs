@@ -41,6 +41,8 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
         // Without optimisation it builds in a minute on two cores, and still takes only moments to run.
         Invocation::cargo(["install", "--quiet", "--locked", "--debug", "cargo-deny", "--root"])
             .arguments([&tools])
+            // Nobody debugs it.
+            .variable("CARGO_PROFILE_DEV_DEBUG", "0")
             .run()
             .context("cargo-deny is missing and could not be installed")?;
     }

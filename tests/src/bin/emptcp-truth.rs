@@ -31,10 +31,15 @@ impl Arguments {
         let mut found = BTreeMap::new();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let value = if ALONE.contains(&word.as_str()) {
+            let (word, given) = match word.split_once('=') {
+                Some((word, value)) => (word.to_owned(), Some(value.to_owned())),
+                None => (word, None),
+            };
+            let value = if ALONE.contains(&word.as_str()) && given.is_none() {
                 None
             } else if VALUED.contains(&word.as_str()) {
-                Some(words.next().ok_or_else(|| format!("{word}: a value is missing"))?)
+                let value = given.or_else(|| words.next());
+                Some(value.ok_or_else(|| format!("{word}: a value is missing"))?)
             } else {
                 return Err(format!("{word}: no such argument"));
             };

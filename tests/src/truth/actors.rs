@@ -1,10 +1,13 @@
 //! The table: each actor and mode, where it works, and what must be seen.
 
 use super::{
-    case::{Case, Moment, Place, Scale, Traffic},
-    seen::{BedKind, Finding, PATH, Seen},
+    case::{Case, Moment, Place, Traffic},
+    judges::{
+        a_range_is_marked, data_stops, each_connection_has_its_rate, every_frame_is_marked, everything_stops, goes_on,
+        no_subflow_comes, one_in_ten_is_marked, the_peer_sends_no_more, the_rate_holds, the_subflow_is_gone,
+    },
+    seen::{BedKind, Finding, Seen},
 };
-use emptcp_lab::End;
 
 /// What a case of an actor is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,6 +72,10 @@ const fn actor(
     }
 }
 
+/// Time for a sender to come to a rate of which it is not told: what is dropped at first is retransmitted, after a
+/// time-out where all of it was.
+const SWITCH: f64 = 4.0;
+
 /// All that is judged.
 pub const ACTORS: [Actor; 14] = [
     actor("pass", "count", always, goes_on),
@@ -96,12 +103,15 @@ pub const ACTORS: [Actor; 14] = [
         capture: true,
         ..actor("sequence", "mark dscp=46", where_starts_are_seen, a_range_is_marked)
     },
-    actor(
-        "police",
-        "rate_limit rate=4mbit mode=police per=policy ramp=no",
-        always,
-        the_rate_holds,
-    ),
+    Actor {
+        settle: SWITCH,
+        ..actor(
+            "police",
+            "rate_limit rate=4mbit mode=police per=policy ramp=no",
+            always,
+            the_rate_holds,
+        )
+    },
     Actor {
         // The ramp takes 4 s at most.
         settle: 5.0,
@@ -112,20 +122,27 @@ pub const ACTORS: [Actor; 14] = [
             the_rate_holds,
         )
     },
-    actor(
-        "shape",
-        "rate_limit rate=4mbit mode=shape per=policy",
-        at_egress,
-        the_rate_holds,
-    ),
-    actor(
-        "auto",
-        "rate_limit rate=4mbit per=policy ramp=no",
-        always,
-        the_rate_holds,
-    ),
+    Actor {
+        settle: SWITCH,
+        ..actor(
+            "shape",
+            "rate_limit rate=4mbit mode=shape per=policy",
+            at_egress,
+            the_rate_holds,
+        )
+    },
+    Actor {
+        settle: SWITCH,
+        ..actor(
+            "auto",
+            "rate_limit rate=4mbit per=policy ramp=no",
+            always,
+            the_rate_holds,
+        )
+    },
     Actor {
         whole: true,
+        settle: SWITCH,
         ..actor(
             "window",
             "rate_limit rate=4mbit mode=window",
@@ -208,292 +225,4 @@ fn where_acknowledgements_pass(case: &Case) -> Expect {
 /// The server announces, and the client opens the subflow: only at its begin.
 fn where_announcements_pass(case: &Case) -> Expect {
     works(case.moment == Moment::Before && !case.place.is_router())
-}
-
-/// Each direction of the traffic with its rate on the path of the policies.
-fn ways<'a>(seen: &'a Seen<'_>) -> impl Iterator<Item = (bool, &'static str, f64)> + 'a {
-    [(true, "upload"), (false, "download")]
-        .into_iter()
-        .filter(|(up, _)| seen.case.traffic.goes(*up))
-        .map(|(up, name)| (up, name, seen.rate(up, PATH)))
-}
-
-/// Whether the policy sees the payload of this direction.
-fn meets(seen: &Seen<'_>, up: bool) -> bool {
-    seen.case.place.sees_uploads() == up
-}
-
-/// A direction that the policy does not touch has at least this much of its path, Mbit/s: more than any limit here. With
-/// small windows all of it may fit the shorter path.
-fn free(seen: &Seen<'_>) -> f64 {
-    if seen.case.scale == Scale::None { 0.2 } else { 5.0 }
-}
-
-fn goes_on(seen: &Seen<'_>) -> Vec<Finding> {
-    ways(seen)
-        .map(|(_, way, rate)| {
-            Finding::new(
-                format!("{way} on path 2 by the receiver's kernel, Mbit/s"),
-                rate,
-                free(seen),
-                1e9,
-            )
-        })
-        .collect()
-}
-
-fn data_stops(seen: &Seen<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (up, way, rate) in ways(seen) {
-        let judge = format!("{way} on path 2 by the receiver's kernel, Mbit/s");
-        if meets(seen, up) {
-            findings.push(Finding::new(judge, rate, 0.0, 0.01));
-            findings.push(Finding::new(
-                format!("{way} on path 1, Mbit/s"),
-                seen.rate(up, 0),
-                1.0,
-                1e9,
-            ));
-        } else if seen.case.traffic != Traffic::Both {
-            findings.push(Finding::new(judge, rate, free(seen), 1e9));
-        }
-    }
-    findings
-}
-
-/// Without its packets in one direction a subflow carries nothing in the other either.
-fn everything_stops(seen: &Seen<'_>) -> Vec<Finding> {
-    ways(seen)
-        .map(|(_, way, rate)| {
-            Finding::new(
-                format!("{way} on path 2, packets of this mark routed to a black hole, Mbit/s"),
-                rate,
-                0.0,
-                0.05,
-            )
-        })
-        .collect()
-}
-
-fn dscp(seen: &Seen<'_>) -> &'static str {
-    if seen.case.ipv6 {
-        "ipv6.tclass.dscp"
-    } else {
-        "ip.dsfield.dscp"
-    }
-}
-
-/// Frames, and how many of them have the code point 46.
-fn marked(seen: &Seen<'_>, in_direction: bool, only: &str) -> (f64, f64) {
-    let frames = seen.frames(in_direction, only, &[dscp(seen)]);
-    let marked = frames.iter().filter(|fields| fields[0] == "46").count();
-    (frames.len() as f64, marked as f64)
-}
-
-fn every_frame_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
-    let (frames, with) = marked(seen, true, "tcp");
-    let (others, strange) = marked(seen, false, "tcp");
-    vec![
-        Finding::new("frames of the direction that tshark sees", frames, 100.0, 1e9),
-        Finding::new("share of them with DSCP 46", with / frames.max(1.0), 1.0, 1.0),
-        Finding::new(
-            "frames of the other direction with DSCP 46",
-            strange.min(others),
-            0.0,
-            0.0,
-        ),
-    ]
-}
-
-fn one_in_ten_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
-    let (frames, with) = marked(seen, true, "tcp.len > 0");
-    let (_, without_data) = marked(seen, true, "tcp.len == 0");
-    // Five times the standard deviation of so many draws.
-    let margin = 5.0 * (0.09 / frames.max(1.0)).sqrt();
-    vec![
-        Finding::new("data frames that tshark sees", frames, 100.0, 1e9),
-        Finding::new(
-            "share of them with DSCP 46",
-            with / frames.max(1.0),
-            0.1 - margin,
-            0.1 + margin,
-        ),
-        Finding::new("frames without data with DSCP 46", without_data, 0.0, 0.0),
-    ]
-}
-
-fn a_range_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
-    // Where the numbers of each connection begin, as the receiver's kernel says.
-    let end = if seen.case.place.sees_uploads() {
-        End::Server
-    } else {
-        End::Client
-    };
-    let begins: Vec<u64> = seen
-        .transfers
-        .iter()
-        .filter_map(|(report, _)| report.series(end).last())
-        .map(|sample| sample.info.data_next.wrapping_sub(sample.info.bytes_received))
-        .collect();
-    let fields = [
-        "tcp.options.mptcp.rawdataseqno",
-        "tcp.options.mptcp.datalvllen",
-        dscp(seen),
-    ];
-    let frames = seen.frames(true, "tcp.len > 0 && tcp.options.mptcp.rawdataseqno", &fields);
-    let (mut inside, mut wrong) = (0.0, 0.0);
-    for fields in &frames {
-        let [Ok(number), Ok(length)] = [0, 1].map(|at| fields[at].split(',').next().unwrap_or_default().parse::<u64>())
-        else {
-            continue;
-        };
-        // Numbers of 32 and of 64 bits; whose connection it is, the distance tells.
-        let offset = |begin: &u64| {
-            if number > u64::from(u32::MAX) {
-                number.wrapping_sub(*begin)
-            } else {
-                u64::from((number as u32).wrapping_sub(*begin as u32))
-            }
-        };
-        let from = begins.iter().map(offset).min().unwrap_or(u64::MAX);
-        let within = from < 2_000_000 && from.saturating_add(length) > 1_000_000;
-        inside += f64::from(u8::from(within));
-        wrong += f64::from(u8::from(within != (fields[2] == "46")));
-    }
-    vec![
-        Finding::new(
-            "data frames with a mapping in tshark's eyes",
-            frames.len() as f64,
-            100.0,
-            1e9,
-        ),
-        Finding::new("of them within the range", inside, 10.0, 1e9),
-        Finding::new("frames marked that lie outside, or unmarked inside", wrong, 0.0, 0.0),
-    ]
-}
-
-/// Whole rate of all subflows on the path: the policy's, where it sees their payload.
-fn rates(seen: &Seen<'_>, least: f64, most: f64) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (up, way, rate) in ways(seen) {
-        let judge = format!("{way} on path 2 by the receiver's kernel, Mbit/s");
-        if meets(seen, up) {
-            findings.push(Finding::new(judge, rate, 4.0 * least, 4.0 * most));
-        } else if seen.case.traffic != Traffic::Both {
-            findings.push(Finding::new(judge, rate, free(seen), 1e9));
-        }
-    }
-    findings
-}
-
-fn the_rate_holds(seen: &Seen<'_>) -> Vec<Finding> {
-    // HTB counts whole frames, those of acknowledgements too: with payload both ways these take their part.
-    let least = if seen.case.traffic == Traffic::Both { 0.55 } else { 0.75 };
-    rates(seen, least, 1.1)
-}
-
-/// The window acts where the acknowledgements of the payload pass.
-fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
-    let count = seen.transfers.len() as f64;
-    let mut findings = Vec::new();
-    for (up, way, _) in ways(seen) {
-        let rate = (seen.rate(up, 0) + seen.rate(up, PATH)) / count;
-        let judge = format!("{way} of a connection by the receiver's kernel, Mbit/s");
-        if meets(seen, up) {
-            if seen.case.traffic != Traffic::Both {
-                findings.push(Finding::new(
-                    judge,
-                    rate,
-                    if seen.case.scale == Scale::None {
-                        0.2
-                    } else {
-                        (10.0 / count).min(4.5)
-                    },
-                    1e9,
-                ));
-            }
-        } else {
-            findings.push(Finding::new(judge, rate, 4.0 * 0.75, 4.0 * 1.1));
-        }
-    }
-    findings
-}
-
-fn the_subflow_is_gone(seen: &Seen<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let count = seen.transfers.len() as f64;
-    for (end, host, mib) in [
-        (End::Client, "client", &seen.mib[0]),
-        (End::Server, "server", &seen.mib[1]),
-    ] {
-        findings.push(Finding::new(
-            format!("subflows on path 2 that the {host}'s kernel still has"),
-            seen.subflows_at_the_end(end, PATH) as f64,
-            0.0,
-            0.0,
-        ));
-        findings.push(Finding::new(
-            format!("subflows on path 1 that the {host}'s kernel has"),
-            seen.subflows_at_the_end(end, 0) as f64,
-            count,
-            count,
-        ));
-        findings.push(Finding::new(
-            format!("EstabResets of the {host}"),
-            mib.get("Tcp", "EstabResets") as f64,
-            count,
-            1e9,
-        ));
-    }
-    for (up, way) in [(true, "upload"), (false, "download")] {
-        if seen.case.traffic.goes(up) {
-            findings.push(Finding::new(
-                format!("{way} on path 1, Mbit/s"),
-                seen.rate(up, 0),
-                free(seen),
-                1e9,
-            ));
-        }
-    }
-    findings
-}
-
-fn the_peer_sends_no_more(seen: &Seen<'_>) -> Vec<Finding> {
-    // The host that gets the acknowledgements is the one that sends the payload.
-    let (end, host) = if seen.case.place.sees_uploads() {
-        (End::Server, "server")
-    } else {
-        (End::Client, "client")
-    };
-    let mut findings = vec![Finding::new(
-        format!("subflows on path 2 that the {host}'s kernel takes for backup"),
-        seen.backups(end) as f64,
-        seen.transfers.len() as f64,
-        seen.transfers.len() as f64,
-    )];
-    findings.extend(ways(seen).map(|(_, way, rate)| {
-        Finding::new(
-            format!("{way} on path 2 by the receiver's kernel, Mbit/s"),
-            rate,
-            0.0,
-            0.4,
-        )
-    }));
-    findings
-}
-
-fn no_subflow_comes(seen: &Seen<'_>) -> Vec<Finding> {
-    let count = seen.transfers.len() as f64;
-    let held = !seen.case.place.sees_uploads();
-    let (least, most) = if held { (0.0, 0.0) } else { (count, 1e9) };
-    let announced = seen.mib[0].get("MPTcpExt", "AddAddr") as f64;
-    vec![
-        Finding::new("ADD_ADDR that the client's kernel has met", announced, least, most),
-        Finding::new(
-            "subflows on path 2 that the client's kernel has",
-            seen.subflows_at_the_end(End::Client, PATH) as f64,
-            least,
-            most,
-        ),
-    ]
 }

@@ -7,8 +7,7 @@ use super::{
 use crate::live::{Bed, seconds};
 use emptcp::{ApplyOptions, instance::DEFAULT};
 use emptcp_lab::{
-    BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, Host, Lab, Mib, Path, Queue, Rate, SubflowKey,
-    Topology,
+    BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, Host, Lab, Mib, Path, Rate, SubflowKey, Topology,
 };
 use serde::Serialize;
 use std::{thread, time::Duration};
@@ -64,10 +63,7 @@ pub enum BedKind {
 impl BedKind {
     /// Builds it; `None` where this machine cannot have a lab.
     pub fn build(self) -> Option<Bed> {
-        let path = |milliseconds| {
-            // A queue that never drops: what is retransmitted was dropped by a policy.
-            Path::with(Rate::mbit(PATH_RATE), Duration::from_millis(milliseconds)).queue(Queue::Unlimited)
-        };
+        let path = |milliseconds| Path::with(Rate::mbit(PATH_RATE), Duration::from_millis(milliseconds));
         let lab = Lab::builder().path(path(20)).path(path(30)).dss_checksum(true);
         let bed = Bed::new(match self {
             Self::Hosts => lab,
