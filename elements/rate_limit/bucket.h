@@ -30,6 +30,7 @@ struct bucket {
 	__u64 above;      /* by how much the pace is above what is allowed, bits per second */
 	__u64 pace;       /* last measured, bits per second */
 	__u64 below;      /* measurements in a row that were near the rate asked for */
+	__u64 spacing_ns; /* of measurements and of packets taken */
 	__u64 taken_ns;   /* when the last packet was taken */
 	__u64 owed;       /* bytes still to be taken from a sender that does not listen */
 };

@@ -15,7 +15,8 @@
 
 #define STEP_NS 250000000ull
 #define LONGEST_RAMP_NS 4000000000ull /* a sender that does not come down by itself */
-#define LEAST_SPACING_NS 50000000ull  /* of the packets taken: a sender comes down once in a round trip */
+#define LEAST_SPACING_NS 100000000ull /* of the packets taken: a sender comes down once in a round trip */
+#define BYTES_BETWEEN 65536ull        /* two of them */
 #define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
 #define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender came down */
 
@@ -37,14 +38,19 @@ static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
 	return arguments.ramp || (arguments.mode == MODE_AUTO && packet->direction == EMPTCP_EGRESS);
 }
 
-/* The round trip where it is known, which at ingress it seldom is. */
-static __always_inline __u64 spacing_of(const struct emptcp_packet *packet)
+/*
+ * How long to wait between two packets that are taken: a round trip, which at ingress is seldom known, and so long that few
+ * of the packets are lost, or a slow flow would stop.
+ */
+static __always_inline __u64 spacing_of(const struct emptcp_packet *packet, __u64 pace)
 {
-	__u64 rtt = packet->flow.rtt_us * 1000ull;
+	__u64 spacing = packet->flow.rtt_us * 1000ull, few = BYTES_BETWEEN * 8 * NANOSECONDS / pace;
 
-	if (rtt > STEP_NS)
-		return STEP_NS;
-	return rtt > LEAST_SPACING_NS ? rtt : LEAST_SPACING_NS;
+	if (spacing < few)
+		spacing = few;
+	if (spacing < LEAST_SPACING_NS)
+		spacing = LEAST_SPACING_NS;
+	return spacing < STEP_NS ? spacing : STEP_NS;
 }
 
 /* At the end of a step: does the sender listen? */
@@ -63,7 +69,7 @@ static __always_inline void begin_step(struct bucket *bucket, __u64 step, __u64 
 }
 
 /* Takes note of a measurement. True when the ramp is over: the pace is near the rate, twice in a row. */
-static __always_inline bool note_pace(struct bucket *bucket, __u64 pace, __u64 now)
+static __always_inline bool note_pace(struct bucket *bucket, const struct emptcp_packet *packet, __u64 pace, __u64 now)
 {
 	__u64 step, allowed;
 
@@ -78,6 +84,7 @@ static __always_inline bool note_pace(struct bucket *bucket, __u64 pace, __u64 n
 	if (allowed < arguments.rate)
 		allowed = arguments.rate;
 	bucket->pace = pace;
+	bucket->spacing_ns = spacing_of(packet, pace);
 	bucket->above = pace > allowed ? pace - allowed : 0;
 	bucket->below = pace <= arguments.rate + arguments.rate / 4 ? bucket->below + 1 : 0;
 	return bucket->below >= 2;
@@ -86,7 +93,7 @@ static __always_inline bool note_pace(struct bucket *bucket, __u64 pace, __u64 n
 /* Is it this packet's turn to be taken? */
 static __always_inline bool takes(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now)
 {
-	__s64 since = now - NOW_IN(bucket->taken_ns), spacing = spacing_of(packet);
+	__s64 since = now - NOW_IN(bucket->taken_ns), spacing = bucket->spacing_ns;
 	__u64 above = NOW_IN(bucket->above);
 
 	if (!above)
@@ -116,8 +123,8 @@ static __always_inline enum ramp_step ramp_down(struct bucket *bucket, const str
 	if (!bucket->begin_ns)
 		bucket->begin_ns = bucket->since_ns = now;
 	if (ramp_wanted(packet) && !is_young(packet) && now - bucket->begin_ns < LONGEST_RAMP_NS) {
-		pace = measure(bucket, now, bucket->first_pace ? spacing_of(packet) : STEP_NS);
-		if (!pace || !note_pace(bucket, pace, now))
+		pace = measure(bucket, now, bucket->first_pace ? bucket->spacing_ns : STEP_NS);
+		if (!pace || !note_pace(bucket, packet, pace, now))
 			return takes(bucket, packet, now) ? RAMP_DROP : RAMP_PASS;
 	}
 	bucket->ramped = 1;

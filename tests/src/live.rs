@@ -27,6 +27,18 @@ pub fn two_paths() -> LabBuilder {
     })
 }
 
+/// Waits until something holds, 30 seconds at most: a busy machine is no reason to fail.
+///
+/// # Panics
+/// When it does not come to hold.
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < seconds(30.0), "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Seconds as a duration.
 pub fn seconds(time: f64) -> Duration {
     Duration::from_secs_f64(time)

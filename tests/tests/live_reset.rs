@@ -2,21 +2,12 @@
 
 use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{End, Host, IpVersion, RunningBulk, Topology};
-use emptcp_tests::live::{Bed, seconds, two_paths, until};
+use emptcp_tests::live::{Bed, seconds, two_paths, until, wait_for};
 use std::{
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-/// Waits until something holds, 10 seconds at most.
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < seconds(10.0), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Host, hook and kind of attachment.
 fn places(bed: &Bed) -> [(&Host, &'static str, &'static str); 3] {
@@ -37,6 +28,12 @@ fn policy(hook: &str, attach: &str, when: &str, action: &str) -> String {
         "[[policy]]\nname = \"end\"\ndevice = [\"path1\", \"path2\"]\nhook = \"{hook}\"\n{attach}when = '{when}'\n\
          do = ['{action}']\n"
     )
+}
+
+/// A transfer that goes on until it is stopped.
+fn long(bed: &Bed) -> RunningBulk {
+    let bulk = bed.lab.bulk().duration(seconds(60.0)).limit(seconds(90.0));
+    bulk.start().unwrap()
 }
 
 /// Established subflows of an end, as its kernel has them.
@@ -71,7 +68,7 @@ fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
             host.capture("path2", folder.path().join(format!("{}.pcap", host.role())))
                 .unwrap()
         });
-        let transfer = bed.lab.bulk().duration(seconds(3.0)).start().unwrap();
+        let transfer = long(&bed);
         wait_for(&format!("{context}: two subflows"), || {
             subflows(&transfer, End::Server) == 2
         });
@@ -88,6 +85,7 @@ fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
             );
         }
         bed.remove(host);
+        transfer.stop();
         let report = transfer.finish().unwrap();
         assert_eq!(
             report.upload.unwrap().sent,
@@ -270,7 +268,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
                 .filter(|flow| flow.is_live() && flow.role.as_deref() == Some("joined"))
                 .count()
         };
-        let transfer = bed.lab.bulk().duration(seconds(4.0)).start().unwrap();
+        let transfer = long(&bed);
         wait_for(&format!("{hook}: a reset"), || {
             bed.counted(gateway, "end", "reset", "reset_sent") > 0
         });
@@ -284,7 +282,41 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
         let (told, live) = (told(), live());
         bed.remove(gateway);
         assert_eq!((told, live), (3, 0), "{hook}");
+        transfer.stop();
         let upload = transfer.finish().unwrap().upload.unwrap();
         assert_eq!(upload.sent, upload.received, "{hook}");
     }
+}
+
+#[test]
+fn dropping_the_syns_of_mp_capable_turns_mptcp_off_on_the_client() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(bed) = Bed::new(two_paths()) else { return };
+    if bed.lab.client().sysctl("net.mptcp.blackhole_timeout").is_err() {
+        return; // before Linux 6.12
+    }
+    let server = bed.lab.server();
+    bed.apply(
+        server,
+        &policy("ingress", "tc", "packet is syn and packet has mp_capable", "drop"),
+    );
+    let before = bed.lab.client().mib().unwrap();
+    let listener = server.listen(IpVersion::V4).unwrap();
+    let remote = SocketAddr::new(server.address(0, IpVersion::V4).unwrap(), listener.port());
+    let change = || bed.lab.client().mib().unwrap().since(&before);
+    let first = bed.lab.client().connect(remote, seconds(20.0)).unwrap();
+    assert!(
+        first.info().unwrap().fallback,
+        "the SYN went without the option at last"
+    );
+    assert!(change().get("MPTcpExt", "MPCapableSYNTXDrop") >= 1, "{:?}", change());
+    // What README.md of drop warns of: the policy is gone, MPTCP stays off.
+    bed.remove(server);
+    let second = bed.lab.client().connect(remote, seconds(20.0)).unwrap();
+    assert!(second.info().unwrap().fallback);
+    assert!(
+        change().get("MPTcpExt", "MPCapableSYNTXDisabled") >= 1,
+        "{:?}",
+        change()
+    );
 }
