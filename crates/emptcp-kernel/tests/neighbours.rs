@@ -140,7 +140,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
             .flatten()
             .for_each(|entry| std::fs::remove_file(entry.path()).unwrap());
         std::fs::remove_dir(&folder).unwrap();
-        require!(false, "the kernel has not used the namespace's number again");
+        require!(kernel: false, "the kernel has not used the namespace's number again");
     }
     assert!(!std::path::Path::new(&folder).exists());
 }
