@@ -8,7 +8,7 @@
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
-//! * [`reference`]: records against their model.
+//! * [`mod@reference`]: records against their model.
 //!
 //! Live connections:
 //! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.

@@ -3,7 +3,7 @@
 //! * [`frame`]: a segment to bytes, right or wrong.
 //! * [`traffic`]: two honest hosts (`options`), and a network that loses, delays and repeats (`network`); [`attacker`] mixes in.
 //! * [`compare`]: the fields of a record, of both kinds, by name.
-//! * [`bench`]: feeds both, compares, and finds the shortest sequence of packets that shows a difference.
+//! * [`mod@bench`]: feeds both, compares, and finds the shortest sequence of packets that shows a difference.
 
 pub mod attacker;
 pub mod bench;
