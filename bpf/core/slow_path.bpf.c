@@ -8,6 +8,7 @@
 #include "dispatch.h"
 #include "classify.h"
 #include "handshake.h"
+#include "one_direction.h"
 #include "seen_before.h"
 
 #define JUDGED_UNACCEPTABLE 0xffffffffu
@@ -17,16 +18,6 @@
 static __always_inline bool judged_acceptable(const struct emptcp_scratch *scratch)
 {
 	return scratch->judged < JUDGED_SUSPECTED;
-}
-
-static __always_inline __u16 opener_flag(__u32 side)
-{
-	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_LOCAL_OPENED : EMPTCP_FLOW_REMOTE_OPENED;
-}
-
-static __always_inline __u16 suspicion(__u32 side)
-{
-	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_RESET_SUSPECTED_LOCAL : EMPTCP_FLOW_RESET_SUSPECTED_REMOTE;
 }
 
 /* Is this the third segment of the handshake that the half-open record has seen? It begins where the SYN-ACK acknowledged. */
@@ -66,6 +57,12 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		flow = NULL;
 		packet->flow_slot = NO_SLOT;
 	}
+	if (flow && one_direction_ended(packet, flow)) {
+		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
+		flow_remove(slot);
+		flow = NULL;
+		packet->flow_slot = NO_SLOT;
+	}
 	if (packet->types & EMPTCP_RST) {
 		*half_open = !flow;
 		return flow ? flow : opening; /* a reset, whatever else it has */
@@ -81,7 +78,8 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		return flow_create(scratch, EMPTCP_CORE_FLOW_NEW);
 	}
 	if (flow) {
-		if (opening && (packet->types & EMPTCP_SYNACK || is_of_opening(packet, flow, opening, side)))
+		if (opening && (packet->types & EMPTCP_SYNACK || is_of_opening(packet, flow, opening, side) ||
+				one_direction_succeeds(packet, flow, opening, side)))
 			return opening;
 		/* The subflow was adopted while its first packet from mid-stream made this. */
 		if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
@@ -101,12 +99,16 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 }
 
 /* A half-open record and one more acceptable packet of it: is it established now? */
-static __always_inline bool completes(struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
+static __always_inline bool completes(struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	if (is_third_ack(packet, flow, side)) {
 		packet->types |= EMPTCP_THIRD_ACK;
 		/* Without an option the peer fell back to plain TCP (RFC 8684 section 3.7): not a subflow. */
 		return packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_DSS);
+	}
+	if (one_direction_begins(packet, flow, side)) {
+		flow->flags |= EMPTCP_FLOW_ONE_DIRECTION;
+		return true;
 	}
 	return flow->state == EMPTCP_FLOW_ADOPTING && flow->sender[!side].known & EMPTCP_KNOWN_STARTED &&
 	       flow->sender[side].known & EMPTCP_KNOWN_ACKNOWLEDGING;
@@ -301,6 +303,8 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 	if (!flow || !judged_acceptable(scratch) || packet->types & EMPTCP_RST)
 		return 0;
 
+	if (flow->sender[!side].known)
+		flow->flags &= ~EMPTCP_FLOW_ONE_DIRECTION;
 	/* Sent again they say nothing new. */
 	if (packet->types & EMPTCP_SYN && !(flow->flags & opener_flag(side)))
 		on_syn(ctx, scratch, flow, side);

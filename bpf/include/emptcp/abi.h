@@ -165,8 +165,9 @@ enum emptcp_flow_flag {
 	/* A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet. */
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
-	EMPTCP_FLOW_COUNTED = 1 << 11, /* among the subflows of its connection; for the core alone */
-	EMPTCP_FLOW_ENDED = 1 << 12,   /* an actor has ended it; the record goes with its next segment */
+	EMPTCP_FLOW_COUNTED = 1 << 11,       /* among the subflows of its connection; for the core alone */
+	EMPTCP_FLOW_ENDED = 1 << 12,         /* an actor has ended it; the record goes with its next segment */
+	EMPTCP_FLOW_ONE_DIRECTION = 1 << 13, /* only one side's segments pass here */
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff

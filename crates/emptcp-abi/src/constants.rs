@@ -297,6 +297,8 @@ numbers!(
         COUNTED = 1 << 11,
         /// An actor has ended it; the record goes with its next segment.
         ENDED = 1 << 12,
+        /// Only one side's segments pass here.
+        ONE_DIRECTION = 1 << 13,
     }
 );
 

@@ -7,6 +7,7 @@
 //! * [`packet`]: a frame to the facts that count.
 //! * [`record`]: a record, its two sides, a connection.
 //! * [`numbers`]: acceptable segments, and the run of those that are not.
+//! * [`one_direction`]: subflows of which only one side's segments pass.
 //! * [`update`]: what an acceptable segment changes in its record.
 //! * [`data`]: data sequence numbers and connections.
 //! * [`model`]: beginnings and ends: the table of records.
@@ -14,6 +15,7 @@
 pub mod data;
 pub mod model;
 pub mod numbers;
+pub mod one_direction;
 pub mod packet;
 pub mod record;
 pub mod update;

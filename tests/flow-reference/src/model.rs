@@ -2,6 +2,7 @@
 
 use crate::data::{map, widen_windows, windows};
 use crate::numbers::{acceptable, extend_run, find_again, reset_exact, sequence_possible};
+use crate::one_direction::{ended_by_silence, is_known, one_sided, succeeds};
 use crate::packet::{Key, Packet, Side};
 use crate::record::{Connection, Fin, Record, State};
 use crate::update::{Done, ends, update};
@@ -174,6 +175,11 @@ impl Model {
     /// The record of a packet, made when it opens a subflow or shows one in mid-stream.
     fn locate(&mut self, packet: &Packet, now: Times) -> Option<Place> {
         let key = &packet.key;
+        let over = |record: &Record| record.one_direction && ended_by_silence(record, now.coarse);
+        if self.established.get(key).is_some_and(over) {
+            self.established.remove(key);
+            self.counters.flow_closed += 1;
+        }
         let established = self.established.get(key);
         if established.is_none() && !packet.mptcp {
             return None;
@@ -204,7 +210,10 @@ impl Model {
                 Side::Local => acceptable(local, remote, packet),
                 Side::Remote => acceptable(remote, local, packet),
             };
-            return if third && (says || !fits) {
+            let next = !packet.rst
+                && !fits
+                && opening.is_some_and(|opening| succeeds(established, opening, packet, now.coarse));
+            return if next || third && (says || !fits) {
                 found
             } else {
                 Some(Place::Established)
@@ -280,7 +289,10 @@ impl Model {
             map(sender, connection, side, mapping.dsn, mapping.length, false);
         }
         if place == Place::Opening {
-            self.progress(record, packet, third);
+            self.progress(record, packet, third, now.coarse);
+        }
+        if is_known(&record.sender[side.other() as usize]) {
+            record.one_direction = false;
         }
         if packet.is_syn() && record.opener.is_none() {
             self.open(record, packet);
@@ -303,11 +315,15 @@ impl Model {
     }
 
     /// A half-open record and one more acceptable segment of it.
-    fn progress(&mut self, record: &mut Record, packet: &Packet, third: bool) {
+    fn progress(&mut self, record: &mut Record, packet: &Packet, third: bool, now: u64) {
         let (sender, peer) = record.pair(packet.side);
         let adopted = peer.numbers.is_some() && sender.acknowledged.is_some();
         let complete = match third {
             true => packet.capable.is_some() || packet.join || packet.dss,
+            false if one_sided(record, packet.side, now) => {
+                record.one_direction = true;
+                true
+            }
             false => record.state == State::Adopting && record.partial && adopted,
         };
         if complete {

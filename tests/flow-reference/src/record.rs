@@ -145,6 +145,8 @@ pub struct Record {
     pub joined: bool,
     /// Handshake not seen.
     pub partial: bool,
+    /// Only one side's segments pass here.
+    pub one_direction: bool,
     /// Who sent the SYN.
     pub opener: Option<Side>,
     /// Address ids are known.
@@ -176,6 +178,7 @@ impl Record {
             initial: false,
             joined: false,
             partial: false,
+            one_direction: false,
             opener: None,
             address_ids: false,
             checksum: false,

@@ -219,6 +219,7 @@ fn flags(record: &Record) -> u64 {
         | bit(remote.backup, flow_flag::BACKUP_REMOTE)
         | bit(record.address_ids, flow_flag::ADDRESS_IDS)
         | bit(record.checksum, flow_flag::CHECKSUM)
+        | bit(record.one_direction, flow_flag::ONE_DIRECTION)
         | bit(local.reset_suspected, flow_flag::RESET_SUSPECTED_LOCAL)
         | bit(remote.reset_suspected, flow_flag::RESET_SUSPECTED_REMOTE)
 }

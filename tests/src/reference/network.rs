@@ -84,6 +84,12 @@ impl Traffic {
             self.blind -= 1;
             return;
         }
+        if self
+            .unseen
+            .is_some_and(|(since, host)| self.now >= since && flying.from == host)
+        {
+            return;
+        }
         let side = self.side(flying.from);
         let step = Step::packet(side, flying.segment.build(), flying.segments, flying.what);
         self.steps.push(step);

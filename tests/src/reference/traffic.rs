@@ -132,6 +132,8 @@ pub struct Traffic {
     pub(super) flying: Vec<(usize, Flying)>,
     pub(super) aggregates: bool,
     pub(super) blind: usize,
+    /// The host whose segments do not pass the device, from this step on.
+    pub(super) unseen: Option<(usize, usize)>,
     pub(super) now: usize,
     pub(super) steps: Vec<Step>,
 }
@@ -202,6 +204,10 @@ impl Traffic {
             } else {
                 0
             },
+            unseen: random.random_ratio(1, 5).then(|| {
+                let from = if random.random() { 0 } else { random.random_range(0..80) };
+                (from, random.random_range(0..2))
+            }),
             weather: Weather { forged, ..weather },
             data_next: keys.map(first),
             data_seen: keys.map(first),

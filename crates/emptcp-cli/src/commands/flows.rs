@@ -229,6 +229,7 @@ fn role(flow: &FlowEntry) -> String {
     let words = flow.flags.iter().filter_map(|flag| match flag.as_str() {
         "partial" if role.is_none() => Some("role unknown: handshake not seen"),
         "partial" => Some("handshake not seen"),
+        "one_direction" => Some("one direction"),
         "backup_local" => Some("backup (local)"),
         "backup_remote" => Some("backup (remote)"),
         _ => None,

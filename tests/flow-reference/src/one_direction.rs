@@ -1,0 +1,45 @@
+//! Subflows of which the device sees only what one side sends.
+
+use crate::numbers::acceptable;
+use crate::packet::{Packet, Side};
+use crate::record::{Fin, Record, Sender, State};
+
+/// Whether anything of this side was seen.
+#[must_use]
+pub fn is_known(sender: &Sender) -> bool {
+    sender.numbers.is_some() || sender.acknowledged.is_some()
+}
+
+/// Eight segments of one side in a second, and nothing of the other: it does not pass here.
+#[must_use]
+pub fn one_sided(record: &Record, side: Side, now: u64) -> bool {
+    matches!(record.state, State::Adopting | State::Syn)
+        && !is_known(&record.sender[side.other() as usize])
+        && record.sender[side as usize].packets >= 8
+        && now - record.first_ns >= 1_000_000_000
+}
+
+/// A FIN, or a reset that may be true, and a minute of silence.
+#[must_use]
+pub fn ended_by_silence(record: &Record, now: u64) -> bool {
+    let silent = |sender: &Sender| {
+        (sender.fin == Fin::Sent || sender.reset_suspected) && now.wrapping_sub(sender.last_ns) >= 60_000_000_000
+    };
+    record.sender.iter().any(silent)
+}
+
+/// Does this segment, which the record refuses, belong to the subflow that a later SYN has opened on the same ports?
+#[must_use]
+pub fn succeeds(record: &Record, opening: &Record, packet: &Packet, now: u64) -> bool {
+    let [local, remote] = &opening.sender;
+    let fits = match packet.side {
+        Side::Local => acceptable(local, remote, packet),
+        Side::Remote => acceptable(remote, local, packet),
+    };
+    record.one_direction
+        && opening.state == State::Syn
+        && opening.opener == Some(packet.side)
+        && record.last_ns <= opening.first_ns
+        && now - opening.first_ns >= 3_000_000_000
+        && fits
+}
