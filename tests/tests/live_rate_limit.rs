@@ -2,19 +2,19 @@
 
 use emptcp::{require, testing::is_root};
 use emptcp_lab::{Direction, End, Host, Lab, Path, Queue, Rate, RunningBulk};
-use emptcp_tests::live::{Bed, ROUND_TRIPS, at_server, seconds, shell, two_paths, until};
+use emptcp_tests::live::{Bed, PATH_RATE, ROUND_TRIPS, at_server, seconds, shell, two_paths, until};
 use std::{fs, process::Command, time::Duration};
 
 /// Time before the policy, time of the switch, and time in which the steady state is measured, in seconds.
 const BEFORE: f64 = 3.0;
 const SWITCH: f64 = 5.0;
-const STEADY: f64 = 7.0;
+const STEADY: f64 = 6.0;
 
 /// Transfers are stopped long before; on a busy machine an apply takes seconds.
 const LONGEST: Duration = Duration::from_secs(90);
 
-/// Rates asked for, Mbit/s.
-const RATES: [f64; 3] = [2.0, 8.0, 20.0];
+/// Rates asked for, Mbit/s; other tests ask for 8.
+const RATES: [f64; 2] = [2.0, 20.0];
 
 struct Place<'a> {
     host: &'a Host,
@@ -109,8 +109,10 @@ fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) -> u64 {
             "{rate} Mbit/s: {:.3} of what was asked",
             measured.ratio
         );
+        // What was sent on the limited path before the switch comes at the new rate, and the other path waits for it.
+        let least = if rate * 10.0 < PATH_RATE as f64 { 0.5 } else { 0.6 };
         assert!(
-            measured.switch >= 0.6,
+            measured.switch >= least,
             "{rate} Mbit/s: {:.2} of the final rate during the switch",
             measured.switch
         );

@@ -14,7 +14,7 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         seed: seed.unwrap_or(1),
         connections: 2,
         all: false,
-        within: Some(Duration::from_secs(90)),
+        within: Some(Duration::from_secs(60)),
         only: None,
     };
     let report = run(&options, |number, of, line| eprintln!("[{number}/{of}] {line}"));
