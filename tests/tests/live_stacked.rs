@@ -71,8 +71,9 @@ fn counts_once(make: &[&str]) {
          seen before {}",
         record.received.bytes, record.received.retransmissions, record.received.packets, core["seen_before"]
     );
+    // The virtual queue and what was left unused come on top in four seconds; limited twice it would be half.
     assert!(
-        (0.9..1.05).contains(&(rate / 8.0)),
+        (0.75..1.25).contains(&(rate / 8.0)),
         "{rate:.2} Mbit/s where 8 are asked for"
     );
     // Above the kernel's by what was sent again and by what the limit has dropped behind the record; twice would be 2.
