@@ -204,7 +204,7 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 		flow->state = EMPTCP_FLOW_CLOSED;
 	else if (acknowledged && flow->state == EMPTCP_FLOW_ESTABLISHED)
 		flow->state = EMPTCP_FLOW_CLOSING;
-	if (flow->flags & suspicion(!side) && packet->now_ns - peer->last_ns >= RESET_SILENCE_NS)
+	if (flow->flags & suspicion(!side) && emptcp_elapsed(packet->now_ns, peer->last_ns) >= RESET_SILENCE_NS)
 		flow->state = EMPTCP_FLOW_CLOSED;
 }
 

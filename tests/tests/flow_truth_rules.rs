@@ -407,6 +407,39 @@ fn a_fin_and_a_minute_of_silence_end_a_subflow_of_which_one_direction_passes() {
 }
 
 #[test]
+fn a_cpu_whose_clock_is_behind_measures_no_silence() {
+    test(|place| {
+        let behind = || place.sandbox.turn_back(Duration::from_secs(5)).unwrap();
+        let mut alone = one_sided(place, 1);
+        place.send(&mut alone, &Packet::new(Who::Client, Kind::Fin));
+        behind();
+        place.send(&mut alone, &ack(Who::Client));
+        assert!(established(place, &alone, 0));
+        let mut hosts = running(place, 2);
+        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst).sequence(1000));
+        behind();
+        place.send(&mut hosts, &data(Who::Server));
+        assert!(established(place, &hosts, 0));
+    });
+}
+
+#[test]
+fn a_cpu_whose_clock_is_behind_finds_no_subflow_old_or_idle() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let condition = "flow.idle >= 1s or flow.age >= 1s";
+    alone(|| {
+        let place = Place::with_policy(Hook::Xdp, Who::Client, condition, &["count"]);
+        let mut hosts = running(&place, 1);
+        place.sandbox.turn_back(Duration::from_secs(5)).unwrap();
+        place.send(&mut hosts, &data(Who::Client));
+        assert_eq!(place.policies()[0].matched.packets, 0);
+        place.sandbox.age(Duration::from_secs(7)).unwrap();
+        place.send(&mut hosts, &data(Who::Client));
+        assert_eq!(place.policies()[0].matched.packets, 1);
+    });
+}
+
+#[test]
 fn a_subflow_on_the_same_ports_takes_over_where_one_direction_passes() {
     test(|place| {
         let old = one_sided(place, 1);

@@ -39,7 +39,7 @@ struct emptcp_connection_view {
 };
 
 struct emptcp_packet {
-	__u64 now_ns; /* CLOCK_MONOTONIC, to the tick; bpf_ktime_get_ns() for an exact one */
+	__u64 now_ns; /* CLOCK_MONOTONIC, to the tick: see emptcp_elapsed(); bpf_ktime_get_ns() for an exact one */
 	__u64 flow_id;
 	__u64 connection_id; /* 0: unknown */
 	__u64 dsn;           /* of the mapping, widened to 64 bits where the packet has 32 */

@@ -242,6 +242,9 @@ impl Traffic {
             let seconds = [2.0, 4.0, 11.0, 61.0, 7200.0][self.random.random_range(0..5)];
             self.steps.push(Step::Wait(Duration::from_secs_f64(seconds)));
         }
+        if self.chance(3) {
+            self.steps.push(Step::Tick);
+        }
         if self.chance(self.weather.forged) {
             let (side, frame) = attacker::forge(self);
             self.steps.push(Step::packet(side, frame, 1, "forged"));
