@@ -120,7 +120,7 @@ static __always_inline struct tcphdr *emptcp_tcp(emptcp_context *ctx, const stru
 /* True when sequence number a comes before b, modulo 2^32 (RFC 9293 section 3.4). */
 static __always_inline bool emptcp_before(__u32 a, __u32 b)
 {
-	return (__s32)(a - b) < 0;
+	return (__s32)(b - a) > 0;
 }
 
 #endif

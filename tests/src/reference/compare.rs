@@ -186,7 +186,7 @@ fn program_sender(sender: &abi::Sender) -> [u64; SENDER] {
     ]
 }
 
-const RECORD: [&str; 8] = [
+const RECORD: [&str; 9] = [
     "first_ns",
     "last_ns",
     "connection",
@@ -195,6 +195,7 @@ const RECORD: [&str; 8] = [
     "flags",
     "state",
     "version",
+    "dsn_jump",
 ];
 
 fn state(state: State) -> u32 {
@@ -220,11 +221,16 @@ fn flags(record: &Record) -> u64 {
         | bit(record.address_ids, flow_flag::ADDRESS_IDS)
         | bit(record.checksum, flow_flag::CHECKSUM)
         | bit(record.one_direction, flow_flag::ONE_DIRECTION)
+        | match record.jump {
+            Some((Side::Local, _)) => flow_flag::DSN_JUMP_LOCAL.into(),
+            Some((Side::Remote, _)) => flow_flag::DSN_JUMP_REMOTE.into(),
+            None => 0,
+        }
         | bit(local.reset_suspected, flow_flag::RESET_SUSPECTED_LOCAL)
         | bit(remote.reset_suspected, flow_flag::RESET_SUSPECTED_REMOTE)
 }
 
-fn named(record: [u64; 8], local: [u64; SENDER], remote: [u64; SENDER]) -> Vec<Field> {
+fn named(record: [u64; 9], local: [u64; SENDER], remote: [u64; SENDER]) -> Vec<Field> {
     let names = RECORD
         .into_iter()
         .chain(sender_names(Side::Local))
@@ -244,6 +250,7 @@ pub fn model_record(record: &Record) -> Vec<Field> {
         flags(record),
         state(record.state).into(),
         record.version.unwrap_or(0xff).into(),
+        record.jump.map_or(0, |(_, next)| next),
     ];
     named(own, model_sender(local), model_sender(remote))
 }
@@ -261,6 +268,10 @@ pub fn program_record(flow: &abi::Flow) -> Vec<Field> {
         (u32::from(flow.flags) & !flow_flag::COUNTED).into(),
         flow.state.into(),
         flow.version.into(),
+        match u32::from(flow.flags) & (flow_flag::DSN_JUMP_LOCAL | flow_flag::DSN_JUMP_REMOTE) {
+            0 => 0,
+            _ => flow.dsn_jump,
+        },
     ];
     named(own, program_sender(local), program_sender(remote))
 }

@@ -245,6 +245,12 @@ impl Traffic {
         if self.chance(3) {
             self.steps.push(Step::Tick);
         }
+        if self.chance(4) {
+            // So much data passes elsewhere.
+            let from = usize::from(self.random.random::<bool>());
+            let bytes = 1 << self.random.random_range(29..36);
+            self.data_next[from] = self.data_next[from].wrapping_add(bytes);
+        }
         if self.chance(self.weather.forged) {
             let (side, frame) = attacker::forge(self);
             self.steps.push(Step::packet(side, frame, 1, "forged"));
