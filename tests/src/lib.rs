@@ -8,7 +8,7 @@
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
 //! * [`captures`]: frames of a capture; [`tshark`]: what tshark says about them; [`traces`]: what the analysis says.
 //!
-//! * [`mod@reference`]: records against their model.
+//! * [`mod@reference`]: records against their model; [`rules`]: single rules of records.
 //!
 //! Live connections:
 //! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.
@@ -21,6 +21,7 @@ pub mod expect;
 pub mod hosts;
 pub mod live;
 pub mod reference;
+pub mod rules;
 pub mod runner;
 pub mod sandbox;
 pub mod table;
