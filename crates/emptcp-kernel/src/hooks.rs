@@ -1,8 +1,7 @@
 //! The hooks of an apply under way: attaches what is new, detaches what is no longer wanted, puts back what was there.
 
 use crate::{
-    apply::AttachedTo,
-    attach::{Attachments, Kind, Spot},
+    attach::{AttachedTo, Attachments, Kind, Spot},
     bank,
     device::Devices,
     error::{Error, OrKernel, Result},

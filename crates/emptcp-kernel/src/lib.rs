@@ -71,7 +71,8 @@ mod stacked;
 mod store;
 mod traps;
 
-pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
+pub use apply::{Applied, ApplyOptions, apply};
+pub use attach::AttachedTo;
 pub use catalog::Catalog;
 pub use device::with_real_names;
 pub use error::{Error, Result};

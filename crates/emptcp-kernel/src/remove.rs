@@ -2,8 +2,7 @@
 
 use crate::{
     allocation::Allocation,
-    apply::AttachedTo,
-    attach::Spot,
+    attach::{AttachedTo, Spot},
     bank,
     device::Devices,
     error::Result,

@@ -65,6 +65,17 @@ impl Kind {
     }
 }
 
+/// A device and direction in a result.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct AttachedTo {
+    /// The device.
+    pub device: String,
+    /// The direction.
+    pub direction: Direction,
+    /// How.
+    pub kind: Kind,
+}
+
 /// Where something is attached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spot<'a> {
