@@ -24,16 +24,25 @@ fn bit(condition: bool, bit: u32) -> u64 {
     if condition { u64::from(bit) } else { 0 }
 }
 
-/// A field of a sender: the one that has the same name in both, or how to read it. Its names are those at each [`Side`].
+/// A field of a sender. Its names are those at each [`Side`]. What is not told is the field of that name.
 macro_rules! sender {
     ($name:expr, $model:expr, $program:expr) => {
         ([concat!("local.", $name), concat!("remote.", $name)], $model, $program)
     };
+    ($field:ident, $model:expr) => {
+        sender!(stringify!($field), $model, |program| u64::from(program.$field))
+    };
     ($field:ident) => {
+        sender!($field, |model| u64::from(model.$field))
+    };
+}
+
+macro_rules! range {
+    ($index:literal, $name:literal, $end:tt) => {
         sender!(
-            stringify!($field),
-            |model| u64::from(model.$field),
-            |program| u64::from(program.$field)
+            concat!("ranges[", $index, "].", $name),
+            |model| model_range(model, $index).$end,
+            |program| program_range(program, $index).$end
         )
     };
 }
@@ -42,90 +51,38 @@ const SENDER: [Row<[&str; 2], Sender, abi::Sender>; 39] = [
     sender!(packets),
     sender!(bytes),
     sender!(last_ns),
-    sender!(
-        "known",
-        |model| bit(model.numbers.is_some(), known::STARTED) | bit(model.acknowledged.is_some(), known::ACKNOWLEDGING),
-        |program| program.known.into()
-    ),
-    sender!("end", |model| number(model, |numbers| numbers.end), |program| program
-        .end
-        .into()),
-    sender!(
-        "contiguous",
-        |model| number(model, |numbers| numbers.contiguous),
-        |program| program.contiguous.into()
-    ),
-    sender!("base", |model| number(model, |numbers| numbers.base), |program| program
-        .base
-        .into()),
-    sender!(
-        "range_count",
-        |model| number(model, |numbers| numbers.ranges.len() as u32),
-        |program| program.range_count.into()
-    ),
-    sender!("ranges[0].begin", |model| model_range(model, 0).0, |program| {
-        program_range(program, 0).0
-    }),
-    sender!("ranges[0].end", |model| model_range(model, 0).1, |program| {
-        program_range(program, 0).1
-    }),
-    sender!("ranges[1].begin", |model| model_range(model, 1).0, |program| {
-        program_range(program, 1).0
-    }),
-    sender!("ranges[1].end", |model| model_range(model, 1).1, |program| {
-        program_range(program, 1).1
-    }),
-    sender!("ranges[2].begin", |model| model_range(model, 2).0, |program| {
-        program_range(program, 2).0
-    }),
-    sender!("ranges[2].end", |model| model_range(model, 2).1, |program| {
-        program_range(program, 2).1
-    }),
-    sender!("ranges[3].begin", |model| model_range(model, 3).0, |program| {
-        program_range(program, 3).0
-    }),
-    sender!("ranges[3].end", |model| model_range(model, 3).1, |program| {
-        program_range(program, 3).1
-    }),
-    sender!(
-        "acknowledgement",
-        |model| model.acknowledged.unwrap_or_default().0.into(),
-        |program| program.acknowledgement.into()
-    ),
-    sender!(
-        "sack_edge",
-        |model| model.acknowledged.unwrap_or_default().1.into(),
-        |program| program.sack_edge.into()
-    ),
+    sender!(known, |model| bit(model.numbers.is_some(), known::STARTED)
+        | bit(model.acknowledged.is_some(), known::ACKNOWLEDGING)),
+    sender!(end, |model| number(model, |numbers| numbers.end)),
+    sender!(contiguous, |model| number(model, |numbers| numbers.contiguous)),
+    sender!(base, |model| number(model, |numbers| numbers.base)),
+    sender!(range_count, |model| number(model, |numbers| numbers.ranges.len()
+        as u32)),
+    range!(0, "begin", 0),
+    range!(0, "end", 1),
+    range!(1, "begin", 0),
+    range!(1, "end", 1),
+    range!(2, "begin", 0),
+    range!(2, "end", 1),
+    range!(3, "begin", 0),
+    range!(3, "end", 1),
+    sender!(acknowledgement, |model| model.acknowledged.unwrap_or_default().0.into()),
+    sender!(sack_edge, |model| model.acknowledged.unwrap_or_default().1.into()),
     sender!(window),
     sender!(window_max),
-    sender!(
-        "window_scale",
-        |model| model.window_scale.unwrap_or(SCALE_UNKNOWN).into(),
-        |program| program.window_scale.into()
-    ),
+    sender!(window_scale, |model| model.window_scale.unwrap_or(SCALE_UNKNOWN).into()),
     sender!(isn),
     sender!(address_id),
-    sender!("fin", |model| fin(model.fin).into(), |program| program.fin.into()),
+    sender!(fin, |model| fin(model.fin).into()),
     sender!(fin_end),
     sender!(retransmissions),
     sender!(uncertain),
     sender!(unacceptable),
     sender!(reanchored),
-    sender!("run_begin", |model| model.run.begin.into(), |program| program
-        .run_begin
-        .into()),
-    sender!("run_end", |model| model.run.end.into(), |program| program
-        .run_end
-        .into()),
-    sender!("run_count", |model| model.run.count.into(), |program| program
-        .run_count
-        .into()),
-    sender!(
-        "rtt_sent_ns",
-        |model| model.sample.map_or(0, |sample| sample.sent_ns),
-        |program| program.rtt_sent_ns
-    ),
+    sender!(run_begin, |model| model.run.begin.into()),
+    sender!(run_end, |model| model.run.end.into()),
+    sender!(run_count, |model| model.run.count.into()),
+    sender!(rtt_sent_ns, |model| model.sample.map_or(0, |sample| sample.sent_ns)),
     sender!(
         "rtt_end",
         |model| model.sample.map_or(0, |sample| sample.end.into()),
@@ -137,11 +94,9 @@ const SENDER: [Row<[&str; 2], Sender, abi::Sender>; 39] = [
         |program| sampling(program, program.rtt_timestamp)
     ),
     sender!(rtt_samples),
-    sender!("idsn", |model| model.idsn.unwrap_or(0), |program| program.idsn),
-    sender!("dsn_first", |model| model.dsn.unwrap_or_default().0, |program| program
-        .dsn_first),
-    sender!("dsn_next", |model| model.dsn.unwrap_or_default().1, |program| program
-        .dsn_next),
+    sender!(idsn, |model| model.idsn.unwrap_or(0)),
+    sender!(dsn_first, |model| model.dsn.unwrap_or_default().0),
+    sender!(dsn_next, |model| model.dsn.unwrap_or_default().1),
 ];
 
 fn number(sender: &Sender, field: fn(&Numbers) -> u32) -> u64 {
