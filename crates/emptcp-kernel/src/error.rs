@@ -3,8 +3,9 @@
 use crate::{
     refusal::Refusal,
     rights::{self, Capability, LOADING},
+    words::hook_name,
 };
-use emptcp_plan::{manifest::Hook, plan::Direction};
+use emptcp_plan::manifest::Hook;
 use std::{io, path::PathBuf};
 
 /// Result of this crate.
@@ -246,23 +247,6 @@ impl<T> OrKernel<T> for io::Result<T> {
 impl<T> OrKernel<T> for libbpf_rs::Result<T> {
     fn or_kernel(self, action: impl Into<String>) -> Result<T> {
         self.map_err(|source| Error::libbpf(action, source))
-    }
-}
-
-/// A hook in words.
-pub(crate) fn hook_name(hook: Hook) -> &'static str {
-    match hook {
-        Hook::Xdp => "XDP",
-        Hook::TcIngress => "tc ingress",
-        Hook::TcEgress => "tc egress",
-    }
-}
-
-/// A direction in words.
-pub(crate) fn direction_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
     }
 }
 

@@ -237,7 +237,7 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&Stat
             let _ = std::fs::remove_file(instance.folder.join(format!(
                 "link_{}_{}",
                 key.ifindex,
-                crate::error::direction_name(direction)
+                crate::words::direction_name(direction)
             )));
         } else if !wanted || !attachments.is_alive(spot)? {
             attachments.detach(spot)?;

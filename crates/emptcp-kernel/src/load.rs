@@ -3,11 +3,12 @@
 use crate::{
     about,
     catalog::Element,
-    error::{Error, Result, hook_name},
+    error::{Error, Result},
     ffi, libbpf_log,
     refusal::Refusal,
     rights::{self, LOADING},
     rodata::{self, Constant, Layout},
+    words::hook_name,
 };
 use emptcp_plan::{manifest::Hook, plan::Value};
 use libbpf_rs::{MapCore, MapHandle, ObjectBuilder, OpenObject};

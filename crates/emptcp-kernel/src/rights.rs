@@ -53,10 +53,12 @@ fn missing(needed: &[Capability]) -> Vec<Capability> {
 pub(crate) const NOT_THE_FIRST: &str =
     "its capabilities are those of a user namespace, BPF asks for those of the first one";
 
-/// Whether this process is in a user namespace of its own.
+/// `PROC_USER_INIT_INO` of the kernel: rights in the first user namespace count everywhere.
+const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
+
+/// Whether this thread is in another user namespace than the first, or that cannot be seen.
 pub(crate) fn in_user_namespace() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    !map.is_empty() && map.split_whitespace().ne(["0", "0", "4294967295"])
+    !fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new(FIRST_USER_NAMESPACE))
 }
 
 /// `A, B and C`.

@@ -104,7 +104,7 @@ impl Spot<'_> {
     }
 
     fn link_path(&self, folder: &Path) -> PathBuf {
-        let direction = crate::error::direction_name(self.direction);
+        let direction = crate::words::direction_name(self.direction);
         folder.join(format!("link_{}_{direction}", self.ifindex))
     }
 }
