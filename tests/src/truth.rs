@@ -1,18 +1,24 @@
 //! The truth run: every actor and mode at every place, on live MPTCP, judged by what kernels and wire show.
 //!
 //! * [`case`](mod@case): what a case is made of, and the choice that has every pair of values.
-//! * [`actors`]: the table of actors: policy, where it works; [`judges`]: what must be seen.
-//! * [`seen`]: one case: traffic, captures, kernel counters. No judge reads a counter of ours.
+//! * [`actors`]: the table of actors; [`places`]: where each is judged; [`coverage`]: both in words.
+//! * [`traffic`]: runs a case; [`outside`]: what of the kernel stands beside it; [`seen`]: what it left to look at.
+//! * [`judges`]: what must be seen. No judge reads a counter of ours.
 //! * `known.toml`: cases that fail, with the reason.
 
 pub mod actors;
 pub mod case;
+pub mod coverage;
 pub mod judges;
+pub mod outside;
+pub mod places;
 pub mod seen;
+pub mod traffic;
 
 use crate::live::Bed;
-use actors::{ACTORS, Expect};
+use actors::ACTORS;
 use case::{Case, all, pairwise};
+use places::Expect;
 use seen::{BedKind, Finding};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -107,7 +113,7 @@ pub fn name(case: &Case) -> String {
 /// The cases of a run, in order.
 pub fn choose(options: &Options) -> Vec<Case> {
     let cases = all(ACTORS.len(), |case| {
-        (ACTORS[case.actor].expect)(case) != Expect::Nothing
+        !matches!((ACTORS[case.actor].expect)(case), Expect::Nothing(_))
     });
     if let Some(exact) = cases.iter().find(|case| options.only.as_ref() == Some(&name(case))) {
         return vec![*exact];
@@ -157,7 +163,7 @@ fn judge(bed: &Bed, case: &Case, connections: usize) -> Line {
     let actor = &ACTORS[case.actor];
     let work = || -> Result<Vec<Finding>, String> {
         if (actor.expect)(case) == Expect::Refused {
-            let said = seen::refusal(bed, case, &seen::policy(actor, case));
+            let said = traffic::refusal(bed, case, &traffic::policy(actor, case, actor.action));
             return Ok(vec![Finding::new(
                 "refused by check or apply",
                 f64::from(u8::from(said.is_some())),
@@ -165,7 +171,7 @@ fn judge(bed: &Bed, case: &Case, connections: usize) -> Line {
                 1.0,
             )]);
         }
-        let seen = seen::run(bed, actor, case, connections)?;
+        let seen = traffic::run(bed, actor, case, connections)?;
         let mut findings = (actor.judge)(&seen);
         for (host, mib) in ["client", "server"].into_iter().zip(&seen.mib) {
             findings.push(Finding::new(

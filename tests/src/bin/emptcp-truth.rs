@@ -82,9 +82,11 @@ fn run() -> Result<bool, String> {
     };
     if arguments.has("--list") {
         let mut out = std::io::stdout().lock();
-        for case in truth::choose(&options) {
+        let about = truth::coverage::lines().into_iter().map(|line| format!("# {line}"));
+        let names = truth::choose(&options).into_iter().map(|case| truth::name(&case));
+        for line in about.chain(names) {
             // Who reads may have seen enough.
-            if writeln!(out, "{}", truth::name(&case)).is_err() {
+            if writeln!(out, "{line}").is_err() {
                 break;
             }
         }
