@@ -20,9 +20,9 @@ use super::{
     outside::Outside,
     places::{
         Expect, always, at_egress, where_acknowledgements_pass, where_announcements_pass, where_backups_return,
-        where_data_frames_show, where_data_passes, where_frames_show, where_handshakes_pass, where_keys_are_seen,
-        where_queueing_follows, where_resets_can_be_made, where_routing_follows, where_starts_are_seen,
-        where_windows_pass,
+        where_both_hooks_are_named, where_data_frames_show, where_data_passes, where_frames_show,
+        where_handshakes_pass, where_keys_are_seen, where_queueing_follows, where_resets_can_be_made,
+        where_routing_follows, where_starts_are_seen, where_windows_pass,
     },
     seen::{BedKind, Finding, Seen},
 };
@@ -39,6 +39,8 @@ pub struct Actor {
     pub first: &'static str,
     /// On both paths, not only on the second.
     pub whole: bool,
+    /// At both hooks of the place.
+    pub both_hooks: bool,
     /// The judge wants the frames behind the policy, where there are any.
     pub capture: bool,
     /// The same condition in the words of tshark, where the judge asks for it.
@@ -82,6 +84,7 @@ const fn actor(
         action,
         first: "",
         whole: false,
+        both_hooks: false,
         capture: false,
         filter: "",
         events: false,
@@ -137,7 +140,7 @@ const fn telling(
 }
 
 /// All that is judged.
-pub const ACTORS: [Actor; 30] = [
+pub const ACTORS: [Actor; 31] = [
     actor("count", "count", always, goes_on),
     Actor {
         when: "packet is data",
@@ -333,6 +336,15 @@ pub const ACTORS: [Actor; 30] = [
         connections_are_told,
     ),
     telling("get_subflow", "get_subflow", always, subflows_are_told),
+    Actor {
+        both_hooks: true,
+        ..telling(
+            "get_subflow-both",
+            "get_subflow",
+            where_both_hooks_are_named,
+            subflows_are_told,
+        )
+    },
     telling("record", "record every=200ms", where_data_passes, figures_are_told),
 ];
 

@@ -174,3 +174,12 @@ pub(super) fn where_handshakes_pass(case: &Case) -> Expect {
         Nothing("keys pass in the handshake only: nothing is told of a connection that runs already")
     }
 }
+
+/// A policy at both hooks of a place is named by its ingress, for which there is more than one kind of hook.
+pub(super) fn where_both_hooks_are_named(case: &Case) -> Expect {
+    if case.place.is_egress() {
+        Nothing("at both hooks: see the ingress of the same place")
+    } else {
+        Works
+    }
+}

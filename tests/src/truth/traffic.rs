@@ -40,7 +40,11 @@ pub fn policy(actor: &Actor, case: &Case, action: &str) -> String {
     } else {
         r#""path2""#
     };
-    let hook = if case.place.is_egress() { "egress" } else { "ingress" };
+    let hook = match case.place.is_egress() {
+        _ if actor.both_hooks => r#"["ingress", "egress"]"#,
+        true => r#""egress""#,
+        false => r#""ingress""#,
+    };
     let attach = match case.attach {
         Attach::Tc => String::new(),
         attach => format!("attach = \"{}\"\n", word(&attach)),
@@ -49,7 +53,7 @@ pub fn policy(actor: &Actor, case: &Case, action: &str) -> String {
         "" => String::new(),
         when => format!("when = '{when}'\n"),
     };
-    format!("[[policy]]\nname = \"truth\"\ndevice = [{devices}]\nhook = \"{hook}\"\n{attach}{when}do = ['{action}']\n")
+    format!("[[policy]]\nname = \"truth\"\ndevice = [{devices}]\nhook = {hook}\n{attach}{when}do = ['{action}']\n")
 }
 
 /// Applies a policy that has to be refused, before anything is changed. Returns what was said.
@@ -174,10 +178,10 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
     let mut in_force = InForce(None);
     if from_the_beginning {
         bed.apply(at, &text);
-        in_force = InForce(Some((bed, at)));
+        in_force.0 = Some((bed, at));
     } else if !actor.first.is_empty() {
         bed.apply(at, &policy(actor, case, actor.first));
-        in_force = InForce(Some((bed, at)));
+        in_force.0 = Some((bed, at));
     }
     // The connections of the case before may still say goodbye.
     let begin = time_of_day();
@@ -191,7 +195,7 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
     thread::sleep(seconds(BEFORE));
     if !from_the_beginning {
         bed.apply(at, &text);
-        in_force = InForce(Some((bed, at)));
+        in_force.0 = Some((bed, at));
     }
     let since = time_of_day() + 0.2;
     let applied: Vec<f64> = transfers

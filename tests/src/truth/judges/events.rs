@@ -5,7 +5,10 @@ use crate::truth::{
     case::Moment,
     seen::{Finding, Seen},
 };
-use emptcp::events::{Body, Event};
+use emptcp::{
+    events::{Body, Event},
+    plan::Direction,
+};
 use emptcp_lab::{End, SubflowKey};
 use mptcp_wire::{Key, Version, crypto::derive};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,39 +84,53 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// Each subflow is told once when it is up, and once when it has ended.
+/// Each subflow is told by each hook once when it is up, and once in all when it has ended; at one hook, only where the
+/// packet that ends it passes there.
 pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let series = seen.transfers.iter().map(|(report, _)| report.series(seen.near()));
     let wanted: BTreeSet<SubflowKey> = series.flat_map(|series| series.subflows()).collect();
-    let told = |up: bool| {
+    let told = |up: bool, direction: Option<Direction>| {
         let events = seen.events.0.iter();
-        events.filter_map(move |event| match event.body {
+        let events = events.filter(|event| direction.is_none_or(|direction| direction == event.direction));
+        let keys = events.filter_map(|event| match event.body {
             Body::Subflow { established, .. } if established == up => Some(key(event)),
             _ => None,
-        })
+        });
+        keys.collect::<Vec<_>>()
     };
     let count = wanted.len() as f64;
-    let (up, strange) = once(&wanted, told(true));
-    let (down, strange_down) = once(&wanted, told(false));
+    let mut findings = vec![Finding::new(
+        "subflows that the kernel has",
+        count,
+        2.0 * seen.transfers.len() as f64,
+        1e9,
+    )];
     // Those of the case before that still said goodbye when the policy came.
     let goodbyes = if seen.case.moment == Moment::Before { 0.0 } else { 1e9 };
-    vec![
-        Finding::new(
-            "subflows that the kernel has",
-            count,
-            2.0 * seen.transfers.len() as f64,
-            1e9,
-        ),
-        Finding::new("of them told once as up", up, count, count),
-        Finding::new("of them told once as ended", down, count, count),
-        Finding::new(
+    for (direction, name) in [(Direction::Ingress, "ingress"), (Direction::Egress, "egress")] {
+        if !seen.actor.both_hooks && (direction == Direction::Egress) != seen.case.place.is_egress() {
+            continue;
+        }
+        let (up, strange) = once(&wanted, told(true, Some(direction)).into_iter());
+        findings.push(Finding::new(format!("told once as up, at {name}"), up, count, count));
+        findings.push(Finding::new(
             "told that the kernel does not have",
-            strange + strange_down,
+            strange,
             0.0,
             goodbyes,
-        ),
+        ));
+    }
+    let ends = told(false, None);
+    let (down, strange) = once(&wanted, ends.iter().copied());
+    let more = ends.len() as f64 - down - strange;
+    let least = if seen.actor.both_hooks { count } else { 0.0 };
+    findings.extend([
+        Finding::new("told once as ended", down, least, count),
+        Finding::new("told more than once as ended", more, 0.0, goodbyes),
+        Finding::new("ends told that the kernel does not have", strange, 0.0, goodbyes),
         missed(seen),
-    ]
+    ]);
+    findings
 }
 
 /// The last figures of each subflow are those of the kernel that receives. What was sent again counts in a record each time.
