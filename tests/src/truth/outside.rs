@@ -50,6 +50,21 @@ fn command(host: &Host, words: &[&str]) -> Result<String, String> {
     }
 }
 
+/// veth takes what a native XDP program sends back only where the other end of the pair has NAPI, and it has with GRO
+/// (`veth_xdp_xmit` in the kernel).
+pub(super) fn let_xdp_send(bed: &Bed, wanted: bool) -> Result<(), String> {
+    let gro = if wanted { "on" } else { "off" };
+    for device in ["client1", "client2", "server1", "server2"] {
+        let run = || Command::new("ethtool").args(["-K", device, "gro", gro]).output();
+        let output = bed.lab.middle().run(run).map_err(|error| error.to_string())?;
+        let output = output.map_err(|error| format!("ethtool: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("{device}: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    Ok(())
+}
+
 fn rule(at: &Host, ipv6: bool, verb: &str, words: &str) -> Result<String, String> {
     let mut all = vec!["ip", if ipv6 { "-6" } else { "-4" }, "rule", verb];
     all.extend(words.split(' '));

@@ -3,7 +3,7 @@
 use super::{
     actors::Actor,
     case::{Attach, Case, Moment, word},
-    outside::Standing,
+    outside::{Standing, let_xdp_send},
     seen::{self, MEASURE, Seen},
 };
 use crate::live::{Bed, seconds};
@@ -166,6 +166,7 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
     }
     let at = seen::host(bed, case.place);
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let_xdp_send(bed, case.attach == Attach::XdpNative)?;
     let outside = Standing::set_up(bed, case, actor.outside)?;
     let before = bed.hosts().map(|host| host.mib().expect("counters"));
     let capture = if actor.capture {

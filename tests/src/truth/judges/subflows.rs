@@ -6,6 +6,7 @@ use crate::truth::{
     seen::{Finding, PATH, Seen},
 };
 use emptcp_lab::{End, Mib};
+use std::collections::BTreeSet;
 
 /// A kernel's view of a host.
 fn hosts<'a>(seen: &'a Seen<'_>) -> [(End, &'static str, &'a Mib); 2] {
@@ -108,8 +109,13 @@ pub fn the_connection_is_reset(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let reset = |text: &str| text.contains("Connection reset") || text.contains("Broken pipe");
     let told = seen.ended.iter().flatten().filter(|(text, _)| reset(text)).count();
+    let others = seen
+        .ended
+        .iter()
+        .map(|ended| ended.as_ref().map_or("none", |(text, _)| text));
+    let others: BTreeSet<&str> = others.filter(|text| !reset(text)).collect();
     let mut findings = vec![Finding::new(
-        "connections of which the application got a reset",
+        format!("connections of which the application got a reset (others: {others:?})"),
         told as f64,
         count,
         count,
