@@ -36,6 +36,8 @@ pub struct Options {
     pub connections: usize,
     /// All combinations, not only those that have every pair once.
     pub all: bool,
+    /// Without the policies: what the traffic does by itself.
+    pub bare: bool,
     /// Begin no case after this time.
     pub within: Option<Duration>,
     /// The case of this name, whether chosen or not; else those of the choice whose name contains it.
@@ -149,7 +151,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> 
             bed = Some((kind, kind.build()?));
         }
         let (_, built) = bed.as_ref().expect("just built");
-        let line = judge(built, case, options.connections);
+        let line = judge(built, case, options);
         if line.error.is_some() {
             bed = None;
         }
@@ -159,7 +161,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> 
     Some(report)
 }
 
-fn judge(bed: &Bed, case: &Case, connections: usize) -> Line {
+fn judge(bed: &Bed, case: &Case, options: &Options) -> Line {
     let actor = &ACTORS[case.actor];
     let work = || -> Result<Vec<Finding>, String> {
         if (actor.expect)(case) == Expect::Refused {
@@ -171,7 +173,7 @@ fn judge(bed: &Bed, case: &Case, connections: usize) -> Line {
                 1.0,
             )]);
         }
-        let seen = traffic::run(bed, actor, case, connections)?;
+        let seen = traffic::run(bed, actor, case, options.connections, options.bare)?;
         let mut findings = (actor.judge)(&seen);
         for (host, mib) in ["client", "server"].into_iter().zip(&seen.mib) {
             findings.push(Finding::new(

@@ -6,7 +6,7 @@ use emptcp_tests::{
 };
 use std::{collections::BTreeMap, io::Write, process::ExitCode, time::Duration};
 
-const USAGE: &str = "usage: emptcp-truth [--seed N] [--connections N] [--all] [--minutes N] [--case TEXT] [--list] [--json]\n\
+const USAGE: &str = "usage: emptcp-truth [--seed N] [--connections N] [--all] [--bare] [--minutes N] [--case TEXT] [--list] [--json]\n\
                      \x20      emptcp-truth --attack [--seed N] [--connections N] [--seconds N] [--rate N] [--json]\n\
                      needs root: it makes network namespaces and loads BPF programs";
 
@@ -26,7 +26,7 @@ struct Arguments(BTreeMap<String, Option<String>>);
 
 impl Arguments {
     fn read() -> Result<Self, String> {
-        const ALONE: [&str; 4] = ["--all", "--list", "--json", "--attack"];
+        const ALONE: [&str; 5] = ["--all", "--bare", "--list", "--json", "--attack"];
         const VALUED: [&str; 6] = ["--seed", "--connections", "--minutes", "--case", "--seconds", "--rate"];
         let mut found = BTreeMap::new();
         let mut words = std::env::args().skip(1);
@@ -77,6 +77,7 @@ fn run() -> Result<bool, String> {
         seed,
         connections: arguments.number("--connections", 20)?,
         all: arguments.has("--all"),
+        bare: arguments.has("--bare"),
         within: minutes.map(|minutes: f64| Duration::from_secs_f64(minutes * 60.0)),
         only: arguments.text("--case"),
     };

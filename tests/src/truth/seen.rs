@@ -118,6 +118,8 @@ pub struct Seen<'a> {
     pub classes: Packets,
     /// What was told while the connections ran and as they ended, and how many events gave way to newer ones.
     pub events: (Vec<Event>, u64),
+    /// When each connection began, ns of CLOCK_MONOTONIC.
+    pub begun_ns: Vec<u64>,
     /// How each connection ended before its time: what the application saw, and how many seconds after its begin.
     pub ended: Vec<Option<(String, f64)>>,
     pub(super) _folder: tempfile::TempDir,
@@ -226,13 +228,18 @@ impl Seen<'_> {
     /// Fields of the captured frames of MPTCP on the path of the policies that were sent while it was in force: those in
     /// its direction, or those of the other.
     pub fn frames(&self, in_direction: bool, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        self.frames_of_both(&format!("{} && ({only})", self.direction(in_direction)), fields)
+    }
+
+    /// For tshark: frames in the direction of the policy, or those of the other.
+    pub fn direction(&self, in_direction: bool) -> String {
         let ip = if self.case.ipv6 { "ipv6" } else { "ip" };
         let side = if self.case.place.sees_uploads() == in_direction {
             "src"
         } else {
             "dst"
         };
-        self.frames_of_both(&format!("{ip}.{side} == {} && ({only})", self.address()), fields)
+        format!("{ip}.{side} == {}", self.address())
     }
 
     /// The client's address on the path of the policies.
@@ -243,13 +250,16 @@ impl Seen<'_> {
 
     /// The same of both directions, in the order of the capture.
     pub fn frames_of_both(&self, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
-        let (capture, [since, until]) = self.capture.as_ref().expect("the actor wants a capture");
+        let (_, [since, until]) = self.capture.as_ref().expect("the actor wants a capture");
+        let time = format!("frame.time_epoch > {since:.6} && frame.time_epoch < {until:.6}");
+        self.frames_ever(&format!("{time} && ({only})"), fields)
+    }
+
+    /// The same, from the begin of the case to its end.
+    pub fn frames_ever(&self, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        let (capture, _) = self.capture.as_ref().expect("the actor wants a capture");
         let ip = if self.case.ipv6 { "ipv6" } else { "ip" };
-        let filter = format!(
-            "frame.time_epoch > {since:.6} && frame.time_epoch < {until:.6} && {ip}.addr == {} && \
-             tcp.option_kind == 30 && ({only})",
-            self.address()
-        );
+        let filter = format!("{ip}.addr == {} && tcp.option_kind == 30 && ({only})", self.address());
         let lines = capture.fields(&filter, fields).expect("tshark reads the capture");
         lines
             .iter()

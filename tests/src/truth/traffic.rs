@@ -33,6 +33,12 @@ fn time_of_day() -> f64 {
     now.unwrap_or_default().as_secs_f64()
 }
 
+/// The clock of events.
+fn monotonic() -> Duration {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    now.map(Duration::from).unwrap_or_default()
+}
+
 /// The policy file of a case.
 pub fn policy(actor: &Actor, case: &Case, action: &str) -> String {
     let devices = if actor.whole {
@@ -152,14 +158,20 @@ fn events(at: &Host) -> Result<(Vec<Event>, u64), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Runs the traffic of a case. An error is a fault of the traffic: wrong bytes, or none.
+/// Runs the traffic of a case, `bare` without its policy. An error is a fault of the traffic: wrong bytes, or none.
 ///
 /// # Errors
 /// What a transfer said.
 ///
 /// # Panics
 /// When the policy is refused, or the lab fails.
-pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) -> Result<Seen<'a>, String> {
+pub fn run<'a>(
+    bed: &'a Bed,
+    actor: &'a Actor,
+    case: &Case,
+    connections: usize,
+    bare: bool,
+) -> Result<Seen<'a>, String> {
     for host in bed.hosts() {
         host.set_sysctl("net.ipv4.tcp_rmem", case.scale.tcp_rmem())
             .expect("a sysctl");
@@ -177,7 +189,9 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
     let text = policy(actor, case, actor.action);
     let from_the_beginning = case.moment == Moment::Before;
     let mut in_force = InForce(None);
-    if from_the_beginning {
+    if bare {
+        eprintln!("without the policy:\n{text}");
+    } else if from_the_beginning {
         bed.apply(at, &text);
         in_force.0 = Some((bed, at));
     } else if !actor.first.is_empty() {
@@ -186,15 +200,17 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
     }
     // The connections of the case before may still say goodbye.
     let begin = time_of_day();
-    let mut transfers = Vec::new();
+    let (mut transfers, mut begun_ns) = (Vec::new(), Vec::new());
     for index in 0..connections {
         let bulk = bed.lab.bulk().duration(seconds(LONGEST)).limit(seconds(LONGEST + 30.0));
         let bulk = bulk.direction(case.traffic.direction()).version(case.version());
         let started = bulk.seed(index as u64 + 1).start();
-        transfers.push(started.map_err(|error| error.to_string())?);
+        let started = started.map_err(|error| error.to_string())?;
+        begun_ns.push(monotonic().saturating_sub(started.elapsed()).as_nanos() as u64);
+        transfers.push(started);
     }
     thread::sleep(seconds(BEFORE));
-    if !from_the_beginning {
+    if !bare && !from_the_beginning {
         bed.apply(at, &text);
         in_force.0 = Some((bed, at));
     }
@@ -240,7 +256,11 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
         all.push((report, applied));
         seen_by_applications.push(ended);
     }
-    let events = if actor.events { events(at)? } else { Default::default() };
+    let events = if actor.events && !bare {
+        events(at)?
+    } else {
+        Default::default()
+    };
     in_force.end();
     drop(outside);
     let capture = capture.map(|capture| capture.stop().expect("the capture"));
@@ -254,6 +274,7 @@ pub fn run<'a>(bed: &'a Bed, actor: &'a Actor, case: &Case, connections: usize) 
         capture: capture.map(|file| (file, [if from_the_beginning { begin } else { since }, last])),
         classes,
         events,
+        begun_ns,
         ended: seen_by_applications,
         _folder: folder,
     })

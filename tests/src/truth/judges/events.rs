@@ -9,7 +9,7 @@ use emptcp::{
     events::{Body, Event},
     plan::Direction,
 };
-use emptcp_lab::{End, SubflowKey};
+use emptcp_lab::{End, SubflowKey, TimeSeries};
 use mptcp_wire::{Key, Version, crypto::derive};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,7 +133,23 @@ pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The last figures of each subflow are those of the kernel that receives. What was sent again counts in a record each time.
+/// Payload that a kernel had received on a subflow at a moment, in seconds after the begin, between two samples in
+/// proportion.
+fn received(series: &TimeSeries, subflow: &SubflowKey, moment: f64) -> f64 {
+    let mut before = (0.0, 0.0);
+    for (at, info) in series.of(subflow) {
+        let (at, bytes) = (at.as_secs_f64(), info.bytes_received as f64);
+        if at >= moment {
+            let part = (moment - before.0) / f64::max(at - before.0, 1e-9);
+            return before.1 + part.clamp(0.0, 1.0) * (bytes - before.1);
+        }
+        before = (at, bytes);
+    }
+    before.1
+}
+
+/// Between its first and its last record each subflow carried what the kernel that receives says. What was sent again
+/// counts in a record each time.
 pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (up, way, _) in ways(seen) {
@@ -141,7 +157,7 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
             continue;
         }
         let sent_here = up == (seen.near() == End::Client);
-        // Bytes and time of the first and the last record of each subflow.
+        // Time and bytes of the first and the last record of each subflow.
         let mut records: BTreeMap<SubflowKey, [(u64, u64); 2]> = BTreeMap::new();
         for event in &seen.events.0 {
             if let Body::Record(flow) = &event.body {
@@ -150,8 +166,8 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
                 records.entry(key(event)).or_insert([now; 2])[1] = now;
             }
         }
-        let (mut told, mut known, mut again, mut silent) = (0.0, 0.0, 0.0, 0.0);
-        for (report, applied) in &seen.transfers {
+        let (mut told, mut known, mut again, mut silent, mut latest) = (0.0, 0.0, 0.0, 0.0, 0.0_f64);
+        for ((report, applied), begun) in seen.transfers.iter().zip(&seen.begun_ns) {
             let (receiver, sender) = if up {
                 (End::Server, End::Client)
             } else {
@@ -165,39 +181,33 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
                         subflow.reversed()
                     }
                 };
-                let since = |end: End, bytes: fn(&emptcp_lab::SubflowInfo) -> u64| {
-                    let key = at(end);
-                    let all: Vec<_> = report.series(end).of(&key).collect();
-                    let last = all.last().map_or(0, |(_, info)| bytes(info));
-                    let before = all.iter().rev().find(|(time, _)| time.as_secs_f64() <= *applied);
-                    let before = before.map_or(0, |(_, info)| bytes(info));
-                    let before = if seen.case.moment == Moment::Before { 0 } else { before };
-                    (last - before) as f64
+                let Some([first, last]) = records.get(&subflow) else {
+                    silent += 1.0;
+                    continue;
                 };
-                match records.get(&subflow) {
-                    Some([first, last]) => {
-                        let before = if seen.case.moment == Moment::Before { 0 } else { first.1 };
-                        told += (last.1 - before) as f64;
-                    }
-                    None => silent += 1.0,
+                let [from, to] = [first, last].map(|(time, _)| (*time as f64 - *begun as f64) * 1e-9);
+                if seen.case.moment == Moment::MidTransfer {
+                    latest = latest.max(from - applied);
                 }
-                known += since(receiver, |info| info.bytes_received);
-                again += since(sender, |info| info.bytes_retransmitted);
+                told += (last.1 - first.1) as f64;
+                let series = report.series(receiver);
+                known += received(series, &at(receiver), to) - received(series, &at(receiver), from);
+                let last = report.series(sender).of(&at(sender)).last();
+                again += last.map_or(0.0, |(_, info)| info.bytes_retransmitted as f64);
             }
         }
-        // A record comes every 0.2 s, and at the end; the samples of the kernel every 0.1 s.
-        let most = 1.03 + again / f64::max(known, 1.0);
         findings.push(Finding::new(
             format!("subflows of the {way} without a record"),
             silent,
             0.0,
             0.0,
         ));
+        findings.push(Finding::new("seconds until the last subflow was met", latest, 0.0, 3.0));
         findings.push(Finding::new(
-            format!("{way}: bytes of all records, as a part of {known} that the receiver's kernel got"),
+            format!("{way}: bytes of all records, as a part of {known:.0} that the receiver's kernel got"),
             told / f64::max(known, 1.0),
-            0.93,
-            most,
+            0.95,
+            1.05 + again / f64::max(known, 1.0),
         ));
     }
     findings.push(missed(seen));

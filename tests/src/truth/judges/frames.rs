@@ -182,7 +182,7 @@ pub fn no_data_follows_a_reset(seen: &Seen<'_>) -> Vec<Finding> {
     let fields = ["tcp.stream", "frame.time_epoch", "tcp.len", "tcp.flags.reset"];
     let mut resets: HashMap<String, f64> = HashMap::new();
     let (mut after, mut with_payload) = (0.0, 0.0);
-    for frame in seen.frames(true, "tcp", &fields) {
+    for frame in seen.frames_ever(&seen.direction(true), &fields) {
         let time: f64 = frame[1].parse().unwrap_or_default();
         let data = frame[2] != "0";
         let reset = matches!(frame[3].as_str(), "1" | "True");
