@@ -175,6 +175,7 @@ fn judge(bed: &Bed, case: &Case, options: &Options) -> Line {
         }
         let seen = traffic::run(bed, actor, case, options.connections, options.bare)?;
         let mut findings = (actor.judge)(&seen);
+        findings.push(judges::scale_is_as_wanted(&seen));
         for (host, mib) in ["client", "server"].into_iter().zip(&seen.mib) {
             findings.push(Finding::new(
                 format!("fallbacks at the {host}"),

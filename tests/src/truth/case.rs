@@ -115,7 +115,7 @@ pub enum Moment {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// Buffers of at most 64 kB: scale 0.
+    /// No window is scaled: the option is not sent, and no window is above 64 kB.
     None,
     /// The kernel's choice.
     Usual,
@@ -124,15 +124,16 @@ pub enum Scale {
 }
 
 impl Scale {
-    const ALL: [Self; 3] = [Self::None, Self::Usual, Self::Large];
+    pub(super) const ALL: [Self; 3] = [Self::None, Self::Usual, Self::Large];
 
-    /// `net.ipv4.tcp_rmem`.
-    pub fn tcp_rmem(self) -> &'static str {
-        match self {
-            Self::None => "4096 65535 65535",
-            Self::Usual => "4096 131072 6291456",
+    /// Settings of a host.
+    pub fn sysctls(self) -> [(&'static str, &'static str); 2] {
+        let scaling = if self == Self::None { "0" } else { "1" };
+        let buffers = match self {
+            Self::None | Self::Usual => "4096 131072 6291456",
             Self::Large => "4096 131072 419430400",
-        }
+        };
+        [("net.ipv4.tcp_window_scaling", scaling), ("net.ipv4.tcp_rmem", buffers)]
     }
 }
 

@@ -11,7 +11,7 @@ pub mod subflows;
 
 use super::{
     case::Scale,
-    seen::{PATH, Seen},
+    seen::{Finding, PATH, Seen},
 };
 
 /// Each direction of the traffic with its rate on the path of the policies.
@@ -31,4 +31,28 @@ pub(super) fn meets(seen: &Seen<'_>, up: bool) -> bool {
 /// small windows all of it may fit the shorter path.
 pub(super) fn free(seen: &Seen<'_>) -> f64 {
     if seen.case.scale == Scale::None { 0.2 } else { 5.0 }
+}
+
+/// The hosts have chosen the window scale that the case is about.
+pub fn scale_is_as_wanted(seen: &Seen<'_>) -> Finding {
+    // Two numbers, of both hosts: `wscale:7,7`.
+    let shown = seen.sockets.split("wscale:").skip(1);
+    let both = shown.filter_map(|rest| rest.split([' ', '\n']).next());
+    let (mut right, mut wrong) = (0.0, 0.0);
+    for scales in both {
+        let large = scales == "13,13";
+        match seen.case.scale {
+            Scale::None => wrong += 1.0,
+            Scale::Usual if large => wrong += 1.0,
+            Scale::Large if !large => wrong += 1.0,
+            Scale::Usual | Scale::Large => right += 1.0,
+        }
+    }
+    let least = if seen.case.scale == Scale::None { 0.0 } else { 1.0 };
+    Finding::new(
+        format!("subflows with the window scale that is wanted, by ss ({wrong} with another)"),
+        right - 1e3 * wrong,
+        least,
+        1e3,
+    )
 }

@@ -114,6 +114,8 @@ pub struct Seen<'a> {
     pub mib: [Mib; 2],
     /// Frames behind the place of the policy, and the times of day between which it is in force.
     pub capture: Option<(CaptureFile, [f64; 2])>,
+    /// The client's established subflows, as `ss -ti` shows them.
+    pub sockets: String,
     /// Packets of each class while the policy was in force, where there are classes.
     pub classes: Packets,
     /// What was told while the connections ran and as they ended, and how many events gave way to newer ones.

@@ -173,8 +173,9 @@ pub fn run<'a>(
     bare: bool,
 ) -> Result<Seen<'a>, String> {
     for host in bed.hosts() {
-        host.set_sysctl("net.ipv4.tcp_rmem", case.scale.tcp_rmem())
-            .expect("a sysctl");
+        for (name, value) in case.scale.sysctls() {
+            host.set_sysctl(name, value).expect("a sysctl");
+        }
     }
     let at = seen::host(bed, case.place);
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -210,6 +211,7 @@ pub fn run<'a>(
         transfers.push(started);
     }
     thread::sleep(seconds(BEFORE));
+    let sockets = crate::live::shell(bed.lab.client(), "ss -tinH state established");
     if !bare && !from_the_beginning {
         bed.apply(at, &text);
         in_force.0 = Some((bed, at));
@@ -272,6 +274,7 @@ pub fn run<'a>(
         transfers: all,
         mib: [after[0].since(&before[0]), after[1].since(&before[1])],
         capture: capture.map(|file| (file, [if from_the_beginning { begin } else { since }, last])),
+        sockets,
         classes,
         events,
         begun_ns,
