@@ -273,7 +273,7 @@ pub const ACTORS: [Actor; 31] = [
         whole: true,
         ..limit(
             "window",
-            "rate_limit rate=4mbit mode=window",
+            "rate_limit rate=1mbit mode=window",
             where_windows_pass,
             each_connection_has_its_rate,
         )
