@@ -351,11 +351,11 @@ pub const ACTORS: [Actor; 31] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::{Catalog, plan::manifest::Kind};
+    use emptcp::{Catalog, manifest::Kind};
 
     #[test]
     fn every_actor_that_is_shipped_is_in_the_table() {
-        let catalog = Catalog::load().unwrap();
+        let catalog = Catalog::built_in();
         for manifest in catalog
             .manifests()
             .iter()
