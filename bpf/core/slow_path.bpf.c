@@ -59,6 +59,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	}
 	if (flow && one_direction_ended(packet, flow)) {
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
+		connection_end(flow);
 		flow_remove(slot);
 		flow = NULL;
 		packet->flow_slot = NO_SLOT;
@@ -408,6 +409,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 			flow_remove(replaced);
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
 		scratch->ended = *flow;
+		connection_end(flow);
 		if (scratch->half_open)
 			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 		else if (!(scratch->features & EMPTCP_FEATURE_STACKED && passage_goes_on(flow, packet)))

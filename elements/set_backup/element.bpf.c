@@ -6,6 +6,7 @@
  */
 #include <emptcp/element.h>
 #include <emptcp/edit.h>
+#include <emptcp/record.h>
 
 #define PAUSE_NS 500000000ull
 #define MP_PRIO_BACKUP 1
@@ -52,6 +53,7 @@ ACTOR(set_backup)
 		return EMPTCP_CONTINUE;
 	}
 	packet->types |= EMPTCP_MP_PRIO;
+	emptcp_flow_asks_backup(packet, arguments.state == STATE_ON);
 	said->last_ns = packet->now_ns;
 	said->times++;
 	emptcp_count_event(packet, sent);
