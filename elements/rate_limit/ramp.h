@@ -24,7 +24,7 @@
 #define BYTES_BETWEEN 65536ull        /* two of them */
 #define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
 #define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender came down */
-#define LONG_STEP 6                   /* steps that what is allowed stays the same once it is less than half */
+#define LONG_STEP 5                   /* steps that what is allowed stays the same once it is less than half */
 
 enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
 
@@ -36,7 +36,7 @@ static __always_inline bool is_young(const struct emptcp_packet *packet)
 }
 
 /*
- * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its
+ * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its first
  * attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
  */
 static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
