@@ -37,7 +37,7 @@ ACTOR(set_backup)
 	said = emptcp_state(&state_said, packet->flow_id, &nothing_said);
 	if (!said || said->times >= arguments.times)
 		return EMPTCP_CONTINUE;
-	if (said->times && packet->now_ns - said->last_ns < PAUSE_NS)
+	if (said->times && emptcp_elapsed(packet->now_ns, said->last_ns) < PAUSE_NS)
 		return EMPTCP_CONTINUE;
 	if (packet->types & EMPTCP_MP_PRIO)
 		return EMPTCP_CONTINUE; /* the host itself speaks about this subflow just now */

@@ -250,6 +250,8 @@ pub struct Flow {
     pub sender: [Sender; 2],
     /// Stacked devices, by [`crate::direction`].
     pub passage: [Passage; 2],
+    /// One past the mapping that is far ahead of what is known, while `DSN_JUMP_LOCAL` or `DSN_JUMP_REMOTE` is set.
+    pub dsn_jump: u64,
 }
 
 impl Flow {
@@ -344,7 +346,7 @@ const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
-const _: () = assert!(size_of::<Flow>() == 504);
+const _: () = assert!(size_of::<Flow>() == 512);
 const _: () = assert!(size_of::<Adoption>() == 64);
 const _: () = assert!(size_of::<Connection>() == 120);
 const _: () = assert!(size_of::<TokenKey>() == 8);
