@@ -33,7 +33,7 @@ ACTOR(set_backup)
 	__u8 option[4] = {EMPTCP_KIND_MPTCP, 3, EMPTCP_SUBTYPE_MP_PRIO << 4, EMPTCP_KIND_NOP};
 	struct said *said;
 
-	if (!(packet->types & EMPTCP_PURE_ACK) || packet->types & EMPTCP_THIRD_ACK)
+	if (!(packet->types & EMPTCP_PURE_ACK) || packet->types & (EMPTCP_THIRD_ACK | EMPTCP_UNACCEPTABLE))
 		return EMPTCP_CONTINUE;
 	said = emptcp_state(&state_said, packet->flow_id, &nothing_said);
 	if (!said || said->times >= arguments.times)
