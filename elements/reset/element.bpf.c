@@ -41,8 +41,10 @@ static __always_inline struct numbers numbers_of(const struct emptcp_packet *pac
 	if (packet->flow.state < EMPTCP_FLOW_ESTABLISHED)
 		return numbers;
 	numbers.flow = emptcp_flow_writable(packet);
-	if (numbers.flow)
+	if (numbers.flow) {
 		numbers.receiver = emptcp_flow_expected(packet, emptcp_flow_sender(packet, numbers.flow));
+		numbers.sender = emptcp_flow_awaited(packet, numbers.flow);
+	}
 	return numbers;
 }
 

@@ -12,6 +12,7 @@ use std::ops::Range;
 /// * `window N`, `flags DIGITS`: fields of the TCP header.
 /// * `trim`: nothing behind the IP packet.
 /// * `sequence N`: N is added to the sequence number.
+/// * `acknowledgement OFFSET`: the acknowledgement number, by so much.
 /// * `rst [DIGITS]`: a TCP header with the flags RST and ACK and these options is all that is left behind the IP header.
 /// * `refuse [DIGITS]`: what answers a SYN (RFC 9293 section 3.10.7.1): turned, and a `rst` with the right numbers.
 /// * `turn`: both ends exchanged, in all three headers, and sequence and acknowledgement number as well.
@@ -41,6 +42,10 @@ pub fn change(frame: &mut Vec<u8>, text: &str) {
         "sequence" => {
             let offset: i32 = words[1].parse().expect("a number");
             add(frame, tcp + 4, offset as u32);
+        }
+        "acknowledgement" => {
+            let offset: i32 = words[1].parse().expect("a number");
+            add(frame, tcp + 8, offset as u32);
         }
         "rst" => reset(frame, &place, words.get(1).map_or(vec![], |digits| hex(digits))),
         "refuse" => {

@@ -1,18 +1,24 @@
 //! The truth run: every actor and mode at every place, on live MPTCP, judged by what kernels and wire show.
 //!
 //! * [`case`](mod@case): what a case is made of, and the choice that has every pair of values.
-//! * [`actors`]: the table of actors: policy, where it works; [`judges`]: what must be seen.
-//! * [`seen`]: one case: traffic, captures, kernel counters. No judge reads a counter of ours.
+//! * [`actors`]: the table of actors; [`places`]: where each is judged; [`coverage`]: both in words.
+//! * [`traffic`]: runs a case; [`outside`]: what of the kernel stands beside it; [`seen`]: what it left to look at.
+//! * [`judges`]: what must be seen. No judge reads a counter of ours.
 //! * `known.toml`: cases that fail, with the reason.
 
 pub mod actors;
 pub mod case;
+pub mod coverage;
 pub mod judges;
+pub mod outside;
+pub mod places;
 pub mod seen;
+pub mod traffic;
 
 use crate::live::Bed;
-use actors::{ACTORS, Expect};
+use actors::ACTORS;
 use case::{Case, all, pairwise};
+use places::Expect;
 use seen::{BedKind, Finding};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -30,6 +36,8 @@ pub struct Options {
     pub connections: usize,
     /// All combinations, not only those that have every pair once.
     pub all: bool,
+    /// Without the policies: what the traffic does by itself.
+    pub bare: bool,
     /// Begin no case after this time.
     pub within: Option<Duration>,
     /// The case of this name, whether chosen or not; else those of the choice whose name contains it.
@@ -107,7 +115,7 @@ pub fn name(case: &Case) -> String {
 /// The cases of a run, in order.
 pub fn choose(options: &Options) -> Vec<Case> {
     let cases = all(ACTORS.len(), |case| {
-        (ACTORS[case.actor].expect)(case) != Expect::Nothing
+        !matches!((ACTORS[case.actor].expect)(case), Expect::Nothing(_))
     });
     if let Some(exact) = cases.iter().find(|case| options.only.as_ref() == Some(&name(case))) {
         return vec![*exact];
@@ -143,7 +151,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> 
             bed = Some((kind, kind.build()?));
         }
         let (_, built) = bed.as_ref().expect("just built");
-        let line = judge(built, case, options.connections);
+        let line = judge(built, case, options);
         if line.error.is_some() {
             bed = None;
         }
@@ -153,11 +161,11 @@ pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> 
     Some(report)
 }
 
-fn judge(bed: &Bed, case: &Case, connections: usize) -> Line {
+fn judge(bed: &Bed, case: &Case, options: &Options) -> Line {
     let actor = &ACTORS[case.actor];
     let work = || -> Result<Vec<Finding>, String> {
         if (actor.expect)(case) == Expect::Refused {
-            let said = seen::refusal(bed, case, &seen::policy(actor, case));
+            let said = traffic::refusal(bed, case, &traffic::policy(actor, case, actor.action));
             return Ok(vec![Finding::new(
                 "refused by check or apply",
                 f64::from(u8::from(said.is_some())),
@@ -165,8 +173,9 @@ fn judge(bed: &Bed, case: &Case, connections: usize) -> Line {
                 1.0,
             )]);
         }
-        let seen = seen::run(bed, actor, case, connections)?;
+        let seen = traffic::run(bed, actor, case, options.connections, options.bare)?;
         let mut findings = (actor.judge)(&seen);
+        findings.push(judges::scale_is_as_wanted(&seen));
         for (host, mib) in ["client", "server"].into_iter().zip(&seen.mib) {
             findings.push(Finding::new(
                 format!("fallbacks at the {host}"),

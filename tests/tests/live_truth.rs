@@ -14,6 +14,7 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         seed: seed.unwrap_or(1),
         connections: 2,
         all: false,
+        bare: false,
         within: Some(Duration::from_secs(60)),
         only: None,
     };

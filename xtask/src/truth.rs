@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// All combinations, not a choice that has every pair of values
     #[arg(long)]
     all: bool,
+    /// Without the policies: what the traffic does by itself, when a case fails
+    #[arg(long)]
+    bare: bool,
     /// Begin no case after so many minutes
     #[arg(long)]
     minutes: Option<f64>,
@@ -38,6 +41,7 @@ impl Arguments {
         let flags = [
             (self.only == "attack", "--attack"),
             (self.all, "--all"),
+            (self.bare, "--bare"),
             (self.list, "--list"),
             (self.json, "--json"),
         ];

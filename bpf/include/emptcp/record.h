@@ -44,6 +44,21 @@ static __always_inline __u32 emptcp_flow_expected(const struct emptcp_packet *pa
 	return sender->contiguous;
 }
 
+/*
+ * The next sequence number that the sender of this packet will wait for when a segment comes to it from here: what its
+ * peer has sent until now is ahead on the same way. Its acknowledgement alone is older by all that is in flight, and a
+ * reset with that number is out of the window (RFC 9293 section 3.10.7.4).
+ */
+static __always_inline __u32 emptcp_flow_awaited(const struct emptcp_packet *packet, const struct emptcp_flow *flow)
+{
+	const struct emptcp_sender *peer =
+		packet->direction == EMPTCP_INGRESS ? &flow->sender[EMPTCP_LOCAL] : &flow->sender[EMPTCP_REMOTE];
+
+	if ((peer->known & EMPTCP_KNOWN_STARTED) && (__s32)(peer->contiguous - packet->acknowledgement) > 0)
+		return peer->contiguous;
+	return packet->acknowledgement;
+}
+
 /* The packet does not reach its receiver: what follows is judged by the number that this one waits for. */
 static __always_inline void emptcp_flow_take_back(struct emptcp_sender *sender, __u32 expected)
 {

@@ -6,7 +6,7 @@ use emptcp_tests::{
 };
 use std::{collections::BTreeMap, io::Write, process::ExitCode, time::Duration};
 
-const USAGE: &str = "usage: emptcp-truth [--seed N] [--connections N] [--all] [--minutes N] [--case TEXT] [--list] [--json]\n\
+const USAGE: &str = "usage: emptcp-truth [--seed N] [--connections N] [--all] [--bare] [--minutes N] [--case TEXT] [--list] [--json]\n\
                      \x20      emptcp-truth --attack [--seed N] [--connections N] [--seconds N] [--rate N] [--json]\n\
                      needs root: it makes network namespaces and loads BPF programs";
 
@@ -26,7 +26,7 @@ struct Arguments(BTreeMap<String, Option<String>>);
 
 impl Arguments {
     fn read() -> Result<Self, String> {
-        const ALONE: [&str; 4] = ["--all", "--list", "--json", "--attack"];
+        const ALONE: [&str; 5] = ["--all", "--bare", "--list", "--json", "--attack"];
         const VALUED: [&str; 6] = ["--seed", "--connections", "--minutes", "--case", "--seconds", "--rate"];
         let mut found = BTreeMap::new();
         let mut words = std::env::args().skip(1);
@@ -77,14 +77,17 @@ fn run() -> Result<bool, String> {
         seed,
         connections: arguments.number("--connections", 20)?,
         all: arguments.has("--all"),
+        bare: arguments.has("--bare"),
         within: minutes.map(|minutes: f64| Duration::from_secs_f64(minutes * 60.0)),
         only: arguments.text("--case"),
     };
     if arguments.has("--list") {
         let mut out = std::io::stdout().lock();
-        for case in truth::choose(&options) {
+        let about = truth::coverage::lines().into_iter().map(|line| format!("# {line}"));
+        let names = truth::choose(&options).into_iter().map(|case| truth::name(&case));
+        for line in about.chain(names) {
             // Who reads may have seen enough.
-            if writeln!(out, "{}", truth::name(&case)).is_err() {
+            if writeln!(out, "{line}").is_err() {
                 break;
             }
         }

@@ -1,24 +1,31 @@
 //! The table: each actor and mode, where it works, and what must be seen.
 
 use super::{
-    case::{Case, Moment, Place, Traffic},
+    case::{Case, Place},
     judges::{
-        a_range_is_marked, data_stops, each_connection_has_its_rate, every_frame_is_marked, everything_stops, goes_on,
-        no_subflow_comes, one_in_ten_is_marked, the_peer_sends_no_more, the_rate_holds, the_subflow_is_gone,
+        events::{connections_are_told, figures_are_told, subflows_are_told},
+        frames::{
+            a_range_is_marked, bytes_are_marked, early_frames_are_marked, every_frame_is_marked, one_in_ten_is_marked,
+            what_the_filter_says_is_marked,
+        },
+        rates::{
+            congestion_is_experienced, data_stops, each_connection_has_its_rate, each_has_its_rate, everything_stops,
+            goes_on, the_rate_holds,
+        },
+        subflows::{
+            no_subflow_comes, the_class_gets_all, the_connection_is_reset, the_peer_sends_again,
+            the_peer_sends_no_more, the_subflow_is_gone,
+        },
+    },
+    outside::Outside,
+    places::{
+        Expect, always, at_egress, where_acknowledgements_pass, where_announcements_pass, where_backups_return,
+        where_both_hooks_are_named, where_data_frames_show, where_data_passes, where_frames_show,
+        where_handshakes_pass, where_keys_are_seen, where_queueing_follows, where_resets_can_be_made,
+        where_routing_follows, where_starts_are_seen, where_windows_pass,
     },
     seen::{BedKind, Finding, Seen},
 };
-
-/// What a case of an actor is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Expect {
-    /// Traffic runs, and the judge speaks.
-    Works,
-    /// The policy is refused.
-    Refused,
-    /// Nobody outside could see it there, or the actor has nothing to do: no case.
-    Nothing,
-}
 
 /// An actor with its arguments.
 pub struct Actor {
@@ -28,12 +35,24 @@ pub struct Actor {
     pub when: &'static str,
     /// The action.
     pub action: &'static str,
+    /// An action that is in force before this one, which then comes in mid-transfer; empty: none.
+    pub first: &'static str,
     /// On both paths, not only on the second.
     pub whole: bool,
-    /// The judge wants the frames behind the policy.
+    /// At both hooks of the place.
+    pub both_hooks: bool,
+    /// The judge wants the frames behind the policy, where there are any.
     pub capture: bool,
-    /// Commands for `ip` at the place of the policy; `ACTION` is `add`, afterwards `del`.
-    pub commands: &'static [&'static str],
+    /// The same condition in the words of tshark, where the judge asks for it.
+    pub filter: &'static str,
+    /// The judge wants the events.
+    pub events: bool,
+    /// The connections end by it.
+    pub ends: bool,
+    /// The first path is unplugged for a while once the policy is there.
+    pub unplug: bool,
+    /// What of the kernel shows what it does.
+    pub outside: Outside,
     /// How long the traffic has to settle, in seconds.
     pub settle: f64,
     /// What is to be expected of a case.
@@ -47,7 +66,7 @@ impl Actor {
     pub fn bed(&self, case: &Case) -> BedKind {
         match case.place {
             _ if self.name == "hold_add_addr" => BedKind::Announcing,
-            place if place.is_router() => BedKind::Router,
+            Place::RouterIngress | Place::RouterEgress => BedKind::Router,
             _ => BedKind::Hosts,
         }
     }
@@ -63,96 +82,220 @@ const fn actor(
         name,
         when: "",
         action,
+        first: "",
         whole: false,
+        both_hooks: false,
         capture: false,
-        commands: &[],
+        filter: "",
+        events: false,
+        ends: false,
+        unplug: false,
+        outside: Outside::Nothing,
         settle: 1.5,
         expect,
         judge,
     }
 }
 
-/// Time for a sender to come to a rate of which it is not told: what is dropped at first is retransmitted, after a
-/// time-out where all of it was.
-const SWITCH: f64 = 4.0;
+/// A mark on the frames that the condition selects.
+const fn marking(
+    name: &'static str,
+    when: &'static str,
+    expect: fn(&Case) -> Expect,
+    judge: fn(&Seen<'_>) -> Vec<Finding>,
+) -> Actor {
+    Actor {
+        when,
+        capture: true,
+        ..actor(name, "mark dscp=46", expect, judge)
+    }
+}
+
+/// A rate limit: time for a sender to come to a rate of which it is not told. What is dropped at first is
+/// retransmitted, after a time-out where all of it was. The ramp takes 4 s at most.
+const fn limit(
+    name: &'static str,
+    action: &'static str,
+    expect: fn(&Case) -> Expect,
+    judge: fn(&Seen<'_>) -> Vec<Finding>,
+) -> Actor {
+    Actor {
+        settle: 4.0,
+        ..actor(name, action, expect, judge)
+    }
+}
+
+/// What tells.
+const fn telling(
+    name: &'static str,
+    action: &'static str,
+    expect: fn(&Case) -> Expect,
+    judge: fn(&Seen<'_>) -> Vec<Finding>,
+) -> Actor {
+    Actor {
+        whole: true,
+        events: true,
+        ..actor(name, action, expect, judge)
+    }
+}
 
 /// All that is judged.
-pub const ACTORS: [Actor; 14] = [
-    actor("pass", "count", always, goes_on),
+pub const ACTORS: [Actor; 31] = [
+    actor("count", "count", always, goes_on),
     Actor {
         when: "packet is data",
         ..actor("drop", "drop", always, data_stops)
     },
+    marking("mark-dscp", "", where_frames_show, every_frame_is_marked),
     Actor {
-        capture: true,
-        ..actor("mark-dscp", "mark dscp=46", where_frames_show, every_frame_is_marked)
+        // A code point that rules of both versions of IP know.
+        outside: Outside::BlackHole("tos 0x10"),
+        ..actor("mark-dscp-rule", "mark dscp=4", where_routing_follows, everything_stops)
     },
     Actor {
-        commands: &["rule ACTION fwmark 77 prio 5 blackhole"],
+        outside: Outside::BlackHole("fwmark 77"),
         ..actor("mark-fwmark", "mark fwmark=77", where_routing_follows, everything_stops)
     },
     Actor {
-        when: "packet is data and sample 1 in 10",
-        capture: true,
-        ..actor("sample", "mark dscp=46", where_data_frames_show, one_in_ten_is_marked)
-    },
-    Actor {
-        when: "dsn in +1000000..+2000000",
-        // Numbers of the connection begin with the keys, and those pass on the first path.
-        whole: true,
-        capture: true,
-        ..actor("sequence", "mark dscp=46", where_starts_are_seen, a_range_is_marked)
-    },
-    Actor {
-        settle: SWITCH,
+        outside: Outside::Classes { by_mark: true },
         ..actor(
-            "police",
-            "rate_limit rate=4mbit mode=police per=policy ramp=no",
-            always,
-            the_rate_holds,
+            "mark-fwmark-class",
+            "mark fwmark=77",
+            where_queueing_follows,
+            the_class_gets_all,
         )
     },
     Actor {
-        // The ramp takes 4 s at most.
-        settle: 5.0,
+        outside: Outside::Classes { by_mark: false },
         ..actor(
+            "mark-priority",
+            "mark priority=458754",
+            where_queueing_follows,
+            the_class_gets_all,
+        )
+    },
+    marking(
+        "sample",
+        "packet is data and sample 1 in 10",
+        where_data_frames_show,
+        one_in_ten_is_marked,
+    ),
+    Actor {
+        // Numbers of the connection begin with the keys, and those pass on the first path.
+        whole: true,
+        ..marking(
+            "sequence-dsn",
+            "dsn in +1000000..+2000000",
+            where_starts_are_seen,
+            a_range_is_marked,
+        )
+    },
+    marking(
+        "sequence-ssn",
+        "ssn in +100000..+200000",
+        where_starts_are_seen,
+        bytes_are_marked,
+    ),
+    Actor {
+        filter: "(tcp.len == 0 && tcp.flags.ack == 1 && tcp.flags.syn == 0 && tcp.flags.fin == 0 && \
+                 tcp.flags.reset == 0 && tcp.port in {32768..46000}) || \
+                 (tcp.len > 0 && !(tcp.option_kind == 5) && tcp.port in {46001..60999})",
+        ..marking(
+            "packet_type-ports",
+            "(packet is pure_ack and tcp.port in 32768-46000) or \
+             (packet is data and not packet has sack and tcp.port in 46001-60999)",
+            where_frames_show,
+            what_the_filter_says_is_marked,
+        )
+    },
+    marking(
+        "metric",
+        "flow.bytes < 200kB",
+        where_starts_are_seen,
+        early_frames_are_marked,
+    ),
+    limit(
+        "police",
+        "rate_limit rate=4mbit mode=police per=policy ramp=no",
+        always,
+        the_rate_holds,
+    ),
+    Actor {
+        settle: 5.0,
+        ..limit(
             "police-ramp",
             "rate_limit rate=4mbit mode=police per=policy",
             always,
             the_rate_holds,
         )
     },
+    limit(
+        "police-subflow",
+        "rate_limit rate=500kbit mode=police per=subflow ramp=no",
+        where_data_passes,
+        each_has_its_rate,
+    ),
     Actor {
-        settle: SWITCH,
-        ..actor(
-            "shape",
-            "rate_limit rate=4mbit mode=shape per=policy",
-            at_egress,
-            the_rate_holds,
+        whole: true,
+        ..limit(
+            "police-connection",
+            "rate_limit rate=500kbit mode=police per=connection ramp=no",
+            where_data_passes,
+            each_has_its_rate,
         )
     },
     Actor {
-        settle: SWITCH,
-        ..actor(
-            "auto",
-            "rate_limit rate=4mbit per=policy ramp=no",
-            always,
-            the_rate_holds,
+        outside: Outside::Ecn,
+        ..limit(
+            "police-ecn",
+            "rate_limit rate=4mbit mode=police per=policy ramp=no",
+            where_data_passes,
+            congestion_is_experienced,
         )
+    },
+    limit(
+        "shape",
+        "rate_limit rate=4mbit mode=shape per=policy",
+        at_egress,
+        the_rate_holds,
+    ),
+    limit(
+        "auto",
+        "rate_limit rate=4mbit per=policy ramp=no",
+        always,
+        the_rate_holds,
+    ),
+    Actor {
+        settle: 5.0,
+        ..limit("auto-ramp", "rate_limit rate=4mbit per=policy", always, the_rate_holds)
     },
     Actor {
         whole: true,
-        settle: SWITCH,
-        ..actor(
+        ..limit(
             "window",
-            "rate_limit rate=4mbit mode=window",
-            always,
+            "rate_limit rate=1mbit mode=window",
+            where_windows_pass,
             each_connection_has_its_rate,
         )
     },
     Actor {
         when: "subflow is joined",
-        ..actor("reset", "reset", always, the_subflow_is_gone)
+        capture: true,
+        ..actor("reset", "reset", where_resets_can_be_made, the_subflow_is_gone)
+    },
+    Actor {
+        when: "flow.bytes > 300kB",
+        whole: true,
+        capture: true,
+        ends: true,
+        // At most: it is over when all have ended.
+        settle: 10.0,
+        ..actor(
+            "reset-connection",
+            "reset connection=yes",
+            where_keys_are_seen,
+            the_connection_is_reset,
+        )
     },
     actor(
         "set_backup",
@@ -160,6 +303,17 @@ pub const ACTORS: [Actor; 14] = [
         where_acknowledgements_pass,
         the_peer_sends_no_more,
     ),
+    Actor {
+        first: "set_backup",
+        unplug: true,
+        settle: 6.0,
+        ..actor(
+            "set_backup-off",
+            "set_backup state=off",
+            where_backups_return,
+            the_peer_sends_again,
+        )
+    },
     Actor {
         whole: true,
         ..actor(
@@ -169,60 +323,46 @@ pub const ACTORS: [Actor; 14] = [
             no_subflow_comes,
         )
     },
+    telling(
+        "get_connect",
+        "get_connect",
+        where_handshakes_pass,
+        connections_are_told,
+    ),
+    telling(
+        "get_connect-keys",
+        "get_connect keys=yes",
+        where_handshakes_pass,
+        connections_are_told,
+    ),
+    telling("get_subflow", "get_subflow", always, subflows_are_told),
+    Actor {
+        both_hooks: true,
+        ..telling(
+            "get_subflow-both",
+            "get_subflow",
+            where_both_hooks_are_named,
+            subflows_are_told,
+        )
+    },
+    telling("record", "record every=200ms", where_data_passes, figures_are_told),
 ];
 
-fn always(_: &Case) -> Expect {
-    Expect::Works
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emptcp::{Catalog, plan::manifest::Kind};
 
-fn works(when: bool) -> Expect {
-    if when { Expect::Works } else { Expect::Nothing }
-}
-
-/// Shaping delays what leaves; what arrives is refused (docs of `rate_limit`).
-fn at_egress(case: &Case) -> Expect {
-    if case.place.is_egress() {
-        Expect::Works
-    } else {
-        Expect::Refused
+    #[test]
+    fn every_actor_that_is_shipped_is_in_the_table() {
+        let catalog = Catalog::load().unwrap();
+        for manifest in catalog
+            .manifests()
+            .iter()
+            .filter(|manifest| manifest.kind == Kind::Actor)
+        {
+            let judged = |actor: &Actor| actor.action.split(' ').next() == Some(&manifest.name);
+            assert!(ACTORS.iter().any(judged), "nobody judges {}", manifest.name);
+        }
     }
-}
-
-/// Behind an ingress hook of an end host there is only that host's stack.
-fn where_frames_show(case: &Case) -> Expect {
-    works(!matches!(case.place, Place::ClientIngress | Place::ServerIngress))
-}
-
-fn sees_data(case: &Case) -> bool {
-    case.traffic.goes(case.place.sees_uploads())
-}
-
-fn sees_only_data_of_others(case: &Case) -> bool {
-    case.traffic != Traffic::Both && !sees_data(case)
-}
-
-fn where_data_frames_show(case: &Case) -> Expect {
-    works(where_frames_show(case) == Expect::Works && sees_data(case))
-}
-
-/// Relative numbers count from a start that was seen.
-fn where_starts_are_seen(case: &Case) -> Expect {
-    works(
-        where_data_frames_show(case) == Expect::Works && case.moment == Moment::Before && case.traffic != Traffic::Both,
-    )
-}
-
-/// A mark is there for the routing behind the hook: what leaves a host has been routed already.
-fn where_routing_follows(case: &Case) -> Expect {
-    works(!case.place.is_egress())
-}
-
-/// MP_PRIO rides on pure ACKs: there are many where only acknowledgements pass.
-fn where_acknowledgements_pass(case: &Case) -> Expect {
-    works(sees_only_data_of_others(case))
-}
-
-/// The server announces, and the client opens the subflow: only at its begin.
-fn where_announcements_pass(case: &Case) -> Expect {
-    works(case.moment == Moment::Before && !case.place.is_router())
 }

@@ -24,7 +24,8 @@ pub enum Place {
 }
 
 impl Place {
-    const ALL: [Self; 6] = [
+    /// All of them.
+    pub const ALL: [Self; 6] = [
         Self::ClientEgress,
         Self::ClientIngress,
         Self::ServerIngress,
@@ -47,6 +48,23 @@ impl Place {
     pub fn is_router(self) -> bool {
         matches!(self, Self::RouterIngress | Self::RouterEgress)
     }
+}
+
+/// How the policy is attached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attach {
+    /// At tc: ingress and egress.
+    Tc,
+    /// At XDP in the driver: ingress only.
+    XdpNative,
+    /// At XDP in the stack: ingress only.
+    XdpGeneric,
+}
+
+impl Attach {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tc, Self::XdpNative, Self::XdpGeneric];
 }
 
 /// Which way the application's bytes go.
@@ -97,7 +115,7 @@ pub enum Moment {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// Buffers of at most 64 kB: scale 0.
+    /// No window is scaled: the option is not sent, and no window is above 64 kB.
     None,
     /// The kernel's choice.
     Usual,
@@ -106,15 +124,16 @@ pub enum Scale {
 }
 
 impl Scale {
-    const ALL: [Self; 3] = [Self::None, Self::Usual, Self::Large];
+    pub(super) const ALL: [Self; 3] = [Self::None, Self::Usual, Self::Large];
 
-    /// `net.ipv4.tcp_rmem`.
-    pub fn tcp_rmem(self) -> &'static str {
-        match self {
-            Self::None => "4096 65535 65535",
-            Self::Usual => "4096 131072 6291456",
+    /// Settings of a host.
+    pub fn sysctls(self) -> [(&'static str, &'static str); 2] {
+        let scaling = if self == Self::None { "0" } else { "1" };
+        let buffers = match self {
+            Self::None | Self::Usual => "4096 131072 6291456",
             Self::Large => "4096 131072 419430400",
-        }
+        };
+        [("net.ipv4.tcp_window_scaling", scaling), ("net.ipv4.tcp_rmem", buffers)]
     }
 }
 
@@ -126,6 +145,8 @@ pub struct Case {
     pub actor: usize,
     /// Where.
     pub place: Place,
+    /// How the policy is attached there.
+    pub attach: Attach,
     /// Which way the bytes go.
     pub traffic: Traffic,
     /// IPv6 in place of IPv4.
@@ -143,7 +164,7 @@ impl Case {
     }
 
     /// The values as numbers, one per axis.
-    fn values(&self) -> [(usize, usize); 6] {
+    fn values(&self) -> [(usize, usize); 7] {
         [
             (0, self.actor),
             (1, self.place as usize),
@@ -151,6 +172,7 @@ impl Case {
             (3, usize::from(self.ipv6)),
             (4, self.scale as usize),
             (5, self.moment as usize),
+            (6, self.attach as usize),
         ]
     }
 }
@@ -160,8 +182,9 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}/{}/{}/scale-{}/{}",
+            "{}/{}/{}/{}/scale-{}/{}",
             word(&self.place),
+            word(&self.attach),
             word(&self.traffic),
             if self.ipv6 { "ipv6" } else { "ipv4" },
             word(&self.scale),
@@ -171,30 +194,37 @@ impl fmt::Display for Case {
 }
 
 /// A value as `serde` writes it.
-fn word(value: &impl Serialize) -> String {
+pub(super) fn word(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Every case that `valid` allows.
+/// Every case that `valid` allows. XDP has no egress.
 pub fn all(actors: usize, valid: impl Fn(&Case) -> bool) -> Vec<Case> {
+    let places = Place::ALL
+        .into_iter()
+        .flat_map(|place| Attach::ALL.map(|attach| (place, attach)))
+        .filter(|(place, attach)| *attach == Attach::Tc || !place.is_egress());
+    let places: Vec<_> = places.collect();
     let mut cases = Vec::new();
     for actor in 0..actors {
-        for place in Place::ALL {
+        for (place, attach) in &places {
             for traffic in Traffic::ALL {
-                for ipv6 in [false, true] {
-                    for scale in Scale::ALL {
-                        for moment in [Moment::Before, Moment::MidTransfer] {
-                            let case = Case {
-                                actor,
-                                place,
-                                traffic,
-                                ipv6,
-                                scale,
-                                moment,
-                            };
-                            cases.extend(Some(case).filter(&valid));
-                        }
+                for (ipv6, scale) in [false, true]
+                    .into_iter()
+                    .flat_map(|ipv6| Scale::ALL.map(|scale| (ipv6, scale)))
+                {
+                    for moment in [Moment::Before, Moment::MidTransfer] {
+                        let case = Case {
+                            actor,
+                            place: *place,
+                            attach: *attach,
+                            traffic,
+                            ipv6,
+                            scale,
+                            moment,
+                        };
+                        cases.extend(Some(case).filter(&valid));
                     }
                 }
             }

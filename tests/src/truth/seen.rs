@@ -2,19 +2,19 @@
 
 use super::{
     actors::Actor,
-    case::{Case, Moment, Place},
+    case::{Case, Place},
+    outside::Packets,
 };
 use crate::live::{Bed, seconds};
-use emptcp::{ApplyOptions, instance::DEFAULT};
+use emptcp::events::Event;
 use emptcp_lab::{
     BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, Host, Lab, Mib, Path, Rate, SubflowKey, Topology,
 };
 use serde::Serialize;
-use std::{thread, time::Duration};
+use std::time::Duration;
 
-/// When a policy comes in mid-transfer, and how long the traffic is measured after it has settled.
-const BEFORE: f64 = 1.5;
-const MEASURE: f64 = 2.5;
+/// How long the traffic is measured after it has settled, in seconds.
+pub(super) const MEASURE: f64 = 2.5;
 
 /// Rate of each path, Mbit/s of IP packets.
 pub const PATH_RATE: u64 = 20;
@@ -104,6 +104,8 @@ pub fn host(bed: &Bed, place: Place) -> &Host {
 pub struct Seen<'a> {
     /// The bed.
     pub bed: &'a Bed,
+    /// The actor.
+    pub actor: &'a Actor,
     /// The case.
     pub case: Case,
     /// What became of each connection, and when the policy came, in seconds after its begin.
@@ -112,26 +114,44 @@ pub struct Seen<'a> {
     pub mib: [Mib; 2],
     /// Frames behind the place of the policy, and the times of day between which it is in force.
     pub capture: Option<(CaptureFile, [f64; 2])>,
-    settle: f64,
-    _folder: tempfile::TempDir,
+    /// The client's established subflows, as `ss -ti` shows them.
+    pub sockets: String,
+    /// Packets of each class while the policy was in force, where there are classes.
+    pub classes: Packets,
+    /// What was told while the connections ran and as they ended, and how many events gave way to newer ones.
+    pub events: (Vec<Event>, u64),
+    /// When each connection began, ns of CLOCK_MONOTONIC.
+    pub begun_ns: Vec<u64>,
+    /// How each connection ended before its time: what the application saw, and how many seconds after its begin.
+    pub ended: Vec<Option<(String, f64)>>,
+    pub(super) _folder: tempfile::TempDir,
 }
 
 impl Seen<'_> {
-    /// Rate on the path of the policies that the receivers' kernels tell, all connections together, Mbit/s.
-    pub fn rate(&self, up: bool, path: usize) -> f64 {
+    /// Rate on each path that the receivers' kernels tell, for each connection, Mbit/s.
+    pub fn rates(&self, up: bool) -> Vec<[f64; 2]> {
+        let of = |report: &BulkReport, applied: f64| {
+            let series = report.series(if up { End::Server } else { End::Client });
+            let from = applied + self.actor.settle;
+            let mut rates = [0.0; 2];
+            for key in series.subflows() {
+                let Some(path) = self.bed.lab.path_of(&key) else {
+                    continue;
+                };
+                let rate = series.throughput(&key, Counter::Received, seconds(from), seconds(from + MEASURE));
+                rates[path] += rate.unwrap_or_default();
+            }
+            rates
+        };
         self.transfers
             .iter()
-            .map(|(report, applied)| {
-                let series = report.series(if up { End::Server } else { End::Client });
-                let (from, to) = (applied + self.settle, applied + self.settle + MEASURE);
-                series
-                    .subflows()
-                    .iter()
-                    .filter(|key| self.bed.lab.path_of(key) == Some(path))
-                    .filter_map(|key| series.throughput(key, Counter::Received, seconds(from), seconds(to)))
-                    .sum::<f64>()
-            })
-            .sum()
+            .map(|(report, applied)| of(report, *applied))
+            .collect()
+    }
+
+    /// The same of a path, all connections together.
+    pub fn rate(&self, up: bool, path: usize) -> f64 {
+        self.rates(up).iter().map(|paths| paths[path]).sum()
     }
 
     /// Subflows on a path that a host's kernel had in the last second of the traffic.
@@ -142,7 +162,7 @@ impl Seen<'_> {
                 .samples()
                 .iter()
                 .rev()
-                .find(|sample| sample.at.as_secs_f64() < applied + self.settle + MEASURE);
+                .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settle + MEASURE);
             let on_path = |key: &SubflowKey| self.bed.lab.path_of(key) == Some(path);
             late.map_or(0, |sample| {
                 // Established: what waits for its last acknowledgements is no subflow any more.
@@ -181,24 +201,67 @@ impl Seen<'_> {
             .sum()
     }
 
+    /// Seconds after the policy came until a host's kernel had no established subflow on the path, for the slowest
+    /// connection; infinite where one stays.
+    pub fn gone_after(&self, end: End, path: usize) -> f64 {
+        let of = |report: &BulkReport, applied: f64| {
+            let samples = report.series(end).samples().iter();
+            let mut later = samples.filter(|sample| sample.at.as_secs_f64() >= applied);
+            let gone = later.find(|sample| {
+                let mut open = sample.info.subflows.iter().filter(|flow| flow.tcp_state == 1);
+                !open.any(|flow| self.bed.lab.path_of(&flow.key) == Some(path))
+            });
+            gone.map_or(f64::INFINITY, |sample| sample.at.as_secs_f64() - applied)
+        };
+        self.transfers
+            .iter()
+            .map(|(report, applied)| of(report, *applied))
+            .fold(0.0, f64::max)
+    }
+
+    /// The host on this side of the device where the policy is; a router has the server behind it.
+    pub fn near(&self) -> End {
+        match self.case.place {
+            Place::ClientEgress | Place::ClientIngress => End::Client,
+            _ => End::Server,
+        }
+    }
+
     /// Fields of the captured frames of MPTCP on the path of the policies that were sent while it was in force: those in
     /// its direction, or those of the other.
     pub fn frames(&self, in_direction: bool, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
-        let (capture, [since, until]) = self.capture.as_ref().expect("the actor wants a capture");
-        let address = self
-            .bed
-            .lab
-            .client()
-            .address(PATH, self.case.version())
-            .expect("an address");
-        let (ip, from) = (
-            if self.case.ipv6 { "ipv6" } else { "ip" },
-            self.case.place.sees_uploads() == in_direction,
-        );
-        let side = if from { "src" } else { "dst" };
-        let filter = format!(
-            "frame.time_epoch > {since:.6} && frame.time_epoch < {until:.6} && {ip}.{side} == {address} && tcp.option_kind == 30 && {only}"
-        );
+        self.frames_of_both(&format!("{} && ({only})", self.direction(in_direction)), fields)
+    }
+
+    /// For tshark: frames in the direction of the policy, or those of the other.
+    pub fn direction(&self, in_direction: bool) -> String {
+        let ip = if self.case.ipv6 { "ipv6" } else { "ip" };
+        let side = if self.case.place.sees_uploads() == in_direction {
+            "src"
+        } else {
+            "dst"
+        };
+        format!("{ip}.{side} == {}", self.address())
+    }
+
+    /// The client's address on the path of the policies.
+    pub fn address(&self) -> std::net::IpAddr {
+        let client = self.bed.lab.client();
+        client.address(PATH, self.case.version()).expect("an address")
+    }
+
+    /// The same of both directions, in the order of the capture.
+    pub fn frames_of_both(&self, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        let (_, [since, until]) = self.capture.as_ref().expect("the actor wants a capture");
+        let time = format!("frame.time_epoch > {since:.6} && frame.time_epoch < {until:.6}");
+        self.frames_ever(&format!("{time} && ({only})"), fields)
+    }
+
+    /// The same, from the begin of the case to its end.
+    pub fn frames_ever(&self, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        let (capture, _) = self.capture.as_ref().expect("the actor wants a capture");
+        let ip = if self.case.ipv6 { "ipv6" } else { "ip" };
+        let filter = format!("{ip}.addr == {} && tcp.option_kind == 30 && ({only})", self.address());
         let lines = capture.fields(&filter, fields).expect("tshark reads the capture");
         lines
             .iter()
@@ -207,144 +270,15 @@ impl Seen<'_> {
     }
 }
 
-/// Where frames are seen behind the hook of the policy.
-fn capture(bed: &Bed, place: Place, folder: &std::path::Path) -> Capture {
+/// Where frames are seen behind the hook of the policy; `None` where only a host's stack lies behind it.
+pub(super) fn capture(bed: &Bed, place: Place, folder: &std::path::Path) -> Option<Capture> {
     let file = folder.join("truth.pcap");
     let number = PATH + 1;
     let (netns, device) = match place {
         Place::ClientEgress => (bed.lab.middle(), format!("client{number}")),
         Place::ServerEgress | Place::RouterEgress => (bed.lab.middle(), format!("server{number}")),
         Place::RouterIngress => (host(bed, place).netns(), "server".to_owned()),
-        Place::ClientIngress | Place::ServerIngress => unreachable!("nothing lies between this hook and the host"),
+        Place::ClientIngress | Place::ServerIngress => return None,
     };
-    Capture::start(netns, &device, &file).expect("a capture")
-}
-
-fn time_of_day() -> f64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.unwrap_or_default().as_secs_f64()
-}
-
-/// The policy file of a case.
-pub fn policy(actor: &Actor, case: &Case) -> String {
-    let devices = if actor.whole {
-        r#""path1", "path2""#
-    } else {
-        r#""path2""#
-    };
-    let hook = if case.place.is_egress() { "egress" } else { "ingress" };
-    let when = match actor.when {
-        "" => String::new(),
-        when => format!("when = '{when}'\n"),
-    };
-    format!(
-        "[[policy]]\nname = \"truth\"\ndevice = [{devices}]\nhook = \"{hook}\"\n{when}do = ['{}']\n",
-        actor.action
-    )
-}
-
-/// Applies a policy that has to be refused, before anything is changed. Returns what was said.
-pub fn refusal(bed: &Bed, case: &Case, text: &str) -> Option<String> {
-    let plan = match emptcp::compile("truth.toml", text, &bed.catalog.manifests()) {
-        Ok(plan) => plan,
-        Err(mistakes) => return Some(mistakes.to_string()),
-    };
-    let apply = || emptcp::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
-    let host = host(bed, case.place);
-    let error = host
-        .run(apply)
-        .expect("the namespace")
-        .err()
-        .map(|error| error.to_string());
-    if error.is_none() {
-        bed.remove(host);
-    }
-    error
-}
-
-/// Runs the traffic of a case. An error is a fault of the traffic: wrong bytes, or none.
-///
-/// # Errors
-/// What a transfer said.
-///
-/// # Panics
-/// When the policy is refused, or the lab fails.
-pub fn run<'a>(bed: &'a Bed, actor: &Actor, case: &Case, connections: usize) -> Result<Seen<'a>, String> {
-    let text = policy(actor, case);
-    for host in bed.hosts() {
-        host.set_sysctl("net.ipv4.tcp_rmem", case.scale.tcp_rmem())
-            .expect("a sysctl");
-    }
-    let at = host(bed, case.place);
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let before = bed.hosts().map(|host| host.mib().expect("counters"));
-    let capture = actor.capture.then(|| capture(bed, case.place, folder.path()));
-    let in_force = case.moment == Moment::Before;
-    if in_force {
-        bed.apply(at, &text);
-    }
-    // The connections of the case before may still say goodbye.
-    let begin = time_of_day();
-    for command in actor.commands {
-        let rule = format!(
-            "ip {} {}",
-            if case.ipv6 { "-6" } else { "-4" },
-            command.replace("ACTION", "add")
-        );
-        crate::live::shell(at, &rule);
-    }
-    let started: Result<Vec<_>, _> = (0..connections)
-        .map(|index| {
-            let bulk = bed
-                .lab
-                .bulk()
-                .duration(seconds(BEFORE + actor.settle + MEASURE + 5.0))
-                .limit(seconds(60.0));
-            let bulk = bulk.direction(case.traffic.direction()).version(case.version());
-            bulk.seed(index as u64 + 1).start()
-        })
-        .collect();
-    let outcome = started.map_err(|error| error.to_string()).and_then(|transfers| {
-        thread::sleep(seconds(BEFORE));
-        if !in_force {
-            bed.apply(at, &text);
-        }
-        let since = time_of_day() + 0.2;
-        let applied: Vec<f64> = transfers
-            .iter()
-            .map(|transfer| transfer.elapsed().as_secs_f64())
-            .collect();
-        thread::sleep(seconds(actor.settle + MEASURE + 0.2));
-        let last = time_of_day();
-        transfers.iter().for_each(emptcp_lab::RunningBulk::stop);
-        // What waits behind a policy would take long to arrive: the payload is compared to its end all the same.
-        bed.remove(at);
-        let reports: Result<Vec<_>, _> = transfers.into_iter().map(emptcp_lab::RunningBulk::finish).collect();
-        let reports = reports.map_err(|error| error.to_string())?;
-        Ok((reports.into_iter().zip(applied).collect(), since, last))
-    });
-    for command in actor.commands {
-        let rule = format!(
-            "ip {} {}",
-            if case.ipv6 { "-6" } else { "-4" },
-            command.replace("ACTION", "del")
-        );
-        crate::live::shell(at, &rule);
-    }
-    let capture = capture.map(|capture| capture.stop().expect("the capture"));
-    if outcome.is_err() {
-        bed.remove(at);
-    }
-    let (transfers, since, last) = outcome?;
-    let after = bed.hosts().map(|host| host.mib().expect("counters"));
-    let seen = Seen {
-        bed,
-        case: *case,
-        transfers,
-        mib: [after[0].since(&before[0]), after[1].since(&before[1])],
-        capture: capture.map(|file| (file, [if in_force { begin } else { since }, last])),
-        settle: actor.settle,
-        _folder: folder,
-    };
-    Ok(seen)
+    Some(Capture::start(netns, &device, &file).expect("a capture"))
 }

@@ -1,0 +1,215 @@
+//! What was told, against what the kernels of the hosts know.
+
+use super::{meets, ways};
+use crate::truth::{
+    case::Moment,
+    seen::{Finding, Seen},
+};
+use emptcp::{
+    events::{Body, Event},
+    plan::Direction,
+};
+use emptcp_lab::{End, SubflowKey, TimeSeries};
+use mptcp_wire::{Key, Version, crypto::derive};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn missed(seen: &Seen<'_>) -> Finding {
+    Finding::new("events that gave way to newer ones", seen.events.1 as f64, 0.0, 0.0)
+}
+
+fn key(event: &Event) -> SubflowKey {
+    SubflowKey {
+        local: event.local,
+        remote: event.remote,
+    }
+}
+
+/// How many of `wanted` were told just once, and how many were told that nobody knows.
+fn once<K: Ord + Copy>(wanted: &BTreeSet<K>, told: impl Iterator<Item = K>) -> (f64, f64) {
+    let mut times: BTreeMap<K, usize> = BTreeMap::new();
+    told.for_each(|key| *times.entry(key).or_default() += 1);
+    let right = wanted.iter().filter(|key| times.get(key) == Some(&1)).count();
+    let strange = times.keys().filter(|key| !wanted.contains(key)).count();
+    (right as f64, strange as f64)
+}
+
+/// Each connection is told once, by the tokens that its sockets have.
+pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
+    let tokens = seen.transfers.iter().filter_map(|(report, _)| {
+        let token = |end| Some(report.series(end).samples().first()?.info.token);
+        let [client, server] = [token(End::Client)?, token(End::Server)?];
+        Some(match seen.near() {
+            End::Client => (client, server),
+            End::Server => (server, client),
+        })
+    });
+    let wanted: BTreeSet<(u32, u32)> = tokens.collect();
+    let count = seen.transfers.len() as f64;
+    let (mut told, mut keys_right) = (Vec::new(), 0.0);
+    for event in &seen.events.0 {
+        if let Body::Connection {
+            local_token,
+            remote_token,
+            keys,
+            ..
+        } = &event.body
+        {
+            let known = [local_token, remote_token].map(|token| token.map_or(0, |token| token.0));
+            told.push((known[0], known[1]));
+            let derived = keys.map(|keys| keys.map(|key| derive(Version::V1, Key(key.reveal())).token.0));
+            keys_right += f64::from(u8::from(derived == Some(known)));
+        }
+    }
+    let (right, strange) = once(&wanted, told.into_iter());
+    let with_keys = if seen.actor.action.contains("keys=yes") {
+        count
+    } else {
+        0.0
+    };
+    vec![
+        Finding::new(
+            "connections told once, with the tokens of their sockets",
+            right,
+            count,
+            count,
+        ),
+        Finding::new("connections told that no socket knows", strange, 0.0, 0.0),
+        Finding::new(
+            "keys told whose hashes are the tokens",
+            keys_right,
+            with_keys,
+            with_keys,
+        ),
+        missed(seen),
+    ]
+}
+
+/// Each subflow is told by each hook once when it is up, and once in all when it has ended; at one hook, only where the
+/// packet that ends it passes there.
+pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
+    let series = seen.transfers.iter().map(|(report, _)| report.series(seen.near()));
+    let wanted: BTreeSet<SubflowKey> = series.flat_map(|series| series.subflows()).collect();
+    let told = |up: bool, direction: Option<Direction>| {
+        let events = seen.events.0.iter();
+        let events = events.filter(|event| direction.is_none_or(|direction| direction == event.direction));
+        let keys = events.filter_map(|event| match event.body {
+            Body::Subflow { established, .. } if established == up => Some(key(event)),
+            _ => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    let count = wanted.len() as f64;
+    let mut findings = vec![Finding::new(
+        "subflows that the kernel has",
+        count,
+        2.0 * seen.transfers.len() as f64,
+        1e9,
+    )];
+    // Those of the case before that still said goodbye when the policy came.
+    let goodbyes = if seen.case.moment == Moment::Before { 0.0 } else { 1e9 };
+    for (direction, name) in [(Direction::Ingress, "ingress"), (Direction::Egress, "egress")] {
+        if !seen.actor.both_hooks && (direction == Direction::Egress) != seen.case.place.is_egress() {
+            continue;
+        }
+        let (up, strange) = once(&wanted, told(true, Some(direction)).into_iter());
+        findings.push(Finding::new(format!("told once as up, at {name}"), up, count, count));
+        findings.push(Finding::new(
+            "told that the kernel does not have",
+            strange,
+            0.0,
+            goodbyes,
+        ));
+    }
+    let ends = told(false, None);
+    let (down, strange) = once(&wanted, ends.iter().copied());
+    let more = ends.len() as f64 - down - strange;
+    let least = if seen.actor.both_hooks { count } else { 0.0 };
+    findings.extend([
+        Finding::new("told once as ended", down, least, count),
+        Finding::new("told more than once as ended", more, 0.0, goodbyes),
+        Finding::new("ends told that the kernel does not have", strange, 0.0, goodbyes),
+        missed(seen),
+    ]);
+    findings
+}
+
+/// Payload that a kernel had received on a subflow at a moment, in seconds after the begin, between two samples in
+/// proportion.
+fn received(series: &TimeSeries, subflow: &SubflowKey, moment: f64) -> f64 {
+    let mut before = (0.0, 0.0);
+    for (at, info) in series.of(subflow) {
+        let (at, bytes) = (at.as_secs_f64(), info.bytes_received as f64);
+        if at >= moment {
+            let part = (moment - before.0) / f64::max(at - before.0, 1e-9);
+            return before.1 + part.clamp(0.0, 1.0) * (bytes - before.1);
+        }
+        before = (at, bytes);
+    }
+    before.1
+}
+
+/// Between its first and its last record each subflow carried what the kernel that receives says. What was sent again
+/// counts in a record each time.
+pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (up, way, _) in ways(seen) {
+        if !meets(seen, up) {
+            continue;
+        }
+        let sent_here = up == (seen.near() == End::Client);
+        // Time and bytes of the first and the last record of each subflow.
+        let mut records: BTreeMap<SubflowKey, [(u64, u64); 2]> = BTreeMap::new();
+        for event in &seen.events.0 {
+            if let Body::Record(flow) = &event.body {
+                let sender = if sent_here { &flow.sent } else { &flow.received };
+                let now = (event.time_ns, sender.bytes);
+                records.entry(key(event)).or_insert([now; 2])[1] = now;
+            }
+        }
+        let (mut told, mut known, mut again, mut silent, mut latest) = (0.0, 0.0, 0.0, 0.0, 0.0_f64);
+        for ((report, applied), begun) in seen.transfers.iter().zip(&seen.begun_ns) {
+            let (receiver, sender) = if up {
+                (End::Server, End::Client)
+            } else {
+                (End::Client, End::Server)
+            };
+            for subflow in report.series(seen.near()).subflows() {
+                let at = |end: End| {
+                    if end == seen.near() {
+                        subflow
+                    } else {
+                        subflow.reversed()
+                    }
+                };
+                let Some([first, last]) = records.get(&subflow) else {
+                    silent += 1.0;
+                    continue;
+                };
+                let [from, to] = [first, last].map(|(time, _)| (*time as f64 - *begun as f64) * 1e-9);
+                if seen.case.moment == Moment::MidTransfer {
+                    latest = latest.max(from - applied);
+                }
+                told += (last.1 - first.1) as f64;
+                let series = report.series(receiver);
+                known += received(series, &at(receiver), to) - received(series, &at(receiver), from);
+                let last = report.series(sender).of(&at(sender)).last();
+                again += last.map_or(0.0, |(_, info)| info.bytes_retransmitted as f64);
+            }
+        }
+        findings.push(Finding::new(
+            format!("subflows of the {way} without a record"),
+            silent,
+            0.0,
+            0.0,
+        ));
+        findings.push(Finding::new("seconds until the last subflow was met", latest, 0.0, 3.0));
+        findings.push(Finding::new(
+            format!("{way}: bytes of all records, as a part of {known:.0} that the receiver's kernel got"),
+            told / f64::max(known, 1.0),
+            0.95,
+            1.05 + again / f64::max(known, 1.0),
+        ));
+    }
+    findings.push(missed(seen));
+    findings
+}

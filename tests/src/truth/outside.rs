@@ -1,0 +1,150 @@
+//! What of the kernel stands beside a policy and shows what it did: routing rules, classes of a queueing discipline, ECN.
+
+use super::{case::Case, seen};
+use crate::live::Bed;
+use emptcp_lab::Host;
+use std::process::Command;
+
+/// Beside the policy, for the time of a case.
+#[derive(Clone, Copy, Debug)]
+pub enum Outside {
+    /// Nothing.
+    Nothing,
+    /// Packets with a mark go to a black hole: words of `ip rule`.
+    BlackHole(&'static str),
+    /// HTB on the second path with a class for all and one for what is marked.
+    Classes {
+        /// A filter looks at the mark, with the value 77; else only the priority chooses, with 458754, which is 7:2.
+        by_mark: bool,
+    },
+    /// Both hosts use ECN.
+    Ecn,
+}
+
+/// The device of the second path.
+const DEVICE: &str = "path2";
+
+/// In classic BPF, so that it needs no program of ours: mark 77 is class 7:2, any other the default.
+const MARK_77: &str = "4,32 0 0 4294963220,21 0 1 77,6 0 0 458754,6 0 0 0";
+
+/// Packets of each class: the default, and that of what is marked.
+pub type Packets = [u64; 2];
+
+/// What stands there; gone when dropped.
+pub(super) struct Standing<'a> {
+    bed: &'a Bed,
+    at: &'a Host,
+    what: Outside,
+    ipv6: bool,
+}
+
+fn command(host: &Host, words: &[&str]) -> Result<String, String> {
+    let output = host
+        .run(|| Command::new(words[0]).args(&words[1..]).output())
+        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("{words:?}: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// veth takes what a native XDP program sends back only where the other end of the pair has NAPI, and it has with GRO
+/// (`veth_xdp_xmit` in the kernel).
+pub(super) fn let_xdp_send(bed: &Bed, wanted: bool) -> Result<(), String> {
+    let gro = if wanted { "on" } else { "off" };
+    for device in ["client1", "client2", "server1", "server2"] {
+        let run = || Command::new("ethtool").args(["-K", device, "gro", gro]).output();
+        let output = bed.lab.middle().run(run).map_err(|error| error.to_string())?;
+        let output = output.map_err(|error| format!("ethtool: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("{device}: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    Ok(())
+}
+
+fn rule(at: &Host, ipv6: bool, verb: &str, words: &str) -> Result<String, String> {
+    let mut all = vec!["ip", if ipv6 { "-6" } else { "-4" }, "rule", verb];
+    all.extend(words.split(' '));
+    all.extend(["prio", "5", "blackhole"]);
+    command(at, &all)
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn set_up(bed: &'a Bed, case: &Case, what: Outside) -> Result<Self, String> {
+        let standing = Self {
+            bed,
+            at: seen::host(bed, case.place),
+            what,
+            ipv6: case.ipv6,
+        };
+        let at = standing.at;
+        match what {
+            Outside::Nothing => {}
+            Outside::BlackHole(words) => drop(rule(at, case.ipv6, "add", words)?),
+            Outside::Classes { by_mark } => {
+                let tc = |words: &str| {
+                    let words: Vec<&str> = words.split(' ').collect();
+                    command(at, &words).map(drop)
+                };
+                tc(&format!("tc qdisc replace dev {DEVICE} root handle 7: htb default 1"))?;
+                for class in [1, 2] {
+                    tc(&format!(
+                        "tc class add dev {DEVICE} parent 7: classid 7:{class} htb rate 1gbit quantum 60000"
+                    ))?;
+                }
+                if by_mark {
+                    let words = format!("tc filter add dev {DEVICE} parent 7: protocol all bpf bytecode");
+                    let mut words: Vec<&str> = words.split(' ').collect();
+                    words.push(MARK_77);
+                    command(at, &words)?;
+                }
+            }
+            Outside::Ecn => standing.ecn(1)?,
+        }
+        Ok(standing)
+    }
+
+    /// What `tc -s class` counts.
+    pub(super) fn packets(&self) -> Result<Packets, String> {
+        let mut packets = [0; 2];
+        if !matches!(self.what, Outside::Classes { .. }) {
+            return Ok(packets);
+        }
+        let text = command(self.at, &["tc", "-s", "class", "show", "dev", DEVICE])?;
+        for (number, packets) in packets.iter_mut().enumerate() {
+            let class = format!("class htb 7:{} ", number + 1);
+            let counted = text.split_once(&class).and_then(|(_, rest)| {
+                let (_, sent) = rest.split_once(" Sent ")?;
+                sent.split_whitespace().nth(2)?.parse().ok()
+            });
+            *packets = counted.ok_or_else(|| format!("no number of packets of {class}in: {text}"))?;
+        }
+        Ok(packets)
+    }
+
+    fn ecn(&self, value: u8) -> Result<(), String> {
+        for host in self.bed.hosts() {
+            host.set_sysctl("net.ipv4.tcp_ecn", value)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        let undone = match self.what {
+            Outside::Nothing => Ok(()),
+            Outside::BlackHole(words) => rule(self.at, self.ipv6, "del", words).map(drop),
+            Outside::Classes { .. } => command(self.at, &["tc", "qdisc", "del", "dev", DEVICE, "root"]).map(drop),
+            // The kernel's default: use it when asked.
+            Outside::Ecn => self.ecn(2),
+        };
+        if let Err(error) = undone {
+            eprintln!("{error}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Where an actor is judged, where its policy is refused, and why it is not judged elsewhere.
+
+use super::case::{Attach, Case, Moment, Place, Scale, Traffic};
+
+/// What a case of an actor is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expect {
+    /// Traffic runs, and the judge speaks.
+    Works,
+    /// The policy is refused.
+    Refused,
+    /// No case, and why.
+    Nothing(&'static str),
+}
+
+use Expect::{Nothing, Refused, Works};
+
+const NOBODY_BEHIND: &str = "behind an ingress hook of an end host there is only its stack: no frame to look at";
+const NO_DATA: &str = "no data passes here";
+const START_NOT_SEEN: &str = "numbers and figures count from a beginning that was not seen";
+
+/// Everywhere.
+pub(super) fn always(_: &Case) -> Expect {
+    Works
+}
+
+/// A refusal does not depend on the traffic: one case for each place.
+fn refused(case: &Case) -> Expect {
+    let one = case.traffic == Traffic::Upload && !case.ipv6 && case.scale == Scale::Usual;
+    if one && case.moment == Moment::Before {
+        Refused
+    } else {
+        Nothing("refused there, whatever the traffic")
+    }
+}
+
+/// XDP has neither mark nor priority, and `mark` does not run there.
+fn at_tc(case: &Case, there: impl Fn(&Case) -> Expect) -> Expect {
+    if case.attach == Attach::Tc {
+        there(case)
+    } else {
+        refused(case)
+    }
+}
+
+/// Shaping delays what leaves; what arrives is refused (docs of `rate_limit`).
+pub(super) fn at_egress(case: &Case) -> Expect {
+    if case.place.is_egress() { Works } else { refused(case) }
+}
+
+fn frames_show(case: &Case) -> Expect {
+    match case.place {
+        Place::ClientIngress | Place::ServerIngress => Nothing(NOBODY_BEHIND),
+        _ => Works,
+    }
+}
+
+/// `mark` where frames show it.
+pub(super) fn where_frames_show(case: &Case) -> Expect {
+    at_tc(case, frames_show)
+}
+
+fn data_frames_show(case: &Case) -> Expect {
+    match frames_show(case) {
+        Works if !case.traffic.goes(case.place.sees_uploads()) => Nothing(NO_DATA),
+        expect => expect,
+    }
+}
+
+/// `mark` on data.
+pub(super) fn where_data_frames_show(case: &Case) -> Expect {
+    at_tc(case, data_frames_show)
+}
+
+/// Relative numbers and figures count from a start that was seen.
+pub(super) fn where_starts_are_seen(case: &Case) -> Expect {
+    at_tc(case, |case| match data_frames_show(case) {
+        Works if case.moment != Moment::Before => Nothing(START_NOT_SEEN),
+        Works if case.traffic == Traffic::Both => Nothing("one way at a time: the numbers of the other way are others"),
+        expect => expect,
+    })
+}
+
+/// A mark is there for the routing behind the hook.
+pub(super) fn where_routing_follows(case: &Case) -> Expect {
+    at_tc(case, |case| {
+        if case.place.is_egress() {
+            Nothing("what leaves has been routed already: see mark-fwmark-class and mark-dscp")
+        } else {
+            Works
+        }
+    })
+}
+
+/// Classful queueing follows.
+pub(super) fn where_queueing_follows(case: &Case) -> Expect {
+    at_tc(case, |case| {
+        if case.place.is_egress() {
+            Works
+        } else {
+            Nothing("no queueing discipline follows; forwarding sets the priority of IPv4 anew")
+        }
+    })
+}
+
+/// Drops or marks where the sender learns of it: at the data.
+pub(super) fn where_data_passes(case: &Case) -> Expect {
+    if case.traffic.goes(case.place.sees_uploads()) {
+        Works
+    } else {
+        Nothing(NO_DATA)
+    }
+}
+
+/// MP_PRIO rides on pure ACKs: there are many where only acknowledgements pass.
+pub(super) fn where_acknowledgements_pass(case: &Case) -> Expect {
+    if case.traffic != Traffic::Both && !case.traffic.goes(case.place.sees_uploads()) {
+        Works
+    } else {
+        Nothing("MP_PRIO rides on pure ACKs: few or none pass where data does")
+    }
+}
+
+/// What is backup first becomes regular in mid-transfer.
+pub(super) fn where_backups_return(case: &Case) -> Expect {
+    match where_acknowledgements_pass(case) {
+        Works if case.moment == Moment::Before => Nothing("a subflow that never was backup has nothing to return from"),
+        expect => expect,
+    }
+}
+
+/// The server announces, and the client opens the subflow: only at its begin.
+pub(super) fn where_announcements_pass(case: &Case) -> Expect {
+    if case.place.is_router() {
+        Nothing("behind the router the server has one address: nothing to announce")
+    } else if case.moment == Moment::Before {
+        Works
+    } else {
+        Nothing("announced at the begin of a connection only")
+    }
+}
+
+/// The window acts on the acknowledgements.
+pub(super) fn where_windows_pass(case: &Case) -> Expect {
+    if case.attach != Attach::Tc && case.traffic == Traffic::Both {
+        Nothing("at XDP the window of data whose checksum is left to the device stays: see its README")
+    } else {
+        Works
+    }
+}
+
+/// A packet can become a reset.
+pub(super) fn where_resets_can_be_made(case: &Case) -> Expect {
+    if case.attach == Attach::XdpGeneric && case.place.is_router() {
+        Nothing("generic XDP cannot clear gso_size of what is forwarded: use tc there, says its README")
+    } else {
+        Works
+    }
+}
+
+/// Keys pass in the handshake only.
+pub(super) fn where_keys_are_seen(case: &Case) -> Expect {
+    match where_resets_can_be_made(case) {
+        Works if case.moment != Moment::Before => Nothing("keys pass in the handshake only"),
+        expect => expect,
+    }
+}
+
+/// What tells about handshakes.
+pub(super) fn where_handshakes_pass(case: &Case) -> Expect {
+    if case.moment == Moment::Before {
+        Works
+    } else {
+        Nothing("keys pass in the handshake only: nothing is told of a connection that runs already")
+    }
+}
+
+/// A policy at both hooks of a place is named by its ingress, for which there is more than one kind of hook.
+pub(super) fn where_both_hooks_are_named(case: &Case) -> Expect {
+    if case.place.is_egress() {
+        Nothing("at both hooks: see the ingress of the same place")
+    } else {
+        Works
+    }
+}
