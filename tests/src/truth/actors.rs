@@ -259,12 +259,16 @@ pub const ACTORS: [Actor; 31] = [
         at_egress,
         the_rate_holds,
     ),
-    limit(
-        "auto",
-        "rate_limit rate=4mbit per=policy ramp=no",
-        always,
-        the_rate_holds,
-    ),
+    Actor {
+        // At egress it comes down by the ramp all the same.
+        settle: 5.0,
+        ..limit(
+            "auto",
+            "rate_limit rate=4mbit per=policy ramp=no",
+            always,
+            the_rate_holds,
+        )
+    },
     Actor {
         settle: 5.0,
         ..limit("auto-ramp", "rate_limit rate=4mbit per=policy", always, the_rate_holds)
