@@ -197,11 +197,11 @@ pub fn the_peer_sends_again(seen: &Seen<'_>) -> Vec<Finding> {
     let backups = |late: bool| {
         let marked = seen.transfers.iter().filter(|(report, applied)| {
             let series = report.series(end);
-            let within = series
+            let mut within = series
                 .samples()
                 .iter()
                 .filter(|sample| sample.at.as_secs_f64() < *applied + 0.1);
-            let sample = if late { series.last() } else { within.last() };
+            let sample = if late { series.last() } else { within.next_back() };
             sample.is_some_and(|sample| {
                 let mut flows = sample.info.subflows.iter();
                 flows.any(|flow| seen.bed.lab.path_of(&flow.key) == Some(PATH) && flow.backup)
