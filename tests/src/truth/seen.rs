@@ -132,7 +132,7 @@ impl Seen<'_> {
     pub fn rates(&self, up: bool) -> Vec<[f64; 2]> {
         let of = |report: &BulkReport, applied: f64| {
             let series = report.series(if up { End::Server } else { End::Client });
-            let from = applied + self.actor.settle;
+            let from = applied + self.actor.settles(&self.case);
             let mut rates = [0.0; 2];
             for key in series.subflows() {
                 let Some(path) = self.bed.lab.path_of(&key) else {
@@ -162,7 +162,7 @@ impl Seen<'_> {
                 .samples()
                 .iter()
                 .rev()
-                .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settle + MEASURE);
+                .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settles(&self.case) + MEASURE);
             let on_path = |key: &SubflowKey| self.bed.lab.path_of(key) == Some(path);
             late.map_or(0, |sample| {
                 // Established: what waits for its last acknowledgements is no subflow any more.

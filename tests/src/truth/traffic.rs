@@ -226,12 +226,16 @@ pub fn run<'a>(
         bed.lab.path(0).set_carrier(false).expect("the path");
         thread::sleep(seconds(UNPLUGGED));
         bed.lab.path(0).set_carrier(true).expect("the path");
-        thread::sleep(seconds(actor.settle - UNPLUGGED));
+        thread::sleep(seconds(actor.settles(case) - UNPLUGGED));
     }
     // Packets that passed the hook before the policy came are on their way.
     thread::sleep(seconds(0.2));
     let classes = outside.packets()?;
-    let rest = if actor.unplug { MEASURE } else { actor.settle + MEASURE };
+    let rest = if actor.unplug {
+        MEASURE
+    } else {
+        actor.settles(case) + MEASURE
+    };
     let mut ended = vec![None; transfers.len()];
     if actor.ends {
         ended = ends(&transfers, rest);
