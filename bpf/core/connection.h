@@ -147,6 +147,20 @@ static __always_inline bool connection_widens(struct emptcp_flow *flow)
 	return wider;
 }
 
+static __always_inline __u16 dsn_jump_flag(__u32 side)
+{
+	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_DSN_JUMP_LOCAL : EMPTCP_FLOW_DSN_JUMP_REMOTE;
+}
+
+/* What a subflow tells its connection, if that is known: one past the highest DSN of a side. */
+static __always_inline void connection_dsn(struct emptcp_connection *connection, __u32 side, __u64 next)
+{
+	__u64 known = connection ? connection->dsn_next[side & 1] : 0;
+
+	if (connection && (!known || (__s64)(next - known) > 0))
+		connection->dsn_next[side & 1] = next;
+}
+
 /*
  * A mapping that the subflow itself cannot judge: its first one, one far from those before, or one that enters another
  * step of DSN_STEP_BITS, which the connection is told.
@@ -160,20 +174,58 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 	if (!near || !data_near(flow_widen_dsn(packet, near), near)) {
 		if (connection && connection->dsn_next[side & 1])
 			near = connection->dsn_next[side & 1];
-		else if (!near)
-			near = sender->idsn ? sender->idsn + 1 : 0;
+		else if (!near && sender->idsn && !sender->reanchored)
+			near = sender->idsn + 1;
 	}
 	if (!near) {
 		if (!(packet->dss_flags & EMPTCP_DSS_FLAG_DSN64))
 			return;
 		near = packet->dsn;
 	}
-	if (!data_near(flow_widen_dsn(packet, near), near))
+	if (!data_near(flow_widen_dsn(packet, near), near)) {
+		bool known = flow->flags & dsn_jump_flag(side) && data_near(packet->dsn, flow->dsn_jump);
+
+		if ((__s64)(packet->dsn - near) > 0 && !known) {
+			flow->dsn_jump = packet->dsn + packet->data_level_length;
+			flow->flags &= ~dsn_jump_flag(!side);
+			flow->flags |= dsn_jump_flag(side);
+		}
 		return;
+	}
+	flow->flags &= ~dsn_jump_flag(side);
 	flow_map(sender, packet, near);
-	if (connection &&
-	    (!connection->dsn_next[side & 1] || (__s64)(sender->dsn_next - connection->dsn_next[side & 1]) > 0))
-		connection->dsn_next[side & 1] = sender->dsn_next;
+	connection_dsn(connection, side, sender->dsn_next);
+}
+
+/* A DATA_ACK of `side`: does it show that the other side's DSN is as far ahead as a mapping has said? */
+static __always_inline void connection_jump(struct emptcp_flow *flow, const struct emptcp_packet *packet, __u32 side)
+{
+	__u64 id = flow->connection;
+
+	if (!(flow->flags & dsn_jump_flag(!side)) || !(packet->types & EMPTCP_DSS_ACK) ||
+	    !(packet->dss_flags & EMPTCP_DSS_FLAG_ACK64) || packet->data_ack - flow->dsn_jump >= 1ull << 31)
+		return;
+	flow->flags &= ~dsn_jump_flag(!side);
+	flow->sender[!side].dsn_next = flow->dsn_jump;
+	if (!flow->sender[!side].dsn_first)
+		flow->sender[!side].dsn_first = flow->dsn_jump;
+	connection_dsn(id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL, !side, flow->dsn_jump);
+}
+
+/* A subflow goes: its connection keeps what it carried, and when. */
+static __always_inline void connection_end(const struct emptcp_flow *flow)
+{
+	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
+	__u64 id = flow->connection;
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+
+	if (!connection)
+		return;
+	__sync_fetch_and_add(&connection->ended.packets, local->packets + remote->packets);
+	__sync_fetch_and_add(&connection->ended.bytes, local->bytes + remote->bytes);
+	__sync_fetch_and_add(&connection->ended.retransmissions, local->retransmissions + remote->retransmissions);
+	if (connection->last_ns < flow->last_ns)
+		connection->last_ns = flow->last_ns;
 }
 
 /* Counts a stored subflow for its connection, once. */

@@ -195,8 +195,13 @@ static __always_inline bool flow_promote(struct emptcp_scratch *scratch, struct 
 	flow->state = EMPTCP_FLOW_ESTABLISHED;
 	/* The ports may be in use again: then the old record goes. */
 	slot = emptcp_flow_find();
-	if (slot >= 0)
+	if (slot >= 0) {
+		struct emptcp_flow *old = flow_at(slot);
+
+		if (old)
+			connection_end(old);
 		flow_remove(slot);
+	}
 	slot = emptcp_flow_store();
 	if (slot < 0) {
 		scratch->core[EMPTCP_CORE_FLOW_FAILED]++;

@@ -129,6 +129,9 @@ static __always_inline void reanchor(struct emptcp_sender *sender, struct emptcp
 	sender->known |= EMPTCP_KNOWN_STARTED;
 	sender->fin = EMPTCP_FIN_NONE;
 	sender->reanchored++;
+	/* Nobody saw how much data is missing: the connection, or the next 64-bit DSN, knows better. */
+	sender->dsn_next = 0;
+	sender->dsn_first = 0;
 	peer->acknowledgement = acknowledgement;
 	peer->sack_edge = acknowledgement;
 	peer->known |= EMPTCP_KNOWN_ACKNOWLEDGING;

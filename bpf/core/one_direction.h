@@ -26,7 +26,7 @@ static __always_inline bool one_direction_begins(const struct emptcp_packet *pac
 {
 	return (flow->state == EMPTCP_FLOW_ADOPTING || flow->state == EMPTCP_FLOW_SYN) && !flow->sender[!side].known &&
 	       flow->sender[side].packets >= ONE_DIRECTION_SEGMENTS &&
-	       packet->now_ns - flow->first_ns >= ONE_DIRECTION_NS;
+	       emptcp_elapsed(packet->now_ns, flow->first_ns) >= ONE_DIRECTION_NS;
 }
 
 /* Nobody acknowledges a FIN here, and no number makes a RST sure: silence does. */
@@ -39,7 +39,7 @@ static __always_inline bool one_direction_ended(const struct emptcp_packet *pack
 		const struct emptcp_sender *sender = &flow->sender[side];
 
 		ended |= (sender->fin == EMPTCP_FIN_SENT || flow->flags & suspicion(side)) &&
-			 packet->now_ns - sender->last_ns >= ONE_DIRECTION_END_NS;
+			 emptcp_elapsed(packet->now_ns, sender->last_ns) >= ONE_DIRECTION_END_NS;
 	}
 	return flow->flags & EMPTCP_FLOW_ONE_DIRECTION && ended;
 }
@@ -50,7 +50,7 @@ static __always_inline bool one_direction_succeeds(const struct emptcp_packet *p
 {
 	return flow->flags & EMPTCP_FLOW_ONE_DIRECTION && opening->state == EMPTCP_FLOW_SYN &&
 	       opening->flags & opener_flag(side) && flow->last_ns <= opening->first_ns &&
-	       packet->now_ns - opening->first_ns >= ONE_DIRECTION_SYN_NS &&
+	       emptcp_elapsed(packet->now_ns, opening->first_ns) >= ONE_DIRECTION_SYN_NS &&
 	       !acceptable(&flow->sender[side], &flow->sender[!side], packet) &&
 	       acceptable(&opening->sender[side], &opening->sender[!side], packet);
 }

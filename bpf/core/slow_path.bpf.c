@@ -59,10 +59,14 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	}
 	if (flow && one_direction_ended(packet, flow)) {
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
+		connection_end(flow);
 		flow_remove(slot);
 		flow = NULL;
 		packet->flow_slot = NO_SLOT;
 	}
+	/* The record has just gone: only an MPTCP option shows whose packet this is. */
+	if (!flow && !(packet->types & EMPTCP_ANY_MPTCP))
+		return NULL;
 	if (packet->types & EMPTCP_RST) {
 		*half_open = !flow;
 		return flow ? flow : opening; /* a reset, whatever else it has */
@@ -204,7 +208,7 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 		flow->state = EMPTCP_FLOW_CLOSED;
 	else if (acknowledged && flow->state == EMPTCP_FLOW_ESTABLISHED)
 		flow->state = EMPTCP_FLOW_CLOSING;
-	if (flow->flags & suspicion(!side) && packet->now_ns - peer->last_ns >= RESET_SILENCE_NS)
+	if (flow->flags & suspicion(!side) && emptcp_elapsed(packet->now_ns, peer->last_ns) >= RESET_SILENCE_NS)
 		flow->state = EMPTCP_FLOW_CLOSED;
 }
 
@@ -216,7 +220,8 @@ static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
 	return flow->state == EMPTCP_FLOW_CLOSED ||
 	       (local->known & remote->known) != (EMPTCP_KNOWN_STARTED | EMPTCP_KNOWN_ACKNOWLEDGING) ||
 	       local->fin == EMPTCP_FIN_SENT || remote->fin == EMPTCP_FIN_SENT ||
-	       flow->flags & (EMPTCP_FLOW_RESET_SUSPECTED_LOCAL | EMPTCP_FLOW_RESET_SUSPECTED_REMOTE);
+	       flow->flags & (EMPTCP_FLOW_RESET_SUSPECTED_LOCAL | EMPTCP_FLOW_RESET_SUSPECTED_REMOTE |
+			      EMPTCP_FLOW_DSN_JUMP_LOCAL | EMPTCP_FLOW_DSN_JUMP_REMOTE);
 }
 
 /*
@@ -273,8 +278,13 @@ __noinline int emptcp_flow_refresh(void)
 	if (packet->types & EMPTCP_RST)
 		return 0;
 	scratch->judged = flow_update(flow, packet, side);
-	if (packet->types & EMPTCP_MAPPED && !flow_data_plain(&flow->sender[side], packet))
-		connection_map(flow, packet, side);
+	if (packet->types & EMPTCP_MAPPED) {
+		if (flow_data_plain(&flow->sender[side], packet))
+			flow->flags &= ~dsn_jump_flag(side);
+		else
+			connection_map(flow, packet, side);
+	}
+	connection_jump(flow, packet, side);
 	if (!scratch->half_open)
 		return 0;
 	if (completes(packet, flow, side)) {
@@ -399,6 +409,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 			flow_remove(replaced);
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
 		scratch->ended = *flow;
+		connection_end(flow);
 		if (scratch->half_open)
 			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 		else if (!(scratch->features & EMPTCP_FEATURE_STACKED && passage_goes_on(flow, packet)))

@@ -35,7 +35,7 @@ static __always_inline void passage_begin(struct emptcp_flow *flow, const struct
 
 	passage->ran = policies;
 	passage->types = packet->types & (EMPTCP_THIRD_ACK | EMPTCP_UNACCEPTABLE | EMPTCP_MAPPED);
-	passage->idle = (packet->now_ns - last_ns) >> 10 & (EMPTCP_PASSAGE_CLOSED - 1);
+	passage->idle = emptcp_elapsed(packet->now_ns, last_ns) >> 10 & (EMPTCP_PASSAGE_CLOSED - 1);
 	if (flow->state == EMPTCP_FLOW_CLOSED)
 		passage->idle |= EMPTCP_PASSAGE_CLOSED;
 }

@@ -12,8 +12,8 @@ static __always_inline void view_flow(struct emptcp_packet *packet, const struct
 	bool from_remote = packet->direction == EMPTCP_INGRESS;
 	struct emptcp_flow_view *view = &packet->flow;
 
-	view->age_ns = packet->now_ns - flow->first_ns;
-	view->idle_ns = packet->now_ns - last_ns;
+	view->age_ns = emptcp_elapsed(packet->now_ns, flow->first_ns);
+	view->idle_ns = emptcp_elapsed(packet->now_ns, last_ns);
 	view->packets = local->packets + remote->packets;
 	view->bytes = local->bytes + remote->bytes;
 	view->retransmissions = local->retransmissions + remote->retransmissions;
@@ -88,8 +88,8 @@ static __always_inline void view_connection(struct emptcp_packet *packet, const 
 	if (!connection)
 		return;
 	view->known = 1;
-	view->age_ns = packet->now_ns - connection->first_ns;
-	view->idle_ns = packet->now_ns - connection->last_ns;
+	view->age_ns = emptcp_elapsed(packet->now_ns, connection->first_ns);
+	view->idle_ns = emptcp_elapsed(packet->now_ns, connection->last_ns);
 	connection->last_ns = packet->now_ns;
 	/* Subflows of one connection arrive on different CPUs. */
 	__sync_fetch_and_add(&connection->packets, packet->segments);
@@ -112,8 +112,8 @@ static __always_inline void view_connection_shown(struct emptcp_packet *packet, 
 	if (!connection)
 		return;
 	view->known = 1;
-	view->age_ns = packet->now_ns - connection->first_ns;
-	view->idle_ns = packet->now_ns - connection->last_ns;
+	view->age_ns = emptcp_elapsed(packet->now_ns, connection->first_ns);
+	view->idle_ns = emptcp_elapsed(packet->now_ns, connection->last_ns);
 	connection_show(packet, connection);
 }
 

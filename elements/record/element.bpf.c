@@ -26,7 +26,8 @@ ACTOR(record)
 	said = emptcp_state(&state_told, packet->flow_id, &never);
 	if (!said)
 		return EMPTCP_CONTINUE;
-	if (*said && packet->now_ns - *said < arguments.every && packet->flow.state != EMPTCP_FLOW_CLOSED)
+	if (*said && emptcp_elapsed(packet->now_ns, *said) < arguments.every &&
+	    packet->flow.state != EMPTCP_FLOW_CLOSED)
 		return EMPTCP_CONTINUE;
 	flow = emptcp_flow_record(packet);
 	if (!flow)

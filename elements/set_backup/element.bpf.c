@@ -6,6 +6,7 @@
  */
 #include <emptcp/element.h>
 #include <emptcp/edit.h>
+#include <emptcp/record.h>
 
 #define PAUSE_NS 500000000ull
 #define MP_PRIO_BACKUP 1
@@ -37,7 +38,7 @@ ACTOR(set_backup)
 	said = emptcp_state(&state_said, packet->flow_id, &nothing_said);
 	if (!said || said->times >= arguments.times)
 		return EMPTCP_CONTINUE;
-	if (said->times && packet->now_ns - said->last_ns < PAUSE_NS)
+	if (said->times && emptcp_elapsed(packet->now_ns, said->last_ns) < PAUSE_NS)
 		return EMPTCP_CONTINUE;
 	if (packet->types & EMPTCP_MP_PRIO)
 		return EMPTCP_CONTINUE; /* the host itself speaks about this subflow just now */
@@ -52,6 +53,7 @@ ACTOR(set_backup)
 		return EMPTCP_CONTINUE;
 	}
 	packet->types |= EMPTCP_MP_PRIO;
+	emptcp_flow_asks_backup(packet, arguments.state == STATE_ON);
 	said->last_ns = packet->now_ns;
 	said->times++;
 	emptcp_count_event(packet, sent);

@@ -3,6 +3,7 @@
 //! * [`Bed`]: a lab whose hosts have policies; all of them go when it is dropped.
 //! * [`Rates`]: what each path carried between two moments.
 
+use crate::command::output_of;
 use emptcp::{Applied, ApplyOptions, Catalog, Instance, abi::Flow, instance::DEFAULT, stats::Stats};
 use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Offloads, Path, Rate, RunningBulk, TimeSeries};
 use std::{
@@ -239,16 +240,8 @@ impl Rates {
 /// When it fails.
 pub fn shell(host: &Host, command: &str) -> String {
     let mut words = command.split(' ');
-    let output = host
-        .run(|| Command::new(words.next().unwrap_or_default()).args(words).output())
+    host.run(|| output_of(Command::new(words.next().unwrap_or_default()).args(words)))
         .unwrap()
-        .unwrap_or_else(|error| panic!("{command}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Sleeps until `time` seconds after the begin of a transfer.

@@ -5,12 +5,12 @@ use crate::{
     hosts::{Hosts, Who},
 };
 use emptcp::{
-    Catalog,
+    Catalog, element,
     manifest::Hook,
     stats::PolicyStats,
     testrun::{Input, Output, Sandbox, Verdict},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// Name that policies use for the device.
 pub const DEVICE: &str = "lo";
@@ -34,6 +34,20 @@ pub fn alone<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// The shipped elements, and one of an operator's own that is built in `folder`.
+///
+/// # Panics
+/// When it cannot be built or the verifier refuses it.
+pub fn with_own_element(folder: &Path, name: &str, manifest: &str, source: &str) -> Catalog {
+    let element = folder.join(name);
+    std::fs::create_dir_all(&element).expect("a folder");
+    std::fs::write(element.join("element.toml"), manifest).expect("written");
+    std::fs::write(element.join("element.bpf.c"), source).expect("written");
+    let installed = folder.join("installed");
+    element::install_into(&element, &installed).unwrap_or_else(|error| panic!("{error}"));
+    Catalog::load_from(&installed).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// A device between the two hosts with policies for what one of them sends.
 #[derive(Debug)]
 pub struct Place {
@@ -51,10 +65,17 @@ impl Place {
     /// # Panics
     /// When the file does not compile or the kernel refuses a program.
     pub fn new(hook: Hook, sender: Who, policies: &str) -> Self {
-        let catalog = Catalog::built_in();
+        Self::with_catalog(&Catalog::built_in(), hook, sender, policies)
+    }
+
+    /// The same, with the elements of `catalog`.
+    ///
+    /// # Panics
+    /// As [`Place::new`].
+    pub fn with_catalog(catalog: &Catalog, hook: Hook, sender: Who, policies: &str) -> Self {
         let plan = emptcp::compile("case.toml", policies, &catalog.manifests())
             .unwrap_or_else(|error| panic!("{error}\nin:\n{policies}"));
-        let sandbox = Sandbox::new(&plan, hook, &catalog, &[(DEVICE, 1)])
+        let sandbox = Sandbox::new(&plan, hook, catalog, &[(DEVICE, 1)])
             .unwrap_or_else(|error| panic!("{error}\nfor:\n{policies}"));
         Self { sandbox, sender, hook }
     }

@@ -1,6 +1,6 @@
 //! tshark as a judge: which frames fulfil which display filters, all filters in one run.
 
-use crate::captures::Frame;
+use crate::{captures::Frame, command::output_of};
 use std::{collections::BTreeSet, fs, io::Write, path::Path, process::Command};
 
 /// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`. One more follows, for tshark's sake.
@@ -23,6 +23,15 @@ pub fn write(path: &Path, frames: &[Frame]) {
     }
 }
 
+/// tshark on a capture, segment by segment.
+fn tshark(capture: &Path) -> Command {
+    let mut command = Command::new("tshark");
+    command
+        .args(["-o", "tcp.desegment_tcp_streams:FALSE", "-n", "-r"])
+        .arg(capture);
+    command
+}
+
 /// The numbers (from 0) of the frames that fulfil each filter. Statistics by the second, where every frame has a second
 /// of its own, are an answer for each frame and each filter. A filter must not hold a comma.
 ///
@@ -37,22 +46,7 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
         );
         // The first column has all frames, so that no row is left out.
         let statistics = format!("io,stat,1,frame,{}", chunk.join(","));
-        let output = Command::new("tshark")
-            .args([
-                "-o",
-                "tcp.desegment_tcp_streams:FALSE",
-                "-n",
-                "-q",
-                "-z",
-                &statistics,
-                "-r",
-            ])
-            .arg(capture)
-            .output()
-            .expect("tshark");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "tshark: {errors}\n{statistics}");
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = output_of(tshark(capture).args(["-q", "-z", &statistics]));
         let mut rows = 0;
         for line in text
             .lines()
@@ -75,7 +69,7 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
                 }
             }
         }
-        assert!(rows > 0, "tshark gave no table: {errors}");
+        assert!(rows > 0, "tshark gave no table: {text}");
     }
     sets
 }
@@ -85,29 +79,23 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
 /// # Panics
 /// When tshark is missing or refuses.
 pub fn fields(capture: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
-    let mut command = Command::new("tshark");
-    command
-        .args([
-            "-o",
-            "tcp.desegment_tcp_streams:FALSE",
-            "-n",
-            "-T",
-            "fields",
-            "-Y",
-            filter,
-            "-r",
-        ])
-        .arg(capture);
+    fields_with(capture, &[], filter, fields)
+}
+
+/// The same, with preferences of tshark (`-o`).
+///
+/// # Panics
+/// As [`fields`].
+pub fn fields_with(capture: &Path, preferences: &[&str], filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut command = tshark(capture);
+    for preference in preferences {
+        command.args(["-o", preference]);
+    }
+    command.args(["-T", "fields", "-Y", filter]);
     for field in fields {
         command.args(["-e", field]);
     }
-    let output = command.output().expect("tshark");
-    assert!(
-        output.status.success(),
-        "tshark: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = output_of(&mut command);
     text.lines()
         .map(|line| line.split('\t').map(str::to_owned).collect())
         .collect()

@@ -1,11 +1,11 @@
 //! An element of an operator's own appends an option to packets that it cannot be appended to: "no" leaves every byte.
 
-use emptcp::{Catalog, element, manifest::Hook, require, stats::PolicyStats, testing::is_root, testrun::Sandbox};
+use emptcp::{manifest::Hook, require, stats::PolicyStats, testing::is_root};
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::{change, checksums_are_right, set_checksums},
     hosts::{Hosts, Who},
-    sandbox::{DEVICE, Place, alone, direction, policy},
+    sandbox::{Place, alone, direction, policy, with_own_element},
 };
 use mptcp_wire::Version;
 
@@ -115,25 +115,12 @@ fn an_option_that_is_refused_leaves_every_byte_of_the_packet() {
             .map(|(window, fact)| format!("\tif (packet->window == {window}) {{ {fact} }}\n"))
             .collect();
         for (number, helpers) in HELPERS.into_iter().enumerate() {
-            let source = folder.path().join(number.to_string()).join("say_prio");
-            std::fs::create_dir_all(&source).unwrap();
-            std::fs::write(source.join("element.toml"), MANIFEST).unwrap();
-            let text = SOURCE.replace("{helpers}", helpers).replace("{facts}", &facts);
-            std::fs::write(source.join("element.bpf.c"), text).unwrap();
-            let installed = folder.path().join(format!("installed-{number}"));
-            element::install_into(&source, &installed).unwrap_or_else(|error| panic!("{error}"));
-            let catalog = Catalog::load_from(&installed).unwrap();
+            let folder = folder.path().join(number.to_string());
+            let source = SOURCE.replace("{helpers}", helpers).replace("{facts}", &facts);
+            let catalog = with_own_element(&folder, "say_prio", MANIFEST, &source);
             for hook in [Hook::TcIngress, Hook::TcEgress, Hook::Xdp] {
                 let text = policy("p", direction(hook), "", &["say_prio"]);
-                let plan =
-                    emptcp::compile("p.toml", &text, &catalog.manifests()).unwrap_or_else(|error| panic!("{error}"));
-                let sandbox =
-                    Sandbox::new(&plan, hook, &catalog, &[(DEVICE, 1)]).unwrap_or_else(|error| panic!("{error}"));
-                let place = Place {
-                    sandbox,
-                    sender: Who::Client,
-                    hook,
-                };
+                let place = Place::with_catalog(&catalog, hook, Who::Client, &text);
                 for ip in [4, 6] {
                     let mut hosts = Hosts::new(ip, Version::V1);
                     for packet in hosts.handshake(0) {

@@ -14,6 +14,7 @@ use emptcp::{
 use emptcp_tests::{
     captures::{self, Frame},
     sandbox::{DEVICE, alone, policy},
+    tcptrace::{Ends, figures},
     traces::{analysed, write},
 };
 use emptcp_trace::{
@@ -26,7 +27,6 @@ use std::{
     fmt::Write,
     net::SocketAddr,
     path::Path,
-    process::Command,
 };
 
 /// Payload of a packet that is cut: the kernel's test run takes no larger one, and on the wire there is none.
@@ -125,8 +125,6 @@ fn replay(sandbox: &Sandbox, frames: &[Frame], ends: &BTreeSet<(SocketAddr, Sock
     found
 }
 
-type Ends = (SocketAddr, SocketAddr);
-
 impl Seen {
     /// Its handshake was seen.
     fn is_whole(&self) -> bool {
@@ -142,42 +140,6 @@ struct Seen {
     live: bool,
     /// Payload of the packet that ended it, and of those that were still on their way, by side.
     after: [u64; 2],
-}
-
-/// Packets and bytes that tcptrace takes for retransmitted, by who sends to whom, in the order of time.
-fn tcptrace(capture: &Path) -> BTreeMap<Ends, Vec<u64>> {
-    let output = Command::new("tcptrace")
-        .args(["-l", "-n", "--csv"])
-        .arg(capture)
-        .output()
-        .expect("tcptrace");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tcptrace: {errors}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut lines = text
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-    let Some(heading) = lines.next() else {
-        return BTreeMap::new();
-    };
-    let names: Vec<_> = heading.split(',').collect();
-    let mut judged = BTreeMap::new();
-    for line in lines {
-        let cells: Vec<_> = line.split(',').map(str::trim).collect();
-        let cell = |name: &str| cells[names.iter().position(|one| *one == name).expect("a column")];
-        let end = |host, port| -> SocketAddr {
-            SocketAddr::new(
-                cell(host).parse().expect("an address"),
-                cell(port).parse().expect("a port"),
-            )
-        };
-        let (a, b) = (end("host_a", "port_a"), end("host_b", "port_b"));
-        for (from, to, way) in [(a, b, "a2b"), (b, a, "b2a")] {
-            let packets = cell(&format!("rexmt_data_pkts_{way}")).parse().expect("a number");
-            judged.entry((from, to)).or_insert_with(Vec::new).push(packets);
-        }
-    }
-    judged
 }
 
 /// What the record says, and what the analysis says.
@@ -298,7 +260,7 @@ fn compare_connection(capture: &str, connection: &Connection, records: &[(&Subfl
 fn compare_capture(sandbox: &Sandbox, name: &str, frames: &[Frame], folder: &Path, to: &mut Comparison) {
     let written = folder.join("capture.pcap");
     write(&written, frames);
-    let (analysed, judged) = (analysed(&written), tcptrace(&written));
+    let (analysed, judged) = (analysed(&written), figures(&written, ["rexmt_data_pkts"]));
     let subflows = || analysed.connections.iter().flat_map(|connection| &connection.subflows);
     let ends = subflows().map(|subflow| (subflow.client, subflow.server)).collect();
     let found = replay(sandbox, frames, &ends);
@@ -325,7 +287,7 @@ fn compare_capture(sandbox: &Sandbox, name: &str, frames: &[Frame], folder: &Pat
                 continue;
             };
             let only = |from, to| match judged.get(&(from, to)).map(Vec::as_slice) {
-                Some([only]) => Some(*only),
+                Some([[packets]]) => Some(*packets as u64),
                 _ => None,
             };
             let theirs = [only(ends.0, ends.1), only(ends.1, ends.0)];

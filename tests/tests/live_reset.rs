@@ -1,7 +1,7 @@
 //! `reset` on live MPTCP, judged by the kernels of both hosts, by tshark, and by what the application sees.
 
 use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
-use emptcp_lab::{End, Host, IpVersion, RunningBulk, Topology};
+use emptcp_lab::{End, Host, IpVersion, Mib, RunningBulk, Topology};
 use emptcp_tests::live::{Bed, seconds, two_paths, until, wait_for};
 use std::{
     io::{ErrorKind, Read, Write},
@@ -16,6 +16,64 @@ fn places(bed: &Bed) -> [(&Host, &'static str, &'static str); 3] {
         (bed.lab.client(), "egress", "auto"),
         (bed.lab.server(), "ingress", "xdp-generic"),
     ]
+}
+
+/// A policy that is in force at one of the places.
+struct InForce<'a> {
+    bed: &'a Bed,
+    host: &'a Host,
+    attach: &'static str,
+    /// Says where, for messages.
+    context: String,
+    /// The counters of both hosts' kernels before.
+    before: [Mib; 2],
+}
+
+impl InForce<'_> {
+    /// What a counter of the policy's `reset` says.
+    fn counted(&self, counter: &str) -> u64 {
+        self.bed.counted(self.host, "end", "reset", counter)
+    }
+
+    fn remove(&self) {
+        self.bed.remove(self.host);
+    }
+
+    fn wait_for_a_reset(&self) {
+        wait_for(&format!("{}: a reset", self.context), || self.counted("reset_sent") > 0);
+    }
+
+    /// What the kernels of client and server have counted since.
+    fn changes(&self) -> [Mib; 2] {
+        let [client, server] = self.bed.hosts().map(|host| host.mib().unwrap());
+        [client.since(&self.before[0]), server.since(&self.before[1])]
+    }
+
+    /// Both hosts have received a kind of option.
+    fn both_got(&self, counter: &str) {
+        for (change, host) in self.changes().iter().zip(self.bed.hosts()) {
+            assert!(
+                change.get("MPTcpExt", counter) >= 1,
+                "{}: the {} counts no {counter}",
+                self.context,
+                host.role()
+            );
+        }
+    }
+}
+
+/// Runs a test at every place. It removes the policy when it has seen enough.
+fn at_every_place(bed: &Bed, when: &str, action: &str, test: impl Fn(&InForce<'_>)) {
+    for (host, hook, attach) in places(bed) {
+        bed.apply(host, &policy(hook, attach, when, action));
+        test(&InForce {
+            bed,
+            host,
+            attach,
+            context: format!("{}'s {hook} ({attach})", host.role()),
+            before: bed.hosts().map(|host| host.mib().unwrap()),
+        });
+    }
 }
 
 fn policy(hook: &str, attach: &str, when: &str, action: &str) -> String {
@@ -57,13 +115,8 @@ fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (host, hook, attach) in places(&bed) {
-        let context = format!("{}'s {hook} ({attach})", host.role());
-        bed.apply(
-            host,
-            &policy(hook, attach, "subflow is joined and flow.bytes > 500kB", "reset"),
-        );
-        let before = bed.hosts().map(|host| host.mib().unwrap());
+    at_every_place(&bed, "subflow is joined and flow.bytes > 500kB", "reset", |policy| {
+        let context = &policy.context;
         let captures = bed.hosts().map(|host| {
             host.capture("path2", folder.path().join(format!("{}.pcap", host.role())))
                 .unwrap()
@@ -72,34 +125,17 @@ fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
         wait_for(&format!("{context}: two subflows"), || {
             subflows(&transfer, End::Server) == 2
         });
-        wait_for(&format!("{context}: a reset"), || {
-            bed.counted(host, "end", "reset", "reset_sent") > 0
-        });
-        wait_for_one_subflow(&transfer, &context);
-        let sent = bed.counted(host, "end", "reset", "reset_sent") as usize;
+        policy.wait_for_a_reset();
+        wait_for_one_subflow(&transfer, context);
+        let sent = policy.counted("reset_sent") as usize;
         for counter in ["failed", "one_way", "not_established"] {
-            assert_eq!(
-                bed.counted(host, "end", "reset", counter),
-                0,
-                "{context}: counter {counter}"
-            );
+            assert_eq!(policy.counted(counter), 0, "{context}: counter {counter}");
         }
-        bed.remove(host);
+        policy.remove();
         transfer.stop();
-        let report = transfer.finish().unwrap();
-        assert_eq!(
-            report.upload.unwrap().sent,
-            report.upload.unwrap().received,
-            "{context}"
-        );
-        for (host, before) in bed.hosts().into_iter().zip(&before) {
-            let change = host.mib().unwrap().since(before);
-            assert!(
-                change.get("MPTcpExt", "MPRstRx") >= 1,
-                "{context}: the {} got none",
-                host.role()
-            );
-        }
+        let upload = transfer.finish().unwrap().upload.unwrap();
+        assert_eq!(upload.sent, upload.received, "{context}");
+        policy.both_got("MPRstRx");
         // Administratively prohibited (RFC 8684 section 3.6): ours, not those of the hosts.
         let filter = "tcp.flags.reset == 1 && tcp.options.mptcp.rst_reason == 3";
         let seen = captures.map(|capture| {
@@ -114,38 +150,30 @@ fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
             assert_eq!(fields, ["0", "1"], "{context}: payload, checksum");
         }
         // What left the host where the policy is arrived as so many resets at the other one.
-        let other = &seen[usize::from(host.role() == "client")];
-        if attach == "xdp-generic" {
+        let other = &seen[usize::from(policy.host.role() == "client")];
+        if policy.attach == "xdp-generic" {
             assert_eq!(other.len(), sent / 2, "{context}: {other:?}");
         } else {
             assert_eq!(other.len(), sent, "{context}: {other:?}");
         }
         eprintln!("{context}: {sent} resets");
-    }
+    });
 }
 
 #[test]
 fn a_join_is_refused_at_once_and_not_repeated() {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
-    for (host, hook, attach) in places(&bed) {
-        let context = format!("{}'s {hook} ({attach})", host.role());
-        bed.apply(
-            host,
-            &policy(hook, attach, "packet has mp_join and packet is syn", "reset"),
-        );
-        let before = bed.hosts().map(|host| host.mib().unwrap());
+    at_every_place(&bed, "packet has mp_join and packet is syn", "reset", |policy| {
+        let context = &policy.context;
         let transfer = bed.lab.bulk().duration(seconds(1.5)).start().unwrap();
-        wait_for(&format!("{context}: a reset"), || {
-            bed.counted(host, "end", "reset", "reset_sent") > 0
-        });
+        policy.wait_for_a_reset();
         let report = transfer.finish().unwrap();
         let upload = report.upload.unwrap();
         assert_eq!(upload.sent, upload.received, "{context}");
         assert!(!report.fallback, "{context}");
         assert_eq!(report.client.subflows().len(), 1, "{context}");
-        let [client, server] = bed.hosts().map(|host| host.mib().unwrap());
-        let (client, server) = (client.since(&before[0]), server.since(&before[1]));
+        let [client, server] = policy.changes();
         let joins = client.get("MPTcpExt", "MPJoinSynTx");
         assert!(joins >= 1, "{context}: {client:?}");
         assert_eq!(
@@ -163,21 +191,16 @@ fn a_join_is_refused_at_once_and_not_repeated() {
             0,
             "{context}: a SYN reached the server"
         );
-        bed.remove(host);
-    }
+        policy.remove();
+    });
 }
 
 #[test]
 fn the_application_learns_at_once_that_its_connection_was_reset() {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
-    for (host, hook, attach) in places(&bed) {
-        let context = format!("{}'s {hook} ({attach})", host.role());
-        bed.apply(
-            host,
-            &policy(hook, attach, "flow.bytes > 300kB", "reset connection=yes"),
-        );
-        let before = bed.hosts().map(|host| host.mib().unwrap());
+    at_every_place(&bed, "flow.bytes > 300kB", "reset connection=yes", |policy| {
+        let context = &policy.context;
         let listener = bed.lab.server().listen(IpVersion::V4).unwrap();
         let remote = SocketAddr::new(bed.lab.server().address(0, IpVersion::V4).unwrap(), listener.port());
         let mut client = bed.lab.client().connect(remote, seconds(5.0)).unwrap();
@@ -218,17 +241,10 @@ fn the_application_learns_at_once_that_its_connection_was_reset() {
             last.duration_since(client_saw.min(server_saw)) < seconds(1.0),
             "{context}: one end learned it late"
         );
-        for (host, before) in bed.hosts().into_iter().zip(&before) {
-            let change = host.mib().unwrap().since(before);
-            assert!(
-                change.get("MPTcpExt", "MPFastcloseRx") >= 1,
-                "{context}: the {} got no MP_FASTCLOSE",
-                host.role()
-            );
-        }
-        assert_eq!(bed.counted(host, "end", "reset", "no_key"), 0, "{context}");
-        bed.remove(host);
-    }
+        policy.both_got("MPFastcloseRx");
+        assert_eq!(policy.counted("no_key"), 0, "{context}");
+        policy.remove();
+    });
 }
 
 #[test]

@@ -222,20 +222,15 @@ fn round_trips_are_those_of_the_kernel_whatever_the_application_thinks_about() {
             if matches!(usage, Use::Upload) && end == 1 {
                 continue;
             }
-            let kernel = over(&|moment| moment.kernel[end][0]);
-            near(
-                &format!("rtt at the {host}"),
-                kernel,
-                over(&|moment| moment.record[end][0]),
-                (0.2 * kernel).max(100.0),
-            );
-            let kernel = over(&|moment| moment.kernel[end][1]);
-            near(
-                &format!("least rtt at the {host}"),
-                kernel,
-                over(&|moment| moment.record[end][1]),
-                (0.02 * kernel).max(100.0),
-            );
+            for (which, what, share) in [(0, "rtt", 0.2), (1, "least rtt", 0.02)] {
+                let kernel = over(&|moment| moment.kernel[end][which]);
+                near(
+                    &format!("{what} at the {host}"),
+                    kernel,
+                    over(&|moment| moment.record[end][which]),
+                    (share * kernel).max(100.0),
+                );
+            }
         }
         // Both directions' samples contain what the receiver waits before it acknowledges; the way itself only counts once.
         let way = over(&|moment| moment.kernel[0][1].min(moment.kernel[1][1]));

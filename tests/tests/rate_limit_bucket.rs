@@ -77,9 +77,8 @@ fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() 
     });
 }
 
-/// Sends a frame `repeat` times on every CPU of this machine, on all at the same time. Returns when the last was done.
-fn on_every_cpu(place: &Place, frame: &[u8], repeat: u32) -> Instant {
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
+/// Sends a frame `repeat` times on each of the first `cpus` CPUs, on all at the same time. Returns when the last was done.
+fn on_every_cpu(place: &Place, frame: &[u8], cpus: usize, repeat: u32) -> Instant {
     let waiting = AtomicUsize::new(cpus);
     let run = |cpu| {
         let mut set = CpuSet::new();
@@ -120,25 +119,36 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
         let room = (0.4 * rate * 1e6 / 8.0 / f64::from(PAYLOAD)) as u32;
         let actor = format!("rate_limit rate={rate:.0}mbit mode=police ramp=no");
         place.switch(&policy("p", "ingress", "", &[&actor]));
-        let mut allowed = 0.0;
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let sent = 8e-6 * f64::from(PAYLOAD) * (room as usize * cpus + 1) as f64;
+        let (mut allowed, mut expected) = (0.0, 0.0);
         for frame in &flows {
             let begin = Instant::now();
             place.frame(Who::Client, frame);
-            let end = on_every_cpu(&place, frame, room);
-            allowed += rate * (0.4 + (end - begin).as_secs_f64());
+            let end = on_every_cpu(&place, frame, cpus, room);
+            let most = rate * (0.4 + (end - begin).as_secs_f64());
+            allowed += most;
+            // When others use the machine, the queue may drain as fast as these CPUs fill it.
+            expected += sent.min(most);
         }
         let (passed, dropped) = (bytes(&place, "passed") as f64 * 8e-6, bytes(&place, "dropped"));
         eprintln!(
             "{rate:.0} Mbit/s: {passed:.0} of {allowed:.0} Mbit passed ({:.4})",
             passed / allowed
         );
-        assert!(dropped > 0, "no queue was full");
+        assert!(
+            dropped > 0 || sent * (flows.len() as f64) < allowed,
+            "no queue was full"
+        );
         // What is lost on the way to the queue passes beyond that. Each queue may end a packet of each CPU too long.
         let slack = 1e-6 * 8.0 * f64::from(PAYLOAD) * (flows.len() * 8) as f64;
         assert!(
             passed <= allowed + slack,
             "{passed:.0} Mbit passed where {allowed:.0} may"
         );
-        assert!(passed > 0.8 * allowed, "{passed:.0} Mbit passed where {allowed:.0} may");
+        assert!(
+            passed > 0.8 * expected,
+            "{passed:.0} Mbit passed where {expected:.0} must"
+        );
     });
 }

@@ -1,11 +1,11 @@
 //! An element of an operator's own takes an option out of packets: all of it, and the checksum stays right.
 
-use emptcp::{Catalog, element, manifest::Hook, require, testing::is_root, testrun::Sandbox};
+use emptcp::{manifest::Hook, require, testing::is_root};
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::checksums_are_right,
     hosts::{Hosts, Who},
-    sandbox::{DEVICE, Place, alone, direction, policy},
+    sandbox::{Place, alone, direction, policy, with_own_element},
 };
 use mptcp_wire::Version;
 
@@ -28,22 +28,10 @@ fn an_option_is_removed_as_a_whole_at_even_and_odd_offsets_and_the_checksum_is_r
     require!(is_root(), "this test loads BPF programs, which needs root");
     alone(|| {
         let folder = tempfile::tempdir().unwrap();
-        let source = folder.path().join("take_prio");
-        std::fs::create_dir_all(&source).unwrap();
-        std::fs::write(source.join("element.toml"), MANIFEST).unwrap();
-        std::fs::write(source.join("element.bpf.c"), SOURCE).unwrap();
-        let installed = folder.path().join("installed");
-        element::install_into(&source, &installed).unwrap_or_else(|error| panic!("{error}"));
-        let catalog = Catalog::load_from(&installed).unwrap();
+        let catalog = with_own_element(folder.path(), "take_prio", MANIFEST, SOURCE);
         for hook in [Hook::TcIngress, Hook::TcEgress, Hook::Xdp] {
             let text = policy("p", direction(hook), "", &["take_prio"]);
-            let plan = emptcp::compile("p.toml", &text, &catalog.manifests()).unwrap_or_else(|error| panic!("{error}"));
-            let sandbox = Sandbox::new(&plan, hook, &catalog, &[(DEVICE, 1)]).unwrap_or_else(|error| panic!("{error}"));
-            let place = Place {
-                sandbox,
-                sender: Who::Client,
-                hook,
-            };
+            let place = Place::with_catalog(&catalog, hook, Who::Client, &text);
             for ip in [4, 6] {
                 let mut hosts = Hosts::new(ip, Version::V1);
                 for packet in hosts.handshake(0) {

@@ -1,13 +1,13 @@
 //! tcptrace and tshark about the same captures: retransmissions and round-trip times of each subflow, reinjected packets.
 
 use emptcp_tests::captures;
+use emptcp_tests::tcptrace::{self, Ends};
 use emptcp_tests::traces::{analysed, scenarios, write};
+use emptcp_tests::tshark;
 use emptcp_trace::Direction;
 use emptcp_trace::record::{Mark, MarkKind};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
 /// What tcptrace says about one direction of a TCP connection.
 #[derive(Clone, Copy, Debug)]
@@ -21,42 +21,18 @@ struct Judged {
 }
 
 /// Everything that tcptrace says about a capture, by who sends to whom.
-fn tcptrace(capture: &Path) -> BTreeMap<(SocketAddr, SocketAddr), Vec<Judged>> {
-    let output = Command::new("tcptrace")
-        .args(["-lr", "-n", "--csv"])
-        .arg(capture)
-        .output()
-        .expect("tcptrace");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tcptrace: {errors}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut lines = text
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-    let names: Vec<_> = lines.next().expect("a heading").split(',').collect();
-    let mut judged = BTreeMap::new();
-    for line in lines {
-        let cells: Vec<_> = line.split(',').map(str::trim).collect();
-        let cell = |name: &str| cells[names.iter().position(|one| *one == name).expect("a column")];
-        let end = |host, port| {
-            SocketAddr::new(
-                cell(host).parse().expect("an address"),
-                cell(port).parse().expect("a port"),
-            )
-        };
-        let (a, b) = (end("host_a", "port_a"), end("host_b", "port_b"));
-        for (from, to, way) in [(a, b, "a2b"), (b, a, "b2a")] {
-            let number = |name: &str| cell(&format!("{name}_{way}")).parse::<f64>().expect("a number");
-            let judgement = Judged {
-                retransmitted: number("rexmt_data_bytes") as u64,
-                samples: number("RTT_samples") as u64,
-                mean: number("RTT_avg"),
-                longest: number("RTT_max"),
-            };
-            judged.entry((from, to)).or_insert_with(Vec::new).push(judgement);
-        }
-    }
-    judged
+fn judged(capture: &Path) -> BTreeMap<Ends, Vec<Judged>> {
+    let figures = tcptrace::figures(capture, ["rexmt_data_bytes", "RTT_samples", "RTT_avg", "RTT_max"]);
+    let judgement = |[bytes, samples, mean, longest]: [f64; 4]| Judged {
+        retransmitted: bytes as u64,
+        samples: samples as u64,
+        mean,
+        longest,
+    };
+    figures
+        .into_iter()
+        .map(|(ends, figures)| (ends, figures.into_iter().map(judgement).collect()))
+        .collect()
 }
 
 #[test]
@@ -68,7 +44,7 @@ fn retransmissions_and_round_trip_times_are_those_of_tcptrace() {
         for file in ["client.pcap.zst", "server.pcapng.zst"] {
             let converted = folder.path().join("capture.pcap");
             write(&converted, &captures::read(&place.join(file)));
-            let theirs = tcptrace(&converted);
+            let theirs = judged(&converted);
             let ours = analysed(&converted);
             for subflow in ours.connections.iter().flat_map(|connection| &connection.subflows) {
                 let ways = [(subflow.client, subflow.server), (subflow.server, subflow.client)];
@@ -115,27 +91,17 @@ const EXPLAINED: &[(&str, u64, u64)] = &[
 ];
 
 /// What tshark takes for reinjected: bytes of payload by frame.
-fn tshark(capture: &Path) -> BTreeMap<u64, u64> {
-    let mut command = Command::new("tshark");
-    for preference in [
-        "tcp.desegment_tcp_streams:FALSE",
-        "mptcp.analyze_mappings:TRUE",
-        "mptcp.intersubflows_retransmission:TRUE",
-    ] {
-        command.args(["-o", preference]);
-    }
-    command.args(["-n", "-T", "fields", "-e", "frame.number", "-e", "tcp.len"]);
-    let output = command
-        .args(["-Y", "mptcp.reinjection_of", "-r"])
-        .arg(capture)
-        .output()
-        .expect("tshark");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tshark: {errors}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let frames = text.lines().map(|line| {
-        let (number, length) = line.split_once('\t').expect("two fields");
-        (number.parse().expect("a number"), length.parse().expect("a length"))
+fn reinjected(capture: &Path) -> BTreeMap<u64, u64> {
+    let preferences = ["mptcp.analyze_mappings:TRUE", "mptcp.intersubflows_retransmission:TRUE"];
+    let found = tshark::fields_with(
+        capture,
+        &preferences,
+        "mptcp.reinjection_of",
+        &["frame.number", "tcp.len"],
+    );
+    let frames = found.into_iter().map(|fields| {
+        let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+        (number(0), number(1))
     });
     frames.filter(|(_, length)| *length > 0).collect()
 }
@@ -157,7 +123,7 @@ fn reinjected_packets_are_those_of_tshark() {
     for (name, place) in scenarios {
         let converted = folder.path().join("capture.pcap");
         write(&converted, &captures::read(&place.join("server.pcapng.zst")));
-        let theirs = tshark(&converted);
+        let theirs = reinjected(&converted);
         let ours = analysed(&converted);
         let (reinjected, again) = (
             marked(&ours.marks, MarkKind::Reinjection),

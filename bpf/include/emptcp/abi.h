@@ -168,6 +168,9 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_COUNTED = 1 << 11,       /* among the subflows of its connection; for the core alone */
 	EMPTCP_FLOW_ENDED = 1 << 12,         /* an actor has ended it; the record goes with its next segment */
 	EMPTCP_FLOW_ONE_DIRECTION = 1 << 13, /* only one side's segments pass here */
+	/* The DSN of this side has gone far ahead of what is known (dsn_jump); a DATA_ACK will tell. */
+	EMPTCP_FLOW_DSN_JUMP_LOCAL = 1 << 14,
+	EMPTCP_FLOW_DSN_JUMP_REMOTE = 1 << 15,
 };
 
 #define EMPTCP_SCALE_UNKNOWN 0xff
@@ -270,6 +273,7 @@ struct emptcp_flow {
 	__u64 watch;                            /* not 0: every packet takes the slow path (docs/flow-records.md) */
 	struct emptcp_sender sender[2];         /* by enum emptcp_side */
 	struct emptcp_passage passage[2];       /* by enum emptcp_direction */
+	__u64 dsn_jump;                         /* one past the mapping that is far ahead, see the flags */
 };
 
 /*
@@ -320,6 +324,12 @@ enum emptcp_adopted {
 	EMPTCP_ADOPTED_CONNECTION = 1 << 2, /* the connection was made */
 };
 
+struct emptcp_totals {
+	__u64 packets; /* segments, both directions */
+	__u64 bytes;   /* payload */
+	__u64 retransmissions;
+};
+
 /* A connection as seen from one side. Key of emptcp_connections: __u64 id. */
 struct emptcp_connection {
 	__u64 id;
@@ -337,6 +347,7 @@ struct emptcp_connection {
 	__u32 subflows;      /* ever established */
 	__u8 version;
 	__u8 reserved[3];
+	struct emptcp_totals ended; /* what subflows that have ended carried */
 };
 
 /* Key of emptcp_tokens; value: __u64 connection id. */

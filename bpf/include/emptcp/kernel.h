@@ -50,6 +50,12 @@ static __always_inline __u64 emptcp_coarse_now(void)
 	return bpf_ktime_get_ns();
 }
 
+/* Time from `then` to `now`. One CPU's coarse clock may be a tick behind another's; that is no time, not 584 years. */
+static __always_inline __u64 emptcp_elapsed(__u64 now_ns, __u64 then_ns)
+{
+	return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
 /* Interface on which the packet arrived or leaves. */
 static __always_inline __u32 emptcp_ifindex(emptcp_context *ctx)
 {

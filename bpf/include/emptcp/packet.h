@@ -39,7 +39,7 @@ struct emptcp_connection_view {
 };
 
 struct emptcp_packet {
-	__u64 now_ns; /* CLOCK_MONOTONIC, to the tick; bpf_ktime_get_ns() for an exact one */
+	__u64 now_ns; /* CLOCK_MONOTONIC, to the tick: see emptcp_elapsed(); bpf_ktime_get_ns() for an exact one */
 	__u64 flow_id;
 	__u64 connection_id; /* 0: unknown */
 	__u64 dsn;           /* of the mapping, widened to 64 bits where the packet has 32 */
@@ -120,7 +120,7 @@ static __always_inline struct tcphdr *emptcp_tcp(emptcp_context *ctx, const stru
 /* True when sequence number a comes before b, modulo 2^32 (RFC 9293 section 3.4). */
 static __always_inline bool emptcp_before(__u32 a, __u32 b)
 {
-	return (__s32)(a - b) < 0;
+	return (__s32)(b - a) > 0;
 }
 
 #endif

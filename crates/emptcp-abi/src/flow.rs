@@ -250,6 +250,8 @@ pub struct Flow {
     pub sender: [Sender; 2],
     /// Stacked devices, by [`crate::direction`].
     pub passage: [Passage; 2],
+    /// One past the mapping that is far ahead of what is known, while `DSN_JUMP_LOCAL` or `DSN_JUMP_REMOTE` is set.
+    pub dsn_jump: u64,
 }
 
 impl Flow {
@@ -288,6 +290,18 @@ pub struct Adoption {
     pub reserved: [u8; 4],
 }
 
+/// `struct emptcp_totals`: what subflows carried, both directions.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Totals {
+    /// Segments.
+    pub packets: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Retransmitted segments.
+    pub retransmissions: u64,
+}
+
 /// `struct emptcp_connection`: a connection as seen from one side.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -320,6 +334,8 @@ pub struct Connection {
     pub version: u8,
     /// Zero.
     pub reserved: [u8; 3],
+    /// What subflows that have ended carried.
+    pub ended: Totals,
 }
 
 /// `struct emptcp_token_key`: key of `emptcp_tokens`; the value is a [`ConnectionId`].
@@ -344,9 +360,9 @@ const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
-const _: () = assert!(size_of::<Flow>() == 504);
+const _: () = assert!(size_of::<Flow>() == 512);
 const _: () = assert!(size_of::<Adoption>() == 64);
-const _: () = assert!(size_of::<Connection>() == 120);
+const _: () = assert!(size_of::<Connection>() == 144);
 const _: () = assert!(size_of::<TokenKey>() == 8);
 const _: () = assert!(size_of::<Keys>() == 16);
 

@@ -12,7 +12,7 @@
 
 use crate::{
     adopt, allocation,
-    attach::{self, Kind},
+    attach::AttachedTo,
     bank::{self, Filling},
     catalog::Catalog,
     device::Devices,
@@ -25,13 +25,10 @@ use crate::{
     placement::{self, Placements},
     shape::Shaping,
     stacked, stale,
-    store::{self, DeviceKey, State},
+    store::{self, State},
 };
 use emptcp_abi::{DevicePair, Generation, feature};
-use emptcp_plan::{
-    manifest::Hook,
-    plan::{Direction, Plan},
-};
+use emptcp_plan::{manifest::Hook, plan::Plan};
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
@@ -54,17 +51,6 @@ impl Default for ApplyOptions {
             clsact: false,
         }
     }
-}
-
-/// A device and direction in a result.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct AttachedTo {
-    /// The device.
-    pub device: String,
-    /// The direction.
-    pub direction: Direction,
-    /// How.
-    pub kind: Kind,
 }
 
 /// What an apply did.
@@ -375,15 +361,5 @@ fn uses(plan: &Plan) -> impl Fn(&str) -> bool {
     move |element| {
         let mut nodes = plan.policies.iter().flat_map(|policy| &policy.nodes);
         nodes.any(|node| node.element == element)
-    }
-}
-
-/// A key that no attachment uses: the shaping of a device is noted under it.
-pub(crate) fn shape_key(ifindex: u32) -> DeviceKey {
-    let unused = 2;
-    debug_assert!(attach::direction_from(unused).is_none());
-    DeviceKey {
-        ifindex,
-        direction: unused,
     }
 }

@@ -5,15 +5,16 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     embedded,
-    error::{Error, OrKernel, Result, direction_name},
+    error::{Error, OrKernel, Result},
     flow_table,
     load::{self, Fill, Presence, Who},
     maps::{HOOKS, Maps},
     rules,
     shape::Shaping,
+    words::direction_name,
 };
 use emptcp_abi::{
-    BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, RULES, Rule, SLOT_END, SLOT_LAST_ELEMENT, SLOT_NEXT_POLICY,
+    BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, SLOT_END, SLOT_LAST_ELEMENT, SLOT_NEXT_POLICY,
     SLOT_SLOW_PATH, direction,
 };
 use emptcp_plan::{
@@ -144,7 +145,7 @@ impl Filling<'_> {
     pub(crate) fn fill(&self, maps: &mut Maps, bank: u32) -> Result<usize> {
         clear_slots(maps, bank)?;
         self.zero_counters(maps)?;
-        write_rules(maps, bank, &rules::bank(self.plan, self.devices)?)?;
+        maps.write_rules(bank, &rules::bank(self.plan, self.devices)?)?;
         let mut programs = 0;
         for (position, policy) in self.plan.policies.iter().enumerate() {
             for &hook in &self.hooks[position] {
@@ -248,16 +249,6 @@ impl Filling<'_> {
         }
         Ok(())
     }
-}
-
-/// Writes the rules of a bank.
-pub(crate) fn write_rules(maps: &Maps, bank: u32, rules: &[Rule]) -> Result<()> {
-    let map = maps.get("emptcp_rules")?;
-    for (index, rule) in (bank * RULES..).zip(rules) {
-        map.update(index.as_bytes(), rule.as_bytes(), MapFlags::ANY)
-            .or_kernel("write a rule")?;
-    }
-    Ok(())
 }
 
 /// Takes all elements out of a bank; the core's programs stay.

@@ -1,7 +1,11 @@
 //! What can go wrong, in words that say what happened, where, and what to do.
 
-use crate::refusal::Refusal;
-use emptcp_plan::{manifest::Hook, plan::Direction};
+use crate::{
+    refusal::Refusal,
+    rights::{self, Capability, LOADING},
+    words::hook_name,
+};
+use emptcp_plan::manifest::Hook;
 use std::{io, path::PathBuf};
 
 /// Result of this crate.
@@ -11,13 +15,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller lacks a capability.
-    #[error(
-        "{action}: not permitted; run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (the kernel: {said})"
-    )]
+    /// The caller lacks a capability, or the right to use a file.
+    #[error("{action}: not permitted; {missing} (the kernel: {said})")]
     NotPermitted {
         /// What was tried.
         action: String,
+        /// What is missing, and what to do.
+        missing: String,
         /// The kernel's own words and number.
         said: String,
     },
@@ -181,12 +185,18 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of the kernel: a lack of rights is told apart.
+    /// An error of the kernel about BPF: a lack of rights is told apart.
     pub(crate) fn kernel(action: impl Into<String>, source: io::Error) -> Self {
+        Self::kernel_that_asks_for(&LOADING, action, source)
+    }
+
+    /// The same for what takes other capabilities.
+    pub(crate) fn kernel_that_asks_for(needed: &[Capability], action: impl Into<String>, source: io::Error) -> Self {
         let action = action.into();
         match source.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => Self::NotPermitted {
                 action,
+                missing: rights::advice(needed),
                 said: source.to_string(),
             },
             _ => Self::Kernel { action, source },
@@ -199,7 +209,8 @@ impl Error {
         // The alternate form also tells the causes; the kernel's own words and number are the last of them.
         let said = format!("{source:#}");
         if source.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-            return Self::NotPermitted { action, said };
+            let missing = rights::advice(&LOADING);
+            return Self::NotPermitted { action, missing, said };
         }
         Self::Kernel {
             action,
@@ -213,6 +224,7 @@ impl Error {
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::NotPermitted {
                 action: format!("use {}", path.display()),
+                missing: rights::advice_on(&path),
                 said: source.to_string(),
             },
             _ => Self::Io { path, source },
@@ -235,23 +247,6 @@ impl<T> OrKernel<T> for io::Result<T> {
 impl<T> OrKernel<T> for libbpf_rs::Result<T> {
     fn or_kernel(self, action: impl Into<String>) -> Result<T> {
         self.map_err(|source| Error::libbpf(action, source))
-    }
-}
-
-/// A hook in words.
-pub(crate) fn hook_name(hook: Hook) -> &'static str {
-    match hook {
-        Hook::Xdp => "XDP",
-        Hook::TcIngress => "tc ingress",
-        Hook::TcEgress => "tc egress",
-    }
-}
-
-/// A direction in words.
-pub(crate) fn direction_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
     }
 }
 

@@ -1,8 +1,7 @@
 //! The hooks of an apply under way: attaches what is new, detaches what is no longer wanted, puts back what was there.
 
 use crate::{
-    apply::AttachedTo,
-    attach::{Attachments, Kind, Spot},
+    attach::{AttachedTo, Attachments, Kind, Spot},
     bank,
     device::Devices,
     error::{Error, OrKernel, Result},
@@ -238,7 +237,7 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&Stat
             let _ = std::fs::remove_file(instance.folder.join(format!(
                 "link_{}_{}",
                 key.ifindex,
-                crate::error::direction_name(direction)
+                crate::words::direction_name(direction)
             )));
         } else if !wanted || !attachments.is_alive(spot)? {
             attachments.detach(spot)?;

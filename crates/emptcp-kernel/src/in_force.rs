@@ -1,9 +1,7 @@
 //! Whether the devices that a policy set names really run it. A device may go, or come again under its old name with
 //! nothing attached; others may detach programs and replace qdiscs. Nobody tells us: the kernel must be asked.
 
-use crate::{
-    apply::shape_key, attach::Spot, catalog::Catalog, device::Devices, error::Result, instance::Instance, shape, store,
-};
+use crate::{attach::Spot, catalog::Catalog, device::Devices, error::Result, instance::Instance, shape, store};
 use emptcp_plan::plan::{Direction, PolicyPlan};
 use serde::Serialize;
 
@@ -112,7 +110,7 @@ impl Instance {
             return Ok(Standing::NotAttached);
         }
         let records = store::devices(self.records()?)?;
-        let has_classes = records.iter().any(|(key, _)| *key == shape_key(ifindex));
+        let has_classes = records.iter().any(|(key, _)| *key == shape::key(ifindex));
         Ok(
             if direction != policy.direction || shape::is_in_place(policy, catalog, name, ifindex, has_classes) {
                 Standing::Attached

@@ -7,8 +7,9 @@ use crate::{
     error::{Error, OrKernel, Result},
     event_ring,
     ffi::Control,
+    identity,
     maps::Maps,
-    place, stale,
+    place,
     store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State, VERSION},
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
@@ -150,7 +151,7 @@ impl Instance {
         let maps = Maps::create(tables)?;
         maps.pin(folder)?;
         for bank in 0..2 {
-            crate::bank::write_rules(&maps, bank, &[emptcp_abi::Rule::STOP; emptcp_abi::RULES as usize])?;
+            maps.write_rules(bank, &[emptcp_abi::Rule::STOP; emptcp_abi::RULES as usize])?;
         }
         for (name, map) in store::create_maps()? {
             if name == DEVICES_MAP {
@@ -226,7 +227,7 @@ impl Instance {
 
     /// Whether the folder was left by a namespace that is gone and whose number is used again.
     pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
-        Ok(stale::is_of_another_namespace(&self.folder))
+        Ok(identity::is_of_another_namespace(&self.folder))
     }
 
     /// Whether `other` is this very instance, not one of the same name that was made since.

@@ -14,7 +14,8 @@
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
-//! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left.
+//! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left; `identity` is what an
+//!   instance tells about its own.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
 //!   rtnetlink (`netlink`).
 //! * `fault` lets tests make an apply fail at any point.
@@ -54,6 +55,7 @@ mod fault;
 mod ffi;
 mod flow_table;
 mod hooks;
+mod identity;
 mod libbpf_log;
 mod load;
 mod maps;
@@ -70,8 +72,10 @@ mod shape;
 mod stacked;
 mod store;
 mod traps;
+mod words;
 
-pub use apply::{Applied, ApplyOptions, AttachedTo, apply};
+pub use apply::{Applied, ApplyOptions, apply};
+pub use attach::AttachedTo;
 pub use catalog::Catalog;
 pub use device::with_real_names;
 pub use error::{Error, Result};

@@ -3,10 +3,12 @@
 use crate::{
     about,
     catalog::Element,
-    error::{Error, Result, hook_name},
+    error::{Error, Result},
     ffi, libbpf_log,
     refusal::Refusal,
+    rights::{self, LOADING},
     rodata::{self, Constant, Layout},
+    words::hook_name,
 };
 use emptcp_plan::{manifest::Hook, plan::Value};
 use libbpf_rs::{MapCore, MapHandle, ObjectBuilder, OpenObject};
@@ -151,10 +153,20 @@ fn finish(mut object: OpenObject, who: Who<'_>, maps: &dyn SharedMaps) -> Result
 }
 
 fn refused(who: Who<'_>, error: libbpf_rs::Error, log: String) -> Error {
+    let action = format!("load `{}` for {}", who.element, hook_name(who.hook));
     if log.trim().is_empty() {
-        return Error::libbpf(format!("load `{}` for {}", who.element, hook_name(who.hook)), error);
+        return Error::libbpf(action, error);
     }
-    Error::Refused(Box::new(Refusal::read(who.element, who.policy, who.hook, log)))
+    let refusal = Refusal::read(who.element, who.policy, who.hook, log);
+    // Without CAP_PERFMON the verifier refuses what is right: that is no fault of the program.
+    match rights::lack(&LOADING) {
+        Some(_) => Error::NotPermitted {
+            action,
+            missing: rights::advice(&LOADING),
+            said: refusal.words,
+        },
+        None => Error::Refused(Box::new(refusal)),
+    }
 }
 
 fn fill(object: &mut OpenObject, layout: &Layout, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {

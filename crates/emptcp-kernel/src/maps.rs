@@ -6,13 +6,15 @@ use crate::{
     event_ring, fault, ffi, flow_table,
     load::{self, SharedMaps, Who, is_section},
 };
+use emptcp_abi::{RULES, Rule};
 use emptcp_plan::{manifest::Hook, plan::Tables};
-use libbpf_rs::{MapCore, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use std::{
     collections::BTreeMap,
     os::fd::AsFd,
     path::{Path, PathBuf},
 };
+use zerocopy::IntoBytes;
 
 /// All hooks, each of which has a chain.
 pub(crate) const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
@@ -216,6 +218,16 @@ impl Maps {
             instance: String::new(),
             detail: format!("its map `{name}` is missing"),
         })
+    }
+
+    /// Writes the rules of a bank.
+    pub(crate) fn write_rules(&self, bank: u32, rules: &[Rule]) -> Result<()> {
+        let map = self.get("emptcp_rules")?;
+        for (index, rule) in (bank * RULES..).zip(rules) {
+            map.update(index.as_bytes(), rule.as_bytes(), MapFlags::ANY)
+                .or_kernel("write a rule")?;
+        }
+        Ok(())
     }
 
     /// A hook's chain.

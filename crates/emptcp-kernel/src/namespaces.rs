@@ -15,8 +15,6 @@ use std::{
 
 /// `PROC_PID_INIT_INO` of the kernel: only in the first process namespace are all processes seen.
 const FIRST_PROCESS_NAMESPACE: &str = "pid:[4026531836]";
-/// `PROC_USER_INIT_INO` of the kernel: rights in the first user namespace count everywhere.
-const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
 /// Where `ip netns` keeps its names.
 const NAMED: &str = "/run/netns";
 
@@ -134,9 +132,7 @@ impl Namespaces {
 /// The kernel says `ESTALE` too when the caller may not open the namespace (`do_handle_to_path` turns every error into
 /// it), so that only whoever may open all namespaces gets an answer.
 pub(crate) fn lives(inode: u64, cookie: u64) -> Option<bool> {
-    let everywhere =
-        fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new(FIRST_USER_NAMESPACE));
-    if !everywhere || !rights::has(Capability::SysAdmin) {
+    if rights::in_user_namespace() || !rights::has(Capability::SysAdmin) {
         return None;
     }
     let own = Path::new("/proc/thread-self/ns/net");

@@ -1,6 +1,9 @@
 //! Network namespaces: which one this thread is in, and how to enter another.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    rights::Capability,
+};
 use std::{
     fs::File,
     os::unix::fs::MetadataExt,
@@ -48,10 +51,11 @@ pub fn enter(name: &str) -> Result<()> {
         _ => bad(format!("{}: {error}", path.display())),
     })?;
     nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).map_err(|error| match error {
-        nix::errno::Errno::EPERM => Error::NotPermitted {
-            action: format!("enter the network namespace `{name}`"),
-            said: std::io::Error::from(error).to_string(),
-        },
+        nix::errno::Errno::EPERM => Error::kernel_that_asks_for(
+            &[Capability::SysAdmin],
+            format!("enter the network namespace `{name}`"),
+            error.into(),
+        ),
         error => bad(format!("setns: {error}")),
     })
 }

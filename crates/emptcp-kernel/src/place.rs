@@ -2,7 +2,8 @@
 
 use crate::{
     error::{Error, Result},
-    netns, rights,
+    netns,
+    rights::{self, Capability},
 };
 use nix::{
     errno::Errno,
@@ -41,8 +42,10 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
         )));
     }
     not_hidden()?;
-    nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
-        .map_err(|error| Error::kernel(format!("mount bpffs at {BPFFS}"), error.into()))
+    nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700")).map_err(|error| {
+        let needed = [Capability::SysAdmin];
+        Error::kernel_that_asks_for(&needed, format!("mount bpffs at {BPFFS}"), error.into())
+    })
 }
 
 /// Inside `ip netns exec` another sysfs lies over bpffs: instances would seem not to be there.
@@ -88,7 +91,14 @@ pub(crate) fn written() -> [PathBuf; 2] {
 /// An error about something below these folders.
 pub(crate) fn refused(path: &Path, error: io::Error) -> Error {
     let [locks, pins] = written();
-    rights::refused(path, error, &[&locks, &pins])
+    match rights::advice_on_folders(&[&locks, &pins]) {
+        Some(missing) if error.kind() == io::ErrorKind::PermissionDenied => Error::NotPermitted {
+            action: format!("use {}", path.display()),
+            missing,
+            said: error.to_string(),
+        },
+        _ => Error::io(path, error),
+    }
 }
 
 /// The folder of all network namespaces.

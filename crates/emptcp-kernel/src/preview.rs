@@ -2,8 +2,8 @@
 
 use crate::{
     allocation,
-    apply::{ApplyOptions, AttachedTo, not_in_use},
-    attach::Kind,
+    apply::{ApplyOptions, not_in_use},
+    attach::{AttachedTo, Kind},
     bank::{self, Filling},
     catalog::Catalog,
     device::Devices,

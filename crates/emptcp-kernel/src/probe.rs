@@ -7,7 +7,7 @@ use crate::{
     ffi, libbpf_log,
     maps::Maps,
     place,
-    rights::{self, Capability},
+    rights::{self, Capability, LOADING},
 };
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapType, ProgramType, TC_EGRESS, TC_INGRESS, TcHookBuilder};
@@ -20,8 +20,8 @@ use std::{fs, io, os::fd::AsFd, path::Path, process::Command};
 pub struct Feature {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is there.
-    pub available: bool,
+    /// Whether it is there, and may be used with the rights of this process; `None` when that could not be tried.
+    pub available: Option<bool>,
     /// What was found.
     pub detail: String,
     /// What follows for the user.
@@ -46,30 +46,31 @@ const INDISPENSABLE: [&str; 5] = ["bpf", "bpffs", "locks", "lru-hash", "tc"];
 pub fn probe() -> Report {
     libbpf_log::redirect();
     let tried = std::thread::scope(|scope| scope.spawn(tried_apart).join().unwrap_or_default());
-    let mut features = programs();
-    let tc = |name: &str| {
-        tried
-            .iter()
-            .any(|feature: &Feature| feature.name == name && feature.available)
+    let mut features = vec![capabilities()];
+    features.extend(programs());
+    let found = |name: &str| tried.iter().find(|feature: &&Feature| feature.name == name)?.available;
+    let (available, detail) = match (found("tcx"), found("clsact")) {
+        (Some(true), _) => (Some(true), "by tcx"),
+        (Some(false), Some(true)) => (Some(true), "by clsact"),
+        (Some(false), Some(false)) => (Some(false), "neither by tcx nor by clsact"),
+        _ => (None, "not tried: see tcx and clsact"),
     };
     features.push(Feature {
         name: "tc",
-        available: tc("tcx") || tc("clsact"),
-        detail: match (tc("tcx"), tc("clsact")) {
-            (true, _) => "by tcx",
-            (_, true) => "by clsact",
-            _ => "neither by tcx nor by clsact",
-        }
-        .to_owned(),
+        available,
+        detail: detail.to_owned(),
         consequence: "without it no policy can run at egress, nor at ingress of a virtual device",
     });
     features.extend(tried);
     features.extend(mptcp());
-    let missing = |name: &str| !features.iter().any(|feature| feature.name == name && feature.available);
+    let there = |name: &str| {
+        let mut found = features.iter().filter(|feature| feature.name == name);
+        found.any(|feature| feature.available == Some(true))
+    };
     Report {
         kernel: nix::sys::utsname::uname()
             .map_or_else(|_| "unknown".to_owned(), |n| n.release().to_string_lossy().into()),
-        usable: !INDISPENSABLE.iter().any(|name| missing(name)),
+        usable: INDISPENSABLE.iter().all(|name| there(name)),
         features,
     }
 }
@@ -78,10 +79,26 @@ fn text(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
-fn answer(result: Result<(), String>, good: &str) -> (bool, String) {
+fn answer(result: Result<(), String>, good: &str) -> (Option<bool>, String) {
     match result {
-        Ok(()) => (true, good.to_owned()),
-        Err(why) => (false, why),
+        Ok(()) => (Some(true), good.to_owned()),
+        Err(why) => (Some(false), why),
+    }
+}
+
+fn not_tried(needed: &[Capability]) -> String {
+    let lack = rights::lack(needed).unwrap_or_else(|| "the kernel does not allow it".to_owned());
+    format!("not tried: {lack}")
+}
+
+/// The rights that loading and attaching take.
+fn capabilities() -> Feature {
+    let lack = rights::lack(&LOADING).or_else(|| rights::in_user_namespace().then(|| rights::NOT_THE_FIRST.to_owned()));
+    Feature {
+        name: "capabilities",
+        available: Some(lack.is_none()),
+        detail: lack.unwrap_or_else(|| format!("{} are there", rights::listed(&LOADING))),
+        consequence: "loading and attaching take all three: run as root, or give them to the process",
     }
 }
 
@@ -102,11 +119,18 @@ fn programs() -> Vec<Feature> {
     };
     let (loads, detail) = answer(load(Hook::TcIngress), "the core loads for tc");
     let (xdp, xdp_detail) = answer(load(Hook::Xdp), "the core loads for XDP");
-    let map = |ty: MapType| ty.is_supported().unwrap_or(false);
+    let may_try = rights::lack(&LOADING).is_none();
+    let (lru, lru_detail) = match may_try {
+        true => (
+            Some(MapType::LruHash.is_supported().unwrap_or(false)),
+            "BPF_MAP_TYPE_LRU_HASH, Linux 4.10".to_owned(),
+        ),
+        false => (None, not_tried(&LOADING)),
+    };
     let jit = text("/proc/sys/net/core/bpf_jit_enable");
     let [locks, pins] = place::written().map(|folder| rights::unwritable(&folder));
     let (bpffs, bpffs_detail) = bpffs(pins);
-    let types: Vec<&str> = [
+    let refused: Vec<&str> = [
         ("tracing", ProgramType::Tracing),
         ("ext", ProgramType::Ext),
         ("lsm", ProgramType::Lsm),
@@ -115,6 +139,11 @@ fn programs() -> Vec<Feature> {
     .filter(|(_, ty)| !ty.is_supported().unwrap_or(false))
     .map(|(name, _)| name)
     .collect();
+    let (others, others_detail) = match (may_try, refused.is_empty()) {
+        (false, _) => (None, not_tried(&LOADING)),
+        (_, true) => (Some(true), "tracing, ext and lsm programs are allowed".to_owned()),
+        (_, false) => (Some(false), format!("refused here: {}", refused.join(", "))),
+    };
     vec![
         Feature {
             name: "bpf",
@@ -124,31 +153,31 @@ fn programs() -> Vec<Feature> {
         },
         Feature {
             name: "bpffs",
-            available: bpffs,
+            available: Some(bpffs),
             detail: bpffs_detail,
             consequence: "policies are pinned there and stay in force without a process",
         },
         Feature {
             name: "locks",
-            available: locks.is_none(),
+            available: Some(locks.is_none()),
             detail: locks.unwrap_or_else(|| "/run/emptcp can be written".to_owned()),
             consequence: "two changes at a time are kept apart there",
         },
         Feature {
             name: "lru-hash",
-            available: map(MapType::LruHash),
-            detail: "BPF_MAP_TYPE_LRU_HASH, Linux 4.10".to_owned(),
+            available: lru,
+            detail: lru_detail,
             consequence: "the flow tables are bounded by it",
         },
         Feature {
             name: "btf",
-            available: Path::new("/sys/kernel/btf/vmlinux").exists(),
+            available: Some(Path::new("/sys/kernel/btf/vmlinux").exists()),
             detail: "/sys/kernel/btf/vmlinux".to_owned(),
             consequence: "only elements that read kernel structures (CO-RE) need it; none of the shipped ones does",
         },
         Feature {
             name: "jit",
-            available: jit.as_deref().is_none_or(|value| value != "0"),
+            available: Some(jit.as_deref().is_none_or(|value| value != "0")),
             detail: jit.map_or_else(
                 || "always on".to_owned(),
                 |value| format!("net.core.bpf_jit_enable = {value}"),
@@ -163,12 +192,8 @@ fn programs() -> Vec<Feature> {
         },
         Feature {
             name: "other-program-types",
-            available: types.is_empty(),
-            detail: if types.is_empty() {
-                "tracing, ext and lsm programs are allowed".to_owned()
-            } else {
-                format!("refused here: {}", types.join(", "))
-            },
+            available: others,
+            detail: others_detail,
             consequence: "none: emptcp does without them",
         },
     ]
@@ -197,68 +222,59 @@ fn has_clsact() -> bool {
 
 /// What must be tried on a device: in a network namespace of its own, which goes with this thread.
 fn tried_apart() -> Vec<Feature> {
-    let apart =
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("not tried, this needs CAP_SYS_ADMIN: {error}"));
-    let when_apart = |trial: &dyn Fn() -> Result<(), String>| apart.clone().and_then(|()| trial());
-    let feature = |name, result: Result<(), String>, good: &str, consequence| {
-        let (available, detail) = answer(result, good);
-        Feature {
-            name,
-            available,
-            detail,
-            consequence,
-        }
+    let apart = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+    let untried = || (None, not_tried(&[Capability::SysAdmin]));
+    let when_apart = |trial: &dyn Fn() -> Result<(), String>, good: &str| match apart {
+        true => answer(trial(), good),
+        false => untried(),
     };
-    let tcx = || {
-        if attach::has_tcx() {
-            Ok(())
-        } else {
-            Err("not offered; it came with Linux 6.6".to_owned())
+    let feature = |name, (available, detail): (Option<bool>, String), consequence| Feature {
+        name,
+        available,
+        detail,
+        consequence,
+    };
+    // A question changes nothing, wherever it is asked.
+    let tcx = match attach::offers_tcx() {
+        Some(true) => (Some(true), "offered".to_owned()),
+        Some(false) => (Some(false), "not offered; it came with Linux 6.6".to_owned()),
+        None => (None, not_tried(&[Capability::NetAdmin])),
+    };
+    let clsact = match apart {
+        false if has_clsact() => {
+            let lack = not_tried(&[Capability::SysAdmin]);
+            (Some(true), format!("this kernel has it; {lack}"))
         }
+        _ => when_apart(&try_clsact, "offered"),
     };
     vec![
         feature(
             "tcx",
-            // A question changes nothing, wherever it is asked.
-            tcx(),
-            "offered",
+            tcx,
             "programs of several owners share a device; without it clsact is used",
         ),
-        feature(
-            "clsact",
-            match &apart {
-                Err(_) if has_clsact() => Ok(()),
-                _ => when_apart(&try_clsact),
-            },
-            if apart.is_ok() {
-                "offered"
-            } else {
-                "this kernel has it; not tried, this needs CAP_SYS_ADMIN"
-            },
-            "the way to attach before Linux 6.6",
-        ),
+        feature("clsact", clsact, "the way to attach before Linux 6.6"),
         feature(
             "xdp-generic",
-            when_apart(&|| try_xdp(1, 1 << 1)),
-            "offered",
+            when_apart(&|| try_xdp(1, 1 << 1), "offered"),
             "attach = \"xdp-generic\" works on any device, but is slower than tc",
         ),
         feature(
             "xdp-native",
-            when_apart(&try_native),
-            "offered (tried on a virtual pair); a physical device also needs a driver that has it",
+            when_apart(
+                &try_native,
+                "offered (tried on a virtual pair); a physical device also needs a driver that has it",
+            ),
             "attach = \"auto\" uses it on physical devices; it is slow on virtual ones",
         ),
         feature(
             "htb",
-            when_apart(&|| try_qdisc("htb")),
-            "offered",
+            when_apart(&|| try_qdisc("htb"), "offered"),
             "rate_limit mode=shape needs it, or fq; otherwise mode=police",
         ),
         feature(
             "fq",
-            when_apart(&|| try_qdisc("fq")),
-            "offered",
+            when_apart(&|| try_qdisc("fq"), "offered"),
             "rate_limit mode=shape uses it where a device has it",
         ),
     ]
@@ -333,7 +349,7 @@ fn mptcp() -> Vec<Feature> {
     vec![
         Feature {
             name: "mptcp",
-            available: enabled.as_deref() == Some("1"),
+            available: Some(enabled.as_deref() == Some("1")),
             detail: enabled.map_or_else(
                 || "this kernel has no MPTCP (net.mptcp.enabled is missing)".to_owned(),
                 |value| format!("net.mptcp.enabled = {value}"),
@@ -342,7 +358,7 @@ fn mptcp() -> Vec<Feature> {
         },
         Feature {
             name: "mptcp-full-info",
-            available: full,
+            available: Some(full),
             detail,
             consequence: "the lab reads per-subflow counters by it, before Linux 6.5 by MPTCP_TCPINFO (5.16)",
         },

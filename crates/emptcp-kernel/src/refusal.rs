@@ -1,6 +1,6 @@
 //! A program that the verifier refused: which source line, the verifier's own words, and what usually helps.
 
-use crate::{error::hook_name, traps};
+use crate::{traps, words::hook_name};
 use emptcp_plan::manifest::Hook;
 use std::fmt;
 

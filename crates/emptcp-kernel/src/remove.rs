@@ -2,8 +2,7 @@
 
 use crate::{
     allocation::Allocation,
-    apply::AttachedTo,
-    attach::Spot,
+    attach::{AttachedTo, Spot},
     bank,
     device::Devices,
     error::Result,
@@ -75,7 +74,9 @@ pub fn remove(name: &str) -> Result<Removed> {
 fn put_nothing_in_force(instance: &Instance) -> Result<()> {
     let generation = instance.generation().next();
     bank::clear_slots(&instance.maps, generation.bank())?;
-    bank::write_rules(&instance.maps, generation.bank(), &[Rule::STOP; RULES as usize])?;
+    instance
+        .maps
+        .write_rules(generation.bank(), &[Rule::STOP; RULES as usize])?;
     let state = State {
         generation: generation.0,
         plan: Plan::default(),

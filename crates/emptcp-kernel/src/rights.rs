@@ -1,12 +1,11 @@
 //! What this process may do: its capabilities, and the folders that a change writes to.
 
-use crate::error::Error;
 use nix::{
     fcntl::AtFlags,
     unistd::{AccessFlags, Uid, faccessat, geteuid},
 };
 use std::{
-    fs, io,
+    fmt, fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
 };
@@ -21,20 +20,79 @@ pub(crate) enum Capability {
     Bpf = 39,
 }
 
-/// Whether this thread has a capability in effect.
+/// What loading and attaching take.
+pub(crate) const LOADING: [Capability; 3] = [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin];
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
+            Self::Perfmon => "CAP_PERFMON",
+            Self::Bpf => "CAP_BPF",
+        })
+    }
+}
+
+/// Whether this thread has a capability in effect. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON (`bpf_capable` and
+/// `perfmon_capable` of include/linux/capability.h).
 pub(crate) fn has(capability: Capability) -> bool {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective
-        .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
-        .is_some_and(|bits| bits >> capability as u32 & 1 == 1)
+    let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    let is_set = |capability: Capability| bits.is_some_and(|bits| bits >> capability as u32 & 1 == 1);
+    is_set(capability) || matches!(capability, Capability::Bpf | Capability::Perfmon) && is_set(Capability::SysAdmin)
 }
 
-/// Whether this thread has what loading and attaching take.
-fn has_all() -> bool {
-    [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin]
-        .into_iter()
-        .all(has)
+/// Those of `needed` that this thread lacks.
+fn missing(needed: &[Capability]) -> Vec<Capability> {
+    needed.iter().copied().filter(|capability| !has(*capability)).collect()
+}
+
+/// What is wrong with capabilities of a user namespace.
+pub(crate) const NOT_THE_FIRST: &str =
+    "its capabilities are those of a user namespace, BPF asks for those of the first one";
+
+/// `PROC_USER_INIT_INO` of the kernel: rights in the first user namespace count everywhere.
+const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
+
+/// Whether this thread is in another user namespace than the first, or that cannot be seen.
+pub(crate) fn in_user_namespace() -> bool {
+    !fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new(FIRST_USER_NAMESPACE))
+}
+
+/// `A, B and C`.
+pub(crate) fn listed(capabilities: &[Capability]) -> String {
+    let names: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// `A is`, `A and B are`.
+fn are(capabilities: &[Capability]) -> String {
+    let verb = if capabilities.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", listed(capabilities))
+}
+
+/// `A is missing`, `A and B are missing`; `None` when none of `needed` is.
+pub(crate) fn lack(needed: &[Capability]) -> Option<String> {
+    let missing = missing(needed);
+    (!missing.is_empty()).then(|| format!("{} missing", are(&missing)))
+}
+
+/// Why the kernel may have refused what takes these capabilities, and what to do.
+pub(crate) fn advice(needed: &[Capability]) -> String {
+    match lack(needed) {
+        Some(lack) => format!("{lack}; run as root with all capabilities, or with {}", listed(needed)),
+        None if in_user_namespace() => format!("{NOT_THE_FIRST}; run it outside"),
+        None => format!(
+            "{} there: a security module, seccomp or the lockdown of the kernel can forbid it",
+            are(needed)
+        ),
+    }
 }
 
 /// Why something cannot be made in `folder`, which need not exist yet; `None` when it can.
@@ -53,7 +111,11 @@ pub(crate) fn unwritable(folder: &Path) -> Option<String> {
     if faccessat(nix::fcntl::AT_FDCWD, there, flags, AtFlags::AT_EACCESS).is_ok() {
         return None;
     }
-    let owner = fs::metadata(there).ok()?;
+    Some(who_may_not("write in", there))
+}
+
+/// `user 7 may not enter /a (of root, mode 700)`.
+fn who_may_not(verb: &str, path: &Path) -> String {
     let of = |uid: u32| {
         if Uid::from_raw(uid).is_root() {
             "root".to_owned()
@@ -61,42 +123,63 @@ pub(crate) fn unwritable(folder: &Path) -> Option<String> {
             format!("user {uid}")
         }
     };
-    Some(format!(
-        "{} may not write in {} (of {}, mode {:o})",
-        of(geteuid().as_raw()),
-        there.display(),
-        of(owner.uid()),
-        owner.permissions().mode() & 0o7777
-    ))
+    let owner = fs::metadata(path).map_or_else(
+        |_| String::new(),
+        |owner| {
+            format!(
+                " (of {}, mode {:o})",
+                of(owner.uid()),
+                owner.permissions().mode() & 0o7777
+            )
+        },
+    );
+    format!("{} may not {verb} {}{owner}", of(geteuid().as_raw()), path.display())
 }
 
-/// An error about one of the folders that a change uses. Whoever has all capabilities is told about folders, not about
-/// capabilities.
-pub(crate) fn refused(path: &Path, source: io::Error, folders: &[&Path]) -> Error {
-    if source.kind() != io::ErrorKind::PermissionDenied || !has_all() {
-        return Error::io(path, source);
-    }
-    let missing: Vec<String> = folders.iter().filter_map(|folder| unwritable(folder)).collect();
-    if missing.is_empty() {
-        return Error::io(path, source);
-    }
+/// What this process lacks to use a path that it was refused, and what to do.
+pub(crate) fn advice_on(path: &Path) -> String {
+    let may = |part: &Path, flags| faccessat(nix::fcntl::AT_FDCWD, part, flags, AtFlags::AT_EACCESS).is_ok();
+    let mut parents: Vec<_> = path
+        .ancestors()
+        .skip(1)
+        .filter(|part| !part.as_os_str().is_empty())
+        .collect();
+    parents.reverse();
+    let closed = parents.into_iter().find(|part| !may(part, AccessFlags::X_OK));
+    let (verb, part) = closed.map_or(("use", path), |part| ("enter", part));
+    let to_do = if geteuid().is_root() {
+        "give root the right to it, or run with all capabilities"
+    } else {
+        "run as root"
+    };
+    format!("{}; {to_do}", who_may_not(verb, part))
+}
+
+/// What this process lacks to change something in `folders`, and what to do; `None` when it may write in all of them.
+pub(crate) fn advice_on_folders(folders: &[&Path]) -> Option<String> {
+    let closed: Vec<String> = folders.iter().filter_map(|folder| unwritable(folder)).collect();
     let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    Error::Io {
-        path: path.to_owned(),
-        source: io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!(
-                "{}; CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are there, what is missing is the right to write in {}",
-                missing.join(", "),
-                names.join(" and ")
-            ),
+    let rest = match lack(&LOADING) {
+        Some(lack) => format!("{lack} as well; run as root"),
+        None => format!(
+            "{} are there, what is missing is the right to write in {}",
+            listed(&LOADING),
+            names.join(" and ")
         ),
-    }
+    };
+    (!closed.is_empty()).then(|| format!("{}; {rest}", closed.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capabilities_are_listed_as_in_a_sentence() {
+        assert_eq!(listed(&LOADING), "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
+        assert_eq!(listed(&LOADING[1..]), "CAP_PERFMON and CAP_NET_ADMIN");
+        assert_eq!(listed(&LOADING[..1]), "CAP_BPF");
+    }
 
     #[test]
     fn whoever_may_write_somewhere_is_told_so() {

@@ -6,13 +6,13 @@
 
 use crate::{
     allocation::Allocation,
-    apply::shape_key,
+    attach,
     catalog::Catalog,
     device::{self, Devices},
     error::{Error, OrKernel, Result},
     fault, ffi,
     instance::Instance,
-    store::{self, DeviceRecord},
+    store::{self, DeviceKey, DeviceRecord},
 };
 use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
 use std::{collections::BTreeMap, process::Command};
@@ -143,7 +143,7 @@ impl Shaping {
                     created: 1,
                     ..DeviceRecord::default()
                 };
-                store::put_device(instance.records()?, shape_key(index), record)?;
+                store::put_device(instance.records()?, key(index), record)?;
                 self.made.push(index);
                 let handle = format!("{MAJOR:x}:");
                 let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
@@ -196,7 +196,7 @@ impl Shaping {
             match (devices.name(index), self.devices.get(&index)) {
                 (None, _) => {
                     let records = instance.records();
-                    let dropped = records.and_then(|records| store::drop_device(records, shape_key(index)));
+                    let dropped = records.and_then(|records| store::drop_device(records, key(index)));
                     failed.extend(dropped.err());
                 }
                 (Some(name), None) => {
@@ -298,12 +298,22 @@ fn root_of(name: &str, index: u32) -> Result<Root> {
     }
 }
 
+/// A key that no attachment uses: the shaping of a device is noted under it.
+pub(crate) fn key(ifindex: u32) -> DeviceKey {
+    let unused = 2;
+    debug_assert!(attach::direction_from(unused).is_none());
+    DeviceKey {
+        ifindex,
+        direction: unused,
+    }
+}
+
 fn shaped_devices(instance: &Instance) -> Result<Vec<u32>> {
     let records = store::devices(instance.records()?)?;
     Ok(records
         .iter()
-        .filter(|(key, _)| *key == shape_key(key.ifindex))
-        .map(|(key, _)| key.ifindex)
+        .filter(|(noted, _)| *noted == key(noted.ifindex))
+        .map(|(noted, _)| noted.ifindex)
         .collect())
 }
 
@@ -314,7 +324,7 @@ fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
             &["qdisc", "del", "dev", name, "root", "handle", &format!("{MAJOR:x}:")],
         )?;
     }
-    store::drop_device(instance.records()?, shape_key(index))
+    store::drop_device(instance.records()?, key(index))
 }
 
 /// Removes those of our classes on a device that are `unwanted`; returns what could not be removed.

@@ -8,16 +8,16 @@
 use crate::{
     error::Result,
     ffi,
+    identity::{self, Facts},
     instance::Instance,
     namespaces::{self, Namespaces},
     place::{self, Lock, UNFINISHED},
-    store::{self, BootId, DEVICES_MAP},
+    store::{self, BootId},
 };
-use libbpf_rs::MapHandle;
 use serde::Serialize;
 use std::{
     fs,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
@@ -64,50 +64,6 @@ pub struct Placed {
     /// Its folder in bpffs.
     #[serde(skip)]
     pub folder: PathBuf,
-}
-
-/// What the instance itself tells.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Facts {
-    /// Cookie of its namespace, 0 where the kernel had none.
-    pub(crate) cookie: u64,
-    /// The boot in which it was made.
-    boot: Option<BootId>,
-    /// Links that hold a device; also those that could not be asked.
-    attached: usize,
-    /// Links whose device is gone.
-    detached: usize,
-}
-
-impl Facts {
-    /// Asks the kernel about everything that is pinned in the folder.
-    pub(crate) fn read(folder: &Path) -> Self {
-        let mut facts = Self::default();
-        let map = MapHandle::from_pinned_path(folder.join(format!("map_{DEVICES_MAP}")));
-        if let Some(map) = map.ok()
-            && let Ok(records) = store::devices(&map)
-        {
-            (facts.cookie, facts.boot) = store::identity(&records);
-        }
-        for link in pins(folder, "link_") {
-            let info = ffi::pinned(&link).and_then(|link| ffi::link_info(link.as_fd()));
-            match info {
-                Ok(info) if info.ifindex == 0 => facts.detached += 1,
-                _ => facts.attached += 1,
-            }
-        }
-        facts
-    }
-
-    /// It was made in another boot.
-    pub(crate) fn is_of_another_boot(&self, boot: Option<BootId>) -> bool {
-        self.boot.is_some_and(|made| boot.is_some_and(|now| now != made))
-    }
-
-    /// Every link has lost its device.
-    pub(crate) fn has_lost_all_devices(&self) -> bool {
-        self.attached == 0 && self.detached > 0
-    }
 }
 
 /// What is known about the namespace of an instance.
@@ -238,15 +194,7 @@ fn memory(folder: &Path) -> u64 {
         let bytes = text.lines().find_map(|line| line.strip_prefix("memlock:"))?;
         bytes.trim().parse::<u64>().ok()
     };
-    pins(folder, "map_").iter().filter_map(of).sum()
-}
-
-fn pins(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| entry.path())
-        .collect()
+    identity::pins(folder, "map_").iter().filter_map(of).sum()
 }
 
 /// What [`remove_stale`] did.
@@ -326,20 +274,6 @@ fn free(own: Option<&Lock>) -> Result<Freed> {
         }
     }
     outcome.map(|()| done)
-}
-
-/// Whether an instance of this namespace, by its folder, was left by another namespace.
-pub(crate) fn is_of_another_namespace(folder: &Path) -> bool {
-    let facts = Facts::read(folder);
-    if facts.is_of_another_boot(store::boot_id()) {
-        return true;
-    }
-    match ffi::namespace_cookie() {
-        Some(here) if facts.cookie != 0 => here != facts.cookie,
-        // Before cookies, links without devices are all that tells. They may be of this namespace; then only counters
-        // are lost, while another's tables would be believed.
-        _ => facts.has_lost_all_devices(),
-    }
 }
 
 #[cfg(test)]

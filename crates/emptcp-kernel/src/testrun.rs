@@ -130,7 +130,7 @@ impl Sandbox {
     pub fn new(plan: &Plan, hook: Hook, catalog: &Catalog, devices: &[(&str, u32)]) -> Result<Self> {
         let maps = Maps::create(&plan.tables)?;
         for bank in 0..2 {
-            bank::write_rules(&maps, bank, &[Rule::STOP; RULES as usize])?;
+            maps.write_rules(bank, &[Rule::STOP; RULES as usize])?;
         }
         let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let entry = bank::load_entry(&maps, hook, 14)?;

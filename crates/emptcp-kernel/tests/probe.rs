@@ -20,6 +20,6 @@ fn a_kernel_on_which_the_other_tests_run_is_reported_as_usable() {
         "the trials ran elsewhere"
     );
     for feature in &report.features {
-        println!("{:<20} {:<5} {}", feature.name, feature.available, feature.detail);
+        println!("{:<20} {:?} {}", feature.name, feature.available, feature.detail);
     }
 }

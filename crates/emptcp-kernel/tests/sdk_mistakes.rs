@@ -18,8 +18,9 @@ fn refused(name: &str, toml: &str, source: &str) -> String {
     message(elements::build(&element(folder.path(), name, toml, &source)))
 }
 
-fn counting(declaration: &str) -> String {
-    format!("{declaration}\nACTOR(tell)\n{{\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}}")
+/// An actor that does nothing.
+fn actor(name: &str) -> String {
+    format!("ACTOR({name})\n{{\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}}")
 }
 
 fn all(text: &str, words: &[&str]) {
@@ -63,15 +64,17 @@ fn counters_that_differ_between_source_and_manifest_are_refused_with_both_lists(
             ["`COUNTERS(a)`", "names only", "without numbers"],
         ),
     ] {
-        all(&refused("tell", &toml, &counting(declaration)), &words);
+        all(
+            &refused("tell", &toml, &format!("{declaration}\n{}", actor("tell"))),
+            &words,
+        );
     }
 }
 
 #[test]
 fn a_macro_of_the_other_kind_is_refused() {
-    let actor = "ACTOR(both)\n{\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}";
     let selector = "SELECTOR(both)\n{\n\treturn packet->segments > 1;\n}";
-    let text = refused("both", &manifest("both", "selector", ""), actor);
+    let text = refused("both", &manifest("both", "selector", ""), &actor("both"));
     all(&text, &["kind = \"selector\"", "`ACTOR(both)`", "change one of them"]);
     let text = refused("both", &manifest("both", "actor", ""), selector);
     all(&text, &["kind = \"actor\"", "`SELECTOR(both)`", "change one of them"]);
@@ -79,10 +82,10 @@ fn a_macro_of_the_other_kind_is_refused() {
 
 #[test]
 fn names_of_macro_manifest_and_folder_must_be_the_same() {
-    let source = "ACTOR(one)\n{\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}";
-    let text = refused("two", &manifest("two", "actor", ""), source);
+    let source = actor("one");
+    let text = refused("two", &manifest("two", "actor", ""), &source);
     all(&text, &["name = \"two\"", "`ACTOR(one)`"]);
-    let text = refused("other", &manifest("one", "actor", ""), source);
+    let text = refused("other", &manifest("one", "actor", ""), &source);
     all(&text, &["the folder is named `other`", "name = \"one\""]);
 }
 
@@ -91,16 +94,20 @@ fn a_program_that_no_macro_made_and_a_second_program_are_refused() {
     let bare = "SEC(\"tc\") int bare(struct __sk_buff *skb)\n{\n\treturn 0;\n}\nchar emptcp_license[] SEC(\"license\") = \"GPL\";";
     let toml = "name = \"bare\"\nkind = \"actor\"\nsummary = \"s\"\nhooks = [\"tc_ingress\"]\n";
     all(&refused("bare", toml, bare), &["ABI version", "`ACTOR(...)`"]);
-    let two = "SEC(\"tc\") int more(struct __sk_buff *skb)\n{\n\treturn 0;\n}\n\
-               ACTOR(bare)\n{\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}";
-    all(&refused("bare", toml, two), &["holds 2 programs"]);
+    let two = format!(
+        "SEC(\"tc\") int more(struct __sk_buff *skb)\n{{\n\treturn 0;\n}}\n{}",
+        actor("bare")
+    );
+    all(&refused("bare", toml, &two), &["holds 2 programs"]);
 }
 
 #[test]
 fn an_element_of_another_abi_version_is_refused_with_what_to_do() {
-    let old = "#undef EMPTCP_ABI_VERSION\n#define EMPTCP_ABI_VERSION 2\n\
-               ACTOR(old)\n{\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}";
-    let text = refused("old", &manifest("old", "actor", ""), old);
+    let old = format!(
+        "#undef EMPTCP_ABI_VERSION\n#define EMPTCP_ABI_VERSION 2\n{}",
+        actor("old")
+    );
+    let text = refused("old", &manifest("old", "actor", ""), &old);
     all(&text, &["ABI version 2", "this emptcp has", "`emptcp element install "]);
 }
 

@@ -1,7 +1,7 @@
 //! Data sequence numbers, and the connection that they belong to.
 
 use crate::packet::{Capable, Packet, Side};
-use crate::record::{Connection, Record, Sender, WINDOW_LARGEST, WINDOW_LEAST};
+use crate::record::{Connection, Record, WINDOW_LARGEST, WINDOW_LEAST};
 use mptcp_wire::{Version, WireDataSequenceNumber, crypto::derive};
 
 /// Within 2^31 of what is known.
@@ -30,13 +30,15 @@ const STEP: u32 = 24;
 
 /// A mapping of `side`.
 pub fn map(
-    sender: &mut Sender,
+    record: &mut Record,
     connection: Option<&mut Connection>,
     side: Side,
     dsn: WireDataSequenceNumber,
     length: u16,
     implicit: bool,
 ) {
+    let jump = &mut record.jump;
+    let sender = &mut record.sender[side as usize];
     let own = sender.dsn.map(|(_, next)| next);
     let shared = connection
         .as_ref()
@@ -46,13 +48,23 @@ pub fn map(
         widen(dsn, Some(known)).filter(|&wide| near(wide, known))
     };
     let believed = match (own, shared) {
-        (None, None) => match sender.idsn {
+        (None, None) => match sender.idsn.filter(|_| sender.reanchored == 0) {
             Some(idsn) => fits(Some(idsn.wrapping_add(1))),
             None => widen(dsn, None),
         },
         _ => fits(own).or_else(|| fits(shared)),
     };
-    let Some(dsn) = believed else { return };
+    let Some(dsn) = believed else {
+        let first = sender.idsn.map(|idsn| idsn.wrapping_add(1));
+        if let (WireDataSequenceNumber::Long(dsn), Some(known)) = (dsn, shared.or(own).or(first))
+            && after(dsn, known)
+            && !jump.is_some_and(|(who, next)| who == side && near(dsn, next))
+        {
+            *jump = Some((side, dsn.wrapping_add(u64::from(length))));
+        }
+        return;
+    };
+    jump.take_if(|(who, _)| *who == side);
     let next = dsn.wrapping_add(u64::from(length));
     sender.dsn = Some(sender.dsn.map_or((dsn, next), |(first, highest)| {
         (
@@ -63,10 +75,23 @@ pub fn map(
     let highest = sender.dsn.expect("just set").1;
     let tells = implicit || own.is_none_or(|own| !near(dsn, own) || next >> STEP != own >> STEP);
     if let Some(connection) = connection.filter(|_| tells) {
-        let shared = &mut connection.dsn_next[side as usize];
-        if shared.is_none_or(|shared| after(highest, shared)) {
-            *shared = Some(highest);
-        }
+        connection.hears(side, highest);
+    }
+}
+
+/// A DATA_ACK of `side`: what is far ahead is believed once it is covered.
+pub fn cover(record: &mut Record, connection: Option<&mut Connection>, side: Side, data_ack: WireDataSequenceNumber) {
+    let (other, WireDataSequenceNumber::Long(data_ack)) = (side.other(), data_ack) else {
+        return;
+    };
+    let covered = |(who, next): &mut (Side, u64)| *who == other && data_ack.wrapping_sub(*next) < 1 << 31;
+    let Some((_, next)) = record.jump.take_if(covered) else {
+        return;
+    };
+    let dsn = &mut record.sender[other as usize].dsn;
+    *dsn = Some((dsn.map_or(next, |(first, _)| first), next));
+    if let Some(connection) = connection {
+        connection.hears(other, next);
     }
 }
 
@@ -89,6 +114,14 @@ impl Connection {
             version: capable.version,
             ..Self::default()
         })
+    }
+
+    /// A subflow tells one past the highest data sequence number of a side.
+    fn hears(&mut self, side: Side, next: u64) {
+        let known = &mut self.dsn_next[side as usize];
+        if known.is_none_or(|known| after(next, known)) {
+            *known = Some(next);
+        }
     }
 
     /// What a record takes over from its connection.

@@ -1,6 +1,6 @@
 //! Beginnings and ends: the tables, and the way of a packet through them.
 
-use crate::data::{map, widen_windows, windows};
+use crate::data::{cover, map, widen_windows, windows};
 use crate::numbers::{acceptable, extend_run, find_again, reset_exact, sequence_possible};
 use crate::one_direction::{ended_by_silence, is_known, one_sided, succeeds};
 use crate::packet::{Key, Packet, Side};
@@ -285,8 +285,17 @@ impl Model {
             *largest = record.sender[side as usize].window.max(*largest);
         }
         if let Some(mapping) = packet.mapping {
-            let sender = &mut record.sender[side as usize];
-            map(sender, connection, side, mapping.dsn, mapping.length, false);
+            map(
+                record,
+                connection.as_deref_mut(),
+                side,
+                mapping.dsn,
+                mapping.length,
+                false,
+            );
+        }
+        if let Some(data_ack) = packet.data_ack {
+            cover(record, connection, side, data_ack);
         }
         if place == Place::Opening {
             self.progress(record, packet, third, now.coarse);
@@ -405,7 +414,7 @@ impl Model {
         {
             let connection = record.connection.and_then(|id| self.connections.get_mut(&id));
             let dsn = WireDataSequenceNumber::Long(idsn.wrapping_add(1));
-            map(sender, connection, packet.side, dsn, length, true);
+            map(record, connection, packet.side, dsn, length, true);
         }
     }
 

@@ -104,6 +104,7 @@ pub fn find_again(record: &mut Record, packet: &Packet) -> bool {
     peer.run.count = 0;
     peer.fin = Fin::None;
     peer.reanchored += 1;
+    peer.dsn = None;
     sender.acknowledged = Some((ack, ack));
     true
 }

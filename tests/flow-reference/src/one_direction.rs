@@ -16,14 +16,14 @@ pub fn one_sided(record: &Record, side: Side, now: u64) -> bool {
     matches!(record.state, State::Adopting | State::Syn)
         && !is_known(&record.sender[side.other() as usize])
         && record.sender[side as usize].packets >= 8
-        && now - record.first_ns >= 1_000_000_000
+        && now.saturating_sub(record.first_ns) >= 1_000_000_000
 }
 
 /// A FIN, or a reset that may be true, and a minute of silence.
 #[must_use]
 pub fn ended_by_silence(record: &Record, now: u64) -> bool {
     let silent = |sender: &Sender| {
-        (sender.fin == Fin::Sent || sender.reset_suspected) && now.wrapping_sub(sender.last_ns) >= 60_000_000_000
+        (sender.fin == Fin::Sent || sender.reset_suspected) && now.saturating_sub(sender.last_ns) >= 60_000_000_000
     };
     record.sender.iter().any(silent)
 }
@@ -40,6 +40,6 @@ pub fn succeeds(record: &Record, opening: &Record, packet: &Packet, now: u64) ->
         && opening.state == State::Syn
         && opening.opener == Some(packet.side)
         && record.last_ns <= opening.first_ns
-        && now - opening.first_ns >= 3_000_000_000
+        && now.saturating_sub(opening.first_ns) >= 3_000_000_000
         && fits
 }

@@ -302,7 +302,7 @@ pub fn distance(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b) as i32
 }
 
-/// Whether `a` is the later of two sequence numbers.
+/// Whether `a` is the later of two sequence numbers. Of two that are 2^31 apart none is.
 #[must_use]
 pub fn after(a: u32, b: u32) -> bool {
     distance(a, b) > 0

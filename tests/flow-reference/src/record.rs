@@ -161,6 +161,8 @@ pub struct Record {
     pub token: [Option<u32>; 2],
     /// Both sides.
     pub sender: [Sender; 2],
+    /// One past a mapping of this side that is far ahead of what is known.
+    pub jump: Option<(Side, u64)>,
 }
 
 impl Record {
@@ -186,6 +188,7 @@ impl Record {
             connection: None,
             token: [None; 2],
             sender: [sender.clone(), sender],
+            jump: None,
         }
     }
 

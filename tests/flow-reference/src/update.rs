@@ -207,7 +207,7 @@ pub fn ends(record: &mut Record, packet: &Packet, now: Times) {
         peer.fin = Fin::Acknowledged;
     }
     sender.reset_suspected = false;
-    let silent = peer.reset_suspected && now.coarse.wrapping_sub(peer.last_ns) >= SILENCE_NS;
+    let silent = peer.reset_suspected && now.coarse.saturating_sub(peer.last_ns) >= SILENCE_NS;
     let acknowledged = [sender.fin, peer.fin]
         .iter()
         .filter(|fin| **fin == Fin::Acknowledged)

@@ -37,7 +37,7 @@ fn replayed(traffic: &mut Traffic) -> Option<(Side, Vec<u8>)> {
     let at = traffic.random.random_range(from..traffic.steps.len());
     match &traffic.steps[at] {
         Step::Packet { side, frame, .. } => Some((*side, frame.clone())),
-        Step::Wait(_) => None,
+        Step::Wait(_) | Step::Tick => None,
     }
 }
 

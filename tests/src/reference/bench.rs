@@ -32,8 +32,10 @@ pub enum Step {
         /// What it is meant to be.
         what: &'static str,
     },
-    /// Nothing happens for so long.
+    /// Nothing happens for so long. The stamps of the records are moved, so this takes no time.
     Wait(Duration),
+    /// The coarse clock moves on by a tick or two. This takes that time.
+    Tick,
 }
 
 impl Step {
@@ -95,6 +97,9 @@ pub struct Bench {
 /// Packets of one sequence.
 const LENGTH: usize = 250;
 
+/// One tick at 250 Hz and a little more.
+const TICK: Duration = Duration::from_millis(5);
+
 fn now() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("a clock");
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
@@ -154,6 +159,10 @@ impl Bench {
                 Step::Wait(time) => {
                     self.sandbox.age(*time).expect("tables");
                     model.age(time.as_nanos() as u64);
+                    Vec::new()
+                }
+                Step::Tick => {
+                    std::thread::sleep(TICK);
                     Vec::new()
                 }
                 Step::Packet {
@@ -416,6 +425,7 @@ fn counted(model: &Counters, before: &Counters, after: &Counters) -> Vec<String>
 fn words(step: &Step) -> String {
     let (side, frame, segments, what) = match step {
         Step::Wait(time) => return format!("{time:?} pass"),
+        Step::Tick => return "a tick passes".to_owned(),
         Step::Packet {
             side,
             frame,

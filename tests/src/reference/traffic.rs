@@ -242,6 +242,15 @@ impl Traffic {
             let seconds = [2.0, 4.0, 11.0, 61.0, 7200.0][self.random.random_range(0..5)];
             self.steps.push(Step::Wait(Duration::from_secs_f64(seconds)));
         }
+        if self.chance(3) {
+            self.steps.push(Step::Tick);
+        }
+        if self.chance(4) {
+            // So much data passes elsewhere.
+            let from = usize::from(self.random.random::<bool>());
+            let bytes = 1 << self.random.random_range(29..36);
+            self.data_next[from] = self.data_next[from].wrapping_add(bytes);
+        }
         if self.chance(self.weather.forged) {
             let (side, frame) = attacker::forge(self);
             self.steps.push(Step::packet(side, frame, 1, "forged"));

@@ -19,7 +19,8 @@ Example:
   emptcp doctor
 
 JSON:
-  {\"kernel\", \"usable\", \"features\": [{\"name\", \"available\", \"detail\", \"consequence\"}]}"
+  {\"kernel\", \"usable\", \"features\": [{\"name\", \"available\", \"detail\", \"consequence\"}]}
+  available: null where a right is missing to try it"
 )]
 pub(crate) struct Doctor {}
 
@@ -34,7 +35,12 @@ impl Doctor {
         for feature in &report.features {
             table.row([
                 feature.name.to_owned(),
-                if feature.available { "yes" } else { "no" }.to_owned(),
+                match feature.available {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "unknown",
+                }
+                .to_owned(),
                 // Of a verifier log, only what it is.
                 feature.detail.lines().next().unwrap_or_default().to_owned(),
                 feature.consequence.to_owned(),
@@ -45,12 +51,9 @@ impl Doctor {
         } else {
             format!("{RED}emptcp does not work here{RED:#}: see what is not available")
         };
-        let untried = report
-            .features
-            .iter()
-            .any(|feature| feature.detail.starts_with("not tried"));
+        let untried = report.features.iter().any(|feature| feature.available.is_none());
         let root = if untried {
-            "; some trials need CAP_SYS_ADMIN: run it as root to try everything"
+            "; some trials need CAP_SYS_ADMIN or more: run it as root with all capabilities to try everything"
         } else {
             ""
         };

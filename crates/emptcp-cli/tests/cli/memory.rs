@@ -1,12 +1,13 @@
 //! What tables take is told before they are made. The judge is the kernel: `memlock` of the maps.
 
-use crate::common::{Netns, emptcp_with};
+use crate::common::{EMPTCP, Netns, PolicyFile, Said, emptcp, emptcp_with, run};
 use emptcp::{require, testing::is_root};
 use libbpf_rs::MapHandle;
 use std::{
     fs,
     os::{fd::AsFd, fd::AsRawFd, unix::fs::MetadataExt},
     path::Path,
+    process::Command,
 };
 
 const POLICY: &str = "[[policy]]\nname = \"p\"\ndevice = \"v0\"\nhook = \"egress\"\ndo = ['record', 'get_connect', 'set_backup state=on']\n";
@@ -69,4 +70,61 @@ fn tables_that_do_not_fit_into_the_memory_are_refused_before_anything_is_made() 
         );
     }
     netns.emptcp(&["show"]).exits(1);
+}
+
+/// Runs `emptcp` in a mount namespace of its own, where what `folder` holds lies over what has the same place in the file system.
+fn emptcp_over(folder: &Path, places: &[&str], arguments: &[&str]) -> Said {
+    // The shell becomes the command: `$$` is its process.
+    let mounts: String = places
+        .iter()
+        .map(|place| {
+            format!(
+                "mount --bind {}{} {place} && ",
+                folder.display(),
+                place.replace("$$", "self")
+            )
+        })
+        .collect();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &format!("{mounts} exec \"$@\""), "sh", EMPTCP]);
+    run(command.args(arguments), "")
+}
+
+#[test]
+fn force_makes_tables_for_which_there_seems_to_be_too_little_memory() {
+    require!(is_root(), "needs root: it makes namespaces and loads programs");
+    let (netns, file, folder) = (Netns::new(), PolicyFile::new(POLICY), tempfile::tempdir().unwrap());
+    let path = file.path();
+    let write = |place: &str, text: &str| {
+        let file = folder.path().join(place);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    };
+    write("proc/meminfo", "MemTotal:  24684092 kB\nMemAvailable:  2048 kB\n");
+    write("proc/self/cgroup", "0::/\n");
+    write("sys/fs/cgroup/memory.max", "5000000\n");
+    write("sys/fs/cgroup/memory.current", "2000000\n");
+    let text = emptcp(&["check", &path]).exits(0).out;
+    let (_, needed) = text.trim_end().rsplit_once("the tables take ").unwrap();
+    let apply = |places: &[&str], arguments: &[&str]| {
+        let always = ["--netns", &netns.name, "apply", &path];
+        emptcp_over(folder.path(), places, &[&always[..], arguments].concat())
+    };
+    let (machine, groups) = (&["/proc/meminfo"][..], &["/proc/$$/cgroup", "/sys/fs/cgroup"][..]);
+    for (places, available) in [(machine, "2.10 MB"), (groups, "3.00 MB")] {
+        let wanted = format!(
+            "the tables would take {needed}, but only {available} of memory are available; \
+             make them smaller in `[tables]`, or use --force"
+        );
+        for arguments in [&[][..], &["--dry-run"]] {
+            let refused = apply(places, arguments).exits(1);
+            assert!(refused.err.contains(&wanted), "{wanted} in {refused:?}");
+        }
+    }
+    netns.emptcp(&["show"]).exits(1);
+    // The kernel has the memory, and gives it.
+    apply(machine, &["--force"]).exits(0);
+    netns.emptcp(&["check", "--in-force"]).exits(0);
+    // The tables are there: another set takes no more.
+    apply(machine, &[]).exits(0);
 }

@@ -3,6 +3,7 @@
 
 use crate::common::{FOR_ALL, Netns, PolicyFile, Said, run};
 use emptcp::require;
+use serde_json::Value;
 use std::process::Command;
 
 const POLICY: &str = "\
@@ -28,15 +29,15 @@ macro_rules! require_setpriv {
     };
 }
 
-/// Runs `emptcp` in the namespace with the three capabilities alone, as root or as nobody. bpffs stays where it is.
-fn with_three(netns: &Netns, nobody: bool, arguments: &[&str]) -> Said {
+/// Runs `emptcp` in the namespace with these capabilities alone, as root or as nobody. bpffs stays where it is.
+fn with_capabilities(netns: &Netns, nobody: bool, capabilities: &str, arguments: &[&str]) -> Said {
     let mut command = Command::new("nsenter");
     command.arg(format!("--net=/run/netns/{}", netns.name)).arg("setpriv");
     if nobody {
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-        command.args(["--ambient-caps", THREE]);
+        command.args(["--ambient-caps", capabilities]);
     }
-    command.args(["--inh-caps", THREE, "--bounding-set", THREE]);
+    command.args(["--inh-caps", capabilities, "--bounding-set", capabilities]);
     run(
         command
             .arg(FOR_ALL.path().join("emptcp"))
@@ -59,7 +60,7 @@ fn a_user_with_the_capabilities_is_told_that_folders_are_missing() {
     require_setpriv!();
     let (netns, file) = (Netns::new(), PolicyFile::new(POLICY));
     let path = open_to_all(&file);
-    let refused = with_three(&netns, true, &["apply", &path, "--json"]).exits(1);
+    let refused = with_capabilities(&netns, true, THREE, &["apply", &path, "--json"]).exits(1);
     for wanted in [
         "user 65534 may not write in",
         "what is missing is the right to write in /run/emptcp and /sys/fs/bpf/emptcp",
@@ -68,34 +69,96 @@ fn a_user_with_the_capabilities_is_told_that_folders_are_missing() {
     }
     assert!(!refused.err.contains("or with CAP_BPF"), "{refused:?}");
     assert_eq!(refused.json()["error"]["kind"], "not_permitted");
-    let report = with_three(&netns, true, &["doctor", "--json"]).exits(0).json();
+    let report = with_capabilities(&netns, true, THREE, &["doctor", "--json"])
+        .exits(0)
+        .json();
     assert_eq!(report["usable"], false);
     for name in ["bpffs", "locks"] {
-        let mut features = report["features"].as_array().unwrap().iter();
-        let feature = features.find(|feature| feature["name"] == name).unwrap();
+        let feature = feature(&report, name);
         assert_eq!(feature["available"], false, "{feature}");
         let detail = feature["detail"].as_str().unwrap();
         assert!(detail.contains("user 65534 may not write in"), "{feature}");
     }
 }
 
+fn feature<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let mut features = report["features"].as_array().unwrap().iter();
+    features.find(|feature| feature["name"] == name).unwrap()
+}
+
+/// Whether `doctor` says that emptcp works, and what it says about capabilities. `apply` must do what it says.
+fn doctor_and_apply(netns: &Netns, path: &str, capabilities: &str) -> (bool, String, Said) {
+    let with = |arguments: &[&str]| with_capabilities(netns, false, capabilities, arguments);
+    let report = with(&["doctor", "--json"]).exits(0).json();
+    let usable = report["usable"].as_bool().unwrap();
+    let applied = with(&["apply", path, "--json"]);
+    assert_eq!(applied.code == 0, usable, "{capabilities}: {applied:?}, {report}");
+    let row = feature(&report, "capabilities");
+    assert_eq!(row["available"], usable, "{row}");
+    // What was not tried is not said to be missing: `apply` may be able to use it.
+    for name in ["tcx", "xdp-generic", "xdp-native", "htb", "fq"] {
+        let row = feature(&report, name);
+        let untried = row["detail"].as_str().unwrap().starts_with("not tried: CAP_");
+        assert_eq!(row["available"].is_null(), untried, "{row}");
+        assert_eq!(untried, name != "tcx" || !capabilities.contains("net_admin"), "{row}");
+    }
+    (usable, row["detail"].as_str().unwrap().to_owned(), applied)
+}
+
 #[test]
-fn doctor_agrees_with_apply_where_root_has_the_three_capabilities_alone() {
+fn doctor_agrees_with_apply_where_root_has_the_three_capabilities_or_two_of_them_alone() {
     require_setpriv!();
     let (netns, file) = (Netns::new(), PolicyFile::new(POLICY));
     let path = file.path();
-    std::fs::metadata(&path).unwrap();
-    let report = with_three(&netns, false, &["doctor", "--json"]).exits(0).json();
-    assert_eq!(report["usable"], true, "{report}");
-    assert!(
-        with_three(&netns, false, &["doctor"])
-            .exits(0)
-            .out
-            .contains("emptcp works here")
-    );
-    with_three(&netns, false, &["apply", &path]).exits(0);
-    with_three(&netns, false, &["check", "--in-force"]).exits(0);
-    with_three(&netns, false, &["remove"]).exits(0);
+    for (capabilities, missing) in [
+        ("-all,+perfmon,+net_admin", "CAP_BPF is missing"),
+        ("-all,+bpf,+net_admin", "CAP_PERFMON is missing"),
+        ("-all,+bpf,+perfmon", "CAP_NET_ADMIN is missing"),
+        ("-all", "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are missing"),
+    ] {
+        let (usable, detail, refused) = doctor_and_apply(&netns, &path, capabilities);
+        assert!(!usable, "{capabilities}");
+        assert_eq!(detail, missing);
+        let remedy =
+            "; run as root with all capabilities, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (the kernel: ";
+        let wanted = format!("not permitted; {missing}{remedy}");
+        assert!(refused.err.contains(&wanted), "{wanted} in {refused:?}");
+        assert_eq!(refused.json()["error"]["kind"], "not_permitted");
+        netns.emptcp(&["show"]).exits(1);
+    }
+    let (usable, detail, _) = doctor_and_apply(&netns, &path, THREE);
+    assert!(usable);
+    assert_eq!(detail, "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are there");
+    let with_three = |arguments: &[&str]| with_capabilities(&netns, false, THREE, arguments);
+    assert!(with_three(&["doctor"]).exits(0).out.contains("emptcp works here"));
+    with_three(&["check", "--in-force"]).exits(0);
+    with_three(&["remove"]).exits(0);
+    let refused = with_three(&["--netns", &netns.name, "list"]).exits(1);
+    let wanted = "not permitted; CAP_SYS_ADMIN is missing";
+    assert!(refused.err.contains(wanted), "{refused:?}");
+}
+
+#[test]
+fn a_user_without_capabilities_is_told_of_folders_and_capabilities() {
+    require_setpriv!();
+    let (netns, file) = (Netns::new(), PolicyFile::new(POLICY));
+    let path = open_to_all(&file);
+    let with_none = |arguments: &[&str]| with_capabilities(&netns, true, "-all", arguments);
+    let report = with_none(&["doctor", "--json"]).exits(0).json();
+    assert_eq!(report["usable"], false);
+    let all = "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are missing";
+    assert_eq!(feature(&report, "capabilities")["detail"], all);
+    for arguments in [
+        &["apply", &path][..],
+        &["apply", &path, "--dry-run"],
+        &["list"],
+        &["remove"],
+    ] {
+        let refused = with_none(arguments).exits(1);
+        for wanted in ["user 65534 may not write in", all, "run as root"] {
+            assert!(refused.err.contains(wanted), "{wanted} in {refused:?}");
+        }
+    }
 }
 
 #[test]
@@ -104,15 +167,17 @@ fn whoever_cannot_prove_that_a_namespace_is_gone_frees_nothing_of_it() {
     let (netns, other, file) = (Netns::new(), Netns::new(), PolicyFile::new(POLICY));
     netns.apply(POLICY, &[]).exits(0);
     let before = netns.emptcp(&["show", "--json"]).exits(0).out;
-    with_three(&other, false, &["apply", &file.path()]).exits(0);
-    let done = with_three(&other, false, &["remove", "--stale", "--json"])
+    with_capabilities(&other, false, THREE, &["apply", &file.path()]).exits(0);
+    let done = with_capabilities(&other, false, THREE, &["remove", "--stale", "--json"])
         .exits(0)
         .json();
     let namespace =
         std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(format!("/run/netns/{}", netns.name)).unwrap());
     let freed = done["freed"].as_array().unwrap();
     assert!(freed.iter().all(|entry| entry["namespace"] != namespace), "{done}");
-    let all = with_three(&other, false, &["list", "--all", "--json"]).exits(0).json();
+    let all = with_capabilities(&other, false, THREE, &["list", "--all", "--json"])
+        .exits(0)
+        .json();
     let mut all = all.as_array().unwrap().iter();
     let entry = all.find(|entry| entry["namespace"] == namespace).expect("it stays");
     assert_ne!(entry["state"], "dead");

@@ -3,7 +3,8 @@
 use super::Spot;
 use crate::{
     device::{self, CLSACT_EGRESS, CLSACT_INGRESS},
-    error::{Error, OrKernel, Result, direction_name},
+    error::{Error, OrKernel, Result},
+    words::direction_name,
 };
 use emptcp_plan::plan::Direction;
 use libbpf_rs::{TC_EGRESS, TC_INGRESS, TcHook, TcHookBuilder};

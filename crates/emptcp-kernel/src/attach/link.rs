@@ -2,8 +2,9 @@
 
 use super::{Kind, Spot};
 use crate::{
-    error::{Error, OrKernel, Result, direction_name},
+    error::{Error, OrKernel, Result},
     ffi::{self, LinkInfo},
+    words::direction_name,
 };
 use emptcp_plan::plan::Direction;
 use std::{

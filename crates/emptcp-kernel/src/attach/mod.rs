@@ -19,6 +19,7 @@ use emptcp_plan::{manifest::Hook, plan::Direction};
 use libbpf_rs::MapHandle;
 use serde::{Deserialize, Serialize};
 use std::{
+    io,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
 };
@@ -65,6 +66,17 @@ impl Kind {
     }
 }
 
+/// A device and direction in a result.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct AttachedTo {
+    /// The device.
+    pub device: String,
+    /// The direction.
+    pub direction: Direction,
+    /// How.
+    pub kind: Kind,
+}
+
 /// Where something is attached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spot<'a> {
@@ -92,7 +104,7 @@ impl Spot<'_> {
     }
 
     fn link_path(&self, folder: &Path) -> PathBuf {
-        let direction = crate::error::direction_name(self.direction);
+        let direction = crate::words::direction_name(self.direction);
         folder.join(format!("link_{}_{direction}", self.ifindex))
     }
 }
@@ -220,8 +232,17 @@ impl Attachments<'_> {
     }
 }
 
-/// Whether this kernel has tcx: it answers a question about it.
-pub(crate) fn has_tcx() -> bool {
+/// Whether this kernel has tcx: it answers a question about it. `None` when this process may not ask.
+pub(crate) fn offers_tcx() -> Option<bool> {
     // The loopback device is always there.
-    ffi::programs_at(1, libbpf_sys::BPF_TCX_INGRESS).is_ok()
+    match ffi::programs_at(1, libbpf_sys::BPF_TCX_INGRESS) {
+        Ok(_) => Some(true),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+        Err(_) => Some(false),
+    }
+}
+
+/// The same where nothing can be attached without the right to ask.
+pub(crate) fn has_tcx() -> bool {
+    offers_tcx() == Some(true)
 }

@@ -85,7 +85,19 @@ impl Sandbox {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn age(&self, time: Duration) -> Result<()> {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.shift(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// As if the CPU of the next packets had a clock that is so much behind that of the packets before. Coarse clocks of two
+    /// CPUs may differ by a tick. No program may run at the same time.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn turn_back(&self, time: Duration) -> Result<()> {
+        self.shift(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).wrapping_neg())
+    }
+
+    fn shift(&self, nanoseconds: u64) -> Result<()> {
         for (index, key, mut flow) in flow_table::records(&self.maps)? {
             age(&mut flow, nanoseconds);
             let slot = Slot { flow, key, reserved: 0 };

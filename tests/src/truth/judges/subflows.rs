@@ -48,7 +48,7 @@ pub fn the_subflow_is_gone(seen: &Seen<'_>) -> Vec<Finding> {
         if seen.case.moment == Moment::MidTransfer {
             for (group, name) in [("Tcp", "EstabResets"), ("MPTcpExt", "MPRstRx")] {
                 let resets = mib.get(group, name) as f64;
-                let least = if name == "MPRstRx" { 0.8 * count } else { count - rare };
+                let least = if name == "MPRstRx" { 0.5 * count } else { count - rare };
                 findings.push(Finding::new(format!("{name} of the {host}"), resets, least, 1e9));
             }
         }
@@ -134,7 +134,7 @@ pub fn the_connection_is_reset(seen: &Seen<'_>) -> Vec<Finding> {
             format!("MPFastcloseRx of the {host}"),
             mib.get("MPTcpExt", "MPFastcloseRx") as f64,
             // Where data was lost just then, the number in the reset is not the one that the host waits for.
-            0.8 * count,
+            0.5 * count,
             1e9,
         ));
         for path in [0, PATH] {

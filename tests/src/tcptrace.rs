@@ -1,0 +1,43 @@
+//! tcptrace as a judge: its figures about each direction of every TCP connection of a capture.
+
+use crate::command::output_of;
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::Command};
+
+/// Who sends, and to whom.
+pub type Ends = (SocketAddr, SocketAddr);
+
+/// Figures by who sends to whom, in the order of time where ports are used again. A column is named without the `_a2b` or
+/// `_b2a` that tcptrace ends it with. Empty for a capture without TCP connections.
+///
+/// # Panics
+/// When tcptrace is missing, fails, or has no such column.
+pub fn figures<const N: usize>(capture: &Path, columns: [&str; N]) -> BTreeMap<Ends, Vec<[f64; N]>> {
+    let text = output_of(Command::new("tcptrace").args(["-lr", "-n", "--csv"]).arg(capture));
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let names: Vec<_> = lines.next().unwrap_or_default().split(',').collect();
+    let mut figures = BTreeMap::new();
+    for line in lines {
+        let cells: Vec<_> = line.split(',').map(str::trim).collect();
+        let cell = |name: &str| {
+            let at = names.iter().position(|one| *one == name);
+            cells[at.unwrap_or_else(|| panic!("tcptrace has no column {name}"))]
+        };
+        let end = |host, port| {
+            SocketAddr::new(
+                cell(host).parse().expect("an address"),
+                cell(port).parse().expect("a port"),
+            )
+        };
+        let (a, b) = (end("host_a", "port_a"), end("host_b", "port_b"));
+        for (from, to, way) in [(a, b, "a2b"), (b, a, "b2a")] {
+            let number = |name: &str| cell(&format!("{name}_{way}")).parse::<f64>().expect("a number");
+            figures
+                .entry((from, to))
+                .or_insert_with(Vec::new)
+                .push(columns.map(number));
+        }
+    }
+    figures
+}
