@@ -15,7 +15,7 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         connections: 2,
         all: false,
         bare: false,
-        within: Some(Duration::from_secs(45)),
+        within: Some(Duration::from_secs(35)),
         only: None,
     };
     let report = run(&options, |number, of, line| eprintln!("[{number}/{of}] {line}"));
