@@ -132,12 +132,10 @@ impl Problem {
         self
     }
 
-    /// Says to write the word that is nearest to the one that was found here, when one is near. A number in the word that
-    /// was found may be a value (`mark7`): then nobody knows what was meant.
+    /// Says to write the word that was meant by the one that was found here, when it is known.
     pub(crate) fn nearest_instead<'a>(self, found: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
         let span = self.span.clone();
-        let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
-        match suggest::nearest(found, words).filter(|word| digits(word) == digits(found)) {
+        match suggest::meant(found, words) {
             Some(word) => self.write_instead(span, word),
             None => self,
         }

@@ -20,6 +20,12 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
+/// The candidate that was meant by `word`. A number in it may be a value that went astray (`mark7`): then nobody knows.
+pub(crate) fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
+    nearest(word, candidates).filter(|near| digits(near) == digits(word))
+}
+
 /// "`a`, `b` or `c`".
 pub(crate) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
@@ -73,6 +79,14 @@ mod tests {
         assert_eq!(nearest("h", ["ns", "s"]), None);
         assert_eq!(nearest("", ["s"]), None);
         assert_eq!(nearest(&"x".repeat(10_000), ["packet"]), None);
+    }
+
+    #[test]
+    fn a_number_is_never_left_out_of_what_was_meant() {
+        assert_eq!(nearest("mark7", ["mark"]), Some("mark"));
+        assert_eq!(meant("mark7", ["mark"]), None);
+        assert_eq!(meant("mp_join1", ["mp_join1s"]), Some("mp_join1s"));
+        assert_eq!(meant("mrak", ["mark"]), Some("mark"));
     }
 
     #[test]

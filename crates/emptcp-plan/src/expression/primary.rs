@@ -320,7 +320,7 @@ impl Cursor<'_> {
                 format!("`{}` has no metric `{word}`", words::scope(scope)),
                 help,
             );
-            let near = suggest::nearest(word, metrics.iter().map(|what| what.word()));
+            let near = suggest::meant(word, metrics.iter().map(|what| what.word()));
             return Err(match near {
                 Some(near) => problem.write_instead(span, format!("{}.{near}", words::scope(scope))),
                 None => problem,
