@@ -223,6 +223,7 @@ impl Transaction<'_> {
             applied_at: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
+            interfaces: self.placements.interfaces(),
         };
         fault::step("storing the plan", || {
             store::write(self.instance.states()?, generation.bank(), &state)
@@ -261,7 +262,12 @@ impl Transaction<'_> {
             std::thread::sleep(Duration::from_millis(50));
         }
         failed.extend(waited.err());
-        let (mut detached, errors) = hooks::detach_unwanted(&self.instance, self.placements, self.devices);
+        let (mut detached, errors) = hooks::detach_unwanted(
+            &self.instance,
+            self.placements,
+            self.devices,
+            prepared.before.as_ref(),
+        );
         detached.extend(self.hooks.changed());
         failed.extend(errors);
         failed.extend(self.shaping.clean_up(&self.instance, self.devices));

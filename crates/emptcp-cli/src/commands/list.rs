@@ -11,7 +11,9 @@ use serde_json::json;
 #[command(
     long_about = "List the policies in force in this network namespace, one per line, with what they have matched: \
         of all instances, or of the one that --instance names. A device that does not run its policies is marked: it is \
-        gone, not attached, or was created again; `emptcp apply` attaches again.\n\n\
+        gone, not attached, or was created again; `emptcp apply` attaches again. A device that was renamed runs its policies \
+        on. One that was moved to another network namespace may obey them there: `emptcp remove`, or `emptcp apply` of a file \
+        without it, detaches it.\n\n\
         With --all, the instances of all network namespaces, one per line: `live`; `dead`, when the namespace is gone \
         and `emptcp remove --stale` would free it; `cannot tell`, when neither is proved and it stays.",
     after_long_help = "\
@@ -21,8 +23,11 @@ Examples:
 
 JSON:
   [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\",
-   \"device_states\": [{\"device\", \"direction\", \"state\"}], \"matched\": {\"packets\", \"bytes\"}}]
-  state: \"attached\" | \"gone\" | \"not_attached\" | \"created_again\" | \"qdisc_replaced\"
+   \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\"}],
+   \"matched\": {\"packets\", \"bytes\"}}]
+  state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
+    policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
+    \"created_again\" | \"qdisc_replaced\"
   \"packets\" are segments on the wire.
   With --all: [{\"namespace\" (inode number), \"netns\" (name, or null), \"instance\",
    \"state\": \"live\" | \"dead\" | \"unknown\", \"why\", \"policies\" (names; null: not readable), \"bytes\"}]"

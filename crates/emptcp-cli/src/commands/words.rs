@@ -59,18 +59,12 @@ pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
         let mut off = states
             .iter()
             .filter(|state| state.device == *device && state.state != Standing::Attached);
-        let (first, second) = (off.next(), off.next());
-        match (first, second) {
+        let way = |state: &DeviceState| format!("{}: {}", direction(state.direction), state.words());
+        match (off.next(), off.next()) {
             (None, _) => device.clone(),
-            (Some(one), Some(other)) if one.state == other.state => format!("{device} ({})", one.state.name()),
-            (Some(one), None) => format!("{device} ({}: {})", direction(one.direction), one.state.name()),
-            (Some(one), Some(other)) => format!(
-                "{device} ({}: {}, {}: {})",
-                direction(one.direction),
-                one.state.name(),
-                direction(other.direction),
-                other.state.name()
-            ),
+            (Some(one), Some(other)) if one.words() == other.words() => format!("{device} ({})", one.words()),
+            (Some(one), None) => format!("{device} ({})", way(one)),
+            (Some(one), Some(other)) => format!("{device} ({}, {})", way(one), way(other)),
         }
     };
     policy.devices.iter().map(of).collect::<Vec<_>>().join(", ")
