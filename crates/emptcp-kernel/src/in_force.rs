@@ -69,6 +69,8 @@ pub struct DeviceState {
     pub renamed_to: Option<String>,
     /// The device to which the policies were applied is in another network namespace, with the programs.
     pub moved: bool,
+    /// The root qdisc that emptcp made for `mode=shape`, kind and handle; at egress.
+    pub qdisc: Option<&'static str>,
 }
 
 impl DeviceState {
@@ -148,11 +150,13 @@ impl Asked<'_> {
             state: Standing::Gone,
             renamed_to: None,
             moved: false,
+            qdisc: None,
         };
         let now = self.devices.index(name, &policy.name).ok();
         let noted = self.state.interfaces.get(name).copied();
         if let (Some(now), true) = (now, noted.is_none() || now == noted) {
             answer.state = self.standing(name, now, direction, policy)?;
+            answer.qdisc = self.qdisc(name, now, direction)?;
             return Ok(answer);
         }
         if now.is_some() {
@@ -167,6 +171,7 @@ impl Asked<'_> {
         match (self.attachments.hold(spot)?, self.devices.name(noted)) {
             (Hold::Here, Some(other)) => {
                 answer.renamed_to = Some(other.to_owned());
+                answer.qdisc = self.qdisc(other, noted, direction)?;
                 if now.is_none() {
                     answer.state = match self.standing(other, noted, direction, policy)? {
                         Standing::Attached => Standing::Renamed,
@@ -185,6 +190,16 @@ impl Asked<'_> {
         Ok(answer)
     }
 
+    fn has_classes(&self, ifindex: u32) -> Result<bool> {
+        let records = store::devices(self.instance.records()?)?;
+        Ok(records.iter().any(|(key, _)| *key == shape::key(ifindex)))
+    }
+
+    fn qdisc(&self, name: &str, ifindex: u32, direction: Direction) -> Result<Option<&'static str>> {
+        let is_ours = direction == Direction::Egress && self.has_classes(ifindex)?;
+        Ok(if is_ours { shape::own_root(name, ifindex) } else { None })
+    }
+
     /// How a device of this namespace stands, by its index.
     fn standing(&self, name: &str, ifindex: u32, direction: Direction, policy: &PolicyPlan) -> Result<Standing> {
         let spot = Spot {
@@ -199,8 +214,7 @@ impl Asked<'_> {
         if !self.attachments.is_alive(spot)? {
             return Ok(Standing::NotAttached);
         }
-        let records = store::devices(self.instance.records()?)?;
-        let has_classes = records.iter().any(|(key, _)| *key == shape::key(ifindex));
+        let has_classes = self.has_classes(ifindex)?;
         let is_shaped = || shape::is_in_place(policy, self.catalog, name, ifindex, has_classes);
         Ok(if direction != policy.direction || is_shaped() {
             Standing::Attached

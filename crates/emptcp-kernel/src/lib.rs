@@ -80,5 +80,7 @@ pub use catalog::Catalog;
 pub use device::with_real_names;
 pub use error::{Error, Result};
 pub use instance::Instance;
+pub use namespaces::Holder;
 pub use preview::{Preview, preview};
 pub use remove::{Removed, remove};
+pub use shape::Shaped;

@@ -40,7 +40,9 @@ impl Placements {
     /// Interface indices of the devices, by name.
     pub(crate) fn interfaces(&self) -> BTreeMap<String, u32> {
         let devices = self.devices.iter();
-        devices.map(|placement| (placement.device.clone(), placement.ifindex)).collect()
+        devices
+            .map(|placement| (placement.device.clone(), placement.ifindex))
+            .collect()
     }
 }
 

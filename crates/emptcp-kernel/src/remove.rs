@@ -59,7 +59,12 @@ pub fn remove(name: &str) -> Result<Removed> {
             let elsewhere = matches!(attachments.hold(spot)?, Hold::Elsewhere { .. });
             let name = if elsewhere {
                 // It has no name here: the one that it had.
-                Some(noted.as_ref().and_then(|state| state.noted_name(key.ifindex)).unwrap_or("?"))
+                Some(
+                    noted
+                        .as_ref()
+                        .and_then(|state| state.noted_name(key.ifindex))
+                        .unwrap_or("?"),
+                )
             } else {
                 devices.name(key.ifindex)
             };

@@ -52,7 +52,9 @@ impl State {
     /// The name that a device had when the set was applied.
     pub(crate) fn noted_name(&self, ifindex: u32) -> Option<&str> {
         let mut noted = self.interfaces.iter();
-        noted.find(|(_, index)| **index == ifindex).map(|(name, _)| name.as_str())
+        noted
+            .find(|(_, index)| **index == ifindex)
+            .map(|(name, _)| name.as_str())
     }
 
     /// Names of its policies, by their stable ids.

@@ -23,14 +23,16 @@ Examples:
 
 JSON:
   [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\",
-   \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\"}],
+   \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\",
+     \"qdisc\" (root qdisc that mode=shape made, or null)}],
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
     \"created_again\" | \"qdisc_replaced\"
   \"packets\" are segments on the wire.
   With --all: [{\"namespace\" (inode number), \"netns\" (name, or null), \"instance\",
-   \"state\": \"live\" | \"dead\" | \"unknown\", \"why\", \"policies\" (names; null: not readable), \"bytes\"}]"
+   \"state\": \"live\" | \"dead\" | \"unknown\", \"why\",
+   \"held_by\": [{\"pid\", \"command\"}] (of a live one without a name, at most 8 processes), \"policies\" (names; null: not readable), \"bytes\"}]"
 )]
 pub(crate) struct List {
     /// The instances of all network namespaces, dead ones too
@@ -90,7 +92,10 @@ fn everywhere(session: &Session) -> Result<()> {
         return session.print_json(&all);
     }
     let text = if all.is_empty() {
-        "there is no instance in any network namespace\n".to_owned()
+        match session.named_instance() {
+            Some(name) => format!("there is no instance `{name}` in any network namespace\n"),
+            None => "there is no instance in any network namespace\n".to_owned(),
+        }
     } else {
         words::placed(&all)
     };

@@ -24,7 +24,7 @@ JSON:
   {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\",
    \"plan\": {\"policies\", \"rules\", \"features\", \"tables\"}, \"policy_ids\", \"tables\",
    \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\", \"moved\"}],
-   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\"}] (as of `emptcp list`)}"
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}] (as of `emptcp list`)}"
 )]
 pub(crate) struct Show {
     /// Only the policy file as it was applied
@@ -102,7 +102,10 @@ fn states(devices: &[DeviceState]) -> Table {
         table.row([
             device.device.clone(),
             words::direction(device.direction).to_owned(),
-            device.words(),
+            match device.qdisc {
+                Some(qdisc) => format!("{}, root qdisc {qdisc} made for mode=shape", device.words()),
+                None => device.words(),
+            },
         ]);
     }
     table

@@ -60,8 +60,9 @@ pub(super) fn info(path: &Path) -> Option<LinkInfo> {
 /// an index that another one has here.
 pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: Direction) -> bool {
     let found = match (kind, direction) {
-        (Kind::XdpNative | Kind::XdpGeneric, _) => ffi::xdp_programs(info.ifindex)
-            .map(|(native, generic)| [native, generic].contains(&info.program)),
+        (Kind::XdpNative | Kind::XdpGeneric, _) => {
+            ffi::xdp_programs(info.ifindex).map(|(native, generic)| [native, generic].contains(&info.program))
+        }
         (_, Direction::Ingress) => is_at(info, libbpf_sys::BPF_TCX_INGRESS),
         (_, Direction::Egress) => is_at(info, libbpf_sys::BPF_TCX_EGRESS),
     };
