@@ -154,6 +154,38 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
         );
         assert_eq!(programs(&other, "v0", &folder), (xdp, 4));
 
+        // Where it is now, it is told too.
+        let here = other.emptcp(&["list"]).exits(0).out;
+        let words = format!(
+            "v0 ingress obeys the policies of instance `default` of network namespace `{}`",
+            netns.name
+        );
+        assert!(here.contains(&words), "{here}");
+        let here = other.emptcp(&["list", "--json"]).exits(0).json();
+        let found: Vec<_> = here
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| &entry["device_states"][0])
+            .collect();
+        assert!(
+            found.len() == 2
+                && found
+                    .iter()
+                    .all(|state| state["device"] == "v0" && state["state"] == "moved_here"),
+            "{here}"
+        );
+        assert_eq!(
+            netns
+                .emptcp(&["list", "--json"])
+                .exits(0)
+                .json()
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+
         // It comes back as it went.
         other.ip(&["link", "set", "v0", "netns", &netns.name]);
         netns.emptcp(&["check", "--in-force"]).exits(0);

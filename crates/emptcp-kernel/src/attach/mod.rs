@@ -242,6 +242,17 @@ impl Attachments<'_> {
         })
     }
 
+    /// The index of the device of this namespace that has the link of a spot.
+    pub(crate) fn device_here(&self, spot: Spot<'_>) -> Result<Option<u32>> {
+        let Some((kind, _)) = self.get(spot)?.filter(|(kind, _)| *kind != Kind::Clsact) else {
+            return Ok(None);
+        };
+        let info = link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex != 0);
+        Ok(info
+            .filter(|info| link::is_here(*info, kind, spot.direction))
+            .map(|info| info.ifindex))
+    }
+
     /// Id of the link that holds a spot.
     pub(crate) fn link_id(&self, spot: Spot<'_>) -> Option<u32> {
         link::info(&spot.link_path(self.folder))
