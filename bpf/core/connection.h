@@ -212,6 +212,22 @@ static __always_inline void connection_jump(struct emptcp_flow *flow, const stru
 	connection_dsn(id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL, !side, flow->dsn_jump);
 }
 
+/* A subflow goes: its connection keeps what it carried, and when. */
+static __always_inline void connection_end(const struct emptcp_flow *flow)
+{
+	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
+	__u64 id = flow->connection;
+	struct emptcp_connection *connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+
+	if (!connection)
+		return;
+	__sync_fetch_and_add(&connection->ended.packets, local->packets + remote->packets);
+	__sync_fetch_and_add(&connection->ended.bytes, local->bytes + remote->bytes);
+	__sync_fetch_and_add(&connection->ended.retransmissions, local->retransmissions + remote->retransmissions);
+	if (connection->last_ns < flow->last_ns)
+		connection->last_ns = flow->last_ns;
+}
+
 /* Counts a stored subflow for its connection, once. */
 static __always_inline void connection_subflow(struct emptcp_flow *flow)
 {

@@ -163,9 +163,16 @@ static __always_inline __s64 flow_other(const struct emptcp_flow_key *key, __u32
 	return -1;
 }
 
+/* Anybody can make such a record who sends segments in one side's name: it takes no other one's place. */
+static __always_inline bool flow_weak(const struct emptcp_flow *flow)
+{
+	return flow->flags & EMPTCP_FLOW_ONE_DIRECTION ||
+	       (flow->flags & EMPTCP_FLOW_PARTIAL && !(flow->flags & (EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_JOINED)));
+}
+
 /*
- * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest, which is
- * `evicted` then. The slot, or -1.
+ * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest, first of
+ * the weak ones, which is `evicted` then. A weak record evicts weak ones only. The slot, or -1.
  */
 static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const struct emptcp_flow *flow,
 					bool *evicted)
@@ -175,7 +182,7 @@ static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const
 	struct emptcp_table *table;
 	struct emptcp_slot *place;
 	__u64 hash, oldest = ~0ull;
-	bool free = false;
+	bool free = false, weak = false;
 
 	*evicted = false;
 	table = bpf_map_lookup_elem(&emptcp_table, &zero);
@@ -197,11 +204,16 @@ static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const
 			free = true;
 			break;
 		}
-		if (place && place->flow.last_ns < oldest) {
+		if (!place || (weak && !flow_weak(&place->flow)))
+			continue;
+		if (flow_weak(&place->flow) != weak || place->flow.last_ns < oldest) {
+			weak = flow_weak(&place->flow);
 			oldest = place->flow.last_ns;
 			way = candidate;
 		}
 	}
+	if (!free && !weak && flow_weak(flow))
+		return -1;
 	way &= EMPTCP_FLOW_WAYS - 1;
 	index = set * EMPTCP_FLOW_WAYS + way;
 	place = bpf_map_lookup_elem(&emptcp_flows, &index);

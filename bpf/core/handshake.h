@@ -32,6 +32,38 @@ static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
 	flow->watch = 1;
 }
 
+/* What a SYN said is not about the subflow that runs: the record is one that was met in mid-stream. */
+static __always_inline void flow_forget_handshake(struct emptcp_flow *flow)
+{
+	flow->state = EMPTCP_FLOW_ADOPTING;
+	flow->flags = EMPTCP_FLOW_PARTIAL;
+	flow->connection = 0;
+	flow->local_token = 0;
+	flow->remote_token = 0;
+	flow->version = 0xff;
+#pragma unroll
+	for (__u32 side = 0; side < 2; side++) {
+		struct emptcp_sender *sender = &flow->sender[side];
+
+		sender->known = 0;
+		sender->end = 0;
+		sender->contiguous = 0;
+		sender->base = 0;
+		sender->acknowledgement = 0;
+		sender->sack_edge = 0;
+		sender->range_count = 0;
+		sender->rtt_sent_ns = 0;
+		sender->fin = EMPTCP_FIN_NONE;
+		sender->window_scale = EMPTCP_SCALE_UNKNOWN;
+		sender->window_max = EMPTCP_WINDOW_LARGEST;
+		sender->address_id = 0;
+		sender->idsn = 0;
+		sender->isn = 0;
+		sender->dsn_next = 0;
+		sender->dsn_first = 0;
+	}
+}
+
 /* A new record in the half-open table, in place of one that may be there; NULL when it cannot be stored. */
 static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch, __u32 counter)
 {
@@ -89,6 +121,9 @@ static __always_inline void on_syn(emptcp_context *ctx, struct emptcp_scratch *s
 	flow->state = EMPTCP_FLOW_SYN;
 	flow->flags |= side == EMPTCP_LOCAL ? EMPTCP_FLOW_LOCAL_OPENED : EMPTCP_FLOW_REMOTE_OPENED;
 	flow->sender[side].isn = packet->sequence;
+	/* No window in a SYN or SYN-ACK is larger (RFC 7323 section 2.2). */
+	flow->sender[EMPTCP_LOCAL].window_max = EMPTCP_WINDOW_LEAST;
+	flow->sender[EMPTCP_REMOTE].window_max = EMPTCP_WINDOW_LEAST;
 	read_window_scale(ctx, packet, &flow->sender[side]);
 	if (packet->types & EMPTCP_MP_CAPABLE) {
 		flow->flags |= EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_ADDRESS_IDS; /* both ids are 0 */
@@ -168,7 +203,8 @@ static __always_inline void on_mp_prio(emptcp_context *ctx, struct emptcp_packet
 		if (!id || !(flow->flags & EMPTCP_FLOW_ADDRESS_IDS) || *id != flow->sender[side].address_id)
 			return;
 	}
-	set_backup(flow, side, bytes[2] & 1);
+	if (sure_place(&flow->sender[side], &flow->sender[!side], packet))
+		set_backup(flow, side, bytes[2] & 1);
 }
 
 /* Data on MP_CAPABLE has an implicit mapping: the first byte is IDSN + 1 (RFC 8684 section 3.1). */
@@ -195,8 +231,13 @@ static __always_inline bool flow_promote(struct emptcp_scratch *scratch, struct 
 	flow->state = EMPTCP_FLOW_ESTABLISHED;
 	/* The ports may be in use again: then the old record goes. */
 	slot = emptcp_flow_find();
-	if (slot >= 0)
+	if (slot >= 0) {
+		struct emptcp_flow *old = flow_at(slot);
+
+		if (old)
+			connection_end(old);
 		flow_remove(slot);
+	}
 	slot = emptcp_flow_store();
 	if (slot < 0) {
 		scratch->core[EMPTCP_CORE_FLOW_FAILED]++;

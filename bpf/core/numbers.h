@@ -60,7 +60,7 @@ static __always_inline bool sequence_possible(const struct emptcp_sender *sender
 	if ((__s32)(end - sender->end + peer->window_max) < 0)
 		return false;
 	return peer->known & EMPTCP_KNOWN_ACKNOWLEDGING ||
-	       (__s32)(packet->sequence - sender->end - EMPTCP_WINDOW_LARGEST) <= 0;
+	       (__s32)(packet->sequence - sender->end - peer->window_max) <= 0;
 }
 
 /* Conditions 3 to 5 with what is known. */
@@ -85,6 +85,17 @@ static __always_inline bool acceptable(const struct emptcp_sender *sender, const
 {
 	return packet->types & EMPTCP_ACK && sequence_possible(sender, peer, packet) &&
 	       acknowledgement_possible(sender, peer, packet);
+}
+
+/*
+ * Of a segment that was just accepted: where the window is not known nearly every number is, so what says more than data
+ * does must lie where everything before it was seen.
+ */
+static __always_inline bool sure_place(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
+				       const struct emptcp_packet *packet)
+{
+	return peer->window_max < EMPTCP_WINDOW_LARGEST ||
+	       sender->contiguous == packet->sequence + sequence_length(packet);
 }
 
 /* Is this a number at which a RST of `sender` is believed at once (RFC 5961 section 3.2)? */

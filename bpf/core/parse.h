@@ -259,7 +259,7 @@ static __always_inline void parse_dss(emptcp_context *ctx, struct emptcp_packet 
 		}
 	}
 	if (flags & EMPTCP_DSS_FLAG_MAP) {
-		packet->types |= EMPTCP_DSS_MAP | EMPTCP_MAPPED;
+		packet->types |= EMPTCP_DSS_MAP;
 		if (flags & EMPTCP_DSS_FLAG_DSN64) {
 			__be32 *map = emptcp_at(ctx, at, 14);
 			if (!map)
@@ -277,6 +277,9 @@ static __always_inline void parse_dss(emptcp_context *ctx, struct emptcp_packet 
 		}
 		if (flags & EMPTCP_DSS_FLAG_DATA_FIN)
 			packet->types |= EMPTCP_DATA_FIN;
+		/* A mapping of nothing: hosts ignore it. */
+		if (packet->payload_length || (flags & EMPTCP_DSS_FLAG_DATA_FIN && packet->data_level_length == 1))
+			packet->types |= EMPTCP_MAPPED;
 	}
 	return;
 broken:

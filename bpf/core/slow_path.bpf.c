@@ -37,12 +37,20 @@ static __always_inline bool is_of_opening(const struct emptcp_packet *packet, co
 						       !acceptable(&flow->sender[side], &flow->sender[!side], packet));
 }
 
+/* Hosts send a SYN again sooner than that. Where one direction passes nothing else shows that nobody answers it. */
+static __always_inline bool handshake_is_dead(const struct emptcp_packet *packet, const struct emptcp_flow *opening)
+{
+	return (opening->state == EMPTCP_FLOW_SYN || opening->state == EMPTCP_FLOW_SYNACK) &&
+	       emptcp_elapsed(packet->now_ns, opening->last_ns) >= ONE_DIRECTION_END_NS;
+}
+
 /* The record of this packet's subflow, made when the packet opens one or shows one in mid-stream. */
 static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch *scratch, __u32 side, bool *half_open)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 	const __u32 mid_stream = EMPTCP_ACK | EMPTCP_DATA | EMPTCP_DSS_MAP;
 	struct emptcp_flow *flow, *opening;
+	bool starts;
 	__s64 slot;
 
 	slot = emptcp_flow_find();
@@ -59,6 +67,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	}
 	if (flow && one_direction_ended(packet, flow)) {
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
+		connection_end(flow);
 		flow_remove(slot);
 		flow = NULL;
 		packet->flow_slot = NO_SLOT;
@@ -90,10 +99,11 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		*half_open = false;
 		return flow;
 	}
-	if (opening)
-		return opening;
 	/* Mid-stream: only data with a mapping, so that stray ACKs and resets make no records. */
-	if (packet->types & (EMPTCP_SYNACK | EMPTCP_FIN) || (packet->types & mid_stream) != mid_stream)
+	starts = !(packet->types & (EMPTCP_SYNACK | EMPTCP_FIN)) && (packet->types & mid_stream) == mid_stream;
+	if (opening && !(starts && handshake_is_dead(packet, opening)))
+		return opening;
+	if (!starts)
 		return NULL;
 	flow = flow_create(scratch, EMPTCP_CORE_FLOW_PARTIAL);
 	if (flow)
@@ -111,6 +121,8 @@ static __always_inline bool completes(struct emptcp_packet *packet, struct emptc
 	}
 	if (one_direction_begins(packet, flow, side)) {
 		flow->flags |= EMPTCP_FLOW_ONE_DIRECTION;
+		flow->sender[EMPTCP_LOCAL].window_max = EMPTCP_WINDOW_LARGEST;
+		flow->sender[EMPTCP_REMOTE].window_max = EMPTCP_WINDOW_LARGEST;
 		return true;
 	}
 	return flow->state == EMPTCP_FLOW_ADOPTING && flow->sender[!side].known & EMPTCP_KNOWN_STARTED &&
@@ -173,6 +185,11 @@ static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_
 	if (connection_widens(flow) && acceptable(sender, peer, packet))
 		return true;
 	if (packet->types & EMPTCP_ACK && run_confirmed(peer, packet->acknowledgement)) {
+		if (scratch->half_open && flow->state != EMPTCP_FLOW_ADOPTING) {
+			/* Another subflow runs on these ports than the one whose SYN was seen. */
+			flow_forget_handshake(flow);
+			scratch->core[EMPTCP_CORE_FLOW_PARTIAL]++;
+		}
 		reanchor(peer, sender, packet->acknowledgement);
 		scratch->core[EMPTCP_CORE_REANCHORED]++;
 		if (acceptable(sender, peer, packet))
@@ -192,7 +209,8 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 		sender->fin = EMPTCP_FIN_NONE; /* the host goes on: the FIN was not its own */
 	/* Nothing comes behind a FIN: one below `end` is not its sender's, and R has acknowledged what lies there already. */
 	end = packet->sequence + sequence_length(packet);
-	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE && end == sender->end) {
+	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE && end == sender->end &&
+	    sure_place(sender, peer, packet)) {
 		sender->fin = EMPTCP_FIN_SENT;
 		sender->fin_end = end;
 	}
@@ -401,6 +419,8 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		else
 			packet->connection.known = 0;
 	}
+	if (scratch->half_open && packet->types & EMPTCP_UNACCEPTABLE)
+		view_nobody(packet);
 	if (flow->state == EMPTCP_FLOW_CLOSED) {
 		__s64 replaced = scratch->half_open && packet->types & EMPTCP_THIRD_ACK ? emptcp_flow_find() : -1;
 
@@ -408,6 +428,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 			flow_remove(replaced);
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
 		scratch->ended = *flow;
+		connection_end(flow);
 		if (scratch->half_open)
 			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
 		else if (!(scratch->features & EMPTCP_FEATURE_STACKED && passage_goes_on(flow, packet)))

@@ -32,6 +32,21 @@ static __always_inline void view_flow(struct emptcp_packet *packet, const struct
 	view->isn_known = !(flow->flags & EMPTCP_FLOW_PARTIAL) && view->window_scale != EMPTCP_SCALE_UNKNOWN;
 }
 
+/* A segment that does not belong to the handshake whose record was found: nothing is known of its subflow. */
+static __always_inline void view_nobody(struct emptcp_packet *packet)
+{
+	struct emptcp_flow_view *view = &packet->flow;
+
+	packet->connection_id = 0;
+	packet->connection.known = 0;
+	view->flags = EMPTCP_FLOW_PARTIAL;
+	view->state = EMPTCP_FLOW_ADOPTING;
+	view->local_token = 0;
+	view->remote_token = 0;
+	view->idsn = 0;
+	view->isn_known = 0;
+}
+
 /* Within 2^31 of what is known, in either direction: a number of this connection (docs/flow-records.md). */
 static __always_inline bool data_near(__u64 number, __u64 known)
 {

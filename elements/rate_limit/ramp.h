@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * From the rate that a flow has to the rate that it may have, without a stall. First the pace is measured; then half of
- * it is allowed, and every step half of that, down to the rate asked for. While the pace is above what is allowed, one
- * packet in a while is dropped (or marked), and the sender's own congestion control comes down. A queue that is simply
+ * it is allowed, a step later a quarter, and so on, down to the rate asked for. While the pace is above what is allowed,
+ * one packet in a while is dropped (or marked), and the sender's own congestion control comes down. A queue that is simply
  * full would take a whole window, and what is lost on one subflow blocks the connection.
+ *
+ * So does what waits in the sender. Linux hands a subflow data for some tenths of a second at the rate that it had, and
+ * goes on with that while its average of the pacing rate (avg_pacing_rate in mptcp_subflow_get_send) comes down, which it
+ * does with bytes, not with time. At a quarter of the rate all that still passes in a second or two; at a twentieth the
+ * other subflows would wait for it. So the ramp stays longer at what is below half.
  *
  * A sender that does not come down for single drops (BBR) loses as much of what it sends as is above what is allowed,
  * evenly, and the steps start again from there.
@@ -19,6 +24,7 @@
 #define BYTES_BETWEEN 65536ull        /* two of them */
 #define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
 #define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender came down */
+#define LONG_STEP 5                   /* steps that what is allowed stays the same once it is less than half */
 
 enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
 
@@ -30,7 +36,7 @@ static __always_inline bool is_young(const struct emptcp_packet *packet)
 }
 
 /*
- * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its
+ * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its first
  * attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
  */
 static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
@@ -53,13 +59,30 @@ static __always_inline __u64 spacing_of(const struct emptcp_packet *packet, __u6
 	return spacing < STEP_NS ? spacing : STEP_NS;
 }
 
+/* What a step allows, in bits per second: half, then a quarter for a long step, an eighth for another. */
+static __always_inline __u64 allowed_in(const struct bucket *bucket)
+{
+	__u64 halvings = bucket->step ? 2 + (bucket->step - 1) / LONG_STEP : 1;
+	__u64 allowed = bucket->first_pace >> (halvings & 63);
+
+	return allowed > arguments.rate ? allowed : arguments.rate;
+}
+
+/* One more loss takes a third (CUBIC) or half (Reno): what is less than a third above stays where it is. */
+static __always_inline bool is_near(__u64 pace, __u64 allowed)
+{
+	return pace - pace / 4 <= allowed;
+}
+
 /* At the end of a step: does the sender listen? */
 static __always_inline void begin_step(struct bucket *bucket, __u64 step, __u64 pace, __u64 now)
 {
+	bool heard = is_near(pace, allowed_in(bucket)) || pace / 4 * 5 <= bucket->step_pace;
+
 	bucket->step = step;
 	if (bucket->unheard >= UNHEARD_STEPS)
 		return;
-	bucket->unheard = pace / 4 * 5 > bucket->step_pace ? bucket->unheard + 1 : 0;
+	bucket->unheard = heard ? 0 : bucket->unheard + 1;
 	bucket->step_pace = pace;
 	if (bucket->unheard == UNHEARD_STEPS) {
 		bucket->first_ns = now;
@@ -80,13 +103,11 @@ static __always_inline bool note_pace(struct bucket *bucket, const struct emptcp
 	step = (now - bucket->first_ns) / STEP_NS;
 	if (step > bucket->step && pace > arguments.rate)
 		begin_step(bucket, step, pace, now);
-	allowed = bucket->first_pace >> ((bucket->step + 1) & 63);
-	if (allowed < arguments.rate)
-		allowed = arguments.rate;
+	allowed = allowed_in(bucket);
 	bucket->pace = pace;
 	bucket->spacing_ns = spacing_of(packet, pace);
-	bucket->above = pace > allowed ? pace - allowed : 0;
-	bucket->below = pace <= arguments.rate + arguments.rate / 4 ? bucket->below + 1 : 0;
+	bucket->above = is_near(pace, allowed) ? 0 : pace - allowed;
+	bucket->below = is_near(pace, arguments.rate) ? bucket->below + 1 : 0;
 	return bucket->below >= 2;
 }
 
@@ -107,8 +128,10 @@ static __always_inline bool takes(struct bucket *bucket, const struct emptcp_pac
 		__sync_fetch_and_add(&bucket->owed, -(__u64)packet->payload_length);
 		return true;
 	}
-	if (!is_fresh(bucket, packet) || since < spacing ||
-	    (packet->segments > LARGEST_SACRIFICE && since < 2 * spacing))
+	/* When one loss is enough, the next waits until that one shows in the pace. */
+	if (packet->segments > LARGEST_SACRIFICE || above < bucket->pace / 2)
+		spacing *= 2;
+	if (!is_fresh(bucket, packet) || since < spacing)
 		return false;
 	bucket->taken_ns = now;
 	return true;

@@ -22,7 +22,7 @@ struct arguments {
 	__u8 connection;
 };
 ARGUMENTS;
-COUNTERS(reset_sent, failed, one_way, not_established, no_key);
+COUNTERS(reset_sent, failed, one_way, not_established, no_key, checksum_left);
 STATE(state_attempts, __u32);
 
 /* Where both ends are, before the packet becomes something else. */
@@ -219,8 +219,12 @@ ACTOR(reset)
 		emptcp_count_event(packet, not_established);
 		return EMPTCP_CONTINUE;
 	}
-	if (!(packet->types & EMPTCP_ACK) || !emptcp_checksum_ready(ctx, packet))
+	if (!(packet->types & EMPTCP_ACK))
 		return EMPTCP_CONTINUE;
+	if (!emptcp_checksum_ready(ctx, packet)) {
+		emptcp_count_event(packet, checksum_left);
+		return EMPTCP_CONTINUE;
+	}
 	attempts = emptcp_state(&state_attempts, packet->flow_id, &none);
 	if (!attempts || *attempts >= ATTEMPTS)
 		return EMPTCP_CONTINUE;

@@ -6,6 +6,7 @@
  */
 #include <emptcp/element.h>
 #include <emptcp/edit.h>
+#include <emptcp/record.h>
 
 #define PAUSE_NS 500000000ull
 #define MP_PRIO_BACKUP 1
@@ -32,7 +33,7 @@ ACTOR(set_backup)
 	__u8 option[4] = {EMPTCP_KIND_MPTCP, 3, EMPTCP_SUBTYPE_MP_PRIO << 4, EMPTCP_KIND_NOP};
 	struct said *said;
 
-	if (!(packet->types & EMPTCP_PURE_ACK) || packet->types & EMPTCP_THIRD_ACK)
+	if (!(packet->types & EMPTCP_PURE_ACK) || packet->types & (EMPTCP_THIRD_ACK | EMPTCP_UNACCEPTABLE))
 		return EMPTCP_CONTINUE;
 	said = emptcp_state(&state_said, packet->flow_id, &nothing_said);
 	if (!said || said->times >= arguments.times)
@@ -52,6 +53,7 @@ ACTOR(set_backup)
 		return EMPTCP_CONTINUE;
 	}
 	packet->types |= EMPTCP_MP_PRIO;
+	emptcp_flow_asks_backup(packet, arguments.state == STATE_ON);
 	said->last_ns = packet->now_ns;
 	said->times++;
 	emptcp_count_event(packet, sent);

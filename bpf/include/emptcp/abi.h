@@ -324,6 +324,12 @@ enum emptcp_adopted {
 	EMPTCP_ADOPTED_CONNECTION = 1 << 2, /* the connection was made */
 };
 
+struct emptcp_totals {
+	__u64 packets; /* segments, both directions */
+	__u64 bytes;   /* payload */
+	__u64 retransmissions;
+};
+
 /* A connection as seen from one side. Key of emptcp_connections: __u64 id. */
 struct emptcp_connection {
 	__u64 id;
@@ -341,6 +347,7 @@ struct emptcp_connection {
 	__u32 subflows;      /* ever established */
 	__u8 version;
 	__u8 reserved[3];
+	struct emptcp_totals ended; /* what subflows that have ended carried */
 };
 
 /* Key of emptcp_tokens; value: __u64 connection id. */

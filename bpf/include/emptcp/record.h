@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What an actor that ends subflows may change in their records (docs/flow-records.md): the core has counted the packet
+ * What an actor that ends subflows, or speaks for a host, may change in their records (docs/flow-records.md): the core has counted the packet
  * already, as it came, and does not see what becomes of it.
  */
 #ifndef EMPTCP_RECORD_H
@@ -71,6 +71,19 @@ static __always_inline void emptcp_flow_end(struct emptcp_flow *flow)
 {
 	flow->flags |= EMPTCP_FLOW_ENDED;
 	flow->watch = 1;
+}
+
+/* The packet's sender has asked, by what was added to its packet, that the subflow be backup, or regular again. */
+static __always_inline void emptcp_flow_asks_backup(struct emptcp_packet *packet, bool backup)
+{
+	__u16 flag = packet->direction == EMPTCP_INGRESS ? EMPTCP_FLOW_BACKUP_REMOTE : EMPTCP_FLOW_BACKUP_LOCAL;
+	struct emptcp_flow *flow = emptcp_flow_writable(packet);
+
+	if (flow && backup)
+		flow->flags |= flag;
+	else if (flow)
+		flow->flags &= ~flag;
+	packet->flow.flags = backup ? packet->flow.flags | flag : packet->flow.flags & ~flag;
 }
 
 /* And elements behind this one see it closed. */

@@ -290,6 +290,18 @@ pub struct Adoption {
     pub reserved: [u8; 4],
 }
 
+/// `struct emptcp_totals`: what subflows carried, both directions.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Totals {
+    /// Segments.
+    pub packets: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Retransmitted segments.
+    pub retransmissions: u64,
+}
+
 /// `struct emptcp_connection`: a connection as seen from one side.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -322,6 +334,8 @@ pub struct Connection {
     pub version: u8,
     /// Zero.
     pub reserved: [u8; 3],
+    /// What subflows that have ended carried.
+    pub ended: Totals,
 }
 
 /// `struct emptcp_token_key`: key of `emptcp_tokens`; the value is a [`ConnectionId`].
@@ -348,7 +362,7 @@ const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
 const _: () = assert!(size_of::<Flow>() == 512);
 const _: () = assert!(size_of::<Adoption>() == 64);
-const _: () = assert!(size_of::<Connection>() == 120);
+const _: () = assert!(size_of::<Connection>() == 144);
 const _: () = assert!(size_of::<TokenKey>() == 8);
 const _: () = assert!(size_of::<Keys>() == 16);
 

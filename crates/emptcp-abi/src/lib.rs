@@ -21,6 +21,7 @@ pub use constants::*;
 pub use event::{Event, EventConnection, EventRing, EventSlot, EventSubflow};
 pub use flow::{
     Adoption, Connection, Counter, DevicePair, Flow, FlowKey, Keys, Passage, Range, Resolution, Sender, TokenKey,
+    Totals,
 };
 pub use ids::{ConnectionId, FlowId, Generation, PolicyId, Token};
 pub use rule::Rule;

@@ -3,7 +3,6 @@
 //! manifest would count into what belongs to other elements.
 
 use crate::{
-    catalog::{Element, Origin},
     error::Result,
     ffi,
     load::Who,
@@ -15,6 +14,16 @@ use emptcp_plan::{
     values,
 };
 use libbpf_rs::{OpenObject, btf::types::Enum};
+use std::path::PathBuf;
+
+/// Where an element comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Shipped with emptcp.
+    BuiltIn,
+    /// Installed by an operator, in this folder.
+    Installed(PathBuf),
+}
 
 /// What an object says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,9 +67,8 @@ impl About {
     }
 
     /// Why the object does not fit its element.
-    fn objection(&self, element: &Element) -> Option<String> {
-        let manifest = &element.manifest;
-        let rebuild = match &element.origin {
+    fn objection(&self, manifest: &Manifest, origin: &Origin) -> Option<String> {
+        let rebuild = match origin {
             Origin::Installed(folder) => format!(
                 "build it again with this version's SDK: `emptcp element install {}`",
                 folder.display()
@@ -137,20 +145,18 @@ impl About {
 }
 
 /// Refuses an object that is not what the element's manifest says.
-pub(crate) fn agree(object: &OpenObject, layout: &Layout, who: Who<'_>, element: &Element) -> Result<()> {
+pub(crate) fn agree(
+    object: &OpenObject,
+    layout: &Layout,
+    who: Who<'_>,
+    manifest: &Manifest,
+    origin: &Origin,
+) -> Result<()> {
     let about =
         About::read(object, layout).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))?;
     about
-        .objection(element)
+        .objection(manifest, origin)
         .map_or(Ok(()), |detail| Err(who.mismatch(detail)))
-}
-
-/// The largest number that so many bytes hold.
-pub(crate) fn largest(bytes: usize) -> u64 {
-    match bytes {
-        0..8 => (1 << (8 * bytes)) - 1,
-        _ => u64::MAX,
-    }
 }
 
 /// Bytes of one number in a member of `struct arguments`.
@@ -167,7 +173,7 @@ fn bytes_of_number(argument: &Argument, layout: &Layout) -> Option<usize> {
 pub(crate) fn narrow(manifest: &mut Manifest, layout: &Layout) {
     for argument in &mut manifest.arguments {
         if let Some(bytes @ 1..8) = bytes_of_number(argument, layout) {
-            let largest = largest(bytes);
+            let largest = rodata::largest(bytes);
             argument.max = Some(argument.max.map_or(largest, |max| max.min(largest)));
         }
     }

@@ -20,7 +20,7 @@ use netlink_packet_sock_diag::{
 };
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
 };
@@ -48,6 +48,11 @@ mod subflow_flag {
 
 /// `TCPI_OPT_WSCALE`.
 const OPTION_WINDOW_SCALE: u8 = 4;
+
+/// The subflows of this network namespace's sockets.
+pub(crate) fn keys() -> Result<HashSet<FlowKey>> {
+    Ok(subflows()?.iter().map(|subflow| subflow.key).collect())
+}
 
 /// What a socket says about its subflow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -216,7 +216,7 @@ impl Filling<'_> {
             policy: Some(&policy.name),
             hook,
         };
-        let loaded = load::load_element(object, who, element, &fills, maps)?;
+        let loaded = element.load(object, who, &fills, maps)?;
         maps.adopt(&node.element, loaded.private);
         set_slot(maps.chain(hook)?, bank * BANK_SLOTS + own.slot, loaded.program.as_fd())
     }

@@ -1,31 +1,24 @@
 //! The elements that policies can use: those in this crate and those that an operator has installed.
 
+pub use crate::about::Origin;
 use crate::{
     about,
     clang::Variant,
     embedded,
     error::{Error, Result},
-    load::{self, Who},
+    load::{self, Fill, Loaded, SharedMaps, Who},
 };
 use emptcp_plan::{
     manifest::{Hook, Manifest},
     plan::Plan,
 };
+use libbpf_rs::OpenObject;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
-
-/// Where an element comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Origin {
-    /// Shipped with emptcp.
-    BuiltIn,
-    /// Installed by an operator, in this folder.
-    Installed(PathBuf),
-}
 
 /// An element: its manifest and its programs.
 #[derive(Clone, Debug)]
@@ -48,6 +41,20 @@ impl Element {
             Hook::Xdp => self.xdp.as_deref(),
             Hook::TcIngress | Hook::TcEgress => self.tc.as_deref(),
         }
+    }
+
+    /// The object `bytes` of this element, compared with the manifest and filled in. Needs no rights.
+    pub(crate) fn filled(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>]) -> Result<OpenObject> {
+        let mut object = load::open(bytes, who)?;
+        let layout = load::layout(&object, who)?;
+        about::agree(&object, &layout, who, &self.manifest, &self.origin)?;
+        load::fill(&mut object, &layout, who, fills)?;
+        Ok(object)
+    }
+
+    /// The same, and loads it.
+    pub(crate) fn load(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn SharedMaps) -> Result<Loaded> {
+        load::finish(self.filled(bytes, who, fills)?, who, maps)
     }
 
     /// An element from a folder that holds `element.toml` and the objects `tc.o` and `xdp.o`.
@@ -225,7 +232,13 @@ impl Catalog {
                     hook,
                 };
                 let object = load::open(object, who)?;
-                about::agree(&object, &load::layout(&object, who)?, who, element)?;
+                about::agree(
+                    &object,
+                    &load::layout(&object, who)?,
+                    who,
+                    &element.manifest,
+                    &element.origin,
+                )?;
             }
         }
         Ok(())

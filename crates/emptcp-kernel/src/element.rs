@@ -6,12 +6,11 @@ use crate::{
     clang::{self, Variant},
     error::{Error, OrKernel, Result},
     load::{self, Fill, Presence, Who},
-    maps::Maps,
-    sdk,
+    sdk, tables,
 };
 use emptcp_plan::{
     manifest::{ArgumentType, Hook, Kind, Manifest},
-    plan::{Tables, Value},
+    plan::Value,
 };
 use serde::Serialize;
 use std::{
@@ -126,7 +125,7 @@ fn compare(element: &Element, manifest: &Manifest) -> Result<()> {
             policy: None,
             hook,
         };
-        let object = load::filled_element(object, who, element, &example(manifest, 0))?;
+        let object = element.filled(object, who, &example(manifest, 0))?;
         about::arguments_fit(&load::layout(&object, who)?, who, manifest)?;
     }
     Ok(())
@@ -134,13 +133,7 @@ fn compare(element: &Element, manifest: &Manifest) -> Result<()> {
 
 /// Loads an element for every hook. Twice, with different arguments: a constant can hide a branch from the verifier.
 fn check(element: &Element) -> Result<()> {
-    let maps = Maps::create(&Tables {
-        flows: 64,
-        half_open: 64,
-        connections: 64,
-        state: 64,
-        events: 4096,
-    })?;
+    let maps = tables::small()?;
     for &hook in &element.manifest.hooks {
         let Some(object) = element.object(hook) else { continue };
         for filler in [0, 1] {
@@ -149,7 +142,7 @@ fn check(element: &Element) -> Result<()> {
                 policy: None,
                 hook,
             };
-            load::load_element(object, who, element, &example(&element.manifest, filler), &maps)?;
+            element.load(object, who, &example(&element.manifest, filler), &maps)?;
         }
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{device::Devices, error::Result, flow_table, instance::Instance, stats};
+use crate::{adopt, device::Devices, error::Result, flow_table, instance::Instance, stats};
 use emptcp_abi::{
-    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, bit_names, flow_flag, flow_state,
-    value_name,
+    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, Totals, bit_names, flow_flag,
+    flow_state, value_name,
 };
 use emptcp_plan::plan::Plan;
 use serde::{Serialize, Serializer};
@@ -83,11 +83,11 @@ pub struct ConnectionEntry {
     pub remote_token: Option<Token>,
     /// Subflows ever established.
     pub subflows: u32,
-    /// Segments, both directions; see [`ConnectionEntry::include`].
+    /// Segments, both directions. Once [`ConnectionEntry::include`] has the subflows in the table, of all subflows.
     pub packets: u64,
-    /// Payload bytes, both directions; see [`ConnectionEntry::include`].
+    /// Payload bytes, likewise.
     pub bytes: u64,
-    /// Retransmitted segments; see [`ConnectionEntry::include`].
+    /// Retransmitted segments, likewise.
     pub retransmissions: u64,
     /// Since the first packet.
     pub age_ms: u64,
@@ -95,6 +95,9 @@ pub struct ConnectionEntry {
     pub idle_ms: u64,
     /// MPTCP version, `None` unknown.
     pub version: Option<u8>,
+    /// What its ended subflows carried.
+    #[serde(skip)]
+    ended: Totals,
 }
 
 /// CLOCK_MONOTONIC now, ns.
@@ -143,6 +146,7 @@ pub(crate) fn connection_entry(connection: &Connection, now: u64) -> ConnectionE
         age_ms: milliseconds(now, connection.first_ns),
         idle_ms: milliseconds(now, connection.last_ns),
         version: version(connection.version),
+        ended: connection.ended,
     }
 }
 
@@ -157,11 +161,14 @@ fn decimal_pair<S: Serializer>(pair: &Option<(u64, u64)>, serializer: S) -> std:
 }
 
 impl ConnectionEntry {
-    /// Brings the connection's own record up to what its subflows tell. The data path keeps the record up to date only
-    /// while a policy asks for it; but the record also holds what closed and forgotten subflows have carried. So the
-    /// greater value counts.
+    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the connection
+    /// as a whole only while a policy asks for that; then forgotten subflows are in as well. So the greater value counts.
     pub fn include<'a>(&mut self, flows: impl IntoIterator<Item = &'a FlowEntry>) {
-        let (mut packets, mut bytes, mut retransmissions) = (0, 0, 0);
+        let Totals {
+            mut packets,
+            mut bytes,
+            mut retransmissions,
+        } = self.ended;
         for flow in flows {
             packets += flow.sent.packets + flow.received.packets;
             bytes += flow.sent.bytes + flow.received.bytes;
@@ -255,7 +262,17 @@ impl Instance {
         let (now, devices, state) = (now_ns(), Devices::read()?, self.state()?);
         let plan = state.as_ref().map(|state| (state.generation, &state.plan));
         let mut flows = Vec::new();
-        for (_, key, flow) in flow_table::records(&self.maps)? {
+        let records = flow_table::records(&self.maps)?;
+        let unseen = |flow: &Flow| flow.sender.iter().all(|sender| sender.packets == 0);
+        // No packet will end these: it may pass other devices than those with policies.
+        let sockets = match records.iter().any(|(_, _, flow)| unseen(flow)) {
+            true => adopt::keys().ok(),
+            false => None,
+        };
+        for (_, key, flow) in records {
+            if unseen(&flow) && sockets.as_ref().is_some_and(|sockets| !sockets.contains(&key)) {
+                continue;
+            }
             flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
         }
         for (key, value) in self.entries("emptcp_half_open")? {

@@ -11,6 +11,7 @@ use crate::{
     maps::Maps,
     place,
     store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State, VERSION},
+    tables,
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_plan::plan::{Direction, Plan, Tables};
@@ -150,7 +151,7 @@ impl Instance {
     }
 
     fn create_in(folder: &Path, tables: &Tables) -> Result<()> {
-        let maps = Maps::create(tables)?;
+        let maps = tables::create(tables)?;
         maps.pin(folder)?;
         for bank in 0..2 {
             maps.write_rules(bank, &[emptcp_abi::Rule::STOP; emptcp_abi::RULES as usize])?;

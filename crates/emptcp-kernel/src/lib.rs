@@ -8,8 +8,9 @@
 //! * [`preview()`] does of an apply what changes nothing.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
 //!   from an `event_ring`; [`in_force`] asks whether it really is.
-//! * [`catalog`] knows the elements; `load` compares them with their manifests (`about`), fills in their constants (`rodata`)
-//!   and explains a [`refusal`] by the verifier (`traps`).
+//! * [`catalog`] knows the elements and compares their objects with their manifests (`about`); `load` fills in their constants
+//!   (`rodata`) and explains a [`refusal`] by the verifier (`traps`).
+//! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for.
 //! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
@@ -19,7 +20,7 @@
 //!   instance tells about its own.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
 //!   rtnetlink (`netlink`).
-//! * `fault` lets tests make an apply fail at any point.
+//! * `fault` lets tests make an apply fail at any point; `words` names hooks and directions in messages.
 //! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
 
 pub mod attach;
@@ -73,6 +74,7 @@ mod rules;
 mod shape;
 mod stacked;
 mod store;
+mod tables;
 mod traps;
 mod words;
 

@@ -1,8 +1,6 @@
 //! Loads one program: constants filled in, shared maps handed over, the verifier's refusal explained.
 
 use crate::{
-    about,
-    catalog::Element,
     error::{Error, Result},
     ffi, libbpf_log,
     refusal::Refusal,
@@ -105,32 +103,13 @@ pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn Sh
     finish(object, who, maps)
 }
 
-/// As [`load`], an element: its object must be what the manifest says.
-pub(crate) fn load_element(
-    bytes: &[u8],
-    who: Who<'_>,
-    element: &Element,
-    fills: &[Fill<'_>],
-    maps: &dyn SharedMaps,
-) -> Result<Loaded> {
-    finish(filled_element(bytes, who, element, fills)?, who, maps)
-}
-
-/// An element's object, compared with its manifest and filled in. Needs no rights.
-pub(crate) fn filled_element(bytes: &[u8], who: Who<'_>, element: &Element, fills: &[Fill<'_>]) -> Result<OpenObject> {
-    let mut object = open(bytes, who)?;
-    let layout = layout(&object, who)?;
-    about::agree(&object, &layout, who, element)?;
-    fill(&mut object, &layout, who, fills)?;
-    Ok(object)
-}
-
 /// Where the constants of an object lie.
 pub(crate) fn layout(object: &OpenObject, who: Who<'_>) -> Result<Layout> {
     Layout::read(object).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))
 }
 
-fn finish(mut object: OpenObject, who: Who<'_>, maps: &dyn SharedMaps) -> Result<Loaded> {
+/// Hands over the maps and loads.
+pub(crate) fn finish(mut object: OpenObject, who: Who<'_>, maps: &dyn SharedMaps) -> Result<Loaded> {
     let own = hand_over(&mut object, who, maps)?;
     let object = ffi::load(object, LOG_BYTES).map_err(|(error, log)| refused(who, error, log))?;
     let program = object
@@ -169,7 +148,8 @@ fn refused(who: Who<'_>, error: libbpf_rs::Error, log: String) -> Error {
     }
 }
 
-fn fill(object: &mut OpenObject, layout: &Layout, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {
+/// Fills in the constants.
+pub(crate) fn fill(object: &mut OpenObject, layout: &Layout, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {
     let mut pieces = Vec::new();
     for fill in fills {
         let Some(constant) = layout.constant(fill.variable) else {
@@ -236,7 +216,7 @@ fn encode(value: &Value, size: usize) -> Result<Vec<u8>, String> {
         Value::Pair(low, high) if size.is_multiple_of(2) => {
             // A range that is open above ends at the largest number that there is room for.
             let high = if *high == u64::MAX {
-                about::largest(size / 2)
+                rodata::largest(size / 2)
             } else {
                 *high
             };

@@ -3,7 +3,7 @@
 use crate::{
     embedded,
     error::{OrKernel, Result},
-    event_ring, fault, ffi, flow_table,
+    fault, ffi,
     load::{self, SharedMaps, Who, is_section},
 };
 use emptcp_abi::{RULES, Rule};
@@ -62,23 +62,9 @@ impl SharedMaps for Maps {
     }
 }
 
-/// Entries of a core map whose size is a setting.
-pub(crate) fn entries(name: &str, tables: &Tables) -> Option<u32> {
-    match name {
-        "emptcp_flows" => Some(flow_table::slots(tables.flows)),
-        "emptcp_flow_sets" => Some(flow_table::sets(tables.flows)),
-        "emptcp_half_open" => Some(tables.half_open),
-        "emptcp_connections" | "emptcp_keys" => Some(tables.connections),
-        "emptcp_tokens" => Some(tables.connections.saturating_mul(2)),
-        "emptcp_events" => Some(event_ring::slots(tables).saturating_mul(event_ring::cpus())),
-        "emptcp_event_rings" => Some(event_ring::cpus()),
-        _ => None,
-    }
-}
-
 impl Maps {
-    /// Makes the core's maps.
-    pub(crate) fn create(tables: &Tables) -> Result<Self> {
+    /// Makes the core's maps, with so many entries where `entries` knows the name.
+    pub(crate) fn create(state_entries: u32, entries: impl Fn(&str) -> Option<u32>) -> Result<Self> {
         let mut core = BTreeMap::new();
         for (name, tc, _) in embedded::CORE {
             let object = load::open(
@@ -113,7 +99,7 @@ impl Maps {
                         Some(short(&kept)),
                         map.key_size(),
                         map.value_size(),
-                        entries(&name, tables).unwrap_or(map.max_entries()),
+                        entries(&name).unwrap_or(map.max_entries()),
                         &options,
                     )
                     .or_kernel(format!("make the map `{kept}`"))?;
@@ -121,14 +107,11 @@ impl Maps {
                 }
             }
         }
-        let maps = Self {
+        Ok(Self {
             core,
             private: BTreeMap::new(),
-            state_entries: tables.state,
-        };
-        flow_table::initialise(&maps)?;
-        event_ring::initialise(&maps)?;
-        Ok(maps)
+            state_entries,
+        })
     }
 
     /// Pins every core map into a folder.

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     event_ring,
     load::{self, Who, is_section},
-    maps,
+    tables,
 };
 use emptcp_plan::{
     manifest::Hook,
@@ -33,7 +33,7 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
     let mut core = BTreeMap::new();
     for (name, tc, _) in embedded::CORE {
         for map in tables(&load::open(tc, who(name))?) {
-            let entries = maps::entries(&map.name, &plan.tables).unwrap_or(map.entries);
+            let entries = tables::entries(&map.name, &plan.tables).unwrap_or(map.entries);
             core.insert(map.name.clone(), map.bytes(entries, cpus));
         }
     }

@@ -10,10 +10,10 @@ use crate::{
     error::{Error, Result},
     hooks::{kinds_hooks, spot_of},
     instance::Instance,
-    maps::Maps,
     place,
     placement::{self, Placement, Placements},
     shape::Shaping,
+    tables,
 };
 use emptcp_plan::{manifest::Hook, plan::Plan};
 use serde::Serialize;
@@ -73,7 +73,7 @@ fn kept(instance: &Instance, placement: &Placement) -> Result<Option<Kind>> {
 fn rehearse(plan: &Plan, catalog: &Catalog, devices: &Devices, placements: &Placements) -> Result<usize> {
     let allocation = allocation::allocate(plan, None)?;
     let shaping = Shaping::prepare(plan, &allocation, catalog, devices)?;
-    let mut maps = Maps::create(&plan.tables)?;
+    let mut maps = tables::create(&plan.tables)?;
     let entries: BTreeSet<(Hook, u32)> = placements
         .devices
         .iter()

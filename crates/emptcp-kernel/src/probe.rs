@@ -4,12 +4,11 @@ use crate::{
     attach, bank,
     device::{self, Devices},
     error::Error,
-    ffi, libbpf_log,
-    maps::Maps,
-    place,
+    ffi, libbpf_log, place,
     rights::{self, Capability, LOADING},
+    tables,
 };
-use emptcp_plan::{manifest::Hook, plan::Tables};
+use emptcp_plan::manifest::Hook;
 use libbpf_rs::{MapType, ProgramType, TC_EGRESS, TC_INGRESS, TcHookBuilder};
 use nix::sched::{CloneFlags, unshare};
 use serde::Serialize;
@@ -104,13 +103,7 @@ fn capabilities() -> Feature {
 
 /// What BPF itself offers.
 fn programs() -> Vec<Feature> {
-    let maps = Maps::create(&Tables {
-        flows: 64,
-        half_open: 64,
-        connections: 64,
-        state: 64,
-        events: 4096,
-    });
+    let maps = tables::small();
     let load = |hook: Hook| match &maps {
         Ok(maps) => bank::load_entry(maps, hook, 14)
             .map(drop)
@@ -294,13 +287,7 @@ fn try_clsact() -> Result<(), String> {
 
 fn try_xdp(ifindex: u32, flags: u32) -> Result<(), String> {
     let attempt = || -> Result<(), Error> {
-        let maps = Maps::create(&Tables {
-            flows: 64,
-            half_open: 64,
-            connections: 64,
-            state: 64,
-            events: 4096,
-        })?;
+        let maps = tables::small()?;
         let program = bank::load_entry(&maps, Hook::Xdp, 14)?;
         ffi::link_create(program.as_fd(), ifindex, libbpf_sys::BPF_XDP, flags)
             .map(drop)

@@ -9,6 +9,14 @@ use libbpf_rs::{
     },
 };
 
+/// The largest number that so many bytes hold.
+pub(crate) fn largest(bytes: usize) -> u64 {
+    match bytes {
+        0..8 => (1 << (8 * bytes)) - 1,
+        _ => u64::MAX,
+    }
+}
+
 /// A constant's member: its place in `.rodata`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Member {

@@ -18,6 +18,7 @@ use crate::{
     stacked,
     stats::{self, PolicyStats},
     store::State,
+    tables,
 };
 use emptcp_abi::{Connection, DevicePair, Flow, FlowKey, Generation, RULES, Rule, feature};
 use emptcp_plan::{
@@ -128,7 +129,7 @@ impl Sandbox {
     /// # Errors
     /// As for an apply: a refused program, an unknown device, missing rights.
     pub fn new(plan: &Plan, hook: Hook, catalog: &Catalog, devices: &[(&str, u32)]) -> Result<Self> {
-        let maps = Maps::create(&plan.tables)?;
+        let maps = tables::create(&plan.tables)?;
         for bank in 0..2 {
             maps.write_rules(bank, &[Rule::STOP; RULES as usize])?;
         }

@@ -1,10 +1,10 @@
 //! Beginnings and ends: the tables, and the way of a packet through them.
 
 use crate::data::{cover, map, widen_windows, windows};
-use crate::numbers::{acceptable, extend_run, find_again, reset_exact, sequence_possible};
+use crate::numbers::{acceptable, extend_run, find_again, is_found_again, reset_exact, sequence_possible, sure_place};
 use crate::one_direction::{ended_by_silence, is_known, one_sided, succeeds};
 use crate::packet::{Key, Packet, Side};
-use crate::record::{Connection, Fin, Record, State};
+use crate::record::{Connection, Fin, Record, State, WINDOW_LEAST};
 use crate::update::{Done, ends, update};
 use mptcp_wire::WireDataSequenceNumber;
 use std::collections::HashMap;
@@ -219,15 +219,20 @@ impl Model {
                 Some(Place::Established)
             };
         }
-        if found.is_some() {
+        let starts = !packet.rst
+            && !packet.fin
+            && packet.acknowledgement.is_some()
+            && packet.payload > 0
+            && packet.mapping.is_some();
+        // A SYN that nobody answers, and that is not sent again, is dead.
+        let dead = |record: &Record| {
+            matches!(record.state, State::Syn | State::SynAck)
+                && now.coarse.saturating_sub(record.last_ns) >= 60_000_000_000
+        };
+        if found.is_some() && !(starts && opening.is_some_and(dead)) {
             return found;
         }
-        if packet.rst
-            || packet.fin
-            || packet.acknowledgement.is_none()
-            || packet.payload == 0
-            || packet.mapping.is_none()
-        {
+        if !starts {
             return None;
         }
         self.create(packet, now).partial = true;
@@ -265,7 +270,16 @@ impl Model {
         if fits(record) || (widen_windows(record, connection) && fits(record)) {
             return Judgement::Accepted;
         }
-        if find_again(record, packet) {
+        let found = match place == Place::Opening && record.state != State::Adopting {
+            true if is_found_again(record, packet) => {
+                record.forget_handshake();
+                self.counters.flow_new += 1;
+                find_again(record, packet)
+            }
+            true => false,
+            false => find_again(record, packet),
+        };
+        if found {
             self.counters.reanchored += 1;
             if fits(record) {
                 return Judgement::Accepted;
@@ -284,7 +298,7 @@ impl Model {
             let largest = &mut connection.window_max[side as usize];
             *largest = record.sender[side as usize].window.max(*largest);
         }
-        if let Some(mapping) = packet.mapping {
+        if let Some(mapping) = packet.mapping.filter(|_| packet.maps_something()) {
             map(
                 record,
                 connection.as_deref_mut(),
@@ -309,8 +323,9 @@ impl Model {
             answer(record, packet);
         }
         if let Some((backup, address_id)) = packet.priority {
-            let sender = &mut record.sender[side as usize];
-            if address_id.is_none_or(|id| record.address_ids && id == sender.address_id) {
+            let ids = record.address_ids;
+            let (sender, peer) = record.pair(side);
+            if address_id.is_none_or(|id| ids && id == sender.address_id) && sure_place(sender, peer, packet) {
                 sender.backup = backup;
             }
         }
@@ -331,6 +346,7 @@ impl Model {
             true => packet.capable.is_some() || packet.join || packet.dss,
             false if one_sided(record, packet.side, now) => {
                 record.one_direction = true;
+                record.windows_unknown();
                 true
             }
             false => record.state == State::Adopting && record.partial && adopted,
@@ -354,6 +370,9 @@ impl Model {
         let sender = record.pair(packet.side).0;
         sender.isn = packet.sequence;
         sender.window_scale = Some(packet.window_scale.unwrap_or(0).min(14));
+        for sender in &mut record.sender {
+            sender.window_max = WINDOW_LEAST;
+        }
         if let Some(capable) = packet.capable {
             record.initial = true;
             record.address_ids = true;

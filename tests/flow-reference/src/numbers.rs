@@ -27,7 +27,7 @@ pub fn sequence_possible(sender: &Sender, peer: &Sender, packet: &Packet) -> boo
     if distance(packet.end(), numbers.end.wrapping_sub(allowed)) < 0 {
         return false;
     }
-    peer.acknowledged.is_some() || !after(packet.sequence, numbers.end.wrapping_add(WINDOW_LARGEST))
+    peer.acknowledged.is_some() || !after(packet.sequence, numbers.end.wrapping_add(allowed))
 }
 
 /// Conditions 3 to 5.
@@ -52,6 +52,13 @@ pub fn acceptable(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
     packet.acknowledgement.is_some_and(|ack| {
         sequence_possible(sender, peer, packet) && acknowledgement_possible(sender, peer, packet, ack)
     })
+}
+
+/// Of a segment that was just accepted: where R's window is not known, whether everything before its end was seen.
+#[must_use]
+pub fn sure_place(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
+    let contiguous = sender.numbers.as_ref().map(|numbers| numbers.contiguous);
+    peer.window_max < WINDOW_LARGEST || contiguous == Some(packet.end())
 }
 
 /// Whether a reset has one of the exact numbers.
@@ -86,6 +93,12 @@ fn confirmed(run: &Run, ack: u32) -> bool {
     }
     let length = run.end.wrapping_sub(run.begin);
     (1..=length).contains(&ack.wrapping_sub(run.begin))
+}
+
+/// Whether an unacceptable segment shows that the record has lost the thread of the other side.
+pub fn is_found_again(record: &mut Record, packet: &Packet) -> bool {
+    let peer = record.pair(packet.side).1;
+    packet.acknowledgement.is_some_and(|ack| confirmed(&peer.run, ack))
 }
 
 /// An unacceptable segment of `side`: do both sides show that the record has lost the thread? Then it finds it again.

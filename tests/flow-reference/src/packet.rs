@@ -119,6 +119,8 @@ pub struct Packet {
     pub data_ack: Option<WireDataSequenceNumber>,
     /// Mapping of DSS.
     pub mapping: Option<Mapping>,
+    /// DATA_FIN of DSS.
+    pub data_fin: bool,
     /// MP_PRIO: the B bit, and the address id that version 0 may name.
     pub priority: Option<(bool, Option<u8>)>,
     has_priority: bool,
@@ -169,6 +171,7 @@ impl Packet {
             dss: false,
             data_ack: None,
             mapping: None,
+            data_fin: false,
             priority: None,
             has_priority: false,
         };
@@ -247,9 +250,10 @@ impl Packet {
             }
             Subtype::Dss => {
                 self.dss = true;
-                (self.data_ack, self.mapping) = (None, None);
+                (self.data_ack, self.mapping, self.data_fin) = (None, None, false);
                 if let Ok(dss) = Dss::parse(view) {
                     self.data_ack = dss.data_ack;
+                    self.data_fin = dss.data_fin;
                     self.mapping = dss.mapping.map(|mapping| Mapping {
                         dsn: mapping.data_sequence,
                         length: mapping.length,
@@ -275,6 +279,13 @@ impl Packet {
     #[must_use]
     pub fn is_syn_ack(&self) -> bool {
         self.syn && self.acknowledgement.is_some() && !self.rst
+    }
+
+    /// Whether its mapping is one of payload, or of a DATA_FIN alone.
+    #[must_use]
+    pub fn maps_something(&self) -> bool {
+        let alone = |mapping: Mapping| self.data_fin && mapping.length == 1;
+        self.mapping.is_some_and(|mapping| self.payload > 0 || alone(mapping))
     }
 
     /// Sequence numbers that it takes.

@@ -192,6 +192,41 @@ impl Record {
         }
     }
 
+    /// Nothing is known of windows.
+    pub fn windows_unknown(&mut self) {
+        for sender in &mut self.sender {
+            sender.window_max = WINDOW_LARGEST;
+        }
+    }
+
+    /// What a SYN said is not about the subflow that runs: the record is one that was met in mid-stream.
+    pub fn forget_handshake(&mut self) {
+        self.state = State::Adopting;
+        (self.initial, self.joined, self.partial) = (false, false, true);
+        (self.one_direction, self.address_ids, self.checksum) = (false, false, false);
+        (self.opener, self.version, self.connection, self.jump) = (None, None, None, None);
+        self.token = [None; 2];
+        for sender in &mut self.sender {
+            *sender = Sender {
+                packets: sender.packets,
+                bytes: sender.bytes,
+                last_ns: sender.last_ns,
+                window: sender.window,
+                window_max: WINDOW_LARGEST,
+                retransmissions: sender.retransmissions,
+                uncertain: sender.uncertain,
+                unacceptable: sender.unacceptable,
+                reanchored: sender.reanchored,
+                run: sender.run,
+                rtt_us: sender.rtt_us,
+                rtt_min_us: sender.rtt_min_us,
+                rtt_samples: sender.rtt_samples,
+                fin_end: sender.fin_end,
+                ..Sender::default()
+            };
+        }
+    }
+
     /// The sides of a segment: its sender, and the other one.
     pub fn pair(&mut self, side: Side) -> (&mut Sender, &mut Sender) {
         let [local, remote] = &mut self.sender;

@@ -1,7 +1,7 @@
 //! What an acceptable segment changes in its record.
 
 use crate::model::Times;
-use crate::numbers::window;
+use crate::numbers::{sure_place, window};
 use crate::packet::{Packet, after, distance};
 use crate::record::{Fin, Numbers, RANGES, Record, Sample, Sender, State};
 
@@ -195,7 +195,7 @@ pub fn ends(record: &mut Record, packet: &Packet, now: Times) {
     if sender.fin == Fin::Sent && end.is_some_and(|end| after(end, sender.fin_end)) {
         sender.fin = Fin::None;
     }
-    if packet.fin && sender.fin == Fin::None && end == Some(packet.end()) {
+    if packet.fin && sender.fin == Fin::None && end == Some(packet.end()) && sure_place(sender, peer, packet) {
         sender.fin = Fin::Sent;
         sender.fin_end = packet.end();
     }

@@ -1,0 +1,37 @@
+//! The core's maps in the sizes that a plan asks for, ready for use.
+
+use crate::{error::Result, event_ring, flow_table, maps::Maps};
+use emptcp_plan::plan::Tables;
+
+/// Entries of a core map whose size is a setting.
+pub(crate) fn entries(name: &str, tables: &Tables) -> Option<u32> {
+    match name {
+        "emptcp_flows" => Some(flow_table::slots(tables.flows)),
+        "emptcp_flow_sets" => Some(flow_table::sets(tables.flows)),
+        "emptcp_half_open" => Some(tables.half_open),
+        "emptcp_connections" | "emptcp_keys" => Some(tables.connections),
+        "emptcp_tokens" => Some(tables.connections.saturating_mul(2)),
+        "emptcp_events" => Some(event_ring::slots(tables).saturating_mul(event_ring::cpus())),
+        "emptcp_event_rings" => Some(event_ring::cpus()),
+        _ => None,
+    }
+}
+
+/// Makes the core's maps.
+pub(crate) fn create(tables: &Tables) -> Result<Maps> {
+    let maps = Maps::create(tables.state, |name| entries(name, tables))?;
+    flow_table::initialise(&maps)?;
+    event_ring::initialise(&maps)?;
+    Ok(maps)
+}
+
+/// The same, as small as they can be: for trials.
+pub(crate) fn small() -> Result<Maps> {
+    create(&Tables {
+        flows: 64,
+        half_open: 64,
+        connections: 64,
+        state: 64,
+        events: 4096,
+    })
+}
