@@ -90,7 +90,8 @@ impl DeviceState {
 }
 
 impl Instance {
-    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none before the first set.
+    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none before
+    /// the first set.
     ///
     /// # Errors
     /// When the kernel cannot be asked.

@@ -56,6 +56,9 @@ impl fmt::Display for NotInForce {
                 ", when the device that is gone is there again or left out of the file"
             )?;
         }
+        if has(Standing::Moved) || has(Standing::MovedIdle) {
+            write!(f, ", when the device that was moved is back or left out of the file")?;
+        }
         if self.0.iter().any(|device| device.state.moved) {
             write!(
                 f,
