@@ -10,8 +10,8 @@ use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
     rules::{ack, found, hosts, running, test},
-    sandbox::{Place, alone},
-    table::{data, established, record},
+    sandbox::{Place, alone, policy},
+    table::{data, established, open, record},
 };
 use mptcp_wire::Version;
 use std::time::Duration;
@@ -142,4 +142,51 @@ fn a_subflow_on_the_same_ports_takes_over_where_one_direction_passes() {
         let wanted = flow_flag::INITIAL | flow_flag::ONE_DIRECTION;
         assert_eq!(u32::from(flow.flags) & wanted, wanted);
     });
+}
+
+#[test]
+fn subflows_of_which_one_direction_passes_push_out_none_whose_handshake_was_seen() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    alone(|| {
+        let policies = format!("[tables]\nflows = 64\n{}", policy("p", "ingress", "", &["count"]));
+        let place = Place::new(Hook::TcIngress, Who::Client, &policies);
+        for port in 1..=64 {
+            open(&place, &mut hosts(port, Version::V1), 0);
+        }
+        let before = held(&place);
+        assert!(before.len() > 40, "{}", before.len());
+        let forged: Vec<_> = (1001..1065).map(|port| hosts(port, Version::V1)).collect();
+        let mut late = Vec::new();
+        for mut hosts in forged {
+            for _ in 0..8 {
+                place.send(&mut hosts, &data(Who::Client));
+            }
+            late.push(hosts);
+        }
+        place.sandbox.age(Duration::from_secs(1)).unwrap();
+        for hosts in &mut late {
+            place.send(hosts, &data(Who::Client));
+        }
+        let after = held(&place);
+        assert_eq!(before.iter().filter(|key| !after.contains(key)).count(), 0);
+        assert!(place.core()["flow_failed"] > 0);
+        // A handshake takes the place of such a record.
+        let weak = after.len() - before.len();
+        for port in 65..=300 {
+            open(&place, &mut hosts(port, Version::V1), 0);
+        }
+        assert_eq!(
+            held(&place).iter().filter(|key| key.remote().port() > 1000).count(),
+            0,
+            "of {weak}"
+        );
+    });
+}
+
+/// The keys in the main table.
+fn held(place: &Place) -> Vec<FlowKey> {
+    let records = place.sandbox.records().unwrap();
+    let keys = records.iter().map(|(key, _)| *key);
+    keys.filter(|key| place.sandbox.record(key).unwrap().is_some())
+        .collect()
 }

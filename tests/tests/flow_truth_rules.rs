@@ -391,3 +391,88 @@ fn a_record_that_finds_its_thread_again_takes_data_sequence_numbers_from_its_con
         assert_eq!((sender.dsn_first, sender.dsn_next), (first, first + 100));
     });
 }
+
+#[test]
+fn the_syn_of_a_stranger_gives_no_role_to_the_segments_of_a_running_subflow_which_is_met_all_the_same() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    alone(|| {
+        let place = Place::with_policy(
+            Hook::TcIngress,
+            Who::Client,
+            "subflow is joined and packet is data",
+            &["count"],
+        );
+        let mut hosts = hosts(1, Version::V1);
+        // The SYN of a join on the ports of the initial subflow, far from its numbers.
+        let join = Packet::new(Who::Client, Kind::Syn)
+            .with(&["mp_join"])
+            .sequence(2_000_000_000);
+        place.send(&mut hosts.clone(), &join);
+        for _ in 0..20 {
+            place.send(&mut hosts, &data(Who::Client));
+            place.send(&mut hosts, &data(Who::Server));
+        }
+        assert_eq!(place.policies()[0].matched.packets, 0);
+        let flow = found(&place, &hosts);
+        assert_eq!(u32::from(flow.state), flow_state::ESTABLISHED);
+        assert_eq!(u32::from(flow.flags), flow_flag::PARTIAL);
+        assert_eq!(place.core()["flow_partial"], 1);
+    });
+}
+
+#[test]
+fn a_syn_that_nobody_answers_for_a_minute_gives_way_to_a_running_subflow() {
+    test(|place| {
+        let mut hosts = hosts(1, Version::V1);
+        let syn = Packet::new(Who::Client, Kind::Syn).sequence(2_000_000_000);
+        place.send(&mut hosts.clone(), &syn);
+        place.send(&mut hosts, &data(Who::Client));
+        assert_eq!(u32::from(found(place, &hosts).state), flow_state::SYN);
+        place.sandbox.age(Duration::from_secs(61)).unwrap();
+        place.send(&mut hosts, &data(Who::Client));
+        assert_eq!(u32::from(found(place, &hosts).state), flow_state::ADOPTING);
+        place.send(&mut hosts, &data(Who::Server));
+        assert!(established(place, &hosts, 0));
+    });
+}
+
+#[test]
+fn a_mapping_without_data_says_nothing() {
+    test(|place| {
+        let mut hosts = running(place, 1);
+        let known = found(place, &hosts).sender[REMOTE];
+        for far in [1 << 30, 1 << 40] {
+            let mut forged = hosts.clone();
+            forged.data_next[0] += far;
+            place.send(&mut forged, &ack(Who::Client).with(&["dss ack map64 length=1000"]));
+        }
+        let flow = found(place, &hosts);
+        assert_eq!(flow.sender[REMOTE].dsn_next, known.dsn_next);
+        assert_eq!((flow.watch, u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE), (0, 0));
+        place.send(&mut hosts, &ack(Who::Client).with(&["dss ack map64 fin length=0"]));
+        assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next, known.dsn_next + 1);
+    });
+}
+
+#[test]
+fn where_no_window_is_known_a_fin_or_mp_prio_ahead_of_what_was_seen_says_nothing() {
+    test(|place| {
+        let mut hosts = hosts(1, Version::V1);
+        for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
+            place.send(&mut hosts, &data(from));
+        }
+        assert_eq!(u32::from(found(place, &hosts).flags), flow_flag::PARTIAL);
+        place.send(
+            &mut hosts.clone(),
+            &Packet::new(Who::Client, Kind::Fin).sequence(100_000),
+        );
+        place.send(
+            &mut hosts.clone(),
+            &ack(Who::Client).with(&["mp_prio backup"]).sequence(50_000),
+        );
+        let flow = found(place, &hosts);
+        assert_eq!((u32::from(flow.flags), flow.watch), (flow_flag::PARTIAL, 0));
+        place.send(&mut hosts.clone(), &ack(Who::Client).with(&["mp_prio backup"]));
+        assert_ne!(u32::from(found(place, &hosts).flags) & flow_flag::BACKUP_REMOTE, 0);
+    });
+}

@@ -15,7 +15,7 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         connections: 2,
         all: false,
         bare: false,
-        within: Some(Duration::from_secs(60)),
+        within: Some(Duration::from_secs(35)),
         only: None,
     };
     let report = run(&options, |number, of, line| eprintln!("[{number}/{of}] {line}"));
@@ -27,5 +27,5 @@ fn actors_do_what_they_say_as_kernels_and_wire_show() {
         options.seed,
         faults.join("\n")
     );
-    assert!(report.lines.len() >= 5, "only {} cases in time", report.lines.len());
+    assert!(report.lines.len() >= 3, "only {} cases in time", report.lines.len());
 }

@@ -1,7 +1,7 @@
 //! The table: each actor and mode, where it works, and what must be seen.
 
 use super::{
-    case::{Case, Place},
+    case::{Case, Moment, Place},
     judges::{
         events::{connections_are_told, figures_are_told, subflows_are_told},
         frames::{
@@ -55,6 +55,8 @@ pub struct Actor {
     pub outside: Outside,
     /// How long the traffic has to settle, in seconds.
     pub settle: f64,
+    /// So much more where the policy comes in mid-transfer.
+    pub late: f64,
     /// What is to be expected of a case.
     pub expect: fn(&Case) -> Expect,
     /// What kernels and wire show.
@@ -62,6 +64,14 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// How long the traffic has to settle in a case, in seconds.
+    pub fn settles(&self, case: &Case) -> f64 {
+        match case.moment {
+            Moment::Before => self.settle,
+            Moment::MidTransfer => self.settle + self.late,
+        }
+    }
+
     /// The test bed for a case.
     pub fn bed(&self, case: &Case) -> BedKind {
         match case.place {
@@ -92,6 +102,7 @@ const fn actor(
         unplug: false,
         outside: Outside::Nothing,
         settle: 1.5,
+        late: 0.0,
         expect,
         judge,
     }
@@ -259,18 +270,24 @@ pub const ACTORS: [Actor; 31] = [
         at_egress,
         the_rate_holds,
     ),
-    limit(
-        "auto",
-        "rate_limit rate=4mbit per=policy ramp=no",
-        always,
-        the_rate_holds,
-    ),
+    Actor {
+        // At egress it comes down by the ramp all the same.
+        settle: 5.0,
+        ..limit(
+            "auto",
+            "rate_limit rate=4mbit per=policy ramp=no",
+            always,
+            the_rate_holds,
+        )
+    },
     Actor {
         settle: 5.0,
         ..limit("auto-ramp", "rate_limit rate=4mbit per=policy", always, the_rate_holds)
     },
     Actor {
         whole: true,
+        // The sender uses up the window that it was given before: MPTCP never takes one back.
+        late: 10.0,
         ..limit(
             "window",
             "rate_limit rate=1mbit mode=window",
@@ -279,7 +296,7 @@ pub const ACTORS: [Actor; 31] = [
         )
     },
     Actor {
-        when: "subflow is joined",
+        // On the second path all subflows are joined ones; a router that has not seen the handshake could not say so.
         capture: true,
         ..actor("reset", "reset", where_resets_can_be_made, the_subflow_is_gone)
     },

@@ -48,7 +48,12 @@ pub fn scale_is_as_wanted(seen: &Seen<'_>) -> Finding {
             Scale::Usual | Scale::Large => right += 1.0,
         }
     }
-    let least = if seen.case.scale == Scale::None { 0.0 } else { 1.0 };
+    // Connections that are to end may have ended.
+    let least = if seen.case.scale == Scale::None || seen.actor.ends {
+        0.0
+    } else {
+        1.0
+    };
     Finding::new(
         format!("subflows with the window scale that is wanted, by ss ({wrong} with another)"),
         right - 1e3 * wrong,

@@ -2,6 +2,7 @@
 
 use super::{case::Case, seen};
 use crate::live::Bed;
+use emptcp::{ApplyOptions, instance::DEFAULT};
 use emptcp_lab::Host;
 use std::process::Command;
 
@@ -50,19 +51,33 @@ fn command(host: &Host, words: &[&str]) -> Result<String, String> {
     }
 }
 
-/// veth takes what a native XDP program sends back only where the other end of the pair has NAPI, and it has with GRO
-/// (`veth_xdp_xmit` in the kernel).
-pub(super) fn let_xdp_send(bed: &Bed, wanted: bool) -> Result<(), String> {
-    let gro = if wanted { "on" } else { "off" };
-    for device in ["client1", "client2", "server1", "server2"] {
-        let run = || Command::new("ethtool").args(["-K", device, "gro", gro]).output();
-        let output = bed.lab.middle().run(run).map_err(|error| error.to_string())?;
-        let output = output.map_err(|error| format!("ethtool: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("{device}: {}", String::from_utf8_lossy(&output.stderr)));
+/// XDP programs, which only count, at the other ends of the hosts' devices: without one there veth leaves what a native
+/// XDP program sends back in its ring (`veth_xdp_flush` in the kernel).
+pub(super) struct XdpPeers<'a>(&'a Bed);
+
+impl<'a> XdpPeers<'a> {
+    pub(super) fn set_up(bed: &'a Bed) -> Result<Self, String> {
+        let text = "[[policy]]\nname = \"peers\"\ndevice = [\"client1\", \"client2\", \"server1\", \"server2\"]\n\
+                    hook = \"ingress\"\nattach = \"xdp-native\"\ndo = ['count']\n";
+        let plan = emptcp::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
+        let apply = || emptcp::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
+        bed.lab
+            .middle()
+            .run(apply)
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        Ok(Self(bed))
+    }
+}
+
+impl Drop for XdpPeers<'_> {
+    fn drop(&mut self) {
+        match self.0.lab.middle().run(|| emptcp::remove(DEFAULT)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => eprintln!("{error}"),
+            Err(error) => eprintln!("{error}"),
         }
     }
-    Ok(())
 }
 
 fn rule(at: &Host, ipv6: bool, verb: &str, words: &str) -> Result<String, String> {

@@ -142,7 +142,11 @@ pub(super) fn where_announcements_pass(case: &Case) -> Expect {
 
 /// The window acts on the acknowledgements.
 pub(super) fn where_windows_pass(case: &Case) -> Expect {
-    if case.attach != Attach::Tc && case.traffic == Traffic::Both {
+    if !case.traffic.goes(!case.place.sees_uploads()) {
+        Nothing("it acts on acknowledgements of data: none pass here")
+    } else if case.place.is_router() && case.moment == Moment::MidTransfer {
+        Nothing("a router that has not seen the handshake does not know the scale of windows: counted as no_scale")
+    } else if case.attach != Attach::Tc && case.traffic == Traffic::Both {
         Nothing("at XDP the window of data whose checksum is left to the device stays: see its README")
     } else {
         Works

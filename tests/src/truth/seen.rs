@@ -132,7 +132,7 @@ impl Seen<'_> {
     pub fn rates(&self, up: bool) -> Vec<[f64; 2]> {
         let of = |report: &BulkReport, applied: f64| {
             let series = report.series(if up { End::Server } else { End::Client });
-            let from = applied + self.actor.settle;
+            let from = applied + self.actor.settles(&self.case);
             let mut rates = [0.0; 2];
             for key in series.subflows() {
                 let Some(path) = self.bed.lab.path_of(&key) else {
@@ -162,7 +162,7 @@ impl Seen<'_> {
                 .samples()
                 .iter()
                 .rev()
-                .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settle + MEASURE);
+                .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settles(&self.case) + MEASURE);
             let on_path = |key: &SubflowKey| self.bed.lab.path_of(key) == Some(path);
             late.map_or(0, |sample| {
                 // Established: what waits for its last acknowledgements is no subflow any more.
@@ -201,8 +201,8 @@ impl Seen<'_> {
             .sum()
     }
 
-    /// Seconds after the policy came until a host's kernel had no established subflow on the path, for the slowest
-    /// connection; infinite where one stays.
+    /// Seconds after the policy came until a host's kernel had no established subflow on the path, for nine connections of
+    /// ten; infinite where more stay.
     pub fn gone_after(&self, end: End, path: usize) -> f64 {
         let of = |report: &BulkReport, applied: f64| {
             let samples = report.series(end).samples().iter();
@@ -213,10 +213,16 @@ impl Seen<'_> {
             });
             gone.map_or(f64::INFINITY, |sample| sample.at.as_secs_f64() - applied)
         };
-        self.transfers
+        let mut times: Vec<f64> = self
+            .transfers
             .iter()
             .map(|(report, applied)| of(report, *applied))
-            .fold(0.0, f64::max)
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times
+            .get((times.len() * 9).div_ceil(10).saturating_sub(1))
+            .copied()
+            .unwrap_or(f64::INFINITY)
     }
 
     /// The host on this side of the device where the policy is; a router has the server behind it.

@@ -3,7 +3,7 @@
 use super::{
     actors::Actor,
     case::{Attach, Case, Moment, word},
-    outside::{Standing, let_xdp_send},
+    outside::{Standing, XdpPeers},
     seen::{self, MEASURE, Seen},
 };
 use crate::live::{Bed, seconds};
@@ -26,7 +26,7 @@ const BEFORE: f64 = 1.5;
 const UNPLUGGED: f64 = 2.5;
 
 /// Longer than any case takes on a busy machine: the transfers are stopped.
-const LONGEST: f64 = 60.0;
+const LONGEST: f64 = 50.0;
 
 fn time_of_day() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -179,7 +179,8 @@ pub fn run<'a>(
     }
     let at = seen::host(bed, case.place);
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let_xdp_send(bed, case.attach == Attach::XdpNative)?;
+    let sends_back = case.attach == Attach::XdpNative && actor.action.starts_with("reset");
+    let _peers = sends_back.then(|| XdpPeers::set_up(bed)).transpose()?;
     let outside = Standing::set_up(bed, case, actor.outside)?;
     let before = bed.hosts().map(|host| host.mib().expect("counters"));
     let capture = if actor.capture {
@@ -203,7 +204,7 @@ pub fn run<'a>(
     let begin = time_of_day();
     let (mut transfers, mut begun_ns) = (Vec::new(), Vec::new());
     for index in 0..connections {
-        let bulk = bed.lab.bulk().duration(seconds(LONGEST)).limit(seconds(LONGEST + 30.0));
+        let bulk = bed.lab.bulk().duration(seconds(LONGEST)).limit(seconds(LONGEST + 10.0));
         let bulk = bulk.direction(case.traffic.direction()).version(case.version());
         let started = bulk.seed(index as u64 + 1).start();
         let started = started.map_err(|error| error.to_string())?;
@@ -225,12 +226,16 @@ pub fn run<'a>(
         bed.lab.path(0).set_carrier(false).expect("the path");
         thread::sleep(seconds(UNPLUGGED));
         bed.lab.path(0).set_carrier(true).expect("the path");
-        thread::sleep(seconds(actor.settle - UNPLUGGED));
+        thread::sleep(seconds(actor.settles(case) - UNPLUGGED));
     }
     // Packets that passed the hook before the policy came are on their way.
     thread::sleep(seconds(0.2));
     let classes = outside.packets()?;
-    let rest = if actor.unplug { MEASURE } else { actor.settle + MEASURE };
+    let rest = if actor.unplug {
+        MEASURE
+    } else {
+        actor.settles(case) + MEASURE
+    };
     let mut ended = vec![None; transfers.len()];
     if actor.ends {
         ended = ends(&transfers, rest);

@@ -1,6 +1,9 @@
 //! Frames behind the hook, as tshark reads them.
 
-use crate::truth::seen::{Finding, Seen};
+use crate::truth::{
+    case::Moment,
+    seen::{Finding, Seen},
+};
 use emptcp_lab::End;
 use std::collections::HashMap;
 
@@ -193,8 +196,11 @@ pub fn no_data_follows_a_reset(seen: &Seen<'_>) -> Vec<Finding> {
             _ => {}
         }
     }
+    // The answer to a refused SYN goes back: behind the hook there is nothing.
+    let refused = seen.case.moment == Moment::Before && !seen.actor.ends && seen.case.place.sees_uploads();
+    let least = if refused { 0.0 } else { 1.0 };
     vec![
-        Finding::new("subflows whose reset tshark sees", resets.len() as f64, 1.0, 1e9),
+        Finding::new("subflows whose reset tshark sees", resets.len() as f64, least, 1e9),
         Finding::new("resets with payload", with_payload, 0.0, 0.0),
         Finding::new(
             "data frames of a subflow later than 0.1 s after its reset",

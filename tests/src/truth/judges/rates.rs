@@ -84,8 +84,6 @@ pub fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
         let judge = format!("{way} of a connection by the receiver's kernel, Mbit/s");
         if !meets(seen, up) {
             findings.push(Finding::new(judge, rate, 0.75, 1.1));
-        } else if seen.case.traffic != Traffic::Both {
-            findings.push(Finding::new(judge, rate, 1.3, 1e9));
         }
     }
     findings
