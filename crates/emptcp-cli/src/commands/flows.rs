@@ -257,7 +257,10 @@ fn role(flow: &FlowEntry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::{abi::ConnectionId, flows::SenderEntry};
+    use emptcp::{
+        abi::{ConnectionId, Totals},
+        flows::SenderEntry,
+    };
 
     fn sender(bytes: u64) -> SenderEntry {
         SenderEntry {
@@ -311,6 +314,7 @@ mod tests {
             age_ms: 4_000,
             idle_ms: 4_000,
             version: Some(1),
+            ended: Totals::default(),
         };
         let flows = vec![flow(1, 5)];
         connection.include(&flows);
