@@ -21,7 +21,7 @@ struct arguments {
 	__u8 ramp;
 };
 ARGUMENTS;
-COUNTERS(passed, dropped, marked, delayed, clamped, no_scale, no_state, shape_missing, unacceptable);
+COUNTERS(passed, dropped, marked, delayed, clamped, no_scale, no_state, shape_missing);
 
 /* What the loader set up on the device: an HTB class, or nothing but the knowledge that its root qdisc is fq. */
 struct emptcp_shape {
@@ -47,11 +47,9 @@ ACTOR(rate_limit)
 		return limit_by_window(ctx, packet);
 	if (!packet->payload_length)
 		return EMPTCP_CONTINUE; /* acknowledgements are not what fills a path */
-	if (packet->types & EMPTCP_UNACCEPTABLE) {
-		/* Perhaps somebody else's, who must not use up what the subflow may send. */
-		emptcp_count(packet, unacceptable);
+	/* Perhaps somebody else's, who must not use up what the subflow may send. */
+	if (packet->types & EMPTCP_UNACCEPTABLE)
 		return EMPTCP_CONTINUE;
-	}
 	owner = packet->flow_id;
 	if (arguments.per == PER_CONNECTION && packet->connection_id)
 		owner = packet->connection_id;

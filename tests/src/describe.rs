@@ -279,11 +279,14 @@ fn options_of(text: &str, packet: &Packet, payload: usize, hosts: &mut Hosts) ->
         "window_scale" => plain(TcpOption::WindowScale(number(1) as u8)),
         "sack_permitted" => plain(TcpOption::SackPermitted),
         "sack" => {
+            // Of data that came twice (RFC 2883): the only blocks that need no gap.
+            let acknowledged = hosts.subflows[packet.subflow].next[packet.from.other() as usize];
             let mut blocks = List::new();
             for block in 0..number(1) {
+                let left = acknowledged.wrapping_sub(1000 + block * 1000);
                 let block = SackBlock {
-                    left: SequenceNumber(9000 + block * 1000),
-                    right: SequenceNumber(9500 + block * 1000),
+                    left: SequenceNumber(left),
+                    right: SequenceNumber(left.wrapping_add(500)),
                 };
                 blocks.push(block).expect("at most 4 blocks");
             }

@@ -153,6 +153,17 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
         check_bounds(manifest, argument, position, places, reporter);
         check_values(argument, position, places, reporter);
     }
+    for name in &manifest.any_of {
+        let argument = manifest.arguments.iter().find(|argument| argument.name == *name);
+        if argument.is_none_or(|argument| argument.default.is_none()) {
+            let message = format!("`{}` in `any_of` is no argument with a default", suggest::shorten(name));
+            reporter.report(
+                places.key("any_of"),
+                message,
+                "expected arguments of the element that have a `default`",
+            );
+        }
+    }
     if manifest.counters.len() > Manifest::COUNTERS {
         let message = format!("the element has {} counters", manifest.counters.len());
         reporter.report(
@@ -344,6 +355,11 @@ help = "How."
             ),
             ("[\"dropped\"]", "[\"a\", \"a\"]", "the counter `a` is named twice"),
             ("counters", "counter", "unknown field `counter`"),
+            (
+                "counters = [\"dropped\"]",
+                "any_of = [\"mode\", \"rate\"]",
+                "element.toml:6:10: `rate` in `any_of` is no argument with a default",
+            ),
             (
                 "[\"dropped\"]",
                 "[{ name = \"told\", unit = \"event\" }]",

@@ -2,6 +2,7 @@
 
 use crate::suggest;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -22,7 +23,8 @@ pub struct Diagnostic {
     pub help: String,
     /// The line of the file.
     pub text: String,
-    /// That line, corrected, where it is known what was meant. It compiles, as far as this text goes.
+    /// That line, with all that is wrong on it corrected, where it is known what was meant: the file then has no mistake
+    /// on this line.
     pub corrected: Option<String>,
 }
 
@@ -130,10 +132,10 @@ impl Problem {
         self
     }
 
-    /// Says to write the word that is nearest to the one that was found here, when one is near.
+    /// Says to write the word that was meant by the one that was found here, when it is known.
     pub(crate) fn nearest_instead<'a>(self, found: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
         let span = self.span.clone();
-        match suggest::nearest(found, words) {
+        match suggest::meant(found, words) {
             Some(word) => self.write_instead(span, word),
             None => self,
         }
@@ -149,6 +151,8 @@ pub(crate) struct Reporter<'a> {
     text: &'a str,
     lines: Vec<usize>,
     found: Vec<Diagnostic>,
+    /// What to write in place of bytes of the file.
+    edits: Vec<Instead>,
 }
 
 impl<'a> Reporter<'a> {
@@ -161,27 +165,17 @@ impl<'a> Reporter<'a> {
             text,
             lines,
             found: Vec::new(),
+            edits: Vec::new(),
         }
     }
 
     /// Notes a mistake at these bytes of the file.
     pub(crate) fn report(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.report_corrected(span, message, help, None);
-    }
-
-    /// Notes a mistake, and the line as it would be right.
-    pub(crate) fn report_corrected(
-        &mut self,
-        span: Range<usize>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-        corrected: Option<String>,
-    ) {
         if self.found.len() >= MOST {
             return;
         }
         let start = self.boundary(span.start);
-        let line = self.lines.partition_point(|first| *first <= start) - 1;
+        let line = self.line(start);
         let first = self.lines[line];
         let content = self.text[first..]
             .split('\n')
@@ -191,12 +185,6 @@ impl<'a> Reporter<'a> {
         let column = self.text[first..start].chars().count().min(content.chars().count());
         let end = self.boundary(span.end).clamp(start, (first + content.len()).max(start));
         let width = self.text[start..end].chars().count().max(1);
-        let printable = |text: &str| -> String {
-            // A file may hold anything; what goes to a terminal may not.
-            text.chars()
-                .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
-                .collect()
-        };
         self.found.push(Diagnostic {
             source: self.source.to_owned(),
             line: line + 1,
@@ -205,8 +193,59 @@ impl<'a> Reporter<'a> {
             message: message.into(),
             help: help.into(),
             text: printable(content),
-            corrected: corrected.as_deref().map(printable),
+            corrected: None,
         });
+    }
+
+    /// Notes what is meant in place of some bytes of the file. It has as many lines as these.
+    pub(crate) fn edit(&mut self, edit: Instead) {
+        if !self.edits.contains(&edit) {
+            self.edits.push(edit);
+        }
+    }
+
+    /// Shows the lines that hold an edit as they are with all edits of the file, where `check` then finds nothing wrong.
+    pub(crate) fn correct(&mut self, check: impl FnOnce(&str) -> Vec<Diagnostic>) {
+        self.edits.sort_by_key(|edit| edit.span.start);
+        let mut text = String::with_capacity(self.text.len());
+        let mut done = 0;
+        let mut edited = HashSet::new();
+        for edit in &self.edits {
+            let Some(before) = self.text.get(done..edit.span.start) else {
+                return;
+            };
+            text.push_str(before);
+            text.push_str(&edit.text);
+            done = edit.span.end;
+            edited.extend(self.line(edit.span.start)..=self.line(edit.span.end));
+        }
+        text.push_str(self.text.get(done..).unwrap_or_default());
+        if edited.is_empty() {
+            return;
+        }
+        let left = check(&text);
+        // What is beyond the most that is kept was not looked at.
+        if left.len() >= MOST {
+            return;
+        }
+        let lines: Vec<&str> = text.split('\n').collect();
+        for found in &mut self.found {
+            let line = found.line - 1;
+            if edited.contains(&line) && left.iter().all(|other| other.line != found.line) {
+                let corrected = lines.get(line).map(|line| printable(line.trim_end_matches('\r')));
+                found.corrected = corrected.filter(|corrected| *corrected != found.text);
+            }
+        }
+    }
+
+    /// The mistakes so far.
+    pub(crate) fn found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
+    /// The line that holds this byte, from 0.
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|first| *first <= at) - 1
     }
 
     /// `Err` with everything that was reported, or `Ok` when nothing was.
@@ -234,6 +273,13 @@ impl<'a> Reporter<'a> {
             .find(|at| self.text.is_char_boundary(*at))
             .unwrap_or(0)
     }
+}
+
+/// A file may hold anything; what goes to a terminal may not.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

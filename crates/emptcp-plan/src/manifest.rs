@@ -180,6 +180,9 @@ pub struct Manifest {
     /// Arguments, in any order.
     #[serde(default, rename = "argument")]
     pub arguments: Vec<Argument>,
+    /// Arguments of which at least one must differ from its default: otherwise the element does nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<String>,
     /// Its counters, in the order of `COUNTERS(...)`.
     #[serde(default)]
     pub counters: Vec<CounterName>,

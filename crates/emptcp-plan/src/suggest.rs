@@ -1,6 +1,7 @@
 //! Words for messages: lists of what is accepted, and the nearest accepted word to a mistyped one.
 
-/// The candidate nearest to `word`, when it is near enough to be a slip of the finger.
+/// The candidate nearest to `word`, when it is near enough to be a slip of the finger. Of two that are equally near none:
+/// `of` may be `on` or `off`.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer words are no slips, and the distance costs the product of the lengths.
     if word.len() > 64 {
@@ -8,7 +9,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     }
     let lower = word.to_lowercase();
     let length = lower.chars().count();
-    candidates
+    let near: Vec<(usize, &str)> = candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(&lower, candidate), candidate))
         .filter(|(distance, candidate)| {
@@ -16,8 +17,19 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
             // Something must be left in common: `h` is no slip for `s`.
             *distance <= (letters / 3).max(1) && *distance < letters.min(length).max(1)
         })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .collect();
+    let least = near.iter().map(|(distance, _)| *distance).min()?;
+    let mut nearest = near.iter().filter(|(distance, _)| *distance == least);
+    match (nearest.next(), nearest.next()) {
+        (Some((_, only)), None) => Some(only),
+        _ => None,
+    }
+}
+
+/// The candidate that was meant by `word`. A number in it may be a value that went astray (`mark7`): then nobody knows.
+pub(crate) fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
+    nearest(word, candidates).filter(|near| digits(near) == digits(word))
 }
 
 /// "`a`, `b` or `c`".
@@ -72,7 +84,16 @@ mod tests {
         assert_eq!(nearest("banana", ["packet", "sample"]), None);
         assert_eq!(nearest("h", ["ns", "s"]), None);
         assert_eq!(nearest("", ["s"]), None);
+        assert_eq!(nearest("of", ["on", "off"]), None);
         assert_eq!(nearest(&"x".repeat(10_000), ["packet"]), None);
+    }
+
+    #[test]
+    fn a_number_is_never_left_out_of_what_was_meant() {
+        assert_eq!(nearest("mark7", ["mark"]), Some("mark"));
+        assert_eq!(meant("mark7", ["mark"]), None);
+        assert_eq!(meant("mp_join1", ["mp_join1s"]), Some("mp_join1s"));
+        assert_eq!(meant("mrak", ["mark"]), Some("mark"));
     }
 
     #[test]

@@ -111,6 +111,33 @@ fn words_of_other_tools_are_corrected_as_the_table_says() {
     }
 }
 
+/// With the elements that ship, not with those of the tests.
+#[test]
+fn actions_and_selectors_without_effect_are_refused() {
+    let catalog = elements();
+    for (when, action, wanted) in [
+        ("sample(n=0)", "count", "`0` is out of range"),
+        ("sample 1 in 0", "count", "`0` is out of range"),
+        ("packet is syn", "mark", "`mark` does nothing with these arguments"),
+        (
+            "packet is syn",
+            "mark dscp=64",
+            "`mark` does nothing with these arguments",
+        ),
+        ("packet is syn", "record every=0s", "`0s` is out of range"),
+    ] {
+        let found = compile("p", &file_with(when, action), &catalog).unwrap_err();
+        assert_eq!(found.count(), 1, "{found}");
+        assert!(found.to_string().contains(wanted), "{found}");
+    }
+    for (when, action) in [("sample 1 in 1", "mark dscp=0"), ("sample(n=1)", "record every=1ns")] {
+        assert!(
+            compile("p", &file_with(when, action), &catalog).is_ok(),
+            "{when}: {action}"
+        );
+    }
+}
+
 #[test]
 fn every_example_of_the_tables_is_in_code() {
     for header in ["Example condition", "Example action"] {

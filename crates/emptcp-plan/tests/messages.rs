@@ -114,6 +114,53 @@ fn a_corrected_line_stands_only_where_it_can_be_written_as_it_is() {
 }
 
 #[test]
+fn all_mistakes_of_a_line_are_corrected_in_it_or_none() {
+    let corrected = |actions: &str| -> Vec<Option<String>> {
+        let text = policy("p", "packet is syn", "count").replace("['count']", actions);
+        compiled(&text)
+            .unwrap_err()
+            .iter()
+            .map(|one| one.corrected.clone())
+            .collect()
+    };
+    assert_eq!(
+        corrected("['rate_limit rate=4mb','frob','mark dscp=65']"),
+        [None, None, None]
+    );
+    let both = Some("do = ['rate_limit rate=4mbit', \"set_backup state=off\"]".to_owned());
+    assert_eq!(
+        corrected("['rate_limit rate=4mb', \"set_backup off\"]"),
+        [both.clone(), both]
+    );
+    // On lines of their own they do not hinder each other.
+    assert_eq!(
+        corrected("[\n  'rate_limit rate=4mb',\n  'frob',\n]"),
+        [Some("  'rate_limit rate=4mbit',".to_owned()), None]
+    );
+    // Another key of the same line is wrong, and nobody knows how it was meant.
+    let table = "policy = [{ name = 'p', device = 'eth0', hook = 'inwards', do = 'rate_limit 4mbit' }]";
+    assert!(compiled(table).unwrap_err().iter().all(|one| one.corrected.is_none()));
+}
+
+#[test]
+fn a_corrected_action_keeps_every_value() {
+    for action in [
+        "set_backup off",
+        "rate_limit rate=4mbit no",
+        "mark fwmark=7 8",
+        "mark 7",
+        "mark7",
+        "count 5",
+    ] {
+        let found = compiled(&file_with("packet is syn", action)).unwrap_err();
+        for corrected in found.iter().filter_map(|one| one.corrected.as_ref()) {
+            let kept = |word: &str| word.split('=').all(|part| corrected.contains(part));
+            assert!(action.split(' ').all(kept), "{action}: {corrected}");
+        }
+    }
+}
+
+#[test]
 fn mistakes_are_also_data() {
     let json = serde_json::to_value(compiled("x = 1").unwrap_err()).unwrap();
     assert_eq!(json[0]["line"], 1);

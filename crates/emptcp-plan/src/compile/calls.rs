@@ -2,7 +2,8 @@
 
 use super::formula::Formula;
 use crate::expression::{
-    CallArgument, End, Expression, IdSide, PortSide, Primary, Scope, Test, What, vocabulary as words,
+    CallArgument, Compare, End, Expression, IdRange, IdSide, Ids, PortSide, Primary, Scope, Test, What,
+    vocabulary as words,
 };
 use crate::values::{format_range, packet_types};
 use std::ops::Range;
@@ -99,20 +100,15 @@ fn calls(test: &Test) -> Formula<Call> {
         ),
         Primary::Connection(tokens) => any(tokens, |token| call("connection", vec![("token", token.to_string())])),
         Primary::Role(role) => call("role", vec![("role", words::role(*role).to_owned())]),
-        Primary::AddressId(side, compare, value) => {
+        Primary::AddressId(side, ids) => {
             let side = match side {
                 IdSide::Local => "local",
                 IdSide::Remote => "remote",
             };
-            let compare = compare.word().to_owned();
-            call(
-                "address_id",
-                vec![
-                    ("side", side.to_owned()),
-                    ("compare", compare),
-                    ("value", value.to_string()),
-                ],
-            )
+            address_ids(ids, &|compare, id| {
+                let side = ("side", side.to_owned());
+                call("address_id", vec![side, ("compare", compare), ("value", id)])
+            })
         }
         Primary::AddAddrAddress(outside, prefixes) => each_or_none(*outside, prefixes, |inside, prefix| {
             call(
@@ -126,14 +122,12 @@ fn calls(test: &Test) -> Formula<Call> {
                 vec![("ports", ports.to_string()), ("inside", inside.to_owned())],
             )
         }),
-        Primary::AddAddrId(compare, value) => call(
-            "add_addr_id",
-            vec![("compare", compare.word().to_owned()), ("value", value.to_string())],
-        ),
-        Primary::JoinId(compare, value) => call(
-            "join_id",
-            vec![("compare", compare.word().to_owned()), ("value", value.to_string())],
-        ),
+        Primary::AddAddrId(ids) => address_ids(ids, &|compare, id| {
+            call("add_addr_id", vec![("compare", compare), ("value", id)])
+        }),
+        Primary::JoinId(ids) => address_ids(ids, &|compare, id| {
+            call("join_id", vec![("compare", compare), ("value", id)])
+        }),
         Primary::JoinBackup(set) => call(
             "join_backup",
             vec![("backup", if *set { "yes" } else { "no" }.to_owned())],
@@ -166,6 +160,30 @@ fn metric(
             ("value", value.to_string()),
         ],
     )
+}
+
+/// Comparisons that an id fulfils: where there is no id none holds, so "outside" is no negation.
+fn address_ids(ids: &Ids, call: &impl Fn(String, String) -> Formula<Call>) -> Formula<Call> {
+    let compare = |compare: Compare, id: u8| call(compare.word().to_owned(), id.to_string());
+    let within = |range: &IdRange| match range.low == range.high {
+        true => compare(Compare::Equal, range.low),
+        false => Formula::And(vec![
+            compare(Compare::GreaterOrEqual, range.low),
+            compare(Compare::LessOrEqual, range.high),
+        ]),
+    };
+    let outside = |range: &IdRange| match range.low == range.high {
+        true => compare(Compare::NotEqual, range.low),
+        false => Formula::Or(vec![
+            compare(Compare::Less, range.low),
+            compare(Compare::Greater, range.high),
+        ]),
+    };
+    match ids {
+        Ids::Compare(sign, id) => compare(*sign, *id),
+        Ids::OneOf(false, ranges) => any(ranges, within),
+        Ids::OneOf(true, ranges) => Formula::And(ranges.iter().map(outside).collect()),
+    }
 }
 
 /// Inside one of the values, or outside of all of them: both only where there is something to compare.

@@ -103,20 +103,20 @@ pub(crate) fn longest_path(nodes: &[Node]) -> usize {
     longest.first().copied().unwrap_or(0)
 }
 
-/// Tells the problems of one text, with the line as it would be right where `check` finds nothing wrong with that.
+/// Tells the problems of one text, and what to write in its place where `check` finds nothing wrong with that.
 pub(crate) fn report(
     text: &Text,
     problems: Vec<Problem>,
     check: &dyn Fn(&str) -> Vec<Problem>,
     reporter: &mut Reporter<'_>,
 ) {
-    let corrected = correct::corrected(text.as_str(), &problems, check);
+    if let Some(corrected) = correct::corrected(text.as_str(), &problems, check)
+        && let Some(edit) = text.edit(corrected, reporter.text())
+    {
+        reporter.edit(edit);
+    }
     for problem in problems {
-        let place = text.place(problem.span);
-        let line = corrected
-            .as_ref()
-            .and_then(|corrected| text.corrected_line(corrected, place.start, reporter.text()));
-        reporter.report_corrected(place, problem.message, problem.help, line);
+        reporter.report(text.place(problem.span), problem.message, problem.help);
     }
 }
 

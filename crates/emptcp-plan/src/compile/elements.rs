@@ -1,5 +1,6 @@
 //! Arguments of one element: what was given, checked against the manifest, and defaults for the rest.
 
+use super::bare::Bare;
 use crate::diagnostics::Problem;
 use crate::expression::CallArgument;
 use crate::manifest::Manifest;
@@ -13,11 +14,17 @@ pub(crate) fn arguments(
     given: &[CallArgument],
     at: Range<usize>,
 ) -> Result<Vec<(String, Value)>, Vec<Problem>> {
-    let mut problems = Vec::new();
     // Arguments that were given, but mistyped: they are not missing as well.
-    let mut meant: Vec<&str> = Vec::new();
+    let Bare {
+        mut problems,
+        mut meant,
+    } = Bare::of(manifest, given);
+    let explained = meant.len();
     for (position, argument) in given.iter().enumerate() {
         let name = argument.name.as_str();
+        if name.is_empty() {
+            continue;
+        }
         if !manifest.arguments.iter().any(|known| known.name == name) {
             let message = format!("`{}` has no argument `{}`", manifest.name, suggest::shorten(name));
             let help = if manifest.arguments.is_empty() {
@@ -43,6 +50,10 @@ pub(crate) fn arguments(
     let mut complete = Vec::with_capacity(manifest.arguments.len());
     for argument in &manifest.arguments {
         let written = given.iter().find(|given| given.name == argument.name);
+        // What goes on in the word behind it is no value yet.
+        if meant[..explained].contains(&argument.name.as_str()) {
+            continue;
+        }
         let (text, span) = match (written, &argument.default) {
             (Some(written), _) => (written.value.as_str(), written.value_span.clone()),
             (None, Some(default)) => (default.as_str(), at.clone()),
@@ -66,9 +77,30 @@ pub(crate) fn arguments(
             }
         }
     }
+    if problems.is_empty() && does_nothing(manifest, &complete) {
+        let names = || manifest.any_of.iter().map(String::as_str);
+        let message = format!("`{}` does nothing with these arguments", manifest.name);
+        let help = format!(
+            "expected a value other than the default for {}",
+            suggest::one_of(names())
+        );
+        problems.push(Problem::new(at, message, help));
+    }
     if problems.is_empty() {
         Ok(complete)
     } else {
         Err(problems)
     }
+}
+
+/// Whether all arguments of which one must differ from its default have that.
+fn does_nothing(manifest: &Manifest, complete: &[(String, Value)]) -> bool {
+    let is_default = |name: &String| {
+        let argument = manifest.arguments.iter().find(|argument| argument.name == *name);
+        let default = argument.and_then(|argument| values::parse(argument, argument.default.as_deref()?).ok());
+        complete
+            .iter()
+            .any(|(known, value)| known == name && Some(value) == default.as_ref())
+    };
+    !manifest.any_of.is_empty() && manifest.any_of.iter().all(is_default)
 }

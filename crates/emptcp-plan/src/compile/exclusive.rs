@@ -24,7 +24,12 @@ impl Constraint {
         let Expression::Test(test) = conjunct else {
             return Vec::new();
         };
-        match &test.primary {
+        Self::of_primary(&test.primary)
+    }
+
+    /// Likewise of one test.
+    pub(crate) fn of_primary(primary: &Primary) -> Vec<Self> {
+        match primary {
             Primary::Address(End::Source, prefixes) => vec![Self::Source(prefixes.clone()), Self::versions(prefixes)],
             Primary::Address(End::Destination, prefixes) => {
                 vec![Self::Destination(prefixes.clone()), Self::versions(prefixes)]

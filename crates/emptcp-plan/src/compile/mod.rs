@@ -2,17 +2,21 @@
 //!
 //! * `policy`: one policy of the file; splits its condition at the top-level ANDs.
 //! * `rules`: what is static, as rules of the classifier.
-//! * `calls`: what is not, as calls of selectors; `elements`: their arguments; `chain`: nodes and jumps.
+//! * `calls`: what is not, as calls of selectors; `elements`: their arguments; `bare`: values without a name;
+//!   `chain`: nodes and jumps.
 //! * `formula`: AND, OR and NOT as jumps, for both.
 //! * `correct`: a text with what was meant in the place of mistakes.
+//! * `impossible`: conditions that no packet can fulfil.
 //! * `exclusive`, `limits`: the set as a whole against the limits of the kernel and of `emptcp-abi`.
 
+mod bare;
 mod calls;
 mod chain;
 mod correct;
 mod elements;
 mod exclusive;
 mod formula;
+mod impossible;
 pub(crate) mod limits;
 mod policy;
 mod rules;
@@ -28,23 +32,34 @@ use crate::plan::Plan;
 /// Everything that is wrong with the file, as far as the mistakes are independent of each other.
 pub fn compile(source_name: &str, text: &str, catalog: &Catalog) -> Result<Plan, Diagnostics> {
     let mut reporter = Reporter::new(source_name, text);
-    let file = file::read(text, &mut reporter);
+    let plan = plan(text, catalog, &mut reporter);
+    reporter.correct(|corrected| {
+        let mut again = Reporter::new(source_name, corrected);
+        self::plan(corrected, catalog, &mut again);
+        again.found()
+    });
+    reporter.finish()?;
+    Ok(plan)
+}
+
+/// The plan, of use only where nothing is reported.
+fn plan(text: &str, catalog: &Catalog, reporter: &mut Reporter<'_>) -> Plan {
+    let file = file::read(text, reporter);
     let drafts: Vec<policy::Draft> = file
         .policies
         .iter()
-        .flat_map(|raw| policy::compile(raw, catalog, &mut reporter))
+        .flat_map(|raw| policy::compile(raw, catalog, reporter))
         .collect();
     let mut rules = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         rules::append(&mut rules, position, draft.condition.clone());
     }
     rules::close(&mut rules);
-    limits::check(&drafts, &rules, &mut reporter);
-    reporter.finish()?;
-    Ok(Plan {
+    limits::check(&drafts, &rules, reporter);
+    Plan {
         features: drafts.iter().fold(0, |bits, draft| bits | draft.features),
         policies: drafts.into_iter().map(|draft| draft.plan).collect(),
         rules,
         tables: file.tables,
-    })
+    }
 }

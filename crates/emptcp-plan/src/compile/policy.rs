@@ -3,7 +3,7 @@
 use super::chain::{self, Link};
 use super::exclusive::Constraint;
 use super::formula::Formula;
-use super::{calls, rules};
+use super::{calls, impossible, rules};
 use crate::catalog::Catalog;
 use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
@@ -49,6 +49,9 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
     let mut dynamics = Vec::new();
     if let Some((text, expression)) = &when {
         check_devices(raw, text, expression, reporter);
+        for problem in impossible::problems(text.as_str(), expression, &raw.directions) {
+            reporter.report(text.place(problem.span), problem.message, problem.help);
+        }
         for conjunct in expression.conjuncts() {
             match rules::formula(conjunct) {
                 Some(formula) => {

@@ -113,7 +113,7 @@ pub enum Compare {
 /// An argument of a selector that is called by its name.
 #[derive(Clone, Debug)]
 pub struct CallArgument {
-    /// Its name.
+    /// Its name; empty where a value stands alone, which is a mistake that the compiler explains.
     pub name: String,
     /// Its value as written, without quotes.
     pub value: String,
@@ -126,6 +126,42 @@ pub struct CallArgument {
 impl PartialEq for CallArgument {
     fn eq(&self, other: &Self) -> bool {
         (&self.name, &self.value) == (&other.name, &other.value)
+    }
+}
+
+/// Which address ids fulfil a test.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ids {
+    /// Those that compare so with this one.
+    Compare(Compare, u8),
+    /// Those in one of these ranges, or in none of them (the flag). One id alone is a comparison.
+    OneOf(bool, Vec<IdRange>),
+}
+
+/// Address ids, both ends included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IdRange {
+    /// The lowest.
+    pub low: u8,
+    /// The highest.
+    pub high: u8,
+}
+
+impl fmt::Display for IdRange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.low == self.high {
+            true => write!(out, "{}", self.low),
+            false => write!(out, "{}-{}", self.low, self.high),
+        }
+    }
+}
+
+impl Ids {
+    fn write(&self, out: &mut fmt::Formatter<'_>, field: &str) -> fmt::Result {
+        match self {
+            Self::Compare(compare, id) => write!(out, "{field} {} {id}", compare.symbol()),
+            Self::OneOf(none, ranges) => one_or_none_of(out, field, *none, ranges),
+        }
     }
 }
 
@@ -159,15 +195,15 @@ pub enum Primary {
     /// `subflow is`
     Role(Role),
     /// `subflow.local_id`, `subflow.remote_id`
-    AddressId(IdSide, Compare, u8),
+    AddressId(IdSide, Ids),
     /// `add_addr.address`: in one of these, or in none of them (the flag); a packet without ADD_ADDR is neither.
     AddAddrAddress(bool, Vec<Prefix>),
     /// `add_addr.port`: likewise; an announcement without a port is neither.
     AddAddrPort(bool, Vec<Ports>),
     /// `add_addr.id`
-    AddAddrId(Compare, u8),
+    AddAddrId(Ids),
     /// `join.address_id`: of the SYN or SYN-ACK with MP_JOIN.
-    JoinId(Compare, u8),
+    JoinId(Ids),
     /// `join.backup`: B of the SYN or SYN-ACK with MP_JOIN is set, or is not.
     JoinBackup(bool),
     /// `flow.*`, `connection.*`
@@ -252,13 +288,11 @@ impl fmt::Display for Primary {
             }
             Self::Connection(tokens) => one_of(out, words::CONNECTION, tokens),
             Self::Role(role) => write!(out, "{} is {}", words::SUBFLOW, words::role(*role)),
-            Self::AddressId(side, compare, value) => {
-                write!(out, "{} {} {value}", words::address_id(*side), compare.symbol())
-            }
+            Self::AddressId(side, ids) => ids.write(out, words::address_id(*side)),
             Self::AddAddrAddress(outside, prefixes) => one_or_none_of(out, words::ADD_ADDR_ADDRESS, *outside, prefixes),
             Self::AddAddrPort(outside, ports) => one_or_none_of(out, words::ADD_ADDR_PORT, *outside, ports),
-            Self::AddAddrId(compare, value) => write!(out, "{} {} {value}", words::ADD_ADDR_ID, compare.symbol()),
-            Self::JoinId(compare, value) => write!(out, "{} {} {value}", words::JOIN_ID, compare.symbol()),
+            Self::AddAddrId(ids) => ids.write(out, words::ADD_ADDR_ID),
+            Self::JoinId(ids) => ids.write(out, words::JOIN_ID),
             Self::JoinBackup(set) => write!(out, "{} == {}", words::JOIN_BACKUP, if *set { "yes" } else { "no" }),
             Self::Metric(scope, what, compare, value) => {
                 let value = match what {
@@ -279,7 +313,10 @@ impl fmt::Display for Primary {
                 write!(out, "{name}(")?;
                 for (position, argument) in arguments.iter().enumerate() {
                     let comma = if position > 0 { ", " } else { "" };
-                    write!(out, "{comma}{}=\"{}\"", argument.name, argument.value)?;
+                    match argument.name.as_str() {
+                        "" => write!(out, "{comma}\"{}\"", argument.value)?,
+                        name => write!(out, "{comma}{name}=\"{}\"", argument.value)?,
+                    }
                 }
                 write!(out, ")")
             }

@@ -7,7 +7,7 @@ use super::parser::Cursor;
 use super::vocabulary as words;
 use crate::diagnostics::Problem;
 use crate::suggest;
-use crate::values::{ValueError, packet_types, quantity};
+use crate::values::{self, ValueError, packet_types, quantity};
 use std::ops::Range;
 
 impl Cursor<'_> {
@@ -53,6 +53,22 @@ impl Cursor<'_> {
         };
         let inside = self.text[start + 1..end].trim().to_owned();
         problem.write_instead(start..end + 1, format!("{{{inside}}}"))
+    }
+
+    /// `join.backup yes`, `join.backup is yes`: a flag stands alone, or is compared by `==` or `!=`.
+    pub(super) fn flag_without_relation(&self, field: &str) -> Result<(), Problem> {
+        if self.peek() != Kind::Word {
+            return Ok(());
+        }
+        let problem = || self.relation(field, &["==", "!="]);
+        if values::boolean(self.slice()).is_ok() {
+            let start = self.span().start;
+            return Err(problem().write_instead(start..start, "== "));
+        }
+        match self.is_word(words::IN) || habits::relation(self.slice()).is_some() {
+            true => Err(problem()),
+            false => Ok(()),
+        }
     }
 
     /// `packet syn`, `packet == syn`, `packet contains dss`.

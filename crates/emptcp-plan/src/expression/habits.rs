@@ -89,7 +89,11 @@ impl Cursor<'_> {
         }
         if first == "tcp.options.mptcp.subtype" {
             let number = self.word_at(2)?.trim_start_matches("0x").parse::<usize>().ok()?;
-            let not = matches!(self.token(1)?.1, "!=" | "ne");
+            let not = match self.token(1)?.1 {
+                "==" | "eq" => false,
+                "!=" | "ne" => true,
+                _ => return None,
+            };
             let option = format!("packet has {}", SUBTYPES.get(number)?);
             return Some(Meant::Instead(3, if not { format!("not {option}") } else { option }));
         }

@@ -1,5 +1,6 @@
 //! Values that only conditions have.
 
+use super::ast::IdRange;
 use crate::suggest;
 use crate::values::{self, ValueError, network, quantity};
 
@@ -41,6 +42,27 @@ fn code_point(name: &str) -> Option<String> {
         _ => return None,
     };
     Some(value.to_string())
+}
+
+pub(super) fn address_id(text: &str) -> Result<u8, ValueError> {
+    quantity::integer_within(text, 0, 255, "an address id").map(|id| u8::try_from(id).unwrap_or(u8::MAX))
+}
+
+/// An address id, or `LOW-HIGH`, both included.
+pub(super) fn id_range(text: &str) -> Result<IdRange, ValueError> {
+    let Some((low, high)) = text.split_once('-') else {
+        return address_id(text).map(|id| IdRange { low: id, high: id });
+    };
+    let (low, high) = (address_id(low)?, address_id(high)?);
+    if low <= high {
+        return Ok(IdRange { low, high });
+    }
+    let meant = format!("{high}-{low}");
+    Err(ValueError::new(
+        format!("the range of address ids `{}` is upside down", suggest::shorten(text)),
+        format!("expected the lower id first: `{meant}`"),
+    )
+    .meant(meant))
 }
 
 pub(super) fn device(text: &str) -> Result<String, ValueError> {

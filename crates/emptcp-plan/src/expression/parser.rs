@@ -228,7 +228,7 @@ impl<'a> Cursor<'a> {
             return self.problem(format!("the text ends {place}"), help);
         }
         let found = self.slice();
-        let near = suggest::nearest(found, [words::AND, words::OR]).filter(|word| help.contains(&format!("`{word}`")));
+        let near = suggest::meant(found, [words::AND, words::OR]).filter(|word| help.contains(&format!("`{word}`")));
         let hint = near.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
         let problem = self.problem(
             format!("unexpected `{}` {place}", suggest::shorten(found)),

@@ -1,8 +1,8 @@
 //! One test: a field, a relation, a value.
 
-use super::ast::{CallArgument, Compare, End, IdSide, PortSide, Primary, Role, Scope, Space};
+use super::ast::{CallArgument, Compare, End, IdSide, Ids, PortSide, Primary, Role, Scope, Space};
 use super::lexer::Kind;
-use super::operands::{device, dscp, ip_version, sequence_range};
+use super::operands::{address_id, device, dscp, id_range, ip_version, sequence_range};
 use super::parser::Cursor;
 use super::vocabulary::{self as words, What};
 use crate::diagnostics::Problem;
@@ -69,20 +69,20 @@ impl Cursor<'_> {
                     .map(|direction| affirmed(Primary::Direction(direction)))
             }
             words::SUBFLOW => self.subflow(),
-            words::LOCAL_ID => self.address_id(field, IdSide::Local).map(affirmed),
-            words::REMOTE_ID => self.address_id(field, IdSide::Remote).map(affirmed),
+            words::LOCAL_ID => self
+                .ids(field)
+                .map(|ids| affirmed(Primary::AddressId(IdSide::Local, ids))),
+            words::REMOTE_ID => self
+                .ids(field)
+                .map(|ids| affirmed(Primary::AddressId(IdSide::Remote, ids))),
             words::ADD_ADDR_ADDRESS => self
                 .set(field, Prefix::parse)
                 .map(|(set, not)| affirmed(Primary::AddAddrAddress(not, set))),
             words::ADD_ADDR_PORT => self
                 .set(field, Ports::parse)
                 .map(|(set, not)| affirmed(Primary::AddAddrPort(not, set))),
-            words::ADD_ADDR_ID => self
-                .id(field)
-                .map(|(compare, id)| affirmed(Primary::AddAddrId(compare, id))),
-            words::JOIN_ID => self
-                .id(field)
-                .map(|(compare, id)| affirmed(Primary::JoinId(compare, id))),
+            words::ADD_ADDR_ID => self.ids(field).map(|ids| affirmed(Primary::AddAddrId(ids))),
+            words::JOIN_ID => self.ids(field).map(|ids| affirmed(Primary::JoinId(ids))),
             words::JOIN_BACKUP => self.join_backup().map(affirmed),
             words::PACKET => self.packet().map(affirmed),
             words::DSN => self.sequence(field, Space::Dsn),
@@ -200,19 +200,28 @@ impl Cursor<'_> {
         Ok((Primary::Subflow(a, b), negated))
     }
 
-    fn address_id(&mut self, field: &str, side: IdSide) -> Result<Primary, Problem> {
-        self.id(field)
-            .map(|(compare, id)| Primary::AddressId(side, compare, id))
-    }
-
-    fn id(&mut self, field: &str) -> Result<(Compare, u8), Problem> {
-        let compare = self.comparison(field)?;
-        let id = self.value(|text| quantity::integer_within(text, 0, 255, "an address id"))?;
-        Ok((compare, u8::try_from(id).unwrap_or(u8::MAX)))
+    /// `< 3`, `== 3`, `in {1, 5-7}` and the like.
+    fn ids(&mut self, field: &str) -> Result<Ids, Problem> {
+        match self.peek() {
+            Kind::Compare(Compare::Equal | Compare::NotEqual) => {}
+            Kind::Compare(compare) => {
+                self.advance();
+                return Ok(Ids::Compare(compare, self.value(address_id)?));
+            }
+            _ if self.is_word(words::IN) || self.is_word(words::NOT) => {}
+            _ => return Err(self.relation(field, &["in", "==", "!=", "not in", "<", "<=", ">", ">="])),
+        }
+        let (ranges, none) = self.set(field, id_range)?;
+        Ok(match (ranges.as_slice(), none) {
+            ([one], false) if one.low == one.high => Ids::Compare(Compare::Equal, one.low),
+            ([one], true) if one.low == one.high => Ids::Compare(Compare::NotEqual, one.low),
+            _ => Ids::OneOf(none, ranges),
+        })
     }
 
     /// `join.backup` alone, or `== yes`, `== no`, `!= yes`, `!= no`.
     fn join_backup(&mut self) -> Result<Primary, Problem> {
+        self.flag_without_relation(words::JOIN_BACKUP)?;
         if !matches!(self.peek(), Kind::Compare(_) | Kind::Assign) {
             return Ok(Primary::JoinBackup(true));
         }
@@ -311,7 +320,7 @@ impl Cursor<'_> {
                 format!("`{}` has no metric `{word}`", words::scope(scope)),
                 help,
             );
-            let near = suggest::nearest(word, metrics.iter().map(|what| what.word()));
+            let near = suggest::meant(word, metrics.iter().map(|what| what.word()));
             return Err(match near {
                 Some(near) => problem.write_instead(span, format!("{}.{near}", words::scope(scope))),
                 None => problem,
@@ -357,22 +366,19 @@ impl Cursor<'_> {
         })
     }
 
-    /// `key=value`; a value may be in quotes, or words joined by `|`.
+    /// `key=value`; a value may be in quotes, or words joined by `|`. A value alone has an empty name.
     pub(crate) fn argument(&mut self) -> Result<CallArgument, Problem> {
         const HELP: &str = "expected an argument, written `name=value`";
-        if self.peek() != Kind::Word {
+        if !matches!(self.peek(), Kind::Word | Kind::Quoted) {
             return Err(self.surprise("where an argument should be", HELP));
         }
-        let (name, name_span) = (self.slice().to_owned(), self.span());
-        self.advance();
-        if !self.take(Kind::Assign) {
-            let gap = self
-                .tokens
-                .get(self.at.wrapping_sub(2))
-                .map_or(0, |token| token.span.end);
-            let message = format!("`{}` is not followed by `=` and a value", suggest::shorten(&name));
-            // `rate=4 mbit`: the value before goes on here.
-            return Err(Problem::new(name_span.clone(), message, HELP).write_instead(gap..name_span.start, ""));
+        let mut name = String::new();
+        let name_span = self.span();
+        let next = self.tokens.get(self.at + 1).map(|token| token.kind);
+        if self.peek() == Kind::Word && next == Some(Kind::Assign) {
+            name = self.slice().to_owned();
+            self.advance();
+            self.advance();
         }
         let mut value_span = self.span();
         if self.take(Kind::Quoted) {
@@ -386,7 +392,11 @@ impl Cursor<'_> {
         }
         loop {
             if self.peek() != Kind::Word {
-                return Err(self.surprise(&format!("where the value of `{name}` should be"), HELP));
+                let place = match name.as_str() {
+                    "" => "where a value should be".to_owned(),
+                    name => format!("where the value of `{name}` should be"),
+                };
+                return Err(self.surprise(&place, HELP));
             }
             self.advance();
             if !self.take(Kind::Bar) {

@@ -1,5 +1,6 @@
 //! A TOML string and where each of its characters stands in the file.
 
+use crate::diagnostics::Instead;
 use std::ops::Range;
 
 /// The content of a TOML string.
@@ -35,23 +36,20 @@ impl Text {
         self.places[inside.start.min(last)]..self.places[inside.end.min(last)]
     }
 
-    /// The line of `file` that holds the byte `place`, with `corrected` in place of the content. `None` where the content is
-    /// written with escapes, or the corrected text would need some.
-    pub(crate) fn corrected_line(&self, corrected: &str, place: usize, file: &str) -> Option<String> {
+    /// What to write in `file` to have `corrected` in place of the content. `None` where the content is written with
+    /// escapes, or the corrected text would need some, or lines would move.
+    pub(crate) fn edit(&self, corrected: String, file: &str) -> Option<Instead> {
         let (start, end) = (*self.places.first()?, *self.places.last()?);
         let quote = file[self.span.clone()].chars().next()?;
         let needs_escapes = corrected.contains(quote) || quote == '"' && corrected.contains('\\');
-        if file.get(start..end)? != self.decoded || needs_escapes {
+        let lines = |text: &str| text.matches('\n').count();
+        if file.get(start..end)? != self.decoded || needs_escapes || lines(&corrected) != lines(&self.decoded) {
             return None;
         }
-        let line_start = |at: usize| file[..at].rfind('\n').map_or(0, |line| line + 1);
-        let line_end = file[end..].find('\n').map_or(file.len(), |line| end + line);
-        let number = file.get(start..place)?.matches('\n').count();
-        let whole = format!("{}{corrected}{}", &file[line_start(start)..start], &file[end..line_end]);
-        whole
-            .split('\n')
-            .nth(number)
-            .map(|line| line.trim_end_matches('\r').to_owned())
+        Some(Instead {
+            span: start..end,
+            text: corrected,
+        })
     }
 
     /// The whole string, quotes included.

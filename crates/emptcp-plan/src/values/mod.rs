@@ -216,7 +216,7 @@ fn choice(text: &str, values: &[String]) -> Result<u64, ValueError> {
             format!("`{}` is not one of the choices", suggest::shorten(text)),
             suggest::expected(text, words()),
         )
-        .perhaps_meant(suggest::nearest(text, words()).map(str::to_owned))),
+        .perhaps_meant(suggest::meant(text, words()).map(str::to_owned))),
     }
 }
 

@@ -295,7 +295,7 @@ impl Token {
                 }
                 ValueError::new(
                     format!("`{}` is not a token", suggest::shorten(text)),
-                    "expected `0x` and up to eight hexadecimal digits, such as `0x1234abcd` (see `ss -M` or `emptcp flows`)",
+                    "expected `0x` and up to eight hexadecimal digits, such as `0x1234abcd` (see `ss -Mi` or `emptcp flows`)",
                 )
                 .perhaps_meant(
                     Some(format!("0x{text}")).filter(|with| !text.starts_with("0x") && Self::parse(with).is_ok()),

@@ -80,7 +80,7 @@ pub(crate) fn meant(name: &str) -> Option<&'static str> {
     other
         .map(|(_, ours)| *ours)
         .or_else(|| names().find(|known| *known == lower))
-        .or_else(|| suggest::nearest(name, names()))
+        .or_else(|| suggest::meant(name, names()))
 }
 
 /// Reads names joined by `|`.

@@ -231,7 +231,7 @@ fn with_unit(
         }
         None => {
             let meant = in_our_units(number, unit, units, habits)
-                .or_else(|| suggest::nearest(unit, names()).map(|name| format!("{number}{name}")));
+                .or_else(|| suggest::meant(unit, names()).map(|name| format!("{number}{name}")));
             let hint = meant
                 .as_ref()
                 .map(|value| format!("; did you mean `{value}`?"))

@@ -12,6 +12,7 @@ fn bounds(element: &str, argument: &str) -> (Option<u64>, Option<u64>) {
     let most = match (element, argument) {
         ("mark", "dscp") => 64,
         ("mark", "fwmark" | "priority") | ("set_backup", "times") => u64::from(u32::MAX),
+        ("record", "every") => return (Some(1), None),
         _ => return (None, None),
     };
     (Some(u64::from(argument == "times")), Some(most))
@@ -47,6 +48,10 @@ fn manifest(kind: Kind, name: &str, hooks: &[Hook], needs: &[Need], arguments: &
         summary: "For tests.".to_owned(),
         hooks: hooks.to_vec(),
         arguments: arguments.iter().map(argument).collect(),
+        any_of: match name {
+            "mark" => vec!["fwmark".to_owned(), "priority".to_owned(), "dscp".to_owned()],
+            _ => Vec::new(),
+        },
         counters: Vec::new(),
         needs: needs.to_vec(),
     }

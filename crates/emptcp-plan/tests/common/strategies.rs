@@ -47,6 +47,14 @@ fn compare() -> impl Strategy<Value = Compare> {
     select(vec![Less, LessOrEqual, Greater, GreaterOrEqual, Equal, NotEqual])
 }
 
+fn ids() -> impl Strategy<Value = Ids> {
+    let ranges = select(vec![(0, 0), (1, 1), (3, 3), (1, 2), (2, 9)]).prop_map(|(low, high)| IdRange { low, high });
+    prop_oneof![
+        (compare(), 0u8..4).prop_map(|(compare, id)| Ids::Compare(compare, id)),
+        (any::<bool>(), vec(ranges, 2..4)).prop_map(|(none, ranges)| Ids::OneOf(none, ranges)),
+    ]
+}
+
 fn metric() -> impl Strategy<Value = Primary> {
     use What::*;
     let flow = select(vec![Bytes, Packets, Age, Idle, Rtt, Retransmissions]).prop_map(|what| (Scope::Flow, what));
@@ -95,12 +103,11 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
         sequence(),
         vec((0u32..4).prop_map(Token), 1..3).prop_map(Connection),
         select(vec![Role::Initial, Role::Joined, Role::Backup]).prop_map(Primary::Role),
-        (select(vec![IdSide::Local, IdSide::Remote]), compare(), 0u8..4)
-            .prop_map(|(side, c, id)| AddressId(side, c, id)),
+        (select(vec![IdSide::Local, IdSide::Remote]), ids()).prop_map(|(side, ids)| AddressId(side, ids)),
         (any::<bool>(), vec(prefixes(), 1..3)).prop_map(|(outside, set)| AddAddrAddress(outside, set)),
         (any::<bool>(), vec(ports(), 1..3)).prop_map(|(outside, set)| AddAddrPort(outside, set)),
-        (compare(), 0u8..4).prop_map(|(c, id)| AddAddrId(c, id)),
-        (compare(), 0u8..4).prop_map(|(c, id)| JoinId(c, id)),
+        ids().prop_map(AddAddrId),
+        ids().prop_map(JoinId),
         any::<bool>().prop_map(JoinBackup),
         metric(),
         (1u64..30).prop_map(Sample),

@@ -51,7 +51,8 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
         Just(220_000),
         any::<u64>()
     ]));
-    let flow = (0u32..4, any::<[bool; 3]>(), [0u8..4, 0u8..4], metrics, any::<u32>());
+    let roles = (0u8..3, any::<bool>()).prop_map(|(opened, backup)| [opened == 0, opened == 1, backup]);
+    let flow = (0u32..4, roles, [0u8..4, 0u8..4], metrics, any::<u32>());
     let announced = (select(ADDRESSES), proptest::option::of(select(PORTS)), 0u8..4);
     let announced = announced.prop_map(|(address, port, id)| (address.parse().expect("an address"), port, id));
     let options = (
@@ -101,6 +102,13 @@ fn compared(word: &str, a: u64, b: u64) -> bool {
         "eq" | "==" => a == b,
         "ne" | "!=" => a != b,
         other => panic!("{other}"),
+    }
+}
+
+fn among(ids: &Ids, mine: u8) -> bool {
+    match ids {
+        Ids::Compare(compare, id) => compared(symbol(*compare), mine.into(), (*id).into()),
+        Ids::OneOf(none, ranges) => ranges.iter().any(|range| (range.low..=range.high).contains(&mine)) != *none,
     }
 }
 
@@ -160,10 +168,7 @@ impl World {
             }
             Primary::Connection(set) => set.iter().any(|token| token.0 == self.token),
             Primary::Role(role) => self.roles[*role as usize],
-            Primary::AddressId(side, compare, id) => {
-                let mine = self.ids[usize::from(*side == IdSide::Remote)];
-                compared(symbol(*compare), u64::from(mine), u64::from(*id))
-            }
+            Primary::AddressId(side, ids) => among(ids, self.ids[usize::from(*side == IdSide::Remote)]),
             Primary::AddAddrAddress(outside, set) => self
                 .add_addr
                 .is_some_and(|(address, ..)| set.iter().any(|prefix| within(address, prefix)) != *outside),
@@ -171,12 +176,8 @@ impl World {
                 .add_addr
                 .and_then(|(_, port, _)| port)
                 .is_some_and(|port| set.iter().any(|ports| ports.low <= port && port <= ports.high) != *outside),
-            Primary::AddAddrId(compare, id) => self
-                .add_addr
-                .is_some_and(|(.., mine)| compared(symbol(*compare), mine.into(), (*id).into())),
-            Primary::JoinId(compare, id) => self
-                .join
-                .is_some_and(|(mine, _)| compared(symbol(*compare), mine.into(), (*id).into())),
+            Primary::AddAddrId(ids) => self.add_addr.is_some_and(|(.., mine)| among(ids, mine)),
+            Primary::JoinId(ids) => self.join.is_some_and(|(mine, _)| among(ids, mine)),
             Primary::JoinBackup(set) => self.join.is_some_and(|(_, backup)| backup == *set),
             Primary::Metric(scope, what, compare, value) => {
                 let mine = self.metrics[usize::from(*scope == Scope::Connection)][*what as usize];

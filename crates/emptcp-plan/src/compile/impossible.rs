@@ -1,0 +1,247 @@
+//! Conditions that no packet can fulfil: tests under one `and` that exclude each other, or the hooks of the policy.
+//!
+//! Only what is plain is found: fields that have one value in each packet, tested without `not` around an `and` or `or`.
+
+use super::exclusive::{Constraint, disjoint};
+use crate::diagnostics::Problem;
+use crate::expression::{Compare, Expression, IdSide, Ids, Primary, Role, Test, vocabulary as words};
+use crate::plan::Direction;
+use crate::suggest;
+use crate::values::Prefix;
+use std::rc::Rc;
+
+/// Tests that are compared with each other; longer conditions do not fit into the kernel.
+const MOST: usize = 256;
+
+/// Numbers, both ends included.
+type Interval = (u64, u64);
+
+/// What a test says about a field that has at most one value in each packet.
+enum Fact {
+    /// Of the flow.
+    Flow(Vec<Constraint>),
+    /// The field has a number in one of these.
+    Number(&'static str, &'static str, Vec<Interval>),
+    /// The address of ADD_ADDR lies in one of these.
+    Announced(Vec<Prefix>),
+}
+
+/// A test that must hold, or must not (the flag).
+struct Known<'e> {
+    test: &'e Test,
+    not: bool,
+    fact: Option<Fact>,
+}
+
+/// What is wrong with `expression` in a policy for these directions.
+pub(crate) fn problems(text: &str, expression: &Expression, directions: &[Direction]) -> Vec<Problem> {
+    let mut search = Search {
+        text,
+        hook: match directions {
+            [only] => Some(*only),
+            _ => None,
+        },
+        found: Vec::new(),
+    };
+    search.all(&[expression], Vec::new());
+    search.found
+}
+
+struct Search<'t> {
+    text: &'t str,
+    /// The only direction of the policy.
+    hook: Option<Direction>,
+    found: Vec<Problem>,
+}
+
+impl<'t> Search<'t> {
+    /// All `parts` must hold, and what is known already.
+    fn all<'e>(&mut self, parts: &[&'e Expression], mut known: Vec<Rc<Known<'e>>>) {
+        let parts: Vec<&Expression> = parts.iter().flat_map(|part| part.conjuncts()).collect();
+        for one in parts.iter().filter_map(|part| Known::of(part)) {
+            let problem = self.alone(&one).or_else(|| {
+                let other = known.iter().find(|other| other.excludes(&one))?;
+                Some(self.together(other, &one))
+            });
+            match problem {
+                Some(problem) => self.found.push(problem),
+                None if known.len() < MOST => known.push(Rc::new(one)),
+                None => {}
+            }
+        }
+        for part in parts {
+            if let Expression::Or(alternatives) = part {
+                for alternative in alternatives {
+                    self.all(&[alternative], known.clone());
+                }
+            }
+        }
+    }
+
+    /// A test that never holds, whatever the others say.
+    fn alone(&self, one: &Known<'_>) -> Option<Problem> {
+        let never = match &one.fact {
+            Some(Fact::Flow(constraints)) => {
+                if let Some(hook) = self.hook
+                    && disjoint(constraints, &[Constraint::Direction(hook)])
+                {
+                    let (here, other) = match hook {
+                        Direction::Ingress => ("ingress", "egress"),
+                        Direction::Egress => ("egress", "ingress"),
+                    };
+                    let message = format!("{} never holds: this policy is for {here} only", self.written(one));
+                    let help = format!("expected `hook` to have `{other}` too, or no such test");
+                    return Some(Problem::new(one.test.span.clone(), message, help));
+                }
+                disjoint(constraints, constraints)
+            }
+            Some(Fact::Number(_, _, intervals)) => intervals.is_empty(),
+            Some(Fact::Announced(_)) | None => false,
+        };
+        never.then(|| {
+            let message = format!("{} never holds", self.written(one));
+            Problem::new(
+                one.test.span.clone(),
+                message,
+                "expected a test that a packet can fulfil",
+            )
+        })
+    }
+
+    fn together(&self, other: &Known<'_>, one: &Known<'_>) -> Problem {
+        let message = format!("{} and {} never hold together", self.written(other), self.written(one));
+        let help = "expected tests that one packet can fulfil; `or`, or a set `in {A, B}`, means one of them";
+        Problem::new(one.test.span.clone(), message, help)
+    }
+
+    fn written(&self, known: &Known<'_>) -> String {
+        let text = self.text.get(known.test.span.clone()).unwrap_or_default();
+        // `!=` and `not in` are in the text of the test; a `not` before it is not.
+        let inside = text.contains("!=") || text.split_whitespace().any(|word| word == words::NOT);
+        let not = if known.not && !inside { "not " } else { "" };
+        format!("`{not}{}`", suggest::shorten(text))
+    }
+}
+
+impl<'e> Known<'e> {
+    fn of(expression: &'e Expression) -> Option<Self> {
+        match expression {
+            Expression::Test(test) => Some(Self {
+                test,
+                not: false,
+                fact: fact(&test.primary),
+            }),
+            Expression::Not(inner) => match inner.as_ref() {
+                Expression::Test(test) => Some(Self {
+                    test,
+                    not: true,
+                    fact: opposite(&test.primary),
+                }),
+                _ => None,
+            },
+            Expression::And(_) | Expression::Or(_) => None,
+        }
+    }
+
+    fn excludes(&self, other: &Self) -> bool {
+        // Two draws of a sample are two, and what an operator's own element does nobody knows.
+        let stable = !matches!(self.test.primary, Primary::Sample(_) | Primary::Call { .. });
+        if stable && self.not != other.not && self.test == other.test {
+            return true;
+        }
+        match (&self.fact, &other.fact) {
+            (Some(Fact::Flow(a)), Some(Fact::Flow(b))) => disjoint(a, b),
+            (Some(Fact::Number(of_a, a, mine)), Some(Fact::Number(of_b, b, theirs))) => {
+                (of_a, a) == (of_b, b)
+                    && !mine
+                        .iter()
+                        .any(|(low, high)| theirs.iter().any(|(from, to)| low <= to && from <= high))
+            }
+            (Some(Fact::Announced(a)), Some(Fact::Announced(b))) => !a.iter().any(|a| b.iter().any(|b| a.overlaps(b))),
+            _ => false,
+        }
+    }
+}
+
+fn fact(primary: &Primary) -> Option<Fact> {
+    let exactly = |value: u64| vec![(value, value)];
+    Some(match primary {
+        Primary::Dscp(values) => Fact::Number(
+            words::IP_DSCP,
+            "",
+            values
+                .iter()
+                .map(|value| (u64::from(*value), u64::from(*value)))
+                .collect(),
+        ),
+        Primary::AddressId(IdSide::Local, set) => Fact::Number(words::LOCAL_ID, "", ids(set)),
+        Primary::AddressId(IdSide::Remote, set) => Fact::Number(words::REMOTE_ID, "", ids(set)),
+        Primary::AddAddrId(set) => Fact::Number(words::ADD_ADDR_ID, "", ids(set)),
+        Primary::JoinId(set) => Fact::Number(words::JOIN_ID, "", ids(set)),
+        Primary::AddAddrPort(false, ports) => Fact::Number(
+            words::ADD_ADDR_PORT,
+            "",
+            ports
+                .iter()
+                .map(|ports| (u64::from(ports.low), u64::from(ports.high)))
+                .collect(),
+        ),
+        Primary::AddAddrAddress(false, prefixes) => Fact::Announced(prefixes.clone()),
+        Primary::JoinBackup(set) => Fact::Number(words::JOIN_BACKUP, "", exactly(u64::from(*set))),
+        Primary::Role(Role::Initial) => Fact::Number(words::SUBFLOW, "", exactly(0)),
+        Primary::Role(Role::Joined) => Fact::Number(words::SUBFLOW, "", exactly(1)),
+        Primary::Metric(scope, what, compare, value) => {
+            Fact::Number(words::scope(*scope), what.word(), compared(*compare, *value, u64::MAX))
+        }
+        other => {
+            let constraints = Constraint::of_primary(other);
+            if constraints.is_empty() {
+                return None;
+            }
+            Fact::Flow(constraints)
+        }
+    })
+}
+
+/// What the negation of a test says, where that is as plain.
+fn opposite(primary: &Primary) -> Option<Fact> {
+    Some(match primary {
+        Primary::IpVersion(versions) => {
+            let others = [4, 6].into_iter().filter(|version| !versions.contains(version));
+            Fact::Flow(vec![Constraint::IpVersion(others.collect())])
+        }
+        Primary::Direction(Direction::Ingress) => Fact::Flow(vec![Constraint::Direction(Direction::Egress)]),
+        Primary::Direction(Direction::Egress) => Fact::Flow(vec![Constraint::Direction(Direction::Ingress)]),
+        _ => return None,
+    })
+}
+
+fn ids(ids: &Ids) -> Vec<Interval> {
+    const HIGHEST: u64 = u8::MAX as u64;
+    match ids {
+        Ids::Compare(compare, id) => compared(*compare, u64::from(*id), HIGHEST),
+        Ids::OneOf(false, ranges) => ranges
+            .iter()
+            .map(|range| (u64::from(range.low), u64::from(range.high)))
+            .collect(),
+        // Less is known than is said: that is only more careful.
+        Ids::OneOf(true, _) => vec![(0, HIGHEST)],
+    }
+}
+
+/// Numbers up to `most` that compare so with `value`.
+fn compared(compare: Compare, value: u64, most: u64) -> Vec<Interval> {
+    let below = value.checked_sub(1).map(|last| (0, last));
+    let above = value
+        .checked_add(1)
+        .filter(|first| *first <= most)
+        .map(|first| (first, most));
+    match compare {
+        Compare::Less => below.into_iter().collect(),
+        Compare::LessOrEqual => vec![(0, value)],
+        Compare::Greater => above.into_iter().collect(),
+        Compare::GreaterOrEqual => vec![(value, most)],
+        Compare::Equal => vec![(value, value)],
+        Compare::NotEqual => below.into_iter().chain(above).collect(),
+    }
+}
