@@ -27,7 +27,7 @@ name   = 'tell'
 device = 'v0'
 hook   = 'egress'
 when   = 'packet is data'
-do     = ['record every=0s']
+do     = ['record every=1ns']
 ";
 
 /// Sends 200 requests and waits for each answer, then does what it is told and says so.
