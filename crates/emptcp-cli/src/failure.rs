@@ -184,6 +184,13 @@ fn library(error: &Error) -> Told {
             detail("device", json!(device));
             "unknown_device"
         }
+        Error::SameDevice { policy, device, names } => {
+            detail("policy", json!(policy));
+            detail("device", json!(device));
+            detail("names", json!(names));
+            code = USAGE;
+            "same_device"
+        }
         Error::DeviceInUse { device, instance } => {
             detail("device", json!(device));
             detail("instance", json!(instance));

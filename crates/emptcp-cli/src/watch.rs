@@ -1,4 +1,4 @@
-//! Showing the same again and again, until Ctrl-C.
+//! Showing the same again and again, until Ctrl-C or until the instance is removed.
 
 use crate::session::Session;
 use anyhow::{Context, Result};
@@ -8,16 +8,16 @@ use signal_hook::{
     iterator::Signals,
 };
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     str::FromStr,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// `--watch`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Watch {
-    /// Show it again every so many seconds, with rates, until Ctrl-C; with --json: one object per line
+    /// Show it again every so many seconds, with rates, until Ctrl-C or until the instance is removed; with --json: one object per line
     #[arg(long, value_name = "SECONDS")]
     watch: Option<Seconds>,
 }
@@ -61,8 +61,17 @@ impl Watch {
         } else {
             ""
         };
+        let mut shown = false;
         loop {
-            match show()? {
+            let frame = match show() {
+                Err(error) if shown && is_removed(session, &error) => {
+                    tell_removed();
+                    return Ok(());
+                }
+                frame => frame?,
+            };
+            shown = true;
+            match frame {
                 Frame::Text(text) if clear.is_empty() => session.print(&format!("{text}\n"))?,
                 Frame::Text(text) => {
                     // Past the filter of colours, which would take it out.
@@ -74,6 +83,31 @@ impl Watch {
             thread::sleep(period);
         }
     }
+}
+
+/// How long a removal may take, from its first step that a reader meets.
+const REMOVAL: Duration = Duration::from_secs(2);
+
+/// Whether reading failed because the instance was removed, or is being removed: its parts go one by one.
+pub(crate) fn is_removed(session: &Session, error: &anyhow::Error) -> bool {
+    let is_gone = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(emptcp::Error::NoInstance { .. }));
+    let patience = Instant::now() + REMOVAL;
+    if is_gone(error) {
+        return true;
+    }
+    loop {
+        match session.open_again() {
+            Err(error) if is_gone(&error) => return true,
+            Err(_) if Instant::now() < patience => thread::sleep(Duration::from_millis(20)),
+            _ => return false,
+        }
+    }
+}
+
+/// Says why the output ends. It is no failure: who watches is done.
+pub(crate) fn tell_removed() {
+    // Without stderr there is nobody to tell.
+    let _ = writeln!(io::stderr(), "the instance was removed");
 }
 
 /// What is shown.

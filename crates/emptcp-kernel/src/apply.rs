@@ -23,7 +23,7 @@ use crate::{
     maps::Replaced,
     place::{self, Lock},
     placement::{self, Placements},
-    shape::Shaping,
+    shape::{Shaped, Shaping},
     stacked, stale,
     store::{self, State},
 };
@@ -70,6 +70,8 @@ pub struct Applied {
     pub attached: Vec<AttachedTo>,
     /// Detached.
     pub detached: Vec<AttachedTo>,
+    /// Devices with a root qdisc for `mode=shape`.
+    pub shaped: Vec<Shaped>,
     /// Element programs loaded.
     pub programs: usize,
     /// Subflows taken over that already ran.
@@ -91,7 +93,7 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     let lock = Lock::take()?;
     stale::clear(&lock);
     let devices = Devices::read()?;
-    let plan = &devices.with_real_names(plan);
+    let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
 
@@ -223,6 +225,7 @@ impl Transaction<'_> {
             applied_at: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
+            interfaces: self.placements.interfaces(),
         };
         fault::step("storing the plan", || {
             store::write(self.instance.states()?, generation.bank(), &state)
@@ -261,7 +264,8 @@ impl Transaction<'_> {
             std::thread::sleep(Duration::from_millis(50));
         }
         failed.extend(waited.err());
-        let (mut detached, errors) = hooks::detach_unwanted(&self.instance, self.placements, self.devices);
+        let (mut detached, errors) =
+            hooks::detach_unwanted(&self.instance, self.placements, self.devices, prepared.before.as_ref());
         detached.extend(self.hooks.changed());
         failed.extend(errors);
         failed.extend(self.shaping.clean_up(&self.instance, self.devices));
@@ -322,6 +326,7 @@ impl Transaction<'_> {
                 .collect(),
             attached: self.hooks.attached(),
             detached,
+            shaped: self.shaping.qdiscs(),
             programs: prepared.programs,
             adopted: prepared.adopted,
             warnings,

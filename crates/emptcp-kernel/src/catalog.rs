@@ -16,7 +16,7 @@ use libbpf_rs::OpenObject;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -120,9 +120,19 @@ pub(crate) fn variant_of(hook: Hook) -> Variant {
 /// When it is missing or malformed.
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("element.toml");
-    let text = fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
-    Manifest::parse(&path.display().to_string(), &text).map_err(|diagnostics| Error::Element {
-        element: path.display().to_string(),
+    let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::Element {
+            element: folder.display().to_string(),
+            detail: format!(
+                "no element is there: {}: {source}; name the folder of one, `emptcp sdk FOLDER` writes one to start from",
+                path.display()
+            ),
+        },
+        _ => Error::io(&path, source),
+    })?;
+    // Each diagnostic begins with the name of the file: here the name of the folder is enough.
+    Manifest::parse("element.toml", &text).map_err(|diagnostics| Error::Element {
+        element: folder.display().to_string(),
         detail: diagnostics.to_string(),
     })
 }

@@ -133,10 +133,23 @@ impl Devices {
     }
 
     /// The plan with the devices' own names in the place of alternative ones.
-    pub(crate) fn with_real_names(&self, plan: &Plan) -> Plan {
+    pub(crate) fn with_real_names(&self, plan: &Plan) -> Result<Plan> {
+        for policy in &plan.policies {
+            let mut named: BTreeMap<&str, &str> = BTreeMap::new();
+            for name in &policy.devices {
+                let own = self.1.get(name).unwrap_or(name);
+                if let Some(other) = named.insert(own, name).filter(|other| other != name) {
+                    return Err(Error::SameDevice {
+                        policy: policy.name.clone(),
+                        device: own.clone(),
+                        names: [other.to_owned(), name.clone()],
+                    });
+                }
+            }
+        }
         let mut plan = plan.clone();
         plan.rename_devices(|name| self.1.get(name).cloned());
-        plan
+        Ok(plan)
     }
 
     /// A device's index.
@@ -157,9 +170,9 @@ impl Devices {
 /// [`apply()`](crate::apply()) keeps it.
 ///
 /// # Errors
-/// When the kernel cannot be asked for its devices.
+/// When the kernel cannot be asked for its devices, and [`Error::SameDevice`] when a policy names one twice.
 pub fn with_real_names(plan: &Plan) -> Result<Plan> {
-    Ok(Devices::read()?.with_real_names(plan))
+    Devices::read()?.with_real_names(plan)
 }
 
 /// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer, that

@@ -35,6 +35,16 @@ pub enum Error {
         /// Devices of this network namespace.
         present: String,
     },
+    /// A policy names one device twice, by different names.
+    #[error("policy `{policy}`: `{}` and `{}` are names of one device, `{device}`; name each device once", names[0], names[1])]
+    SameDevice {
+        /// The policy.
+        policy: String,
+        /// The device's own name.
+        device: String,
+        /// The names in the policy file.
+        names: [String; 2],
+    },
     /// Another instance of emptcp has the device.
     #[error(
         "device `{device}` already belongs to the emptcp instance `{instance}`; remove that one or leave the device out"

@@ -239,20 +239,22 @@ pub(crate) fn link_by_id(id: u32) -> io::Result<OwnedFd> {
     owned(unsafe { libbpf_sys::bpf_link_get_fd_by_id(id) })
 }
 
-/// Ids of the programs that are attached to a device at an attach type, in order.
-pub(crate) fn programs_at(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
-    let mut ids = [0_u32; 64];
+/// Ids of the programs and of the links that are attached to a device of this namespace at an attach type, in order; the id
+/// of a link is 0 where there is none.
+pub(crate) fn attached_at(ifindex: u32, attach_type: u32) -> io::Result<Vec<(u32, u32)>> {
+    let (mut programs, mut links) = ([0_u32; 64], [0_u32; 64]);
     let mut options = libbpf_sys::bpf_prog_query_opts {
         sz: size_of::<libbpf_sys::bpf_prog_query_opts>() as libbpf_sys::size_t,
-        prog_ids: ids.as_mut_ptr(),
+        prog_ids: programs.as_mut_ptr(),
+        link_ids: links.as_mut_ptr(),
         ..Default::default()
     };
-    options.__bindgen_anon_1.count = ids.len() as u32;
-    // SAFETY: `ids` has as many entries as `count` says and outlives the call.
+    options.__bindgen_anon_1.count = programs.len() as u32;
+    // SAFETY: both arrays have as many entries as `count` says and outlive the call.
     check(unsafe { libbpf_sys::bpf_prog_query_opts(ifindex as libc::c_int, attach_type, &raw mut options) })?;
     // SAFETY: the kernel has set the count.
     let count = unsafe { options.__bindgen_anon_1.count } as usize;
-    Ok(ids[..count.min(ids.len())].to_vec())
+    Ok(programs.into_iter().zip(links).take(count).collect())
 }
 
 /// The XDP programs of a device: driver, generic (0: none).

@@ -97,7 +97,7 @@ pub struct ConnectionEntry {
     pub version: Option<u8>,
     /// What its ended subflows carried.
     #[serde(skip)]
-    ended: Totals,
+    pub ended: Totals,
 }
 
 /// CLOCK_MONOTONIC now, ns.

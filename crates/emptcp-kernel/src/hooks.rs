@@ -1,7 +1,7 @@
 //! The hooks of an apply under way: attaches what is new, detaches what is no longer wanted, puts back what was there.
 
 use crate::{
-    attach::{AttachedTo, Attachments, Kind, Spot},
+    attach::{AttachedTo, Attachments, Hold, Kind, Spot},
     bank,
     device::Devices,
     error::{Error, OrKernel, Result},
@@ -139,6 +139,7 @@ pub(crate) fn detach_unwanted(
     instance: &Instance,
     placements: &Placements,
     devices: &Devices,
+    before: Option<&State>,
 ) -> (Vec<AttachedTo>, Vec<Error>) {
     let (mut detached, mut failed) = (Vec::new(), Vec::new());
     let known = instance
@@ -153,7 +154,9 @@ pub(crate) fn detach_unwanted(
         if placements.devices.iter().any(wanted) {
             continue;
         }
-        let device = devices.name(key.ifindex).unwrap_or("?");
+        // One that was moved to another network namespace has no name here.
+        let noted = || before.and_then(|state| state.noted_name(key.ifindex));
+        let device = devices.name(key.ifindex).or_else(noted).unwrap_or("?");
         let spot = Spot {
             device,
             ifindex: key.ifindex,
@@ -223,25 +226,26 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&Stat
             ifindex: key.ifindex,
             direction,
         };
-        let wanted = state.is_some_and(|state| {
-            name.is_some_and(|name| {
-                state
-                    .plan
-                    .policies
-                    .iter()
-                    .any(|p| p.devices.iter().any(|device| device == name))
-            })
-        });
-        if name.is_none() {
-            store::drop_device(instance.records()?, key)?;
-            let _ = std::fs::remove_file(instance.folder.join(format!(
-                "link_{}_{}",
-                key.ifindex,
-                crate::words::direction_name(direction)
-            )));
-        } else if !wanted || !attachments.is_alive(spot)? {
-            attachments.detach(spot)?;
+        let wanted = state.is_some_and(|state| is_wanted(state, key.ifindex, name));
+        match attachments.hold(spot)? {
+            Hold::Here if wanted => {}
+            // It obeys where it is until the new set is in force; then it is detached.
+            Hold::Elsewhere { .. } if name.is_none() => {}
+            _ if name.is_none() => {
+                store::drop_device(instance.records()?, key)?;
+                let _ = std::fs::remove_file(spot.link_path(&instance.folder));
+            }
+            _ => attachments.detach(spot)?,
         }
     }
     Ok(())
+}
+
+/// Whether a set was applied to a device, whatever its name is now.
+fn is_wanted(state: &State, ifindex: u32, name: Option<&str>) -> bool {
+    if !state.interfaces.is_empty() {
+        return state.noted_name(ifindex).is_some();
+    }
+    let mut devices = state.plan.policies.iter().flat_map(|policy| &policy.devices);
+    devices.any(|device| Some(device.as_str()) == name)
 }

@@ -2,7 +2,7 @@
 //! one folder of bpffs. No process needs to run for it.
 
 use crate::{
-    attach::{self, Attachments, Kind, Spot},
+    attach::{self, Attachments, Hold, Kind, Spot},
     device::Devices,
     error::{Error, OrKernel, Result},
     event_ring,
@@ -49,6 +49,8 @@ pub struct AttachmentInfo {
     pub link: Option<u32>,
     /// Whether the kernel still has it.
     pub alive: bool,
+    /// The device was moved to another network namespace, and the programs with it.
+    pub moved: bool,
 }
 
 /// What is in force.
@@ -318,13 +320,15 @@ impl Instance {
             let Some((kind, _)) = attachments.get(spot)? else {
                 continue;
             };
+            let hold = attachments.hold(spot)?;
             infos.push(AttachmentInfo {
                 device: name.map(str::to_owned),
                 ifindex: key.ifindex,
                 direction,
                 kind,
                 link: attachments.link_id(spot),
-                alive: name.is_some() && attachments.is_alive(spot)?,
+                alive: name.is_some() && hold == Hold::Here,
+                moved: matches!(hold, Hold::Elsewhere { .. }),
             });
         }
         Ok(infos)

@@ -15,6 +15,7 @@
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
+//! * `moved_here` finds devices that came with the programs of another namespace's instance.
 //! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left; `identity` is what an
 //!   instance tells about its own.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
@@ -60,6 +61,7 @@ mod identity;
 mod libbpf_log;
 mod load;
 mod maps;
+mod moved_here;
 mod namespaces;
 mod netlink;
 mod place;
@@ -82,5 +84,8 @@ pub use catalog::Catalog;
 pub use device::with_real_names;
 pub use error::{Error, Result};
 pub use instance::Instance;
+pub use moved_here::{MovedHere, moved_here};
+pub use namespaces::Holder;
 pub use preview::{Preview, preview};
 pub use remove::{Removed, remove};
+pub use shape::Shaped;

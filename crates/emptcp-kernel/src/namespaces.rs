@@ -5,6 +5,7 @@ use crate::{
     ffi, netns,
     rights::{self, Capability},
 };
+use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
@@ -18,6 +19,18 @@ const FIRST_PROCESS_NAMESPACE: &str = "pid:[4026531836]";
 /// Where `ip netns` keeps its names.
 const NAMED: &str = "/run/netns";
 
+/// How many processes that hold a namespace are noted.
+const HOLDERS: usize = 8;
+
+/// A process that holds a namespace.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Holder {
+    /// Its id.
+    pub pid: u32,
+    /// Its name, as `ps` shows it.
+    pub command: String,
+}
+
 /// The namespaces that somebody can be seen to hold. One that is held by a socket alone is not seen.
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {
@@ -25,6 +38,8 @@ pub(crate) struct Namespaces {
     files: BTreeMap<u64, PathBuf>,
     /// Names of `ip netns`.
     names: BTreeMap<u64, String>,
+    /// Processes that have a thread in it or a file of it open: the first [`HOLDERS`] that were seen.
+    holders: BTreeMap<u64, BTreeSet<u32>>,
     /// Whether every process could be looked into.
     pub(crate) complete: bool,
 }
@@ -41,11 +56,15 @@ impl Namespaces {
             if !is_number(&process) {
                 continue;
             }
+            let pid = process
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(|name| name.parse().ok());
             for thread in found.entries(&process.join("task")) {
-                found.look(&thread.join("ns/net"));
+                found.look(&thread.join("ns/net"), pid);
             }
             for file in found.entries(&process.join("fd")) {
-                found.look(&file);
+                found.look(&file, pid);
             }
             if let Some(mounts) = found.link(&process.join("ns/mnt"))
                 && mounts_read.insert(mounts)
@@ -76,9 +95,13 @@ impl Namespaces {
         }
     }
 
-    fn look(&mut self, file: &Path) {
+    fn look(&mut self, file: &Path, pid: Option<u32>) {
         let inode = self.link(file).as_deref().and_then(Path::to_str).and_then(inode_in);
         if let Some(inode) = inode {
+            let holders = self.holders.entry(inode).or_default();
+            if holders.len() < HOLDERS {
+                holders.extend(pid);
+            }
             self.files.entry(inode).or_insert_with(|| file.to_owned());
         }
     }
@@ -117,6 +140,17 @@ impl Namespaces {
     /// Its name in `ip netns`.
     pub(crate) fn name(&self, inode: u64) -> Option<&str> {
         self.names.get(&inode).map(String::as_str)
+    }
+
+    /// Processes that hold it, some of them if there are many.
+    pub(crate) fn holders(&self, inode: u64) -> Vec<Holder> {
+        let pids = self.holders.get(&inode).into_iter().flatten();
+        pids.filter_map(|&pid| {
+            let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            let command = command.trim_end().to_owned();
+            Some(Holder { pid, command })
+        })
+        .collect()
     }
 
     /// Its cookie; none before Linux 5.14, without the right to enter it, or when it is gone.

@@ -56,6 +56,11 @@ pub fn enter(name: &str) -> Result<()> {
             format!("enter the network namespace `{name}`"),
             error.into(),
         ),
+        // What setns(2) says of a descriptor that is no namespace, or none of a network.
+        nix::errno::Errno::EINVAL => bad(format!(
+            "{} is no network namespace; `ip netns list` names them, and /proc/PID/ns/net is that of a process",
+            path.display()
+        )),
         error => bad(format!("setns: {error}")),
     })
 }

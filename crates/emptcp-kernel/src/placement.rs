@@ -36,6 +36,16 @@ pub(crate) struct Placements {
     pub(crate) hooks: Vec<BTreeSet<Hook>>,
 }
 
+impl Placements {
+    /// Interface indices of the devices, by name.
+    pub(crate) fn interfaces(&self) -> BTreeMap<String, u32> {
+        let devices = self.devices.iter();
+        devices
+            .map(|placement| (placement.device.clone(), placement.ifindex))
+            .collect()
+    }
+}
+
 /// Decides. `clsact`: do not use tcx even where it exists.
 pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Placements> {
     let tc = if !clsact && attach::has_tcx() {

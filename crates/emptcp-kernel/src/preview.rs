@@ -37,7 +37,7 @@ pub struct Preview {
 pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOptions) -> Result<Preview> {
     place::folder(name)?;
     let devices = Devices::read()?;
-    let plan = &devices.with_real_names(plan);
+    let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
     let programs = rehearse(plan, catalog, &devices, &placements)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     allocation::Allocation,
-    attach::{AttachedTo, Spot},
+    attach::{AttachedTo, Hold, Spot},
     bank,
     device::Devices,
     error::Result,
@@ -15,6 +15,7 @@ use crate::{
 use emptcp_abi::{RULES, Rule};
 use emptcp_plan::plan::Plan;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a removal did.
 #[derive(Clone, Debug, Serialize)]
@@ -40,23 +41,35 @@ pub fn remove(name: &str) -> Result<Removed> {
     };
     if let Ok(instance) = Instance::open_any_version(name) {
         let devices = Devices::read()?;
+        let noted = instance.check_version().and_then(|()| instance.state()).ok().flatten();
         // All devices at once, as in an apply. An instance whose state cannot be read is detached one by one.
         if let Err(error) = instance.check_version().and_then(|()| put_nothing_in_force(&instance)) {
             tracing::warn!("{error}");
         }
         let attachments = instance.attachments()?;
         for (key, direction) in instance.spots()? {
-            let Some(device) = devices.name(key.ifindex) else {
-                continue;
-            };
-            let spot = Spot {
-                device,
+            let mut spot = Spot {
+                device: "?",
                 ifindex: key.ifindex,
                 direction,
             };
             let Some((kind, _)) = attachments.get(spot)? else {
                 continue;
             };
+            let elsewhere = matches!(attachments.hold(spot)?, Hold::Elsewhere { .. });
+            let name = if elsewhere {
+                // It has no name here: the one that it had.
+                Some(
+                    noted
+                        .as_ref()
+                        .and_then(|state| state.noted_name(key.ifindex))
+                        .unwrap_or("?"),
+                )
+            } else {
+                devices.name(key.ifindex)
+            };
+            let Some(device) = name else { continue };
+            spot.device = device;
             attachments.detach(spot)?;
             removed.detached.push(AttachedTo {
                 device: device.to_owned(),
@@ -87,6 +100,7 @@ fn put_nothing_in_force(instance: &Instance) -> Result<()> {
         },
         tables: instance.tables_of_maps()?,
         applied_at: 0,
+        interfaces: BTreeMap::new(),
     };
     store::write(instance.states()?, generation.bank(), &state)?;
     instance.switch(generation, 0);

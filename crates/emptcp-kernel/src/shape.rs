@@ -15,10 +15,13 @@ use crate::{
     store::{self, DeviceKey, DeviceRecord},
 };
 use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
+use serde::Serialize;
 use std::{collections::BTreeMap, process::Command};
 
 /// Major number of our qdisc's handle.
 const MAJOR: u16 = 0xe7c0;
+/// Our qdisc, as `tc qdisc show` names it.
+const QDISC: &str = "htb e7c0:";
 /// Where a root qdisc hangs.
 const ROOT: u32 = 0xffff_ffff;
 /// Qdiscs that the kernel gives a device by itself.
@@ -48,6 +51,17 @@ pub(crate) struct Shaping {
     /// Classes that were there before.
     before: BTreeMap<u32, Vec<u16>>,
     made: Vec<u32>,
+}
+
+/// A device with a root qdisc of ours.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Shaped {
+    /// The device.
+    pub device: String,
+    /// Kind and handle of the root qdisc.
+    pub qdisc: String,
+    /// This apply made it; otherwise a former one did.
+    pub made: bool,
 }
 
 /// What the root of a device offers.
@@ -170,6 +184,16 @@ impl Shaping {
         Ok(())
     }
 
+    /// The qdiscs that this set needs, after the set-up.
+    pub(crate) fn qdiscs(&self) -> Vec<Shaped> {
+        let shaped = self.devices.iter().map(|(index, (device, _))| Shaped {
+            device: device.clone(),
+            qdisc: QDISC.to_owned(),
+            made: self.made.contains(index),
+        });
+        shaped.collect()
+    }
+
     /// Takes back a set-up whose policy set does not come into force; returns what could not be taken back.
     pub(crate) fn undo(&self, instance: &Instance) -> Vec<Error> {
         let mut failed = Vec::new();
@@ -266,6 +290,13 @@ pub(crate) fn is_in_place(policy: &PolicyPlan, catalog: &Catalog, name: &str, in
     }
     let wanted = if has_classes { Root::Ours } else { Root::Fq };
     root_of(name, index).is_ok_and(|root| root == wanted)
+}
+
+/// The root qdisc of a device, when it is ours.
+pub(crate) fn own_root(name: &str, index: u32) -> Option<&'static str> {
+    root_of(name, index)
+        .is_ok_and(|root| root == Root::Ours)
+        .then_some(QDISC)
 }
 
 fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {

@@ -10,7 +10,7 @@ use crate::{
     ffi,
     identity::{self, Facts},
     instance::Instance,
-    namespaces::{self, Namespaces},
+    namespaces::{self, Holder, Namespaces},
     place::{self, Lock, UNFINISHED},
     store::{self, BootId},
 };
@@ -57,6 +57,8 @@ pub struct Placed {
     pub state: Life,
     /// How that is known, or why it is not.
     pub why: &'static str,
+    /// Processes that hold the namespace, at most 8; only of one that lives and has no name.
+    pub held_by: Vec<Holder>,
     /// Names of its policies; absent when they cannot be read.
     pub policies: Option<Vec<String>>,
     /// Memory of its maps, in bytes, as the kernel counts it.
@@ -155,12 +157,19 @@ fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<Pla
                 complete: namespaces.complete,
             };
             let (state, why) = judge(&facts, seen, boot);
+            let netns = namespaces
+                .name(inode)
+                .map(str::to_owned)
+                .filter(|_| state == Life::Live);
+            let held_by = if netns.is_none() && state == Life::Live {
+                namespaces.holders(inode)
+            } else {
+                Vec::new()
+            };
             all.push(Placed {
                 namespace: inode,
-                netns: namespaces
-                    .name(inode)
-                    .map(str::to_owned)
-                    .filter(|_| state == Life::Live),
+                netns,
+                held_by,
                 policies: None,
                 bytes: 0,
                 instance: name,

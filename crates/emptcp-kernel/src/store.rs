@@ -37,12 +37,24 @@ pub(crate) struct State {
     pub(crate) tables: Tables,
     /// Seconds since 1970 when it was applied.
     pub(crate) applied_at: u64,
+    /// Interface indices of the devices when it was applied, by name: a device keeps its index when it is renamed. Sets that
+    /// former versions stored have none.
+    #[serde(default)]
+    pub(crate) interfaces: BTreeMap<String, u32>,
 }
 
 impl State {
     /// The number of the policy set.
     pub(crate) fn generation(&self) -> Generation {
         Generation(self.generation)
+    }
+
+    /// The name that a device had when the set was applied.
+    pub(crate) fn noted_name(&self, ifindex: u32) -> Option<&str> {
+        let mut noted = self.interfaces.iter();
+        noted
+            .find(|(_, index)| **index == ifindex)
+            .map(|(name, _)| name.as_str())
     }
 
     /// Names of its policies, by their stable ids.

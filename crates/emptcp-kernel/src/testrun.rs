@@ -144,6 +144,7 @@ impl Sandbox {
             allocation: allocation::Allocation::default(),
             tables: plan.tables,
             applied_at: 0,
+            interfaces: BTreeMap::new(),
         };
         let (catalog, devices) = (catalog.clone(), Devices::from_indices(devices.iter().copied()));
         let mut sandbox = Self {

@@ -41,8 +41,8 @@
 
 pub use emptcp_abi as abi;
 pub use emptcp_kernel::{
-    Applied, ApplyOptions, AttachedTo, Catalog, Error, Instance, Preview, Removed, Result, apply, attach, catalog,
-    element, event_reader, events, flows, in_force, instance, memory, netns, preview, probe, refusal, remove, require,
-    sdk, stale, stats, testing, testrun, with_real_names,
+    Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
+    apply, attach, catalog, element, event_reader, events, flows, in_force, instance, memory, moved_here, netns,
+    preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};

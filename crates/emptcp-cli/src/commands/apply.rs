@@ -11,7 +11,7 @@ use crate::{
     table::Table,
     units,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use emptcp::{
     Applied, ApplyOptions, AttachedTo, Change, Error, Instance, diff,
@@ -40,6 +40,7 @@ JSON:
    \"changes\": [{\"change\", \"policy\", \"what\": [...]}],
    \"policies\": [{\"name\", \"direction\", \"attached\": [{\"device\", \"kind\"}]}],
    \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...],
+   \"shaped\": [{\"device\", \"qdisc\", \"made\" (by this apply)}] (root qdiscs for mode=shape),
    \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
   With --dry-run: \"instance\", \"dry_run\", \"changes\", \"policies\", \"programs\".
@@ -94,10 +95,18 @@ impl Apply {
             let text = [written(&changes), places(&file.plan, &preview.attachments), end].concat();
             return Ok(session.print(&text)?);
         }
+        // One that cannot be read is in force too.
+        let former = !matches!(
+            Instance::open(name).and_then(|instance| instance.show()),
+            Err(Error::NoInstance { .. })
+        );
         let applied = progress::during(&what, || {
             emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options)
         })
-        .context(Note("what was in force before stays in force"))?;
+        .map_err(|error| match former {
+            true => anyhow::Error::from(error).context(Note("what was in force before stays in force")),
+            false => error.into(),
+        })?;
         let spots = spots(name)?;
         if session.wants_json() {
             return session.print_json(&json!({
@@ -108,6 +117,7 @@ impl Apply {
                 "policies": attached(&file.plan, &spots),
                 "attached": applied.attached,
                 "detached": applied.detached,
+                "shaped": applied.shaped,
                 "programs": applied.programs,
                 "adopted": applied.adopted,
                 "warnings": applied.warnings,
@@ -210,8 +220,24 @@ fn places(plan: &Plan, spots: &[AttachedTo]) -> String {
 
 fn told(applied: &Applied) -> String {
     let mut text = String::from("\n");
+    for new in &applied.attached {
+        text += &format!(
+            "attached to {} {} ({})\n",
+            new.device,
+            words::direction(new.direction),
+            new.kind.name()
+        );
+    }
     for gone in &applied.detached {
         text += &format!("detached from {} {}\n", gone.device, words::direction(gone.direction));
+    }
+    for shaped in &applied.shaped {
+        text += &format!(
+            "{}: root qdisc {} {} for mode=shape; `emptcp remove` takes it away\n",
+            shaped.device,
+            shaped.qdisc,
+            if shaped.made { "made" } else { "stays" }
+        );
     }
     text += &format!(
         "{BOLD}instance {}{BOLD:#}: policy set {} is in force; {} loaded in {}",

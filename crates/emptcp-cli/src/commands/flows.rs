@@ -1,6 +1,7 @@
 //! `emptcp flows`.
 
 use crate::{
+    commands::words,
     session::{BOLD, Session},
     table::Table,
     units,
@@ -25,7 +26,9 @@ use std::{
     long_about = "Show the subflows that are known, grouped by connection, oldest first. `local` is this side of the \
         device, `remote` the other; on a machine that only forwards, both are other hosts. Bytes are TCP payload with \
         retransmissions; a round-trip time is measured from the device to that side and back. A connection without a \
-        live subflow is left out 60 seconds after its last packet, unless --closed asks for it.",
+        live subflow is left out 60 seconds after its last packet, unless --closed asks for it.\n\n\
+        `device` is where the subflow was first seen: `-` for one that was taken over from a socket of this host, of which no \
+        packet was seen then; `#` and an index for a device that has no name here any more.",
     after_long_help = "\
 Examples:
   emptcp flows
@@ -35,7 +38,7 @@ Examples:
 JSON:
   [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\",
       \"retransmissions\", \"age_ms\", \"idle_ms\", \"version\"} or null (not known),
-    \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"role\" (null: not known), \"flags\", \"version\", \"device\", \"ifindex\",
+    \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"role\" (null: not known), \"flags\", \"version\", \"device\", \"ifindex\" (both null: taken over from a socket),
       \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\",
       \"sent\": {\"packets\", \"bytes\", \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\",
         \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]
@@ -78,7 +81,12 @@ impl Flows {
                 leave_out_closed(&mut groups);
             }
             if session.wants_json() {
-                return Ok(Frame::Json(serde_json::to_value(&groups)?));
+                let mut answer = serde_json::to_value(&groups)?;
+                let all = answer.as_array_mut().into_iter().flatten();
+                all.filter_map(|group| group["flows"].as_array_mut())
+                    .flatten()
+                    .for_each(words::without_index_0);
+                return Ok(Frame::Json(answer));
             }
             let text = if groups.is_empty() {
                 nothing(known, instance.subflows_seen()?)
@@ -208,7 +216,7 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
         table.row([
             flow.local.to_string(),
             flow.remote.to_string(),
-            flow.device.clone().unwrap_or_else(|| format!("#{}", flow.ifindex)),
+            device(flow),
             flow.state.clone(),
             role(flow),
             volume(flow.sent.bytes, then.map(|(time, bytes)| (time, bytes.0))),
@@ -221,6 +229,15 @@ fn table(flows: &[FlowEntry], before: Option<&Before>) -> Table {
         ]);
     }
     table
+}
+
+/// The device; none when no packet was seen on one yet, its index when it has no name here any more.
+fn device(flow: &FlowEntry) -> String {
+    match (&flow.device, flow.ifindex) {
+        (Some(name), _) => name.clone(),
+        (None, 0) => "-".to_owned(),
+        (None, index) => format!("#{index}"),
+    }
 }
 
 /// `joined, backup (remote)`.
@@ -240,7 +257,10 @@ fn role(flow: &FlowEntry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::{abi::ConnectionId, flows::SenderEntry};
+    use emptcp::{
+        abi::{ConnectionId, Totals},
+        flows::SenderEntry,
+    };
 
     fn sender(bytes: u64) -> SenderEntry {
         SenderEntry {
@@ -294,6 +314,7 @@ mod tests {
             age_ms: 4_000,
             idle_ms: 4_000,
             version: Some(1),
+            ended: Totals::default(),
         };
         let flows = vec![flow(1, 5)];
         connection.include(&flows);
@@ -318,6 +339,18 @@ mod tests {
         ] {
             assert!(lines[2].contains(wanted), "{wanted} in {shown}");
         }
+    }
+
+    #[test]
+    fn a_subflow_that_was_taken_over_from_a_socket_has_no_device() {
+        let mut flow = flow(1, 5);
+        (flow.device, flow.ifindex) = (None, 0);
+        assert_eq!(device(&flow), "-");
+        let mut answer = serde_json::to_value(&flow).unwrap();
+        words::without_index_0(&mut answer);
+        assert!(answer["device"].is_null() && answer["ifindex"].is_null(), "{answer}");
+        flow.ifindex = 7;
+        assert_eq!(device(&flow), "#7");
     }
 
     #[test]

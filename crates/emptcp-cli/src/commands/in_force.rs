@@ -56,6 +56,16 @@ impl fmt::Display for NotInForce {
                 ", when the device that is gone is there again or left out of the file"
             )?;
         }
+        if has(Standing::Moved) || has(Standing::MovedIdle) {
+            write!(f, ", when the device that was moved is back or left out of the file")?;
+        }
+        if self.0.iter().any(|device| device.state.moved) {
+            write!(
+                f,
+                "; programs on a device that was moved to another network namespace are detached by `emptcp remove`, or by \
+                 `emptcp apply` of a file that leaves the device out"
+            )?;
+        }
         if has(Standing::QdiscReplaced) {
             write!(
                 f,
@@ -90,7 +100,7 @@ pub(crate) fn check(session: &Session) -> Result<()> {
     }
     let off: Vec<Device> = devices
         .iter()
-        .filter(|device| device.state.state != Standing::Attached)
+        .filter(|device| !device.state.state.is_in_force())
         .cloned()
         .collect();
     if devices.is_empty() || !off.is_empty() {
@@ -116,7 +126,7 @@ fn table(devices: &[Device]) -> String {
             device.instance.clone(),
             device.state.device.clone(),
             words::direction(device.state.direction).to_owned(),
-            device.state.state.name().to_owned(),
+            device.state.words(),
         ]);
     }
     if table.is_empty() {

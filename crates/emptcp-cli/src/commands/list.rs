@@ -1,17 +1,24 @@
 //! `emptcp list`.
 
-use crate::{commands::words, session::Session, table::Table, units};
+use crate::{
+    commands::words,
+    session::{Session, YELLOW},
+    table::Table,
+    units,
+};
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Catalog, Error, Instance, stale, stats::Stats};
-use serde_json::json;
+use emptcp::{Catalog, Error, Instance, MovedHere, stale, stats::Stats};
+use serde_json::{Value, json};
 
 /// List the policies in force
 #[derive(Args, Debug)]
 #[command(
     long_about = "List the policies in force in this network namespace, one per line, with what they have matched: \
         of all instances, or of the one that --instance names. A device that does not run its policies is marked: it is \
-        gone, not attached, or was created again; `emptcp apply` attaches again.\n\n\
+        gone, not attached, or was created again; `emptcp apply` attaches again. A device that was renamed runs its policies \
+        on. One that was moved to another network namespace may obey them there: `emptcp remove`, or `emptcp apply` of a file \
+        without it, detaches it.\n\n\
         With --all, the instances of all network namespaces, one per line: `live`; `dead`, when the namespace is gone \
         and `emptcp remove --stale` would free it; `cannot tell`, when neither is proved and it stays.",
     after_long_help = "\
@@ -20,12 +27,19 @@ Examples:
   emptcp list --all          what holds memory, also of namespaces that are gone?
 
 JSON:
-  [{\"instance\", \"policy\", \"id\", \"direction\", \"devices\",
-   \"device_states\": [{\"device\", \"direction\", \"state\"}], \"matched\": {\"packets\", \"bytes\"}}]
-  state: \"attached\" | \"gone\" | \"not_attached\" | \"created_again\" | \"qdisc_replaced\"
-  \"packets\" are segments on the wire.
+  [{\"instance\", \"namespace\", \"policy\", \"id\", \"direction\", \"devices\",
+   \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\",
+     \"qdisc\" (root qdisc that mode=shape made, or null)}],
+   \"matched\": {\"packets\", \"bytes\"}}]
+  state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
+    policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
+    \"created_again\" | \"qdisc_replaced\"
+  \"packets\" are segments on the wire. \"namespace\" is null; of a device that was moved here with the programs of another
+  namespace's instance it is the inode number of that namespace, \"policy\", \"id\" and \"matched\" are null, and state is
+  \"moved_here\" or \"moved_here_idle\".
   With --all: [{\"namespace\" (inode number), \"netns\" (name, or null), \"instance\",
-   \"state\": \"live\" | \"dead\" | \"unknown\", \"why\", \"policies\" (names; null: not readable), \"bytes\"}]"
+   \"state\": \"live\" | \"dead\" | \"unknown\", \"why\",
+   \"held_by\": [{\"pid\", \"command\"}] (of a live one without a name, at most 8 processes), \"policies\" (names; null: not readable), \"bytes\"}]"
 )]
 pub(crate) struct List {
     /// The instances of all network namespaces, dead ones too
@@ -40,6 +54,10 @@ impl List {
             return everywhere(session);
         }
         let all = collect(session)?;
+        let moved = match session.named_instance() {
+            Some(_) => Vec::new(),
+            None => emptcp::moved_here()?,
+        };
         let policies = || {
             all.iter()
                 .flat_map(|stats| stats.policies.iter().map(move |policy| (stats, policy)))
@@ -48,6 +66,7 @@ impl List {
             let entries = policies().map(|(stats, policy)| {
                 json!({
                     "instance": stats.instance,
+                    "namespace": null,
                     "policy": policy.name,
                     "id": policy.id,
                     "direction": policy.direction,
@@ -56,7 +75,7 @@ impl List {
                     "matched": policy.matched,
                 })
             });
-            return session.print_json(&entries.collect::<Vec<_>>());
+            return session.print_json(&entries.chain(moved.iter().map(foreign)).collect::<Vec<_>>());
         }
         let mut table = Table::new(&["instance", "policy", "direction", "devices", ">segments", ">bytes"]);
         for (stats, policy) in policies() {
@@ -74,8 +93,49 @@ impl List {
         } else {
             table.render(0)
         };
-        Ok(session.print(&text)?)
+        Ok(session.print(&(text + &moved.iter().map(told).collect::<String>()))?)
     }
+}
+
+/// A device with the programs of another namespace's instance, as an entry of the list.
+fn foreign(moved: &MovedHere) -> Value {
+    json!({
+        "instance": moved.instance,
+        "namespace": moved.namespace,
+        "policy": null,
+        "id": null,
+        "direction": moved.direction,
+        "devices": [moved.device],
+        "device_states": [{
+            "device": moved.device,
+            "direction": moved.direction,
+            "state": if moved.acts { "moved_here" } else { "moved_here_idle" },
+            "renamed_to": null,
+            "moved": true,
+            "qdisc": null,
+        }],
+        "matched": null,
+    })
+}
+
+/// The same for people, with what to do.
+fn told(moved: &MovedHere) -> String {
+    let namespace = match &moved.netns {
+        Some(name) => format!("`{name}`"),
+        None => moved.namespace.to_string(),
+    };
+    format!(
+        "{YELLOW}warning:{YELLOW:#} {} {} {} instance `{}` of network namespace {namespace}, from where it was moved; \
+         `emptcp remove` there detaches it\n",
+        moved.device,
+        words::direction(moved.direction),
+        if moved.acts {
+            "obeys the policies of"
+        } else {
+            "has the programs of"
+        },
+        moved.instance,
+    )
 }
 
 fn everywhere(session: &Session) -> Result<()> {
@@ -85,7 +145,10 @@ fn everywhere(session: &Session) -> Result<()> {
         return session.print_json(&all);
     }
     let text = if all.is_empty() {
-        "there is no instance in any network namespace\n".to_owned()
+        match session.named_instance() {
+            Some(name) => format!("there is no instance `{name}` in any network namespace\n"),
+            None => "there is no instance in any network namespace\n".to_owned(),
+        }
     } else {
         words::placed(&all)
     };

@@ -1,9 +1,10 @@
 //! `emptcp monitor`.
 
 use crate::{
+    commands::words,
     session::Session,
     units,
-    watch::{Seconds, end_on_signal},
+    watch::{Seconds, end_on_signal, is_removed, tell_removed},
 };
 use anyhow::Result;
 use clap::Args;
@@ -23,7 +24,9 @@ use std::time::{Duration, Instant};
     long_about = "Print what policies report by `get_connect`, `get_subflow`, `record` and by elements of your own, \
         as it comes, until Ctrl-C or until the instance is removed. It begins with the events of now, or with the oldest \
         that is kept (--backlog). Any number of readers see every event. Each CPU keeps its newest events, as many as \
-        `[tables] events` has room for; a reader that is too slow is told how many it missed.",
+        `[tables] events` has room for; a reader that is too slow is told how many it missed.\n\n\
+        `time` is computed from `time_ns` by the clocks of this machine when the reader starts: for two readers the same event may \
+        differ by some microseconds, and by more when the clock was set in between. `time_ns`, with the ids, identifies it.",
     after_long_help = "\
 Examples:
   emptcp monitor
@@ -84,7 +87,13 @@ impl Monitor {
                 if left == Some(0) || end.is_some_and(|end| end <= Instant::now()) {
                     return Ok(());
                 }
-                let another = session.open_again()?;
+                let another = match session.open_again() {
+                    Err(error) if is_removed(session, &error) => {
+                        tell_removed();
+                        return Ok(());
+                    }
+                    another => another?,
+                };
                 if !another.is_same_as(&instance)? {
                     break another;
                 }
@@ -118,6 +127,7 @@ fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
     if session.wants_json() {
         let mut value = serde_json::to_value(event)?;
         if let Value::Object(members) = &mut value {
+            members.entry("ifindex").and_modify(words::none_for_0);
             members.insert("time".to_owned(), json!(time.as_duration().as_secs_f64()));
         }
         return session.print_json_line(&value);

@@ -23,8 +23,8 @@ Examples:
 JSON:
   {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\",
    \"plan\": {\"policies\", \"rules\", \"features\", \"tables\"}, \"policy_ids\", \"tables\",
-   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\"}],
-   \"devices\": [{\"device\", \"direction\", \"state\"}] (states as of `emptcp list`)}"
+   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\", \"moved\"}],
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}] (as of `emptcp list`)}"
 )]
 pub(crate) struct Show {
     /// Only the policy file as it was applied
@@ -86,6 +86,7 @@ fn attachments(shown: &Shown) -> Table {
             spot.kind.name().to_owned(),
             spot.link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
             match (&spot.device, spot.alive) {
+                _ if spot.moved => "the device was moved to another network namespace".to_owned(),
                 (None, _) => "the device is gone".to_owned(),
                 (_, false) => "the kernel has it no more; apply again".to_owned(),
                 (_, true) => String::new(),
@@ -101,7 +102,10 @@ fn states(devices: &[DeviceState]) -> Table {
         table.row([
             device.device.clone(),
             words::direction(device.direction).to_owned(),
-            device.state.name().to_owned(),
+            match device.qdisc {
+                Some(qdisc) => format!("{}, root qdisc {qdisc} made for mode=shape", device.words()),
+                None => device.words(),
+            },
         ]);
     }
     table

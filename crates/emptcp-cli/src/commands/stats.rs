@@ -31,7 +31,7 @@ Examples:
 
 JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
-   \"devices\": [{\"device\", \"direction\", \"state\"}] (states as of `emptcp list`),
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}] (as of `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}

@@ -5,9 +5,10 @@ use emptcp::{
     in_force::{DeviceState, Standing},
     manifest::{Hook, Kind},
     plan::{Attach, Direction},
-    stale::Placed,
+    stale::{Life, Placed},
     stats::PolicyStats,
 };
+use serde_json::Value;
 
 /// `ingress` or `egress`.
 pub(crate) fn direction(direction: Direction) -> &'static str {
@@ -59,21 +60,53 @@ pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
         let mut off = states
             .iter()
             .filter(|state| state.device == *device && state.state != Standing::Attached);
-        let (first, second) = (off.next(), off.next());
-        match (first, second) {
-            (None, _) => device.clone(),
-            (Some(one), Some(other)) if one.state == other.state => format!("{device} ({})", one.state.name()),
-            (Some(one), None) => format!("{device} ({}: {})", direction(one.direction), one.state.name()),
-            (Some(one), Some(other)) => format!(
-                "{device} ({}: {}, {}: {})",
-                direction(one.direction),
-                one.state.name(),
-                direction(other.direction),
-                other.state.name()
-            ),
+        let way = |state: &DeviceState| format!("{}: {}", direction(state.direction), state.words());
+        match (off.next(), off.next()) {
+            (None, _) => match states
+                .iter()
+                .find_map(|state| state.qdisc.filter(|_| state.device == *device))
+            {
+                Some(qdisc) => format!("{device} (root qdisc {qdisc})"),
+                None => device.clone(),
+            },
+            (Some(one), Some(other)) if one.words() == other.words() => format!("{device} ({})", one.words()),
+            (Some(one), None) => format!("{device} ({})", way(one)),
+            (Some(one), Some(other)) => format!("{device} ({}, {})", way(one), way(other)),
         }
     };
     policy.devices.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// Who holds a namespace that has no name.
+fn held(placed: &Placed) -> String {
+    if placed.netns.is_some() || placed.state != Life::Live {
+        return String::new();
+    }
+    let holders: Vec<String> = placed
+        .held_by
+        .iter()
+        .take(3)
+        .map(|holder| format!("{} ({})", holder.command, holder.pid))
+        .collect();
+    match placed.held_by.len() {
+        0 => "; it has no name, and no process was seen that holds it: see `lsns -t net`".to_owned(),
+        count if count > holders.len() => format!("; held by {} and others: see `lsns -t net`", holders.join(", ")),
+        _ => format!("; held by {}", holders.join(", ")),
+    }
+}
+
+/// No device has the index 0: a subflow that was taken over from a socket has none yet.
+pub(crate) fn without_index_0(flow: &mut Value) {
+    if let Some(index) = flow.get_mut("ifindex") {
+        none_for_0(index);
+    }
+}
+
+/// See [`without_index_0`].
+pub(crate) fn none_for_0(index: &mut Value) {
+    if *index == 0 {
+        *index = Value::Null;
+    }
 }
 
 /// Instances of several network namespaces, one per line.
@@ -90,7 +123,7 @@ pub(crate) fn placed(all: &[Placed]) -> String {
                 .policies
                 .as_ref()
                 .map_or_else(|| "?".to_owned(), |names| names.join(", ")),
-            placed.why.to_owned(),
+            format!("{}{}", placed.why, held(placed)),
         ]);
     }
     table.render(0)

@@ -14,7 +14,7 @@ fn an_alternative_name_means_its_device_in_every_place_of_a_policy() {
     netns.ip(&["link", "property", "add", "dev", "v0", "altname", other]);
     let policies = |name: &str| {
         format!(
-            "[[policy]]\nname = \"a\"\ndevice = [\"{name}\", \"v0\", \"v1\"]\nhook = \"ingress\"\ndo = ['count']\n\
+            "[[policy]]\nname = \"a\"\ndevice = [\"{name}\", \"v1\"]\nhook = \"ingress\"\ndo = ['count']\n\
              [[policy]]\nname = \"b\"\ndevice = [\"{name}\", \"v1\"]\nhook = \"egress\"\n\
              when = 'device == {name} and sample 1 in 2'\ndo = ['count']\n"
         )
@@ -39,4 +39,31 @@ fn an_alternative_name_means_its_device_in_every_place_of_a_policy() {
         unknown.err.contains("v0") && unknown.err.contains("no-such-uplink"),
         "{unknown:?}"
     );
+}
+
+#[test]
+fn a_policy_that_names_one_device_by_two_names_is_refused() {
+    require!(
+        emptcp::testing::is_root(),
+        "needs root: it makes network namespaces and loads programs"
+    );
+    let netns = Netns::new();
+    for other in ["first-uplink", "second-uplink"] {
+        netns.ip(&["link", "property", "add", "dev", "v0", "altname", other]);
+    }
+    for [one, other] in [
+        ["first-uplink", "v0"],
+        ["v0", "first-uplink"],
+        ["first-uplink", "second-uplink"],
+    ] {
+        let policy =
+            format!("[[policy]]\nname = 'a'\ndevice = ['{one}', '{other}']\nhook = 'ingress'\ndo = ['count']\n");
+        for arguments in [&["--json"][..], &["--json", "--dry-run"]] {
+            let said = netns.apply(&policy, arguments).exits(2);
+            let named = format!("`{one}` and `{other}` are names of one device, `v0`");
+            assert!(said.err.contains(&named), "{said:?}");
+            assert_eq!(said.json()["error"]["kind"], "same_device");
+        }
+    }
+    netns.emptcp(&["show"]).exits(1);
 }

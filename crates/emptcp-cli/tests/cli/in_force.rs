@@ -415,33 +415,6 @@ fn without_rights_no_other_namespace_can_be_entered() {
 }
 
 #[test]
-fn watching_ends_when_the_instance_is_removed() {
-    require_root!();
-    let netns = Netns::new();
-    netns.apply(POLICY, &[]).exits(0);
-    let watchers = [
-        &["monitor"][..],
-        &["stats", "--watch", "0.2"],
-        &["flows", "--watch", "0.2"],
-    ]
-    .map(|arguments| {
-        let mut command = Command::new(EMPTCP);
-        command.args(["--netns", &netns.name]).args(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-    });
-    thread::sleep(Duration::from_millis(500));
-    netns.emptcp(&["remove"]).exits(0);
-    for watcher in watchers {
-        let output = watcher.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(
-            String::from_utf8_lossy(&output.stderr).contains("there is no instance"),
-            "{output:?}"
-        );
-    }
-}
-
-#[test]
 fn watching_ends_well_with_a_signal() {
     require_root!();
     let netns = Netns::new();

@@ -120,19 +120,6 @@ fn a_device_that_comes_again_with_its_old_index_is_told() {
 }
 
 #[test]
-fn a_device_that_moves_to_another_namespace_is_told() {
-    require_root!();
-    let (netns, other) = (Netns::new(), Netns::new());
-    netns.apply(POLICY, &[]).exits(0);
-    other.ip(&["link", "del", "v0"]);
-    netns.ip(&["link", "set", "v0", "netns", &other.name]);
-    told(&netns, "v0", "gone", "gone");
-    // When it comes back, its tcx programs may still be attached: they move with it.
-    other.ip(&["link", "set", "v0", "netns", &netns.name]);
-    applied_again(&netns, POLICY, &[], "v0");
-}
-
-#[test]
 fn filters_that_somebody_removes_or_replaces_are_told() {
     require_root!();
     let folder = tempfile::tempdir().unwrap();

@@ -56,6 +56,28 @@ pub(super) fn info(path: &Path) -> Option<LinkInfo> {
     ffi::link_info(ffi::pinned(path).ok()?.as_fd()).ok()
 }
 
+/// Whether the device that a link holds is one of this namespace: a device that is moved takes its links along, and may get
+/// an index that another one has here.
+pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: Direction) -> bool {
+    let found = match (kind, direction) {
+        (Kind::XdpNative | Kind::XdpGeneric, _) => {
+            ffi::xdp_programs(info.ifindex).map(|(native, generic)| [native, generic].contains(&info.program))
+        }
+        (_, Direction::Ingress) => is_at(info, libbpf_sys::BPF_TCX_INGRESS),
+        (_, Direction::Egress) => is_at(info, libbpf_sys::BPF_TCX_EGRESS),
+    };
+    match found {
+        Ok(found) => found,
+        // Whoever may not ask is told what the link itself says.
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+fn is_at(info: LinkInfo, attach_type: u32) -> io::Result<bool> {
+    let attached = ffi::attached_at(info.ifindex, attach_type)?;
+    Ok(attached.iter().any(|(_, link)| *link == info.id))
+}
+
 fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
     let what = format!("attach by {} to {}", kind.name(), spot.device);
     let xdp = matches!(kind, Kind::XdpNative | Kind::XdpGeneric);

@@ -103,7 +103,7 @@ impl Spot<'_> {
         }
     }
 
-    fn link_path(&self, folder: &Path) -> PathBuf {
+    pub(crate) fn link_path(&self, folder: &Path) -> PathBuf {
         let direction = crate::words::direction_name(self.direction);
         folder.join(format!("link_{}_{direction}", self.ifindex))
     }
@@ -124,6 +124,20 @@ pub(crate) fn direction_from(number: u32) -> Option<Direction> {
         emptcp_abi::direction::EGRESS => Some(Direction::Egress),
         _ => None,
     }
+}
+
+/// Where something of ours is attached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hold {
+    /// Nowhere.
+    Nothing,
+    /// To the device of this namespace for which it is noted.
+    Here,
+    /// To a device that was moved to another network namespace. With the same index rules match there too, and policies act.
+    Elsewhere {
+        /// It has the same index there.
+        acts: bool,
+    },
 }
 
 /// The attachments of one instance.
@@ -202,21 +216,47 @@ impl Attachments<'_> {
 
     /// Whether what is noted is really there.
     pub(crate) fn is_alive(&self, spot: Spot<'_>) -> Result<bool> {
+        Ok(self.hold(spot)? == Hold::Here)
+    }
+
+    /// Where what is noted for a spot is attached.
+    pub(crate) fn hold(&self, spot: Spot<'_>) -> Result<Hold> {
         let Some((kind, record)) = self.get(spot)? else {
-            return Ok(false);
+            return Ok(Hold::Nothing);
         };
-        Ok(match kind {
-            Kind::Clsact => {
-                record.handle != 0 && clsact::is_attached(spot, record.handle, record.priority, &self.entry_programs())?
-            }
-            _ => self.link_id(spot).is_some(),
+        if kind == Kind::Clsact {
+            // A device that is moved loses its qdiscs.
+            let is_there = record.handle != 0
+                && clsact::is_attached(spot, record.handle, record.priority, &self.entry_programs())?;
+            return Ok(if is_there { Hold::Here } else { Hold::Nothing });
+        }
+        let info = link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex != 0);
+        Ok(match info {
+            None => Hold::Nothing,
+            Some(info) if !link::is_here(info, kind, spot.direction) => Hold::Elsewhere {
+                acts: info.ifindex == spot.ifindex,
+            },
+            Some(info) if info.ifindex == spot.ifindex => Hold::Here,
+            // It was away, and came back with another index: no rule knows it.
+            Some(_) => Hold::Nothing,
         })
+    }
+
+    /// The index of the device of this namespace that has the link of a spot.
+    pub(crate) fn device_here(&self, spot: Spot<'_>) -> Result<Option<u32>> {
+        let Some((kind, _)) = self.get(spot)?.filter(|(kind, _)| *kind != Kind::Clsact) else {
+            return Ok(None);
+        };
+        let info = link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex != 0);
+        Ok(info
+            .filter(|info| link::is_here(*info, kind, spot.direction))
+            .map(|info| info.ifindex))
     }
 
     /// Id of the link that holds a spot.
     pub(crate) fn link_id(&self, spot: Spot<'_>) -> Option<u32> {
         link::info(&spot.link_path(self.folder))
-            .filter(|info| info.ifindex == spot.ifindex)
+            .filter(|info| info.ifindex != 0)
             .map(|info| info.id)
     }
 
@@ -235,7 +275,7 @@ impl Attachments<'_> {
 /// Whether this kernel has tcx: it answers a question about it. `None` when this process may not ask.
 pub(crate) fn offers_tcx() -> Option<bool> {
     // The loopback device is always there.
-    match ffi::programs_at(1, libbpf_sys::BPF_TCX_INGRESS) {
+    match ffi::attached_at(1, libbpf_sys::BPF_TCX_INGRESS) {
         Ok(_) => Some(true),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
         Err(_) => Some(false),

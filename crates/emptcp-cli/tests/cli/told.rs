@@ -1,0 +1,160 @@
+//! What the user is told of what a command did, and of what is wrong.
+
+use crate::common::{Netns, emptcp};
+use emptcp::require;
+use serde_json::json;
+use std::{fs, process::Command};
+
+const POLICY: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'ingress'\ndo = ['count']\n";
+const SHAPED: &str =
+    "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = ['rate_limit rate=4mbit mode=shape']\n";
+
+macro_rules! require_root {
+    () => {
+        require!(
+            emptcp::testing::is_root(),
+            "needs root: it makes network namespaces and loads programs"
+        );
+    };
+}
+
+#[test]
+fn an_apply_tells_in_text_too_what_it_attached() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &[]).exits(0);
+    assert!(!netns.apply(POLICY, &[]).exits(0).out.contains("attached to"));
+    netns.ip(&["link", "del", "v0"]);
+    netns.ip(&["link", "add", "v0", "type", "veth", "peer", "name", "v1"]);
+    let again = netns.apply(POLICY, &[]).exits(0).out;
+    for direction in ["ingress", "egress"] {
+        assert!(again.contains(&format!("attached to v0 {direction} (")), "{again}");
+    }
+}
+
+#[test]
+fn the_root_qdisc_that_shaping_makes_is_told() {
+    require_root!();
+    let netns = Netns::new();
+    let qdisc = || netns.tc(&["qdisc", "show", "dev", "v0", "root"]).unwrap();
+    let first = netns.apply(SHAPED, &[]).exits(0).out;
+    assert!(
+        first.contains("v0: root qdisc htb e7c0: made for mode=shape"),
+        "{first}"
+    );
+    assert!(qdisc().contains("htb e7c0:"), "{}", qdisc());
+    let again = netns.apply(SHAPED, &["--json"]).exits(0).json();
+    assert_eq!(
+        again["shaped"],
+        json!([{ "device": "v0", "qdisc": "htb e7c0:", "made": false }]),
+        "{again}"
+    );
+    assert!(
+        netns
+            .emptcp(&["list"])
+            .exits(0)
+            .out
+            .contains("v0 (root qdisc htb e7c0:)")
+    );
+    let list = netns.emptcp(&["list", "--json"]).exits(0).json();
+    let states = list[0]["device_states"].as_array().unwrap();
+    let qdiscs: Vec<_> = states.iter().map(|state| &state["qdisc"]).collect();
+    assert_eq!(qdiscs, [&json!("htb e7c0:"), &json!(null)], "{list}");
+    assert!(
+        netns
+            .emptcp(&["show"])
+            .exits(0)
+            .out
+            .contains("root qdisc htb e7c0: made for mode=shape")
+    );
+    netns.emptcp(&["remove"]).exits(0);
+    assert!(!qdisc().contains("htb"), "{}", qdisc());
+}
+
+#[test]
+fn a_failed_apply_says_that_the_former_set_stays_only_when_there_is_one() {
+    require_root!();
+    let netns = Netns::new();
+    let unknown = POLICY.replace("v0", "v7");
+    assert!(!netns.apply(&unknown, &[]).exits(1).err.contains("in force"));
+    netns.apply(POLICY, &[]).exits(0);
+    assert!(netns.apply(&unknown, &[]).exits(1).err.contains("stays in force"));
+}
+
+#[test]
+fn an_error_says_what_to_do_next_and_each_thing_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let said = emptcp(&["element", "build", &path]).exits(1);
+    assert!(
+        said.err.contains("no element is there") && said.err.contains("emptcp sdk"),
+        "{said:?}"
+    );
+    fs::write(folder.path().join("element.toml"), "nam = 'a'\n").unwrap();
+    let said = emptcp(&["element", "build", &path]).exits(1);
+    assert_eq!(said.err.matches(&path).count(), 1, "{said:?}");
+    assert!(said.err.contains("element.toml:1:"), "{said:?}");
+    require_root!();
+    let said = emptcp(&["--netns", "/etc/passwd", "list"]).exits(1);
+    assert!(said.err.contains("/etc/passwd is no network namespace"), "{said:?}");
+}
+
+#[test]
+fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameless_namespace() {
+    require_root!();
+    let netns = Netns::new();
+    let said = emptcp(&["list", "--all", "--instance", "none-such"]).exits(0);
+    assert!(
+        said.out.contains("no instance `none-such` in any network namespace"),
+        "{said:?}"
+    );
+
+    netns.apply(POLICY, &[]).exits(0);
+    let mut holder = Command::new("ip")
+        .args(["netns", "exec", &netns.name, "sleep", "600"])
+        .spawn()
+        .unwrap();
+    let inode =
+        fs::metadata(format!("/run/netns/{}", netns.name)).map(|data| std::os::unix::fs::MetadataExt::ino(&data));
+    let inode = inode.unwrap();
+    let pid = holder.id();
+    let is_in = || {
+        fs::read_link(format!("/proc/{pid}/ns/net"))
+            .is_ok_and(|link| link.to_string_lossy().contains(&inode.to_string()))
+    };
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !is_in() {
+        assert!(
+            std::time::Instant::now() < patience,
+            "the process does not enter its namespace"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let entry = || {
+        let all = emptcp(&["list", "--all", "--json"]).exits(0).json();
+        let own = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|placed| placed["namespace"] == inode);
+        own.expect("it is listed").clone()
+    };
+    assert_eq!(entry()["held_by"], json!([]), "it has a name");
+    let deleted = Command::new("ip").args(["netns", "del", &netns.name]).status().unwrap();
+    assert!(deleted.success());
+    let held = entry();
+    let text = emptcp(&["list", "--all"]).exits(0).out;
+    // Through the process that holds it, before it ends.
+    emptcp(&["--netns", &pid.to_string(), "remove"]).exits(0);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(held["state"], "live", "{held}");
+    let pids: Vec<_> = held["held_by"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|holder| &holder["pid"])
+        .collect();
+    assert_eq!(pids, [&json!(pid)], "{held}");
+    assert!(text.replace('\n', " ").contains("held"), "{text}");
+}
