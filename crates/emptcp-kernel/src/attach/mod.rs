@@ -103,7 +103,7 @@ impl Spot<'_> {
         }
     }
 
-    pub(crate) fn link_path(&self, folder: &Path) -> PathBuf {
+    fn link_path(&self, folder: &Path) -> PathBuf {
         let direction = crate::words::direction_name(self.direction);
         folder.join(format!("link_{}_{direction}", self.ifindex))
     }
