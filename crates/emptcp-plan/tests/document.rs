@@ -124,13 +124,12 @@ fn actions_and_selectors_without_effect_are_refused() {
             "mark dscp=64",
             "`mark` does nothing with these arguments",
         ),
-        ("packet is syn", "record every=0s", "`0s` is out of range"),
     ] {
         let found = compile("p", &file_with(when, action), &catalog).unwrap_err();
         assert_eq!(found.count(), 1, "{found}");
         assert!(found.to_string().contains(wanted), "{found}");
     }
-    for (when, action) in [("sample 1 in 1", "mark dscp=0"), ("sample(n=1)", "record every=1ns")] {
+    for (when, action) in [("sample 1 in 1", "mark dscp=0"), ("sample(n=1)", "record every=0s")] {
         assert!(
             compile("p", &file_with(when, action), &catalog).is_ok(),
             "{when}: {action}"
