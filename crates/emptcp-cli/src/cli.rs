@@ -29,6 +29,7 @@ Exit status:
   0  done
   1  failure; whatever was in force stays in force
   2  the command line or the policy file is wrong
+  3  done, but the result could not be written
 
 Environment:
   EMPTCP_ELEMENTS  folder of installed elements, instead of /var/lib/emptcp/elements

@@ -13,6 +13,29 @@ use std::{
 const FAILURE: u8 = 1;
 /// The command line or the policy file is wrong.
 const USAGE: u8 = 2;
+/// What was asked for is done, but the user could not be told.
+const UNTOLD: u8 = 3;
+
+/// A command has changed what it should, and could not tell the result.
+#[derive(Debug)]
+pub(crate) struct Untold {
+    /// What holds now.
+    pub(crate) done: String,
+    /// Why it could not tell.
+    pub(crate) source: anyhow::Error,
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, but the result cannot be told: {:#}", self.done, self.source)
+    }
+}
+
+impl std::error::Error for Untold {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
 
 /// How the user wants to be told.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +161,9 @@ fn tell(error: &anyhow::Error) -> Told {
     };
     if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
         return policy_file(diagnostics);
+    }
+    if let Some(error) = error.downcast_ref::<Untold>() {
+        return simple("untold", error.to_string(), UNTOLD);
     }
     if let Some(error) = error.downcast_ref::<Unreadable>() {
         return simple("unreadable", error.to_string(), USAGE);

@@ -141,6 +141,28 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     elements: BTreeMap<String, Element>,
+    broken: Vec<Broken>,
+}
+
+/// An installed element that cannot be read. Policies cannot use it; everything else goes on without it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Broken {
+    /// Where it is installed.
+    pub folder: PathBuf,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        write!(
+            f,
+            "the installed element in {} is left out: {}; install it again, or `emptcp element remove {name}`",
+            self.folder.display(),
+            self.why
+        )
+    }
 }
 
 /// Where installed elements live, unless the environment names another folder in `EMPTCP_ELEMENTS`.
@@ -166,21 +188,22 @@ impl Catalog {
         });
         Self {
             elements: elements.collect(),
+            broken: Vec::new(),
         }
     }
 
-    /// The shipped and the installed elements.
+    /// The shipped and the installed elements; see [`Catalog::load_from`].
     ///
     /// # Errors
-    /// When an installed element cannot be read.
+    /// When the folder of installed elements cannot be read.
     pub fn load() -> Result<Self> {
         Self::load_from(&installed_folder())
     }
 
-    /// The shipped elements and those in `folder`, which need not exist.
+    /// The shipped elements and those in `folder`, which need not exist. What cannot be read there is [`Catalog::broken`].
     ///
     /// # Errors
-    /// When an installed element cannot be read.
+    /// When the folder cannot be read.
     pub fn load_from(folder: &Path) -> Result<Self> {
         let mut catalog = Self::built_in();
         let entries = match fs::read_dir(folder) {
@@ -191,11 +214,21 @@ impl Catalog {
         for entry in entries.flatten().filter(|entry| {
             !entry.file_name().to_string_lossy().starts_with('.') && entry.path().join("element.toml").is_file()
         }) {
-            let element = Element::from_folder(&entry.path())?;
-            // A shipped element cannot be replaced: policies would change their meaning silently.
-            catalog.elements.entry(element.manifest.name.clone()).or_insert(element);
+            match Element::from_folder(&entry.path()) {
+                // A shipped element cannot be replaced: policies would change their meaning silently.
+                Ok(element) => drop(catalog.elements.entry(element.manifest.name.clone()).or_insert(element)),
+                Err(error) => catalog.broken.push(Broken {
+                    folder: entry.path(),
+                    why: error.to_string(),
+                }),
+            }
         }
         Ok(catalog)
+    }
+
+    /// Installed elements that cannot be read.
+    pub fn broken(&self) -> &[Broken] {
+        &self.broken
     }
 
     /// An element by name.

@@ -230,12 +230,17 @@ pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     Ok(built)
 }
 
-/// Removes an installed element. Policies in force that use it go on until they are applied again.
+/// Removes an installed element; one that cannot be read is named by its folder. Policies in force that use it go on until they are applied again.
 ///
 /// # Errors
 /// When there is none of that name, or it is shipped.
 pub fn remove(name: &str) -> Result<()> {
-    match &Catalog::load()?.element(name)?.origin {
+    let catalog = Catalog::load()?;
+    let mut folders = catalog.broken().iter().map(|broken| &broken.folder);
+    if let Some(folder) = folders.find(|folder| folder.file_name().is_some_and(|own| own == name)) {
+        return fs::remove_dir_all(folder).or_kernel(format!("remove {}", folder.display()));
+    }
+    match &catalog.element(name)?.origin {
         Origin::Installed(folder) => fs::remove_dir_all(folder).or_kernel(format!("remove {}", folder.display())),
         Origin::BuiltIn => Err(Error::Element {
             element: name.to_owned(),

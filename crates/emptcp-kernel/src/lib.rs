@@ -80,7 +80,7 @@ mod words;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use attach::AttachedTo;
-pub use catalog::Catalog;
+pub use catalog::{Broken, Catalog};
 pub use device::with_real_names;
 pub use error::{Error, Result};
 pub use instance::Instance;

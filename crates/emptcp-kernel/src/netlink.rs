@@ -7,7 +7,8 @@ use netlink_packet_core::{
 use netlink_sys::{Socket, SocketAddr};
 use std::io;
 
-/// Sends a request for a list and collects the answers.
+/// Sends a request for a list and collects the answers. One that cannot be read, such as a device with a name that is no
+/// UTF-8, is left out; none at all is an error.
 pub(crate) fn dump<M>(protocol: isize, request: M) -> io::Result<Vec<M>>
 where
     M: NetlinkSerializable + NetlinkDeserializable,
@@ -23,19 +24,31 @@ where
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
     socket.send(&bytes, 0)?;
-    let mut answers = Vec::new();
+    let (mut answers, mut unreadable) = (Vec::new(), None);
     loop {
         let (datagram, _) = socket.recv_from_full()?;
         let mut rest = datagram.as_slice();
         while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<M>::deserialize(rest).map_err(|error| io::Error::other(error.to_string()))?;
-            let length = (message.header.length as usize)
-                .next_multiple_of(4)
-                .clamp(1, rest.len());
-            rest = &rest[length..];
+            let read = NetlinkMessage::<M>::deserialize(rest).map_err(|error| io::Error::other(error.to_string()));
+            let length = rest
+                .first_chunk()
+                .map_or(rest.len(), |length| u32::from_ne_bytes(*length) as usize);
+            rest = &rest[length.next_multiple_of(4).clamp(1, rest.len())..];
+            let message = match read {
+                Ok(message) => message,
+                Err(error) => {
+                    tracing::debug!("an answer of the kernel is left out: {error}");
+                    unreadable = Some(error);
+                    continue;
+                }
+            };
             match message.payload {
-                NetlinkPayload::Done(_) => return Ok(answers),
+                NetlinkPayload::Done(_) => {
+                    return match unreadable {
+                        Some(error) if answers.is_empty() => Err(error),
+                        _ => Ok(answers),
+                    };
+                }
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 NetlinkPayload::InnerMessage(answer) => answers.push(answer),
                 _ => {}

@@ -5,7 +5,7 @@ use crate::{
         policy_file::{self, PolicyFile},
         words,
     },
-    failure::Note,
+    failure::{Note, Untold},
     progress,
     session::{BOLD, GREEN, RED, Session, YELLOW},
     table::Table,
@@ -44,7 +44,10 @@ JSON:
    \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
   With --dry-run: \"instance\", \"dry_run\", \"changes\", \"policies\", \"programs\".
-  kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\""
+  kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\"
+
+Exit status: 0 in force; 1 failed, 2 wrong file or command line, both with what was in force before still in force;
+3 in force, but the result could not be written."
 )]
 pub(crate) struct Apply {
     /// The policy file; `-` is the standard input
@@ -107,26 +110,34 @@ impl Apply {
             true => anyhow::Error::from(error).context(Note("what was in force before stays in force")),
             false => error.into(),
         })?;
-        let spots = spots(name)?;
-        if session.wants_json() {
-            return session.print_json(&json!({
-                "instance": applied.instance,
-                "dry_run": false,
-                "generation": applied.generation,
-                "changes": changes,
-                "policies": attached(&file.plan, &spots),
-                "attached": applied.attached,
-                "detached": applied.detached,
-                "shaped": applied.shaped,
-                "programs": applied.programs,
-                "adopted": applied.adopted,
-                "warnings": applied.warnings,
-                "duration_ms": u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX),
-            }));
-        }
-        let text = [written(&changes), places(&file.plan, &spots), told(&applied)].concat();
-        Ok(session.print(&text)?)
+        self::tell(session, &file.plan, &changes, &applied).map_err(|source| {
+            let done = format!("the policies are in force as instance `{name}`");
+            Untold { done, source }.into()
+        })
     }
+}
+
+/// Nothing of this can undo what is in force.
+fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -> Result<()> {
+    let spots = spots(&applied.instance)?;
+    if session.wants_json() {
+        return session.print_json(&json!({
+            "instance": applied.instance,
+            "dry_run": false,
+            "generation": applied.generation,
+            "changes": changes,
+            "policies": attached(plan, &spots),
+            "attached": applied.attached,
+            "detached": applied.detached,
+            "shaped": applied.shaped,
+            "programs": applied.programs,
+            "adopted": applied.adopted,
+            "warnings": applied.warnings,
+            "duration_ms": u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX),
+        }));
+    }
+    let text = [written(changes), places(plan, &spots), told(applied)].concat();
+    Ok(session.print(&text)?)
 }
 
 impl Apply {

@@ -124,6 +124,7 @@ fn tell(session: &Session, built: &Built, done: &str) -> Result<()> {
 }
 
 fn list(session: &Session) -> Result<()> {
+    super::catalog()?;
     let mut installed = element::list()?;
     installed.retain(|info| info.folder.is_some());
     if session.wants_json() {

@@ -31,6 +31,7 @@ pub(crate) struct Elements {
 
 impl Elements {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        super::catalog()?;
         let mut all = element::list()?;
         if !self.names.is_empty() {
             if let Some(unknown) = self

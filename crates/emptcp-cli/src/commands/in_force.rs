@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::Result;
 use emptcp::{
-    Catalog, Error, Instance,
+    Error, Instance,
     in_force::{DeviceState, Standing},
 };
 use serde::Serialize;
@@ -81,7 +81,7 @@ impl std::error::Error for NotInForce {}
 /// Fails when a device of the policies in force does not run them.
 pub(crate) fn check(session: &Session) -> Result<()> {
     session.enter_netns()?;
-    let catalog = Catalog::load()?;
+    let catalog = crate::commands::catalog()?;
     let names = match session.named_instance() {
         Some(name) => vec![name.to_owned()],
         None => Instance::list()?,

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Catalog, Error, Instance, MovedHere, stale, stats::Stats};
+use emptcp::{Error, Instance, MovedHere, stale, stats::Stats};
 use serde_json::{Value, json};
 
 /// List the policies in force
@@ -156,7 +156,7 @@ fn everywhere(session: &Session) -> Result<()> {
 }
 
 fn collect(session: &Session) -> Result<Vec<Stats>> {
-    let catalog = Catalog::load()?;
+    let catalog = crate::commands::catalog()?;
     if let Some(name) = session.named_instance() {
         let instance = Instance::open(name)?;
         return Ok(vec![instance.stats(&catalog)?]);

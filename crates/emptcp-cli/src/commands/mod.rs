@@ -26,3 +26,17 @@ mod chains;
 pub(crate) mod in_force;
 mod policy_file;
 mod words;
+
+use crate::session::YELLOW;
+
+/// The elements that policies can use. Warns of installed ones that cannot be read.
+///
+/// # Errors
+/// When the folder of installed elements cannot be read.
+pub(crate) fn catalog() -> emptcp::Result<emptcp::Catalog> {
+    let catalog = emptcp::Catalog::load()?;
+    for broken in catalog.broken() {
+        anstream::eprintln!("{YELLOW}warning:{YELLOW:#} {broken}");
+    }
+    Ok(catalog)
+}

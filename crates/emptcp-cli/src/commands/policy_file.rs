@@ -1,6 +1,6 @@
 //! Reads and compiles a policy file.
 
-use crate::failure::Unreadable;
+use crate::{commands, failure::Unreadable};
 use anyhow::Result;
 use emptcp::{Catalog, plan::Plan};
 use std::{fs, io, path::Path};
@@ -35,7 +35,7 @@ pub(crate) fn read(file: &Path) -> Result<PolicyFile> {
         file: name.clone(),
         source,
     })?;
-    let catalog = Catalog::load()?;
+    let catalog = commands::catalog()?;
     let plan = emptcp::compile(&name, &text, &catalog.manifests())?;
     catalog.fits(&plan)?;
     Ok(PolicyFile { text, plan, catalog })

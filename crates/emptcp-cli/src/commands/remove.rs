@@ -2,12 +2,13 @@
 
 use crate::{
     commands::words,
+    failure::Untold,
     session::{BOLD, Session},
     units,
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Error, stale};
+use emptcp::{Error, Removed, stale};
 use serde_json::json;
 
 /// Take the policies out of force and remove everything that belongs to them
@@ -43,25 +44,32 @@ impl Remove {
             Err(Error::NoInstance { name }) => return nothing(session, &name),
             removed => removed?,
         };
-        if session.wants_json() {
-            return session.print_json(&json!({
-                "instance": removed.instance,
-                "removed": true,
-                "detached": removed.detached,
-            }));
-        }
-        let mut text = String::new();
-        for spot in &removed.detached {
-            text += &format!(
-                "detached from {} {} ({})\n",
-                spot.device,
-                words::direction(spot.direction),
-                spot.kind.name()
-            );
-        }
-        text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
-        Ok(session.print(&text)?)
+        tell(session, &removed).map_err(|source| {
+            let done = format!("instance `{}` is removed", removed.instance);
+            Untold { done, source }.into()
+        })
     }
+}
+
+fn tell(session: &Session, removed: &Removed) -> Result<()> {
+    if session.wants_json() {
+        return session.print_json(&json!({
+            "instance": removed.instance,
+            "removed": true,
+            "detached": removed.detached,
+        }));
+    }
+    let mut text = String::new();
+    for spot in &removed.detached {
+        text += &format!(
+            "detached from {} {} ({})\n",
+            spot.device,
+            words::direction(spot.direction),
+            spot.kind.name()
+        );
+    }
+    text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
+    Ok(session.print(&text)?)
 }
 
 /// What the user wants is so already.

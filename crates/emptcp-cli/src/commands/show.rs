@@ -38,13 +38,13 @@ impl Show {
         let shown = instance.show()?;
         if session.wants_json() {
             let mut answer = serde_json::to_value(&shown)?;
-            answer["devices"] = serde_json::to_value(instance.devices(&Catalog::load()?)?)?;
+            answer["devices"] = serde_json::to_value(instance.devices(&crate::commands::catalog()?)?)?;
             return session.print_json(&answer);
         }
         if self.source {
             return Ok(session.print_raw(&shown.source)?);
         }
-        let catalog = Catalog::load()?;
+        let catalog = crate::commands::catalog()?;
         Ok(session.print(&in_full(&shown, &instance.devices(&catalog)?, &catalog))?)
     }
 }

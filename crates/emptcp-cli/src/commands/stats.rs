@@ -10,7 +10,6 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
-    Catalog,
     manifest::Unit,
     stats::{ElementStats, NamedCounter, PolicyStats, Stats as Counters},
 };
@@ -95,7 +94,7 @@ const CORE: &[(&str, &str)] = &[
 impl Stats {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         session.enter_netns()?;
-        let catalog = Catalog::load()?;
+        let catalog = crate::commands::catalog()?;
         let mut before: Option<(Instant, Counters)> = None;
         self.watch.run(session, || {
             let counters = session.open_again()?.stats(&catalog)?;

@@ -99,3 +99,33 @@ fn an_element_that_does_not_compile_is_told_with_the_words_of_clang() {
     assert_eq!(error["error"]["kind"], "compile");
     assert!(error["error"]["message"].as_str().unwrap().contains("maybe"), "{error}");
 }
+
+#[test]
+fn an_installed_element_that_cannot_be_read_hinders_nobody_and_can_be_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| emptcp(folder.path(), arguments);
+    let damages: [(&str, &[u8]); 2] = [("empty", b""), ("random", b"\xff\x00\x7fELF")];
+    for (name, manifest) in damages {
+        fs::create_dir_all(folder.path().join("installed").join(name)).unwrap();
+        fs::write(
+            folder.path().join("installed").join(name).join("element.toml"),
+            manifest,
+        )
+        .unwrap();
+    }
+    let policy = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = 'count'";
+    fs::write(folder.path().join("policy.toml"), policy).unwrap();
+    for arguments in [&["check", "policy.toml"][..], &["elements"], &["element", "list"]] {
+        let output = run(arguments);
+        good(&output);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        for (name, _) in damages {
+            assert!(said.contains(&format!("`emptcp element remove {name}`")), "{said}");
+        }
+    }
+    for (name, _) in damages {
+        good(&run(&["element", "remove", name]));
+        assert_eq!(run(&["element", "remove", name]).status.code(), Some(1));
+    }
+    assert!(run(&["elements"]).stderr.is_empty());
+}

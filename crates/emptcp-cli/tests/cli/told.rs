@@ -158,3 +158,50 @@ fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameles
     assert_eq!(pids, [&json!(pid)], "{held}");
     assert!(text.replace('\n', " ").contains("held"), "{text}");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_does_not_make_a_failure_of_what_was_done() {
+    require_root!();
+    let netns = Netns::new();
+    let file = crate::common::PolicyFile::new(POLICY);
+    let path = file.path();
+    let full = |arguments: &[&str]| {
+        let output = Command::new(crate::common::EMPTCP)
+            .args(["--netns", &netns.name])
+            .args(arguments)
+            .stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [vec!["apply", &path], vec!["--json", "apply", &path]] {
+        let (code, said) = full(&arguments);
+        assert_eq!(code, Some(3), "{said}");
+        assert!(
+            said.contains("the policies are in force as instance `default`"),
+            "{said}"
+        );
+        netns.emptcp(&["show"]).exits(0);
+    }
+    let (code, said) = full(&["remove"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("instance `default` is removed"), "{said}");
+    netns.emptcp(&["show"]).exits(1);
+}
+
+#[test]
+fn a_device_whose_name_is_no_text_is_nobodys_trouble() {
+    require_root!();
+    let netns = Netns::new();
+    let odd = std::os::unix::ffi::OsStringExt::from_vec(b"odd\x9b1".to_vec());
+    let odd: std::ffi::OsString = odd;
+    let made = Command::new("ip")
+        .args(["-n", &netns.name, "link", "add", "v7", "type", "veth", "peer", "name"])
+        .arg(&odd)
+        .status();
+    assert!(made.unwrap().success());
+    netns.apply(POLICY, &[]).exits(0);
+    for command in ["list", "stats", "flows", "remove"] {
+        netns.emptcp(&[command]).exits(0);
+    }
+}
