@@ -153,7 +153,8 @@ fn claims() -> Claims {
         resolution,
         watch,
         sender,
-        passage
+        passage,
+        dsn_jump
     );
     layout!(c, Passage, "emptcp_passage", ran, types, idle, other);
     layout!(c, DevicePair, "emptcp_device_pair", upper, lower);
@@ -177,8 +178,10 @@ fn claims() -> Claims {
         window_max,
         subflows,
         version,
-        reserved
+        reserved,
+        ended
     );
+    layout!(c, Totals, "emptcp_totals", packets, bytes, retransmissions);
     layout!(
         c,
         Adoption,
