@@ -178,7 +178,8 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 			near = sender->idsn + 1;
 	}
 	if (!near) {
-		if (!(packet->dss_flags & EMPTCP_DSS_FLAG_DSN64))
+		/* The mapping of MP_CAPABLE has 64 bits without saying so. */
+		if (packet->types & EMPTCP_DSS_MAP && !(packet->dss_flags & EMPTCP_DSS_FLAG_DSN64))
 			return;
 		near = packet->dsn;
 	}
