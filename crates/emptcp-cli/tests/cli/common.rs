@@ -196,3 +196,14 @@ pub(crate) fn foreign_programs(folder: &Path) -> [PathBuf; 2] {
         object
     })
 }
+
+/// Skips a test that only root can run.
+macro_rules! require_root {
+    () => {
+        emptcp::require!(
+            emptcp::testing::is_root(),
+            "needs root: it makes network namespaces and loads programs"
+        );
+    };
+}
+pub(crate) use require_root;

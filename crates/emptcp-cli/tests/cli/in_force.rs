@@ -1,7 +1,6 @@
 //! Policies in force, in network namespaces of these tests' own. No traffic.
 
-use crate::common::{EMPTCP, Netns, emptcp, emptcp_as_nobody, foreign_programs};
-use emptcp::require;
+use crate::common::{EMPTCP, Netns, emptcp, emptcp_as_nobody, foreign_programs, require_root};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -27,15 +26,6 @@ device = ['v0', 'v1']
 hook   = 'egress'
 do     = ['get_subflow', 'count']
 ";
-
-macro_rules! require_root {
-    () => {
-        require!(
-            emptcp::testing::is_root(),
-            "needs root: it makes network namespaces and loads programs"
-        );
-    };
-}
 
 #[test]
 fn a_policy_file_comes_into_force_changes_and_goes() {

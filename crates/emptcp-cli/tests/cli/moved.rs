@@ -1,8 +1,7 @@
 //! Devices under policy that are renamed, or moved to another network namespace: their programs go with them. The judges are
 //! `ip`, which shows XDP programs, and bpffs: nothing but its pin holds a link.
 
-use crate::common::{Netns, Said};
-use emptcp::require;
+use crate::common::{Netns, Said, require_root};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
@@ -13,15 +12,6 @@ device = ['v0', 'v1']
 hook   = 'ingress'
 do     = ['count']
 ";
-
-macro_rules! require_root {
-    () => {
-        require!(
-            emptcp::testing::is_root(),
-            "needs root: it makes network namespaces and loads programs"
-        );
-    };
-}
 
 /// `state`, `renamed_to` and `moved` of a device, the same in every command.
 fn states(netns: &Netns, device: &str) -> Vec<Value> {

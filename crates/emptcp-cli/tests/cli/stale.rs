@@ -1,7 +1,6 @@
 //! What belongs to network namespaces that are gone. The judge is the kernel: which maps exist, what is in bpffs.
 
-use crate::common::{Netns, Said, emptcp, emptcp_with};
-use emptcp::require;
+use crate::common::{Netns, Said, emptcp, emptcp_with, require_root};
 use libbpf_rs::{MapHandle, query::MapInfoIter};
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
@@ -22,15 +21,6 @@ device = 'lo'
 hook   = 'ingress'
 do     = ['count']
 ";
-
-macro_rules! require_root {
-    () => {
-        require!(
-            emptcp::testing::is_root(),
-            "needs root: it makes network namespaces and loads programs"
-        );
-    };
-}
 
 fn inode(netns: &str) -> u64 {
     fs::metadata(format!("/run/netns/{netns}")).expect("it is there").ino()

@@ -1,7 +1,7 @@
 //! Policies that something else has taken off a device: told by every command, and put right by the next apply. The
 //! judge of what is attached is the kernel, by `tc` and `ip`.
 
-use crate::common::{Netns, foreign_programs};
+use crate::common::{Netns, foreign_programs, require_root};
 use emptcp::require;
 use serde_json::{Value, json};
 
@@ -20,15 +20,6 @@ device = 'v0'
 hook   = 'egress'
 do     = ['rate_limit rate=4mbit mode=shape']
 ";
-
-macro_rules! require_root {
-    () => {
-        require!(
-            emptcp::testing::is_root(),
-            "needs root: it makes network namespaces and loads programs"
-        );
-    };
-}
 
 /// Every command says the same about `device`: `state` in JSON, `words` in text.
 fn told(netns: &Netns, device: &str, state: &str, words: &str) {

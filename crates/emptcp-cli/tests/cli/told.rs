@@ -1,22 +1,12 @@
 //! What the user is told of what a command did, and of what is wrong.
 
-use crate::common::{Netns, emptcp};
-use emptcp::require;
+use crate::common::{Netns, emptcp, require_root};
 use serde_json::json;
 use std::{fs, process::Command};
 
 const POLICY: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'ingress'\ndo = ['count']\n";
 const SHAPED: &str =
     "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = ['rate_limit rate=4mbit mode=shape']\n";
-
-macro_rules! require_root {
-    () => {
-        require!(
-            emptcp::testing::is_root(),
-            "needs root: it makes network namespaces and loads programs"
-        );
-    };
-}
 
 #[test]
 fn an_apply_tells_in_text_too_what_it_attached() {
