@@ -52,12 +52,10 @@ impl Suite {
         }
     }
 
-    /// How many tests of it may run at once; `None`: as many as there are processors.
-    fn threads(self) -> Option<&'static str> {
-        match self {
-            Self::Unit | Self::Cases => None,
-            Self::Lab | Self::EndToEnd => Some("1"),
-        }
+    /// Whether its tests may run side by side. Where they may not, `.config/nextest.toml` knows the few that may all the
+    /// same.
+    fn is_parallel(self) -> bool {
+        matches!(self, Self::Unit | Self::Cases)
     }
 }
 
@@ -96,7 +94,7 @@ fn run(suite: Suite, tally: &mut Tally) -> anyhow::Result<Done> {
         bail!("the workspace has no test program for this step");
     }
     if toolchain::has_nextest() {
-        with_nextest(suite, &programs, tally)?;
+        with_nextest(&programs, tally)?;
     } else {
         with_the_standard_runner(suite, &programs, tally)?;
     }
@@ -106,15 +104,12 @@ fn run(suite: Suite, tally: &mut Tally) -> anyhow::Result<Done> {
     Ok(Done::Complete)
 }
 
-fn with_nextest(suite: Suite, programs: &[Program], tally: &mut Tally) -> anyhow::Result<()> {
+fn with_nextest(programs: &[Program], tally: &mut Tally) -> anyhow::Result<()> {
     let filter = programs
         .iter()
         .map(|program| format!("binary_id(={})", program.nextest_id()))
         .collect::<Vec<_>>();
-    let mut invocation = Invocation::cargo(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
-    if let Some(threads) = suite.threads() {
-        invocation = invocation.arguments(["--test-threads", threads]);
-    }
+    let invocation = Invocation::cargo(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
     strict(invocation.arguments(["--filterset", &filter.join(" + ")])).run_tests(tally)
 }
 
@@ -124,8 +119,8 @@ fn with_the_standard_runner(suite: Suite, programs: &[Program], tally: &mut Tall
         let mut invocation = Invocation::new(&program.executable)
             .variable("CARGO_MANIFEST_DIR", &program.folder)
             .folder(&program.folder);
-        if let Some(threads) = suite.threads() {
-            invocation = invocation.arguments(["--test-threads", threads]);
+        if !suite.is_parallel() {
+            invocation = invocation.arguments(["--test-threads", "1"]);
         }
         let before = tally.failed;
         if let Err(error) = strict(invocation).run_tests(tally) {
@@ -183,7 +178,7 @@ mod tests {
 
     #[test]
     fn tests_that_measure_rates_run_one_after_the_other() {
-        assert_eq!(Suite::EndToEnd.threads(), Some("1"));
-        assert_eq!(Suite::Lab.threads(), Some("1"));
+        assert!(!Suite::EndToEnd.is_parallel() && !Suite::Lab.is_parallel());
+        assert!(Suite::Unit.is_parallel() && Suite::Cases.is_parallel());
     }
 }

@@ -3,6 +3,7 @@
 mod altnames;
 mod check;
 mod common;
+mod ffi;
 mod hosts;
 mod in_force;
 mod memory;

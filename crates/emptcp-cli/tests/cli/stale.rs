@@ -1,7 +1,10 @@
 //! What belongs to network namespaces that are gone. The judge is the kernel: which maps exist, what is in bpffs.
 
-use crate::common::{Netns, Said, emptcp, emptcp_with, require_root};
-use libbpf_rs::{MapHandle, query::MapInfoIter};
+use crate::{
+    common::{Netns, Said, emptcp, emptcp_with, require_root},
+    ffi::map_ids,
+};
+use libbpf_rs::MapHandle;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 use std::{
@@ -40,11 +43,6 @@ fn maps(namespace: u64) -> BTreeSet<u32> {
             info.info.id
         })
         .collect()
-}
-
-/// Ids of all maps of this kernel.
-fn all_maps() -> BTreeSet<u32> {
-    MapInfoIter::default().map(|info| info.id).collect()
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
@@ -116,7 +114,7 @@ fn come_and_go(count: u32) {
     });
     let kept = maps(inode(&netns.name));
     eventually("the maps are gone", || {
-        all_maps().intersection(&ids).all(|id| kept.contains(id))
+        map_ids().intersection(&ids).all(|id| kept.contains(id))
     });
 }
 
@@ -157,7 +155,7 @@ fn dead_is_told_and_freed(arguments: &[&str]) {
             emptcp(&["remove", "--stale"]).exits(0);
             !folder(namespace).exists()
         });
-        eventually("its maps are gone", || all_maps().is_disjoint(&ids));
+        eventually("its maps are gone", || map_ids().is_disjoint(&ids));
         let freed = done["freed"].as_array().unwrap();
         if let Some(freed) = freed.iter().find(|entry| entry["namespace"] == namespace) {
             assert_eq!(freed["bytes"], told["bytes"]);
