@@ -186,7 +186,7 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 	if (!data_near(flow_widen_dsn(packet, near), near)) {
 		bool known = flow->flags & dsn_jump_flag(side) && data_near(packet->dsn, flow->dsn_jump);
 
-		if ((__s64)(packet->dsn - near) > 0 && !known) {
+		if (!known) {
 			flow->dsn_jump = packet->dsn + packet->data_level_length;
 			flow->flags &= ~dsn_jump_flag(!side);
 			flow->flags |= dsn_jump_flag(side);
@@ -198,19 +198,28 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 	connection_dsn(connection, side, sender->dsn_next);
 }
 
-/* A DATA_ACK of `side`: does it show that the other side's DSN is as far ahead as a mapping has said? */
+/*
+ * A DATA_ACK of `side`: does it show that the other side's DSN is where a mapping far from all others has said? Then
+ * those others were false when they lie ahead of it.
+ */
 static __always_inline void connection_jump(struct emptcp_flow *flow, const struct emptcp_packet *packet, __u32 side)
 {
+	struct emptcp_sender *peer = &flow->sender[!side];
+	struct emptcp_connection *connection;
 	__u64 id = flow->connection;
 
 	if (!(flow->flags & dsn_jump_flag(!side)) || !(packet->types & EMPTCP_DSS_ACK) ||
 	    !(packet->dss_flags & EMPTCP_DSS_FLAG_ACK64) || packet->data_ack - flow->dsn_jump >= 1ull << 31)
 		return;
 	flow->flags &= ~dsn_jump_flag(!side);
-	flow->sender[!side].dsn_next = flow->dsn_jump;
-	if (!flow->sender[!side].dsn_first)
-		flow->sender[!side].dsn_first = flow->dsn_jump;
-	connection_dsn(id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL, !side, flow->dsn_jump);
+	if (!peer->dsn_first || (__s64)(peer->dsn_next - flow->dsn_jump) > 0)
+		peer->dsn_first = flow->dsn_jump;
+	peer->dsn_next = flow->dsn_jump;
+	connection = id ? bpf_map_lookup_elem(&emptcp_connections, &id) : NULL;
+	if (connection && !data_near(connection->dsn_next[!side], flow->dsn_jump))
+		connection->dsn_next[!side] = flow->dsn_jump;
+	else
+		connection_dsn(connection, !side, flow->dsn_jump);
 }
 
 /* A subflow goes: its connection keeps what it carried, and when. */

@@ -371,6 +371,27 @@ fn a_data_sequence_number_far_ahead_is_forgotten_when_its_sender_goes_on_with_kn
 }
 
 #[test]
+fn a_forged_data_sequence_number_that_came_first_gives_way_once_a_data_ack_covers_the_true_one() {
+    test(|place| {
+        let mut hosts = running(place, 1);
+        place.sandbox.forget().unwrap();
+        let mut forged = hosts.clone();
+        forged.data_next[0] += 1 << 40;
+        place.send(&mut forged, &data(Who::Client).with(&["dss ack map64"]));
+        place.send(&mut hosts, &ack(Who::Server));
+        assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next, forged.data_next[0]);
+        let first = hosts.data_next[0] + 100;
+        place.send(&mut hosts, &data(Who::Client).with(&["dss ack64 map64"]));
+        assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next, forged.data_next[0]);
+        place.send(&mut hosts, &ack(Who::Server).with(&["dss ack64"]));
+        place.send(&mut hosts, &data(Who::Client));
+        let flow = found(place, &hosts);
+        assert_eq!((flow.sender[REMOTE].dsn_first, flow.sender[REMOTE].dsn_next), (first, first + 100));
+        assert_eq!(u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE, 0);
+    });
+}
+
+#[test]
 fn a_record_that_finds_its_thread_again_takes_data_sequence_numbers_from_its_connection() {
     test(|place| {
         let mut hosts = running(place, 1);

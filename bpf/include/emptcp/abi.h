@@ -168,7 +168,7 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_COUNTED = 1 << 11,       /* among the subflows of its connection; for the core alone */
 	EMPTCP_FLOW_ENDED = 1 << 12,         /* an actor has ended it; the record goes with its next segment */
 	EMPTCP_FLOW_ONE_DIRECTION = 1 << 13, /* only one side's segments pass here */
-	/* The DSN of this side has gone far ahead of what is known (dsn_jump); a DATA_ACK will tell. */
+	/* A DSN of this side lies far from what is known (dsn_jump); a DATA_ACK will tell. */
 	EMPTCP_FLOW_DSN_JUMP_LOCAL = 1 << 14,
 	EMPTCP_FLOW_DSN_JUMP_REMOTE = 1 << 15,
 };
@@ -273,7 +273,7 @@ struct emptcp_flow {
 	__u64 watch;                            /* not 0: every packet takes the slow path (docs/flow-records.md) */
 	struct emptcp_sender sender[2];         /* by enum emptcp_side */
 	struct emptcp_passage passage[2];       /* by enum emptcp_direction */
-	__u64 dsn_jump;                         /* one past the mapping that is far ahead, see the flags */
+	__u64 dsn_jump;                         /* one past the mapping that is far from all known, see the flags */
 };
 
 /*

@@ -299,7 +299,7 @@ numbers!(
         ENDED = 1 << 12,
         /// Only one side's segments pass here.
         ONE_DIRECTION = 1 << 13,
-        /// A DSN of the local side is far ahead of what is known: `dsn_jump`.
+        /// A DSN of the local side lies far from what is known: `dsn_jump`.
         DSN_JUMP_LOCAL = 1 << 14,
         /// A DSN of the remote side is.
         DSN_JUMP_REMOTE = 1 << 15,

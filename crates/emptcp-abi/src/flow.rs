@@ -250,7 +250,7 @@ pub struct Flow {
     pub sender: [Sender; 2],
     /// Stacked devices, by [`crate::direction`].
     pub passage: [Passage; 2],
-    /// One past the mapping that is far ahead of what is known, while `DSN_JUMP_LOCAL` or `DSN_JUMP_REMOTE` is set.
+    /// One past the mapping that is far from what is known, while `DSN_JUMP_LOCAL` or `DSN_JUMP_REMOTE` is set.
     pub dsn_jump: u64,
 }
 

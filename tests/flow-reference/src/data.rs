@@ -57,7 +57,7 @@ pub fn map(
     let Some(dsn) = believed else {
         let first = sender.idsn.map(|idsn| idsn.wrapping_add(1));
         if let (WireDataSequenceNumber::Long(dsn), Some(known)) = (dsn, shared.or(own).or(first))
-            && after(dsn, known)
+            && !near(dsn, known)
             && !jump.is_some_and(|(who, next)| who == side && near(dsn, next))
         {
             *jump = Some((side, dsn.wrapping_add(u64::from(length))));
@@ -79,7 +79,7 @@ pub fn map(
     }
 }
 
-/// A DATA_ACK of `side`: what is far ahead is believed once it is covered.
+/// A DATA_ACK of `side`: what is far from all others is believed once it is covered.
 pub fn cover(record: &mut Record, connection: Option<&mut Connection>, side: Side, data_ack: WireDataSequenceNumber) {
     let (other, WireDataSequenceNumber::Long(data_ack)) = (side.other(), data_ack) else {
         return;
@@ -89,8 +89,10 @@ pub fn cover(record: &mut Record, connection: Option<&mut Connection>, side: Sid
         return;
     };
     let dsn = &mut record.sender[other as usize].dsn;
-    *dsn = Some((dsn.map_or(next, |(first, _)| first), next));
+    let first = dsn.filter(|&(_, highest)| !after(highest, next)).map(|(first, _)| first);
+    *dsn = Some((first.unwrap_or(next), next));
     if let Some(connection) = connection {
+        connection.dsn_next[other as usize].take_if(|known| !near(*known, next));
         connection.hears(other, next);
     }
 }

@@ -161,7 +161,7 @@ pub struct Record {
     pub token: [Option<u32>; 2],
     /// Both sides.
     pub sender: [Sender; 2],
-    /// One past a mapping of this side that is far ahead of what is known.
+    /// One past a mapping of this side that is far from what is known.
     pub jump: Option<(Side, u64)>,
 }
 
