@@ -296,6 +296,10 @@ fn library(error: &Error) -> Told {
                 "io"
             }
         }
+        Error::HalfRemoved { instance, .. } => {
+            detail("instance", json!(instance));
+            "half_removed"
+        }
         Error::Kernel { source, .. } => {
             detail("errno", json!(source.raw_os_error()));
             "kernel"

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    ffi, libbpf_log,
+    ffi, libbpf_log, libbpf_words,
     refusal::Refusal,
     rights::{self, LOADING},
     rodata::{self, Constant, Layout},
@@ -85,7 +85,7 @@ pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
     libbpf_log::redirect();
     ObjectBuilder::default()
         .open_memory(bytes)
-        .map_err(|error| who.mismatch(format!("the object cannot be read: {error:#}")))
+        .map_err(|error| who.mismatch(libbpf_words::explained(format!("the object cannot be read: {error:#}"))))
 }
 
 /// Whether libbpf made the map for a data section.
@@ -105,7 +105,8 @@ pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn Sh
 
 /// Where the constants of an object lie.
 pub(crate) fn layout(object: &OpenObject, who: Who<'_>) -> Result<Layout> {
-    Layout::read(object).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))
+    Layout::read(object)
+        .map_err(|error| who.mismatch(libbpf_words::explained(format!("its BTF cannot be read: {error:#}"))))
 }
 
 /// Hands over the maps and loads.
