@@ -66,16 +66,16 @@ pub struct ElementInfo {
 pub fn build(folder: &Path) -> Result<Built> {
     let manifest = catalog::read_manifest(folder)?;
     named_as_its_folder(folder, &manifest)?;
+    // The compiler would wait for what is no file.
+    for file in sources(folder)? {
+        files::is_regular_or_missing(&file).map_err(|error| Error::io(file, error))?;
+    }
     let source = folder.join("element.bpf.c");
     if !source.is_file() {
         return Err(Error::Element {
             element: manifest.name.clone(),
             detail: format!("{} is missing", source.display()),
         });
-    }
-    // The compiler would wait for what is no file.
-    for file in sources(folder)? {
-        files::is_regular_or_missing(&file).map_err(|error| Error::io(file, error))?;
     }
     let sdk = WorkFolder::new(&std::env::temp_dir(), HEADERS)?;
     sdk::write_headers(sdk.path())?;
@@ -210,11 +210,13 @@ pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     let files = files.map(copy).collect::<Result<Vec<_>>>()?;
     fs::create_dir_all(installed).map_err(|error| Error::io(installed, error))?;
     let prepared = WorkFolder::new(installed, PREPARED)?;
+    let place = installed.join(&built.name);
     write_files(
         prepared.path(),
+        &place,
         files.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())),
     )?;
-    prepared.move_to(&installed.join(&built.name))?;
+    prepared.move_to(&place)?;
     Ok(built)
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn redirect() {
     ONCE.call_once(|| {
         ffi::set_print(
             || tracing::enabled!(target: "libbpf", Level::DEBUG),
-            |message| tracing::debug!(target: "libbpf", "{}", message.trim_end()),
+            |message| tracing::debug!(target: "libbpf", "{}", emptcp_plan::visible(message.trim_end())),
         );
     });
 }

@@ -83,9 +83,11 @@ pub(crate) struct Loaded {
 /// Opens an object.
 pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
     libbpf_log::redirect();
-    ObjectBuilder::default()
-        .open_memory(bytes)
-        .map_err(|error| who.mismatch(libbpf_words::explained(format!("the object cannot be read: {error:#}"))))
+    ObjectBuilder::default().open_memory(bytes).map_err(|error| {
+        who.mismatch(libbpf_words::explained(format!(
+            "the object cannot be read: {error:#}; build the element again: `emptcp element install FOLDER`"
+        )))
+    })
 }
 
 /// Whether libbpf made the map for a data section.

@@ -40,7 +40,7 @@ fn headers() -> impl Iterator<Item = (PathBuf, &'static [u8])> {
 
 /// Writes the headers only.
 pub(crate) fn write_headers(folder: &Path) -> Result<()> {
-    write_files(folder, headers()).map(drop)
+    write_files(folder, folder, headers()).map(drop)
 }
 
 /// Writes the SDK into `folder`: `include/` for the compiler and the template `large_packet/`. Returns the files.
@@ -65,13 +65,17 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>> {
             .unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
         let prepared = WorkFolder::new(parent, PREPARED)?;
-        let files = write_files(prepared.path(), headers().chain(template))?;
+        let files = write_files(prepared.path(), folder, headers().chain(template))?;
         prepared.move_to(folder)?;
         return Ok(files.iter().map(|file| folder.join(file)).collect());
     }
     let prepared = WorkFolder::new(folder, PREPARED)?;
     let has_template = folder.join(TEMPLATE_NAME).exists();
-    let files = write_files(prepared.path(), headers().chain(template.filter(|_| !has_template)))?;
+    let files = write_files(
+        prepared.path(),
+        folder,
+        headers().chain(template.filter(|_| !has_template)),
+    )?;
     // The disk has had room for all of it.
     let place = |file: PathBuf| {
         let path = folder.join(&file);

@@ -86,17 +86,18 @@ fn clear(parent: &Path, prefix: &str) {
     }
 }
 
-/// Writes files into `folder`, making the folders above them. Errors name the file to be written.
+/// Writes files into `folder`, making the folders above them. Errors name them as they will be called in `place`.
 pub(crate) fn write_files<'a>(
     folder: &Path,
+    place: &Path,
     files: impl IntoIterator<Item = (PathBuf, &'a [u8])>,
 ) -> Result<Vec<PathBuf>> {
     let write = |(name, bytes): (PathBuf, &[u8])| {
         let path = folder.join(&name);
-        let above = path.parent().unwrap_or(folder);
-        fs::create_dir_all(above).map_err(|error| Error::io(above, error))?;
-        files::is_regular_or_missing(&path).map_err(|error| Error::io(&path, error))?;
-        fs::write(&path, bytes).map_err(|error| Error::io(&path, error))?;
+        fs::create_dir_all(path.parent().unwrap_or(folder))
+            .and_then(|()| files::is_regular_or_missing(&path))
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(|error| Error::io(place.join(&name), error))?;
         Ok(name)
     };
     files.into_iter().map(write).collect()
