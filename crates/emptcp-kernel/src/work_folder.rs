@@ -78,9 +78,12 @@ fn clear(parent: &Path, prefix: &str) {
     let own = nix::unistd::geteuid().as_raw();
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
+        // What others have put there is not even opened: to open a FIFO waits.
         let is_ours = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own);
-        let Ok(file) = File::open(entry.path()) else { continue };
-        if is_ours && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        if is_ours
+            && let Ok(file) = File::open(entry.path())
+            && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -102,7 +102,7 @@ pub struct Problem {
 }
 
 /// What to write in place of some bytes of a text.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Instead {
     /// Bytes of the text.
     pub span: Range<usize>,
@@ -149,7 +149,7 @@ pub(crate) struct Reporter<'a> {
     lines: Vec<usize>,
     found: Vec<Diagnostic>,
     /// What to write in place of bytes of the file.
-    edits: Vec<Instead>,
+    edits: HashSet<Instead>,
 }
 
 impl<'a> Reporter<'a> {
@@ -162,7 +162,7 @@ impl<'a> Reporter<'a> {
             text,
             lines,
             found: Vec::new(),
-            edits: Vec::new(),
+            edits: HashSet::new(),
         }
     }
 
@@ -196,18 +196,17 @@ impl<'a> Reporter<'a> {
 
     /// Notes what is meant in place of some bytes of the file. It has as many lines as these.
     pub(crate) fn edit(&mut self, edit: Instead) {
-        if !self.edits.contains(&edit) {
-            self.edits.push(edit);
-        }
+        self.edits.insert(edit);
     }
 
     /// Shows the lines that hold an edit as they are with all edits of the file, where `check` then finds nothing wrong.
     pub(crate) fn correct(&mut self, check: impl FnOnce(&str) -> Vec<Diagnostic>) {
-        self.edits.sort_by_key(|edit| edit.span.start);
+        let mut edits: Vec<&Instead> = self.edits.iter().collect();
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end, &edit.text));
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
         let mut edited = HashSet::new();
-        for edit in &self.edits {
+        for edit in edits {
             let Some(before) = self.text.get(done..edit.span.start) else {
                 return;
             };

@@ -261,11 +261,12 @@ fn name(value: &Entry<'_>, names: &mut HashSet<String>, reporter: &mut Reporter<
 
 fn devices(value: &Entry<'_>, reporter: &mut Reporter<'_>) -> Vec<String> {
     let mut devices: Vec<String> = Vec::new();
+    let mut known = HashSet::new();
     for text in several(value, "device", "device", reporter) {
         let name = text.as_str();
         if let Err(error) = network::device(name) {
             reporter.report(text.whole(), error.message, error.help);
-        } else if devices.iter().any(|known| known == name) {
+        } else if !known.insert(name.to_owned()) {
             reporter.report(
                 text.whole(),
                 format!("the device `{name}` is named twice"),
