@@ -2,6 +2,7 @@
 
 use crate::{commands::in_force::NotInForce, session::BOLD_RED};
 use emptcp::{Diagnostics, Error, refusal::Refusal};
+use emptcp_plan::visible;
 use serde_json::{Map, Value, json};
 use std::{
     fmt,
@@ -51,17 +52,13 @@ pub(crate) struct How {
 pub(crate) struct Unreadable {
     /// As the user wrote it.
     pub(crate) file: String,
-    /// Why.
-    pub(crate) source: io::Error,
+    /// Why, and what to do.
+    pub(crate) why: String,
 }
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}; name a policy file, or `-` for the standard input",
-            self.file, self.source
-        )
+        write!(f, "{}: {}", self.file, self.why)
     }
 }
 
@@ -98,14 +95,14 @@ pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
     if let Some(shown) = shown {
         let _ = writeln!(stderr, "{shown}\n");
     }
-    let _ = writeln!(stderr, "{BOLD_RED}error:{BOLD_RED:#} {message}");
+    let _ = writeln!(stderr, "{BOLD_RED}error:{BOLD_RED:#} {}", visible(&message));
     if let Some(note) = note(error) {
         let _ = writeln!(stderr, "{note}");
     }
     if let Some(Error::Refused(refusal)) = error.downcast_ref() {
         let _ = match how.verbose {
             0 => writeln!(stderr, "the whole log of the verifier: `-v`"),
-            _ => writeln!(stderr, "\n{}", refusal.log),
+            _ => writeln!(stderr, "\n{}", visible(&refusal.log)),
         };
     }
     if how.json {
@@ -295,6 +292,10 @@ fn library(error: &Error) -> Told {
             } else {
                 "io"
             }
+        }
+        Error::HalfRemoved { instance, .. } => {
+            detail("instance", json!(instance));
+            "half_removed"
         }
         Error::Kernel { source, .. } => {
             detail("errno", json!(source.raw_os_error()));

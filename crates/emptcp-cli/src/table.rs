@@ -2,6 +2,7 @@
 
 use crate::session::BOLD;
 use comfy_table::{CellAlignment, ContentArrangement, Table as Grid, presets};
+use emptcp_plan::visible;
 
 /// A table under construction.
 pub(crate) struct Table {
@@ -37,7 +38,8 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.grid.add_row(cells.into_iter().collect::<Vec<_>>());
+        let cells = cells.into_iter().map(|cell| single_line(&cell));
+        self.grid.add_row(cells.collect::<Vec<_>>());
         self.rows += 1;
     }
 
@@ -59,6 +61,11 @@ impl Table {
         });
         lines.collect()
     }
+}
+
+/// Words of others may break no row.
+fn single_line(cell: &str) -> String {
+    visible(cell).replace('\n', "\\n").replace('\t', " ")
 }
 
 #[cfg(test)]

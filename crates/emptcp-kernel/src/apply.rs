@@ -88,9 +88,10 @@ pub struct Applied {
 /// See [`Error`]. Whatever was in force before stays in force.
 pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: &ApplyOptions) -> Result<Applied> {
     let started = Instant::now();
-    place::folder(name)?;
+    let folder = place::folder(name)?;
     place::ensure_bpffs()?;
     let lock = Lock::take()?;
+    place::may_change(&folder)?;
     stale::clear(&lock);
     let devices = Devices::read()?;
     let plan = &devices.with_real_names(plan)?;

@@ -6,6 +6,7 @@ use crate::{
     clang::Variant,
     embedded,
     error::{Error, Result},
+    files,
     load::{self, Fill, Loaded, SharedMaps, Who},
 };
 use emptcp_plan::{
@@ -19,6 +20,11 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// Far more than any object has; the kernel takes a million instructions of 8 bytes.
+const OBJECT_BYTES: u64 = 32 << 20;
+/// Far more than any `element.toml` has.
+const MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An element: its manifest and its programs.
 #[derive(Clone, Debug)]
@@ -66,7 +72,7 @@ impl Element {
         let object = |variant: Variant| {
             let path = folder.join(format!("{}.o", variant.name()));
             if manifest.hooks.iter().any(|hook| variant_of(*hook) == variant) {
-                fs::read(&path)
+                files::read_regular(&path, OBJECT_BYTES)
                     .map(|bytes| Some(Cow::Owned(bytes)))
                     .map_err(|source| Error::io(path, source))
             } else {
@@ -120,7 +126,7 @@ pub(crate) fn variant_of(hook: Hook) -> Variant {
 /// When it is missing or malformed.
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("element.toml");
-    let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+    let text = files::read_regular(&path, MANIFEST_BYTES).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::Element {
             element: folder.display().to_string(),
             detail: format!(
@@ -130,10 +136,30 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
         },
         _ => Error::io(&path, source),
     })?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::io(&path, io::Error::other(format!("it is not UTF-8, from byte {at} on")))
+    })?;
     // Each diagnostic begins with the name of the file: here the name of the folder is enough.
     Manifest::parse("element.toml", &text).map_err(|diagnostics| Error::Element {
         element: folder.display().to_string(),
         detail: diagnostics.to_string(),
+    })
+}
+
+/// Policies find an element by its name, people by its folder.
+pub(crate) fn named_as_its_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
+    let whole = folder.canonicalize().map_err(|error| Error::io(folder, error))?;
+    let name = whole.file_name().unwrap_or_default().to_string_lossy();
+    if name == manifest.name {
+        return Ok(());
+    }
+    Err(Error::Element {
+        element: folder.display().to_string(),
+        detail: format!(
+            "the folder is named `{name}`, but element.toml says `name = \"{}\"`; both must be the same",
+            manifest.name
+        ),
     })
 }
 
@@ -212,11 +238,17 @@ impl Catalog {
             Err(error) => return Err(Error::io(folder, error)),
         };
         for entry in entries.flatten().filter(|entry| {
-            !entry.file_name().to_string_lossy().starts_with('.') && entry.path().join("element.toml").is_file()
+            // One that is no file is told about. A name with a point in front is of an installation under way.
+            let manifest = entry.path().join("element.toml");
+            !entry.file_name().to_string_lossy().starts_with('.') && fs::symlink_metadata(manifest).is_ok()
         }) {
-            match Element::from_folder(&entry.path()) {
-                // A shipped element cannot be replaced: policies would change their meaning silently.
-                Ok(element) => drop(catalog.elements.entry(element.manifest.name.clone()).or_insert(element)),
+            let element = Element::from_folder(&entry.path()).and_then(|element| {
+                named_as_its_folder(&entry.path(), &element.manifest)?;
+                catalog.not_shipped(&element.manifest.name)?;
+                Ok(element)
+            });
+            match element {
+                Ok(element) => drop(catalog.elements.insert(element.manifest.name.clone(), element)),
                 Err(error) => catalog.broken.push(Broken {
                     folder: entry.path(),
                     why: error.to_string(),
@@ -224,6 +256,17 @@ impl Catalog {
             }
         }
         Ok(catalog)
+    }
+
+    /// A shipped element cannot be replaced: policies would change their meaning silently.
+    pub(crate) fn not_shipped(&self, name: &str) -> Result<()> {
+        match self.elements.get(name) {
+            Some(element) if element.origin == Origin::BuiltIn => Err(Error::Element {
+                element: name.to_owned(),
+                detail: "a shipped element has this name; choose another".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Installed elements that cannot be read.

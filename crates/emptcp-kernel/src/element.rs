@@ -2,11 +2,13 @@
 
 use crate::{
     about,
-    catalog::{self, Catalog, Element, Origin, installed_folder, variant_of},
+    catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
     clang::{self, Variant},
-    error::{Error, OrKernel, Result},
+    error::{Error, Result},
+    files,
     load::{self, Fill, Presence, Who},
     sdk, tables,
+    work_folder::{WorkFolder, write_files},
 };
 use emptcp_plan::{
     manifest::{ArgumentType, Hook, Kind, Manifest},
@@ -17,6 +19,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// Names of folders in which an installation is prepared begin so.
+const PREPARED: &str = ".emptcp-install-";
+/// Names of folders with headers for the compiler begin so.
+const HEADERS: &str = "emptcp-headers-";
+/// Far more than any source or object has.
+const SOURCE_BYTES: u64 = 32 << 20;
 
 /// An element that was built.
 #[derive(Clone, Debug, Serialize)]
@@ -57,6 +66,10 @@ pub struct ElementInfo {
 pub fn build(folder: &Path) -> Result<Built> {
     let manifest = catalog::read_manifest(folder)?;
     named_as_its_folder(folder, &manifest)?;
+    // The compiler would wait for what is no file.
+    for file in sources(folder)? {
+        files::is_regular_or_missing(&file).map_err(|error| Error::io(file, error))?;
+    }
     let source = folder.join("element.bpf.c");
     if !source.is_file() {
         return Err(Error::Element {
@@ -64,12 +77,13 @@ pub fn build(folder: &Path) -> Result<Built> {
             detail: format!("{} is missing", source.display()),
         });
     }
-    let sdk = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
+    let sdk = WorkFolder::new(&std::env::temp_dir(), HEADERS)?;
     sdk::write_headers(sdk.path())?;
     let mut objects = Vec::new();
     for variant in Variant::ALL {
         let object = folder.join(format!("{}.o", variant.name()));
         if manifest.hooks.iter().any(|hook| variant_of(*hook) == variant) {
+            files::is_regular_or_missing(&object).map_err(|error| Error::io(&object, error))?;
             clang::compile(&source, &object, variant, &sdk::include_folders(sdk.path())).map_err(|failure| {
                 Error::Compile {
                     element: manifest.name.clone(),
@@ -98,22 +112,6 @@ pub fn build(folder: &Path) -> Result<Built> {
         Err(error) => return Err(error),
     }
     Ok(built)
-}
-
-/// Policies find an element by its name, people by its folder.
-fn named_as_its_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
-    let whole = folder.canonicalize().map_err(|error| Error::io(folder, error))?;
-    let name = whole.file_name().unwrap_or_default().to_string_lossy();
-    if name == manifest.name {
-        return Ok(());
-    }
-    Err(Error::Element {
-        element: folder.display().to_string(),
-        detail: format!(
-            "the folder is named `{name}`, but element.toml says `name = \"{}\"`; both must be the same",
-            manifest.name
-        ),
-    })
 }
 
 /// Compares the objects with the manifest, as its author wrote it. Needs no rights.
@@ -202,51 +200,72 @@ pub fn install(folder: &Path) -> Result<Built> {
 /// As [`install`].
 pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     let built = build(folder)?;
-    if Catalog::built_in().element(&built.name).is_ok() {
-        return Err(Error::Element {
-            element: built.name,
-            detail: "a shipped element has this name; choose another".to_owned(),
-        });
-    }
-    let (place, prepared) = (
-        installed.join(&built.name),
-        installed.join(format!(".{}.new", built.name)),
-    );
-    let _ = fs::remove_dir_all(&prepared);
-    fs::create_dir_all(&prepared).map_err(|error| Error::io(&prepared, error))?;
+    Catalog::built_in().not_shipped(&built.name)?;
     // The source goes along, so that what runs can be read later.
-    let headers = fs::read_dir(folder)
-        .map_err(|error| Error::io(folder, error))?
-        .flatten()
-        .map(|entry| entry.path());
-    let headers = headers.filter(|path| path.extension().is_some_and(|extension| extension == "h"));
-    let sources = ["element.toml", "element.bpf.c"].map(|name| folder.join(name));
-    for file in built.objects.iter().cloned().chain(sources).chain(headers) {
-        let name = file.file_name().unwrap_or_default();
-        fs::copy(&file, prepared.join(name)).map_err(|error| Error::io(&file, error))?;
-    }
-    let _ = fs::remove_dir_all(&place);
-    fs::rename(&prepared, &place).map_err(|error| Error::io(&place, error))?;
+    let files = built.objects.iter().cloned().chain(sources(folder)?);
+    let copy = |path: PathBuf| {
+        let bytes = files::read_regular(&path, SOURCE_BYTES).map_err(|error| Error::io(&path, error))?;
+        Ok((PathBuf::from(path.file_name().unwrap_or_default()), bytes))
+    };
+    let files = files.map(copy).collect::<Result<Vec<_>>>()?;
+    fs::create_dir_all(installed).map_err(|error| Error::io(installed, error))?;
+    let prepared = WorkFolder::new(installed, PREPARED)?;
+    let place = installed.join(&built.name);
+    write_files(
+        prepared.path(),
+        &place,
+        files.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())),
+    )?;
+    prepared.move_to(&place)?;
     Ok(built)
 }
 
-/// Removes an installed element; one that cannot be read is named by its folder. Policies in force that use it go on until they are applied again.
+/// Manifest, source and headers of an element.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
+    let headers = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "h"));
+    let named = ["element.toml", "element.bpf.c"].map(|name| folder.join(name));
+    Ok(named.into_iter().chain(headers).collect())
+}
+
+/// Removes an installed element by the name of its folder, which is its own. Policies in force that use it go on until they
+/// are applied again.
 ///
 /// # Errors
 /// When there is none of that name, or it is shipped.
 pub fn remove(name: &str) -> Result<()> {
     let catalog = Catalog::load()?;
-    let mut folders = catalog.broken().iter().map(|broken| &broken.folder);
-    if let Some(folder) = folders.find(|folder| folder.file_name().is_some_and(|own| own == name)) {
-        return fs::remove_dir_all(folder).or_kernel(format!("remove {}", folder.display()));
+    let broken = catalog.broken().iter().map(|broken| &broken.folder);
+    let good = catalog.iter().filter_map(|element| match &element.origin {
+        Origin::Installed(folder) => Some(folder),
+        Origin::BuiltIn => None,
+    });
+    let folders: Vec<&PathBuf> = broken.chain(good).collect();
+    if let Some(folder) = folders
+        .iter()
+        .find(|folder| folder.file_name().is_some_and(|own| own == name))
+    {
+        return fs::remove_dir_all(folder).map_err(|error| Error::io(*folder, error));
     }
-    match &catalog.element(name)?.origin {
-        Origin::Installed(folder) => fs::remove_dir_all(folder).or_kernel(format!("remove {}", folder.display())),
-        Origin::BuiltIn => Err(Error::Element {
+    if catalog.element(name).is_ok() {
+        return Err(Error::Element {
             element: name.to_owned(),
             detail: "it is shipped with emptcp and cannot be removed".to_owned(),
-        }),
+        });
     }
+    let names = folders.iter().filter_map(|folder| folder.file_name());
+    let names: Vec<_> = names.map(|name| format!("`{}`", name.to_string_lossy())).collect();
+    let there = match names.as_slice() {
+        [] => "no element is".to_owned(),
+        names => format!("there are {}", names.join(", ")),
+    };
+    Err(Error::Element {
+        element: name.to_owned(),
+        detail: format!("it is not installed; in {} {there}", installed_folder().display()),
+    })
 }
 
 /// All elements that policies can use, by name.

@@ -1,6 +1,7 @@
 //! What can go wrong, in words that say what happened, where, and what to do.
 
 use crate::{
+    libbpf_words,
     refusal::Refusal,
     rights::{self, Capability, LOADING},
     words::hook_name,
@@ -184,6 +185,17 @@ pub enum Error {
         /// The command that cleans up.
         remedy: &'static str,
     },
+    /// A removal has detached all programs of an instance, and could not take its folder away.
+    #[error(
+        "no policy of the instance `{instance}` is in force any more, but its folder could not be removed: {error}; \
+         run `emptcp remove` again when that is mended"
+    )]
+    HalfRemoved {
+        /// The instance.
+        instance: String,
+        /// Why the folder stays.
+        error: Box<Error>,
+    },
     /// Any other refusal by the kernel.
     #[error("{action}: {source}")]
     Kernel {
@@ -209,6 +221,10 @@ impl Error {
                 missing: rights::advice(needed),
                 said: source.to_string(),
             },
+            Some(code) if code >= 4000 => Self::Kernel {
+                action,
+                source: io::Error::other(libbpf_words::explained(source.to_string())),
+            },
             _ => Self::Kernel { action, source },
         }
     }
@@ -217,7 +233,7 @@ impl Error {
     pub(crate) fn libbpf(action: impl Into<String>, source: libbpf_rs::Error) -> Self {
         let action = action.into();
         // The alternate form also tells the causes; the kernel's own words and number are the last of them.
-        let said = format!("{source:#}");
+        let said = libbpf_words::explained(format!("{source:#}"));
         if source.kind() == libbpf_rs::ErrorKind::PermissionDenied {
             let missing = rights::advice(&LOADING);
             return Self::NotPermitted { action, missing, said };

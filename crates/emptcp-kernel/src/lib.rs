@@ -11,7 +11,8 @@
 //! * [`catalog`] knows the elements and compares their objects with their manifests (`about`); `load` fills in their constants
 //!   (`rodata`) and explains a [`refusal`] by the verifier (`traps`).
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for.
-//! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
+//! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs. Both make it in a
+//!   `work_folder` first. `files` reads what others wrote.
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
@@ -20,7 +21,8 @@
 //!   instance tells about its own.
 //! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
 //!   rtnetlink (`netlink`).
-//! * `fault` lets tests make an apply fail at any point; `words` names hooks and directions in messages.
+//! * `fault` lets tests make an apply fail at any point; `words` names hooks and directions in messages, `libbpf_words` libbpf's
+//!   error numbers; `libbpf_log` takes libbpf's messages.
 //! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
 
 pub mod attach;
@@ -55,10 +57,12 @@ mod embedded;
 mod event_ring;
 mod fault;
 mod ffi;
+mod files;
 mod flow_table;
 mod hooks;
 mod identity;
 mod libbpf_log;
+mod libbpf_words;
 mod load;
 mod maps;
 mod moved_here;
@@ -77,6 +81,7 @@ mod store;
 mod tables;
 mod traps;
 mod words;
+mod work_folder;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use attach::AttachedTo;

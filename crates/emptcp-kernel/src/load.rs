@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    ffi, libbpf_log,
+    ffi, libbpf_log, libbpf_words,
     refusal::Refusal,
     rights::{self, LOADING},
     rodata::{self, Constant, Layout},
@@ -83,9 +83,11 @@ pub(crate) struct Loaded {
 /// Opens an object.
 pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
     libbpf_log::redirect();
-    ObjectBuilder::default()
-        .open_memory(bytes)
-        .map_err(|error| who.mismatch(format!("the object cannot be read: {error:#}")))
+    ObjectBuilder::default().open_memory(bytes).map_err(|error| {
+        who.mismatch(libbpf_words::explained(format!(
+            "the object cannot be read: {error:#}; build the element again: `emptcp element install FOLDER`"
+        )))
+    })
 }
 
 /// Whether libbpf made the map for a data section.
@@ -105,7 +107,8 @@ pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn Sh
 
 /// Where the constants of an object lie.
 pub(crate) fn layout(object: &OpenObject, who: Who<'_>) -> Result<Layout> {
-    Layout::read(object).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))
+    Layout::read(object)
+        .map_err(|error| who.mismatch(libbpf_words::explained(format!("its BTF cannot be read: {error:#}"))))
 }
 
 /// Hands over the maps and loads.

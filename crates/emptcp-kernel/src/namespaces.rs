@@ -2,7 +2,7 @@
 //! open file can be seen to hold.
 
 use crate::{
-    ffi, netns,
+    ffi, files, netns,
     rights::{self, Capability},
 };
 use serde::Serialize;
@@ -77,9 +77,10 @@ impl Namespaces {
 
     /// The namespaces that are mounted somewhere, as `ip netns add` does.
     fn mounts(&mut self, process: &Path) {
-        let Some(text) = self.allowed(fs::read_to_string(process.join("mountinfo"))) else {
+        let Some(text) = self.allowed(files::read_lossy(process.join("mountinfo"))) else {
             return;
         };
+        // Any name of a folder that is mounted is in it, also one that is no text.
         for line in text.lines() {
             // See proc(5): the fourth field is the root of the mount, the fifth where it is.
             let mut fields = line.split(' ').skip(3);
@@ -146,7 +147,8 @@ impl Namespaces {
     pub(crate) fn holders(&self, inode: u64) -> Vec<Holder> {
         let pids = self.holders.get(&inode).into_iter().flatten();
         pids.filter_map(|&pid| {
-            let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            // A process can call itself by any bytes.
+            let command = files::read_lossy(format!("/proc/{pid}/comm")).ok()?;
             let command = command.trim_end().to_owned();
             Some(Holder { pid, command })
         })

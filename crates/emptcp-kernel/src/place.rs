@@ -2,14 +2,15 @@
 
 use crate::{
     error::{Error, Result},
-    netns,
+    files, netns,
     rights::{self, Capability},
 };
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg},
+    fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg},
     mount::MsFlags,
     sys::statfs::{BPF_FS_MAGIC, statfs},
+    unistd::{AccessFlags, faccessat},
 };
 use std::{
     fs::{self, File, OpenOptions},
@@ -78,7 +79,7 @@ fn is_elsewhere() -> bool {
 
 /// The process that started `process`; none for the first.
 fn parent(process: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let status = files::read_lossy(format!("/proc/{process}/status")).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim();
     (parent != "0").then(|| parent.to_owned())
 }
@@ -178,6 +179,33 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     }
     for above in folder.ancestors().skip(1).take(2) {
         if fs::remove_dir(above).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the folder of an instance, or what is there of the folders above it, may be changed. A change asks before it begins.
+pub(crate) fn may_change(folder: &Path) -> Result<()> {
+    for there in folder.ancestors().take_while(|part| part.starts_with(BPFFS)) {
+        match faccessat(
+            AT_FDCWD,
+            there,
+            AccessFlags::W_OK | AccessFlags::X_OK,
+            AtFlags::AT_EACCESS,
+        ) {
+            Ok(()) => {}
+            Err(Errno::ENOENT) => continue,
+            Err(Errno::EROFS) => {
+                return Err(Error::NoBpffs(format!(
+                    "{BPFFS} is mounted read-only here, so that nothing can be changed, and nothing was; \
+                     run it where it can be written, or `mount -o remount,rw {BPFFS}`"
+                )));
+            }
+            Err(error) => return Err(refused(there, error.into())),
+        }
+        // Above its parent nothing has to change.
+        if Some(there) == folder.parent() {
             break;
         }
     }

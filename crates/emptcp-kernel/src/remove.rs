@@ -5,7 +5,7 @@ use crate::{
     attach::{AttachedTo, Hold, Spot},
     bank,
     device::Devices,
-    error::Result,
+    error::{Error, Result},
     instance::Instance,
     place::{self, Lock},
     shape::Shaping,
@@ -34,6 +34,7 @@ pub fn remove(name: &str) -> Result<Removed> {
     let folder = place::folder(name)?;
     place::exists(&folder, name)?;
     let lock = Lock::take()?;
+    place::may_change(&folder)?;
     stale::clear(&lock);
     let mut removed = Removed {
         instance: name.to_owned(),
@@ -79,7 +80,10 @@ pub fn remove(name: &str) -> Result<Removed> {
         }
         Shaping::remove_all(&instance, &devices)?;
     }
-    place::remove_folder(&folder)?;
+    place::remove_folder(&folder).map_err(|error| Error::HalfRemoved {
+        instance: removed.instance.clone(),
+        error: Box::new(error),
+    })?;
     Ok(removed)
 }
 

@@ -1,5 +1,6 @@
 //! What this process may do: its capabilities, and the folders that a change writes to.
 
+use crate::files;
 use nix::{
     fcntl::AtFlags,
     unistd::{AccessFlags, Uid, faccessat, geteuid},
@@ -37,7 +38,7 @@ impl fmt::Display for Capability {
 /// Whether this thread has a capability in effect. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON (`bpf_capable` and
 /// `perfmon_capable` of include/linux/capability.h).
 pub(crate) fn has(capability: Capability) -> bool {
-    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let status = files::read_lossy("/proc/thread-self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
     let is_set = |capability: Capability| bits.is_some_and(|bits| bits >> capability as u32 & 1 == 1);

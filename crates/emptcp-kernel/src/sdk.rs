@@ -3,9 +3,10 @@
 use crate::{
     embedded,
     error::{Error, Result},
+    work_folder::{WorkFolder, write_files},
 };
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -23,43 +24,67 @@ pub(crate) fn include_folders(folder: &Path) -> [PathBuf; 1] {
     [folder.join("include")]
 }
 
-/// Writes the headers only.
-pub(crate) fn write_headers(folder: &Path) -> Result<Vec<PathBuf>> {
-    let include = folder.join("include");
+/// Names of folders in which the SDK is prepared begin so.
+const PREPARED: &str = ".emptcp-sdk-";
+
+/// The headers: path, text.
+fn headers() -> impl Iterator<Item = (PathBuf, &'static [u8])> {
     let ours = embedded::SDK
         .iter()
-        .map(|(name, text)| (include.join("emptcp").join(name), *text));
+        .map(|(name, text)| (Path::new("include/emptcp").join(name), *text));
     let libbpf = libbpf_sys::API_HEADERS
         .iter()
-        .map(|(name, text)| (include.join("bpf").join(name), *text));
-    write_all(ours.chain(libbpf))
+        .map(|(name, text)| (Path::new("include/bpf").join(name), *text));
+    ours.chain(libbpf).map(|(path, text)| (path, text.as_bytes()))
+}
+
+/// Writes the headers only.
+pub(crate) fn write_headers(folder: &Path) -> Result<()> {
+    write_files(folder, folder, headers()).map(drop)
 }
 
 /// Writes the SDK into `folder`: `include/` for the compiler and the template `large_packet/`. Returns the files.
 /// Headers are replaced; a template that is there already is left alone.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be written. Then nothing of it is there, unless the folder was there before: in that one some headers may
+/// be replaced already.
 pub fn write(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = write_headers(folder)?;
-    let template = folder.join(TEMPLATE_NAME);
-    if !template.exists() {
-        files.extend(write_all(
-            TEMPLATE.iter().map(|(name, text)| (template.join(name), *text)),
-        )?);
+    let failed = |path: &Path, error: io::Error| Error::io(path, error);
+    let is_there = match fs::metadata(folder) {
+        Ok(data) if !data.is_dir() => return Err(failed(folder, io::ErrorKind::NotADirectory.into())),
+        found => found.is_ok(),
+    };
+    let template = TEMPLATE
+        .iter()
+        .map(|(name, text)| (Path::new(TEMPLATE_NAME).join(name), text.as_bytes()));
+    if !is_there {
+        let parent = folder
+            .parent()
+            .filter(|parent| *parent != Path::new(""))
+            .unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+        let prepared = WorkFolder::new(parent, PREPARED)?;
+        let files = write_files(prepared.path(), folder, headers().chain(template))?;
+        prepared.move_to(folder)?;
+        return Ok(files.iter().map(|file| folder.join(file)).collect());
     }
-    Ok(files)
-}
-
-fn write_all<'a>(files: impl Iterator<Item = (PathBuf, &'a str)>) -> Result<Vec<PathBuf>> {
-    files
-        .map(|(path, text)| {
-            let folder = path.parent().unwrap_or(&path);
-            fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
-            fs::write(&path, text).map_err(|error| Error::io(&path, error))?;
-            Ok(path)
-        })
-        .collect()
+    let prepared = WorkFolder::new(folder, PREPARED)?;
+    let has_template = folder.join(TEMPLATE_NAME).exists();
+    let files = write_files(
+        prepared.path(),
+        folder,
+        headers().chain(template.filter(|_| !has_template)),
+    )?;
+    // The disk has had room for all of it.
+    let place = |file: PathBuf| {
+        let path = folder.join(&file);
+        let above = path.parent().unwrap_or(folder);
+        fs::create_dir_all(above).map_err(|error| failed(above, error))?;
+        fs::rename(prepared.path().join(&file), &path).map_err(|error| failed(&path, error))?;
+        Ok(path)
+    };
+    files.into_iter().map(place).collect()
 }
 
 #[cfg(test)]

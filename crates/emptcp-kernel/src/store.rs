@@ -21,6 +21,8 @@ pub(crate) const DEVICES_MAP: &str = "emptcp_devices";
 
 const CHUNK: usize = 4096;
 const CHUNKS_PER_BANK: u32 = 1024;
+/// There is room for every policy file that is read, though not always for its plan as well.
+const _: () = assert!(emptcp_plan::FILE_BYTES <= CHUNK * CHUNKS_PER_BANK as usize);
 
 /// What belongs to one policy set.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -1,6 +1,7 @@
 //! What is wrong with a file, where, and what would be accepted.
 
 use crate::suggest;
+use crate::visible::{excerpt, visible};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
@@ -21,7 +22,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What would be accepted.
     pub help: String,
-    /// The line of the file.
+    /// The line of the file, as it is.
     pub text: String,
     /// That line, with all that is wrong on it corrected, where it is known what was meant: the file then has no mistake
     /// on this line.
@@ -32,20 +33,16 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        // Tabs stay tabs, so that the caret stands below what it means at any tab width.
-        let indent: String = self
-            .text
-            .chars()
-            .take(self.column.saturating_sub(1))
-            .map(|c| if c == '\t' { c } else { ' ' })
-            .collect();
-        writeln!(out, "{}:{}:{}: {}", self.source, self.line, self.column, self.message)?;
+        let at = self.column.saturating_sub(1);
+        let (text, below) = excerpt(&self.text, at, self.width);
+        let (source, message, help) = (visible(&self.source), visible(&self.message), visible(&self.help));
+        writeln!(out, "{source}:{}:{}: {message}", self.line, self.column)?;
         writeln!(out, "{margin} |")?;
-        writeln!(out, "{number} | {}", self.text)?;
-        writeln!(out, "{margin} | {indent}{}", "^".repeat(self.width))?;
-        write!(out, "{margin} = {}", self.help)?;
+        writeln!(out, "{number} | {text}")?;
+        writeln!(out, "{margin} | {below}")?;
+        write!(out, "{margin} = {help}")?;
         match &self.corrected {
-            Some(corrected) => write!(out, "\n{number} + {corrected}"),
+            Some(corrected) => write!(out, "\n{number} + {}", excerpt(corrected, at, self.width).0),
             None => Ok(()),
         }
     }
@@ -105,7 +102,7 @@ pub struct Problem {
 }
 
 /// What to write in place of some bytes of a text.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Instead {
     /// Bytes of the text.
     pub span: Range<usize>,
@@ -152,7 +149,7 @@ pub(crate) struct Reporter<'a> {
     lines: Vec<usize>,
     found: Vec<Diagnostic>,
     /// What to write in place of bytes of the file.
-    edits: Vec<Instead>,
+    edits: HashSet<Instead>,
 }
 
 impl<'a> Reporter<'a> {
@@ -165,7 +162,7 @@ impl<'a> Reporter<'a> {
             text,
             lines,
             found: Vec::new(),
-            edits: Vec::new(),
+            edits: HashSet::new(),
         }
     }
 
@@ -192,25 +189,24 @@ impl<'a> Reporter<'a> {
             width,
             message: message.into(),
             help: help.into(),
-            text: printable(content),
+            text: content.to_owned(),
             corrected: None,
         });
     }
 
     /// Notes what is meant in place of some bytes of the file. It has as many lines as these.
     pub(crate) fn edit(&mut self, edit: Instead) {
-        if !self.edits.contains(&edit) {
-            self.edits.push(edit);
-        }
+        self.edits.insert(edit);
     }
 
     /// Shows the lines that hold an edit as they are with all edits of the file, where `check` then finds nothing wrong.
     pub(crate) fn correct(&mut self, check: impl FnOnce(&str) -> Vec<Diagnostic>) {
-        self.edits.sort_by_key(|edit| edit.span.start);
+        let mut edits: Vec<&Instead> = self.edits.iter().collect();
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end, &edit.text));
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
         let mut edited = HashSet::new();
-        for edit in &self.edits {
+        for edit in edits {
             let Some(before) = self.text.get(done..edit.span.start) else {
                 return;
             };
@@ -232,7 +228,7 @@ impl<'a> Reporter<'a> {
         for found in &mut self.found {
             let line = found.line - 1;
             if edited.contains(&line) && left.iter().all(|other| other.line != found.line) {
-                let corrected = lines.get(line).map(|line| printable(line.trim_end_matches('\r')));
+                let corrected = lines.get(line).map(|line| line.trim_end_matches('\r').to_owned());
                 found.corrected = corrected.filter(|corrected| *corrected != found.text);
             }
         }
@@ -273,13 +269,6 @@ impl<'a> Reporter<'a> {
             .find(|at| self.text.is_char_boundary(*at))
             .unwrap_or(0)
     }
-}
-
-/// A file may hold anything; what goes to a terminal may not.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

@@ -33,10 +33,12 @@ pub mod manifest;
 pub mod plan;
 mod suggest;
 pub mod values;
+mod visible;
 
 pub use catalog::Catalog;
 pub use compile::compile;
-pub use compile::limits::{CHAIN_LIMIT, COUNTER_BLOCKS, POLICIES, RULES, SLOTS};
+pub use compile::limits::{CHAIN_LIMIT, COUNTER_BLOCKS, RULES, SLOTS};
 pub use diagnostics::{Diagnostic, Diagnostics, Problem};
 pub use diff::{Change, diff};
-pub use file::{attach_words, keys};
+pub use file::{FILE_BYTES, POLICIES, attach_words, keys};
+pub use visible::visible;

@@ -1,5 +1,7 @@
 //! Words for messages: lists of what is accepted, and the nearest accepted word to a mistyped one.
 
+use crate::visible::escaped;
+
 /// The candidate nearest to `word`, when it is near enough to be a slip of the finger. Of two that are equally near none:
 /// `of` may be `on` or `off`.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -57,7 +59,7 @@ pub(crate) fn shorten(text: &str) -> String {
     let mut short: String = text
         .chars()
         .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| escaped(c).unwrap_or_else(|| c.to_string()))
         .collect();
     if text.chars().nth(LONGEST).is_some() {
         short.push_str("...");

@@ -178,3 +178,36 @@ fn independent_mistakes_are_all_reported() {
         + "[tables]\nflow = 1\n";
     assert_eq!(compiled(&text).unwrap_err().count(), 6);
 }
+
+#[test]
+fn a_file_of_tenfold_size_is_refused_in_tenfold_time_and_not_in_a_hundredfold() {
+    type Text = fn(usize) -> String;
+    let kinds: [(&str, Text); 2] = [
+        ("devices", |count| {
+            let devices: Vec<String> = (0..count).map(|number| format!("'d{number}'")).collect();
+            format!(
+                "[[policy]]\nname='a'\nhook='egress'\ndevice=[{}]\ndo='count'",
+                devices.join(",")
+            )
+        }),
+        ("corrections", |count| {
+            format!(
+                "[[policy]]\nname='a'\nhook='egress'\ndevice='d'\ndo=[{}]",
+                vec!["'cuont'"; count].join(",")
+            )
+        }),
+    ];
+    for (what, text) in kinds {
+        let time = |count: usize| {
+            let text = text(count);
+            let before = std::time::Instant::now();
+            assert!(compiled(&text).is_err());
+            before.elapsed()
+        };
+        let (few, many) = (time(1_000), time(10_000));
+        assert!(
+            many < few * 50 + std::time::Duration::from_millis(500),
+            "{what}: {few:?} {many:?}"
+        );
+    }
+}

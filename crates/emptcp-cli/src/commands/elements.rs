@@ -8,7 +8,7 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::element::{self, ElementInfo};
-use emptcp_plan::values;
+use emptcp_plan::{values, visible};
 
 /// List the elements that policies can use
 #[derive(Args, Debug)]
@@ -75,11 +75,11 @@ fn explain(info: &ElementInfo) -> String {
         "{BOLD}{}{BOLD:#} ({}): {}\n  runs at {}\n",
         info.name,
         words::kind(info.kind),
-        info.summary,
+        visible(&info.summary),
         words::hooks(&info.hooks)
     );
     if let Some(folder) = &info.folder {
-        text += &format!("  installed in {}\n", folder.display());
+        text += &format!("  installed in {}\n", visible(&folder.display().to_string()));
     }
     if !info.manifest.arguments.is_empty() {
         let mut table = Table::new(&["argument", "default", "value", "meaning"]).wrapped();

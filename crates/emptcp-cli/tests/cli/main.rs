@@ -1,6 +1,7 @@
 //! Black-box tests of the built command.
 
 mod altnames;
+mod bad_files;
 mod check;
 mod common;
 mod ffi;

@@ -4,12 +4,11 @@ use super::exclusive::disjoint;
 use super::policy::{Draft, described};
 use crate::diagnostics::Reporter;
 use crate::expression::vocabulary;
+use crate::file::{POLICIES, too_many_policies};
 use crate::manifest::Hook;
 use crate::plan::{Attach, Direction, Rule};
 use std::collections::BTreeMap;
 
-/// Most policies of one set.
-pub const POLICIES: usize = emptcp_abi::POLICIES as usize;
 /// Most rules of the classifier.
 pub const RULES: usize = emptcp_abi::RULES as usize;
 /// Slots of one kernel hook for nodes that are not the head of a policy.
@@ -24,13 +23,7 @@ pub const COUNTER_BLOCKS: usize = (emptcp_abi::COUNTERS / emptcp_abi::ELEMENT_CO
 /// Checks everything that concerns more than one policy.
 pub(crate) fn check(drafts: &[Draft], rules: &[Rule], reporter: &mut Reporter<'_>) {
     if let Some(draft) = drafts.get(POLICIES) {
-        let message = format!(
-            "policy `{}` is the first beyond {POLICIES} (there are {})",
-            draft.plan.name,
-            drafts.len()
-        );
-        let help = format!("expected at most {POLICIES} policies; a policy with two hooks counts twice");
-        reporter.report(draft.span.clone(), message, help);
+        too_many_policies(&draft.plan.name, drafts.len(), draft.span.clone(), reporter);
         // Every other sum would be over its limit for the same reason.
         return;
     }

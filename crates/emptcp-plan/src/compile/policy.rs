@@ -12,6 +12,7 @@ use crate::manifest::{Hook, Need};
 use crate::plan::{Attach, Direction, PolicyPlan, RuleTest};
 use crate::suggest;
 use emptcp_abi::feature;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// A compiled policy that was not yet weighed against the others.
@@ -117,11 +118,12 @@ fn check_devices(raw: &RawPolicy, text: &Text, expression: &Expression, reporter
     if raw.devices.is_empty() {
         return;
     }
+    let own: HashSet<&str> = raw.devices.iter().map(String::as_str).collect();
     for test in expression.tests() {
         let Primary::Device(devices) = &test.primary else {
             continue;
         };
-        for device in devices.iter().filter(|device| !raw.devices.contains(device)) {
+        for device in devices.iter().filter(|device| !own.contains(device.as_str())) {
             let message = format!("this policy is not at the device `{}`", suggest::shorten(device));
             let help = suggest::expected(device, raw.devices.iter().map(String::as_str));
             reporter.report(text.place(test.span.clone()), message, help);

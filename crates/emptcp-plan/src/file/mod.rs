@@ -1,5 +1,6 @@
 //! The policy file as TOML: which keys exist, of which type, and where each value stands.
 
+mod size;
 mod text;
 
 use crate::diagnostics::Reporter;
@@ -7,6 +8,8 @@ use crate::expression::vocabulary as words;
 use crate::plan::{Attach, Direction, Tables};
 use crate::suggest;
 use crate::values::network;
+pub(crate) use size::too_many_policies;
+pub use size::{FILE_BYTES, POLICIES};
 use std::collections::HashSet;
 use std::ops::Range;
 pub(crate) use text::Text;
@@ -59,6 +62,10 @@ pub(crate) fn read(text: &str, reporter: &mut Reporter<'_>) -> RawFile {
         tables: Tables::default(),
         policies: Vec::new(),
     };
+    if text.len() > FILE_BYTES {
+        size::too_many_bytes(text.len(), reporter);
+        return file;
+    }
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // What a broken document recovers to is not what the user wrote.
@@ -72,6 +79,16 @@ pub(crate) fn read(text: &str, reporter: &mut Reporter<'_>) -> RawFile {
         match key.get_ref().as_ref() {
             "tables" => file.tables = tables(value, reporter),
             "policy" => match value.get_ref() {
+                // What is beyond is not looked at: it would take long to say no more than this.
+                DeValue::Array(items) if items.len() > POLICIES => {
+                    let first = &items[POLICIES];
+                    let name = first
+                        .get_ref()
+                        .as_table()
+                        .and_then(|policy| policy.get("name")?.get_ref().as_str());
+                    let name = suggest::shorten(name.unwrap_or_default());
+                    too_many_policies(&name, items.len(), first.span(), reporter);
+                }
                 DeValue::Array(items) => {
                     let mut names = HashSet::new();
                     file.policies = items
@@ -244,11 +261,12 @@ fn name(value: &Entry<'_>, names: &mut HashSet<String>, reporter: &mut Reporter<
 
 fn devices(value: &Entry<'_>, reporter: &mut Reporter<'_>) -> Vec<String> {
     let mut devices: Vec<String> = Vec::new();
+    let mut known = HashSet::new();
     for text in several(value, "device", "device", reporter) {
         let name = text.as_str();
         if let Err(error) = network::device(name) {
             reporter.report(text.whole(), error.message, error.help);
-        } else if devices.iter().any(|known| known == name) {
+        } else if !known.insert(name.to_owned()) {
             reporter.report(
                 text.whole(),
                 format!("the device `{name}` is named twice"),
