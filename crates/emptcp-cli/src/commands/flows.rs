@@ -100,7 +100,7 @@ impl Flows {
                 return Ok(Frame::Json(json(&groups, left_out)?));
             }
             let mut text = if groups.is_empty() {
-                nothing(known, instance.subflows_seen()?)
+                nothing(known, left_out, instance.subflows_seen()?)
             } else {
                 text(&groups, before.as_ref())
             };
@@ -175,8 +175,9 @@ fn leave_out_closed(groups: &mut Vec<Group>) {
 }
 
 /// What to say when there is nothing to show of `known` connections, after `seen` subflows.
-fn nothing(known: usize, seen: u64) -> String {
+fn nothing(known: usize, half_open: usize, seen: u64) -> String {
     match (known, seen) {
+        (0, seen) if half_open > 0 => format!("no MPTCP subflow is established now; seen so far: {seen}\n"),
         (0, 0) => "no MPTCP subflow was seen yet\n".to_owned(),
         (0, seen) => format!("no MPTCP subflow is known now; seen so far: {seen}\n"),
         _ => "no MPTCP subflow is live; `--closed` shows connections that were closed\n".to_owned(),
@@ -482,9 +483,10 @@ mod tests {
 
     #[test]
     fn nothing_to_show_is_told_as_it_is() {
-        assert_eq!(nothing(0, 0), "no MPTCP subflow was seen yet\n");
-        assert!(nothing(0, 2).contains("seen so far: 2"));
-        assert!(nothing(1, 2).contains("--closed"));
+        assert_eq!(nothing(0, 0, 0), "no MPTCP subflow was seen yet\n");
+        assert!(nothing(0, 0, 2).contains("seen so far: 2"));
+        assert!(nothing(1, 0, 2).contains("--closed"));
+        assert!(nothing(0, 2, 2).starts_with("no MPTCP subflow is established now"));
     }
 
     #[test]

@@ -105,7 +105,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "flow_partial",
-        "subflows whose handshake was not seen, so that their role, tokens and window may be unknown: apply policies before connections begin",
+        "subflows whose handshake was not seen, so that role and tokens may be unknown: apply policies before connections begin",
     ),
 ];
 
