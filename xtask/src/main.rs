@@ -120,14 +120,15 @@ fn bench(json: bool, only: Option<String>, rest: Vec<String>) -> anyhow::Result<
         packages::install(Purpose::Build)
     })?;
     report::section("build", "the bench, optimised", || {
-        Invocation::cargo(["build", "--locked", "--release", "--package", "emptcp-bench"]).run()
+        Invocation::cargo(["build", "--locked", "--profile", "dist", "--package", "emptcp-bench"]).run()
     })?;
     report::section("bench", "nanoseconds per packet, and throughput", || {
         Invocation::cargo([
             "run",
             "--quiet",
             "--locked",
-            "--release",
+            "--profile",
+            "dist",
             "--package",
             "emptcp-bench",
             "--",
