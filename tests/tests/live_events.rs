@@ -68,10 +68,18 @@ fn one_connection(bed: &Bed, version: IpVersion) -> [ConnectionInfo; 2] {
     let client = bed.lab.client().connect(remote, seconds(5.0)).unwrap();
     let server = listener.accept(seconds(5.0)).unwrap();
     client.as_tcp().write_all(&[7; 100_000]).unwrap();
-    std::thread::sleep(seconds(1.0));
-    let infos = [client.info().unwrap(), server.info().unwrap()];
+    let infos = || [client.info().unwrap(), server.info().unwrap()];
+    wait_for("two subflows", || infos().iter().all(|info| info.subflows.len() == 2));
+    // What the second subflow still has to say of its begin.
+    std::thread::sleep(seconds(0.5));
+    let infos = infos();
     drop((client, server));
-    std::thread::sleep(seconds(1.0));
+    wait_for("the subflows end", || {
+        bed.hosts().into_iter().all(|host| {
+            let flows = host.run(|| Instance::open(DEFAULT).and_then(|instance| instance.flows()));
+            !flows.unwrap().unwrap().iter().any(|flow| flow.is_live())
+        })
+    });
     infos
 }
 

@@ -142,7 +142,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
     exchange(ends);
     let begin = Instant::now();
     while client.info().unwrap().subflows.len() < 2 {
-        assert!(begin.elapsed() < seconds(10.0), "the second subflow does not come");
+        assert!(begin.elapsed() < seconds(30.0), "the second subflow does not come");
         std::thread::sleep(Duration::from_millis(10));
     }
     in_force_at_rest(&bed);

@@ -3,7 +3,7 @@
 
 use emptcp::{ApplyOptions, Error, Instance, compile, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{Direction, Host, IpVersion};
-use emptcp_tests::live::{Bed, seconds, shell, two_paths};
+use emptcp_tests::live::{Bed, seconds, shell, two_paths, wait_for};
 use std::{
     fs,
     io::{Read, Write},
@@ -198,6 +198,11 @@ fn a_connection_that_already_runs_is_taken_over_with_its_tokens_and_window_scale
             std::thread::sleep(seconds(0.2));
         };
         exchange();
+        wait_for("two subflows", || {
+            [&client, &server]
+                .iter()
+                .all(|end| end.info().unwrap().subflows.len() == 2)
+        });
         let (client_info, server_info) = (client.info().unwrap(), server.info().unwrap());
         assert_eq!(server_info.subflows.len(), 2);
 

@@ -12,6 +12,7 @@ use crate::{
     flows::now_ns,
     instance::Instance,
     maps::Maps,
+    names::Names,
 };
 use emptcp_abi::Generation;
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -43,19 +44,23 @@ pub enum Item {
     Missed(u64),
 }
 
+/// So many policy sets that were replaced while a reader ran are still known to it: an event is handed out within
+/// milliseconds, but a record says which policies wanted its subflow when the other direction had its last packet.
+const SETS_KEPT: usize = 16;
+
 /// Who knows the names of policies.
 pub(crate) trait Policies {
     /// The policy set in force.
     fn generation(&self) -> Generation;
-    /// Names by id.
-    fn policy_names(&self) -> Result<BTreeMap<u32, String>>;
+    /// What that set calls its policies.
+    fn names(&self) -> Result<Names>;
 }
 
 /// A reader of events. Any number of them read at a time, and each sees every event.
 pub struct EventReader<'a> {
     rings: Rings,
     policies: &'a dyn Policies,
-    names: BTreeMap<u32, String>,
+    names: Names,
     generation: Generation,
     devices: Devices,
     places: Vec<Place>,
@@ -96,7 +101,7 @@ impl<'a> EventReader<'a> {
             rings,
             policies,
             generation: policies.generation(),
-            names: policies.policy_names()?,
+            names: policies.names()?,
             devices,
             waiting: BTreeMap::new(),
         })
@@ -139,7 +144,8 @@ impl<'a> EventReader<'a> {
     fn collect(&mut self, now: u64) -> Result<u64> {
         if self.policies.generation() != self.generation {
             self.generation = self.policies.generation();
-            self.names = self.policies.policy_names()?;
+            let names = self.policies.names()?;
+            self.names.replace(names, SETS_KEPT);
         }
         let Self {
             rings,
@@ -185,8 +191,8 @@ impl Policies for Instance {
         self.generation()
     }
 
-    fn policy_names(&self) -> Result<BTreeMap<u32, String>> {
-        Ok(self.state()?.map_or_else(BTreeMap::new, |state| state.policy_names()))
+    fn names(&self) -> Result<Names> {
+        Ok(self.state()?.map_or_else(Names::default, |state| state.names()))
     }
 }
 

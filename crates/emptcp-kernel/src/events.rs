@@ -1,13 +1,13 @@
 //! What events say. An [`EventReader`](crate::event_reader::EventReader) hands them out.
 
-use crate::{device::Devices, flows::FlowEntry};
+use crate::{device::Devices, flows::FlowEntry, names::Names};
 use emptcp_abi::{
     ConnectionId, Event as Header, EventConnection, EventSubflow, Flow, FlowId, PolicyId, Token, direction, event_kind,
     side, subflow_change,
 };
 use emptcp_plan::plan::Direction;
 use serde::{Serialize, Serializer};
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr};
 use zerocopy::FromBytes;
 
 /// An MPTCP key. `Debug` does not show it; `--json` and [`MptcpKey::reveal`] do, for policies that ask by `keys=yes`.
@@ -133,7 +133,7 @@ fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error
 }
 
 /// Reads an event; `None` for one that this version does not understand.
-pub(crate) fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devices) -> Option<Event> {
+pub(crate) fn parse(bytes: &[u8], names: &Names, devices: &Devices) -> Option<Event> {
     let (header, rest) = Header::read_from_prefix(bytes).ok()?;
     let body = rest.get(..usize::from(header.body_length))?;
     let token = |token: Token| token.is_known().then_some(token);
@@ -171,7 +171,7 @@ pub(crate) fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devic
                 &flow,
                 header.time_ns,
                 devices,
-                None,
+                names,
             )))
         }
         kind if kind >= event_kind::USER => Body::User {
@@ -185,7 +185,7 @@ pub(crate) fn parse(bytes: &[u8], names: &BTreeMap<u32, String>, devices: &Devic
         flow: header.flow,
         local: header.key.local(),
         remote: header.key.remote(),
-        policy: names.get(&header.policy.0).cloned(),
+        policy: names.by_id.get(&header.policy.0).cloned(),
         policy_id: header.policy,
         direction: if u32::from(header.direction) == direction::EGRESS {
             Direction::Egress

@@ -1,11 +1,10 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{adopt, device::Devices, error::Result, flow_table, instance::Instance, stats};
+use crate::{adopt, device::Devices, error::Result, flow_table, instance::Instance, names::Names, stats};
 use emptcp_abi::{
     Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, Totals, bit_names, flow_flag,
     flow_state, value_name,
 };
-use emptcp_plan::plan::Plan;
 use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;
@@ -42,7 +41,7 @@ pub struct FlowEntry {
     pub local: SocketAddr,
     /// Address and port on the other side.
     pub remote: SocketAddr,
-    /// `syn`, `synack`, `established`, `closing`, `closed`.
+    /// `adopting`, `syn`, `synack`, `established`, `closing`, `closed`.
     pub state: String,
     /// `initial` or `joined`; `None` when the handshake was not seen and no socket of this host tells.
     pub role: Option<String>,
@@ -68,7 +67,8 @@ pub struct FlowEntry {
     pub sent: SenderEntry,
     /// What the remote side has sent.
     pub received: SenderEntry,
-    /// Names of the policies that want it, per direction `egress`, `ingress`, as resolved by its last packets.
+    /// Names of the policies that want it, of egress before those of ingress, each once, as its last packet in each direction
+    /// found them. A direction adds none that had no packet since the policy set was replaced.
     pub policies: Vec<String>,
 }
 
@@ -192,24 +192,26 @@ impl FlowEntry {
         self.state == state_name(flow_state::ESTABLISHED) || self.state == state_name(flow_state::CLOSING)
     }
 
-    pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, plan: Option<(u32, &Plan)>) -> Self {
+    /// Not established yet: its handshake, or the other direction of one met in mid-stream, is awaited.
+    pub fn is_half_open(&self) -> bool {
+        let states = [flow_state::ADOPTING, flow_state::SYN, flow_state::SYNACK];
+        states.into_iter().any(|state| self.state == state_name(state))
+    }
+
+    pub(crate) fn new(key: &FlowKey, flow: &Flow, now: u64, devices: &Devices, names: &Names) -> Self {
         let role = bit_names(
             flow_flag::ALL,
             u32::from(flow.flags) & (flow_flag::INITIAL | flow_flag::JOINED),
         );
         let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
-        let mut policies = Vec::new();
+        let mut policies: Vec<String> = Vec::new();
         let others = flow.passage.iter().map(|passage| &passage.other);
         for resolution in flow.resolution.iter().chain(others) {
-            let Some((_, plan)) = plan.filter(|(generation, _)| *generation == resolution.generation) else {
-                continue;
-            };
-            let wanted = plan
-                .policies
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| resolution.policies >> i & 1 == 1);
-            policies.extend(wanted.map(|(_, policy)| policy.name.clone()));
+            for name in names.of(resolution.generation, resolution.policies) {
+                if !policies.iter().any(|known| known == name) {
+                    policies.push(name.to_owned());
+                }
+            }
         }
         Self {
             id: flow.id,
@@ -259,8 +261,8 @@ impl Instance {
     /// # Errors
     /// When the tables cannot be read.
     pub fn flows(&self) -> Result<Vec<FlowEntry>> {
-        let (now, devices, state) = (now_ns(), Devices::read()?, self.state()?);
-        let plan = state.as_ref().map(|state| (state.generation, &state.plan));
+        let (now, devices) = (now_ns(), Devices::read()?);
+        let names = self.state()?.map_or_else(Names::default, |state| state.names());
         let mut flows = Vec::new();
         let records = flow_table::records(&self.maps)?;
         let unseen = |flow: &Flow| flow.sender.iter().all(|sender| sender.packets == 0);
@@ -273,13 +275,13 @@ impl Instance {
             if unseen(&flow) && sockets.as_ref().is_some_and(|sockets| !sockets.contains(&key)) {
                 continue;
             }
-            flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
+            flows.push(FlowEntry::new(&key, &flow, now, &devices, &names));
         }
         for (key, value) in self.entries("emptcp_half_open")? {
             let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) else {
                 continue;
             };
-            flows.push(FlowEntry::new(&key, &flow, now, &devices, plan));
+            flows.push(FlowEntry::new(&key, &flow, now, &devices, &names));
         }
         flows.sort_by_key(|flow| (u64::MAX - flow.age_ms, flow.id));
         Ok(flows)

@@ -7,7 +7,7 @@
 //!   `hooks` and [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`preview()`] does of an apply what changes nothing.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
-//!   from an `event_ring`; [`in_force`] asks whether it really is.
+//!   from an `event_ring`, with the policies' `names`; [`in_force`] asks whether it really is.
 //! * [`catalog`] knows the elements and compares their objects with their manifests (`about`); `load` fills in their constants
 //!   (`rodata`) and explains a [`refusal`] by the verifier (`traps`).
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for.
@@ -66,6 +66,7 @@ mod libbpf_words;
 mod load;
 mod maps;
 mod moved_here;
+mod names;
 mod namespaces;
 mod netlink;
 mod place;

@@ -49,15 +49,15 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
     })
 }
 
-/// Inside `ip netns exec` another sysfs lies over bpffs: instances would seem not to be there.
 fn not_hidden() -> Result<()> {
-    if !is_bpffs() && is_elsewhere() {
-        return Err(Error::NoBpffs(format!(
-            "{BPFFS} is hidden here: this is another mount namespace, as inside `ip netns exec`; \
-             leave it and use `--netns NAME` from outside"
-        )));
-    }
-    Ok(())
+    hidden().map_or(Ok(()), |why| Err(Error::NoBpffs(format!("{BPFFS} is {why}"))))
+}
+
+/// Why no instance can be seen here, where that is so: inside `ip netns exec` another sysfs lies over bpffs.
+pub(crate) fn hidden() -> Option<&'static str> {
+    (!is_bpffs() && is_elsewhere()).then_some(
+        "hidden here: this is another mount namespace, as inside `ip netns exec`; leave it and use `--netns NAME` from outside",
+    )
 }
 
 /// Whether this is another mount namespace than that of process 1; where nobody may look at that one (without root, or with

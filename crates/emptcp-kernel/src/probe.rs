@@ -197,6 +197,9 @@ fn bpffs(refused: Option<String>) -> (bool, String) {
     if !Path::new("/sys/fs/bpf").is_dir() {
         return (false, "/sys/fs/bpf does not exist".to_owned());
     }
+    if let Some(why) = place::hidden() {
+        return (false, why.to_owned());
+    }
     match (place::is_bpffs(), refused) {
         (true, None) => (true, "mounted at /sys/fs/bpf".to_owned()),
         (true, Some(why)) => (false, format!("mounted at /sys/fs/bpf, but {why}")),

@@ -6,6 +6,7 @@
 use crate::{
     allocation::Allocation,
     error::{Error, OrKernel, Result},
+    names::Names,
 };
 use emptcp_abi::Generation;
 use emptcp_plan::plan::{Plan, Tables};
@@ -59,11 +60,14 @@ impl State {
             .map(|(name, _)| name.as_str())
     }
 
-    /// Names of its policies, by their stable ids.
-    pub(crate) fn policy_names(&self) -> BTreeMap<u32, String> {
+    /// What it calls its policies.
+    pub(crate) fn names(&self) -> Names {
+        let names: Vec<_> = self.plan.policies.iter().map(|policy| policy.name.clone()).collect();
         let ids = self.allocation.policies.iter().map(|policy| policy.id);
-        ids.zip(self.plan.policies.iter().map(|policy| policy.name.clone()))
-            .collect()
+        Names {
+            by_id: ids.zip(names.clone()).collect(),
+            sets: BTreeMap::from([(self.generation, names)]),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     flow_table,
     flows::{self, ConnectionEntry, FlowEntry, now_ns},
     maps::Maps,
+    names::Names,
     shape::Shaping,
     stacked,
     stats::{self, PolicyStats},
@@ -245,16 +246,10 @@ impl Sandbox {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn flows(&self) -> Result<Vec<FlowEntry>> {
-        let now = now_ns();
+        let (now, names) = (now_ns(), self.state.names());
         let mut entries = Vec::new();
         for (key, flow) in self.records()? {
-            entries.push(FlowEntry::new(
-                &key,
-                &flow,
-                now,
-                &self.devices,
-                Some((self.state.generation, &self.state.plan)),
-            ));
+            entries.push(FlowEntry::new(&key, &flow, now, &self.devices, &names));
         }
         Ok(entries)
     }
@@ -337,8 +332,8 @@ impl Policies for Sandbox {
         self.state.generation()
     }
 
-    fn policy_names(&self) -> Result<BTreeMap<u32, String>> {
-        Ok(self.state.policy_names())
+    fn names(&self) -> Result<Names> {
+        Ok(self.state.names())
     }
 }
 

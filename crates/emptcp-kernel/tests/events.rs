@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    catalog_with, manifest,
-    packets::{ACK, CLIENT, DATA_ACK, SERVER, arriving, segment},
+    SetWhenDropped, catalog_with, manifest,
+    packets::{ACK, CLIENT, DATA_ACK, SERVER, SYN, arriving, capable, segment},
     plan,
 };
 use emptcp_abi::EVENT_BODY;
@@ -111,15 +111,6 @@ impl Bench {
             policies[0].elements.last().unwrap().counters[1].counter.packets,
             core["event_lost"],
         )
-    }
-}
-
-/// Also when the reader finds something wrong, the writers must end.
-struct SetWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for SetWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -253,7 +244,7 @@ fn an_event_that_was_not_handed_out_is_there_at_the_next_call() {
         first += u32::from(matches!(item, Item::Event(_)));
         false
     };
-    reader.read(Some(Duration::from_secs(2)), &mut take_one).unwrap();
+    reader.read(Some(Duration::from_secs(30)), &mut take_one).unwrap();
     assert_eq!(first, 1);
     assert_eq!(Got::of(&mut reader).counts(), (2, 0));
 }
@@ -290,4 +281,40 @@ fn a_torn_event_is_never_handed_out_while_two_cpus_write_as_fast_as_they_can() {
     assert_eq!(read + missed, told.into_inner());
     assert!(read >= ENOUGH && missed >= ENOUGH, "{read} read, {missed} missed");
     assert_eq!(bench.lost(), (0, 0));
+}
+
+#[test]
+fn a_record_that_is_told_names_the_policies_that_want_its_subflow() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let catalog = Catalog::built_in();
+    require!(catalog.element("record").is_ok(), "this build ships no element record");
+    let policy = |name: &str, when: &str, action: &str| {
+        format!(
+            "[[policy]]\nname = \"{name}\"\ndevice = \"lo\"\nhook = \"ingress\"\nwhen = '{when}'\ndo = [\"{action}\"]\n"
+        )
+    };
+    let text = policy("tell", "packet is data", "record every=0s")
+        + &policy("other", "tcp.dstport == 1", "count")
+        + &policy("count", "tcp.dstport == 80", "count");
+    let sandbox = Sandbox::new(&plan(&catalog, &text), Hook::TcIngress, &catalog, &[("lo", 1)]).unwrap();
+    let [syn, third] = arriving();
+    let answer = segment(SERVER, CLIENT, (5000, 1001), SYN | ACK, &capable(&[[2; 8]]), &[]);
+    sandbox.run(&Input::new(&syn)).unwrap();
+    sandbox.run_opposite(&Input::new(&answer)).unwrap();
+    sandbox.run(&Input::new(&third)).unwrap();
+    let data = segment(CLIENT, SERVER, (1001, 5001), ACK, &DATA_ACK, &[7; 100]);
+    let mut reader = sandbox.event_reader(Begin::Now).unwrap();
+    sandbox.run(&Input::new(&data)).unwrap();
+    let mut told = Vec::new();
+    let mut take = |item| {
+        if let Item::Event(event) = item
+            && let Body::Record(record) = event.body
+        {
+            told.push(record.policies);
+        }
+        told.is_empty()
+    };
+    reader.read(Some(Duration::from_secs(30)), &mut take).unwrap();
+    assert_eq!(told, [["tell", "count"]]);
+    assert_eq!(sandbox.flows().unwrap()[0].policies, told[0]);
 }

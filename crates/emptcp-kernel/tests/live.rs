@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Namespace, catalog_with_tally, plan, run};
+use common::{Namespace, SetWhenDropped, catalog_with_tally, plan, run};
 use emptcp_kernel::{
     ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, netns, require, testing::is_root,
 };
@@ -11,6 +11,7 @@ use std::{
     io::{Read, Write},
     net::SocketAddr,
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -68,7 +69,7 @@ impl Drop for Pair {
 
 fn socket() -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     socket
 }
 
@@ -151,7 +152,7 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
             events.push(event);
             false
         };
-        instance.events(Some(Duration::from_secs(2)), &mut take).unwrap();
+        instance.events(Some(Duration::from_secs(30)), &mut take).unwrap();
         assert!(
             matches!(
                 &events[0].body,
@@ -210,15 +211,24 @@ fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
         exchange(&mut connection, 1000);
         let instance = Instance::open(DEFAULT).unwrap();
         let before = instance.stats(&catalog).unwrap().core;
-        let end = std::time::Instant::now() + Duration::from_secs(2);
+        // On a busy machine one replacement takes seconds: what counts is that there were enough of both.
+        let tracked = || instance.stats(&catalog).unwrap().core["tracked"] - before["tracked"];
+        let begin = std::time::Instant::now();
+        let enough = AtomicBool::new(false);
         let replaced = std::thread::scope(|scope| {
-            let traffic = scope.spawn(|| {
-                while std::time::Instant::now() < end {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
                     exchange(&mut connection, 200_000);
                 }
             });
+            let _end = SetWhenDropped(&enough);
             let mut replaced = 0;
-            while !traffic.is_finished() {
+            while begin.elapsed() < Duration::from_secs(2) || replaced < 3 || tracked() <= 1000 {
+                assert!(
+                    begin.elapsed() < Duration::from_secs(60),
+                    "{replaced} replacements in 60 s, {} packets",
+                    tracked()
+                );
                 replaced += 1;
                 put(replaced);
             }
@@ -226,8 +236,6 @@ fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
         });
         let after = instance.stats(&catalog).unwrap().core;
         let seen = |name: &str| after[name] - before[name];
-        assert!(replaced >= 3, "{replaced}");
-        assert!(seen("tracked") > 1000, "{after:?}");
         assert_eq!(
             seen("tracked"),
             seen("selected"),

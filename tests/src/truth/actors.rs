@@ -108,45 +108,24 @@ const fn actor(
     }
 }
 
-/// A mark on the frames that the condition selects.
-const fn marking(
-    name: &'static str,
-    when: &'static str,
-    expect: fn(&Case) -> Expect,
-    judge: fn(&Seen<'_>) -> Vec<Finding>,
-) -> Actor {
-    Actor {
-        when,
-        capture: true,
-        ..actor(name, "mark dscp=46", expect, judge)
+impl Actor {
+    /// For those who mark the frames that the condition selects.
+    const fn marking(mut self, when: &'static str) -> Self {
+        (self.when, self.capture) = (when, true);
+        self
     }
-}
 
-/// A rate limit: time for a sender to come to a rate of which it is not told. What is dropped at first is
-/// retransmitted, after a time-out where all of it was. The ramp takes 4 s at most.
-const fn limit(
-    name: &'static str,
-    action: &'static str,
-    expect: fn(&Case) -> Expect,
-    judge: fn(&Seen<'_>) -> Vec<Finding>,
-) -> Actor {
-    Actor {
-        settle: 4.0,
-        ..actor(name, action, expect, judge)
+    /// For rate limits: time for a sender to come to a rate of which it is not told. What is dropped at first is
+    /// retransmitted, after a time-out where all of it was. The ramp takes 4 s at most.
+    const fn limiting(mut self) -> Self {
+        self.settle = 4.0;
+        self
     }
-}
 
-/// What tells.
-const fn telling(
-    name: &'static str,
-    action: &'static str,
-    expect: fn(&Case) -> Expect,
-    judge: fn(&Seen<'_>) -> Vec<Finding>,
-) -> Actor {
-    Actor {
-        whole: true,
-        events: true,
-        ..actor(name, action, expect, judge)
+    /// For those who tell.
+    const fn telling(mut self) -> Self {
+        (self.whole, self.events) = (true, true);
+        self
     }
 }
 
@@ -157,7 +136,7 @@ pub const ACTORS: [Actor; 31] = [
         when: "packet is data",
         ..actor("drop", "drop", always, data_stops)
     },
-    marking("mark-dscp", "", where_frames_show, every_frame_is_marked),
+    actor("mark-dscp", "mark dscp=46", where_frames_show, every_frame_is_marked).marking(""),
     Actor {
         // A code point that rules of both versions of IP know.
         outside: Outside::BlackHole("tos 0x10"),
@@ -185,115 +164,108 @@ pub const ACTORS: [Actor; 31] = [
             the_class_gets_all,
         )
     },
-    marking(
-        "sample",
-        "packet is data and sample 1 in 10",
-        where_data_frames_show,
-        one_in_ten_is_marked,
-    ),
+    actor("sample", "mark dscp=46", where_data_frames_show, one_in_ten_is_marked)
+        .marking("packet is data and sample 1 in 10"),
     Actor {
         // Numbers of the connection begin with the keys, and those pass on the first path.
         whole: true,
-        ..marking(
-            "sequence-dsn",
-            "dsn in +1000000..+2000000",
-            where_starts_are_seen,
-            a_range_is_marked,
-        )
+        ..actor("sequence-dsn", "mark dscp=46", where_starts_are_seen, a_range_is_marked)
+            .marking("dsn in +1000000..+2000000")
     },
-    marking(
-        "sequence-ssn",
-        "ssn in +100000..+200000",
-        where_starts_are_seen,
-        bytes_are_marked,
-    ),
+    actor("sequence-ssn", "mark dscp=46", where_starts_are_seen, bytes_are_marked).marking("ssn in +100000..+200000"),
     Actor {
         filter: "(tcp.len == 0 && tcp.flags.ack == 1 && tcp.flags.syn == 0 && tcp.flags.fin == 0 && \
                  tcp.flags.reset == 0 && tcp.port in {32768..46000}) || \
                  (tcp.len > 0 && !(tcp.option_kind == 5) && tcp.port in {46001..60999})",
-        ..marking(
+        ..actor(
             "packet_type-ports",
-            "(packet is pure_ack and tcp.port in 32768-46000) or \
-             (packet is data and not packet has sack and tcp.port in 46001-60999)",
+            "mark dscp=46",
             where_frames_show,
             what_the_filter_says_is_marked,
         )
+        .marking(
+            "(packet is pure_ack and tcp.port in 32768-46000) or \
+             (packet is data and not packet has sack and tcp.port in 46001-60999)",
+        )
     },
-    marking(
-        "metric",
-        "flow.bytes < 200kB",
-        where_starts_are_seen,
-        early_frames_are_marked,
-    ),
-    limit(
+    actor("metric", "mark dscp=46", where_starts_are_seen, early_frames_are_marked).marking("flow.bytes < 200kB"),
+    actor(
         "police",
         "rate_limit rate=4mbit mode=police per=policy ramp=no",
         always,
         the_rate_holds,
-    ),
+    )
+    .limiting(),
     Actor {
         settle: 5.0,
-        ..limit(
+        ..actor(
             "police-ramp",
             "rate_limit rate=4mbit mode=police per=policy",
             always,
             the_rate_holds,
         )
+        .limiting()
     },
-    limit(
+    actor(
         "police-subflow",
         "rate_limit rate=500kbit mode=police per=subflow ramp=no",
         where_data_passes,
         each_has_its_rate,
-    ),
+    )
+    .limiting(),
     Actor {
         whole: true,
-        ..limit(
+        ..actor(
             "police-connection",
             "rate_limit rate=500kbit mode=police per=connection ramp=no",
             where_data_passes,
             each_has_its_rate,
         )
+        .limiting()
     },
     Actor {
         outside: Outside::Ecn,
-        ..limit(
+        ..actor(
             "police-ecn",
             "rate_limit rate=4mbit mode=police per=policy ramp=no",
             where_data_passes,
             congestion_is_experienced,
         )
+        .limiting()
     },
-    limit(
+    actor(
         "shape",
         "rate_limit rate=4mbit mode=shape per=policy",
         at_egress,
         the_rate_holds,
-    ),
+    )
+    .limiting(),
     Actor {
         // At egress it comes down by the ramp all the same.
         settle: 5.0,
-        ..limit(
+        ..actor(
             "auto",
             "rate_limit rate=4mbit per=policy ramp=no",
             always,
             the_rate_holds,
         )
+        .limiting()
     },
     Actor {
         settle: 5.0,
-        ..limit("auto-ramp", "rate_limit rate=4mbit per=policy", always, the_rate_holds)
+        ..actor("auto-ramp", "rate_limit rate=4mbit per=policy", always, the_rate_holds).limiting()
     },
     Actor {
         whole: true,
         // The sender uses up the window that it was given before: MPTCP never takes one back.
         late: 10.0,
-        ..limit(
+        ..actor(
             "window",
             "rate_limit rate=1mbit mode=window",
             where_windows_pass,
             each_connection_has_its_rate,
         )
+        .limiting()
     },
     Actor {
         // On the second path all subflows are joined ones; a router that has not seen the handshake could not say so.
@@ -340,29 +312,32 @@ pub const ACTORS: [Actor; 31] = [
             no_subflow_comes,
         )
     },
-    telling(
+    actor(
         "get_connect",
         "get_connect",
         where_handshakes_pass,
         connections_are_told,
-    ),
-    telling(
+    )
+    .telling(),
+    actor(
         "get_connect-keys",
         "get_connect keys=yes",
         where_handshakes_pass,
         connections_are_told,
-    ),
-    telling("get_subflow", "get_subflow", always, subflows_are_told),
+    )
+    .telling(),
+    actor("get_subflow", "get_subflow", always, subflows_are_told).telling(),
     Actor {
         both_hooks: true,
-        ..telling(
+        ..actor(
             "get_subflow-both",
             "get_subflow",
             where_both_hooks_are_named,
             subflows_are_told,
         )
+        .telling()
     },
-    telling("record", "record every=200ms", where_data_passes, figures_are_told),
+    actor("record", "record every=200ms", where_data_passes, figures_are_told).telling(),
 ];
 
 #[cfg(test)]

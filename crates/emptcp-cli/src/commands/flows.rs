@@ -15,6 +15,7 @@ use emptcp::{
     flows::{ConnectionEntry, FlowEntry},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -26,7 +27,9 @@ use std::{
     long_about = "Show the subflows that are known, grouped by connection, oldest first. `local` is this side of the \
         device, `remote` the other; on a machine that only forwards, both are other hosts. Bytes are TCP payload with \
         retransmissions; a round-trip time is measured from the device to that side and back. A connection without a \
-        live subflow is left out 60 seconds after its last packet, unless --closed asks for it.\n\n\
+        live subflow is left out 60 seconds after its last packet, unless --closed asks for it. So is a half-open subflow \
+        (state `syn`, `synack` or `adopting`) without a packet in the last 10 seconds, unless --half-open asks for it: anybody can \
+        send SYNs. The last line says how many there are.\n\n\
         `device` is where the subflow was first seen: `-` for one that was taken over from a socket of this host, of which no \
         packet was seen then; `#` and an index for a device that has no name here any more.",
     after_long_help = "\
@@ -34,6 +37,7 @@ Examples:
   emptcp flows
   emptcp flows --watch 1      with the rates of the last second
   emptcp flows --closed       closed connections too, as long as they are remembered
+  emptcp flows --half-open    half-open subflows too, as long as they are remembered
 
 JSON:
   [{\"connection\": {\"id\", \"local_token\", \"remote_token\", \"subflows\", \"packets\", \"bytes\",
@@ -41,7 +45,8 @@ JSON:
     \"flows\": [{\"id\", \"local\", \"remote\", \"state\", \"role\" (null: not known), \"flags\", \"version\", \"device\", \"ifindex\" (both null: taken over from a socket),
       \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\",
       \"sent\": {\"packets\", \"bytes\", \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\",
-        \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]}]
+        \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]},
+   {\"connection\": null, \"flows\": [], \"half_open_left_out\"} (last, when there are such)]
   Ids and tokens are strings, \"0x\" and hexadecimal digits; \"dsn\" is two decimal strings. A JSON reader that keeps
   numbers as doubles would change them. \"packets\" are segments on the wire."
 )]
@@ -51,10 +56,16 @@ pub(crate) struct Flows {
     /// Show connections without a live subflow as well, as long as they are remembered
     #[arg(long)]
     closed: bool,
+    /// Show half-open subflows without a packet in the last 10 s as well, as long as they are remembered
+    #[arg(long)]
+    half_open: bool,
 }
 
 /// How long after its last packet a connection without a live subflow is shown.
 const CLOSED_SHOWN_MS: u64 = 60_000;
+
+/// How long after its last packet a half-open subflow is shown.
+const HALF_OPEN_SHOWN_MS: u64 = 10_000;
 
 /// A connection and its subflows.
 #[derive(Serialize)]
@@ -76,23 +87,24 @@ impl Flows {
         self.watch.run(session, || {
             let instance = session.open_again()?;
             let mut groups = groups(&instance)?;
+            let left_out = if self.half_open {
+                0
+            } else {
+                leave_out_half_open(&mut groups)
+            };
             let known = groups.len();
             if !self.closed {
                 leave_out_closed(&mut groups);
             }
             if session.wants_json() {
-                let mut answer = serde_json::to_value(&groups)?;
-                let all = answer.as_array_mut().into_iter().flatten();
-                all.filter_map(|group| group["flows"].as_array_mut())
-                    .flatten()
-                    .for_each(words::without_index_0);
-                return Ok(Frame::Json(answer));
+                return Ok(Frame::Json(json(&groups, left_out)?));
             }
-            let text = if groups.is_empty() {
-                nothing(known, instance.subflows_seen()?)
+            let mut text = if groups.is_empty() {
+                nothing(known, left_out, instance.subflows_seen()?)
             } else {
                 text(&groups, before.as_ref())
             };
+            text += &half_open_left_out(left_out);
             if self.watch.is_on() {
                 let flows = groups.iter().flat_map(|group| &group.flows);
                 let bytes = flows
@@ -133,26 +145,67 @@ fn groups(instance: &Instance) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
+/// Drops half-open subflows that were silent for [`HALF_OPEN_SHOWN_MS`]; how many there were.
+fn leave_out_half_open(groups: &mut Vec<Group>) -> usize {
+    let all = |groups: &[Group]| groups.iter().map(|group| group.flows.len()).sum::<usize>();
+    let before = all(groups);
+    for group in groups.iter_mut() {
+        group
+            .flows
+            .retain(|flow| !flow.is_half_open() || flow.idle_ms <= HALF_OPEN_SHOWN_MS);
+    }
+    groups.retain(|group| group.connection.is_some() || !group.flows.is_empty());
+    before - all(groups)
+}
+
 /// Drops what has no live subflow and was silent for [`CLOSED_SHOWN_MS`].
 fn leave_out_closed(groups: &mut Vec<Group>) {
     groups.retain_mut(|group| match &group.connection {
-        Some(connection) => connection.idle_ms <= CLOSED_SHOWN_MS || group.flows.iter().any(FlowEntry::is_live),
+        Some(connection) => {
+            let is_open = |flow: &FlowEntry| flow.is_live() || flow.is_half_open();
+            connection.idle_ms <= CLOSED_SHOWN_MS || group.flows.iter().any(is_open)
+        }
         None => {
             group
                 .flows
-                .retain(|flow| flow.idle_ms <= CLOSED_SHOWN_MS || flow.is_live());
+                .retain(|flow| flow.idle_ms <= CLOSED_SHOWN_MS || flow.is_live() || flow.is_half_open());
             !group.flows.is_empty()
         }
     });
 }
 
 /// What to say when there is nothing to show of `known` connections, after `seen` subflows.
-fn nothing(known: usize, seen: u64) -> String {
+fn nothing(known: usize, half_open: usize, seen: u64) -> String {
     match (known, seen) {
+        (0, seen) if half_open > 0 => format!("no MPTCP subflow is established now; seen so far: {seen}\n"),
         (0, 0) => "no MPTCP subflow was seen yet\n".to_owned(),
         (0, seen) => format!("no MPTCP subflow is known now; seen so far: {seen}\n"),
         _ => "no MPTCP subflow is live; `--closed` shows connections that were closed\n".to_owned(),
     }
+}
+
+/// The last line: how many half-open subflows are not shown.
+fn half_open_left_out(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(
+            "\n{} without a packet in the last 10 s {} left out: `--half-open` shows them\n",
+            units::count(count as u64, "half-open subflow"),
+            if count == 1 { "is" } else { "are" }
+        ),
+    }
+}
+
+fn json(groups: &[Group], left_out: usize) -> Result<Value> {
+    let mut answer = serde_json::to_value(groups)?;
+    let all = answer.as_array_mut().into_iter().flatten();
+    all.filter_map(|group| group["flows"].as_array_mut())
+        .flatten()
+        .for_each(words::without_index_0);
+    if let Some(groups) = answer.as_array_mut().filter(|_| left_out > 0) {
+        groups.push(json!({"connection": null, "flows": [], "half_open_left_out": left_out}));
+    }
+    Ok(answer)
 }
 
 fn text(groups: &[Group], before: Option<&Before>) -> String {
@@ -365,7 +418,6 @@ mod tests {
         };
         let mut groups = vec![
             group(60_001, "closed"),
-            group(60_001, "syn"),
             group(60_000, "closed"),
             group(600_000, "established"),
             group(600_000, "closing"),
@@ -373,6 +425,50 @@ mod tests {
         leave_out_closed(&mut groups);
         let left: Vec<_> = groups.iter().map(|group| group.flows[0].state.as_str()).collect();
         assert_eq!(left, ["closed", "established", "closing"]);
+    }
+
+    #[test]
+    fn half_open_subflows_that_are_silent_are_a_number_in_text_and_in_json_until_they_are_asked_for() {
+        let of = |flows: &[(&str, u64)]| {
+            let flows = flows.iter().map(|(state, idle_ms)| FlowEntry {
+                state: (*state).to_owned(),
+                idle_ms: *idle_ms,
+                ..flow(1, 5)
+            });
+            vec![Group {
+                connection: None,
+                flows: flows.collect(),
+            }]
+        };
+        let mut groups = of(&[
+            ("syn", 10_001),
+            ("established", 70_000),
+            ("synack", 9_000),
+            ("adopting", 300_000),
+        ]);
+        let asked_for = groups[0].flows.len();
+        leave_out_closed(&mut groups);
+        assert_eq!(groups[0].flows.len(), asked_for, "they are not closed");
+        let left_out = leave_out_half_open(&mut groups);
+        let shown: Vec<_> = groups[0].flows.iter().map(|flow| flow.state.as_str()).collect();
+        assert_eq!((left_out, shown), (2, vec!["established", "synack"]));
+
+        let last = half_open_left_out(left_out);
+        assert!(
+            last.trim().starts_with("2 half-open subflows ") && last.contains("--half-open"),
+            "{last}"
+        );
+        let answer = super::json(&groups, left_out).unwrap();
+        assert_eq!(
+            answer[1],
+            json!({"connection": null, "flows": [], "half_open_left_out": 2})
+        );
+
+        let mut groups = of(&[("syn", 11_000)]);
+        assert_eq!(leave_out_half_open(&mut groups), 1);
+        assert!(groups.is_empty(), "there is nothing to head");
+        assert_eq!(half_open_left_out(0), "");
+        assert_eq!(super::json(&[], 0).unwrap(), json!([]));
     }
 
     #[test]
@@ -387,9 +483,10 @@ mod tests {
 
     #[test]
     fn nothing_to_show_is_told_as_it_is() {
-        assert_eq!(nothing(0, 0), "no MPTCP subflow was seen yet\n");
-        assert!(nothing(0, 2).contains("seen so far: 2"));
-        assert!(nothing(1, 2).contains("--closed"));
+        assert_eq!(nothing(0, 0, 0), "no MPTCP subflow was seen yet\n");
+        assert!(nothing(0, 0, 2).contains("seen so far: 2"));
+        assert!(nothing(1, 0, 2).contains("--closed"));
+        assert!(nothing(0, 2, 2).starts_with("no MPTCP subflow is established now"));
     }
 
     #[test]

@@ -44,50 +44,68 @@ pub(crate) struct Stats {
     nonzero: bool,
 }
 
-/// What the core counts, in words.
+/// What the core counts, in words: what the packet or subflow was, then what follows from it.
 const CORE: &[(&str, &str)] = &[
-    ("not_tcp", "not Ethernet, IP or TCP: passed"),
-    ("fragment", "IP fragment: passed, not looked into"),
-    ("malformed", "shorter than its headers claim: passed"),
-    ("untracked", "TCP, but no MPTCP subflow that is known: passed"),
-    ("tracked", "belongs to a known subflow"),
-    ("selected", "some policy wants this subflow: went through chains"),
+    ("not_tcp", "packets that are not Ethernet, IP or TCP: passed"),
+    ("fragment", "IP fragments: passed unread"),
+    ("malformed", "packets shorter than their headers say: passed"),
+    ("untracked", "TCP packets of no known MPTCP subflow: passed"),
+    ("tracked", "packets of a known subflow"),
+    (
+        "selected",
+        "packets of a subflow that some policy applies to: its chains ran",
+    ),
     (
         "resolved",
-        "policies of a subflow looked up: once per policy set and direction",
+        "times that the policies of a subflow were looked up: once for each policy set and direction",
     ),
-    ("flow_new", "subflows seen in their handshake"),
-    ("flow_established", "subflows established or taken over"),
+    ("flow_new", "subflows whose SYN or SYN-ACK was seen"),
+    (
+        "flow_established",
+        "subflows that were established, or taken over from a socket",
+    ),
     ("flow_closed", "subflows closed by FIN or RST"),
-    ("flow_failed", "subflow could not be stored: passed"),
+    (
+        "flow_failed",
+        "times that a subflow found no room in its table: its packets passed; set a larger `flows` in [tables]",
+    ),
     ("connection_new", "connections seen"),
-    ("connection_unknown", "MP_JOIN with a token of no known connection"),
-    ("chain_broken", "no program where a chain goes on: passed; must stay 0"),
-    ("truncated", "headers out of reach: passed"),
+    (
+        "connection_unknown",
+        "MP_JOINs to a connection that is not known: it began before the policies, or elsewhere",
+    ),
+    (
+        "chain_broken",
+        "packets for which a chain did not go on: passed; must stay 0, report it if not",
+    ),
+    ("truncated", "packets whose headers could not be read: passed"),
     (
         "flow_evicted",
-        "records of established subflows that gave way to newer ones",
+        "established subflows forgotten for newer ones: set a larger `flows` in [tables]",
     ),
     (
         "event_lost",
-        "an event was not written: two programs met on one CPU (must stay 0); what a reader misses, it says",
+        "events that could not be written: must stay 0, report it if not; `emptcp monitor` says what it missed itself",
     ),
-    ("unacceptable", "numbers cannot be the sender's: changed no record"),
+    (
+        "unacceptable",
+        "packets with sequence numbers that their sender cannot have sent: passed, but not counted for the subflow",
+    ),
     (
         "syn_on_established",
-        "SYN or SYN-ACK of an established subflow: changed no record",
+        "SYNs and SYN-ACKs with the addresses and ports of an established subflow: passed, but not counted for it",
     ),
     (
         "reanchored",
-        "a record had lost the thread, and found it: the other side acknowledges",
+        "times that a subflow was followed again after packets of it were missed",
     ),
     (
         "seen_before",
-        "another device has counted the packet already: a bridge and its port, a VLAN and its parent",
+        "packets that another device had counted: a bridge and its port, a VLAN and its parent",
     ),
     (
         "flow_partial",
-        "subflows met in mid-stream: role, token and scale are not known, unless a socket of this host tells them",
+        "subflows whose handshake was not seen, so that role and tokens may be unknown: apply policies before connections begin",
     ),
 ];
 

@@ -4,13 +4,18 @@ use serde_json::Value;
 use std::{
     fs,
     io::Write,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -35,6 +40,14 @@ impl Said {
     /// Standard output as one JSON document.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in: {self:?}"))
+    }
+
+    /// How many entries the list on standard output has, which is JSON.
+    pub(crate) fn entries(&self) -> usize {
+        self.json()
+            .as_array()
+            .unwrap_or_else(|| panic!("a list: {self:?}"))
+            .len()
     }
 
     /// Checks the exit code, and shows everything when it is another.
@@ -89,6 +102,15 @@ pub(crate) fn emptcp_as_nobody(arguments: &[&str], input: &str) -> Said {
     }
     let mut command = Command::new(FOR_ALL.path().join("emptcp"));
     run(command.args(arguments).current_dir("/").uid(NOBODY).gid(NOBODY), input)
+}
+
+/// Waits until something holds, for a minute at most: a busy machine is no reason to fail.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < patience, "in 60 s it does not come true that {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A folder with a policy file.
@@ -149,10 +171,20 @@ impl Netns {
         emptcp(&[&["--netns", &self.name], arguments].concat())
     }
 
+    /// Inode of the namespace, which also names its folder in the BPF file system.
+    pub(crate) fn inode(&self) -> u64 {
+        inode(&format!("/run/netns/{}", self.name)).expect("the namespace is there")
+    }
+
     /// Applies a policy file of this text.
     pub(crate) fn apply(&self, text: &str, arguments: &[&str]) -> Said {
         emptcp_with(&[&["--netns", &self.name, "apply", "-"], arguments].concat(), text)
     }
+}
+
+/// Inode of a file, if it is there.
+pub(crate) fn inode(path: &str) -> Option<u64> {
+    fs::metadata(path).map(|data| data.ino()).ok()
 }
 
 impl Drop for Netns {

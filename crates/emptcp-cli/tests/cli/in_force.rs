@@ -1,16 +1,12 @@
 //! Policies in force, in network namespaces of these tests' own. No traffic.
 
-use crate::common::{EMPTCP, Netns, emptcp, emptcp_as_nobody, foreign_programs, require_root};
+use crate::common::{EMPTCP, Netns, emptcp, emptcp_as_nobody, foreign_programs, inode, require_root, wait_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::json;
-use std::{
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::process::{Command, Stdio};
 
 const POLICY: &str = "\
 [[policy]]
@@ -243,27 +239,10 @@ fn a_second_instance_has_devices_of_its_own() {
         found,
         [(&json!("default"), &json!(["v0"])), (&json!("second"), &json!(["v1"]))]
     );
-    assert_eq!(
-        netns
-            .emptcp(&["list", "--json", "--instance", "second"])
-            .exits(0)
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    let second = netns.emptcp(&["list", "--json", "--instance", "second"]);
+    assert_eq!(second.exits(0).entries(), 1);
     netns.emptcp(&["remove"]).exits(0);
-    assert_eq!(
-        netns
-            .emptcp(&["list", "--json"])
-            .exits(0)
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(netns.emptcp(&["list", "--json"]).exits(0).entries(), 1);
 }
 
 #[test]
@@ -362,33 +341,18 @@ fn a_namespace_can_be_named_by_path_and_by_process() {
     let netns = Netns::new();
     netns.apply(POLICY, &[]).exits(0);
     let path = format!("/run/netns/{}", netns.name);
-    assert_eq!(
-        emptcp(&["--netns", &path, "list", "--json"])
-            .exits(0)
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(emptcp(&["--netns", &path, "list", "--json"]).exits(0).entries(), 2);
     let mut sleeper = Command::new("ip")
         .args(["netns", "exec", &netns.name, "sleep", "60"])
         .spawn()
         .expect("ip starts");
     // `ip` enters the namespace before it becomes `sleep`.
-    let inode = |path: &str| {
-        std::fs::metadata(path)
-            .map(|data| std::os::unix::fs::MetadataExt::ino(&data))
-            .ok()
-    };
-    let entered = Instant::now() + Duration::from_secs(5);
-    while inode(&format!("/proc/{}/ns/net", sleeper.id())) != inode(&path) && Instant::now() < entered {
-        thread::sleep(Duration::from_millis(10));
-    }
+    let own = format!("/proc/{}/ns/net", sleeper.id());
+    wait_until("ip is in the namespace", || inode(&own) == inode(&path));
     let list = emptcp(&["--netns", &sleeper.id().to_string(), "list", "--json"]);
     let _ = sleeper.kill();
     let _ = sleeper.wait();
-    assert_eq!(list.exits(0).json().as_array().unwrap().len(), 2);
+    assert_eq!(list.exits(0).entries(), 2);
 }
 
 #[test]
@@ -404,6 +368,14 @@ fn without_rights_no_other_namespace_can_be_entered() {
     netns.emptcp(&["show"]).exits(0);
 }
 
+/// Whether a process has a handler for this signal.
+fn catches(process: u32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal as u32 - 1)) != 0)
+}
+
 #[test]
 fn watching_ends_well_with_a_signal() {
     require_root!();
@@ -414,18 +386,23 @@ fn watching_ends_well_with_a_signal() {
         (&["flows", "--watch", "0.1"], Signal::SIGTERM),
         (&["monitor"], Signal::SIGINT),
     ] {
+        let out = tempfile::NamedTempFile::new().unwrap();
         let child = Command::new(EMPTCP)
             .args(["--netns", &netns.name])
             .args(arguments)
-            .stdout(Stdio::piped())
+            .stdout(out.reopen().unwrap())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(700));
+        let text = || std::fs::read_to_string(out.path()).unwrap();
+        wait_until("the command would notice the signal", || catches(child.id(), signal));
+        if arguments.contains(&"--json") {
+            wait_until("it has written twice", || text().matches('\n').count() >= 2);
+        }
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = text();
         if arguments.contains(&"--json") {
             assert!(text.lines().count() >= 2, "{text}");
             for line in text.lines() {

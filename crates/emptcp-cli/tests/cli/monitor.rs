@@ -1,7 +1,7 @@
 //! `emptcp monitor`: several at a time, one that is too slow, one that is killed.
 
 use crate::{
-    common::{EMPTCP, Netns},
+    common::{EMPTCP, Netns, wait_until},
     hosts::{Python, hosts},
 };
 use emptcp::require;
@@ -13,8 +13,6 @@ use serde_json::Value;
 use std::{
     fs,
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 /// Room for 6 events on each CPU; a record for each packet that the host sends.
@@ -106,14 +104,6 @@ impl Drop for Monitor {
     }
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < patience, "in 30 s it does not come true that {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Everything that is pinned or kept for namespaces.
 fn files() -> Vec<String> {
     let find = Command::new("find")
@@ -139,8 +129,7 @@ fn a_reader_that_stands_still_is_told_what_it_missed_and_one_that_is_killed_leav
     );
     let (netns, peer) = hosts();
     netns.apply(POLICY, &[]).exits(0);
-    let own = fs::metadata(format!("/run/netns/{}", netns.name)).unwrap();
-    let inode = std::os::unix::fs::MetadataExt::ino(&own).to_string();
+    let inode = netns.inode().to_string();
     let pinned = || {
         files()
             .into_iter()

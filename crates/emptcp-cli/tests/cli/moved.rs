@@ -165,16 +165,7 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
                     .all(|state| state["device"] == "v0" && state["state"] == "moved_here"),
             "{here}"
         );
-        assert_eq!(
-            netns
-                .emptcp(&["list", "--json"])
-                .exits(0)
-                .json()
-                .as_array()
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(netns.emptcp(&["list", "--json"]).exits(0).entries(), 1);
 
         // It comes back as it went.
         other.ip(&["link", "set", "v0", "netns", &netns.name]);

@@ -1,12 +1,10 @@
 //! Commands that watch an instance end with success when it is removed: their user is done.
 
-use crate::common::{EMPTCP, Netns};
+use crate::common::{EMPTCP, Netns, wait_until};
 use emptcp::require;
 use std::{
     fs,
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 const POLICY: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = ['count']\n";
@@ -50,14 +48,6 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < patience, "in 60 s it does not come true that {what}");
-        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -171,8 +171,7 @@ fn whoever_cannot_prove_that_a_namespace_is_gone_frees_nothing_of_it() {
     let done = with_capabilities(&other, false, THREE, &["remove", "--stale", "--json"])
         .exits(0)
         .json();
-    let namespace =
-        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(format!("/run/netns/{}", netns.name)).unwrap());
+    let namespace = netns.inode();
     let freed = done["freed"].as_array().unwrap();
     assert!(freed.iter().all(|entry| entry["namespace"] != namespace), "{done}");
     let all = with_capabilities(&other, false, THREE, &["list", "--all", "--json"])

@@ -2,7 +2,7 @@
 //! numbers as doubles.
 
 use crate::{
-    common::{Netns, Said},
+    common::{Netns, Said, wait_until},
     hosts::{Python, hosts},
 };
 use emptcp::require;
@@ -10,8 +10,6 @@ use serde_json::Value;
 use std::{
     io::Write,
     process::{Command, Stdio},
-    thread,
-    time::Duration,
 };
 
 const POLICY: &str = "\
@@ -93,14 +91,13 @@ fn line<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 /// JSON and text of a command between which nothing was counted: neighbour discovery goes on beside the connection.
 fn both(netns: &Netns, command: &str) -> (Said, String) {
     let json = || netns.emptcp(&[command, "--json"]).exits(0);
-    for _ in 0..20 {
+    let mut still = None;
+    wait_until(&format!("{command} stands still"), || {
         let (before, text, after) = (json(), netns.emptcp(&[command]).exits(0).out, json());
-        if before.out == after.out {
-            return (before, text);
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    panic!("{command} never stands still");
+        still = (before.out == after.out).then_some((before, text));
+        still.is_some()
+    });
+    still.expect("it stood still")
 }
 
 #[test]
@@ -117,9 +114,19 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
     netns.apply(POLICY, &[]).exits(0);
     let server = Python::start(&peer, SERVER);
     let client = Python::start(&netns, CLIENT);
-    thread::sleep(Duration::from_millis(200));
 
-    let flows = netns.emptcp(&["flows", "--json"]).exits(0);
+    // The last acknowledgement comes late (TCP_DELACK_MIN).
+    let volumes = |said: &Said| {
+        let connection = said.json()[0]["connection"].clone();
+        (connection["packets"].as_u64(), connection["bytes"].as_u64())
+    };
+    let mut flows = netns.emptcp(&["flows", "--json"]).exits(0);
+    wait_until("all of it is counted", || {
+        let before = std::mem::replace(&mut flows, netns.emptcp(&["flows", "--json"]).exits(0));
+        let (packets, bytes) = volumes(&flows);
+        (packets, bytes) == volumes(&before) && bytes >= Some(20_001)
+    });
+    let text = netns.emptcp(&["flows"]).exits(0).out;
     survives_doubles(&flows.out);
     let groups = flows.json();
     let (connection, flow) = (&groups[0]["connection"], &groups[0]["flows"][0]);
@@ -129,7 +136,6 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
         assert_eq!(number(&connection[what]), sum, "{what} in {groups}");
     }
     assert!(number(&connection["bytes"]) >= 20_001, "{groups}");
-    let text = netns.emptcp(&["flows"]).exits(0).out;
     for wanted in [
         connection["id"].as_str().unwrap(),
         connection["local_token"].as_str().unwrap(),
@@ -205,7 +211,11 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
 
     client.finish();
     drop(server);
-    thread::sleep(Duration::from_millis(300));
+    wait_until("the subflow is closed", || {
+        let groups = netns.emptcp(&["flows", "--json"]).exits(0).json();
+        let flows = groups[0]["flows"].as_array().into_iter().flatten();
+        flows.into_iter().all(|flow| flow["state"] == "closed")
+    });
     let now = netns.emptcp(&["monitor", "--for", "0.3"]).exits(0);
     assert_eq!(now.out, "", "the end of the subflow was before");
     let closed = netns.emptcp(&["flows", "--closed", "--json"]).exits(0).json();

@@ -1,7 +1,7 @@
 //! What belongs to network namespaces that are gone. The judge is the kernel: which maps exist, what is in bpffs.
 
 use crate::{
-    common::{Netns, Said, emptcp, emptcp_with, require_root},
+    common::{Netns, Said, emptcp, emptcp_with, require_root, wait_until},
     ffi::map_ids,
 };
 use libbpf_rs::MapHandle;
@@ -13,8 +13,6 @@ use std::{
     os::unix::fs::MetadataExt,
     path::PathBuf,
     process::{Child, Command},
-    thread,
-    time::{Duration, Instant},
 };
 
 const POLICY: &str = "\
@@ -43,14 +41,6 @@ fn maps(namespace: u64) -> BTreeSet<u32> {
             info.info.id
         })
         .collect()
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < until, "not within 30 s: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// The entry of a namespace in `list --all`.
@@ -106,14 +96,14 @@ fn come_and_go(count: u32) {
     }
     // The kernel takes namespaces down after `ip netns del` has returned. Any apply frees what they have left.
     let netns = Netns::new();
-    eventually("the folders are gone", || {
+    wait_until("the folders are gone", || {
         netns.apply(POLICY, &[]).exits(0);
         namespaces
             .iter()
             .all(|namespace| !folder(*namespace).exists() || *namespace == inode(&netns.name))
     });
     let kept = maps(inode(&netns.name));
-    eventually("the maps are gone", || {
+    wait_until("the maps are gone", || {
         map_ids().intersection(&ids).all(|id| kept.contains(id))
     });
 }
@@ -135,7 +125,7 @@ fn dead_is_told_and_freed(arguments: &[&str]) {
     // Another test's apply may free it first: then try once more.
     for _ in 0..10 {
         let (namespace, held) = left_behind(arguments);
-        eventually("it is told to be dead", || {
+        wait_until("it is told to be dead", || {
             entry(namespace).is_some_and(|entry| entry["state"] == "dead")
         });
         let told = entry(namespace).expect("we hold its lock");
@@ -151,11 +141,11 @@ fn dead_is_told_and_freed(arguments: &[&str]) {
         let ids = maps(namespace);
         drop(held);
         let done = emptcp(&["remove", "--stale", "--json"]).exits(0).json();
-        eventually("its folder is gone", || {
+        wait_until("its folder is gone", || {
             emptcp(&["remove", "--stale"]).exits(0);
             !folder(namespace).exists()
         });
-        eventually("its maps are gone", || map_ids().is_disjoint(&ids));
+        wait_until("its maps are gone", || map_ids().is_disjoint(&ids));
         let freed = done["freed"].as_array().unwrap();
         if let Some(freed) = freed.iter().find(|entry| entry["namespace"] == namespace) {
             assert_eq!(freed["bytes"], told["bytes"]);
@@ -200,7 +190,7 @@ fn an_instance_of_a_live_namespace_stays_also_when_only_a_process_holds_it() {
             .expect("ip starts");
         let sleeper = Sleeper(sleeper);
         let process = sleeper.0.id().to_string();
-        eventually("the process is there", || {
+        wait_until("the process is there", || {
             fs::metadata(format!("/proc/{process}/ns/net")).is_ok_and(|data| data.ino() == namespace)
         });
         Command::new("ip")

@@ -1,6 +1,6 @@
 //! What the user is told of what a command did, and of what is wrong.
 
-use crate::common::{Netns, emptcp, require_root};
+use crate::common::{EMPTCP, Netns, emptcp, inode, require_root, run, wait_until};
 use serde_json::json;
 use std::{fs, process::Command};
 
@@ -90,6 +90,30 @@ fn an_error_says_what_to_do_next_and_each_thing_once() {
 }
 
 #[test]
+fn doctor_says_what_apply_says_where_policies_cannot_be_pinned() {
+    require_root!();
+    let netns = Netns::new();
+    let inside = |arguments: &[&str], input: &str| {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &netns.name, EMPTCP]).args(arguments);
+        run(&mut command, input)
+    };
+    let apply = inside(&["apply", "-"], POLICY).exits(1);
+    let doctor = inside(&["doctor"], "");
+    let line = doctor.out.lines().find(|line| line.starts_with("bpffs"));
+    let words: Vec<_> = line.expect("it is told").split_whitespace().collect();
+    assert_eq!(words[1], "no", "{doctor:?}");
+    for wanted in ["is hidden here", "--netns NAME"] {
+        assert!(apply.err.contains(wanted), "{apply:?}");
+    }
+    assert!(
+        doctor.out.contains("hidden here") && doctor.out.contains("--netns NAME"),
+        "{doctor:?}"
+    );
+    assert!(!doctor.out.contains("emptcp works here"), "{doctor:?}");
+}
+
+#[test]
 fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameless_namespace() {
     require_root!();
     let netns = Netns::new();
@@ -104,29 +128,12 @@ fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameles
         .args(["netns", "exec", &netns.name, "sleep", "600"])
         .spawn()
         .unwrap();
-    let inode =
-        fs::metadata(format!("/run/netns/{}", netns.name)).map(|data| std::os::unix::fs::MetadataExt::ino(&data));
-    let inode = inode.unwrap();
-    let pid = holder.id();
-    let is_in = || {
-        fs::read_link(format!("/proc/{pid}/ns/net"))
-            .is_ok_and(|link| link.to_string_lossy().contains(&inode.to_string()))
-    };
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !is_in() {
-        assert!(
-            std::time::Instant::now() < patience,
-            "the process does not enter its namespace"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    let (own, pid) = (netns.inode(), holder.id());
+    let entered = format!("/proc/{pid}/ns/net");
+    wait_until("the process is in its namespace", || inode(&entered) == Some(own));
     let entry = || {
         let all = emptcp(&["list", "--all", "--json"]).exits(0).json();
-        let own = all
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|placed| placed["namespace"] == inode);
+        let own = all.as_array().unwrap().iter().find(|placed| placed["namespace"] == own);
         own.expect("it is listed").clone()
     };
     assert_eq!(entry()["held_by"], json!([]), "it has a name");

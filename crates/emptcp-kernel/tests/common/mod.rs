@@ -138,3 +138,12 @@ pub fn message<T>(result: Result<T, Error>) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+/// Tells a thread to end, also when a check beside it fails.
+pub struct SetWhenDropped<'a>(pub &'a std::sync::atomic::AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}

@@ -34,6 +34,7 @@ impl<'m> Bare<'m> {
                         position += 1;
                     }
                 }
+                None if bare.name_in_front(manifest, argument) => {}
                 None => bare.value_alone(manifest, given, argument),
             }
         }
@@ -71,6 +72,28 @@ impl<'m> Bare<'m> {
             None => problem,
         });
         value.is_some()
+    }
+
+    /// `rate:4mbit`: whether the word begins with the name of an argument.
+    fn name_in_front(&mut self, manifest: &'m Manifest, argument: &CallArgument) -> bool {
+        let Some((name, value)) = argument.value.split_once(':') else {
+            return false;
+        };
+        let Some(known) = manifest.arguments.iter().find(|known| known.name == name) else {
+            return false;
+        };
+        let start = argument.value_span.start;
+        let end = start + name.len() + 1;
+        // A value in quotes has its name in front of them.
+        if value.is_empty() || argument.value_span.len() != argument.value.len() {
+            return false;
+        }
+        self.meant.push(&known.name);
+        let message = format!("unexpected `{name}:` where an argument should be");
+        let help = format!("expected `{name}=` and {}", values::describe(known));
+        self.problems
+            .push(Problem::new(start..end, message, help).write_instead(start..end, format!("{name}=")));
+        true
     }
 
     /// `off`, `4mbit`, `7`.

@@ -198,11 +198,8 @@ fn actor<'c>(text: &str, catalog: &'c Catalog) -> Resolved<'c> {
     };
     let mut given: Vec<CallArgument> = Vec::new();
     while cursor.peek() != TokenKind::End {
-        if matches!(cursor.peek(), TokenKind::LeftParenthesis | TokenKind::Comma) {
-            return Err(vec![cursor.surprise(
-                "in an action",
-                "expected arguments written `name=value`, with spaces between them",
-            )]);
+        if let Some(problem) = cursor.separator_of_elsewhere() {
+            return Err(vec![problem]);
         }
         given.push(cursor.argument().map_err(one)?);
     }

@@ -1,8 +1,9 @@
 //! What people bring along from Wireshark, tcpdump, nftables and `ss`: their words, and what they are here.
 //!
-//! A row of [`FIELDS`] is all that a new word takes. A correction is only shown when the corrected condition is right, and a
+//! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word takes. A correction is only shown when the corrected condition is right, and a
 //! test corrects every word of the tables.
 
+mod arguments;
 mod fields;
 
 use super::lexer::Kind;
@@ -84,7 +85,7 @@ impl Cursor<'_> {
     /// What was meant by this test, whose first word is not ours.
     pub(crate) fn meant(&self) -> Option<Meant> {
         let first = self.word_at(0)?;
-        if let Some((tokens, text)) = self.tcpdump() {
+        if let Some((tokens, text)) = self.call_like_an_action().or_else(|| self.tcpdump()) {
             return Some(Meant::Instead(tokens, text));
         }
         if first == "tcp.options.mptcp.subtype" {

@@ -78,6 +78,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
             '=' => (Kind::Assign, 1),
             '!' if rest.starts_with("!=") => (Kind::Compare(Compare::NotEqual), 2),
             '!' => return Err(unknown(at, "!", "expected `not`")),
+            ';' => return Err(unknown(at, ";", "expected no `;`: nothing has to be ended")),
             other => {
                 let help = "expected words, values, parentheses and comparisons";
                 return Err(unknown(at, &rest[..other.len_utf8()], help));
@@ -103,6 +104,7 @@ fn unknown(at: usize, found: &str, help: &str) -> Problem {
         "&" | "&&" => problem.write_instead(span, " and "),
         "||" => problem.write_instead(span, " or "),
         "!" => problem.write_instead(span, "not "),
+        ";" => problem.write_instead(span, " "),
         _ => problem,
     }
 }

@@ -347,7 +347,7 @@ impl Cursor<'_> {
                         "this `(` is never closed",
                         "expected `)` after the last argument",
                     ),
-                    _ => self.surprise("between arguments", "expected `,` or `)`"),
+                    _ => self.comma_is_missing(self.surprise("between arguments", "expected `,` or `)`")),
                 });
             }
             if self.peek() == Kind::End {
@@ -371,6 +371,9 @@ impl Cursor<'_> {
         const HELP: &str = "expected an argument, written `name=value`";
         if !matches!(self.peek(), Kind::Word | Kind::Quoted) {
             return Err(self.surprise("where an argument should be", HELP));
+        }
+        if let Some(problem) = self.argument_of_elsewhere() {
+            return Err(problem);
         }
         let mut name = String::new();
         let name_span = self.span();
