@@ -386,7 +386,10 @@ fn a_forged_data_sequence_number_that_came_first_gives_way_once_a_data_ack_cover
         place.send(&mut hosts, &ack(Who::Server).with(&["dss ack64"]));
         place.send(&mut hosts, &data(Who::Client));
         let flow = found(place, &hosts);
-        assert_eq!((flow.sender[REMOTE].dsn_first, flow.sender[REMOTE].dsn_next), (first, first + 100));
+        assert_eq!(
+            (flow.sender[REMOTE].dsn_first, flow.sender[REMOTE].dsn_next),
+            (first, first + 100)
+        );
         assert_eq!(u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE, 0);
     });
 }

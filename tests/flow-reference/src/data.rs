@@ -89,7 +89,9 @@ pub fn cover(record: &mut Record, connection: Option<&mut Connection>, side: Sid
         return;
     };
     let dsn = &mut record.sender[other as usize].dsn;
-    let first = dsn.filter(|&(_, highest)| !after(highest, next)).map(|(first, _)| first);
+    let first = dsn
+        .filter(|&(_, highest)| !after(highest, next))
+        .map(|(first, _)| first);
     *dsn = Some((first.unwrap_or(next), next));
     if let Some(connection) = connection {
         connection.dsn_next[other as usize].take_if(|known| !near(*known, next));
