@@ -113,6 +113,8 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 	packet->verdict = EMPTCP_CONTINUE;
 	if (!flow || packet->types & SLOW_TYPES || flow->watch)
 		goto slow;
+	if (emptcp_unlikely(!(packet->types & EMPTCP_ANY_MPTCP)) && flow_weak(flow))
+		goto slow;
 	resolution = &flow->resolution[side];
 	if (emptcp_unlikely(resolution->generation != packet->generation || resolution->ifindex != packet->ifindex))
 		goto slow;

@@ -175,7 +175,9 @@ static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp
 			sender->known |= EMPTCP_KNOWN_ACKNOWLEDGING;
 			flow_rtt_end(peer, packet);
 		}
-		if (packet->types & EMPTCP_SACK && emptcp_before(sender->sack_edge, packet->sack_edge))
+		/* Hosts ignore a block of what was never sent, and take the segment (tcp_sacktag_write_queue). */
+		if (packet->types & EMPTCP_SACK && emptcp_before(sender->sack_edge, packet->sack_edge) &&
+		    !(peer->known & EMPTCP_KNOWN_STARTED && emptcp_before(peer->end, packet->sack_edge)))
 			sender->sack_edge = packet->sack_edge;
 	}
 	window = window_of(sender, packet);

@@ -163,7 +163,10 @@ static __always_inline __s64 flow_other(const struct emptcp_flow_key *key, __u32
 	return -1;
 }
 
-/* Anybody can make such a record who sends segments in one side's name: it takes no other one's place. */
+/*
+ * Anybody can make such a record who sends segments in one side's name, also over plain TCP: it takes no other one's place,
+ * and segments without an MPTCP option are not its own.
+ */
 static __always_inline bool flow_weak(const struct emptcp_flow *flow)
 {
 	return flow->flags & EMPTCP_FLOW_ONE_DIRECTION ||

@@ -15,14 +15,22 @@ static __always_inline __u32 sequence_length(const struct emptcp_packet *packet)
 	       !!(packet->types & EMPTCP_FIN);
 }
 
-/* Condition 4. A highest edge below ACK is that of a D-SACK (RFC 2883), which may be as old as it likes. */
-static __always_inline bool sack_possible(const struct emptcp_sender *peer, const struct emptcp_packet *packet)
+/*
+ * Condition 3, where the numbers of `peer` are known: nothing that it has not sent, and nothing older than hosts take (tcp_ack
+ * of Linux: max_window below snd_una, which is the highest ACK of `sender`).
+ */
+static __always_inline bool acknowledges_sent(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
+					      const struct emptcp_packet *packet, __u32 lag)
 {
-	return !(packet->types & EMPTCP_SACK) || !emptcp_before(packet->acknowledgement, packet->sack_edge) ||
-	       !emptcp_before(peer->end, packet->sack_edge);
+	__u32 oldest = peer->end;
+
+	if (sender->known & EMPTCP_KNOWN_ACKNOWLEDGING && emptcp_before(sender->acknowledgement, oldest))
+		oldest = sender->acknowledgement;
+	return !emptcp_before(peer->end, packet->acknowledgement) &&
+	       !emptcp_before(packet->acknowledgement, oldest - lag);
 }
 
-/* Conditions 1 to 4 where all numbers of both sides are known. window_max is never below EMPTCP_WINDOW_LEAST. */
+/* Conditions 1 to 3 where all numbers of both sides are known. window_max is never below EMPTCP_WINDOW_LEAST. */
 static __always_inline bool numbers_fit(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 					const struct emptcp_packet *packet)
 {
@@ -35,7 +43,7 @@ static __always_inline bool numbers_fit(const struct emptcp_sender *sender, cons
 		return false;
 	if ((__s32)(end - sender->end + allowed) < 0)
 		return false;
-	return peer->end - packet->acknowledgement <= lag && sack_possible(peer, packet);
+	return acknowledges_sent(sender, peer, packet, lag);
 }
 
 /* The window of a segment in bytes; that of a SYN is never scaled (RFC 7323 section 2.2). */
@@ -63,7 +71,7 @@ static __always_inline bool sequence_possible(const struct emptcp_sender *sender
 	       (__s32)(packet->sequence - sender->end - peer->window_max) <= 0;
 }
 
-/* Conditions 3 to 5 with what is known. */
+/* Conditions 3 and 4 with what is known. */
 static __always_inline bool acknowledgement_possible(const struct emptcp_sender *sender,
 						     const struct emptcp_sender *peer,
 						     const struct emptcp_packet *packet)
@@ -74,7 +82,7 @@ static __always_inline bool acknowledgement_possible(const struct emptcp_sender 
 		/* Of a side that is met now the window in this segment is all that is known. */
 		if (!(sender->known & EMPTCP_KNOWN_STARTED) && window > lag)
 			lag = window;
-		return peer->end - packet->acknowledgement <= lag && sack_possible(peer, packet);
+		return acknowledges_sent(sender, peer, packet, lag);
 	}
 	return !(sender->known & EMPTCP_KNOWN_ACKNOWLEDGING) ||
 	       packet->acknowledgement - sender->acknowledgement + EMPTCP_WINDOW_LARGEST <= 2 * EMPTCP_WINDOW_LARGEST;

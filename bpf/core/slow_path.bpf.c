@@ -93,6 +93,8 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		if (opening && (packet->types & EMPTCP_SYNACK || is_of_opening(packet, flow, opening, side) ||
 				one_direction_succeeds(packet, flow, opening, side)))
 			return opening;
+		if (!(packet->types & EMPTCP_ANY_MPTCP) && flow_weak(flow))
+			return NULL;
 		/* The subflow was adopted while its first packet from mid-stream made this. */
 		if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
 			bpf_map_delete_elem(&emptcp_half_open, &packet->key);
@@ -154,6 +156,16 @@ static __always_inline __u32 judge_reset(struct emptcp_packet *packet, struct em
 	return 0;
 }
 
+/*
+ * Is this a segment of plain TCP, on ports of which a record was forged? It has no MPTCP option, and the record does not
+ * take it for its own. Policies are not for it.
+ */
+static __always_inline bool is_plain(const struct emptcp_scratch *scratch, const struct emptcp_flow *flow)
+{
+	return !(scratch->packet.types & EMPTCP_ANY_MPTCP) &&
+	       (scratch->judged == JUDGED_UNACCEPTABLE || (scratch->judged == JUDGED_SUSPECTED && flow_weak(flow)));
+}
+
 /* A SYN-ACK. The first that fits begins its side anew: what came before it in that side's name was only possible. */
 static __always_inline bool judge_syn_ack(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
@@ -195,7 +207,9 @@ static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_
 		if (acceptable(sender, peer, packet))
 			return true;
 	}
-	run_extend(sender, packet);
+	/* Plain TCP shows nothing about a subflow. */
+	if (packet->types & EMPTCP_ANY_MPTCP)
+		run_extend(sender, packet);
 	return false;
 }
 
@@ -342,7 +356,8 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 	if (packet->types & EMPTCP_MP_CAPABLE && flow->state == EMPTCP_FLOW_ESTABLISHED) {
 		struct emptcp_option option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
 
-		if (!flow->connection && !(flow->flags & EMPTCP_FLOW_JOINED)) {
+		if (!flow->connection && !(flow->flags & EMPTCP_FLOW_JOINED) &&
+		    sure_place(&flow->sender[side], &flow->sender[!side], packet)) {
 			__u8 *bytes = option.offset ? emptcp_at(ctx, option.offset, 3) : NULL;
 
 			if (bytes && capable_has_keys(bytes))
@@ -391,6 +406,13 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		return EMPTCP_VERDICT_PASS;
 	}
 	last_ns = flow->last_ns;
+	if (is_plain(scratch, flow)) {
+		/* To the devices above or below all policies have run. */
+		if (scratch->features & EMPTCP_FEATURE_STACKED)
+			passage_begin(flow, packet, ~0ull, last_ns);
+		scratch->core[EMPTCP_CORE_UNTRACKED]++;
+		return EMPTCP_VERDICT_PASS;
+	}
 	if (judged_acceptable(scratch))
 		flow->last_ns = packet->now_ns;
 

@@ -186,7 +186,9 @@ impl Model {
         }
         let opening = self.opening.get(key);
         let found = opening.map(|_| Place::Opening);
-        if established.is_some() && (packet.is_syn() || packet.is_syn_ack()) {
+        // Plain TCP, over whose ports somebody may have forged the record.
+        let foreign = !packet.rst && !packet.mptcp && established.is_some_and(Record::is_weak);
+        if established.is_some() && (packet.is_syn() || packet.is_syn_ack() && (found.is_some() || !foreign)) {
             self.counters.syn_on_established += 1;
         }
         if packet.is_syn() {
@@ -200,7 +202,7 @@ impl Model {
             return Some(Place::Opening);
         }
         if packet.is_syn_ack() {
-            return found.or(established.map(|_| Place::Established));
+            return found.or(established.filter(|_| !foreign).map(|_| Place::Established));
         }
         if let Some(established) = established {
             let third = !packet.rst && opening.is_some_and(|record| is_third_ack(packet, record));
@@ -215,6 +217,8 @@ impl Model {
                 && opening.is_some_and(|opening| succeeds(established, opening, packet, now.coarse));
             return if next || third && (says || !fits) {
                 found
+            } else if foreign {
+                None
             } else {
                 Some(Place::Established)
             };
@@ -285,7 +289,9 @@ impl Model {
                 return Judgement::Accepted;
             }
         }
-        extend_run(record.pair(packet.side).0, packet);
+        if packet.mptcp {
+            extend_run(record.pair(packet.side).0, packet);
+        }
         Judgement::Refused
     }
 
@@ -409,7 +415,8 @@ impl Model {
             }
             return;
         };
-        if record.connection.is_none() && !record.joined {
+        let [sender, peer] = [packet.side, packet.side.other()].map(|side| &record.sender[side as usize]);
+        if record.connection.is_none() && !record.joined && sure_place(sender, peer, packet) {
             if let Some(mut connection) = Connection::new(record, packet, &capable) {
                 connection.last_ns = now.coarse;
                 connection.subflows = 1;

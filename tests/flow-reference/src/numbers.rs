@@ -30,15 +30,18 @@ pub fn sequence_possible(sender: &Sender, peer: &Sender, packet: &Packet) -> boo
     peer.acknowledged.is_some() || !after(packet.sequence, numbers.end.wrapping_add(allowed))
 }
 
-/// Conditions 3 to 5.
+/// Conditions 3 and 4.
 fn acknowledgement_possible(sender: &Sender, peer: &Sender, packet: &Packet, ack: u32) -> bool {
     if let Some(numbers) = &peer.numbers {
         let mut lag = sender.window_max.max(WINDOW_LEAST);
         if sender.numbers.is_none() {
             lag = lag.max(window(sender, packet));
         }
-        let sacks = packet.sack_edge.filter(|&edge| after(edge, ack));
-        return numbers.end.wrapping_sub(ack) <= lag && sacks.is_none_or(|edge| !after(edge, numbers.end));
+        let highest = sender.acknowledged.map(|(highest, _)| highest);
+        let oldest = highest
+            .filter(|&highest| after(numbers.end, highest))
+            .unwrap_or(numbers.end);
+        return !after(ack, numbers.end) && !after(oldest.wrapping_sub(lag), ack);
     }
     let Some((acknowledgement, _)) = sender.acknowledged else {
         return true;

@@ -166,6 +166,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether who sends segments in one side's name can have made it.
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        self.one_direction || self.partial && !self.initial && !self.joined
+    }
+
     /// A record as the first segment finds it.
     #[must_use]
     pub fn new(now: u64) -> Self {

@@ -149,7 +149,9 @@ fn acknowledgement(sender: &mut Sender, peer: &mut Sender, packet: &Packet, ack:
         }
     };
     let edge = match packet.sack_edge {
-        Some(sacked) if after(sacked, edge) => sacked,
+        Some(sacked) if after(sacked, edge) && peer.numbers.as_ref().is_none_or(|sent| !after(sacked, sent.end)) => {
+            sacked
+        }
         _ => edge,
     };
     sender.acknowledged = Some((highest, edge));
