@@ -156,14 +156,10 @@ static __always_inline __u32 judge_reset(struct emptcp_packet *packet, struct em
 	return 0;
 }
 
-/*
- * Is this a segment of plain TCP, on ports of which a record was forged? It has no MPTCP option, and the record does not
- * take it for its own. Policies are not for it.
- */
+/* Is this a RST of plain TCP, perhaps, over whose ports a record was forged? Policies are not for it. */
 static __always_inline bool is_plain(const struct emptcp_scratch *scratch, const struct emptcp_flow *flow)
 {
-	return !(scratch->packet.types & EMPTCP_ANY_MPTCP) &&
-	       (scratch->judged == JUDGED_UNACCEPTABLE || (scratch->judged == JUDGED_SUSPECTED && flow_weak(flow)));
+	return !(scratch->packet.types & EMPTCP_ANY_MPTCP) && !judged_acceptable(scratch) && flow_weak(flow);
 }
 
 /* A SYN-ACK. The first that fits begins its side anew: what came before it in that side's name was only possible. */

@@ -82,21 +82,20 @@ fn plain_tcp_over_whose_ports_somebody_forged_both_directions_is_untouched() {
 
 #[test]
 fn plain_tcp_never_becomes_the_thread_of_a_subflow() {
-    dropping(|place| {
+    test(|place| {
         // A handshake in the names of both hosts, on ports that plain TCP uses.
         let mut forged = hosts(1, Version::V1);
         for packet in forged.handshake(0) {
-            let frame = packet.build(&mut forged);
-            place.frame(packet.from, &frame);
+            place.send(&mut forged, &packet);
         }
         let mut truth = forged.clone();
         truth.subflows[0].next[0] = truth.subflows[0].next[0].wrapping_add(1_000_000_000);
         truth.subflows[0].next[1] = truth.subflows[0].next[1].wrapping_add(1_000_000_000);
         for _ in 0..12 {
-            assert!(passes(place, &mut truth, &plain(Who::Client, Kind::Data)));
+            place.send(&mut truth, &plain(Who::Client, Kind::Data));
         }
-        passes(place, &mut truth, &plain(Who::Server, Kind::Ack));
-        assert!(passes(place, &mut truth, &plain(Who::Client, Kind::Data)));
+        place.send(&mut truth, &plain(Who::Server, Kind::Ack));
+        place.send(&mut truth, &plain(Who::Client, Kind::Data));
         assert_eq!(found(place, &forged).sender[REMOTE].reanchored, 0);
     });
 }
