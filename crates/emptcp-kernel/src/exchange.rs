@@ -14,14 +14,34 @@ use crate::{
 };
 use emptcp_abi::Generation;
 use emptcp_plan::manifest::Hook;
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
 /// One device and direction that waits for the switch.
 pub(crate) struct Exchange {
     pending: Pending,
     /// Takes the place of the former entry program; `None` for a filter, which is detached instead.
-    idle: Option<Baseline>,
+    idle: Option<Arc<Baseline>>,
     entry: OwnedFd,
+}
+
+/// Programs that do nothing, one for each hook. All devices share them: the kernel's XDP dispatcher waits for a grace period
+/// when a program comes that no device had, or goes from the last one (`bpf_dispatcher_change_prog`).
+#[derive(Default)]
+pub(crate) struct Idle(BTreeMap<Hook, Arc<Baseline>>);
+
+impl Idle {
+    fn at(&mut self, hook: Hook) -> Result<Arc<Baseline>> {
+        if let Some(idle) = self.0.get(&hook) {
+            return Ok(Arc::clone(idle));
+        }
+        let idle = Arc::new(Baseline::new(hook)?);
+        self.0.insert(hook, Arc::clone(&idle));
+        Ok(idle)
+    }
 }
 
 /// Whether both can be attached at the same time: one of them is XDP, and the new one is a link.
@@ -38,8 +58,9 @@ impl Exchange {
         [old, new]: [Kind; 2],
         generation: Generation,
         entry: OwnedFd,
+        idle: &mut Idle,
     ) -> Result<Self> {
-        let idle = |kind: Kind| Baseline::new(kind.hook(spot.direction));
+        let mut idle = |kind: Kind| idle.at(kind.hook(spot.direction));
         let former = if old == Kind::Clsact { None } else { Some(idle(old)?) };
         let pending = attachments.attach_pending(spot, new, generation, idle(new)?.program())?;
         Ok(Self {

@@ -248,9 +248,9 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u3
     })
 }
 
-/// Exchanges the program of a link; the kernel needs no grace period for that.
+/// Exchanges the program of a link.
 pub(crate) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: no memory is passed; without options the kernel uses none.
+    // SAFETY: no memory is passed.
     check(unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) }).map(drop)
 }
 

@@ -5,7 +5,7 @@ use crate::{
     bank,
     device::Devices,
     error::{Error, OrKernel, Result},
-    exchange::{self, Exchange},
+    exchange::{self, Exchange, Idle},
     fault, ffi,
     instance::Instance,
     maps::hook_file_name,
@@ -25,6 +25,7 @@ pub(crate) struct Hooks<'a> {
     touched: Vec<Touched<'a>>,
     /// Entry programs that were pinned for it.
     pinned: Vec<PathBuf>,
+    idle: Idle,
 }
 
 /// A device and direction that the transaction attaches, noted before anything happens to it.
@@ -89,20 +90,17 @@ impl<'a> Hooks<'a> {
                 new: None,
                 change: None,
             });
-            let pinned = &mut self.pinned;
-            let (new, change) = match old {
-                Some(old) => fault::step("preparing another hook", || {
-                    prepare_change(&attachments, instance, placement, old, generation, pinned)
-                })?,
-                None => (
-                    Some(fault::step("attaching", || {
-                        attach_best(&attachments, instance, placement, pinned)
-                    })?),
-                    None,
-                ),
-            };
-            if let Some(touched) = self.touched.last_mut() {
-                (touched.new, touched.change) = (new, change);
+            let Self { touched, pinned, idle } = &mut *self;
+            let Some(touched) = touched.last_mut() else { continue };
+            if let Some(old) = old {
+                fault::step("preparing another hook", || {
+                    touched.change = Some(prepare_change(instance, placement, old, generation, pinned, idle)?);
+                    Ok(())
+                })?;
+            } else {
+                touched.new = Some(fault::step("attaching", || {
+                    attach_best(&attachments, instance, placement, pinned)
+                })?);
             }
         }
         Ok(())
@@ -111,7 +109,7 @@ impl<'a> Hooks<'a> {
     /// The last thing before the switch: hooks that change are halted. What must not wait was done before.
     pub(crate) fn halt_former(&mut self, instance: &Instance) -> Result<()> {
         let attachments = instance.attachments()?;
-        let Self { touched, pinned } = self;
+        let Self { touched, pinned, .. } = self;
         // One by one first, because that takes longest.
         for touched in touched
             .iter_mut()
@@ -123,8 +121,9 @@ impl<'a> Hooks<'a> {
                 attach_best(&attachments, instance, placement, pinned)
             })?);
         }
-        for touched in touched.iter() {
+        for touched in touched.iter_mut() {
             if let Some(Change::Exchange(exchange)) = &touched.change {
+                touched.new = Some(exchange.kind());
                 fault::step("halting the former hook", || {
                     exchange.halt_former(&attachments, spot_of(touched.placement))
                 })?;
@@ -263,25 +262,26 @@ pub(crate) fn detach_unwanted(
 /// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is possible
 /// beside the former one.
 fn prepare_change(
-    attachments: &Attachments<'_>,
     instance: &Instance,
     placement: &Placement,
     old: Kind,
     generation: Generation,
     pinned: &mut Vec<PathBuf>,
-) -> Result<(Option<Kind>, Option<Change>)> {
+    idle: &mut Idle,
+) -> Result<Change> {
+    let attachments = instance.attachments()?;
     for &new in &placement.kinds {
         let program = entry(instance, new.hook(placement.direction), placement.link_header, pinned)?;
         if !exchange::is_possible(old, new) {
             continue;
         }
-        match Exchange::prepare(attachments, spot_of(placement), [old, new], generation, program) {
-            Ok(exchange) => return Ok((Some(exchange.kind()), Some(Change::Exchange(exchange)))),
+        match Exchange::prepare(&attachments, spot_of(placement), [old, new], generation, program, idle) {
+            Ok(exchange) => return Ok(Change::Exchange(exchange)),
             Err(error) if placement.kinds.last() == Some(&new) => return Err(error),
             Err(_) => {}
         }
     }
-    Ok((None, Some(Change::OneByOne)))
+    Ok(Change::OneByOne)
 }
 
 /// Attaches in the best way that the device allows.
