@@ -3,7 +3,9 @@
 //! 1. Everything is checked that can be checked without a change.
 //! 2. The bank that is not in force is filled: programs are loaded and verified, rules written, the plan stored.
 //! 3. Entry programs are attached to new devices; they see the old set, which does not want these devices.
-//! 4. One store switches all devices and directions.
+//!    A device that changes between XDP and tc gets its new hook now, with a program that does nothing.
+//! 4. One store switches all devices and directions. Right before it a hook that is given up for another one is halted,
+//!    right behind it the other one begins.
 //! 5. After a grace period the old bank is emptied and devices that are no longer wanted are detached.
 //!
 //! An error before step 4 undoes what was done; the old set never stops. After step 4 nothing fails: the new set is in
@@ -118,7 +120,8 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     transaction
         .instance
         .switch(prepared.state.generation(), prepared.features(plan));
-    let (detached, warnings) = transaction.clean_up(&prepared);
+    let failed = transaction.hooks.start_new();
+    let (detached, warnings) = transaction.clean_up(&prepared, failed);
     let mut applied = transaction.applied(prepared, detached, warnings);
     applied.duration = started.elapsed();
     Ok(applied)
@@ -239,13 +242,15 @@ impl Transaction<'_> {
         let stacked = stacked::pairs(self.devices, &under_policy.collect());
         fault::step("noting stacked devices", || stacked::add(&self.instance.maps, &stacked))?;
         self.shaping.set_up(&self.instance)?;
-        self.hooks.attach_new(&self.instance, self.placements)?;
-        // Last, since records of running connections stay: they are true with the old set as well.
+        self.hooks.attach_new(&self.instance, self.placements, generation)?;
+        // Behind what can fail, since records of running connections stay: they are true with the old set as well.
         let adopted = if options.adopt {
             fault::step("adopting connections", || adopt::adopt(&self.instance.maps))?
         } else {
             0
         };
+        // From here to the switch and the start of the new hooks, devices that change theirs are not steered.
+        self.hooks.halt_former(&self.instance)?;
         fault::point("before", "the switch")?;
         Ok(Prepared {
             before,
@@ -257,14 +262,14 @@ impl Transaction<'_> {
     }
 
     /// Everything behind the switch. The new set is in force whatever happens here: what fails becomes a warning.
-    fn clean_up(&mut self, prepared: &Prepared) -> (Vec<AttachedTo>, Vec<String>) {
-        let mut failed = Vec::new();
+    fn clean_up(&mut self, prepared: &Prepared, mut failed: Vec<Error>) -> (Vec<AttachedTo>, Vec<String>) {
         failed.extend(fault::point("after", "the switch").err());
         let waited = fault::step("waiting for a grace period", || Ok(ffi::grace_period()));
         if !matches!(waited, Ok(true)) {
             std::thread::sleep(Duration::from_millis(50));
         }
         failed.extend(waited.err());
+        failed.extend(self.hooks.settle(&self.instance));
         let (mut detached, errors) =
             hooks::detach_unwanted(&self.instance, self.placements, self.devices, prepared.before.as_ref());
         detached.extend(self.hooks.changed());

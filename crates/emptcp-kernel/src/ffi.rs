@@ -248,6 +248,12 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u3
     })
 }
 
+/// Exchanges the program of a link.
+pub(crate) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), std::ptr::null()) }).map(drop)
+}
+
 /// Detaches a link, even while others hold it.
 pub(crate) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no memory is passed.

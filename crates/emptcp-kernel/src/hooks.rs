@@ -5,12 +5,14 @@ use crate::{
     bank,
     device::Devices,
     error::{Error, OrKernel, Result},
+    exchange::{self, Exchange, Idle},
     fault, ffi,
     instance::Instance,
     maps::hook_file_name,
     placement::{Placement, Placements},
     store::{self, State},
 };
+use emptcp_abi::Generation;
 use emptcp_plan::manifest::Hook;
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -23,6 +25,7 @@ pub(crate) struct Hooks<'a> {
     touched: Vec<Touched<'a>>,
     /// Entry programs that were pinned for it.
     pinned: Vec<PathBuf>,
+    idle: Idle,
 }
 
 /// A device and direction that the transaction attaches, noted before anything happens to it.
@@ -30,6 +33,16 @@ struct Touched<'a> {
     placement: &'a Placement,
     old: Option<Kind>,
     new: Option<Kind>,
+    /// How a device comes to another hook than it has.
+    change: Option<Change>,
+}
+
+/// How a hook takes the place of another one.
+enum Change {
+    /// Programs of two links are exchanged.
+    Exchange(Exchange),
+    /// The two exclude each other: for a moment the device has none.
+    OneByOne,
 }
 
 pub(crate) fn spot_of(placement: &Placement) -> Spot<'_> {
@@ -58,12 +71,16 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
-    /// Attaches where nothing fitting is attached yet.
-    pub(crate) fn attach_new(&mut self, instance: &Instance, placements: &'a Placements) -> Result<()> {
+    /// Attaches where nothing is attached yet, and prepares hooks that change. What runs goes on as it is.
+    pub(crate) fn attach_new(
+        &mut self,
+        instance: &Instance,
+        placements: &'a Placements,
+        generation: Generation,
+    ) -> Result<()> {
         let attachments = instance.attachments()?;
         for placement in &placements.devices {
-            let spot = spot_of(placement);
-            let old = attachments.get(spot)?.map(|(kind, _)| kind);
+            let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
             if old.is_some_and(|kind| placement.kinds.contains(&kind)) {
                 continue;
             }
@@ -71,18 +88,76 @@ impl<'a> Hooks<'a> {
                 placement,
                 old,
                 new: None,
+                change: None,
             });
-            if old.is_some() {
-                // The hook changes. For a moment the device has none: with both, packets would be counted twice.
-                fault::step("detaching the former hook", || attachments.detach(spot))?;
-            }
-            let pinned = &mut self.pinned;
-            let kind = fault::step("attaching", || attach_best(&attachments, instance, placement, pinned))?;
-            if let Some(touched) = self.touched.last_mut() {
-                touched.new = Some(kind);
+            let Self { touched, pinned, idle } = &mut *self;
+            let Some(touched) = touched.last_mut() else { continue };
+            if let Some(old) = old {
+                fault::step("preparing another hook", || {
+                    touched.change = Some(prepare_change(instance, placement, old, generation, pinned, idle)?);
+                    Ok(())
+                })?;
+            } else {
+                touched.new = Some(fault::step("attaching", || {
+                    attach_best(&attachments, instance, placement, pinned)
+                })?);
             }
         }
         Ok(())
+    }
+
+    /// The last thing before the switch: hooks that change are halted. What must not wait was done before.
+    pub(crate) fn halt_former(&mut self, instance: &Instance) -> Result<()> {
+        let attachments = instance.attachments()?;
+        let Self { touched, pinned, .. } = self;
+        // One by one first, because that takes longest.
+        for touched in touched
+            .iter_mut()
+            .filter(|t| matches!(t.change, Some(Change::OneByOne)))
+        {
+            let placement = touched.placement;
+            fault::step("detaching the former hook", || attachments.detach(spot_of(placement)))?;
+            touched.new = Some(fault::step("attaching", || {
+                attach_best(&attachments, instance, placement, pinned)
+            })?);
+        }
+        for touched in touched.iter_mut() {
+            if let Some(Change::Exchange(exchange)) = &touched.change {
+                touched.new = Some(exchange.kind());
+                fault::step("halting the former hook", || {
+                    exchange.halt_former(&attachments, spot_of(touched.placement))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first thing behind the switch: new hooks begin.
+    pub(crate) fn start_new(&self) -> Vec<Error> {
+        let mut failed = Vec::new();
+        for (_, exchange) in self.exchanges() {
+            failed.extend(fault::step("starting the new hook", || exchange.start()).err());
+        }
+        failed
+    }
+
+    /// Later: the former links go.
+    pub(crate) fn settle(&self, instance: &Instance) -> Vec<Error> {
+        let mut failed = Vec::new();
+        for (placement, exchange) in self.exchanges() {
+            let settled = fault::step("detaching the former hook", || {
+                exchange.settle(&instance.attachments()?, spot_of(placement))
+            });
+            failed.extend(settled.err());
+        }
+        failed
+    }
+
+    fn exchanges(&self) -> impl Iterator<Item = (&Placement, &Exchange)> {
+        self.touched.iter().filter_map(|touched| match &touched.change {
+            Some(Change::Exchange(exchange)) => Some((touched.placement, exchange)),
+            _ => None,
+        })
     }
 
     /// What was attached.
@@ -123,6 +198,11 @@ impl Touched<'_> {
         let Some(old) = self.old else {
             return attachments.detach(spot);
         };
+        if let Some(Change::Exchange(exchange)) = &self.change {
+            let hook = old.hook(self.placement.direction);
+            let program = entry(instance, hook, self.placement.link_header, &mut Vec::new())?;
+            exchange.take_back(&attachments, spot, program)?;
+        }
         let now = attachments.get(spot)?.map(|(kind, _)| kind);
         if now == Some(old) && attachments.is_alive(spot)? {
             return Ok(());
@@ -179,6 +259,31 @@ pub(crate) fn detach_unwanted(
     (detached, failed)
 }
 
+/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is possible
+/// beside the former one.
+fn prepare_change(
+    instance: &Instance,
+    placement: &Placement,
+    old: Kind,
+    generation: Generation,
+    pinned: &mut Vec<PathBuf>,
+    idle: &mut Idle,
+) -> Result<Change> {
+    let attachments = instance.attachments()?;
+    for &new in &placement.kinds {
+        let program = entry(instance, new.hook(placement.direction), placement.link_header, pinned)?;
+        if !exchange::is_possible(old, new) {
+            continue;
+        }
+        match Exchange::prepare(&attachments, spot_of(placement), [old, new], generation, program, idle) {
+            Ok(exchange) => return Ok(Change::Exchange(exchange)),
+            Err(error) if placement.kinds.last() == Some(&new) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(Change::OneByOne)
+}
+
 /// Attaches in the best way that the device allows.
 fn attach_best(
     attachments: &Attachments<'_>,
@@ -203,7 +308,7 @@ fn attach_best(
 }
 
 /// The entry program of a hook and kind of link: loaded once per instance and pinned.
-fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &mut Vec<PathBuf>) -> Result<OwnedFd> {
+pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &mut Vec<PathBuf>) -> Result<OwnedFd> {
     let path = instance
         .folder
         .join(format!("entry_{}_{link_header}", hook_file_name(hook)));
@@ -218,6 +323,7 @@ fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &mut Vec<Pat
 
 /// Cleans up after a command that died: attachments that are noted but not there, or there but not wanted.
 pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Result<()> {
+    exchange::repair(instance, devices)?;
     let attachments = instance.attachments()?;
     for (key, direction) in instance.spots()? {
         let name = devices.name(key.ifindex);

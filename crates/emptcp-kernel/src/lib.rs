@@ -55,6 +55,7 @@ mod bank;
 mod device;
 mod embedded;
 mod event_ring;
+mod exchange;
 mod fault;
 mod ffi;
 mod files;

@@ -48,6 +48,10 @@ pub fn remove(name: &str) -> Result<Removed> {
             tracing::warn!("{error}");
         }
         let attachments = instance.attachments()?;
+        // Left by an apply that died.
+        for pending in attachments.pending() {
+            pending.detach()?;
+        }
         for (key, direction) in instance.spots()? {
             let mut spot = Spot {
                 device: "?",

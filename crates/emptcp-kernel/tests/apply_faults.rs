@@ -215,3 +215,11 @@ fn a_link_that_was_given_up_for_a_filter_comes_back() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     every_point(Some(&old()), &wider(), [false, true]);
 }
+
+#[test]
+fn a_device_that_fails_to_change_between_xdp_and_tc_keeps_its_hook() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let tc = policy("p", "a0", "ingress", "tally weight=3");
+    let xdp = tc.replace("do =", "attach = \"xdp-generic\"\ndo =");
+    every_point(Some(&xdp), &tc, [false; 2]);
+}

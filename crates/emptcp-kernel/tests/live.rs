@@ -245,3 +245,58 @@ fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
         println!("{} packets, {replaced} chains", seen("tracked"));
     });
 }
+
+#[test]
+fn a_device_that_changes_between_xdp_and_tc_sends_no_packet_into_an_empty_chain_and_counts_none_twice() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    require!(has_mptcp(), "this kernel has no MPTCP");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let put = |attach: &str| {
+        let text = format!(
+            "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\nattach = \"{attach}\"\n\
+             do = [\"tally weight=1\"]\n"
+        );
+        let plan = plan(&catalog, &text);
+        apply(DEFAULT, &plan, &text, &catalog, &ApplyOptions::default()).unwrap()
+    };
+    let pair = Pair::new();
+    pair.server.within(|| {
+        put("xdp-generic");
+        let mut connection = pair.connect();
+        exchange(&mut connection, 1000);
+        let instance = Instance::open(DEFAULT).unwrap();
+        let core = || instance.stats(&catalog).unwrap().core;
+        let on_the_device = || {
+            let counted = run("ip -j -s link show dev a0");
+            let counted: serde_json::Value = serde_json::from_str(&counted).unwrap();
+            ["rx", "tx"].map(|way| counted[0]["stats64"][way]["packets"].as_u64().unwrap())
+        };
+        let (before, device) = (core(), on_the_device());
+        let seen = |name: &str| core()[name] - before[name];
+        let enough = AtomicBool::new(false);
+        let begin = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    exchange(&mut connection, 200_000);
+                }
+            });
+            let _end = SetWhenDropped(&enough);
+            let mut changes = 0;
+            while changes < 3 || seen("tracked") <= 1000 {
+                assert!(begin.elapsed() < Duration::from_secs(60), "{changes} changes");
+                changes += 1;
+                let applied = put(["xdp-generic", "tc"][changes % 2]);
+                assert_eq!((applied.attached.len(), applied.detached.len()), (1, 1));
+            }
+        });
+        let passed: u64 = on_the_device().iter().sum::<u64>() - device.iter().sum::<u64>();
+        assert_eq!(seen("chain_broken"), 0);
+        assert!(
+            seen("tracked") <= passed,
+            "{} packets tracked of {passed}",
+            seen("tracked")
+        );
+    });
+}

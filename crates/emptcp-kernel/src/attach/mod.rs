@@ -8,6 +8,7 @@
 
 mod clsact;
 mod link;
+mod pending;
 
 use crate::{
     device::{CLSACT_EGRESS, CLSACT_INGRESS},
@@ -17,6 +18,7 @@ use crate::{
 };
 use emptcp_plan::{manifest::Hook, plan::Direction};
 use libbpf_rs::MapHandle;
+pub(crate) use pending::Pending;
 use serde::{Deserialize, Serialize};
 use std::{
     io,
