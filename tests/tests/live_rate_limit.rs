@@ -361,3 +361,32 @@ fn packets_that_nothing_shapes_any_more_are_counted_as_such() {
     let missing = count("shape_missing");
     assert!(missing > 10 && count("passed") == shaped, "{missing}");
 }
+
+#[test]
+fn shape_gives_bbr_its_rate_where_an_aggregate_lasts_longer_than_the_queue_would() {
+    const RATE: f64 = 4.0;
+    const SETTLE: f64 = 2.0;
+    const MEASURE: f64 = 4.0;
+    require!(is_root(), "this test makes network namespaces");
+    require!(kernel: has_congestion_control("bbr"), "this kernel has no bbr");
+    // Nothing delays the path: BBR takes the speed of its first aggregate for the rate.
+    let lab = Lab::builder().congestion_control("bbr").path(Path::direct());
+    let Some(bed) = Bed::new(lab) else { return };
+    bed.apply(
+        bed.lab.client(),
+        &format!(
+            "[[policy]]\nname = \"cap\"\ndevice = \"path1\"\nhook = \"egress\"\n\
+             do = ['rate_limit rate={RATE}mbit mode=shape ramp=no']\n"
+        ),
+    );
+    let transfer = bed.lab.bulk().duration(LONGEST).start().unwrap();
+    until(&transfer, SETTLE + MEASURE + 0.1);
+    let series = at_server(&transfer);
+    bed.remove(bed.lab.client());
+    transfer.stop();
+    transfer.finish().unwrap();
+    let share = bed.rates(&series, SETTLE, SETTLE + MEASURE).sum() / RATE;
+    eprintln!("bbr: {share:.3} of {RATE} Mbit/s");
+    // A queue that cannot take one aggregate gives it a twentieth.
+    assert!(share > 0.6, "{share:.3} of {RATE} Mbit/s");
+}

@@ -241,7 +241,7 @@ impl Transaction<'_> {
         let under_policy = self.placements.devices.iter().map(|placement| placement.ifindex);
         let stacked = stacked::pairs(self.devices, &under_policy.collect());
         fault::step("noting stacked devices", || stacked::add(&self.instance.maps, &stacked))?;
-        self.shaping.set_up(&self.instance)?;
+        self.shaping.set_up(&self.instance, self.devices)?;
         self.hooks.attach_new(&self.instance, self.placements, generation)?;
         // Behind what can fail, since records of running connections stay: they are true with the old set as well.
         let adopted = if options.adopt {
@@ -308,6 +308,7 @@ impl Transaction<'_> {
                 .collect()
         };
         let still = |name: &str| self.plan.policies.iter().any(|policy| policy.name == name);
+        warnings.extend(self.shaping.warnings());
         if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
             warnings.push(format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \

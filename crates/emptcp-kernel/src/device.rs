@@ -22,6 +22,8 @@ pub(crate) struct Device {
     pub(crate) link_header: u32,
     /// It stands for hardware: it has a parent on a bus and no software kind.
     pub(crate) physical: bool,
+    /// Most bytes of an aggregate that TCP hands to it as one packet (`gso_max_size`).
+    pub(crate) aggregate: u32,
     /// Devices directly on top of it, and below it, as it says itself: indices.
     pub(crate) upper: Option<u32>,
     /// See `upper`.
@@ -31,6 +33,9 @@ pub(crate) struct Device {
 /// The devices of a network namespace, by name; and what other names they have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Devices(BTreeMap<String, Device>, BTreeMap<String, String>);
+
+/// Aggregates that are forwarded may be this large whatever the device says of those of TCP.
+const USUAL_AGGREGATE: u32 = 65_536;
 
 impl Devices {
     /// Asks the kernel.
@@ -44,6 +49,7 @@ impl Devices {
             let (mut name, mut other_names) = (None, Vec::new());
             let (mut parent, mut kind, mut on_link) = (false, false, false);
             let (mut upper, mut lower, mut elsewhere) = (None, None, false);
+            let mut aggregate = USUAL_AGGREGATE;
             for attribute in &link.attributes {
                 match attribute {
                     LinkAttribute::IfName(text) => name = Some(text.clone()),
@@ -62,6 +68,7 @@ impl Devices {
                             }
                         }
                     }
+                    LinkAttribute::GsoMaxSize(bytes) => aggregate = aggregate.max(*bytes),
                     LinkAttribute::Controller(index) => upper = Some(*index),
                     LinkAttribute::Link(index) => lower = Some(*index),
                     // The device below is in another namespace: nothing of it is known here.
@@ -78,6 +85,7 @@ impl Devices {
                     index: link.header.index,
                     link_header: if ethernet { 14 } else { 0 },
                     physical: parent && !kind,
+                    aggregate,
                     upper,
                     lower: lower.filter(|_| on_link && !elsewhere),
                 };
@@ -94,6 +102,7 @@ impl Devices {
             index,
             link_header: 14,
             physical: false,
+            aggregate: USUAL_AGGREGATE,
             upper: None,
             lower: None,
         };
@@ -155,6 +164,12 @@ impl Devices {
     /// A device's index.
     pub(crate) fn index(&self, name: &str, policy: &str) -> Result<u32> {
         self.get(name, policy).map(|device| device.index)
+    }
+
+    /// Most bytes of an aggregate on a device.
+    pub(crate) fn aggregate(&self, index: u32) -> u32 {
+        let device = self.0.values().find(|device| device.index == index);
+        device.map_or(USUAL_AGGREGATE, |device| device.aggregate)
     }
 
     /// The name of an index.

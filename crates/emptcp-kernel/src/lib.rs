@@ -95,4 +95,4 @@ pub use moved_here::{MovedHere, moved_here};
 pub use namespaces::Holder;
 pub use preview::{Preview, preview};
 pub use remove::{Removed, remove};
-pub use shape::Shaped;
+pub use shape::{Shaped, doubts};

@@ -139,7 +139,7 @@ fn refused(who: Who<'_>, error: libbpf_rs::Error, log: String) -> Error {
     if log.trim().is_empty() {
         return Error::libbpf(action, error);
     }
-    let refusal = Refusal::read(who.element, who.policy, who.hook, log);
+    let refusal = Refusal::read(who.element, who.policy, who.hook, log, &format!("{error:#}"));
     // Without CAP_PERFMON the verifier refuses what is right: that is no fault of the program.
     match rights::lack(&LOADING) {
         Some(_) => Error::NotPermitted {

@@ -27,6 +27,8 @@ pub struct Preview {
     pub attachments: Vec<AttachedTo>,
     /// Element programs that were loaded and verified for this preview, and are gone again.
     pub programs: usize,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 /// Checks all that can be checked without a change: devices, other instances, what the policies ask of a device
@@ -40,7 +42,7 @@ pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOption
     let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
-    let programs = rehearse(plan, catalog, &devices, &placements)?;
+    let (programs, warnings) = rehearse(plan, catalog, &devices, &placements)?;
     let instance = match Instance::open(name) {
         Ok(instance) => Some(instance),
         Err(Error::NoInstance { .. }) => None,
@@ -58,7 +60,11 @@ pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOption
             kind,
         }));
     }
-    Ok(Preview { attachments, programs })
+    Ok(Preview {
+        attachments,
+        programs,
+        warnings,
+    })
 }
 
 /// How the device is attached, when that can stay.
@@ -69,8 +75,13 @@ fn kept(instance: &Instance, placement: &Placement) -> Result<Option<Kind>> {
         .filter(|kind| placement.kinds.contains(kind)))
 }
 
-/// Loads everything into maps that nobody else sees.
-fn rehearse(plan: &Plan, catalog: &Catalog, devices: &Devices, placements: &Placements) -> Result<usize> {
+/// Loads everything into maps that nobody else sees. Returns the number of programs, and warnings.
+fn rehearse(
+    plan: &Plan,
+    catalog: &Catalog,
+    devices: &Devices,
+    placements: &Placements,
+) -> Result<(usize, Vec<String>)> {
     let allocation = allocation::allocate(plan, None)?;
     let shaping = Shaping::prepare(plan, &allocation, catalog, devices)?;
     let mut maps = tables::create(&plan.tables)?;
@@ -95,5 +106,5 @@ fn rehearse(plan: &Plan, catalog: &Catalog, devices: &Devices, placements: &Plac
         devices,
         shaping: &shaping,
     };
-    filling.fill(&mut maps, 0)
+    Ok((filling.fill(&mut maps, 0)?, shaping.warnings()))
 }

@@ -33,9 +33,12 @@ pub struct SourceLine {
 }
 
 impl Refusal {
-    /// Reads a verifier log.
-    pub(crate) fn read(element: &str, policy: Option<&str>, hook: Hook, log: String) -> Self {
-        let words = last_words(&log);
+    /// Reads a verifier log. `error` is what the system call said: where the log gives no reason, that is all there is.
+    pub(crate) fn read(element: &str, policy: Option<&str>, hook: Hook, log: String, error: &str) -> Self {
+        let words = match last_words(&log) {
+            (words, true) => words,
+            (last, false) => format!("{last} (the log ends here: {error})"),
+        };
         Self {
             element: element.to_owned(),
             policy: policy.map(str::to_owned),
@@ -86,20 +89,21 @@ fn source_line(log: &str) -> Option<SourceLine> {
     })
 }
 
-/// What follows the last instruction, without statistics.
-fn last_words(log: &str) -> String {
+/// What follows the last instruction, without statistics; or the last line, and that it is no more than that.
+fn last_words(log: &str) -> (String, bool) {
     let lines: Vec<&str> = log.lines().filter(|line| !is_statistics(line)).collect();
     let after = lines
         .iter()
         .rposition(|line| is_instruction(line))
         .map_or(0, |position| position + 1);
     let mut words: Vec<&str> = lines[after..].iter().copied().filter(|line| is_word(line)).collect();
-    if words.is_empty() {
+    let is_reason = !words.is_empty();
+    if !is_reason {
         // Some refusals come before any instruction, or name the instruction itself.
         words = lines.iter().rev().take(1).copied().collect();
     }
     let skip = words.len().saturating_sub(4);
-    words[skip..].join("\n").trim().to_owned()
+    (words[skip..].join("\n").trim().to_owned(), is_reason)
 }
 
 fn is_statistics(line: &str) -> bool {
@@ -150,7 +154,7 @@ processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
 
     #[test]
     fn a_log_gives_the_source_line_and_the_last_words() {
-        let refusal = Refusal::read("bad", Some("p"), Hook::TcIngress, LOG.to_owned());
+        let refusal = Refusal::read("bad", Some("p"), Hook::TcIngress, LOG.to_owned(), "Permission denied");
         assert_eq!(refusal.source.as_ref().unwrap().text, "return *(__u8 *)data;");
         assert_eq!(refusal.source.as_ref().unwrap().place.as_deref(), Some("bad.bpf.c:8"));
         assert!(
@@ -165,6 +169,14 @@ processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
                 .to_string()
                 .contains("element `bad` of policy `p` at tc ingress")
         );
+    }
+
+    #[test]
+    fn a_log_without_a_reason_gives_the_error_of_the_kernel() {
+        let log = LOG.split_inclusive('\n').take(5).collect::<String>();
+        let refusal = Refusal::read("bad", None, Hook::TcIngress, log, "Resource temporarily unavailable");
+        assert!(refusal.words.starts_with("1: (71)"), "{}", refusal.words);
+        assert!(refusal.words.contains("Resource temporarily unavailable"));
     }
 
     #[test]

@@ -27,10 +27,11 @@ const ROOT: u32 = 0xffff_ffff;
 /// Qdiscs that the kernel gives a device by itself.
 const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "mq", "fq"];
 
-/// Longest time that a packet waits in a class.
+/// What the queue of a class takes, in time at its rate.
 const QUEUE_MS: u64 = 100;
-/// The queue takes at least this much: an aggregate must fit.
-const QUEUE_LEAST_BYTES: u64 = 32 * 1024;
+/// The queue takes this many of the largest aggregates, however low the rate. One that does not fit is refused as a whole,
+/// as often as TCP tries it again: BBR, which takes its first bursts for the rate, then waits for its probe timer.
+const QUEUE_AGGREGATES: u64 = 2;
 
 /// How one policy is shaped.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -51,6 +52,8 @@ pub(crate) struct Shaping {
     /// Classes that were there before.
     before: BTreeMap<u32, Vec<u16>>,
     made: Vec<u32>,
+    /// Policies whose rate each of their devices has for itself.
+    apart: Vec<String>,
 }
 
 /// A device with a root qdisc of ours.
@@ -80,13 +83,13 @@ impl Shaping {
             ..Self::default()
         };
         for (position, policy) in plan.policies.iter().enumerate() {
-            let rate = match wish(policy, catalog)? {
+            let (rate, shared) = match wish(policy, catalog)? {
                 Wish::None => continue,
                 Wish::IfFree => {
                     shaping.policies[position].edt = policy.direction == Direction::Egress && all_fq(policy, devices)?;
                     continue;
                 }
-                Wish::Shape(rate) => rate,
+                Wish::Shape { rate, shared } => (rate, shared),
             };
             if policy.direction == Direction::Ingress {
                 return Err(Error::Shape {
@@ -121,6 +124,9 @@ impl Shaping {
                     ),
                 });
             }
+            if !edt && shared && policy.devices.len() > 1 {
+                shaping.apart.push(policy.name.clone());
+            }
             shaping.policies[position] = Policy {
                 class: if edt {
                     0
@@ -150,7 +156,7 @@ impl Shaping {
     }
 
     /// Makes qdiscs and classes; those of the set in force stay.
-    pub(crate) fn set_up(&mut self, instance: &Instance) -> Result<()> {
+    pub(crate) fn set_up(&mut self, instance: &Instance, devices: &Devices) -> Result<()> {
         for (&index, (name, classes)) in &self.devices {
             if root_of(name, index)? == Root::Default {
                 let record = DeviceRecord {
@@ -172,7 +178,7 @@ impl Shaping {
                 ];
                 let add = [&add[..], &["burst", "16k", "cburst", "16k", "quantum", "1514"]].concat();
                 fault::step("adding a class", || tc(name, &add))?;
-                let limit = (rate / 8 * QUEUE_MS / 1000).max(QUEUE_LEAST_BYTES).to_string();
+                let limit = queue_bytes(*rate, devices.aggregate(index)).to_string();
                 tc(
                     name,
                     &[
@@ -192,6 +198,17 @@ impl Shaping {
             made: self.made.contains(index),
         });
         shaped.collect()
+    }
+
+    /// What the user should know of these classes.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warning = |policy: &String| {
+            format!(
+                "policy `{policy}`: each of its devices has the rate for itself, for a class of HTB belongs to one device; \
+                 {SHARE}"
+            )
+        };
+        self.apart.iter().map(warning).collect()
     }
 
     /// Takes back a set-up whose policy set does not come into force; returns what could not be taken back.
@@ -251,8 +268,36 @@ enum Wish {
     None,
     /// `mode=auto`: whatever needs no set-up.
     IfFree,
-    /// `mode=shape`, with this rate in bits per second.
-    Shape(u64),
+    /// `mode=shape`, with this rate in bits per second; `shared`: by subflows that may be on several devices.
+    Shape { rate: u64, shared: bool },
+}
+
+/// How several devices come to share a rate.
+const SHARE: &str = "use mode=police, or write one policy for each device with its part of the rate";
+
+/// What is doubtful about the shaping of a plan, as far as it can be told without the devices.
+///
+/// # Errors
+/// When the plan uses an element that is not in `catalog`.
+pub fn doubts(plan: &Plan, catalog: &Catalog) -> Result<Vec<String>> {
+    let mut doubts = Vec::new();
+    for policy in plan.policies.iter().filter(|policy| policy.devices.len() > 1) {
+        if matches!(wish(policy, catalog)?, Wish::Shape { shared: true, .. }) {
+            doubts.push(format!(
+                "policy `{}`: unless its devices have fq, each has the rate for itself, for a class of HTB belongs to one \
+                 device; {SHARE}",
+                policy.name
+            ));
+        }
+    }
+    Ok(doubts)
+}
+
+/// What the queue of a class takes. `aggregate`: most bytes that TCP hands to the device as one packet; the headers of
+/// its segments count in the queue too, up to an eighth.
+fn queue_bytes(rate: u64, aggregate: u32) -> u64 {
+    let framed = u64::from(aggregate) * 9 / 8;
+    (rate / 8 * QUEUE_MS / 1000).max(QUEUE_AGGREGATES * framed)
 }
 
 fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
@@ -265,16 +310,20 @@ fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
                 _ => None,
             })
         };
-        let modes = manifest
-            .arguments
-            .iter()
-            .find(|argument| argument.name == "mode")
-            .map(|mode| &mode.values);
-        let mode = modes
-            .zip(integer("mode"))
-            .and_then(|(modes, mode)| modes.get(usize::try_from(mode).ok()?));
-        match mode.map(String::as_str) {
-            Some("shape") => return Ok(Wish::Shape(integer("rate").unwrap_or_default())),
+        let choice = |name: &str| {
+            let argument = manifest.arguments.iter().find(|argument| argument.name == name)?;
+            argument
+                .values
+                .get(usize::try_from(integer(name)?).ok()?)
+                .map(String::as_str)
+        };
+        match choice("mode") {
+            Some("shape") => {
+                return Ok(Wish::Shape {
+                    rate: integer("rate").unwrap_or_default(),
+                    shared: matches!(choice("per"), Some("connection" | "policy")),
+                });
+            }
             Some("auto") => wish = Wish::IfFree,
             _ => {}
         }
@@ -285,7 +334,7 @@ fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
 /// Whether the root qdisc that a policy was given on a device is still there. An element that was removed since does not
 /// tell what it wants.
 pub(crate) fn is_in_place(policy: &PolicyPlan, catalog: &Catalog, name: &str, index: u32, has_classes: bool) -> bool {
-    if policy.direction == Direction::Ingress || !matches!(wish(policy, catalog), Ok(Wish::Shape(_))) {
+    if policy.direction == Direction::Ingress || !matches!(wish(policy, catalog), Ok(Wish::Shape { .. })) {
         return true;
     }
     let wanted = if has_classes { Root::Ours } else { Root::Fq };
@@ -401,4 +450,21 @@ fn tc(device: &str, arguments: &[&str]) -> Result<String> {
         return Err(failed(format!("`tc {}`: {}", arguments.join(" "), words.trim())));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_of_a_class_takes_two_aggregates_with_their_headers_or_a_tenth_of_a_second() {
+        assert_eq!(queue_bytes(100_000_000, 65_536), 1_250_000);
+        for (rate, aggregate) in [(1, 65_536), (4_000_000, 65_536), (4_000_000, 524_280)] {
+            let segments = u64::from(aggregate) / 1220;
+            assert!(
+                queue_bytes(rate, aggregate) >= 2 * (u64::from(aggregate) + segments * 94),
+                "{rate}"
+            );
+        }
+    }
 }

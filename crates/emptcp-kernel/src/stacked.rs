@@ -72,6 +72,7 @@ mod tests {
             index,
             link_header: 14,
             physical: false,
+            aggregate: 65_536,
             upper,
             lower,
         };

@@ -160,6 +160,9 @@ fn shaping_makes_a_class_and_takes_it_back_and_refuses_somebodys_qdisc() {
     assert!(namespace.run("tc qdisc show dev a0").contains("htb e7c0:"));
     let classes = namespace.run("tc class show dev a0");
     assert!(classes.contains("rate 4Mbit"), "{classes}");
+    // Two aggregates of 64 kB with their headers.
+    let leaf = namespace.run("tc qdisc show dev a0");
+    assert!(["144Kb", "147456b"].iter().any(|limit| leaf.contains(limit)), "{leaf}");
     apply(&shape("8mbit")).unwrap();
     let classes = namespace.run("tc class show dev a0");
     assert!(

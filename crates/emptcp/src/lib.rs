@@ -42,7 +42,7 @@
 pub use emptcp_abi as abi;
 pub use emptcp_kernel::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
-    apply, attach, catalog, element, event_reader, events, flows, in_force, instance, memory, moved_here, netns,
-    preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
+    apply, attach, catalog, doubts, element, event_reader, events, flows, in_force, instance, memory, moved_here,
+    netns, preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};

@@ -43,7 +43,7 @@ JSON:
    \"shaped\": [{\"device\", \"qdisc\", \"made\" (by this apply)}] (root qdiscs for mode=shape),
    \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
-  With --dry-run: \"instance\", \"dry_run\", \"changes\", \"policies\", \"programs\".
+  With --dry-run: \"instance\", \"dry_run\", \"changes\", \"policies\", \"programs\", \"warnings\".
   kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\"
 
 Exit status: 0 in force; 1 failed, 2 wrong file or command line, both with what was in force before still in force;
@@ -89,13 +89,20 @@ impl Apply {
                     "changes": changes,
                     "policies": attached(&file.plan, &preview.attachments),
                     "programs": preview.programs,
+                    "warnings": preview.warnings,
                 }));
             }
             let end = format!(
                 "\n{} accepted by the verifier; nothing was changed: this was a dry run\n",
                 units::count(preview.programs as u64, "program")
             );
-            let text = [written(&changes), places(&file.plan, &preview.attachments), end].concat();
+            let text = [
+                written(&changes),
+                places(&file.plan, &preview.attachments),
+                end,
+                words::warnings(&preview.warnings),
+            ]
+            .concat();
             return Ok(session.print(&text)?);
         }
         // One that cannot be read is in force too.
@@ -264,8 +271,5 @@ fn told(applied: &Applied) -> String {
         );
     }
     text.push('\n');
-    for warning in &applied.warnings {
-        text += &format!("{YELLOW}warning:{YELLOW:#} {warning}\n");
-    }
-    text
+    text + &words::warnings(&applied.warnings)
 }

@@ -28,7 +28,7 @@ Examples:
 
 JSON:
   {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\",
-   \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"},\n   \"memory\" (bytes that the tables take)}
+   \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"},\n   \"memory\" (bytes that the tables take), \"warnings\"}
   With --plan also \"plan\". Of a wrong file, with exit status 2:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
    [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\",
@@ -56,6 +56,7 @@ impl Check {
         let file = policy_file::read(path)?;
         let policies = &file.plan.policies;
         let memory = emptcp::memory::needed(&file.plan, &file.catalog)?;
+        let warnings = emptcp::doubts(&file.plan, &file.catalog)?;
         if session.wants_json() {
             let mut answer = json!({
                 "file": path.display().to_string(),
@@ -63,6 +64,7 @@ impl Check {
                 "rules": file.plan.rules.len(),
                 "tables": file.plan.tables,
                 "memory": memory,
+                "warnings": warnings,
             });
             if self.plan {
                 answer["plan"] = json!(file.plan);
@@ -91,6 +93,7 @@ impl Check {
             units::count(file.plan.rules.len() as u64, "rule"),
             units::bytes(memory)
         );
+        text += &words::warnings(&warnings);
         Ok(session.print(&text)?)
     }
 }

@@ -1,6 +1,6 @@
 //! Words of the policy language for what the library names by types.
 
-use crate::{table::Table, units};
+use crate::{session::YELLOW, table::Table, units};
 use emptcp::{
     in_force::{DeviceState, Standing},
     manifest::{Hook, Kind},
@@ -127,4 +127,10 @@ pub(crate) fn placed(all: &[Placed]) -> String {
         ]);
     }
     table.render(0)
+}
+
+/// Warnings, one per line.
+pub(crate) fn warnings(warnings: &[String]) -> String {
+    let line = |warning| format!("{YELLOW}warning:{YELLOW:#} {warning}\n");
+    warnings.iter().map(line).collect()
 }

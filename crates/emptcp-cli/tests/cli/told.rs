@@ -1,6 +1,6 @@
 //! What the user is told of what a command did, and of what is wrong.
 
-use crate::common::{EMPTCP, Netns, emptcp, inode, require_root, run, wait_until};
+use crate::common::{EMPTCP, Netns, emptcp, emptcp_with, inode, require_root, run, wait_until};
 use serde_json::json;
 use std::{fs, process::Command};
 
@@ -59,6 +59,37 @@ fn the_root_qdisc_that_shaping_makes_is_told() {
     );
     netns.emptcp(&["remove"]).exits(0);
     assert!(!qdisc().contains("htb"), "{}", qdisc());
+}
+
+#[test]
+fn a_rate_that_its_devices_do_not_share_is_told_before_and_after_it_is_in_force() {
+    let shared = SHAPED
+        .replace("'v0'", "['v0', 'v1']")
+        .replace("mode=shape", "mode=shape per=policy");
+    let warns = |text: &str| text.contains("warning: policy `a`: ") && text.contains("use mode=police, or write one");
+    let checked = emptcp_with(&["check", "-"], &shared).exits(0).out;
+    assert!(warns(&checked), "{checked}");
+    let one = shared.replace(", 'v1'", "");
+    for silent in [
+        SHAPED,
+        &one,
+        &shared.replace("=policy", "=subflow"),
+        &shared.replace("shape", "auto"),
+    ] {
+        let checked = emptcp_with(&["check", "--json", "-"], silent).exits(0).json();
+        assert_eq!(checked["warnings"], json!([]), "{silent}");
+    }
+
+    require_root!();
+    let netns = Netns::new();
+    for options in [&["--dry-run"][..], &[]] {
+        let said = netns.apply(&shared, options).exits(0).out;
+        assert!(warns(&said), "{said}");
+        let said = netns.apply(&shared, &[options, &["--json"]].concat()).exits(0).json();
+        assert_eq!(said["warnings"].as_array().map(Vec::len), Some(1), "{said}");
+        let said = netns.apply(&one, &[options, &["--json"]].concat()).exits(0).json();
+        assert_eq!(said["warnings"], json!([]), "{said}");
+    }
 }
 
 #[test]
