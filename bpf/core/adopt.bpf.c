@@ -2,8 +2,8 @@
 /*
  * Adopts a subflow that a socket of this host already has. User space runs this program by BPF_PROG_TEST_RUN with a struct
  * emptcp_adoption behind 14 bytes of Ethernet header: so records have no other writers than BPF programs. It runs
- * beside the data path, which may store a record of the same subflow at any moment. User space runs it twice: what the
- * first run left in halves, the second completes.
+ * beside the data path, which may store a record of the same subflow at any moment. User space runs it again after all
+ * programs of that moment have ended: what one run left in halves, the next completes.
  */
 #include "connection.h"
 #include "flow_table.h"
@@ -144,7 +144,7 @@ EMPTCP_SECTION int emptcp_adopt(emptcp_context *ctx)
 	opening = bpf_map_lookup_elem(&emptcp_half_open, &key);
 	if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
 		bpf_map_delete_elem(&emptcp_half_open, &key);
-	/* Not in the first run, after which the data path may still exchange the record. A connection that the data path has
+	/* Only in the last run, before which the data path may still exchange the record. A connection that the data path has
 	 * made has counted its subflows. */
 	if (adoption->made)
 		connection_subflow(flow);

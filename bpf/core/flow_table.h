@@ -174,6 +174,18 @@ static __always_inline bool flow_weak(const struct emptcp_flow *flow)
 }
 
 /*
+ * Two CPUs may store the same key at once; each looks for a twin afterwards. One of them must see it: so no load may come
+ * before the store that makes the own slot visible. BPF has no fence; an atomic operation is one on x86.
+ */
+static __always_inline void full_barrier(__u64 *word)
+{
+	__u64 nothing = 0;
+
+	asm volatile("" : "+r"(nothing));
+	__sync_fetch_and_add(word, nothing);
+}
+
+/*
  * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest, first of
  * the weak ones, which is `evicted` then. A weak record evicts weak ones only. The slot, or -1.
  */
@@ -227,6 +239,7 @@ static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const
 	place->key = *key;
 	place->flow = *flow;
 	tags->tag[way] = flow_tag(hash);
+	full_barrier((__u64 *)tags);
 	return index;
 }
 

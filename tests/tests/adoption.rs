@@ -123,7 +123,7 @@ fn census(place: &Place) -> BTreeMap<String, (usize, emptcp::abi::Flow)> {
 #[test]
 fn adoption_beside_the_data_path_loses_no_record_and_makes_none_twice() {
     test(|| {
-        const ROUNDS: usize = 400;
+        const ROUNDS: usize = 150;
         let place = small_place();
         let adopter = place.sandbox.adopter().unwrap();
         let mut random = StdRng::seed_from_u64(5);

@@ -6,6 +6,7 @@ use crate::{
     bank,
     error::{OrKernel, Result},
     ffi::{self, TestRun},
+    grace,
     load::{self, Who},
     maps::Maps,
     netlink,
@@ -69,6 +70,9 @@ struct Subflow {
 /// Ethernet header that BPF_PROG_TEST_RUN wants before the data.
 const LINK_HEADER: usize = 14;
 
+/// How often the program runs for each subflow.
+const RUNS: u32 = 3;
+
 /// The core program `adopt`, which takes over subflows of which a socket of the host tells.
 #[derive(Debug)]
 pub struct Adopter(OwnedFd);
@@ -95,11 +99,15 @@ impl Adopter {
     pub fn adopt(&self, adoptions: &[Adoption]) -> Result<usize> {
         let mut made = BTreeSet::new();
         let mut touched = BTreeSet::new();
-        // The data path may have moved a record from one table to the other while the first run completed it.
-        for again in [false, true] {
+        // The data path may store a record at the very moment at which a run looks for it. When the programs of that moment have
+        // ended, the next run finds what they have left: a record twice, or one that nobody has completed.
+        for run in 1..=RUNS {
+            if run > 1 {
+                grace::wait();
+            }
             for (position, adoption) in adoptions.iter().enumerate() {
                 let done = self.run(&Adoption {
-                    made: u8::from(again && made.contains(&adoption.connection)),
+                    made: u8::from(run == RUNS && made.contains(&adoption.connection)),
                     ..*adoption
                 })?;
                 if done & adopted::CONNECTION != 0 {

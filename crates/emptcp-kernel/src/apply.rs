@@ -19,7 +19,7 @@ use crate::{
     catalog::Catalog,
     device::Devices,
     error::{Error, Result},
-    fault, ffi, flow_table,
+    fault, flow_table, grace,
     hooks::{self, Hooks, kinds_hooks, spot_of},
     instance::Instance,
     maps::Replaced,
@@ -264,9 +264,12 @@ impl Transaction<'_> {
     /// Everything behind the switch. The new set is in force whatever happens here: what fails becomes a warning.
     fn clean_up(&mut self, prepared: &Prepared, mut failed: Vec<Error>) -> (Vec<AttachedTo>, Vec<String>) {
         failed.extend(fault::point("after", "the switch").err());
-        let waited = fault::step("waiting for a grace period", || Ok(ffi::grace_period()));
-        if !matches!(waited, Ok(true)) {
-            std::thread::sleep(Duration::from_millis(50));
+        let waited = fault::step("waiting for a grace period", || {
+            grace::wait();
+            Ok(())
+        });
+        if waited.is_err() {
+            grace::wait();
         }
         failed.extend(waited.err());
         failed.extend(self.hooks.settle(&self.instance));

@@ -60,7 +60,7 @@ impl Element {
 
     /// The same, and loads it.
     pub(crate) fn load(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn SharedMaps) -> Result<Loaded> {
-        load::finish(self.filled(bytes, who, fills)?, who, maps)
+        load::twice(|| load::finish(self.filled(bytes, who, fills)?, who, maps))
     }
 
     /// An element from a folder that holds `element.toml` and the objects `tc.o` and `xdp.o`.

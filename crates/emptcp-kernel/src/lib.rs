@@ -60,6 +60,7 @@ mod fault;
 mod ffi;
 mod files;
 mod flow_table;
+mod grace;
 mod hooks;
 mod identity;
 mod libbpf_log;

@@ -99,10 +99,24 @@ pub(crate) fn is_section(name: &str) -> bool {
 
 /// Fills, hands over the maps and loads.
 pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn SharedMaps) -> Result<Loaded> {
-    let mut object = open(bytes, who)?;
-    let layout = layout(&object, who)?;
-    fill(&mut object, &layout, who, fills)?;
-    finish(object, who, maps)
+    twice(|| {
+        let mut object = open(bytes, who)?;
+        let layout = layout(&object, who)?;
+        fill(&mut object, &layout, who, fills)?;
+        finish(object, who, maps)
+    })
+}
+
+/// Tries once more when the verifier gives no reason. It was seen to refuse a program that it took a moment later, on a
+/// machine that was short of memory and processors.
+pub(crate) fn twice(attempt: impl Fn() -> Result<Loaded>) -> Result<Loaded> {
+    match attempt() {
+        Err(Error::Refused(refusal)) if !refusal.has_reason => {
+            tracing::debug!("once more: {refusal}");
+            attempt()
+        }
+        result => result,
+    }
 }
 
 /// Where the constants of an object lie.

@@ -17,6 +17,8 @@ pub struct Refusal {
     pub source: Option<SourceLine>,
     /// The verifier's last words.
     pub words: String,
+    /// Whether they are a reason, and not just the last instruction.
+    pub has_reason: bool,
     /// What usually helps.
     pub hint: Option<&'static str>,
     /// The whole log, for those who want to read it.
@@ -35,10 +37,10 @@ pub struct SourceLine {
 impl Refusal {
     /// Reads a verifier log. `error` is what the system call said: where the log gives no reason, that is all there is.
     pub(crate) fn read(element: &str, policy: Option<&str>, hook: Hook, log: String, error: &str) -> Self {
-        let words = match last_words(&log) {
-            (words, true) => words,
-            (last, false) => format!("{last} (the log ends here: {error})"),
-        };
+        let (mut words, has_reason) = last_words(&log);
+        if !has_reason {
+            words += &format!(" (the log ends here: {error})");
+        }
         Self {
             element: element.to_owned(),
             policy: policy.map(str::to_owned),
@@ -46,6 +48,7 @@ impl Refusal {
             source: source_line(&log),
             hint: traps::hint(&words, &log),
             words,
+            has_reason,
             log,
         }
     }
