@@ -444,6 +444,9 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 
 		if (replaced >= 0)
 			flow_remove(replaced);
+		/* What never was a subflow does not end as one. */
+		if (scratch->half_open)
+			packet->flow.state = EMPTCP_FLOW_ADOPTING;
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;
 		scratch->ended = *flow;
 		connection_end(flow);

@@ -126,6 +126,7 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
             let (mut connections, mut up, mut joined, mut down, mut records) = (0, 0, 0, 0, 0);
             // The policy has two directions, and each of them speaks for itself; an end is seen in one of them.
             for event in one.0 {
+                let text = format!("{here}: {event:?}");
                 let once = i64::from(event.direction == Direction::Ingress);
                 match event.body {
                     Body::Connection {
@@ -150,8 +151,8 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         ..
                     } => {
                         let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
-                        assert_eq!(tokens, (Some(own), Some(other_token)), "{here}");
-                        assert_eq!(opened_by, opener, "{here}");
+                        assert_eq!(tokens, (Some(own), Some(other_token)), "{text}");
+                        assert_eq!(opened_by, opener, "{text}");
                         up += if established { once } else { 0 };
                         joined += if established && !initial { once } else { 0 };
                         down += i64::from(!established);

@@ -63,7 +63,8 @@ fn two_paths_of_50_mbit_carry_90_of_100_mbit_and_the_payload_arrives_unchanged()
         let (_, info) = report.client.of(&subflow).last().unwrap();
         let base = RTT[lab.path_of(&subflow).unwrap()];
         assert!(
-            (base..base + seconds(0.008)).contains(&info.minimum_rtt),
+            // The clocks of emulator and kernel may differ by some microseconds.
+            (base - seconds(0.001)..base + seconds(0.008)).contains(&info.minimum_rtt),
             "{:?} on a path of {base:?}",
             info.minimum_rtt
         );
