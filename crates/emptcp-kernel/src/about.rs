@@ -2,13 +2,12 @@
 //! with, selector or actor, its name, its counters and its arguments. A program whose counters are not those of the
 //! manifest would count into what belongs to other elements.
 
-use crate::{
-    error::Result,
-    ffi,
-    load::Who,
+use crate::{error::Result, program::Who};
+use emptcp_abi::{ABI_VERSION, element_kind};
+use emptcp_load::{
+    object,
     rodata::{self, Layout, Shape},
 };
-use emptcp_abi::{ABI_VERSION, element_kind};
 use emptcp_plan::{
     manifest::{Argument, ArgumentType, Kind, Manifest},
     values,
@@ -44,7 +43,7 @@ impl About {
             let member = layout.constant("emptcp_about")?.member(name)?;
             rodata::read(object, member)
         };
-        let btf = ffi::btf(object)?;
+        let btf = object::types(object)?;
         let counters = btf
             .as_ref()
             .and_then(|btf| btf.type_by_name::<Enum<'_>>("emptcp_own_counter"));

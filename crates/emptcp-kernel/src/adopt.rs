@@ -5,13 +5,12 @@
 use crate::{
     bank,
     error::{OrKernel, Result},
-    ffi::{self, TestRun},
-    grace,
-    load::{self, Who},
     maps::Maps,
+    program::{self, Who},
 };
 use emptcp_abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, Token, TokenKey, adopted, flow_flag, side};
 use emptcp_host::netlink;
+use emptcp_load::{grace, program as bpf, program::TestRun};
 use emptcp_plan::manifest::Hook;
 use libbpf_rs::{MapCore, MapFlags};
 use netlink_packet_core::{NlaBuffer, NlasIterator};
@@ -87,7 +86,7 @@ impl Adopter {
             hook,
         };
         Ok(Self(
-            load::load(bank::core_object("adopt", hook)?, who, &[], maps)?.program,
+            program::load(bank::core_object("adopt", hook)?, who, &[], maps)?.program,
         ))
     }
 
@@ -130,7 +129,7 @@ impl Adopter {
             context: &mut [],
             repeat: 1,
         };
-        let answer = ffi::test_run(self.0.as_fd(), run).or_kernel("take over a connection")?;
+        let answer = bpf::test_run(self.0.as_fd(), run).or_kernel("take over a connection")?;
         Ok(answer.returned)
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     catalog::Catalog,
     device::OfPolicy,
     error::{Error, Result},
-    fault, flow_table, grace,
+    fault, flow_table,
     hooks::{self, Hooks, kinds_hooks, spot_of},
     instance::Instance,
     maps::Replaced,
@@ -31,6 +31,7 @@ use crate::{
 };
 use emptcp_abi::{DevicePair, Generation, feature};
 use emptcp_host::device::Devices;
+use emptcp_load::grace;
 use emptcp_plan::{manifest::Hook, plan::Plan};
 use serde::Serialize;
 use std::{

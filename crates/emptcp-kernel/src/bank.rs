@@ -4,11 +4,10 @@ use crate::{
     allocation::Allocation,
     catalog::Catalog,
     device::OfPolicy,
-    embedded,
     error::{Error, OrKernel, Result},
     flow_table,
-    load::{self, Fill, Presence, Who},
     maps::{HOOKS, Maps},
+    program::{self, Fill, Presence, Who},
     rules,
     shape::Shaping,
     words::direction_name,
@@ -18,6 +17,7 @@ use emptcp_abi::{
     SLOT_SLOW_PATH, direction,
 };
 use emptcp_host::device::Devices;
+use emptcp_load::embedded;
 use emptcp_plan::{
     manifest::Hook,
     plan::{Node, Plan, PolicyPlan, Target, Value},
@@ -82,7 +82,7 @@ pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<Ow
         policy: None,
         hook,
     };
-    Ok(load::load(core_object("entry", hook)?, who, &[fill], maps)?.program)
+    Ok(program::load(core_object("entry", hook)?, who, &[fill], maps)?.program)
 }
 
 /// Puts the core's programs into the chains of these hooks, where they are not yet. The verifier takes its time for
@@ -119,7 +119,7 @@ fn ensure_core_at(maps: &Maps, hook: Hook) -> Result<()> {
             policy: None,
             hook,
         };
-        let loaded = load::load(core_object(name, hook)?, who, &[], maps)?;
+        let loaded = program::load(core_object(name, hook)?, who, &[], maps)?;
         set_slot(chain, slot, loaded.program.as_fd())?;
     }
     Ok(())
@@ -218,7 +218,7 @@ impl Filling<'_> {
             hook,
         };
         let loaded = element.load(object, who, &fills, maps)?;
-        maps.adopt(&node.element, loaded.private);
+        maps.adopt(&node.element, loaded.made);
         set_slot(maps.chain(hook)?, bank * BANK_SLOTS + own.slot, loaded.program.as_fd())
     }
 

@@ -3,34 +3,16 @@
 use crate::{
     bank,
     error::{OrKernel, Result},
-    ffi::{self, TestRun},
-    load::{self, SharedMaps, Who},
+    program::{self, Who},
 };
+use emptcp_load::{program as bpf, program::TestRun};
 use emptcp_plan::manifest::Hook;
-use libbpf_rs::MapHandle;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The empty program, loaded for one hook.
 #[derive(Debug)]
 pub struct Baseline {
     program: OwnedFd,
-}
-
-/// The empty program uses no map.
-struct NoMaps;
-
-impl SharedMaps for NoMaps {
-    fn core(&self, _: &str, _: Hook) -> Option<&MapHandle> {
-        None
-    }
-
-    fn private(&self, _: &str, _: &str) -> Option<&MapHandle> {
-        None
-    }
-
-    fn state_entries(&self) -> u32 {
-        1
-    }
 }
 
 impl Baseline {
@@ -45,7 +27,7 @@ impl Baseline {
             hook,
         };
         Ok(Self {
-            program: load::load(bank::core_object("empty", hook)?, who, &[], &NoMaps)?.program,
+            program: program::load_alone(bank::core_object("empty", hook)?, who)?.program,
         })
     }
 
@@ -64,7 +46,7 @@ impl Baseline {
             context: &mut Vec::new(),
             repeat,
         };
-        Ok(ffi::test_run(self.program.as_fd(), run)
+        Ok(bpf::test_run(self.program.as_fd(), run)
             .or_kernel("run a program on a packet")?
             .duration_ns)
     }

@@ -3,12 +3,12 @@
 pub use crate::about::Origin;
 use crate::{
     about,
-    clang::Variant,
-    embedded,
     error::{Error, Result},
-    load::{self, Fill, Loaded, SharedMaps, Who},
+    maps::Maps,
+    program::{self, Fill, Who},
 };
 use emptcp_host::files;
+use emptcp_load::{clang::Variant, embedded, object::Loaded};
 use emptcp_plan::{
     manifest::{Hook, Manifest},
     plan::Plan,
@@ -51,16 +51,16 @@ impl Element {
 
     /// The object `bytes` of this element, compared with the manifest and filled in. Needs no rights.
     pub(crate) fn filled(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>]) -> Result<OpenObject> {
-        let mut object = load::open(bytes, who)?;
-        let layout = load::layout(&object, who)?;
+        let mut object = program::open(bytes, who)?;
+        let layout = program::layout(&object, who)?;
         about::agree(&object, &layout, who, &self.manifest, &self.origin)?;
-        load::fill(&mut object, &layout, who, fills)?;
+        program::fill(&mut object, &layout, who, fills)?;
         Ok(object)
     }
 
     /// The same, and loads it.
-    pub(crate) fn load(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &dyn SharedMaps) -> Result<Loaded> {
-        load::twice(|| load::finish(self.filled(bytes, who, fills)?, who, maps))
+    pub(crate) fn load(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &Maps) -> Result<Loaded> {
+        program::twice(|| program::finish(self.filled(bytes, who, fills)?, who, maps))
     }
 
     /// An element from a folder that holds `element.toml` and the objects `tc.o` and `xdp.o`.
@@ -101,8 +101,8 @@ impl Element {
                 hook,
             };
             let layout = self.object(hook).and_then(|object| {
-                load::open(object, who)
-                    .and_then(|object| load::layout(&object, who))
+                program::open(object, who)
+                    .and_then(|object| program::layout(&object, who))
                     .ok()
             });
             if let Some(layout) = layout {
@@ -307,10 +307,10 @@ impl Catalog {
                     policy: Some(&policy.name),
                     hook,
                 };
-                let object = load::open(object, who)?;
+                let object = program::open(object, who)?;
                 about::agree(
                     &object,
-                    &load::layout(&object, who)?,
+                    &program::layout(&object, who)?,
                     who,
                     &element.manifest,
                     &element.origin,

@@ -3,15 +3,15 @@
 use crate::{
     about,
     catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
-    clang::{self, Variant},
     error::{Error, Result},
-    load::{self, Fill, Presence, Who},
+    program::{self, Fill, Presence, Who},
     sdk, tables,
 };
 use emptcp_host::{
     files,
     work_folder::{WorkFolder, write_files},
 };
+use emptcp_load::clang::{self, Variant};
 use emptcp_plan::{
     manifest::{ArgumentType, Hook, Kind, Manifest},
     plan::Value,
@@ -126,7 +126,7 @@ fn compare(element: &Element, manifest: &Manifest) -> Result<()> {
             hook,
         };
         let object = element.filled(object, who, &example(manifest, 0))?;
-        about::arguments_fit(&load::layout(&object, who)?, who, manifest)?;
+        about::arguments_fit(&program::layout(&object, who)?, who, manifest)?;
     }
     Ok(())
 }

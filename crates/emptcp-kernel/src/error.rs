@@ -1,12 +1,9 @@
 //! What can go wrong, in words that say what happened, where, and what to do.
 
-use crate::{libbpf_words, refusal::Refusal, words::hook_name};
-use emptcp_host::rights::{self, Capability};
+use crate::{refusal::Refusal, words::hook_name};
+pub(crate) use emptcp_load::LOADING;
 use emptcp_plan::manifest::Hook;
 use std::{io, path::PathBuf};
-
-/// What loading and attaching take.
-pub(crate) const LOADING: [Capability; 3] = [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin];
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -148,7 +145,7 @@ pub enum Error {
         variant: &'static str,
         /// clang's words.
         #[source]
-        failure: crate::clang::Failure,
+        failure: emptcp_load::clang::Failure,
     },
     /// Traffic control refused a class or qdisc for shaping.
     #[error("shaping on {device}: {reason}")]
@@ -208,28 +205,12 @@ pub enum Error {
 impl Error {
     /// An error of the kernel about BPF: a lack of rights is told apart.
     pub(crate) fn kernel(action: impl Into<String>, source: io::Error) -> Self {
-        match source.raw_os_error() {
-            Some(code) if code >= 4000 => Self::Kernel {
-                action: action.into(),
-                source: io::Error::other(libbpf_words::explained(source.to_string())),
-            },
-            _ => emptcp_host::Error::kernel(&LOADING, action, source).into(),
-        }
+        emptcp_load::Error::kernel(action, source).into()
     }
 
     /// The same from libbpf-rs.
     pub(crate) fn libbpf(action: impl Into<String>, source: libbpf_rs::Error) -> Self {
-        let action = action.into();
-        // The alternate form also tells the causes; the kernel's own words and number are the last of them.
-        let said = libbpf_words::explained(format!("{source:#}"));
-        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-            let missing = rights::advice(&LOADING);
-            return Self::NotPermitted { action, missing, said };
-        }
-        Self::Kernel {
-            action,
-            source: io::Error::other(said),
-        }
+        emptcp_load::Error::libbpf(action, source).into()
     }
 
     /// An error about a file.
@@ -249,6 +230,19 @@ impl From<emptcp_host::Error> for Error {
     }
 }
 
+/// An error about no program in particular. What is about one is told by [`Who`](crate::program::Who).
+impl From<emptcp_load::Error> for Error {
+    fn from(error: emptcp_load::Error) -> Self {
+        match error {
+            emptcp_load::Error::Host(error) => error.into(),
+            other => Self::Kernel {
+                action: "use BPF".to_owned(),
+                source: io::Error::other(other),
+            },
+        }
+    }
+}
+
 /// `.or_kernel("what was tried")` for results of the kernel and of libbpf.
 pub(crate) trait OrKernel<T> {
     /// Says what was tried.
@@ -264,26 +258,5 @@ impl<T> OrKernel<T> for io::Result<T> {
 impl<T> OrKernel<T> for libbpf_rs::Result<T> {
     fn or_kernel(self, action: impl Into<String>) -> Result<T> {
         self.map_err(|source| Error::libbpf(action, source))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use libbpf_rs::ErrorExt;
-
-    #[test]
-    fn the_kernel_s_own_words_stay_behind_those_of_libbpf() {
-        for number in 1..=133 {
-            let error = || libbpf_rs::Error::from_raw_os_error(number).context("failed to update the map");
-            let words = io::Error::from_raw_os_error(number).to_string();
-            assert!(words.contains(&number.to_string()));
-            let text = Error::libbpf("write a rule", error()).to_string();
-            assert!(text.contains(&format!("failed to update the map: {words}")), "{text}");
-            let told: libbpf_rs::Result<()> = Err(error());
-            assert_eq!(told.or_kernel("write a rule").unwrap_err().to_string(), text);
-            let text = Error::kernel("write a rule", io::Error::from_raw_os_error(number)).to_string();
-            assert!(text.contains(&words), "{text}");
-        }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     error::{OrKernel, Result},
-    ffi::Shared,
     maps::Maps,
 };
 use emptcp_abi::{EVENT_BYTES, EventRing, EventSlot};
+use emptcp_load::mapping::Shared;
 use emptcp_plan::plan::Tables;
 use libbpf_rs::{MapCore, MapFlags};
 use std::{

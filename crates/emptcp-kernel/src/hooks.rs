@@ -5,7 +5,7 @@ use crate::{
     bank,
     error::{Error, OrKernel, Result},
     exchange::{self, Exchange, Idle},
-    fault, ffi,
+    fault,
     instance::Instance,
     maps::hook_file_name,
     placement::{Placement, Placements},
@@ -13,6 +13,7 @@ use crate::{
 };
 use emptcp_abi::Generation;
 use emptcp_host::device::Devices;
+use emptcp_load::pin;
 use emptcp_plan::manifest::Hook;
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -312,11 +313,11 @@ pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &
     let path = instance
         .folder
         .join(format!("entry_{}_{link_header}", hook_file_name(hook)));
-    if let Ok(program) = ffi::pinned(&path) {
+    if let Ok(program) = pin::open(&path) {
         return Ok(program);
     }
     let program = bank::load_entry(&instance.maps, hook, link_header)?;
-    ffi::pin(program.as_fd(), &path).or_kernel("pin the entry program")?;
+    pin::add(program.as_fd(), &path).or_kernel("pin the entry program")?;
     pinned.push(path);
     Ok(program)
 }

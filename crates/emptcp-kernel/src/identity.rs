@@ -1,10 +1,8 @@
 //! What the pins of an instance tell about the network namespace that made it.
 
-use crate::{
-    ffi,
-    store::{self, DEVICES_MAP},
-};
+use crate::store::{self, DEVICES_MAP};
 use emptcp_host::{boot::BootId, namespace};
+use emptcp_load::{link, pin};
 use libbpf_rs::MapHandle;
 use std::{
     fs,
@@ -36,7 +34,7 @@ impl Facts {
             (facts.cookie, facts.boot) = store::identity(&records);
         }
         for link in pins(folder, "link_") {
-            let info = ffi::pinned(&link).and_then(|link| ffi::link_info(link.as_fd()));
+            let info = pin::open(&link).and_then(|link| link::info(link.as_fd()));
             match info {
                 Ok(info) if info.ifindex == 0 => facts.detached += 1,
                 _ => facts.attached += 1,

@@ -4,9 +4,7 @@
 use crate::{
     attach::{self, Attachments, Hold, Kind, Spot},
     error::{Error, OrKernel, Result},
-    event_ring,
-    ffi::Control,
-    identity,
+    event_ring, identity,
     maps::Maps,
     place,
     store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State, VERSION},
@@ -14,6 +12,7 @@ use crate::{
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_host::{boot::BootId, device::Devices};
+use emptcp_load::{embedded, mapping::Control, pin};
 use emptcp_plan::plan::{Direction, Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde::Serialize;
@@ -160,7 +159,7 @@ impl Instance {
             if name == DEVICES_MAP {
                 let cookie = emptcp_host::namespace::cookie().unwrap_or_default();
                 let (low, high) = (cookie as u32, (cookie >> 32) as u32);
-                let created = crate::embedded::fingerprint();
+                let created = embedded::fingerprint();
                 let record = DeviceRecord {
                     kind: tables.state,
                     handle: low,
@@ -177,7 +176,7 @@ impl Instance {
                     store::put_device(&map, BOOT, boot.into())?;
                 }
             }
-            crate::ffi::pin(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin `{name}`"))?;
+            pin::add(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin `{name}`"))?;
         }
         Ok(())
     }
@@ -219,7 +218,7 @@ impl Instance {
         let own = store::devices(self.records()?)?
             .into_iter()
             .find(|(key, _)| *key == SELF);
-        if own.is_some_and(|(_, record)| record.created == crate::embedded::fingerprint()) {
+        if own.is_some_and(|(_, record)| record.created == embedded::fingerprint()) {
             return Ok(());
         }
         Err(Error::State {

@@ -1,14 +1,14 @@
 //! The maps that all programs of an instance share: made once, pinned, handed to every program.
 
 use crate::{
-    embedded,
     error::{OrKernel, Result},
-    fault, ffi,
-    load::{self, SharedMaps, Who, is_section},
+    fault,
+    program::{self, Who},
 };
 use emptcp_abi::{RULES, Rule};
+use emptcp_load::{embedded, map::Shape, pin};
 use emptcp_plan::{manifest::Hook, plan::Tables};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::{
     collections::BTreeMap,
     os::fd::AsFd,
@@ -44,8 +44,9 @@ pub(crate) struct Maps {
     state_entries: u32,
 }
 
-impl SharedMaps for Maps {
-    fn core(&self, name: &str, hook: Hook) -> Option<&MapHandle> {
+impl Maps {
+    /// The map that all programs of this hook share under this name.
+    pub(crate) fn core(&self, name: &str, hook: Hook) -> Option<&MapHandle> {
         if name == CHAIN {
             self.core.get(&chain_name(hook))
         } else {
@@ -53,21 +54,21 @@ impl SharedMaps for Maps {
         }
     }
 
-    fn private(&self, element: &str, name: &str) -> Option<&MapHandle> {
+    /// An element's own map, made by an earlier load.
+    pub(crate) fn private(&self, element: &str, name: &str) -> Option<&MapHandle> {
         self.private.get(&(element.to_owned(), name.to_owned()))
     }
 
-    fn state_entries(&self) -> u32 {
+    /// Entries of maps that hold per-flow state.
+    pub(crate) fn state_entries(&self) -> u32 {
         self.state_entries
     }
-}
 
-impl Maps {
     /// Makes the core's maps, with so many entries where `entries` knows the name.
     pub(crate) fn create(state_entries: u32, entries: impl Fn(&str) -> Option<u32>) -> Result<Self> {
         let mut core = BTreeMap::new();
         for (name, tc, _) in embedded::CORE {
-            let object = load::open(
+            let object = program::open(
                 tc,
                 Who {
                     element: name,
@@ -75,35 +76,17 @@ impl Maps {
                     hook: Hook::TcIngress,
                 },
             )?;
-            for map in object.maps() {
-                let name = map.name().to_string_lossy().into_owned();
-                if is_section(&name) {
-                    continue;
-                }
-                let names = if name == CHAIN {
+            for map in Shape::all(&object) {
+                let names = if map.name == CHAIN {
                     HOOKS.map(chain_name).to_vec()
                 } else {
-                    vec![name.clone()]
+                    vec![map.name.clone()]
                 };
                 for kept in names {
-                    if core.contains_key(&kept) {
-                        continue;
+                    if !core.contains_key(&kept) {
+                        let handle = map.create(&kept, entries(&map.name).unwrap_or(map.entries))?;
+                        core.insert(kept, handle);
                     }
-                    let options = libbpf_sys::bpf_map_create_opts {
-                        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
-                        map_flags: map.map_flags(),
-                        ..Default::default()
-                    };
-                    let handle = MapHandle::create(
-                        map.map_type(),
-                        Some(short(&kept)),
-                        map.key_size(),
-                        map.value_size(),
-                        entries(&name).unwrap_or(map.max_entries()),
-                        &options,
-                    )
-                    .or_kernel(format!("make the map `{kept}`"))?;
-                    core.insert(kept, handle);
                 }
             }
         }
@@ -117,7 +100,7 @@ impl Maps {
     /// Pins every core map into a folder.
     pub(crate) fn pin(&self, folder: &Path) -> Result<()> {
         for (name, map) in &self.core {
-            ffi::pin(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin the map `{name}`"))?;
+            pin::add(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin the map `{name}`"))?;
         }
         Ok(())
     }
@@ -173,7 +156,7 @@ impl Maps {
             });
             fault::step("pinning a map", || {
                 let _ = std::fs::remove_file(&path);
-                ffi::pin(map.as_fd(), &path).or_kernel(format!("pin the map `{name}` of `{element}`"))
+                pin::add(map.as_fd(), &path).or_kernel(format!("pin the map `{name}` of `{element}`"))
             })?;
         }
         Ok(())
@@ -238,7 +221,7 @@ impl Replaced {
     pub(crate) fn put_back(&self) -> Result<()> {
         remove_if_there(&self.path)?;
         match &self.former {
-            Some(map) => ffi::pin(map.as_fd(), &self.path).or_kernel("pin the former map of an element"),
+            Some(map) => pin::add(map.as_fd(), &self.path).or_kernel("pin the former map of an element"),
             None => Ok(()),
         }
     }
@@ -254,14 +237,4 @@ fn remove_if_there(path: &Path) -> Result<()> {
 /// A dash appears in no C name and in no element's name.
 fn private_file(element: &str, name: &str) -> String {
     format!("map_{element}-{name}")
-}
-
-/// The kernel keeps 15 characters of a map's name.
-fn short(name: &str) -> &str {
-    &name[..name.len().min(15)]
-}
-
-/// Whether a map forgets the least recently used entry when it is full.
-pub(crate) fn is_lru(map: &MapHandle) -> bool {
-    matches!(map.map_type(), MapType::LruHash | MapType::LruPercpuHash)
 }

@@ -3,10 +3,11 @@
 use crate::{
     attach::{self, Attachments, Spot},
     error::Result,
-    ffi, identity, place,
+    identity, place,
     store::{self, DEVICES_MAP},
 };
 use emptcp_host::{device::Devices, namespace, namespaces::Namespaces};
+use emptcp_load::{link, pin};
 use emptcp_plan::plan::Direction;
 use libbpf_rs::MapHandle;
 use serde::Serialize;
@@ -63,7 +64,7 @@ pub fn moved_here() -> Result<Vec<MovedHere>> {
 
 fn in_folder(folder: &Path, devices: &Devices) -> Result<Vec<(String, Direction, bool)>> {
     let may_be_here = |link: &std::path::PathBuf| {
-        let info = ffi::pinned(link).and_then(|link| ffi::link_info(link.as_fd()));
+        let info = pin::open(link).and_then(|link| link::info(link.as_fd()));
         info.is_ok_and(|info| devices.name(info.ifindex).is_some())
     };
     if !identity::pins(folder, "link_").iter().any(may_be_here) {

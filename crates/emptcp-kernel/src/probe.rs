@@ -1,11 +1,12 @@
 //! What this kernel offers, tried out rather than guessed from its version; and what follows for the user.
 
-use crate::{attach, bank, device::OfPolicy, error::Error, error::LOADING, ffi, libbpf_log, place, tables};
+use crate::{attach, bank, device::OfPolicy, error::Error, error::LOADING, place, tables};
 use emptcp_host::{
     device::Devices,
     qdisc,
     rights::{self, Capability},
 };
+use emptcp_load::{link, messages};
 use emptcp_plan::manifest::Hook;
 use libbpf_rs::{MapType, ProgramType, TC_EGRESS, TC_INGRESS, TcHookBuilder};
 use nix::sched::{CloneFlags, unshare};
@@ -41,7 +42,7 @@ const INDISPENSABLE: [&str; 5] = ["bpf", "bpffs", "locks", "lru-hash", "tc"];
 
 /// Tries out what this kernel offers. Changes nothing: trials run in a network namespace of their own.
 pub fn probe() -> Report {
-    libbpf_log::redirect();
+    messages::redirect();
     let tried = std::thread::scope(|scope| scope.spawn(tried_apart).join().unwrap_or_default());
     let mut features = vec![capabilities()];
     features.extend(programs());
@@ -290,7 +291,7 @@ fn try_xdp(ifindex: u32, flags: u32) -> Result<(), String> {
     let attempt = || -> Result<(), Error> {
         let maps = tables::small()?;
         let program = bank::load_entry(&maps, Hook::Xdp, 14)?;
-        ffi::link_create(program.as_fd(), ifindex, libbpf_sys::BPF_XDP, flags)
+        link::create(program.as_fd(), ifindex, libbpf_sys::BPF_XDP, flags)
             .map(drop)
             .map_err(|error| Error::kernel("attach by XDP", error))
     };

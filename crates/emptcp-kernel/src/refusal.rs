@@ -1,10 +1,10 @@
-//! A program that the verifier refused: which source line, the verifier's own words, and what usually helps.
+//! A program of a policy, or of the core, that the verifier refused.
 
-use crate::{traps, words::hook_name};
+use crate::words::hook_name;
 use emptcp_plan::manifest::Hook;
 use std::fmt;
 
-/// What the verifier refused and why.
+/// Which program the verifier refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// The element, or the name of a core program.
@@ -13,45 +13,8 @@ pub struct Refusal {
     pub policy: Option<String>,
     /// The hook that it was loaded for.
     pub hook: Hook,
-    /// The C source line that the verifier looked at last.
-    pub source: Option<SourceLine>,
-    /// The verifier's last words.
-    pub words: String,
-    /// Whether they are a reason, and not just the last instruction.
-    pub has_reason: bool,
-    /// What usually helps.
-    pub hint: Option<&'static str>,
-    /// The whole log, for those who want to read it.
-    pub log: String,
-}
-
-/// A line of the element's source.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SourceLine {
-    /// Its text.
-    pub text: String,
-    /// `file:line`, from kernels that say it (Linux 6.9).
-    pub place: Option<String>,
-}
-
-impl Refusal {
-    /// Reads a verifier log. `error` is what the system call said: where the log gives no reason, that is all there is.
-    pub(crate) fn read(element: &str, policy: Option<&str>, hook: Hook, log: String, error: &str) -> Self {
-        let (mut words, has_reason) = last_words(&log);
-        if !has_reason {
-            words += &format!(" (the log ends here: {error})");
-        }
-        Self {
-            element: element.to_owned(),
-            policy: policy.map(str::to_owned),
-            hook,
-            source: source_line(&log),
-            hint: traps::hint(&words, &log),
-            words,
-            has_reason,
-            log,
-        }
-    }
+    /// What the verifier says.
+    pub verifier: emptcp_load::refusal::Refusal,
 }
 
 impl fmt::Display for Refusal {
@@ -60,137 +23,28 @@ impl fmt::Display for Refusal {
         if let Some(policy) = &self.policy {
             write!(f, " of policy `{policy}`")?;
         }
-        write!(f, " at {}", hook_name(self.hook))?;
-        if let Some(source) = &self.source {
-            match &source.place {
-                Some(place) => write!(f, "\n  source: {place}: {}", source.text)?,
-                None => write!(f, "\n  source: {}", source.text)?,
-            }
-        }
-        write!(f, "\n  verifier: {}", self.words.replace('\n', "\n            "))?;
-        if let Some(hint) = self.hint {
-            write!(f, "\n  hint: {hint}")?;
-        }
-        Ok(())
+        write!(f, " at {}\n{}", hook_name(self.hook), self.verifier)
     }
 }
 
 impl std::error::Error for Refusal {}
 
-/// The last source comment of the log: `; text` or `; text @ file:line`.
-fn source_line(log: &str) -> Option<SourceLine> {
-    let line = log.lines().rev().find_map(|line| line.strip_prefix("; "))?;
-    Some(match line.rsplit_once(" @ ") {
-        Some((text, place)) => SourceLine {
-            text: text.trim().to_owned(),
-            place: Some(place.trim().to_owned()),
-        },
-        None => SourceLine {
-            text: line.trim().to_owned(),
-            place: None,
-        },
-    })
-}
-
-/// What follows the last instruction, without statistics; or the last line, and that it is no more than that.
-fn last_words(log: &str) -> (String, bool) {
-    let lines: Vec<&str> = log.lines().filter(|line| !is_statistics(line)).collect();
-    let after = lines
-        .iter()
-        .rposition(|line| is_instruction(line))
-        .map_or(0, |position| position + 1);
-    let mut words: Vec<&str> = lines[after..].iter().copied().filter(|line| is_word(line)).collect();
-    let is_reason = !words.is_empty();
-    if !is_reason {
-        // Some refusals come before any instruction, or name the instruction itself.
-        words = lines.iter().rev().take(1).copied().collect();
-    }
-    let skip = words.len().saturating_sub(4);
-    (words[skip..].join("\n").trim().to_owned(), is_reason)
-}
-
-fn is_statistics(line: &str) -> bool {
-    [
-        "processed ",
-        "verification time",
-        "stack depth",
-        "insns processed",
-        "-- END",
-        "-- BEGIN",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
-        || line.trim().is_empty()
-}
-
-/// `12: (71) r1 = *(u8 *)(r2 +0)`.
-fn is_instruction(line: &str) -> bool {
-    line.split_once(": (")
-        .is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok())
-}
-
-/// Neither a source comment nor the verifier's book-keeping.
-fn is_word(line: &str) -> bool {
-    let state = line
-        .split_once(": R")
-        .is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
-    !state
-        && !["; ", "from ", "mark_precise", "last_idx", "regs=", "parent ", "func#"]
-            .iter()
-            .any(|s| line.starts_with(s))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LOG: &str = "\
-0: R1=ctx() R10=fp0
-; void *data = (void *)(long)ctx->data; @ bad.bpf.c:7
-0: (61) r1 = *(u32 *)(r1 +76)         ; R1_w=pkt(r=0)
-; return *(__u8 *)data; @ bad.bpf.c:8
-1: (71) r0 = *(u8 *)(r1 +0)
-invalid access to packet, off=0 size=1, R1(id=0,off=0,r=0)
-R1 offset is outside of the packet
-processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
-";
-
     #[test]
-    fn a_log_gives_the_source_line_and_the_last_words() {
-        let refusal = Refusal::read("bad", Some("p"), Hook::TcIngress, LOG.to_owned(), "Permission denied");
-        assert_eq!(refusal.source.as_ref().unwrap().text, "return *(__u8 *)data;");
-        assert_eq!(refusal.source.as_ref().unwrap().place.as_deref(), Some("bad.bpf.c:8"));
+    fn a_refusal_names_the_element_its_policy_and_the_hook_before_what_the_verifier_says() {
+        let refusal = Refusal {
+            element: "bad".to_owned(),
+            policy: Some("p".to_owned()),
+            hook: Hook::TcIngress,
+            verifier: emptcp_load::refusal::Refusal::read("R1 offset is outside of the packet\n".to_owned(), ""),
+        };
+        let shown = refusal.to_string();
         assert!(
-            refusal.words.starts_with("invalid access to packet"),
-            "{}",
-            refusal.words
-        );
-        assert!(refusal.words.ends_with("outside of the packet"));
-        assert!(refusal.hint.unwrap().contains("data_end"));
-        assert!(
-            refusal
-                .to_string()
-                .contains("element `bad` of policy `p` at tc ingress")
-        );
-    }
-
-    #[test]
-    fn a_log_without_a_reason_gives_the_error_of_the_kernel() {
-        let log = LOG.split_inclusive('\n').take(5).collect::<String>();
-        let refusal = Refusal::read("bad", None, Hook::TcIngress, log, "Resource temporarily unavailable");
-        assert!(refusal.words.starts_with("1: (71)"), "{}", refusal.words);
-        assert!(refusal.words.contains("Resource temporarily unavailable"));
-    }
-
-    #[test]
-    fn a_log_without_places_still_gives_the_text() {
-        let log = LOG.replace(" @ bad.bpf.c:8", "");
-        assert_eq!(
-            source_line(&log).unwrap(),
-            SourceLine {
-                text: "return *(__u8 *)data;".to_owned(),
-                place: None
-            }
+            shown.starts_with("the kernel refused element `bad` of policy `p` at tc ingress\n  verifier: R1 offset"),
+            "{shown}"
         );
     }
 }

@@ -1,10 +1,8 @@
 //! Writes the SDK out: headers for elements, libbpf's headers, and an element to start from.
 
-use crate::{
-    embedded,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 use emptcp_host::work_folder::{WorkFolder, write_files};
+use emptcp_load::embedded;
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -10,7 +10,7 @@ use crate::{
     catalog::Catalog,
     device::OfPolicy,
     error::{Error, OrKernel, Result},
-    fault, ffi,
+    fault,
     instance::Instance,
     store::{self, DeviceKey, DeviceRecord},
 };
@@ -153,7 +153,7 @@ impl Shaping {
     /// Whether the programs of a policy see if the qdisc that it needs is still there: the kernel must let them read its
     /// memory, which it does not in lockdown.
     pub(crate) fn watches(&self, policy: usize) -> bool {
-        (self.edt(policy) || self.class(policy) != 0) && ffi::programs_read_kernel_memory()
+        (self.edt(policy) || self.class(policy) != 0) && emptcp_load::kernel::programs_read_kernel_memory()
     }
 
     /// Makes qdiscs and classes; those of the set in force stay.

@@ -7,7 +7,6 @@
 
 use crate::{
     error::Result,
-    ffi,
     identity::{self, Facts},
     instance::Instance,
     place::{self, Lock, UNFINISHED},
@@ -16,6 +15,7 @@ use emptcp_host::{
     boot::BootId,
     namespaces::{self, Holder, Namespaces},
 };
+use emptcp_load::pin;
 use serde::Serialize;
 use std::{
     fs,
@@ -200,7 +200,7 @@ fn policies(name: &str, folder: &Path) -> Option<Vec<String>> {
 /// What the kernel says that the maps take: `memlock` of their descriptors.
 fn memory(folder: &Path) -> u64 {
     let of = |path: &PathBuf| {
-        let map = ffi::pinned(path).ok()?;
+        let map = pin::open(path).ok()?;
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).ok()?;
         let bytes = text.lines().find_map(|line| line.strip_prefix("memlock:"))?;
         bytes.trim().parse::<u64>().ok()

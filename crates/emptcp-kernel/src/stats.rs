@@ -6,10 +6,11 @@ use crate::{
     flow_table,
     in_force::DeviceState,
     instance::Instance,
-    maps::{Maps, is_lru},
+    maps::Maps,
     store::State,
 };
 use emptcp_abi::{CORE_COUNTERS, Counter, ELEMENT_COUNTERS, Generation, PolicyId, core_counter};
+use emptcp_load::map::is_lru;
 use emptcp_plan::{manifest::Unit, plan::Direction};
 use libbpf_rs::{MapCore, MapFlags};
 use serde::Serialize;

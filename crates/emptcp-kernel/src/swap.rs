@@ -4,9 +4,9 @@
 use crate::{
     baseline::Baseline,
     error::{Error, OrKernel, Result},
-    ffi,
     instance::Instance,
 };
+use emptcp_load::{link, program as bpf};
 use emptcp_plan::{manifest::Hook, plan::Direction};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -56,15 +56,15 @@ impl Swap {
                 hook: attachment.kind.name().to_owned(),
                 reason: "only what a link holds can be exchanged".to_owned(),
             })?;
-            let link = ffi::link_by_id(link).or_kernel("open a link")?;
-            let program = ffi::link_info(link.as_fd()).or_kernel("ask for a link")?.program;
+            let link = link::by_id(link).or_kernel("open a link")?;
+            let program = link::info(link.as_fd()).or_kernel("ask for a link")?.program;
             places.push(Place {
                 ifindex: attachment.ifindex,
                 attach_type,
                 empty: Baseline::new(hook)?,
-                policies: ffi::program_by_id(program).or_kernel("open a program")?,
+                policies: bpf::by_id(program).or_kernel("open a program")?,
             });
-            ffi::link_detach(link.as_fd()).or_kernel("detach a link")?;
+            link::detach(link.as_fd()).or_kernel("detach a link")?;
         }
         Ok(Self {
             places,
@@ -84,7 +84,7 @@ impl Swap {
                 Occupant::Empty => place.empty.program(),
                 Occupant::Policies => place.policies.as_fd(),
             };
-            let link = ffi::link_create(program, place.ifindex, place.attach_type, 0);
+            let link = link::create(program, place.ifindex, place.attach_type, 0);
             self.links.push(link.or_kernel("attach by tcx")?);
         }
         Ok(())

@@ -9,7 +9,6 @@ use crate::{
     catalog::Catalog,
     error::{OrKernel, Result},
     event_reader::{Begin, EventReader, Policies},
-    ffi::{self, Control, TestRun},
     flow_table,
     flows::{self, ConnectionEntry, FlowEntry, now_ns},
     maps::Maps,
@@ -22,6 +21,7 @@ use crate::{
 };
 use emptcp_abi::{Connection, DevicePair, Flow, FlowKey, Generation, RULES, Rule, feature};
 use emptcp_host::device::Devices;
+use emptcp_load::{mapping::Control, program as bpf, program::TestRun};
 use emptcp_plan::{
     manifest::Hook,
     plan::{Direction, Plan},
@@ -353,7 +353,7 @@ fn run_at(hook: Hook, entry: &OwnedFd, input: &Input<'_>) -> Result<Output> {
         context: &mut context,
         repeat: input.repeat.max(1),
     };
-    let answer = ffi::test_run(entry.as_fd(), run).or_kernel("run a program on a packet")?;
+    let answer = bpf::test_run(entry.as_fd(), run).or_kernel("run a program on a packet")?;
     let word = |place: usize| {
         let bytes = context.get(place..place + 4)?;
         (hook != Hook::Xdp).then(|| u32::from_ne_bytes(bytes.try_into().expect("four bytes")))

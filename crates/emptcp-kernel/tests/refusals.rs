@@ -24,9 +24,9 @@ fn assert_hint(name: &str, declarations: &str, body: &str, hint: &str) {
     let refusal = refuse(name, declarations, body);
     let shown = refusal.to_string();
     assert!(
-        refusal.hint.is_some_and(|text| text.contains(hint)),
+        refusal.verifier.hint.is_some_and(|text| text.contains(hint)),
         "{name}\n{shown}\n{}",
-        tail(&refusal.log)
+        tail(&refusal.verifier.log)
     );
     assert!(
         shown.contains(name) && shown.contains("tc ingress") && shown.contains("verifier:"),
@@ -45,7 +45,7 @@ fn a_missing_bounds_check_is_explained_with_its_source_line() {
     let body = "\t__u8 *data = (void *)(long)ctx->data;\n\tif (data[20] == 7)\n\t\treturn EMPTCP_DROP;";
     assert_hint("unchecked", "", body, "data_end");
     let refusal = refuse("unchecked", "", body);
-    assert!(refusal.source.unwrap().text.contains("data[20]"));
+    assert!(refusal.verifier.source.unwrap().text.contains("data[20]"));
 }
 
 #[test]

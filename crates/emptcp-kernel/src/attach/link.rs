@@ -3,9 +3,9 @@
 use super::{Kind, Spot};
 use crate::{
     error::{Error, OrKernel, Result},
-    ffi::{self, LinkInfo},
     words::direction_name,
 };
+use emptcp_load::{link, link::Info as LinkInfo, pin, program as bpf};
 use emptcp_plan::plan::Direction;
 use std::{
     fs, io,
@@ -27,16 +27,16 @@ pub(super) fn attach(spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>, path: 
         (_, Direction::Ingress) => (libbpf_sys::BPF_TCX_INGRESS, BPF_F_BEFORE),
         (_, Direction::Egress) => (libbpf_sys::BPF_TCX_EGRESS, BPF_F_BEFORE),
     };
-    let link = ffi::link_create(program, spot.ifindex, attach_type, flags).map_err(|error| why(spot, kind, error))?;
+    let link = link::create(program, spot.ifindex, attach_type, flags).map_err(|error| why(spot, kind, error))?;
     // A pin without a link behind it can be left from a device that is gone.
     let _ = fs::remove_file(path);
-    ffi::pin(link.as_fd(), path).or_kernel(format!("pin the link at {}", path.display()))
+    pin::add(link.as_fd(), path).or_kernel(format!("pin the link at {}", path.display()))
 }
 
 /// Detaches; a link that is gone already is no error.
 pub(super) fn detach(path: &Path) -> Result<()> {
-    let Ok(link) = ffi::pinned(path) else { return Ok(()) };
-    match ffi::link_detach(link.as_fd()) {
+    let Ok(link) = pin::open(path) else { return Ok(()) };
+    match link::detach(link.as_fd()) {
         // ENOLINK: the device is gone. EOPNOTSUPP: before Linux 5.10 a link goes with its last reference.
         Err(error)
             if !matches!(
@@ -53,7 +53,7 @@ pub(super) fn detach(path: &Path) -> Result<()> {
 
 /// The link that is pinned at a path.
 pub(super) fn info(path: &Path) -> Option<LinkInfo> {
-    ffi::link_info(ffi::pinned(path).ok()?.as_fd()).ok()
+    link::info(pin::open(path).ok()?.as_fd()).ok()
 }
 
 /// Whether the device that a link holds is one of this namespace: a device that is moved takes its links along, and may get
@@ -61,7 +61,7 @@ pub(super) fn info(path: &Path) -> Option<LinkInfo> {
 pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: Direction) -> bool {
     let found = match (kind, direction) {
         (Kind::XdpNative | Kind::XdpGeneric, _) => {
-            ffi::xdp_programs(info.ifindex).map(|(native, generic)| [native, generic].contains(&info.program))
+            link::xdp_programs(info.ifindex).map(|(native, generic)| [native, generic].contains(&info.program))
         }
         (_, Direction::Ingress) => is_at(info, libbpf_sys::BPF_TCX_INGRESS),
         (_, Direction::Egress) => is_at(info, libbpf_sys::BPF_TCX_EGRESS),
@@ -74,7 +74,7 @@ pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: Direction) -> bool 
 }
 
 fn is_at(info: LinkInfo, attach_type: u32) -> io::Result<bool> {
-    let attached = ffi::attached_at(info.ifindex, attach_type)?;
+    let attached = link::attached_at(info.ifindex, attach_type)?;
     Ok(attached.iter().any(|(_, link)| *link == info.id))
 }
 
@@ -112,12 +112,12 @@ fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
 
 /// The XDP programs that have the device.
 fn others(spot: Spot<'_>) -> String {
-    let (native, generic) = ffi::xdp_programs(spot.ifindex).unwrap_or_default();
+    let (native, generic) = link::xdp_programs(spot.ifindex).unwrap_or_default();
     let named: Vec<String> = [native, generic]
         .into_iter()
         .filter(|id| *id != 0)
         .map(|id| {
-            let name = ffi::program_by_id(id).and_then(|program| ffi::program_info(program.as_fd()));
+            let name = bpf::by_id(id).and_then(|program| bpf::info(program.as_fd()));
             match name {
                 Ok((_, name)) => format!("XDP program {id} (`{name}`)"),
                 Err(_) => format!("XDP program {id}"),

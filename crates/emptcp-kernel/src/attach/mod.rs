@@ -12,10 +12,10 @@ mod pending;
 
 use crate::{
     error::Result,
-    ffi,
     store::{self, DeviceKey, DeviceRecord},
 };
 use emptcp_host::qdisc::{CLSACT_EGRESS, CLSACT_INGRESS};
+use emptcp_load::{link as bpf_link, pin, program as bpf};
 use emptcp_plan::{manifest::Hook, plan::Direction};
 use libbpf_rs::MapHandle;
 pub(crate) use pending::Pending;
@@ -267,8 +267,8 @@ impl Attachments<'_> {
         let entries = std::fs::read_dir(self.folder).into_iter().flatten().flatten();
         entries
             .filter(|entry| entry.file_name().to_string_lossy().starts_with("entry_"))
-            .filter_map(|entry| ffi::pinned(&entry.path()).ok())
-            .filter_map(|program| ffi::program_info(std::os::fd::AsFd::as_fd(&program)).ok())
+            .filter_map(|entry| pin::open(&entry.path()).ok())
+            .filter_map(|program| bpf::info(std::os::fd::AsFd::as_fd(&program)).ok())
             .map(|(id, _)| id)
             .collect()
     }
@@ -277,7 +277,7 @@ impl Attachments<'_> {
 /// Whether this kernel has tcx: it answers a question about it. `None` when this process may not ask.
 pub(crate) fn offers_tcx() -> Option<bool> {
     // The loopback device is always there.
-    match ffi::attached_at(1, libbpf_sys::BPF_TCX_INGRESS) {
+    match bpf_link::attached_at(1, libbpf_sys::BPF_TCX_INGRESS) {
         Ok(_) => Some(true),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
         Err(_) => Some(false),

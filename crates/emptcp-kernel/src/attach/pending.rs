@@ -4,11 +4,11 @@
 use super::{Attachments, Kind, Spot, link};
 use crate::{
     error::{Error, OrKernel, Result},
-    ffi,
     store::{self, DeviceRecord},
     words::direction_name,
 };
 use emptcp_abi::Generation;
+use emptcp_load::{link as bpf_link, pin};
 use emptcp_plan::plan::Direction;
 use std::{
     fs,
@@ -135,6 +135,6 @@ impl Attachments<'_> {
 }
 
 fn run(path: &Path, program: BorrowedFd<'_>) -> Result<()> {
-    let link = ffi::pinned(path).or_kernel(format!("open the link at {}", path.display()))?;
-    ffi::link_update(link.as_fd(), program).or_kernel("exchange the program of a link")
+    let link = pin::open(path).or_kernel(format!("open the link at {}", path.display()))?;
+    bpf_link::update(link.as_fd(), program).or_kernel("exchange the program of a link")
 }

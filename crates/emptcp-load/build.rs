@@ -43,9 +43,8 @@ fn main() {
     let mut jobs = Vec::new();
     let mut generated = String::new();
 
-    generated.push_str(
-        "/// Core programs: name, tc object, XDP object.\npub(crate) const CORE: &[(&str, &[u8], &[u8])] = &[\n",
-    );
+    generated
+        .push_str("/// Core programs: name, tc object, XDP object.\npub const CORE: &[(&str, &[u8], &[u8])] = &[\n");
     for source in files(&root.join("bpf/core"), ".bpf.c") {
         let name = source
             .file_name()
@@ -66,7 +65,7 @@ fn main() {
     }
     generated.push_str("];\n");
 
-    generated.push_str("/// Shipped elements.\npub(crate) const ELEMENTS: &[Shipped] = &[\n");
+    generated.push_str("/// Shipped elements.\npub const ELEMENTS: &[Shipped] = &[\n");
     for folder in folders(&root.join("elements")) {
         let source = folder.join("element.bpf.c");
         let manifest = folder.join("element.toml");
@@ -100,7 +99,7 @@ fn main() {
     }
     generated.push_str("];\n");
 
-    generated.push_str("/// Headers of the SDK: file name, text.\npub(crate) const SDK: &[(&str, &str)] = &[\n");
+    generated.push_str("/// Headers of the SDK: file name, text.\npub const SDK: &[(&str, &str)] = &[\n");
     for header in files(&root.join("bpf/include/emptcp"), ".h") {
         writeln!(
             generated,

@@ -17,10 +17,11 @@ const WORDS: [&str; 14] = [
     "an answer of the kernel was out of order",
     "an answer of the kernel cannot be read",
 ];
-const FIRST: usize = 4000;
+/// The first of them.
+pub const FIRST: i32 = 4000;
 
 /// The same text with words in place of libbpf's numbers. The number stays: it is what others write about.
-pub(crate) fn explained(text: String) -> String {
+pub fn explained(text: String) -> String {
     let Some(at) = text.find("Unknown error ") else {
         return text;
     };
@@ -29,7 +30,8 @@ pub(crate) fn explained(text: String) -> String {
         digits.parse::<usize>().ok()
     };
     let rest = &text[at + "Unknown error ".len()..];
-    let Some((code, words)) = number(rest).and_then(|code| Some((code, WORDS.get(code.checked_sub(FIRST)?)?))) else {
+    let Some((code, words)) = number(rest).and_then(|code| Some((code, WORDS.get(code.checked_sub(FIRST as usize)?)?)))
+    else {
         return text;
     };
     let end = rest
@@ -46,14 +48,14 @@ mod tests {
 
     #[test]
     fn every_number_of_libbpf_is_told_in_words() {
-        for code in FIRST..FIRST + WORDS.len() {
-            let error = io::Error::from_raw_os_error(code as i32);
+        for code in (FIRST..).take(WORDS.len()) {
+            let error = io::Error::from_raw_os_error(code);
             let told = explained(format!("open: {error}; the end"));
             assert!(!told.contains("Unknown"), "{told}");
             assert!(told.ends_with(&format!("(libbpf error {code}); the end")), "{told}");
         }
-        for code in [FIRST - 1, FIRST + WORDS.len(), 22] {
-            let said = io::Error::from_raw_os_error(code as i32).to_string();
+        for code in [FIRST - 1, FIRST + WORDS.len() as i32, 22] {
+            let said = io::Error::from_raw_os_error(code).to_string();
             assert_eq!(explained(said.clone()), said);
         }
     }

@@ -1,6 +1,6 @@
 //! Fills an object's `.rodata` by name: BTF says where each member of each constant lies.
 
-use crate::ffi;
+use crate::ffi::object;
 use libbpf_rs::{
     OpenObject,
     btf::{
@@ -10,7 +10,7 @@ use libbpf_rs::{
 };
 
 /// The largest number that so many bytes hold.
-pub(crate) fn largest(bytes: usize) -> u64 {
+pub fn largest(bytes: usize) -> u64 {
     match bytes {
         0..8 => (1 << (8 * bytes)) - 1,
         _ => u64::MAX,
@@ -19,20 +19,20 @@ pub(crate) fn largest(bytes: usize) -> u64 {
 
 /// A constant's member: its place in `.rodata`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Member {
+pub struct Member {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Offset from the start of `.rodata`, bytes.
-    pub(crate) offset: usize,
+    pub offset: usize,
     /// Size, bytes.
-    pub(crate) size: usize,
+    pub size: usize,
     /// What kind of type it has.
-    pub(crate) shape: Shape,
+    pub shape: Shape,
 }
 
 /// Kinds of types.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// One number.
     Number,
     /// An array.
@@ -43,7 +43,7 @@ pub(crate) enum Shape {
 
 impl Member {
     /// In words.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let what = match self.shape {
             Shape::Number => "a number",
             Shape::Array => "an array",
@@ -55,16 +55,16 @@ impl Member {
 
 /// A structure in `.rodata`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Constant {
+pub struct Constant {
     /// Name of the variable.
-    pub(crate) name: String,
+    pub name: String,
     /// Its members.
-    pub(crate) members: Vec<Member>,
+    pub members: Vec<Member>,
 }
 
 /// The structures in an object's `.rodata`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Layout {
+pub struct Layout {
     constants: Vec<Constant>,
 }
 
@@ -98,8 +98,8 @@ impl Layout {
     ///
     /// # Errors
     /// When libbpf cannot read the object's BTF. An object without `.rodata` has an empty layout.
-    pub(crate) fn read(object: &OpenObject) -> libbpf_rs::Result<Self> {
-        let Some(btf) = ffi::btf(object)? else {
+    pub fn read(object: &OpenObject) -> libbpf_rs::Result<Self> {
+        let Some(btf) = object::btf(object)? else {
             return Ok(Self::default());
         };
         let Some(section) = btf.type_by_name::<DataSec<'_>>(".rodata") else {
@@ -138,20 +138,20 @@ impl Layout {
     }
 
     /// A structure by its variable's name.
-    pub(crate) fn constant(&self, name: &str) -> Option<&Constant> {
+    pub fn constant(&self, name: &str) -> Option<&Constant> {
         self.constants.iter().find(|constant| constant.name == name)
     }
 }
 
 impl Constant {
     /// A member by name.
-    pub(crate) fn member(&self, name: &str) -> Option<&Member> {
+    pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
     }
 }
 
 /// The number that a member holds before it is filled in.
-pub(crate) fn read(object: &OpenObject, member: &Member) -> Option<u64> {
+pub fn read(object: &OpenObject, member: &Member) -> Option<u64> {
     let map = object
         .maps()
         .find(|map| map.name().to_string_lossy().ends_with(".rodata"))?;
@@ -166,7 +166,7 @@ pub(crate) fn read(object: &OpenObject, member: &Member) -> Option<u64> {
 ///
 /// # Errors
 /// When the object has no `.rodata` that could be changed.
-pub(crate) fn write(object: &mut OpenObject, pieces: &[(usize, Vec<u8>)]) -> Result<(), String> {
+pub fn write(object: &mut OpenObject, pieces: &[(usize, Vec<u8>)]) -> Result<(), &'static str> {
     if pieces.is_empty() {
         return Ok(());
     }
