@@ -304,7 +304,7 @@ __noinline int emptcp_flow_refresh(void)
 	}
 	if (packet->types & EMPTCP_RST)
 		return 0;
-	scratch->judged = flow_update(flow, packet, side);
+	scratch->judged = flow_update(flow, packet, side, scratch->half_open);
 	if (packet->types & EMPTCP_MAPPED) {
 		if (flow_data_plain(&flow->sender[side], packet))
 			flow->flags &= ~dsn_jump_flag(side);
