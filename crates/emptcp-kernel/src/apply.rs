@@ -210,7 +210,8 @@ impl Transaction<'_> {
         })?;
         let wanted: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
         fault::step("loading the core", || {
-            self.hooks.load_core(&self.instance, self.placements, &wanted)
+            self.hooks
+                .load_core(&self.instance, self.placements, &wanted, self.plan.rules.len())
         })?;
         let filling = Filling {
             plan: self.plan,

@@ -74,13 +74,14 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
-    /// Loads the core's programs for `wanted`, and the entry programs that [`attach_new`](Self::attach_new) is going to ask
+    /// Loads the core's programs for `wanted` and a plan of this many rules, and the entry programs that [`attach_new`](Self::attach_new) is going to ask
     /// for first. The verifier takes its time for each: they are loaded side by side.
     pub(crate) fn load_core(
         &mut self,
         instance: &Instance,
         placements: &Placements,
         wanted: &BTreeSet<Hook>,
+        rules: usize,
     ) -> Result<()> {
         let attachments = instance.attachments()?;
         let mut missing = BTreeSet::new();
@@ -99,7 +100,7 @@ impl<'a> Hooks<'a> {
                 .iter()
                 .map(|&(hook, link_header)| scope.spawn(move || bank::load_entry(maps, hook, link_header)))
                 .collect();
-            bank::ensure_core(maps, wanted)?;
+            bank::ensure_core(maps, wanted, rules)?;
             entries
                 .into_iter()
                 .map(|entry| entry.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
