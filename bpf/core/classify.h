@@ -32,7 +32,9 @@ static __always_inline __u64 is_zero(__u32 value)
 struct emptcp_slow_path_config {
 	__u32 rule_steps; /* rules that the banks may hold */
 };
-/* The loader writes a smaller number where that will do: the verifier walks every step, and five hundred take it long. */
+/*
+ * The loader writes a smaller number where that will do: the verifier walks every step, and five hundred take it long.
+ */
 const volatile struct emptcp_slow_path_config emptcp_slow_path_config SEC(".rodata") = {EMPTCP_RULES};
 
 /* A bit per policy. Global, so that the verifier walks its steps once. */

@@ -42,7 +42,10 @@ static __always_inline void flow_rtt_end(struct emptcp_sender *peer, const struc
 	peer->rtt_sent_ns = 0;
 }
 
-/* A segment that must be answered, the highest byte before which was `end`: begins a sample, or voids the one that runs. */
+/*
+ * A segment that must be answered, the highest byte before which was `end`: begins a sample, or voids the one that
+ * runs.
+ */
 static __always_inline void flow_rtt_begin(struct emptcp_sender *sender, const struct emptcp_packet *packet, __u32 end)
 {
 	if (!sequence_length(packet))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which sequence numbers of a side were seen: everything from `base` to `contiguous`, and at most EMPTCP_RANGES ranges above.
- * So a retransmission is told from the filling of a gap, in bounded memory.
+ * Which sequence numbers of a side were seen: everything from `base` to `contiguous`, and at most EMPTCP_RANGES ranges
+ * above. So a retransmission is told from the filling of a gap, in bounded memory.
  */
 #ifndef EMPTCP_CORE_SEQUENCE_H
 #define EMPTCP_CORE_SEQUENCE_H
@@ -29,8 +29,8 @@ static __always_inline __u32 shared(__u32 a, __u32 a_end, __u32 b, __u32 b_end)
 }
 
 /*
- * Adds [begin, end). Answers how many of its bytes were seen before, with SEQUENCE_UNCERTAIN where that cannot be known. In
- * the function all numbers count from `base`, so that they compare without wrapping round.
+ * Adds [begin, end). Answers how many of its bytes were seen before, with SEQUENCE_UNCERTAIN where that cannot be
+ * known. In the function all numbers count from `base`, so that they compare without wrapping round.
  */
 __noinline __u64 emptcp_sequence_add(__u32 begin, __u32 end, __u32 half_open)
 {
