@@ -96,7 +96,11 @@ fn rehearse(
                 .map(|hook| (hook, placement.link_header))
         })
         .collect();
-    core_programs::ensure(&maps, &entries.iter().map(|(hook, _)| *hook).collect())?;
+    core_programs::ensure(
+        &maps,
+        &entries.iter().map(|(hook, _)| *hook).collect(),
+        plan.rules.len(),
+    )?;
     for (hook, link_header) in entries {
         core_programs::load_entry(&maps, hook, link_header)?;
     }

@@ -138,7 +138,6 @@ impl Sandbox {
         let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let entry = core_programs::load_entry(&maps, hook, 14)?;
         let opposite = core_programs::load_entry(&maps, opposite_of(hook), 14)?;
-        core_programs::ensure(&maps, &BTreeSet::from([hook, opposite_of(hook)]))?;
         let state = State {
             generation: 0,
             plan: Plan::default(),
@@ -186,6 +185,8 @@ impl Sandbox {
             .iter()
             .map(|policy| BTreeSet::from([place(policy.direction)]))
             .collect();
+        let both = BTreeSet::from([self.hook, opposite_of(self.hook)]);
+        core_programs::ensure(&self.maps, &both, plan.rules.len())?;
         let allocation = allocation::allocate(plan, Some((&self.state.plan, &self.state.allocation)))?;
         let generation = Generation(self.state.generation).next();
         let filling = Filling {
