@@ -8,6 +8,7 @@ use clap::Args;
 use csv::PairFile;
 use emptcp_trace::compare::{ClockOffset, CompareSettings, ComparedKind, compare_with};
 use emptcp_trace::{ConnectionId, Span, source};
+use emptcp_trace_report::compare::ComparisonReport;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -104,18 +105,18 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
                 arguments.a.display()
             );
         }
-        comparison.speak();
     }
     if let (Some(folder), Some(file)) = (&arguments.csv, pairs) {
         file.finish()?;
         csv::write(folder, &comparison)?;
     }
+    let report = ComparisonReport::from(comparison);
     let text = if arguments.json {
-        let mut text = serde_json::to_string_pretty(&comparison).context("writing JSON")?;
+        let mut text = serde_json::to_string_pretty(&report).context("writing JSON")?;
         text.push('\n');
         text
     } else {
-        tables::text(&comparison)
+        tables::text(&report)
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.

@@ -3,7 +3,7 @@
 use crate::one::OneConnection;
 use anyhow::Context;
 use clap::Args;
-use emptcp_trace::explain::{Collector, write_text};
+use emptcp_trace_report::explain::{Collector, write_text};
 use std::io::{self, Write};
 
 /// Columns when the terminal does not say.

@@ -3,10 +3,10 @@
 use crate::one::OneConnection;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use emptcp_trace::chart::to_png;
-use emptcp_trace::output::Draft;
-use emptcp_trace::plot::{Collector, Picture, Section, What, Xplot, stem};
 use emptcp_trace::{Direction, Span};
+use emptcp_trace_report::chart::to_png;
+use emptcp_trace_report::output::Draft;
+use emptcp_trace_report::plot::{Collector, Picture, Section, What, Xplot, stem};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,9 @@ use crate::options::AnalysisOptions;
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{Context, bail};
 use clap::Args;
-use emptcp_trace::output::{Draft, units};
-use emptcp_trace::report::{Options, Page, Report};
 use emptcp_trace::{Analyzer, Error, Source, source};
+use emptcp_trace_report::output::{Draft, units};
+use emptcp_trace_report::report::{Options, Page, Report};
 use std::io::{self, Write};
 use std::path::PathBuf;
 

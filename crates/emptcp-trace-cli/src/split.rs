@@ -3,9 +3,9 @@
 use crate::one::OneConnection;
 use anyhow::{Context, bail};
 use clap::Args;
-use emptcp_trace::output::Draft;
 use emptcp_trace::source::{self, Files};
 use emptcp_trace::split::{Format, Selection, SplitError};
+use emptcp_trace_report::output::Draft;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};

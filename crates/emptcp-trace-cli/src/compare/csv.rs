@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use emptcp_trace::compare::{ComparedSubflow, Comparison, FieldChange, PairedPacket};
-use emptcp_trace::output::Draft;
 use emptcp_trace::{ConnectionId, Direction};
+use emptcp_trace_report::output::Draft;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};

@@ -3,22 +3,22 @@
 use crate::table::table;
 use comfy_table::Table;
 use emptcp_trace::Direction;
-use emptcp_trace::compare::{
-    Capture, ComparedConnection, ComparedDirection, ComparedKind, Comparison, OptionComparison, Point,
-};
+use emptcp_trace::compare::{Capture, ComparedConnection, ComparedDirection, ComparedKind, OptionComparison, Point};
+use emptcp_trace_report::compare::{ComparisonReport, clock_sentence};
 
-pub(super) fn text(comparison: &Comparison) -> String {
+pub(super) fn text(report: &ComparisonReport) -> String {
+    let comparison = &report.comparison;
     let mut lines = Vec::new();
     for (point, capture) in [(Point::A, &comparison.a), (Point::B, &comparison.b)] {
         lines.push(format!("{}: {}", point.name(), capture_line(capture)));
     }
-    lines.push(comparison.clock.words());
+    lines.push(clock_sentence(&comparison.clock));
     match comparison.overlap {
         Some((begin, end)) => lines.push(format!("Both ran for {}.", end - begin)),
         None => lines.push("They did not run at the same time.".to_owned()),
     }
     lines.push(String::new());
-    lines.extend(comparison.findings.iter().map(|finding| format!("* {finding}")));
+    lines.extend(report.findings.iter().map(|finding| format!("* {finding}")));
     lines.push(String::new());
     for connection in &comparison.connections {
         lines.push(heading(connection));

@@ -59,35 +59,6 @@ impl Clock {
         let drifted = self.drift_ppm.unwrap_or(0.0) * (at_a - self.drift_from).0 as f64 * 1e-6;
         self.offset.0 as f64 + drifted
     }
-
-    /// In words, and how it was found.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let ahead = |span: Span| match span.0 {
-            0 => "equal to that of A".to_owned(),
-            1.. => format!("{span} ahead of that of A"),
-            _ => format!("{} behind that of A", Span(span.0.saturating_neg())),
-        };
-        let mut words = match (self.method, self.uncertainty) {
-            (Method::Estimated, Some(uncertainty)) => format!(
-                "The clock of B is taken to be {}: the smallest delays of both directions were assumed to be equal. \
-                 Where they are not, it is wrong by half of their difference, at most by {uncertainty}.",
-                ahead(self.offset)
-            ),
-            (Method::Estimated | Method::Given, _) => {
-                format!("The clock of B is taken to be {}, as asked for.", ahead(self.offset))
-            }
-            (Method::Unknown, _) => "The clocks are taken to be equal: there are not packets in both directions to \
-                                     estimate their difference from."
-                .to_owned(),
-        };
-        if let Some(drift) = self.drift_ppm {
-            words.push_str(&format!(
-                " It drifts by {drift:+.1} parts per million, which is taken out of the delays too."
-            ));
-        }
-        words
-    }
 }
 
 /// Slices of time for the drift; when there are more, two are made one.

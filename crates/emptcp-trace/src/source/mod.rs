@@ -4,15 +4,18 @@
 //! * `files.rs`: files and the standard input, several as one stream: [`open`], [`from_reader`].
 //! * `capture.rs`: one file of either format, `pcap.rs` and `pcapng.rs`, with `clock.rs` for the time of the latter.
 //! * `input.rs`: the bytes of a file, decompressed.
+//! * `memory.rs`: packets in memory.
 
 mod capture;
 mod clock;
 mod files;
 mod input;
+mod memory;
 mod pcap;
 mod pcapng;
 
 pub use files::{Files, Progress, from_reader, open};
+pub use memory::Packets;
 
 use crate::{PacketNumber, Result, Timestamp};
 use mptcp_wire::LinkType;
