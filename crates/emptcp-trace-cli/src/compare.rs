@@ -1,14 +1,10 @@
 //! `emptcp trace compare`.
 
-mod csv;
-mod tables;
-
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use csv::PairFile;
 use emptcp_trace::compare::{ClockOffset, CompareSettings, ComparedKind, compare_with};
 use emptcp_trace::{ConnectionId, Span, source};
-use emptcp_trace_report::compare::ComparisonReport;
+use emptcp_trace_report::compare::{ComparisonReport, PairFile, write_csv};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -108,7 +104,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
     }
     if let (Some(folder), Some(file)) = (&arguments.csv, pairs) {
         file.finish()?;
-        csv::write(folder, &comparison)?;
+        write_csv(folder, &comparison)?;
     }
     let report = ComparisonReport::from(comparison);
     let text = if arguments.json {
@@ -116,7 +112,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
         text.push('\n');
         text
     } else {
-        tables::text(&report)
+        report.text()
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.

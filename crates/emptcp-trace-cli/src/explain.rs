@@ -37,6 +37,6 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
         let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).min(WIDEST));
         write_text(&mut out, &connection, &story, width)
     };
-    // A reader that has gone away is told from other errors where they are reported.
+    // A reader that has gone away is distinguished from other errors where they are reported.
     written.and_then(|()| out.flush()).context("standard output")
 }

@@ -102,7 +102,7 @@ fn write(arguments: &SplitArguments, input: &Input, selection: &Selection, forma
 enum Input {
     /// Files.
     Files(Vec<PathBuf>),
-    /// The standard input, kept in a file that nobody else sees and that goes away by itself.
+    /// The standard input, kept in a temporary file without a name.
     Spooled(File),
 }
 

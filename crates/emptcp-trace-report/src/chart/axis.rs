@@ -56,7 +56,7 @@ impl Span {
         }
     }
 
-    /// Where a value stands, 0 to 1 within the axis; none where it has no place.
+    /// The position of a value, 0 to 1 within the axis; none where it has none.
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         let (value, low, high) = match self.scale {
             Scale::Log if value <= 0.0 => return None,
@@ -184,7 +184,7 @@ fn round_step(raw: f64) -> f64 {
         .into_iter()
         .find(|factor| decade * factor >= raw * 0.999_999);
     let step = decade * factor.unwrap_or(10.0);
-    // The smallest doubles have no logarithm to speak of.
+    // The smallest doubles have no useful logarithm.
     if step.is_normal() { step } else { 1.0 }
 }
 

@@ -1,7 +1,7 @@
 //! Charts as SVG: lines, steps, points, marks and boxes over linear, logarithmic and time axes.
 //!
-//! A picture stands alone: no script, no font and no style from elsewhere. Its colours are told apart with any kind of colour
-//! vision and follow the reader's light or dark setting. Own code, because what can be had draws in fixed colours and whole pixels.
+//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow the
+//! reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and whole pixels.
 //!
 //! ```
 //! use emptcp_trace_report::chart::{Axis, Chart, Series, Shape, Unit};
@@ -105,13 +105,13 @@ pub enum Marker {
     Square,
     /// An x.
     Cross,
-    /// A triangle that stands on a side.
+    /// A triangle, point up.
     Triangle,
-    /// A square that stands on a corner.
+    /// A diamond.
     Diamond,
 }
 
-/// The five numbers of a box, and where it stands.
+/// The five numbers of a box, and its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quartiles {
     /// From here on the x axis.
@@ -130,7 +130,7 @@ pub struct Quartiles {
     pub high: f64,
     /// The largest value, drawn as a point above the whisker.
     pub max: f64,
-    /// Values that it stands for.
+    /// Values that it summarises.
     pub n: usize,
 }
 
@@ -139,7 +139,7 @@ pub struct Quartiles {
 pub enum Shape {
     /// Straight lines from point to point.
     Line(Vec<(f64, f64)>),
-    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not positive stand at
+    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not positive are at
     /// its left end.
     Step(Vec<(f64, f64)>),
     /// Single points.

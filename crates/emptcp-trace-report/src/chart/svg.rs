@@ -31,7 +31,7 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
         x_room,
     );
 
-    // The last label may stand at the very end.
+    // The last label may be at the very end.
     let right = x
         .ticks
         .last()

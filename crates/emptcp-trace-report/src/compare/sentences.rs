@@ -60,7 +60,7 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
     findings
 }
 
-/// Speaks of one subflow.
+/// Writes the sentences about one subflow.
 struct Speaker<'a> {
     subflow: &'a ComparedSubflow,
     name: String,

@@ -6,6 +6,7 @@ use emptcp_trace::compare::{CompareSettings, Comparison, compare};
 use emptcp_trace::source::Packets;
 use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpCapable};
 use mptcp_wire::tcp::Flags;
+use mptcp_wire::tcp::option::TcpOption;
 use mptcp_wire::{Key, LinkType, PacketBuilder, Version};
 
 /// What lies between the two points.
@@ -71,6 +72,11 @@ fn compared(between: Between) -> Comparison {
                 .flags(Flags::ACK)
                 .sequence(shift.wrapping_add(sequence))
                 .acknowledgement(5001)
+                // Copies of the same bytes differ in their timestamps.
+                .option(TcpOption::Timestamps {
+                    value: time as u32,
+                    echo_reply: 0,
+                })
                 .payload(&[7; 100]);
             add(capture, time + late, &data);
         }

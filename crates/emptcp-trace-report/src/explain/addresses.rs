@@ -5,8 +5,8 @@ use super::handshake::Handshake;
 use super::{At, Capped, Pages, SentenceKind, words};
 use emptcp_trace::record::{Hash, MarkKind, Subflow};
 use emptcp_trace::{Direction, Span, SubflowId};
-use mptcp_wire::AddressId;
 use mptcp_wire::mptcp::{AddAddr, AddAddrForm, MpPrio};
+use mptcp_wire::{AddressId, Version};
 use std::net::IpAddr;
 
 /// The same signal on another subflow, or again, within this time is one signal.
@@ -210,7 +210,7 @@ fn write_offer(offer: &Offer, facts: &Facts, pages: &mut Pages<'_>) {
     if wrong.iter().any(|moment| moment.mark.packet == offer.first.packet) {
         // What makes tokens with SHA-1 may make HMACs in a way of its own too.
         text.push_str(match pages.connection.hash {
-            Hash::Sha1 if pages.connection.version == 1 => ". Its HMAC is not that of RFC 8684",
+            Hash::Sha1 if pages.connection.version == Version::V1 => ". Its HMAC is not that of RFC 8684",
             _ => ". Its HMAC is wrong: somebody else may have sent it",
         });
     }
@@ -232,7 +232,7 @@ fn address_id(subflow: &Subflow, side: Direction) -> Option<AddressId> {
         Direction::ClientToServer => client,
         Direction::ServerToClient => server,
     };
-    id.or((subflow.sf_id.0 == 0).then_some(0)).map(AddressId)
+    id.or((subflow.sf_id.0 == 0).then_some(AddressId(0)))
 }
 
 fn write_removal(removal: &Removal, facts: &Facts, pages: &mut Pages<'_>) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Groups kept per key while reading; beyond, the two that are nearest to each other become one.
 const KEPT: usize = 48;
-/// Keys that are told apart; beyond, the connection is so odd that its totals must do.
+/// Keys that are kept apart; for a connection with more, there are only totals.
 const KEYS: usize = 512;
 
 /// What is grouped.
@@ -21,7 +21,7 @@ pub(crate) enum Copies {
 }
 
 impl Copies {
-    /// Groups of one key that are told: retransmissions are everyday.
+    /// Groups of one key that get a sentence each: retransmissions are common.
     fn told(self) -> usize {
         match self {
             Self::Retransmission => 3,

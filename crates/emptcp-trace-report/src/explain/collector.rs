@@ -9,13 +9,13 @@ use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Pi
 use mptcp_wire::mptcp::MptcpOption;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Subflows whose handshake is told.
+/// Subflows whose handshake gets a sentence.
 const SUBFLOWS: usize = 256;
-/// A silence that is worth a sentence, and how many of them, the longest, are told.
+/// A silence that is worth a sentence, and how many of them, the longest, get one.
 const SILENCE: Span = Span::from_seconds(2);
 const SILENCES: usize = 5;
 
-/// Reads the events of one connection and tells its story. Memory does not grow with the capture.
+/// Reads the events of one connection and writes its story. Memory does not grow with the capture.
 #[derive(Clone, Debug)]
 pub struct Collector {
     watched: ConnectionId,
@@ -102,7 +102,7 @@ impl Collector {
         }
     }
 
-    /// Takes note of an event. Those of other connections are passed over.
+    /// Takes note of an event. Those of other connections are ignored.
     pub fn observe(&mut self, event: &Event) {
         match event {
             Event::Packet(packet) if packet.conn_id == self.watched => self.packet(packet),

@@ -1,9 +1,36 @@
-//! The story of one connection in plain sentences: what people open a capture for.
+//! The story of one connection in plain sentences.
+//!
+//! ```
+//! use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch, source};
+//! use emptcp_trace_report::explain::{Collector, SentenceKind, write_text};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../emptcp-trace/tests/captures/reuse.pcap.zst");
+//! let id = ConnectionId(1);
+//! let settings = Settings {
+//!     watch: Watch::Connection(id),
+//!     ..Settings::default()
+//! };
+//! let mut collector = Collector::new(id);
+//! for event in Analyzer::with_settings(source::open([path])?, settings) {
+//!     let event = event?;
+//!     collector.observe(&event);
+//!     if let Event::Connection(connection) = event
+//!         && connection.conn_id == id
+//!     {
+//!         let story = collector.story(&connection);
+//!         assert_eq!(story[0].kind, SentenceKind::Opened);
+//!         write_text(&mut std::io::stdout(), &connection, &story, 100)?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! [`Collector`] reads the events of one watched connection and keeps what matters, in bounded memory: handshakes
 //! (`handshake.rs`), address signalling (`addresses.rs`), retransmissions and reinjections grouped in time
 //! (`bursts.rs`), and the rare moments (`collector.rs`). When the connection is over, each chapter writes its
-//! sentences: `opening.rs`, `joining.rs`, `addresses.rs`, `moving.rs` (data: hand-overs, stalls, copies),
+//! sentences: `opening.rs`, `joining.rs`, `addresses.rs`, `moving.rs` (data: handovers, stalls, copies),
 //! `trouble.rs` (fallback, resets, warnings), `ending.rs` and `verdict.rs`. `words.rs` has numbers with units,
 //! `text.rs` the layout for people.
 
@@ -48,9 +75,9 @@ pub enum SentenceKind {
     Priority,
     /// The data moved to another subflow.
     Handover,
-    /// The data stood still.
+    /// Data waited without progress.
     Stall,
-    /// Nothing was sent at all.
+    /// Nothing was sent on any subflow.
     Silence,
     /// Payload sent again on the same subflow.
     Retransmission,
@@ -64,22 +91,22 @@ pub enum SentenceKind {
     Warning,
     /// How the connection ended.
     End,
-    /// What to think of it all.
+    /// The assessment of all of it.
     Verdict,
 }
 
 /// One sentence of the story, or two or three that belong together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sentence {
-    /// When it begins, after the first SYN of the connection.
+    /// When it begins, seconds after the first SYN of the connection.
     pub t: Span,
     /// The first and the last packet that show it.
     pub packets: Option<[PacketNumber; 2]>,
     /// The subflow, when it is about one.
     pub subflow: Option<SubflowId>,
-    /// What happened.
+    /// The sentence.
     pub text: String,
-    /// What kind of thing that is.
+    /// What it is about.
     pub kind: SentenceKind,
 }
 
@@ -94,7 +121,7 @@ pub(crate) struct At {
 struct Pages<'a> {
     connection: &'a Connection,
     sentences: Vec<Sentence>,
-    /// Resets and FINs that a sentence about something else has told already.
+    /// Resets and FINs that a sentence about something else has described already.
     told: BTreeSet<PacketNumber>,
 }
 
@@ -103,7 +130,7 @@ impl Pages<'_> {
         t - self.connection.t0
     }
 
-    /// A time since the start, as it stands in a sentence.
+    /// A time since the start, as a sentence has it.
     fn clock(&self, t: Timestamp) -> String {
         words::duration(self.since_start(t))
     }
@@ -150,7 +177,7 @@ impl<T> Default for Capped<T> {
 }
 
 impl<T> Capped<T> {
-    /// Moments of one kind that are told one by one.
+    /// Moments of one kind that get a sentence each.
     const LIMIT: usize = 48;
 
     fn push(&mut self, item: T) {

@@ -1,4 +1,4 @@
-//! The data on its way: hand-overs, stalls, silences, and what was sent more than once.
+//! The data on its way: handovers, stalls, silences, and what was sent more than once.
 
 use super::bursts::{Burst, Copies, Key};
 use super::collector::{Facts, Moment};

@@ -5,6 +5,7 @@ use super::handshake::Handshake;
 use super::{Pages, SentenceKind, words};
 use emptcp_trace::record::{Connection, Hash, Subflow};
 use emptcp_trace::{Direction, SubflowId};
+use mptcp_wire::Version;
 use mptcp_wire::mptcp::CapableFlags;
 use std::net::SocketAddr;
 
@@ -32,7 +33,7 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
     } else {
         format!(
             "{client} opened a Multipath TCP connection (version {}) to {server}",
-            connection.version
+            connection.version.number()
         )
     };
     match initial.and_then(round_trip) {
@@ -67,7 +68,9 @@ pub(super) fn round_trip(subflow: &Subflow) -> Option<f64> {
 
 fn offered(handshake: &Handshake, connection: &Connection) -> u8 {
     let direction = handshake.direction.unwrap_or(Direction::ClientToServer);
-    handshake.capable[direction].map_or(connection.version, |capable| capable.version.number())
+    handshake.capable[direction]
+        .map_or(connection.version, |capable| capable.version)
+        .number()
 }
 
 fn tokens(connection: &Connection, text: &mut String) {
@@ -84,7 +87,7 @@ fn tokens(connection: &Connection, text: &mut String) {
         )),
         (None, None) => {}
     }
-    if connection.version == 1 && connection.hash == Hash::Sha1 {
+    if connection.version == Version::V1 && connection.hash == Hash::Sha1 {
         text.push_str(" The tokens are made with SHA-1, as in version 0, although the headers say version 1.");
     }
 }

@@ -7,6 +7,7 @@ use emptcp_trace::{
 };
 use mptcp_wire::mptcp::MptcpOption;
 use mptcp_wire::tcp::Flags;
+use mptcp_wire::{AddressId, Version};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -147,7 +148,7 @@ fn connection() -> Connection {
         dur: Span(0),
         dur_dack: None,
         end: End::Eot,
-        version: 1,
+        version: Version::V1,
         hash: Hash::Sha256,
         tokens: [None, None],
         client: IpAddr::from([10, 1, 1, 2]),
@@ -206,7 +207,7 @@ pub(super) fn subflow(number: u8) -> Subflow {
         client: ([10, 1, number + 1, 2], 40_000).into(),
         server: ([10, 1, number + 1, 1], 5001).into(),
         address_ids: if joins {
-            [Some(number + 1), Some(0)]
+            [Some(AddressId(number + 1)), Some(AddressId(0))]
         } else {
             [None, None]
         },

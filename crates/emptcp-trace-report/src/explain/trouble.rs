@@ -119,7 +119,7 @@ fn write_fallback(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
     pages.write(SentenceKind::Fallback, moment.at(), moment.at(), mark.sf_id, text);
 }
 
-/// MP_FAIL, where it is not told as the fallback itself.
+/// MP_FAIL, where it is not described as the fallback itself.
 fn write_fail(facts: &Facts, pages: &mut Pages<'_>) {
     let told: Vec<_> = facts
         .moments(MarkKind::Fallback)
@@ -195,7 +195,7 @@ fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
     }
 }
 
-/// Subflows that were reset or closed while the connection lived on, unless that was told with their handshake or
+/// Subflows that were reset or closed while the connection lived on, unless that was said with their handshake or
 /// with the REMOVE_ADDR that it followed.
 fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
     let over = facts.over();

@@ -2,6 +2,8 @@
 
 use emptcp_trace::record::RttSummary;
 use emptcp_trace::{Direction, PerDirection, Span, Timestamp};
+use mptcp_wire::mptcp::ResetReason;
+use mptcp_wire::{AddressId, Version};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +13,7 @@ use std::net::IpAddr;
 /// What a column holds. The units are those of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// Yes or no.
+    /// True or false.
     Boolean,
     /// A whole number: a count, an identifier, bytes.
     Integer,
@@ -27,7 +29,7 @@ pub enum Type {
     Counts,
 }
 
-/// What stands in one column of one row.
+/// The value of one column in one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// Nothing.
@@ -52,7 +54,7 @@ type Fill<R> = dyn for<'a> Fn(&'a R) -> Value<'a> + Send + Sync;
 
 /// A column of a table whose rows are made from `R`.
 pub struct Column<R> {
-    /// Its name: that of the field, with what tells the parts of the field apart.
+    /// Its name: that of the field, with a suffix for the part of the field.
     pub name: String,
     /// What it holds.
     pub kind: Type,
@@ -60,7 +62,7 @@ pub struct Column<R> {
 }
 
 impl<R> Column<R> {
-    /// What stands in it for this record.
+    /// Its value for this record.
     pub fn value<'a>(&self, record: &'a R) -> Value<'a> {
         (self.fill)(record)
     }
@@ -99,12 +101,12 @@ impl<R: 'static> Columns<R> {
         self
     }
 
-    /// A column for a truth.
+    /// A Boolean column.
     pub(super) fn flag(self, name: &str, of: fn(&R) -> bool) -> Self {
         self.one(name, Type::Boolean, move |record| of(record).into())
     }
 
-    /// A column for a number that is always there.
+    /// A column of whole numbers that is never null.
     pub(super) fn number(self, name: &str, of: fn(&R) -> u64) -> Self {
         self.one(name, Type::Integer, move |record| of(record).into())
     }
@@ -207,9 +209,21 @@ impl From<u32> for Value<'_> {
     }
 }
 
-impl From<u8> for Value<'_> {
-    fn from(value: u8) -> Self {
-        Self::Integer(value.into())
+impl From<AddressId> for Value<'_> {
+    fn from(id: AddressId) -> Self {
+        Self::Integer(id.0.into())
+    }
+}
+
+impl From<Version> for Value<'_> {
+    fn from(version: Version) -> Self {
+        Self::Integer(version.number().into())
+    }
+}
+
+impl From<ResetReason> for Value<'_> {
+    fn from(reason: ResetReason) -> Self {
+        Self::Integer(reason.0.into())
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Csv {
 }
 
 impl Csv {
-    /// Begins the table; the names of the columns are its first line, but not when it is laid aside.
+    /// Begins the table; the names of the columns are its first line, but not when it is temporary.
     pub(super) fn new<'a>(place: Place, names: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let mut rows = encoder(Vec::new());
         if let Place::File(_) = place {
@@ -46,7 +46,7 @@ impl Csv {
         Ok(())
     }
 
-    /// Adds the rows of a table that was laid aside.
+    /// Adds the rows of a temporary table.
     pub(super) fn append(&mut self, mut other: Self) -> io::Result<()> {
         self.pass_on()?;
         other.pass_on()?;
@@ -71,7 +71,7 @@ impl Csv {
 }
 
 fn encoder(bytes: Vec<u8>) -> Writer<Vec<u8>> {
-    // A row may be short: that of a table laid aside has no heading to be compared with.
+    // A row may be short: that of a temporary table has no heading to be compared with.
     WriterBuilder::new().flexible(true).from_writer(bytes)
 }
 

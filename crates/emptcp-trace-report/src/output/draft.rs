@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 /// A file under construction: it is written beside its place, and takes it when it is finished. One that is dropped before
-/// leaves nothing behind, and what stood in its place stays.
+/// leaves no file, and the file that was there before stays.
 #[derive(Debug)]
 pub struct Draft {
     file: BufWriter<NamedTempFile>,
@@ -46,7 +46,7 @@ impl Draft {
     /// Puts it in its place.
     ///
     /// # Errors
-    /// When it cannot be written to its end, or something that is no file stands there.
+    /// When it cannot be written to its end, or something that is no file is there.
     pub fn finish(self) -> io::Result<PathBuf> {
         let Self { file, target } = self;
         let file = file.into_inner().map_err(|error| at(&target, error.error()))?;

@@ -2,7 +2,8 @@
 
 use emptcp_trace::record::*;
 use emptcp_trace::{ConnectionId, Direction, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
-use mptcp_wire::Token;
+use mptcp_wire::mptcp::ResetReason;
+use mptcp_wire::{AddressId, Token, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub(crate) fn connection(conn_id: u64) -> Connection {
         dur: Span(8_213_000_000),
         dur_dack: Some(Span(8_210_000_000)),
         end: End::DataFin,
-        version: 1,
+        version: Version::V1,
         hash: Hash::Sha256,
         tokens: [Some(Token(0x1680_d3ca)), None],
         client: ip(2),
@@ -100,7 +101,7 @@ pub(crate) fn subflow(conn_id: u64, sf_id: u32) -> Subflow {
         opened_by: Opener::Client,
         client: SocketAddr::new(ip(2), 35_490),
         server: SocketAddr::new(ip(1), 5001),
-        address_ids: [None, Some(2)],
+        address_ids: [None, Some(AddressId(2))],
         t_syn: Timestamp(START) + delay,
         t_est: Some(Timestamp(START) + delay + Span(40_000_000)),
         t_last: Timestamp(START) + Span(8_213_000_000),
@@ -126,7 +127,7 @@ pub(crate) fn subflow(conn_id: u64, sf_id: u32) -> Subflow {
         t_last_data: both(None, Some(Timestamp(START) + Span(8_000_000_001))),
         fin: both(true, true),
         rst: both(false, false),
-        rst_reason: (!initial).then_some(3),
+        rst_reason: (!initial).then_some(ResetReason(3)),
     }
 }
 
@@ -137,14 +138,17 @@ pub(crate) fn marks(conn_id: u64) -> Vec<Mark> {
         (
             MarkKind::AddAddr,
             Some(Detail::Address {
-                id: 2,
+                id: AddressId(2),
                 address: Some(ip(9)),
                 port: Some(4444),
             }),
         ),
-        (MarkKind::RemoveAddr, Some(Detail::AddressIds(vec![2, 3]))),
+        (
+            MarkKind::RemoveAddr,
+            Some(Detail::AddressIds(vec![AddressId(2), AddressId(3)])),
+        ),
         (MarkKind::MpPrio, Some(Detail::Backup(true))),
-        (MarkKind::MpTcprst, Some(Detail::Reason(3))),
+        (MarkKind::MpTcprst, Some(Detail::Reason(ResetReason(3)))),
         (MarkKind::Fallback, Some(Detail::Fallback(Fallback::MpFail))),
         (MarkKind::Stall, Some(Detail::Gap(Span(1_250_000_000)))),
         (MarkKind::End, Some(Detail::End(End::DataFin))),

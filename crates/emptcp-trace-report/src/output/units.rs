@@ -74,7 +74,7 @@ pub fn milliseconds(milliseconds: f64) -> String {
     span(Span((milliseconds * 1e6) as i64))
 }
 
-/// `1.2 %`; a dash of nothing.
+/// `1.2 %`; a dash when `whole` is 0.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -95,7 +95,7 @@ pub fn date(time: Timestamp) -> String {
         .map_or_else(|_| "?".to_owned(), |time| time.strftime("%F %T UTC").to_string())
 }
 
-/// Three digits where there are so many before the point or after it.
+/// Three significant digits, or all digits before the point if there are more.
 fn three_digits(value: f64) -> String {
     let digits = match value {
         v if v < 9.995 => 2,

@@ -3,7 +3,7 @@
 use super::draw::{self, Scene};
 use super::grid::Extent;
 use super::lane::Lane;
-use super::{Picture, Section, What, moments};
+use super::{Picture, Quantity, Section, moments};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Span, SubflowId, Timestamp};
 
 /// Subflows with a colour of their own; what others carry is drawn as one more.
@@ -32,7 +32,7 @@ impl Collector {
         }
     }
 
-    /// Takes note of an event. Those of other connections are passed over.
+    /// Takes note of an event. Those of other connections are ignored.
     pub fn observe(&mut self, event: &Event) {
         match event {
             Event::Packet(packet) if packet.conn_id == self.watched => self.packet(packet),
@@ -97,13 +97,13 @@ impl Collector {
 
     /// A picture; none when there is nothing to draw in it, as when no data went this way.
     #[must_use]
-    pub fn picture(&self, what: What, direction: Direction) -> Option<Picture> {
+    pub fn picture(&self, quantity: Quantity, direction: Direction) -> Option<Picture> {
         let scene = &self.scenes[direction];
-        let chart = draw::chart(scene, what, direction, self.watched, &self.marks, self.section)?;
+        let chart = draw::chart(scene, quantity, direction, self.watched, &self.marks, self.section)?;
         Some(Picture {
             connection: self.watched,
             direction,
-            what,
+            quantity,
             chart,
         })
     }

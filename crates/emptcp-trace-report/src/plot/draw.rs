@@ -2,7 +2,7 @@
 
 use super::grid::{self, Cell, Extent, Grid};
 use super::lane::{Lane, Ranges};
-use super::{Section, What, moments};
+use super::{Quantity, Section, moments};
 use crate::chart::{Axis, COLOURS, Chart, Marker, Series, Shape, Unit};
 use emptcp_trace::{ConnectionId, Direction, Span, SubflowId};
 use std::collections::BTreeMap;
@@ -25,17 +25,17 @@ type Values = Vec<(f64, f64)>;
 
 pub(super) fn chart(
     scene: &Scene,
-    what: What,
+    what: Quantity,
     direction: Direction,
     connection: ConnectionId,
     marks: &[(f64, String)],
     section: Section,
 ) -> Option<Chart> {
     let subject = match what {
-        What::Dsn => "data sequence numbers",
-        What::Throughput => "throughput",
-        What::Rtt => "round-trip time",
-        What::Window => "bytes in flight and window",
+        Quantity::Dsn => "data sequence numbers",
+        Quantity::Throughput => "throughput",
+        Quantity::Rtt => "round-trip time",
+        Quantity::Window => "bytes in flight and window",
     };
     let (from, to) = (direction.sender(), direction.reverse().sender());
     let title = format!("Connection {connection}, {from} to {to}: {subject}");
@@ -46,10 +46,10 @@ pub(super) fn chart(
     let mut chart = Chart::new(title, axis, Axis::linear("", Unit::Bytes));
     chart.size = (1000.0, 520.0);
     match what {
-        What::Dsn => sequence(scene, section, &mut chart),
-        What::Throughput => throughput(scene, &mut chart),
-        What::Rtt => round_trips(scene, &mut chart),
-        What::Window => window(scene, &mut chart),
+        Quantity::Dsn => sequence(scene, section, &mut chart),
+        Quantity::Throughput => throughput(scene, &mut chart),
+        Quantity::Rtt => round_trips(scene, &mut chart),
+        Quantity::Window => window(scene, &mut chart),
     }
     if chart.series.is_empty() {
         return None;
@@ -80,7 +80,7 @@ fn colour(subflow: Option<SubflowId>) -> usize {
     subflow.map_or(GREY, |id| id.0 as usize % GREY)
 }
 
-/// The same colour comes again after six subflows; then dashes tell them apart.
+/// The same colour comes again after six subflows; then they differ by their dashes.
 fn dash(subflow: Option<SubflowId>) -> usize {
     subflow.map_or(0, |id| id.0 as usize / GREY % 4)
 }
@@ -219,7 +219,7 @@ fn throughput(scene: &Scene, chart: &mut Chart) {
         chart.series.push(series);
     }
     if chart.series.len() > 1 {
-        // Windows in which nobody sent anything are not in any lane.
+        // Windows in which nothing was sent are not in any lane.
         let mut all = Grid::<u64>::default();
         for (t, bytes) in together {
             all.add(Span(t), bytes);

@@ -1,6 +1,29 @@
 //! Pictures of one connection: data sequence numbers, throughput, round-trip times, window and bytes in flight over
 //! time, each subflow in its colour.
 //!
+//! ```
+//! use emptcp_trace::{Analyzer, ConnectionId, Settings, Watch, source};
+//! use emptcp_trace_report::plot::{Collector, Section, Quantity, stem};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../emptcp-trace/tests/captures/reuse.pcap.zst");
+//! let id = ConnectionId(2);
+//! let settings = Settings {
+//!     watch: Watch::Connection(id),
+//!     ..Settings::default()
+//! };
+//! let mut collector = Collector::new(id, Section::default());
+//! for event in Analyzer::with_settings(source::open([path])?, settings) {
+//!     collector.observe(&event?);
+//! }
+//! let direction = collector.main_direction();
+//! let picture = collector.picture(Quantity::Dsn, direction).expect("data went this way");
+//! assert_eq!(stem(id, Quantity::Dsn, direction), "connection-2-dsn-s2c");
+//! assert!(picture.chart.to_svg().starts_with("<svg"));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! * `collector.rs`: reads the events of one watched connection; `lane.rs`: what is kept of one subflow and direction.
 //! * `grid.rs`: values over time in bounded memory, however many packets there are.
 //! * `draw.rs`: charts from that; `moments.rs`: the marks in them.
@@ -21,9 +44,9 @@ pub use xplot::Xplot;
 use crate::chart::Chart;
 use emptcp_trace::{ConnectionId, Direction, Span};
 
-/// What a picture shows.
+/// The quantity that a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum What {
+pub enum Quantity {
     /// Data sequence numbers: what was sent when, and how much of it was acknowledged.
     Dsn,
     /// Payload per second.
@@ -34,7 +57,7 @@ pub enum What {
     Window,
 }
 
-impl What {
+impl Quantity {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Dsn, Self::Throughput, Self::Rtt, Self::Window];
 
@@ -72,14 +95,14 @@ pub struct Picture {
     pub connection: ConnectionId,
     /// Which way the data went.
     pub direction: Direction,
-    /// What it shows.
-    pub what: What,
+    /// The quantity that it shows.
+    pub quantity: Quantity,
     /// The picture.
     pub chart: Chart,
 }
 
 /// The name of a file, without its extension: `connection-3-dsn-s2c`.
 #[must_use]
-pub fn stem(connection: ConnectionId, what: What, direction: Direction) -> String {
-    format!("connection-{connection}-{}-{}", what.name(), direction.name())
+pub fn stem(connection: ConnectionId, quantity: Quantity, direction: Direction) -> String {
+    format!("connection-{connection}-{}-{}", quantity.name(), direction.name())
 }

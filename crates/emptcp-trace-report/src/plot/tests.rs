@@ -1,6 +1,6 @@
 //! Pictures of hand-made connections.
 
-use super::{Collector, Section, What, Xplot};
+use super::{Collector, Quantity, Section, Xplot};
 use crate::chart::Shape;
 use emptcp_trace::record::{Mark, MarkKind};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PacketNumber, Piece, Run, Span, SubflowId, Timestamp};
@@ -80,7 +80,7 @@ fn short() -> Vec<Event> {
 fn the_sequence_picture_has_data_copies_acknowledgements_and_marks() {
     let mut collector = Collector::new(ConnectionId(0), Section::default());
     short().iter().for_each(|event| collector.observe(event));
-    let picture = collector.picture(What::Dsn, DOWN).expect("a picture");
+    let picture = collector.picture(Quantity::Dsn, DOWN).expect("a picture");
     let names: Vec<_> = picture.chart.series.iter().map(|series| series.name.as_str()).collect();
     assert_eq!(
         names,
@@ -97,10 +97,10 @@ fn the_sequence_picture_has_data_copies_acknowledgements_and_marks() {
     };
     assert_eq!(marks, &[(0.005, "JOIN 1".to_owned())]);
     assert!(
-        collector.picture(What::Dsn, DOWN.reverse()).is_none(),
+        collector.picture(Quantity::Dsn, DOWN.reverse()).is_none(),
         "no data went up"
     );
-    for what in What::ALL {
+    for what in Quantity::ALL {
         let svg = collector.picture(what, DOWN).expect("a picture").chart.to_svg();
         assert!(svg.starts_with("<svg") && !svg.contains("NaN"), "{what:?}");
     }
@@ -114,7 +114,7 @@ fn a_section_leaves_out_what_is_outside() {
     };
     let mut collector = Collector::new(ConnectionId(0), section);
     short().iter().for_each(|event| collector.observe(event));
-    let picture = collector.picture(What::Dsn, DOWN).expect("a picture");
+    let picture = collector.picture(Quantity::Dsn, DOWN).expect("a picture");
     let names: Vec<_> = picture.chart.series.iter().map(|series| series.name.as_str()).collect();
     assert_eq!(names, ["subflow 0: retransmission"]);
 }
@@ -127,7 +127,7 @@ fn a_million_packets_make_a_picture_of_bearable_size() {
         collector.observe(&data(number, number as i64 * 100, subflow, number * 1000, Piece::New));
         collector.observe(&answer(number, number as i64 * 100 + 50, subflow, number * 1000));
     }
-    for what in What::ALL {
+    for what in Quantity::ALL {
         let svg = collector.picture(what, DOWN).expect("a picture").chart.to_svg();
         assert!(svg.len() < 400_000, "{what:?}: {}", svg.len());
     }
@@ -155,7 +155,7 @@ fn xplot_files_are_exact_to_the_microsecond_and_the_byte() {
         ConnectionId(0),
         Section::default(),
         &Direction::BOTH,
-        &What::ALL,
+        &Quantity::ALL,
         create,
     );
     for event in short() {

@@ -2,7 +2,7 @@
 //!
 //! Each direction of data has up to three files: data sequence numbers, round-trip times, bytes in flight with the window.
 
-use super::{Section, What, moments, stem};
+use super::{Quantity, Section, moments, stem};
 use emptcp_trace::record::Mark;
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Piece, SubflowId, Timestamp};
 use std::collections::BTreeMap;
@@ -19,9 +19,9 @@ pub struct Xplot<'a, W> {
     watched: ConnectionId,
     section: Section,
     directions: Vec<Direction>,
-    what: Vec<What>,
+    what: Vec<Quantity>,
     create: Create<'a, W>,
-    files: BTreeMap<(What, bool), W>,
+    files: BTreeMap<(Quantity, bool), W>,
     start: Option<Timestamp>,
     /// What was drawn last, to draw a line from there.
     acknowledged: PerDirection<Option<(Timestamp, u64)>>,
@@ -41,12 +41,12 @@ impl<W> std::fmt::Debug for Xplot<'_, W> {
 
 impl<'a, W: Write> Xplot<'a, W> {
     /// For one connection, the one that is watched. `create` makes a file of a name such as `connection-0-dsn-s2c.xpl`.
-    /// [`What::Throughput`] has no exact form and is passed over.
+    /// [`Quantity::Throughput`] has no exact form and is skipped.
     pub fn new(
         watched: ConnectionId,
         section: Section,
         directions: &[Direction],
-        what: &[What],
+        what: &[Quantity],
         create: impl FnMut(&str) -> io::Result<W> + 'a,
     ) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl<'a, W: Write> Xplot<'a, W> {
         }
     }
 
-    /// Writes what an event adds. Those of other connections are passed over.
+    /// Writes what an event adds. Those of other connections are ignored.
     ///
     /// # Errors
     /// Those of the files.
@@ -103,7 +103,7 @@ impl<'a, W: Write> Xplot<'a, W> {
         self.files.into_values().map(end).collect()
     }
 
-    fn file(&mut self, what: What, direction: Direction) -> io::Result<Option<&mut W>> {
+    fn file(&mut self, what: Quantity, direction: Direction) -> io::Result<Option<&mut W>> {
         if !self.what.contains(&what) || !self.directions.contains(&direction) {
             return Ok(None);
         }
@@ -111,10 +111,10 @@ impl<'a, W: Write> Xplot<'a, W> {
         if !self.files.contains_key(&key) {
             let mut file = (self.create)(&format!("{}.xpl", stem(self.watched, what, direction)))?;
             let (kind, label) = match what {
-                What::Dsn => ("unsigned", "data sequence number"),
-                What::Throughput => ("double", "throughput (bit/s)"),
-                What::Rtt => ("double", "round-trip time (ms)"),
-                What::Window => ("double", "bytes"),
+                Quantity::Dsn => ("unsigned", "data sequence number"),
+                Quantity::Throughput => ("double", "throughput (bit/s)"),
+                Quantity::Rtt => ("double", "round-trip time (ms)"),
+                Quantity::Window => ("double", "bytes"),
             };
             writeln!(file, "timeval {kind}")?;
             let (from, to) = (direction.sender(), direction.reverse().sender());
@@ -138,7 +138,7 @@ impl<'a, W: Write> Xplot<'a, W> {
             let to = from.saturating_add(run.length.into());
             let highest = &mut self.highest[packet.dir];
             *highest = to.max(*highest);
-            let Some(file) = self.file(What::Dsn, packet.dir)? else {
+            let Some(file) = self.file(Quantity::Dsn, packet.dir)? else {
                 return Ok(());
             };
             writeln!(file, "{mine}\nline {t} {from} {t} {to}")?;
@@ -163,7 +163,7 @@ impl<'a, W: Write> Xplot<'a, W> {
             return Ok(());
         }
         self.acknowledged[direction] = Some((packet.t, data_ack));
-        let Some(file) = self.file(What::Dsn, direction)? else {
+        let Some(file) = self.file(Quantity::Dsn, direction)? else {
             return Ok(());
         };
         if let Some((from, highest)) = before {
@@ -178,7 +178,7 @@ impl<'a, W: Write> Xplot<'a, W> {
 
     fn round_trip(&mut self, packet: &PacketEvent) -> io::Result<()> {
         let Some(rtt) = packet.rtt else { return Ok(()) };
-        let Some(file) = self.file(What::Rtt, packet.dir.reverse())? else {
+        let Some(file) = self.file(Quantity::Rtt, packet.dir.reverse())? else {
             return Ok(());
         };
         let (t, milliseconds) = (time(packet.t), rtt.milliseconds());
@@ -188,13 +188,13 @@ impl<'a, W: Write> Xplot<'a, W> {
     fn flight(&mut self, packet: &PacketEvent) -> io::Result<()> {
         let (t, colour) = (time(packet.t), colour(packet.sf_id));
         if packet.payload > 0
-            && let Some(file) = self.file(What::Window, packet.dir)?
+            && let Some(file) = self.file(Quantity::Window, packet.dir)?
         {
             writeln!(file, "{colour}\ndot {t} {}.0", packet.in_flight)?;
         }
         let direction = packet.dir.reverse();
         let before = self.windows[direction].insert(packet.sf_id, (packet.t, packet.window));
-        if let (Some((from, window)), Some(file)) = (before, self.file(What::Window, direction)?) {
+        if let (Some((from, window)), Some(file)) = (before, self.file(Quantity::Window, direction)?) {
             let from = time(from);
             writeln!(
                 file,
@@ -215,8 +215,8 @@ impl<'a, W: Write> Xplot<'a, W> {
             // What happens before any data does not make a picture of a direction without data.
             let exists = self
                 .files
-                .contains_key(&(What::Dsn, direction == Direction::ServerToClient));
-            if exists && let Some(file) = self.file(What::Dsn, direction)? {
+                .contains_key(&(Quantity::Dsn, direction == Direction::ServerToClient));
+            if exists && let Some(file) = self.file(Quantity::Dsn, direction)? {
                 writeln!(file, "white\nuarrow {t} {highest}\nrtext {t} {highest}\n{words}")?;
             }
         }

@@ -34,7 +34,7 @@ impl Part for Dataset {
         self.complete += 1;
         self.clients.insert(connection.client);
         self.servers.insert(connection.server);
-        if let Some(count) = self.versions.get_mut(usize::from(connection.version)) {
+        if let Some(count) = self.versions.get_mut(usize::from(connection.version.number())) {
             *count += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! Samples and their cumulative distribution: sorted, the i-th of n stands at i/n, the last at 1.
+//! Samples and their cumulative distribution: sorted, the i-th of n is at i/n, the last at 1.
 
 use super::part::{Subject, Traces};
 use super::{Cell, Panel, Rows, Table};

@@ -46,7 +46,7 @@ pub(super) struct Fallbacks {
 impl Part for Fallbacks {
     fn any(&mut self, of: Subject, connection: &Connection) {
         if connection.partial {
-            // Without its SYN nobody knows how it began.
+            // Without its SYN it is not known how it began.
             return;
         }
         self.connections += 1;

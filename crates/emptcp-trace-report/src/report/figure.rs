@@ -20,13 +20,13 @@ pub struct Figure {
     pub n: u64,
     /// The few numbers that say most: what, and how much.
     pub facts: Vec<(&'static str, String)>,
-    /// Pictures; none when there is nobody.
+    /// Pictures; none when there is no data.
     pub panels: Vec<Panel>,
     /// Numbers.
     pub tables: Vec<Table>,
     /// What has to be known to read it rightly.
     pub notes: Vec<String>,
-    /// The values behind it.
+    /// The values that it is made from.
     pub rows: Box<dyn Rows>,
 }
 
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Figure {
     }
 }
 
-/// A picture; several stand side by side where there is room.
+/// A picture; several are side by side where there is room.
 #[derive(Clone, Debug)]
 pub struct Panel {
     /// Below it; may be empty when the figure says it all.
@@ -101,7 +101,7 @@ impl Cell {
     }
 }
 
-/// The values behind a figure, as rows of text.
+/// The values that a figure is made from, as rows of text.
 pub trait Rows {
     /// Names of the columns.
     fn head(&self) -> Vec<&'static str>;
@@ -117,7 +117,7 @@ pub trait Rows {
 }
 
 impl Figure {
-    /// The values behind the figure as CSV; of each `every` rows the first, and the very last.
+    /// The values of the figure as CSV; of each `every` rows the first, and the very last.
     ///
     /// # Errors
     /// Those of `sink`.

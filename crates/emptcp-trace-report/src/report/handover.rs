@@ -1,4 +1,4 @@
-//! Hand-overs: data that moves from one subflow to another for good.
+//! Handovers: data that moves from one subflow to another and does not return.
 
 use super::figure::Ready;
 use super::part::{Part, Subject, Traces};
@@ -9,7 +9,7 @@ use emptcp_trace::{ConnectionId, Span, SubflowId, Timestamp};
 use hashbrown::HashMap;
 use std::io;
 
-/// The most hand-overs that are kept of one connection, and of all; more are counted.
+/// The most handovers that are kept of one connection, and of all; more are counted.
 const PER_CONNECTION: usize = 1024;
 const KEPT: usize = 100_000;
 

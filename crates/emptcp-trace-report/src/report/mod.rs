@@ -3,20 +3,24 @@
 //! Give it the events of one trace after the other; it keeps a few numbers of each connection. Unless a figure says otherwise, it is
 //! about complete connections: both keys were seen, and an MP_CAPABLE in the third ACK or a DSS.
 //!
-//! ```no_run
-//! use emptcp_trace_report::report::{Options, Report};
+//! ```
 //! use emptcp_trace::{Analyzer, Source, source};
+//! use emptcp_trace_report::report::{Options, Report};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut report = Report::new(Options::default());
-//! for path in ["monday.pcap", "tuesday.pcap"] {
+//! # let [monday, tuesday] = ["reuse", "empty"].map(|name| {
+//! #     format!("{}/../emptcp-trace/tests/captures/{name}.pcap.zst", env!("CARGO_MANIFEST_DIR"))
+//! # });
+//! for path in [monday, tuesday] {
 //!     let source = source::open([path])?;
 //!     report.begin(source.name());
 //!     for event in Analyzer::new(source) {
 //!         report.add(&event?)?;
 //!     }
 //! }
-//! std::fs::write("report.html", report.finish()?.to_html()?)?;
+//! let page = report.finish()?.to_html()?;
+//! assert!(page.contains("</html>"));
 //! # Ok(())
 //! # }
 //! ```
@@ -61,7 +65,7 @@ use std::sync::Arc;
 pub struct Options {
     /// The title of the page.
     pub title: String,
-    /// How many rows lists have: ports, hand-overs.
+    /// Rows of each list: ports, handovers.
     pub top: usize,
     /// How wide the bins of the best round-trip time are, milliseconds; more than 0.
     pub bin: f64,
@@ -87,7 +91,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of nothing yet.
+    /// An empty report.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let parts: Vec<Box<dyn Part>> = vec![
@@ -112,12 +116,12 @@ impl Report {
         }
     }
 
-    /// What follows is of this trace, until the next one. Connections are numbered in each trace anew.
+    /// Begins a trace: the events that follow are of it, until the next one. Connections are numbered in each trace anew.
     pub fn begin(&mut self, trace: Arc<str>) {
         self.traces.push(trace);
     }
 
-    /// What readers have to know about the traces, in a sentence: one is damaged.
+    /// Adds a sentence about the traces that readers have to know, such as that one is damaged.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const PAGE_STYLE: &str = include_str!("page.css");
 
-/// A page holds so many rows of each figure; of more, every so many.
+/// Rows of each figure that a page holds; where there are more, it holds every n-th.
 const ROWS: u64 = 2000;
 
 /// What need not be encoded in a data URI.
@@ -131,7 +131,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     })
 }
 
-/// Whether the numbers stand beside the picture: it is the only one, and they are narrow.
+/// Whether the numbers are beside the picture: it is the only one, and they are narrow.
 fn is_beside(figure: &Figure) -> bool {
     let mut rows = figure.tables.iter().flat_map(|table| &table.rows);
     figure.panels.len() == 1 && rows.all(|row| row.len() <= 4)
@@ -174,7 +174,7 @@ fn table(table: &Table) -> Markup {
     }
 }
 
-/// Whether a column has numbers, which stand to the right.
+/// Whether a column has numbers, which are aligned to the right.
 fn is_number(table: &Table, column: usize) -> bool {
     let mut cells = table.rows.iter().filter_map(|row| row.get(column));
     cells.any(|cell| matches!(cell, Cell::Number(_) | Cell::Share(_)))

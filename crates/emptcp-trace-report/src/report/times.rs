@@ -15,7 +15,7 @@ use histogram::Histogram;
 use spool::{Point, Spool};
 use std::io;
 
-/// A connection is longer than this, or its points stand nowhere.
+/// Connections that are not longer than this have no points.
 const LONGER: Span = Span(1_000_000);
 
 #[derive(Default)]

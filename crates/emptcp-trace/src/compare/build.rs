@@ -1,4 +1,4 @@
-//! From what was counted to what is given out: subflows become connections, points become sender and receiver.
+//! From what was counted to the result: subflows become connections, points become sender and receiver.
 
 use super::clock::Clock;
 use super::comparison::{
@@ -78,7 +78,7 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
         connections.push(ComparedConnection {
             conn_id,
             kind: ComparedKind::Capable,
-            version: version.map(Version::number),
+            version,
             tokens: own,
             subflows: vec![subflow(number, flow, ComparedKind::Capable, SubflowId(0), true, clock)],
         });

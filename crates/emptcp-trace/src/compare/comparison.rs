@@ -1,4 +1,4 @@
-//! What a comparison gives.
+//! The result of a comparison.
 
 use super::clock::Clock;
 use super::delay::Delay;
@@ -6,8 +6,8 @@ use super::option::OptionName;
 use super::packet::Stage;
 use super::reader::Capture;
 use crate::{ConnectionId, PacketNumber, PerDirection, SubflowId, Timestamp};
-use mptcp_wire::Token;
-use serde::{Serialize, Serializer};
+use mptcp_wire::{Token, Version};
+use serde::Serialize;
 use std::net::SocketAddr;
 
 /// The whole comparison.
@@ -19,7 +19,7 @@ pub struct Comparison {
     pub a: Capture,
     /// The second.
     pub b: Capture,
-    /// When both ran, by A's clock.
+    /// When both captures ran, by A's clock; none when they never did at once.
     pub overlap: Option<(Timestamp, Timestamp)>,
     /// Packets that were given up before the window was over, because too many waited. When it is not 0, losses are upper bounds.
     pub exceeded: u64,
@@ -29,13 +29,13 @@ pub struct Comparison {
     pub connections: Vec<ComparedConnection>,
 }
 
-/// What a connection turned out to be.
+/// What kind of connection or subflow it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum ComparedKind {
     /// MP_CAPABLE; in a subflow: the initial one.
     #[serde(rename = "MPC")]
     Capable,
-    /// MP_JOIN; as a connection: one whose token nobody has.
+    /// MP_JOIN; as a connection: one whose token is that of no connection.
     #[serde(rename = "JOIN")]
     Join,
     /// No MPTCP option in either capture.
@@ -48,12 +48,13 @@ pub enum ComparedKind {
 pub struct ComparedConnection {
     /// Its number in A, as the other commands have it; none when it is not one of MPTCP, or is not in A.
     pub conn_id: Option<ConnectionId>,
-    /// What it is.
+    /// How it was opened.
     pub kind: ComparedKind,
-    /// Of MPTCP.
-    pub version: Option<u8>,
+    /// The version of MPTCP; written as 0 or 1.
+    #[serde(serialize_with = "crate::record::optional_version")]
+    pub version: Option<Version>,
     /// Tokens of client and server, 8 hexadecimal digits.
-    #[serde(serialize_with = "tokens")]
+    #[serde(serialize_with = "crate::record::tokens")]
     pub tokens: [Option<Token>; 2],
     /// Its subflows, in the order of their first packets.
     pub subflows: Vec<ComparedSubflow>,
@@ -79,13 +80,13 @@ pub struct ComparedSubflow {
     pub sf_id: SubflowId,
     /// Its number in the list of pairs.
     pub number: usize,
-    /// What it is.
+    /// How it was opened.
     pub kind: ComparedKind,
     /// The client of the connection sent the SYN.
     pub opened_by_client: bool,
-    /// In A; none when A does not have it.
+    /// Its addresses in A; none when A does not have it.
     pub a: Option<EndsAt>,
-    /// In B.
+    /// Its addresses in B; none when B does not have it.
     pub b: Option<EndsAt>,
     /// Addresses or ports differ.
     pub translated: bool,
@@ -93,7 +94,7 @@ pub struct ComparedSubflow {
     pub isn_shift: PerDirection<Option<u32>>,
     /// Which capture is nearer to the client.
     pub client_at: super::Point,
-    /// What went each way.
+    /// The figures of each direction.
     pub directions: PerDirection<ComparedDirection>,
 }
 
@@ -102,11 +103,11 @@ pub struct ComparedSubflow {
 pub struct Unpaired {
     /// Packets.
     pub packets: u64,
-    /// How many of them carry payload.
+    /// Those of them that carry payload.
     pub data_packets: u64,
-    /// Payload, also of packets that arrived in part.
+    /// Payload, bytes, also of packets that arrived in part.
     pub bytes: u64,
-    /// How many of the packets are RST.
+    /// Those of them that are RST.
     pub resets: u64,
     /// The first of the packets.
     pub first: Option<PacketNumber>,
@@ -122,25 +123,25 @@ pub struct Unpaired {
 /// count as packets of their own.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ComparedDirection {
-    /// Packets in A and B.
+    /// Packets in A and in B.
     pub packets: [u64; 2],
-    /// Those with payload.
+    /// Packets with payload, in A and in B.
     pub data_packets: [u64; 2],
-    /// Their payload.
+    /// Payload in A and in B, bytes.
     pub bytes: [u64; 2],
-    /// Sent, and did not arrive.
+    /// Packets that were sent and did not arrive.
     pub lost: Unpaired,
-    /// Arrived, and were not sent: the capture missed them, or something between made them.
+    /// Packets that arrived and were not sent: the capture missed them, or something between made them.
     pub appeared: Unpaired,
     /// Pairs of packets with the same borders.
     pub same: u64,
-    /// Pairs of packets of which one was cut or joined: segmentation offload, or a box that does the like.
+    /// Pairs of packets of which one was cut or joined: segmentation offload, or a middlebox that does the same.
     pub resegmented: u64,
     /// One-way delay, milliseconds.
     pub delay: Delay,
     /// Packets that arrived after one that was sent later.
     pub reordered: u64,
-    /// By how many packets at most.
+    /// By how many packets a packet was late at most.
     pub reorder_extent: u64,
     /// Routers between: time to live when sent less when arrived, smallest and largest.
     pub hops: Option<(i16, i16)>,
@@ -155,47 +156,47 @@ pub struct ComparedDirection {
 /// Two copies of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// In A.
+    /// The packet in A.
     pub a: PacketNumber,
-    /// In B.
+    /// The packet in B.
     pub b: PacketNumber,
 }
 
 /// A TCP option in the packets of one stage.
 #[derive(Clone, Debug, Serialize)]
 pub struct OptionComparison {
-    /// Which.
+    /// The option.
     pub option: OptionName,
-    /// In which packets.
+    /// The kind of packets that it is in.
     pub stage: Stage,
-    /// How often in A and B.
+    /// How often it is in A and in B.
     pub seen: [u64; 2],
-    /// Sent with it, arrived without it.
+    /// Packets that were sent with it and arrived without it.
     pub removed: u64,
     /// The first such packet.
     pub first_removed: Option<Example>,
-    /// Sent without it, arrived with it.
+    /// Packets that were sent without it and arrived with it.
     pub added: u64,
     /// The first such packet.
     pub first_added: Option<Example>,
-    /// Arrived with another content.
+    /// Packets that arrived with another content of it.
     pub changed: u64,
-    /// What of the content.
+    /// The fields of the content that differ.
     pub fields: Vec<FieldChange>,
 }
 
 /// A field that differs between two copies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldChange {
-    /// Its name.
+    /// Its name; for header fields, one of [`field`](super::field).
     pub field: &'static str,
-    /// In how many packets.
+    /// Packets in which it differs.
     pub packets: u64,
     /// The first of them.
     pub first: Example,
     /// Its value there in A.
     pub at_a: String,
-    /// In B.
+    /// Its value there in B.
     pub at_b: String,
 }
 
@@ -208,12 +209,6 @@ pub struct PayloadComparison {
     pub changed: u64,
     /// The first of them.
     pub first: Option<Example>,
-    /// Its first difference is between these bytes of its payload.
+    /// Its first difference is between these bytes of its payload, counted from 0.
     pub between: Option<(u32, u32)>,
-}
-
-fn tokens<S: Serializer>(tokens: &[Option<Token>; 2], serializer: S) -> Result<S::Ok, S::Error> {
-    tokens
-        .map(|token| token.map(|Token(number)| format!("{number:08x}")))
-        .serialize(serializer)
 }

@@ -12,8 +12,8 @@
 //!
 //! # Memory
 //!
-//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; what was given up for
-//! the second reason is counted. Everything else is a bounded amount for each subflow, and there are at most
+//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; packets given up for
+//! the second reason are counted. Everything else is a bounded amount for each subflow, and there are at most
 //! [`CompareSettings::subflows`].
 
 mod build;
@@ -92,7 +92,7 @@ impl Point {
 pub struct CompareSettings {
     /// The difference of the clocks.
     pub clock: ClockOffset,
-    /// For how long, in capture time, a packet waits for its copy.
+    /// How long, in capture time, a packet waits for its copy.
     pub window: Span,
     /// How many packets wait at most.
     pub packets: usize,

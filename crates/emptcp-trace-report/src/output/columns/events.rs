@@ -33,7 +33,7 @@ fn details(columns: Columns<Mark>) -> Columns<Mark> {
             _ => Value::Null,
         })
         .one("detail_address_ids", Type::Words, |m| match &m.detail {
-            Some(Detail::AddressIds(ids)) => words(ids.iter().copied()),
+            Some(Detail::AddressIds(ids)) => words(ids.iter().map(|id| id.0)),
             _ => Value::Words(Vec::new()),
         })
         .one("detail_backup", Type::Boolean, |m| match &m.detail {

@@ -1,4 +1,4 @@
-//! The values of a column until they are written, with the levels that tell where there is none and where a list goes on.
+//! The values of a column until they are written, with the levels that mark nulls and the elements of a list.
 
 use super::super::column::{Type, Value};
 use parquet::column::writer::ColumnWriter;
@@ -51,7 +51,7 @@ impl Buffer {
         Self::new(self.kind)
     }
 
-    /// Adds what stands in the next row. A value of another type than the column's counts as none.
+    /// Adds the value of the next row. A value of another type than the column's counts as none.
     pub(super) fn push(&mut self, value: Value<'_>) {
         match (self.leaves.as_mut_slice(), value) {
             ([leaf], Value::Words(words)) => {

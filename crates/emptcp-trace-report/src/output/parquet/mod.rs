@@ -32,7 +32,7 @@ pub(super) struct Parquet {
     rows: usize,
 }
 
-/// The file begins with the first group of rows, so that a short table that is laid aside needs none.
+/// The file begins with the first group of rows, so that a short temporary table needs none.
 enum Out {
     Before(Option<Place>),
     Begun(SerializedFileWriter<Place>),
@@ -59,7 +59,7 @@ impl Parquet {
         self.write_when_full()
     }
 
-    /// Adds the rows of a table that was laid aside: its groups as they are, then what was not yet written.
+    /// Adds the rows of a temporary table: its groups as they are, then what was not yet written.
     pub(super) fn append(&mut self, other: Self) -> io::Result<()> {
         if let Out::Begun(writer) = other.out {
             self.splice(writer).map_err(to_io)?;

@@ -21,12 +21,12 @@ pub(super) struct Grid {
 
 struct Row {
     style: Style,
-    /// What stands below it, over all columns.
+    /// The text below it, over all columns.
     note: String,
 }
 
 impl Grid {
-    /// With these headings; one that begins with `>` is for numbers, which stand at the right.
+    /// With these headings; one that begins with `>` is for numbers, which are aligned to the right.
     pub(super) fn new(headings: &[&str], width: usize) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);

@@ -60,6 +60,7 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
     let versions: Vec<_> = counts
         .versions
         .iter()
+        .map(|(version, of)| (version.number(), of))
         .map(|(version, of)| match counts.versions.len() {
             1 => format!("version {version}"),
             _ => format!("{} of version {version}", number(*of)),

@@ -1,4 +1,4 @@
-//! What a person wants to know first: what the capture holds, and its connections.
+//! The first overview: what the capture holds, and its connections.
 
 mod grid;
 mod heading;
@@ -6,11 +6,12 @@ mod notes;
 mod rows;
 
 use emptcp_trace::record::{Connection, End, Totals};
+use mptcp_wire::Version;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-/// So many connections are shown with their subflows.
+/// Connections that are shown with their subflows.
 const WITH_SUBFLOWS: usize = 5;
 
 /// What was seen, for people. Memory grows with the connections that are to be shown, not with those that there are.
@@ -28,7 +29,7 @@ pub struct Summary {
 #[derive(Clone, Debug, Default)]
 struct Counts {
     given_out: u64,
-    versions: BTreeMap<u8, u64>,
+    versions: BTreeMap<Version, u64>,
     ends: BTreeMap<End, u64>,
     fallback: u64,
     handover: u64,
@@ -120,7 +121,7 @@ impl Summary {
             .map(|ranked| &ranked.connection)
     }
 
-    /// The text, for a terminal so many columns wide; with colours.
+    /// The text, with colours, for a terminal `width` columns wide.
     #[must_use]
     pub fn text(&self, width: usize) -> String {
         let (shown, all) = self.shown();

@@ -4,7 +4,7 @@ use super::super::units;
 use emptcp_trace::Span;
 use emptcp_trace::record::{Connection, End, Fallback, Kind, MarkKind, Opener, RttSummary, Subflow};
 
-/// Fewer samples of a round-trip time than this have no 95th percentile to speak of.
+/// With fewer samples of a round-trip time than this, the 95th percentile is not shown.
 const FEW: u64 = 20;
 
 /// How a connection ended.
@@ -112,7 +112,7 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
         notes.push("wrong HMAC".to_owned());
     }
     if let Some(reason) = subflow.rst_reason {
-        notes.push(format!("RST reason {reason}"));
+        notes.push(format!("RST reason {}", reason.0));
     }
     notes.join(", ")
 }

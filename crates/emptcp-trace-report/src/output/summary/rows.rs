@@ -8,9 +8,9 @@ use emptcp_trace::record::{Connection, Subflow};
 use emptcp_trace::{Direction, PerDirection, Timestamp};
 use std::path::{Path, PathBuf};
 
-/// From this width on, everything stands in one line.
+/// From this width on, everything is in one line.
 const WIDE: usize = 130;
-/// So many subflows of a connection are shown.
+/// Subflows of a connection that are shown.
 const SUBFLOWS: usize = 16;
 
 /// What the rows have in common.
@@ -97,7 +97,7 @@ impl Rows {
         let server = std::net::SocketAddr::new(connection.server, connection.port);
         cells.push(format!("{} -> {server}", connection.client));
         if self.wide {
-            cells.push(connection.version.to_string());
+            cells.push(connection.version.number().to_string());
         }
         cells.push(if connection.sf_est == connection.sf_att {
             connection.sf_est.to_string()
@@ -124,7 +124,7 @@ impl Rows {
         if self.wide {
             cells.push(format!("+{}", units::span(subflow.join_delay)));
         }
-        // Where there is little room, the port that stands in the line above need not be said again.
+        // Where there is little room, the port of the line above is not repeated.
         cells.push(if self.wide || subflow.server.port() != connection.port {
             format!("{} -> {}", subflow.client, subflow.server)
         } else {

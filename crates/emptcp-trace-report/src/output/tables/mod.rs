@@ -39,8 +39,8 @@ pub struct Written {
     pub rows: u64,
 }
 
-/// The three tables, as CSV, Parquet or both. Memory does not grow with them. Nothing stands in the folders before
-/// [`finish`](Self::finish); dropped before, they leave nothing behind.
+/// The three tables, as CSV, Parquet or both. Memory does not grow with them. No file appears in the folders before
+/// [`finish`](Self::finish); dropped before, they leave no file.
 pub struct Tables {
     connections: Table<Connection>,
     subflows: Table<Subflow>,
@@ -63,7 +63,7 @@ impl Tables {
         })
     }
 
-    /// Tables that are laid aside, to be added to others when their turn comes: traces can be analysed side by side and the
+    /// Tables in temporary files, to be added to others when their turn comes: traces can be analysed side by side and the
     /// tables are still in the order of the traces.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Tables {
         })
     }
 
-    /// Adds what the analysis gave out: a connection with its subflows, or a mark. `trace` is the name of the source.
+    /// Adds an event: a connection with its subflows, or a mark. `trace` is the name of the source.
     ///
     /// # Errors
     /// When it cannot be written, with the file.
@@ -103,7 +103,7 @@ impl Tables {
         }
     }
 
-    /// Adds the rows of tables that were laid [`aside`](Self::aside), for the same folders.
+    /// Adds the rows of tables made by [`aside`](Self::aside) for the same folders.
     ///
     /// # Errors
     /// When they cannot be read or written.

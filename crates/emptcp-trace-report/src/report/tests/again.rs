@@ -83,7 +83,7 @@ fn connections_of_two_traces_are_not_taken_for_each_other() {
             Event::Connection(Box::new(life.clone())),
             Event::End(Box::default()),
         ];
-        // The connection of the second trace is not given out: its point has no place.
+        // The connection of the second trace is not emitted: its point has no place.
         for event in events
             .iter()
             .filter(|event| name == "a.pcap" || !matches!(event, Event::Connection(_)))

@@ -17,7 +17,7 @@ fn seconds(seconds: f64) -> Span {
     Span((seconds * 1e9).round() as i64)
 }
 
-/// A complete connection with so many established subflows, a tenth of a second apart, that carried nothing.
+/// A complete connection with `n` established subflows, a tenth of a second apart, that carried nothing.
 fn connection(conn_id: u64, subflows: u32) -> Connection {
     let mut connection = Connection {
         sf_est: subflows,
@@ -112,7 +112,7 @@ fn number(text: &str) -> Cell {
     Cell::Number(text.to_owned())
 }
 
-/// A column of the rows behind the figure.
+/// A column of the rows of the figure.
 fn column(figure: &Figure, name: &str) -> Vec<String> {
     let place = figure
         .rows

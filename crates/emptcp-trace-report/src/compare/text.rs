@@ -1,11 +1,12 @@
 //! A comparison as text: sentences, then tables.
 
-use crate::table::table;
-use comfy_table::Table;
+use super::{ComparisonReport, clock_sentence};
+use crate::output::TextTable;
 use emptcp_trace::Direction;
 use emptcp_trace::compare::{Capture, ComparedConnection, ComparedDirection, ComparedKind, OptionComparison, Point};
-use emptcp_trace_report::compare::{ComparisonReport, clock_sentence};
 
+/// The captures, how their clocks differ, the findings, then tables of each connection: packets, and the options that were not carried
+/// unchanged.
 pub(super) fn text(report: &ComparisonReport) -> String {
     let comparison = &report.comparison;
     let mut lines = Vec::new();
@@ -60,13 +61,8 @@ fn heading(connection: &ComparedConnection) -> String {
     }
 }
 
-fn rendered(table: &Table) -> String {
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
-}
-
 fn traffic(connection: &ComparedConnection) -> String {
-    let mut table = table(&[
+    let mut table = TextTable::new(&[
         "sf",
         "dir",
         ">packets A",
@@ -91,7 +87,7 @@ fn traffic(connection: &ComparedConnection) -> String {
             let delay = &compared.delay;
             let [min, mean, p50, p95, max] = [delay.min, delay.mean, delay.p50, delay.p95, delay.max]
                 .map(|value| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}")));
-            table.add_row([
+            table.row([
                 subflow.sf_id.to_string(),
                 direction.name().to_owned(),
                 compared.packets[0].to_string(),
@@ -112,7 +108,7 @@ fn traffic(connection: &ComparedConnection) -> String {
             ]);
         }
     }
-    rendered(&table)
+    table.to_string()
 }
 
 fn hops(compared: &ComparedDirection) -> String {
@@ -125,7 +121,7 @@ fn hops(compared: &ComparedDirection) -> String {
 
 /// The options that were not carried unchanged; none when all were.
 fn options(connection: &ComparedConnection) -> Option<String> {
-    let mut table = table(&[
+    let mut table = TextTable::new(&[
         "sf", "dir", "option", "in", ">A", ">B", ">removed", ">added", ">changed", "fields",
     ]);
     let touched = |option: &&OptionComparison| option.removed + option.added + option.changed > 0;
@@ -136,7 +132,7 @@ fn options(connection: &ComparedConnection) -> Option<String> {
                     .fields
                     .iter()
                     .map(|change| format!("{} ({})", change.field, change.packets));
-                table.add_row([
+                table.row([
                     subflow.sf_id.to_string(),
                     direction.name().to_owned(),
                     option.option.to_string(),
@@ -151,5 +147,5 @@ fn options(connection: &ComparedConnection) -> Option<String> {
             }
         }
     }
-    (table.row_iter().next().is_some()).then(|| rendered(&table))
+    (!table.is_empty()).then(|| table.to_string())
 }

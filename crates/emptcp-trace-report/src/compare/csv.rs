@@ -1,28 +1,40 @@
 //! The tables of a comparison as CSV. Each is written beside its name and renamed when it is complete.
 
-use anyhow::{Context, Result};
-use emptcp_trace::compare::{ComparedSubflow, Comparison, FieldChange, PairedPacket};
+use crate::output::Draft;
+use emptcp_trace::compare::{ComparedKind, ComparedSubflow, Comparison, EndsAt, FieldChange, PairedPacket};
 use emptcp_trace::{ConnectionId, Direction};
-use emptcp_trace_report::output::Draft;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 /// A table of `folder`, which is made when it is not there.
-fn create(folder: &Path, name: &str) -> Result<Draft> {
-    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    Ok(Draft::create(folder.join(name))?)
+fn create(folder: &Path, name: &str) -> io::Result<Draft> {
+    fs::create_dir_all(folder).map_err(|error| {
+        let words = format!("making the folder {}: {error}", folder.display());
+        io::Error::new(error.kind(), words)
+    })?;
+    Draft::create(folder.join(name))
 }
 
-/// `pairs.csv`, written while the captures are read.
-pub(super) struct PairFile {
+/// An error that says which file was being written.
+fn writing(file: &Draft, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("writing {}: {error}", file.target().display()))
+}
+
+/// `pairs.csv`: a row for each pair of packets, written while the captures are read.
+#[derive(Debug)]
+pub struct PairFile {
     file: Draft,
     failed: Option<io::Error>,
 }
 
 impl PairFile {
-    pub(super) fn create(folder: &Path) -> Result<Self> {
+    /// Begins the file in this folder, which is made when it is missing.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or no file can be written in it.
+    pub fn create(folder: &Path) -> io::Result<Self> {
         let mut file = create(folder, "pairs.csv")?;
         let failed = file
             .write_all(b"number,from_opener,t_a,t_b,packet_a,packet_b,sequence,length,exact\n")
@@ -30,7 +42,8 @@ impl PairFile {
         Ok(Self { file, failed })
     }
 
-    pub(super) fn add(&mut self, pair: &PairedPacket) {
+    /// Adds a row. An error is kept for [`finish`](Self::finish).
+    pub fn add(&mut self, pair: &PairedPacket) {
         if self.failed.is_some() {
             return;
         }
@@ -57,16 +70,23 @@ impl PairFile {
         .err();
     }
 
-    pub(super) fn finish(self) -> Result<()> {
+    /// Completes the file and puts it in its place.
+    ///
+    /// # Errors
+    /// When a row could not be written, or the file cannot be put in its place.
+    pub fn finish(self) -> io::Result<()> {
         match self.failed {
-            Some(error) => Err(error).with_context(|| format!("writing {}", self.file.target().display())),
-            None => self.file.finish().map(drop).map_err(Into::into),
+            Some(error) => Err(writing(&self.file, &error)),
+            None => self.file.finish().map(drop),
         }
     }
 }
 
-/// Writes `subflows.csv`, `options.csv` and `fields.csv`.
-pub(super) fn write(folder: &Path, comparison: &Comparison) -> Result<()> {
+/// Writes `subflows.csv`, `options.csv` and `fields.csv` to this folder, which is made when it is missing.
+///
+/// # Errors
+/// When the folder cannot be made, or a file cannot be written.
+pub fn write_csv(folder: &Path, comparison: &Comparison) -> io::Result<()> {
     let mut subflows = String::from(
         "conn_id,sf_id,number,kind,dir,client_a,server_a,client_b,server_b,client_at,isn_shift,packets_a,packets_b,bytes_a,bytes_b,\
          lost_packets,lost_data_packets,lost_bytes,appeared_packets,appeared_bytes,same,resegmented,delay_n,delay_min,delay_mean,\
@@ -106,7 +126,7 @@ pub(super) fn write(folder: &Path, comparison: &Comparison) -> Result<()> {
     ] {
         let mut file = create(folder, name)?;
         file.write_all(text.as_bytes())
-            .with_context(|| format!("writing {}", file.target().display()))?;
+            .map_err(|error| writing(&file, &error))?;
         file.finish()?;
     }
     Ok(())
@@ -124,14 +144,14 @@ fn place(connection: Option<ConnectionId>, subflow: &ComparedSubflow, direction:
 
 fn row(subflows: &mut String, connection: Option<ConnectionId>, subflow: &ComparedSubflow, direction: Direction) {
     let compared = &subflow.directions[direction];
-    let ends = |ends: &Option<emptcp_trace::compare::EndsAt>| match ends {
+    let ends = |ends: &Option<EndsAt>| match ends {
         Some(ends) => format!("{},{}", ends.client, ends.server),
         None => ",".to_owned(),
     };
     let kind = match subflow.kind {
-        emptcp_trace::compare::ComparedKind::Capable => "MPC",
-        emptcp_trace::compare::ComparedKind::Join => "JOIN",
-        emptcp_trace::compare::ComparedKind::Tcp => "TCP",
+        ComparedKind::Capable => "MPC",
+        ComparedKind::Join => "JOIN",
+        ComparedKind::Tcp => "TCP",
     };
     let delay = &compared.delay;
     let head = format!(
