@@ -115,7 +115,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
         report.text()
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: it has enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("writing to the standard output"),
     }

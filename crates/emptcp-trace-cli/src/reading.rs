@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(400);
 /// Packets between two looks at the clock.
 const STEP: u64 = 2048;
 
-/// The bar of one command, shared by all who read.
+/// The bar of one command, shared by all its readers.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
     bar: ProgressBar,

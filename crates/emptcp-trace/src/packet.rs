@@ -10,7 +10,7 @@ use mptcp_wire::{Error, Segment, SequenceNumber};
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
-/// Two endpoints in an order that does not depend on who sends: both directions of a TCP connection have the same key.
+/// Two endpoints in an order that does not depend on the sender: both directions of a TCP connection have the same key.
 /// IPv4 addresses are mapped into IPv6 ones, which never are on the wire themselves (RFC 4291, 2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {

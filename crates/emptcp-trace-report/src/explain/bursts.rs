@@ -30,7 +30,7 @@ impl Copies {
     }
 }
 
-/// Who did it: only events of one key are grouped.
+/// What is grouped: only events of one key are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) copies: Copies,

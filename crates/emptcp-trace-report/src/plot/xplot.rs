@@ -146,7 +146,7 @@ impl<'a, W: Write> Xplot<'a, W> {
                 Piece::New | Piece::Unmapped => writeln!(file, "dtick {t} {from}\nutick {t} {to}")?,
                 Piece::Retransmission => writeln!(file, "darrow {t} {from}\nuarrow {t} {to}\natext {t} {to}\nR")?,
                 Piece::SameSubflow => writeln!(file, "box {t} {from}\natext {t} {to}\nM")?,
-                // The diamond says who carried it first.
+                // The diamond shows the subflow that carried it first.
                 Piece::Reinjection { of } => {
                     writeln!(file, "atext {t} {to}\nreinjected\n{}\ndiamond {t} {from}", colour(of))?;
                 }

@@ -116,7 +116,7 @@ impl Report {
         }
     }
 
-    /// Begins a trace: the events that follow are of it, until the next one. Connections are numbered in each trace anew.
+    /// Begins a trace: the events that follow are of it, until the next one. Connections are numbered from 0 in each trace.
     pub fn begin(&mut self, trace: Arc<str>) {
         self.traces.push(trace);
     }

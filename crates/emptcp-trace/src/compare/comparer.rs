@@ -130,7 +130,7 @@ struct Comparer<O> {
     flows: Flows,
     waiting: VecDeque<Waiting>,
     observations: Observations,
-    /// Of the first pair: something to go by until there are pairs in both directions.
+    /// That of the first pair: an estimate until there are pairs in both directions.
     first_difference: Option<Span>,
     position: [Option<Timestamp>; 2],
     read: [u64; 2],

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 /// Relative sequence numbers begin here, so that those before a SYN do not go below 0.
 pub(super) const BEGIN: u64 = 1 << 32;
 
-/// From the one who sent the SYN, or to it.
+/// From the host that sent the SYN, or to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     FromOpener,
@@ -75,7 +75,7 @@ impl Ends {
 pub(super) enum Fingerprint {
     /// Initial sequence number and TSval of the SYN.
     Syn(u32, Option<u32>),
-    /// The key of the one who sent it in MP_CAPABLE.
+    /// The key of the sender of MP_CAPABLE.
     Key(Key),
     /// Token and nonce in the SYN of an MP_JOIN.
     Join(Token, Nonce),

@@ -5,7 +5,7 @@ use super::state::Connection;
 use crate::record::{Detail, MarkKind};
 use crate::{Direction, Span};
 
-/// A hand-over.
+/// A handover.
 #[derive(Clone, Copy, Debug)]
 struct HandOver {
     from: usize,
@@ -14,7 +14,7 @@ struct HandOver {
 }
 
 impl Connection {
-    /// The direction with the more data: a hand-over is judged by it.
+    /// The direction with the more data: a handover is judged by it.
     fn main_direction(&self) -> Direction {
         let [c2s, s2c] = &self.halves.0;
         if s2c.data >= c2s.data {

@@ -55,7 +55,7 @@ impl Recency {
         self.newest = slot;
     }
 
-    /// Takes a slot out; no harm when it is not in.
+    /// Takes a slot out, if it is in.
     pub(super) fn remove(&mut self, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize).filter(|link| link.listed) else {
             return;

@@ -239,7 +239,7 @@ impl Source for Device {
     }
 }
 
-/// No such device: those that there are.
+/// There is no such device: the names of those that exist.
 fn unknown(errno: Errno) -> io::Error {
     let names = if_nameindex().map(|devices| {
         let names = devices

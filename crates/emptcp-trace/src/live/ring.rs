@@ -138,7 +138,7 @@ impl Ring {
         }
     }
 
-    /// Counts since the last call; the kernel begins anew.
+    /// Counts since the last call; the kernel resets them.
     pub(super) fn statistics(&self) -> io::Result<Statistics> {
         let mut statistics = Statistics::default();
         let mut length = size_of::<Statistics>() as libc::socklen_t;

@@ -11,7 +11,7 @@ const BITS: u32 = 6;
 struct Bucket(u64);
 
 impl Bucket {
-    // 64 powers of two of 64 buckets are 2^12; 2^52 samples are more than anybody has.
+    // 64 powers of two of 64 buckets are 2^12; 2^52 samples are more than any capture has.
     const COUNT_BITS: u32 = 52;
 
     fn new(number: u64) -> Self {

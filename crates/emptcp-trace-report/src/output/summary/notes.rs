@@ -36,7 +36,7 @@ fn fallback(fallback: Fallback) -> &'static str {
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) words: Vec<String>,
-    /// Something went wrong, or the figures are not the whole truth.
+    /// Something went wrong, or the figures are incomplete.
     pub(super) grave: bool,
 }
 
@@ -149,7 +149,7 @@ pub(super) fn subflow_end(subflow: &Subflow) -> &'static str {
     }
 }
 
-/// How long a subflow lived.
+/// How long a subflow lasted.
 pub(super) fn lifetime(subflow: &Subflow) -> Span {
     subflow.t_last - subflow.t_syn
 }
