@@ -209,7 +209,10 @@ impl Transaction<'_> {
             Shaping::prepare(self.plan, &allocation, self.catalog, self.devices)
         })?;
         let wanted: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
-        fault::step("loading the core", || bank::ensure_core(&self.instance.maps, &wanted))?;
+        fault::step("loading the core", || {
+            self.hooks
+                .load_core(&self.instance, self.placements, &wanted, self.plan.rules.len())
+        })?;
         let filling = Filling {
             plan: self.plan,
             allocation: &allocation,

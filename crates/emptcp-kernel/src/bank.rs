@@ -14,7 +14,7 @@ use crate::{
     words::direction_name,
 };
 use emptcp_abi::{
-    BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, SLOT_END, SLOT_LAST_ELEMENT, SLOT_NEXT_POLICY,
+    BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, RULES, SLOT_END, SLOT_LAST_ELEMENT, SLOT_NEXT_POLICY,
     SLOT_SLOW_PATH, direction,
 };
 use emptcp_plan::{
@@ -76,21 +76,23 @@ pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<Ow
         ],
         presence: Presence::Required,
     };
-    let who = Who {
-        element: "entry",
-        policy: None,
-        hook,
-    };
-    Ok(load::load(core_object("entry", hook)?, who, &[fill], maps)?.program)
+    let name = "entry";
+    Ok(load::load(core_object(name, hook)?, core(name, hook), &[fill], maps)?.program)
 }
 
-/// Puts the core's programs into the chains of these hooks, where they are not yet. The verifier takes its time for
-/// each hook: they are loaded side by side.
-pub(crate) fn ensure_core(maps: &Maps, hooks: &BTreeSet<Hook>) -> Result<()> {
+/// Rules for which a slow path is made that the verifier is quicker with.
+const FEW_RULES: u32 = 32;
+
+/// Marks a chain whose slow path takes as many rules as there can be: this slot holds it too. Nothing jumps here.
+const SLOT_ALL_RULES: u32 = BANK_SLOTS + SLOT_SLOW_PATH;
+
+/// Puts the core's programs into the chains of these hooks, where they are not yet, for a plan of this many rules. The
+/// verifier takes its time for each hook: they are loaded side by side.
+pub(crate) fn ensure_core(maps: &Maps, hooks: &BTreeSet<Hook>, rules: usize) -> Result<()> {
     std::thread::scope(|scope| {
         let loads: Vec<_> = hooks
             .iter()
-            .map(|&hook| scope.spawn(move || ensure_core_at(maps, hook)))
+            .map(|&hook| scope.spawn(move || ensure_core_at(maps, hook, rules)))
             .collect();
         loads
             .into_iter()
@@ -98,30 +100,47 @@ pub(crate) fn ensure_core(maps: &Maps, hooks: &BTreeSet<Hook>) -> Result<()> {
     })
 }
 
-fn ensure_core_at(maps: &Maps, hook: Hook) -> Result<()> {
+fn ensure_core_at(maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
     let chain = maps.chain(hook)?;
-    let slots = [
-        ("slow_path", SLOT_SLOW_PATH),
-        ("next_policy", SLOT_NEXT_POLICY),
-        ("next_policy", BANK_SLOTS + SLOT_NEXT_POLICY),
-    ];
-    for (name, slot) in slots {
-        if chain
-            .lookup(slot.as_bytes(), MapFlags::ANY)
-            .or_kernel("read a chain")?
-            .is_some()
-        {
-            continue;
+    let is_filled = |slot: u32| {
+        let program = chain.lookup(slot.as_bytes(), MapFlags::ANY);
+        Ok::<_, Error>(program.or_kernel("read a chain")?.is_some())
+    };
+    let few = rules <= FEW_RULES as usize;
+    if !is_filled(if few { SLOT_SLOW_PATH } else { SLOT_ALL_RULES })? {
+        let program = load_slow_path(maps, hook, if few { FEW_RULES } else { RULES })?;
+        set_slot(chain, SLOT_SLOW_PATH, program.as_fd())?;
+        if !few {
+            set_slot(chain, SLOT_ALL_RULES, program.as_fd())?;
         }
-        let who = Who {
-            element: name,
-            policy: None,
-            hook,
-        };
-        let loaded = load::load(core_object(name, hook)?, who, &[], maps)?;
-        set_slot(chain, slot, loaded.program.as_fd())?;
+    }
+    for slot in [SLOT_NEXT_POLICY, BANK_SLOTS + SLOT_NEXT_POLICY] {
+        if !is_filled(slot)? {
+            let name = "next_policy";
+            let loaded = load::load(core_object(name, hook)?, core(name, hook), &[], maps)?;
+            set_slot(chain, slot, loaded.program.as_fd())?;
+        }
     }
     Ok(())
+}
+
+fn load_slow_path(maps: &Maps, hook: Hook, rules: u32) -> Result<OwnedFd> {
+    let name = "slow_path";
+    let fill = Fill {
+        variable: "emptcp_slow_path_config",
+        members: vec![("rule_steps", Value::Integer(rules.into()))],
+        presence: Presence::Required,
+    };
+    Ok(load::load(core_object(name, hook)?, core(name, hook), &[fill], maps)?.program)
+}
+
+/// A program of the core, for messages.
+fn core(name: &str, hook: Hook) -> Who<'_> {
+    Who {
+        element: name,
+        policy: None,
+        hook,
+    }
 }
 
 /// A policy set on its way into a bank.

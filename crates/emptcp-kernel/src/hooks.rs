@@ -15,8 +15,11 @@ use crate::{
 use emptcp_abi::Generation;
 use emptcp_plan::manifest::Hook;
 use std::{
+    collections::BTreeSet,
     os::fd::{AsFd, OwnedFd},
+    panic,
     path::PathBuf,
+    thread,
 };
 
 /// What one transaction does to hooks.
@@ -71,6 +74,44 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
+    /// Loads the core's programs for `wanted` and a plan of this many rules, and the entry programs that [`attach_new`](Self::attach_new) is going to ask
+    /// for first. The verifier takes its time for each: they are loaded side by side.
+    pub(crate) fn load_core(
+        &mut self,
+        instance: &Instance,
+        placements: &Placements,
+        wanted: &BTreeSet<Hook>,
+        rules: usize,
+    ) -> Result<()> {
+        let attachments = instance.attachments()?;
+        let mut missing = BTreeSet::new();
+        for placement in &placements.devices {
+            let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
+            let Some(first) = placement.kinds.first() else { continue };
+            let hook = first.hook(placement.direction);
+            let attached = old.is_some_and(|kind| placement.kinds.contains(&kind));
+            if !attached && ffi::pinned(&entry_path(instance, hook, placement.link_header)).is_err() {
+                missing.insert((hook, placement.link_header));
+            }
+        }
+        let maps = &instance.maps;
+        let loaded = thread::scope(|scope| {
+            let entries: Vec<_> = missing
+                .iter()
+                .map(|&(hook, link_header)| scope.spawn(move || bank::load_entry(maps, hook, link_header)))
+                .collect();
+            bank::ensure_core(maps, wanted, rules)?;
+            entries
+                .into_iter()
+                .map(|entry| entry.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        for ((hook, link_header), program) in missing.into_iter().zip(loaded) {
+            pin_entry(&program, entry_path(instance, hook, link_header), &mut self.pinned)?;
+        }
+        Ok(())
+    }
+
     /// Attaches where nothing is attached yet, and prepares hooks that change. What runs goes on as it is.
     pub(crate) fn attach_new(
         &mut self,
@@ -309,16 +350,25 @@ fn attach_best(
 
 /// The entry program of a hook and kind of link: loaded once per instance and pinned.
 pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &mut Vec<PathBuf>) -> Result<OwnedFd> {
-    let path = instance
-        .folder
-        .join(format!("entry_{}_{link_header}", hook_file_name(hook)));
+    let path = entry_path(instance, hook, link_header);
     if let Ok(program) = ffi::pinned(&path) {
         return Ok(program);
     }
     let program = bank::load_entry(&instance.maps, hook, link_header)?;
+    pin_entry(&program, path, pinned)?;
+    Ok(program)
+}
+
+fn entry_path(instance: &Instance, hook: Hook, link_header: u32) -> PathBuf {
+    instance
+        .folder
+        .join(format!("entry_{}_{link_header}", hook_file_name(hook)))
+}
+
+fn pin_entry(program: &OwnedFd, path: PathBuf, pinned: &mut Vec<PathBuf>) -> Result<()> {
     ffi::pin(program.as_fd(), &path).or_kernel("pin the entry program")?;
     pinned.push(path);
-    Ok(program)
+    Ok(())
 }
 
 /// Cleans up after a command that died: attachments that are noted but not there, or there but not wanted.

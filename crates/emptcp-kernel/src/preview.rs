@@ -94,7 +94,11 @@ fn rehearse(
                 .map(|hook| (hook, placement.link_header))
         })
         .collect();
-    bank::ensure_core(&maps, &entries.iter().map(|(hook, _)| *hook).collect())?;
+    bank::ensure_core(
+        &maps,
+        &entries.iter().map(|(hook, _)| *hook).collect(),
+        plan.rules.len(),
+    )?;
     for (hook, link_header) in entries {
         bank::load_entry(&maps, hook, link_header)?;
     }

@@ -137,7 +137,6 @@ impl Sandbox {
         let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let entry = bank::load_entry(&maps, hook, 14)?;
         let opposite = bank::load_entry(&maps, opposite_of(hook), 14)?;
-        bank::ensure_core(&maps, &BTreeSet::from([hook, opposite_of(hook)]))?;
         let state = State {
             generation: 0,
             plan: Plan::default(),
@@ -185,6 +184,8 @@ impl Sandbox {
             .iter()
             .map(|policy| BTreeSet::from([place(policy.direction)]))
             .collect();
+        let both = BTreeSet::from([self.hook, opposite_of(self.hook)]);
+        bank::ensure_core(&self.maps, &both, plan.rules.len())?;
         let allocation = allocation::allocate(plan, Some((&self.state.plan, &self.state.allocation)))?;
         let generation = Generation(self.state.generation).next();
         let filling = Filling {
