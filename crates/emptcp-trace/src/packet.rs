@@ -161,7 +161,8 @@ impl Packet {
     }
 }
 
-/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the wire.
+/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the
+/// wire.
 fn payload_length(frame: &Frame<'_>, segment: &Segment<'_>) -> u32 {
     let unset = match segment.network() {
         Network::V4(header) => header.total_length() == 0,

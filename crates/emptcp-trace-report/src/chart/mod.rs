@@ -1,7 +1,8 @@
 //! Charts as SVG: lines, steps, points, marks and boxes over linear, logarithmic and time axes.
 //!
-//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow the
-//! reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and whole pixels.
+//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow
+//! the reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and
+//! whole pixels.
 //!
 //! ```
 //! use emptcp_trace_report::chart::{Axis, Chart, Series, Shape, Unit};
@@ -139,8 +140,8 @@ pub struct Quartiles {
 pub enum Shape {
     /// Straight lines from point to point.
     Line(Vec<(f64, f64)>),
-    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not positive are at
-    /// its left end.
+    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not
+    /// positive are at its left end.
     Step(Vec<(f64, f64)>),
     /// Single points.
     Points(Vec<(f64, f64)>, Marker),

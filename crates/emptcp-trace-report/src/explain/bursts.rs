@@ -107,8 +107,8 @@ impl Bursts {
         }
     }
 
-    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`, and not more
-    /// of one key than [`Copies::told`].
+    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`, and not
+    /// more of one key than [`Copies::told`].
     pub(crate) fn told(&self, apart: Span, most: usize) -> Vec<(Key, Burst)> {
         let mut groups = self.groups.clone();
         for (key, group) in &mut groups {

@@ -1,6 +1,7 @@
 //! Files for xplot (and jPlot): written packet by packet, so they are exact and need no memory.
 //!
-//! Each direction of data has up to three files: data sequence numbers, round-trip times, bytes in flight with the window.
+//! Each direction of data has up to three files: data sequence numbers, round-trip times, bytes in flight with the
+//! window.
 
 use super::{Quantity, Section, moments, stem};
 use emptcp_trace::record::Mark;

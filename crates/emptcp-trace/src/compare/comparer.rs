@@ -296,8 +296,8 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
 }
 
 impl Flow {
-    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the others by the
-    /// round-trip time between the points, whatever the clocks.
+    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the
+    /// others by the round-trip time between the points, whatever the clocks.
     pub(super) fn way_from_a(&self) -> Way {
         let [forward, backward] = self.tally.each_ref().map(|tally| tally.samples.mean());
         match (forward, backward) {

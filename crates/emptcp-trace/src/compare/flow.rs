@@ -192,8 +192,8 @@ impl Flow {
         highest.saturating_add_signed(distance.into())
     }
 
-    /// Takes over the half of `other`, which turned out to be the same subflow at the other point. Gives its packets that wait,
-    /// by way, to be offered again.
+    /// Takes over the half of `other`, which turned out to be the same subflow at the other point. Gives its packets
+    /// that wait, by way, to be offered again.
     pub(super) fn absorb(&mut self, mut other: Self, point: Point) -> [Vec<Item>; 2] {
         self.ends[point.index()] = other.ends[point.index()].take();
         for way in Way::BOTH.map(Way::index) {
@@ -253,7 +253,8 @@ impl Flow {
     }
 }
 
-/// The way of the first packet of a subflow: a SYN+ACK goes to the opener; without a SYN the higher port is taken for the opener's.
+/// The way of the first packet of a subflow: a SYN+ACK goes to the opener; without a SYN the higher port is taken for
+/// the opener's.
 pub(super) fn opening_way(packet: &Packet) -> Way {
     let from_opener = match (packet.has(Flags::SYN), packet.has(Flags::ACK)) {
         (true, acknowledges) => !acknowledges,

@@ -46,8 +46,8 @@ impl Connection {
         found
     }
 
-    /// Whether, and how, the data went from one subflow to another: all new data of the one lies before all data of the other, and the
-    /// other carried on for long enough that it was no mere end on the other path.
+    /// Whether, and how, the data went from one subflow to another: all new data of the one lies before all data of the
+    /// other, and the other carried on for long enough that it was no mere end on the other path.
     fn kind(&self, from: usize, to: usize, dir: Direction, least: Span) -> Option<MarkKind> {
         let (old, new) = (&self.subflows[from], &self.subflows[to]);
         let (left, arrived) = (old.halves[dir].t_last_new?, new.halves[dir].t_first_data?);

@@ -1,4 +1,5 @@
-//! Connections in the order of their last packet: a doubly linked list through the slots, so that a packet costs no search.
+//! Connections in the order of their last packet: a doubly linked list through the slots, so that a packet costs no
+//! search.
 
 const NONE: u32 = u32::MAX;
 

@@ -54,7 +54,8 @@ pub(crate) struct RttStatistics {
     max: i64,
     // Those that have samples, in order. A path has a few dozen; a dense table over nanoseconds to hours has thousands.
     buckets: Vec<Bucket>,
-    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many at once.
+    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many
+    // at once.
     pending: [u16; PENDING],
     held: u8,
 }

@@ -117,8 +117,8 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
     notes.join(", ")
 }
 
-/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the capture. That of
-/// the handshake where data went in the near direction only.
+/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the
+/// capture. That of the handshake where data went in the near direction only.
 fn rtt(subflow: &Subflow) -> Option<String> {
     let median = |rtt: &RttSummary| rtt.p50.unwrap_or(0.0);
     let [to_server, to_client] = &subflow.rtt.0;
