@@ -13,6 +13,8 @@ use libbpf_rs::{MapCore, MapFlags};
 use std::{
     collections::BTreeSet,
     os::fd::{AsFd, OwnedFd},
+    panic,
+    thread::{self, ScopedJoinHandle},
 };
 use zerocopy::IntoBytes;
 
@@ -56,8 +58,7 @@ pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<Ow
         ],
         presence: Presence::Required,
     };
-    let name = "entry";
-    Ok(program::load(object(name, hook)?, who(name, hook), &[fill], maps)?.program)
+    load("entry", maps, hook, &[fill])
 }
 
 /// Rules for which a slow path is made that the verifier is quicker with.
@@ -66,18 +67,31 @@ const FEW_RULES: u32 = 32;
 /// Marks a chain whose slow path takes as many rules as there can be: this slot holds it too. Nothing jumps here.
 const SLOT_ALL_RULES: u32 = BANK_SLOTS + SLOT_SLOW_PATH;
 
-/// Puts the core's programs into the chains of these hooks, where they are not yet, for a plan of this many rules. The
-/// verifier takes its time for each hook: they are loaded side by side.
-pub(crate) fn ensure(maps: &Maps, hooks: &BTreeSet<Hook>, rules: usize) -> Result<()> {
-    std::thread::scope(|scope| {
-        let loads: Vec<_> = hooks
+/// Puts the core's programs into the chains of these hooks, where they are not yet, for a plan of this many rules, and
+/// loads entry programs for hooks and lengths of the link header, in their order. The verifier takes its time for each:
+/// they are loaded side by side.
+pub(crate) fn ensure(
+    maps: &Maps,
+    hooks: &BTreeSet<Hook>,
+    rules: usize,
+    entries: &[(Hook, u32)],
+) -> Result<Vec<OwnedFd>> {
+    thread::scope(|scope| {
+        let chains: Vec<_> = hooks
             .iter()
             .map(|&hook| scope.spawn(move || ensure_at(maps, hook, rules)))
             .collect();
-        loads
-            .into_iter()
-            .try_for_each(|load| load.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|&(hook, link_header)| scope.spawn(move || load_entry(maps, hook, link_header)))
+            .collect();
+        chains.into_iter().try_for_each(outcome)?;
+        entries.into_iter().map(outcome).collect()
     })
+}
+
+fn outcome<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 fn ensure_at(maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
@@ -96,29 +110,27 @@ fn ensure_at(maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
     }
     for slot in [SLOT_NEXT_POLICY, BANK_SLOTS + SLOT_NEXT_POLICY] {
         if !is_filled(slot)? {
-            let name = "next_policy";
-            let loaded = program::load(object(name, hook)?, who(name, hook), &[], maps)?;
-            maps::set_slot(chain, slot, loaded.program.as_fd())?;
+            let program = load("next_policy", maps, hook, &[])?;
+            maps::set_slot(chain, slot, program.as_fd())?;
         }
     }
     Ok(())
 }
 
 fn load_slow_path(maps: &Maps, hook: Hook, rules: u32) -> Result<OwnedFd> {
-    let name = "slow_path";
     let fill = Fill {
         variable: "emptcp_slow_path_config",
         members: vec![("rule_steps", Value::Integer(rules.into()))],
         presence: Presence::Required,
     };
-    Ok(program::load(object(name, hook)?, who(name, hook), &[fill], maps)?.program)
+    load("slow_path", maps, hook, &[fill])
 }
 
-/// A program of the core, for messages.
-fn who(name: &str, hook: Hook) -> Who<'_> {
-    Who {
+fn load(name: &str, maps: &Maps, hook: Hook, fills: &[Fill<'_>]) -> Result<OwnedFd> {
+    let who = Who {
         element: name,
         policy: None,
         hook,
-    }
+    };
+    Ok(program::load(object(name, hook)?, who, fills, maps)?.program)
 }

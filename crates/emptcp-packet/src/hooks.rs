@@ -2,7 +2,6 @@
 
 use crate::{
     attach::{AttachedTo, Attachments, Hold, Kind, Spot},
-    core_programs,
     entry::{self, entry},
     error::{Error, Result},
     exchange::{self, Exchange, Idle},
@@ -70,7 +69,7 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 
 impl<'a> Hooks<'a> {
     /// Loads the core's programs for `wanted` and a plan of this many rules, and the entry programs that
-    /// [`attach_new`](Self::attach_new) is going to ask for first, side by side.
+    /// [`attach_new`](Self::attach_new) is going to ask for first.
     pub(crate) fn load_core(
         &mut self,
         instance: &Instance,
@@ -79,17 +78,15 @@ impl<'a> Hooks<'a> {
         rules: usize,
     ) -> Result<()> {
         let attachments = instance.attachments()?;
-        let mut missing = BTreeSet::new();
+        let mut entries = BTreeSet::new();
         for placement in &placements.devices {
             let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
             let Some(first) = placement.kinds.first() else { continue };
             if !old.is_some_and(|kind| placement.kinds.contains(&kind)) {
-                missing.insert((first.hook(placement.direction), placement.link_header));
+                entries.insert((first.hook(placement.direction), placement.link_header));
             }
         }
-        entry::prepare(instance, missing, &mut self.pinned, || {
-            core_programs::ensure(&instance.maps, wanted, rules)
-        })
+        entry::with_core(instance, wanted, rules, entries, &mut self.pinned)
     }
 
     /// Attaches where nothing is attached yet, and prepares hooks that change. What runs goes on as it is.
