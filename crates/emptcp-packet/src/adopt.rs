@@ -1,6 +1,6 @@
 //! Takes over connections of this host that already run when a policy arrives: the kernel's own sockets tell what the
-//! handshake would have told. Records are written by the core program `adopt` alone, which is run here: user space never
-//! changes memory that the data path writes.
+//! handshake would have told. Records are written by the core program `adopt` alone, which is run here: user space
+//! never changes memory that the data path writes.
 
 use crate::{
     core_programs,
@@ -54,8 +54,8 @@ impl Adopter {
     pub fn adopt(&self, adoptions: &[Adoption]) -> Result<usize> {
         let mut made = BTreeSet::new();
         let mut touched = BTreeSet::new();
-        // The data path may store a record at the very moment at which a run looks for it. When the programs of that moment have
-        // ended, the next run finds what they have left: a record twice, or one that nobody has completed.
+        // The data path may store a record at the very moment at which a run looks for it. When the programs of that
+        // moment have ended, the next run finds what they have left: a record twice, or one that nobody has completed.
         for run in 1..=RUNS {
             if run > 1 {
                 grace::wait();

@@ -68,8 +68,8 @@ pub struct FlowEntry {
     pub sent: SenderEntry,
     /// What the remote side has sent.
     pub received: SenderEntry,
-    /// Names of the policies that want it, of egress before those of ingress, each once, as its last packet in each direction
-    /// found them. A direction adds none that had no packet since the policy set was replaced.
+    /// Names of the policies that want it, of egress before those of ingress, each once, as its last packet in each
+    /// direction found them. A direction adds none that had no packet since the policy set was replaced.
     pub policies: Vec<String>,
 }
 
@@ -162,8 +162,9 @@ fn decimal_pair<S: Serializer>(pair: &Option<(u64, u64)>, serializer: S) -> std:
 }
 
 impl ConnectionEntry {
-    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the connection
-    /// as a whole only while a policy asks for that; then forgotten subflows are in as well. So the greater value counts.
+    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the
+    /// connection as a whole only while a policy asks for that; then forgotten subflows are in as well. So the greater
+    /// value counts.
     pub fn include<'a>(&mut self, flows: impl IntoIterator<Item = &'a FlowEntry>) {
         let Totals {
             mut packets,

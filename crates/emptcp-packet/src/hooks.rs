@@ -277,8 +277,8 @@ pub(crate) fn detach_unwanted(
     (detached, failed)
 }
 
-/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is possible
-/// beside the former one.
+/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is
+/// possible beside the former one.
 fn prepare_change(
     instance: &Instance,
     placement: &Placement,
@@ -341,8 +341,8 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&Stat
             Hold::Here if wanted => {}
             // It obeys where it is until the new set is in force; then it is detached.
             Hold::Elsewhere { .. } if name.is_none() => {}
-            // A filter went with its device. A link is detached before its pin goes: without, the kernel does so some time later,
-            // and a device that came back with another index would have its program until then.
+            // A filter went with its device. A link is detached before its pin goes: without, the kernel does so some
+            // time later, and a device that came back with another index would have its program until then.
             _ if name.is_none() && attachments.get(spot)?.is_some_and(|(kind, _)| kind == Kind::Clsact) => {
                 records::forget_attachment(instance.records()?, key)?;
             }

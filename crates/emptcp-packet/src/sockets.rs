@@ -81,8 +81,8 @@ pub(crate) fn subflows() -> Result<Vec<Subflow>> {
     Ok(subflows)
 }
 
-/// Linux keeps the other host's token only with subflows that this host has opened: it is the same for all others of the
-/// connection.
+/// Linux keeps the other host's token only with subflows that this host has opened: it is the same for all others of
+/// the connection.
 fn complete_tokens(subflows: &mut [Subflow]) {
     let unknown = Token::default();
     let known: BTreeMap<u32, Token> = subflows

@@ -32,8 +32,8 @@
 //! Where things are:
 //!
 //! * Policies: [`compile`], [`plan`], [`manifest`], [`diff`] of two plans, [`Diagnostics`] of a bad file.
-//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`], which an [`event_reader`]
-//!   hands out.
+//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`],
+//!   which an [`event_reader`] hands out.
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
 //! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
 //! * Without a network: [`testrun`] runs chains on packets.
