@@ -1,0 +1,98 @@
+//! Identifiers as text: what is refused, and the same form for serde.
+
+/// Text that is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not {what}: expected {expected}")]
+pub struct InvalidText {
+    /// What it should be, with its article: `a token`.
+    pub what: &'static str,
+    /// The form that is accepted.
+    pub expected: &'static str,
+}
+
+/// The digits after `0x`, at most `most` of them.
+pub(crate) fn hexadecimal(text: &str, most: usize) -> Option<u64> {
+    let digits = text.strip_prefix("0x")?;
+    // `from_str_radix` alone would take a sign.
+    let fits = (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fits.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// A number in decimal digits alone.
+pub(crate) fn decimal<T: core::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+/// `Serialize` by what the expression shows, `Deserialize` by `FromStr`.
+#[cfg(feature = "serde")]
+macro_rules! serde_as_text {
+    ($name:ident, $expected:literal, |$value:ident| $shown:expr) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
+                let $value = self;
+                serializer.collect_str(&$shown)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> core::result::Result<Self, D::Error> {
+                struct Text;
+
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                        formatter.write_str($expected)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> core::result::Result<$name, E> {
+                        text.parse()
+                            .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "serde")]
+pub(crate) use serde_as_text;
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use crate::{AddressId, DataSequenceNumber, FourTuple, Key, Side, Token, Version};
+    use serde::{Serialize, de::DeserializeOwned};
+    use std::fmt::Debug;
+    use std::string::ToString;
+
+    fn is_in_json<T: Serialize + DeserializeOwned + Debug + PartialEq>(value: T, text: &str) {
+        assert_eq!(serde_json::to_string(&value).unwrap(), text);
+        assert_eq!(serde_json::from_str::<T>(text).unwrap(), value);
+    }
+
+    #[test]
+    fn json_has_the_form_that_people_write_and_small_numbers_as_numbers() {
+        is_in_json(Token(0xab), "\"0x000000ab\"");
+        is_in_json(Key([0, 1, 2, 3, 4, 5, 6, 7]), "\"0x0001020304050607\"");
+        is_in_json(DataSequenceNumber(u64::MAX), "\"18446744073709551615\"");
+        is_in_json(AddressId(7), "7");
+        is_in_json(Version::V1, "1");
+        is_in_json(Side::Remote, "\"remote\"");
+        is_in_json(
+            FourTuple::new("10.0.0.1:4000".parse().unwrap(), "[::1]:80".parse().unwrap()),
+            "{\"local\":\"10.0.0.1:4000\",\"remote\":\"[::1]:80\"}",
+        );
+    }
+
+    #[test]
+    fn json_that_is_no_token_says_what_was_expected() {
+        let error = serde_json::from_str::<Token>("\"1234\"").unwrap_err().to_string();
+        assert!(error.contains("expected a token such as 0x1234abcd"), "{error}");
+        assert!(serde_json::from_str::<Version>("2").is_err());
+    }
+}
