@@ -9,9 +9,9 @@ use crate::{
     grace,
     load::{self, Who},
     maps::Maps,
-    netlink,
 };
 use emptcp_abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, Token, TokenKey, adopted, flow_flag, side};
+use emptcp_host::netlink;
 use emptcp_plan::manifest::Hook;
 use libbpf_rs::{MapCore, MapFlags};
 use netlink_packet_core::{NlaBuffer, NlasIterator};

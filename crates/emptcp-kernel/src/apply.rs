@@ -17,7 +17,7 @@ use crate::{
     attach::AttachedTo,
     bank::{self, Filling},
     catalog::Catalog,
-    device::Devices,
+    device::OfPolicy,
     error::{Error, Result},
     fault, flow_table, grace,
     hooks::{self, Hooks, kinds_hooks, spot_of},
@@ -30,6 +30,7 @@ use crate::{
     store::{self, State},
 };
 use emptcp_abi::{DevicePair, Generation, feature};
+use emptcp_host::device::Devices;
 use emptcp_plan::{manifest::Hook, plan::Plan};
 use serde::Serialize;
 use std::{

@@ -3,7 +3,7 @@
 use crate::{
     allocation::Allocation,
     catalog::Catalog,
-    device::Devices,
+    device::OfPolicy,
     embedded,
     error::{Error, OrKernel, Result},
     flow_table,
@@ -17,6 +17,7 @@ use emptcp_abi::{
     BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, SLOT_END, SLOT_LAST_ELEMENT, SLOT_NEXT_POLICY,
     SLOT_SLOW_PATH, direction,
 };
+use emptcp_host::device::Devices;
 use emptcp_plan::{
     manifest::Hook,
     plan::{Node, Plan, PolicyPlan, Target, Value},

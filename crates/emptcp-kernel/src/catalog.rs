@@ -6,9 +6,9 @@ use crate::{
     clang::Variant,
     embedded,
     error::{Error, Result},
-    files,
     load::{self, Fill, Loaded, SharedMaps, Who},
 };
+use emptcp_host::files;
 use emptcp_plan::{
     manifest::{Hook, Manifest},
     plan::Plan,

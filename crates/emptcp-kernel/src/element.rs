@@ -5,9 +5,11 @@ use crate::{
     catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
     clang::{self, Variant},
     error::{Error, Result},
-    files,
     load::{self, Fill, Presence, Who},
     sdk, tables,
+};
+use emptcp_host::{
+    files,
     work_folder::{WorkFolder, write_files},
 };
 use emptcp_plan::{

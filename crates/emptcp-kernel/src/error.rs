@@ -1,13 +1,12 @@
 //! What can go wrong, in words that say what happened, where, and what to do.
 
-use crate::{
-    libbpf_words,
-    refusal::Refusal,
-    rights::{self, Capability, LOADING},
-    words::hook_name,
-};
+use crate::{libbpf_words, refusal::Refusal, words::hook_name};
+use emptcp_host::rights::{self, Capability};
 use emptcp_plan::manifest::Hook;
 use std::{io, path::PathBuf};
+
+/// What loading and attaching take.
+pub(crate) const LOADING: [Capability; 3] = [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin];
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -209,23 +208,12 @@ pub enum Error {
 impl Error {
     /// An error of the kernel about BPF: a lack of rights is told apart.
     pub(crate) fn kernel(action: impl Into<String>, source: io::Error) -> Self {
-        Self::kernel_that_asks_for(&LOADING, action, source)
-    }
-
-    /// The same for what takes other capabilities.
-    pub(crate) fn kernel_that_asks_for(needed: &[Capability], action: impl Into<String>, source: io::Error) -> Self {
-        let action = action.into();
         match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted {
-                action,
-                missing: rights::advice(needed),
-                said: source.to_string(),
-            },
             Some(code) if code >= 4000 => Self::Kernel {
-                action,
+                action: action.into(),
                 source: io::Error::other(libbpf_words::explained(source.to_string())),
             },
-            _ => Self::Kernel { action, source },
+            _ => emptcp_host::Error::kernel(&LOADING, action, source).into(),
         }
     }
 
@@ -246,14 +234,17 @@ impl Error {
 
     /// An error about a file.
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
-        let path = path.into();
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => Self::NotPermitted {
-                action: format!("use {}", path.display()),
-                missing: rights::advice_on(&path),
-                said: source.to_string(),
-            },
-            _ => Self::Io { path, source },
+        emptcp_host::Error::io(path, source).into()
+    }
+}
+
+impl From<emptcp_host::Error> for Error {
+    fn from(error: emptcp_host::Error) -> Self {
+        match error {
+            emptcp_host::Error::NotPermitted { action, missing, said } => Self::NotPermitted { action, missing, said },
+            emptcp_host::Error::Namespace { name, reason } => Self::Namespace { name, reason },
+            emptcp_host::Error::Io { path, source } => Self::Io { path, source },
+            emptcp_host::Error::Kernel { action, source } => Self::Kernel { action, source },
         }
     }
 }

@@ -5,7 +5,6 @@
 //! 6 us, and each wake-up needs room in that ring, which somebody must have made.
 
 use crate::{
-    device::Devices,
     error::Result,
     event_ring::{Found, Rings},
     events::{Event, parse},
@@ -15,6 +14,7 @@ use crate::{
     names::Names,
 };
 use emptcp_abi::Generation;
+use emptcp_host::device::Devices;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// How often the rings are looked at.

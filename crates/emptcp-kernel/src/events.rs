@@ -1,10 +1,11 @@
 //! What events say. An [`EventReader`](crate::event_reader::EventReader) hands them out.
 
-use crate::{device::Devices, flows::FlowEntry, names::Names};
+use crate::{flows::FlowEntry, names::Names};
 use emptcp_abi::{
     ConnectionId, Event as Header, EventConnection, EventSubflow, Flow, FlowId, PolicyId, Token, direction, event_kind,
     side, subflow_change,
 };
+use emptcp_host::device::Devices;
 use emptcp_plan::plan::Direction;
 use serde::{Serialize, Serializer};
 use std::{fmt, net::SocketAddr};

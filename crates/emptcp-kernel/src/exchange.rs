@@ -7,12 +7,12 @@
 use crate::{
     attach::{Attachments, Kind, Pending, Spot},
     baseline::Baseline,
-    device::Devices,
     error::Result,
     hooks::entry,
     instance::Instance,
 };
 use emptcp_abi::Generation;
+use emptcp_host::device::Devices;
 use emptcp_plan::manifest::Hook;
 use std::{
     collections::BTreeMap,

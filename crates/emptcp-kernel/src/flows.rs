@@ -1,10 +1,11 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{adopt, device::Devices, error::Result, flow_table, instance::Instance, names::Names, stats};
+use crate::{adopt, error::Result, flow_table, instance::Instance, names::Names, stats};
 use emptcp_abi::{
     Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, Totals, bit_names, flow_flag,
     flow_state, value_name,
 };
+use emptcp_host::device::Devices;
 use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;

@@ -3,7 +3,6 @@
 use crate::{
     attach::{AttachedTo, Attachments, Hold, Kind, Spot},
     bank,
-    device::Devices,
     error::{Error, OrKernel, Result},
     exchange::{self, Exchange, Idle},
     fault, ffi,
@@ -13,6 +12,7 @@ use crate::{
     store::{self, State},
 };
 use emptcp_abi::Generation;
+use emptcp_host::device::Devices;
 use emptcp_plan::manifest::Hook;
 use std::{
     os::fd::{AsFd, OwnedFd},

@@ -2,8 +2,9 @@
 
 use crate::{
     ffi,
-    store::{self, BootId, DEVICES_MAP},
+    store::{self, DEVICES_MAP},
 };
+use emptcp_host::{boot::BootId, namespace};
 use libbpf_rs::MapHandle;
 use std::{
     fs,
@@ -58,10 +59,10 @@ impl Facts {
 /// Whether an instance of this namespace, by its folder, was left by another namespace.
 pub(crate) fn is_of_another_namespace(folder: &Path) -> bool {
     let facts = Facts::read(folder);
-    if facts.is_of_another_boot(store::boot_id()) {
+    if facts.is_of_another_boot(BootId::current()) {
         return true;
     }
-    match ffi::namespace_cookie() {
+    match namespace::cookie() {
         Some(here) if facts.cookie != 0 => here != facts.cookie,
         // Before cookies, links without devices are all that tells. They may be of this namespace; then only counters
         // are lost, while another's tables would be believed.

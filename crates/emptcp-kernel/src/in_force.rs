@@ -5,11 +5,12 @@
 use crate::{
     attach::{Attachments, Hold, Spot},
     catalog::Catalog,
-    device::Devices,
+    device::OfPolicy,
     error::Result,
     instance::Instance,
     shape, store,
 };
+use emptcp_host::device::Devices;
 use emptcp_plan::plan::{Direction, PolicyPlan};
 use serde::Serialize;
 

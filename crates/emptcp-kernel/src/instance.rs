@@ -3,7 +3,6 @@
 
 use crate::{
     attach::{self, Attachments, Hold, Kind, Spot},
-    device::Devices,
     error::{Error, OrKernel, Result},
     event_ring,
     ffi::Control,
@@ -14,6 +13,7 @@ use crate::{
     tables,
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
+use emptcp_host::{boot::BootId, device::Devices};
 use emptcp_plan::plan::{Direction, Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde::Serialize;
@@ -158,7 +158,7 @@ impl Instance {
         }
         for (name, map) in store::create_maps()? {
             if name == DEVICES_MAP {
-                let cookie = crate::ffi::namespace_cookie().unwrap_or_default();
+                let cookie = emptcp_host::namespace::cookie().unwrap_or_default();
                 let (low, high) = (cookie as u32, (cookie >> 32) as u32);
                 let created = crate::embedded::fingerprint();
                 let record = DeviceRecord {
@@ -173,7 +173,7 @@ impl Instance {
                     ..DeviceRecord::default()
                 };
                 store::put_device(&map, VERSION, version)?;
-                if let Some(boot) = store::boot_id() {
+                if let Some(boot) = BootId::current() {
                     store::put_device(&map, BOOT, boot.into())?;
                 }
             }

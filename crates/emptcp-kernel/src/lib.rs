@@ -11,16 +11,15 @@
 //! * [`catalog`] knows the elements and compares their objects with their manifests (`about`); `load` fills in their constants
 //!   (`rodata`) and explains a [`refusal`] by the verifier (`traps`).
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for.
-//! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs. Both make it in a
-//!   `work_folder` first. `files` reads what others wrote.
+//! * [`element`] builds and installs an operator's own elements; [`sdk`] writes out what he needs.
 //! * `adopt` takes over connections that already run.
 //! * [`probe`] tries out what this kernel offers; [`memory`] says what tables take, and what there is.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program.
 //! * `moved_here` finds devices that came with the programs of another namespace's instance.
-//! * [`stale`] lists the instances of all network namespaces (`namespaces`) and frees what dead ones have left; `identity` is what an
+//! * [`stale`] lists the instances of all network namespaces and frees what dead ones have left; `identity` is what an
 //!   instance tells about its own.
-//! * [`netns`] enters network namespaces; `place` is the folder in bpffs and the lock, `rights` who may use them; `device` asks
-//!   rtnetlink (`netlink`).
+//! * `place` is the folder in bpffs and the lock; `device` finds the devices that policies name. The machine itself is
+//!   [`emptcp_host`]'s.
 //! * `fault` lets tests make an apply fail at any point; `words` names hooks and directions in messages, `libbpf_words` libbpf's
 //!   error numbers; `libbpf_log` takes libbpf's messages.
 //! * `ffi` holds every unsafe call; `clang` runs the compiler, in the build script too; `embedded` is what that built.
@@ -37,7 +36,6 @@ pub mod flows;
 pub mod in_force;
 pub mod instance;
 pub mod memory;
-pub mod netns;
 pub mod probe;
 pub mod refusal;
 pub mod sdk;
@@ -58,7 +56,6 @@ mod event_ring;
 mod exchange;
 mod fault;
 mod ffi;
-mod files;
 mod flow_table;
 mod grace;
 mod hooks;
@@ -69,13 +66,10 @@ mod load;
 mod maps;
 mod moved_here;
 mod names;
-mod namespaces;
-mod netlink;
 mod place;
 mod placement;
 mod preview;
 mod remove;
-mod rights;
 mod rodata;
 mod rules;
 mod shape;
@@ -84,16 +78,15 @@ mod store;
 mod tables;
 mod traps;
 mod words;
-mod work_folder;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use attach::AttachedTo;
 pub use catalog::{Broken, Catalog};
 pub use device::with_real_names;
+pub use emptcp_host::{namespaces::Holder, require};
 pub use error::{Error, Result};
 pub use instance::Instance;
 pub use moved_here::{MovedHere, moved_here};
-pub use namespaces::Holder;
 pub use preview::{Preview, preview};
 pub use remove::{Removed, remove};
 pub use shape::{Shaped, doubts};

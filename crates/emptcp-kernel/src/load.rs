@@ -1,13 +1,14 @@
 //! Loads one program: constants filled in, shared maps handed over, the verifier's refusal explained.
 
 use crate::{
+    error::LOADING,
     error::{Error, Result},
     ffi, libbpf_log, libbpf_words,
     refusal::Refusal,
-    rights::{self, LOADING},
     rodata::{self, Constant, Layout},
     words::hook_name,
 };
+use emptcp_host::rights;
 use emptcp_plan::{manifest::Hook, plan::Value};
 use libbpf_rs::{MapCore, MapHandle, ObjectBuilder, OpenObject};
 use std::{

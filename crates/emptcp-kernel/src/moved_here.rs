@@ -2,13 +2,11 @@
 
 use crate::{
     attach::{self, Attachments, Spot},
-    device::Devices,
     error::Result,
-    ffi, identity,
-    namespaces::Namespaces,
-    netns, place,
+    ffi, identity, place,
     store::{self, DEVICES_MAP},
 };
+use emptcp_host::{device::Devices, namespace, namespaces::Namespaces};
 use emptcp_plan::plan::Direction;
 use libbpf_rs::MapHandle;
 use serde::Serialize;
@@ -36,7 +34,7 @@ pub struct MovedHere {
 /// # Errors
 /// When bpffs cannot be read, or the kernel not be asked for its devices.
 pub fn moved_here() -> Result<Vec<MovedHere>> {
-    let (own, devices) = (netns::inode()?, Devices::read()?);
+    let (own, devices) = (namespace::inode()?, Devices::read()?);
     let mut found = Vec::new();
     for namespace in place::namespaces()?.into_iter().filter(|inode| *inode != own) {
         let folder = place::folder_of(namespace);

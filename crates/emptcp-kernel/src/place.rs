@@ -1,8 +1,8 @@
 //! Where an instance lives: its folder in bpffs and the lock that keeps two changes apart.
 
-use crate::{
-    error::{Error, Result},
-    files, netns,
+use crate::error::{Error, LOADING, Result};
+use emptcp_host::{
+    files, namespace,
     rights::{self, Capability},
 };
 use nix::{
@@ -45,7 +45,7 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
     not_hidden()?;
     nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700")).map_err(|error| {
         let needed = [Capability::SysAdmin];
-        Error::kernel_that_asks_for(&needed, format!("mount bpffs at {BPFFS}"), error.into())
+        emptcp_host::Error::kernel(&needed, format!("mount bpffs at {BPFFS}"), error.into()).into()
     })
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn written() -> [PathBuf; 2] {
 /// An error about something below these folders.
 pub(crate) fn refused(path: &Path, error: io::Error) -> Error {
     let [locks, pins] = written();
-    match rights::advice_on_folders(&[&locks, &pins]) {
+    match rights::advice_on_folders(&LOADING, &[&locks, &pins]) {
         Some(missing) if error.kind() == io::ErrorKind::PermissionDenied => Error::NotPermitted {
             action: format!("use {}", path.display()),
             missing,
@@ -114,7 +114,7 @@ pub(crate) fn folder_of(namespace: u64) -> PathBuf {
 
 /// The folder of this network namespace.
 pub(crate) fn namespace_folder() -> Result<PathBuf> {
-    Ok(folder_of(netns::inode()?))
+    Ok(folder_of(namespace::inode()?))
 }
 
 /// Inode numbers of the network namespaces that have a folder.
@@ -222,7 +222,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Waits for the lock of this network namespace.
     pub(crate) fn take() -> Result<Self> {
-        let namespace = netns::inode()?;
+        let namespace = namespace::inode()?;
         loop {
             let held = Flock::lock(open_lock(namespace)?, FlockArg::LockExclusive)
                 .map_err(|(_, error)| Error::io(lock_path(namespace), error.into()))?;

@@ -2,9 +2,10 @@
 
 use crate::{
     attach::{self, Kind},
-    device::Devices,
+    device::OfPolicy,
     error::{Error, Result},
 };
+use emptcp_host::device::Devices;
 use emptcp_plan::{
     manifest::Hook,
     plan::{Attach, Direction, Plan},
@@ -56,7 +57,7 @@ pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Plac
     let mut wanted: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (position, policy) in plan.policies.iter().enumerate() {
         for device in &policy.devices {
-            devices.get(device, &policy.name)?;
+            devices.wanted(device, &policy.name)?;
             wanted.entry(device).or_default().push(position);
         }
     }
@@ -65,7 +66,7 @@ pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Plac
         hooks: vec![BTreeSet::new(); plan.policies.len()],
     };
     for (name, policies) in wanted {
-        let device = devices.get(name, &plan.policies[policies[0]].name)?;
+        let device = devices.wanted(name, &plan.policies[policies[0]].name)?;
         let ingress: Vec<usize> = policies
             .iter()
             .copied()

@@ -6,7 +6,7 @@ use crate::{
     attach::{AttachedTo, Kind},
     bank::{self, Filling},
     catalog::Catalog,
-    device::Devices,
+    device::OfPolicy,
     error::{Error, Result},
     hooks::{kinds_hooks, spot_of},
     instance::Instance,
@@ -15,6 +15,7 @@ use crate::{
     shape::Shaping,
     tables,
 };
+use emptcp_host::device::Devices;
 use emptcp_plan::{manifest::Hook, plan::Plan};
 use serde::Serialize;
 use std::collections::BTreeSet;

@@ -1,12 +1,10 @@
 //! What this kernel offers, tried out rather than guessed from its version; and what follows for the user.
 
-use crate::{
-    attach, bank,
-    device::{self, Devices},
-    error::Error,
-    ffi, libbpf_log, place,
-    rights::{self, Capability, LOADING},
-    tables,
+use crate::{attach, bank, device::OfPolicy, error::Error, error::LOADING, ffi, libbpf_log, place, tables};
+use emptcp_host::{
+    device::Devices,
+    qdisc,
+    rights::{self, Capability},
 };
 use emptcp_plan::manifest::Hook;
 use libbpf_rs::{MapType, ProgramType, TC_EGRESS, TC_INGRESS, TcHookBuilder};
@@ -280,7 +278,7 @@ fn try_clsact() -> Result<(), String> {
     let any = fs::File::open("/dev/null").map_err(|error| error.to_string())?;
     let mut hook = TcHookBuilder::new(any.as_fd()).ifindex(1).hook(TC_INGRESS | TC_EGRESS);
     hook.create().map_err(|error| error.to_string())?;
-    let present = device::qdiscs(1).is_ok_and(|qdiscs| qdiscs.iter().any(|qdisc| qdisc.kind == "clsact"));
+    let present = qdisc::qdiscs(1).is_ok_and(|qdiscs| qdiscs.iter().any(|qdisc| qdisc.kind == "clsact"));
     if present {
         Ok(())
     } else {
@@ -331,7 +329,7 @@ fn command(program: &str, arguments: &[&str]) -> Result<(), String> {
 /// Multipath TCP of this host: not needed by the packet plane on a middlebox.
 fn mptcp() -> Vec<Feature> {
     let enabled = text("/proc/sys/net/mptcp/enabled");
-    let (full, detail) = match ffi::has_mptcp_full_info() {
+    let (full, detail) = match emptcp_host::mptcp::has_full_info() {
         Ok(true) => (true, "getsockopt(MPTCP_FULL_INFO) is offered".to_owned()),
         Ok(false) => (false, "not offered; it came with Linux 6.5".to_owned()),
         Err(error) => (false, no_mptcp_socket(&error)),

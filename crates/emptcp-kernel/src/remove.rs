@@ -4,7 +4,6 @@ use crate::{
     allocation::Allocation,
     attach::{AttachedTo, Hold, Spot},
     bank,
-    device::Devices,
     error::{Error, Result},
     instance::Instance,
     place::{self, Lock},
@@ -13,6 +12,7 @@ use crate::{
     store::{self, State},
 };
 use emptcp_abi::{RULES, Rule};
+use emptcp_host::device::Devices;
 use emptcp_plan::plan::Plan;
 use serde::Serialize;
 use std::collections::BTreeMap;

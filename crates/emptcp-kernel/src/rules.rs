@@ -2,10 +2,11 @@
 
 use crate::{
     attach,
-    device::Devices,
+    device::OfPolicy,
     error::{Error, Result},
 };
 use emptcp_abi::{RULE_END, RULES, Rule, rule_kind};
+use emptcp_host::device::Devices;
 use emptcp_plan::plan::{Plan, RuleTest};
 
 /// The rules of a plan, padded to a whole bank.

@@ -3,8 +3,8 @@
 use crate::{
     embedded,
     error::{Error, Result},
-    work_folder::{WorkFolder, write_files},
 };
+use emptcp_host::work_folder::{WorkFolder, write_files};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -40,7 +40,8 @@ fn headers() -> impl Iterator<Item = (PathBuf, &'static [u8])> {
 
 /// Writes the headers only.
 pub(crate) fn write_headers(folder: &Path) -> Result<()> {
-    write_files(folder, folder, headers()).map(drop)
+    write_files(folder, folder, headers())?;
+    Ok(())
 }
 
 /// Writes the SDK into `folder`: `include/` for the compiler and the template `large_packet/`. Returns the files.

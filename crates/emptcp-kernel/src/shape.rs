@@ -8,12 +8,13 @@ use crate::{
     allocation::Allocation,
     attach,
     catalog::Catalog,
-    device::{self, Devices},
+    device::OfPolicy,
     error::{Error, OrKernel, Result},
     fault, ffi,
     instance::Instance,
     store::{self, DeviceKey, DeviceRecord},
 };
+use emptcp_host::{device::Devices, qdisc};
 use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
 use serde::Serialize;
 use std::{collections::BTreeMap, process::Command};
@@ -359,7 +360,7 @@ fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
 }
 
 fn root_of(name: &str, index: u32) -> Result<Root> {
-    let qdiscs = device::qdiscs(index).or_kernel(format!("list the qdiscs of {name}"))?;
+    let qdiscs = qdisc::qdiscs(index).or_kernel(format!("list the qdiscs of {name}"))?;
     let Some(root) = qdiscs.iter().find(|qdisc| qdisc.parent == ROOT) else {
         return Ok(Root::Default);
     };

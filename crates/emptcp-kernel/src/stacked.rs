@@ -2,11 +2,11 @@
 //! its slave, a macvlan and the device below. `bpf/core/stacked.h` has the other half.
 
 use crate::{
-    device::Devices,
     error::{OrKernel, Result},
     maps::Maps,
 };
 use emptcp_abi::DevicePair;
+use emptcp_host::device::Devices;
 use libbpf_rs::{MapCore, MapFlags};
 use std::collections::{BTreeMap, BTreeSet};
 use zerocopy::{FromBytes, IntoBytes};
@@ -64,11 +64,12 @@ pub(crate) fn keep(maps: &Maps, pairs: &BTreeSet<DevicePair>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::Device;
+    use emptcp_host::device::Device;
 
     #[test]
     fn a_device_is_on_top_of_all_that_are_below_its_lower_devices_and_of_no_sibling() {
         let device = |index: u32, upper: Option<u32>, lower: Option<u32>| Device {
+            name: format!("d{index}"),
             index,
             link_header: 14,
             physical: false,
@@ -84,7 +85,7 @@ mod tests {
             device(5, Some(6), Some(4)),
             device(6, None, None),
         ];
-        let devices = Devices::of(devices);
+        let devices = devices.into_iter().collect();
         let found = pairs(&devices, &BTreeSet::from([2, 3, 5, 6]));
         let wanted = [(5, 2), (5, 3), (6, 2), (6, 3), (6, 5)].map(|(upper, lower)| DevicePair { upper, lower });
         assert_eq!(found, BTreeSet::from(wanted));

@@ -10,9 +10,11 @@ use crate::{
     ffi,
     identity::{self, Facts},
     instance::Instance,
-    namespaces::{self, Holder, Namespaces},
     place::{self, Lock, UNFINISHED},
-    store::{self, BootId},
+};
+use emptcp_host::{
+    boot::BootId,
+    namespaces::{self, Holder, Namespaces},
 };
 use serde::Serialize;
 use std::{
@@ -143,7 +145,7 @@ pub fn everywhere() -> Result<Vec<Placed>> {
 }
 
 fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<Placed>> {
-    let boot = store::boot_id();
+    let boot = BootId::current();
     let mut all = Vec::new();
     for inode in place::namespaces()?.into_iter().filter(|inode| wanted(*inode)) {
         let (held, cookie) = (namespaces.has(inode), namespaces.cookie(inode));

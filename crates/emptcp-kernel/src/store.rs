@@ -9,6 +9,7 @@ use crate::{
     names::Names,
 };
 use emptcp_abi::Generation;
+use emptcp_host::boot::BootId;
 use emptcp_plan::plan::{Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use serde::{Deserialize, Serialize};
@@ -120,17 +121,6 @@ pub(crate) const VERSION: DeviceKey = DeviceKey {
     ifindex: 0,
     direction: 3,
 };
-
-/// One boot of this machine.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct BootId(pub(crate) [u32; 4]);
-
-/// The boot that runs.
-pub(crate) fn boot_id() -> Option<BootId> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let number = u128::from_str_radix(&text.trim().replace('-', ""), 16).ok()?;
-    Some(BootId([96, 64, 32, 0].map(|shift| (number >> shift) as u32)))
-}
 
 impl From<BootId> for DeviceRecord {
     fn from(BootId([kind, handle, priority, created]): BootId) -> Self {

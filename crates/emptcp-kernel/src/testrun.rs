@@ -7,7 +7,6 @@ use crate::{
     allocation,
     bank::{self, Filling},
     catalog::Catalog,
-    device::Devices,
     error::{OrKernel, Result},
     event_reader::{Begin, EventReader, Policies},
     ffi::{self, Control, TestRun},
@@ -22,6 +21,7 @@ use crate::{
     tables,
 };
 use emptcp_abi::{Connection, DevicePair, Flow, FlowKey, Generation, RULES, Rule, feature};
+use emptcp_host::device::Devices;
 use emptcp_plan::{
     manifest::Hook,
     plan::{Direction, Plan},

@@ -3,9 +3,8 @@
 mod common;
 
 use common::{Namespace, catalog_with_tally, plan};
-use emptcp_kernel::{
-    ApplyOptions, Catalog, Instance, apply, instance::DEFAULT, netns, remove, require, testing::is_root,
-};
+use emptcp_host::namespace;
+use emptcp_kernel::{ApplyOptions, Catalog, Instance, apply, instance::DEFAULT, remove, require, testing::is_root};
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -32,7 +31,7 @@ fn apply_one_set_after_the_other_until_killed() {
     let (Ok(namespace), Ok(elements)) = (std::env::var(NAMESPACE), std::env::var(ELEMENTS)) else {
         panic!("only the test of kills can run this");
     };
-    netns::enter(&namespace).unwrap();
+    namespace::enter(&namespace).unwrap();
     let catalog = Catalog::load_from(Path::new(&elements)).unwrap();
     let options = ApplyOptions {
         adopt: false,

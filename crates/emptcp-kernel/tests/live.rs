@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Namespace, SetWhenDropped, catalog_with_tally, plan, run};
+use emptcp_host::namespace;
 use emptcp_kernel::{
-    ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, netns, require, testing::is_root,
+    ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, require, testing::is_root,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
@@ -48,7 +49,7 @@ impl Pair {
             listener.listen(4).unwrap();
             listener
         });
-        let client = netns::within(&self.client, || {
+        let client = namespace::within(&self.client, || {
             let client = socket();
             client.connect(&address).unwrap();
             client

@@ -111,7 +111,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
     let old = Namespace::new();
     let inode = old.within(|| {
         apply(&name, &plan, &text, &catalog, &options()).unwrap();
-        emptcp_kernel::netns::inode().unwrap()
+        emptcp_host::namespace::inode().unwrap()
     });
     common::run(&format!("ip netns del {}", old.name));
     std::mem::forget(old);
@@ -120,7 +120,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
     let successor = (0..40).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         let namespace = Namespace::new();
-        if namespace.within(|| emptcp_kernel::netns::inode().unwrap()) == inode {
+        if namespace.within(|| emptcp_host::namespace::inode().unwrap()) == inode {
             return Some(namespace);
         }
         others.push(namespace);

@@ -5,7 +5,7 @@ use emptcp_kernel::{probe, require, testing::is_root};
 #[test]
 fn a_kernel_on_which_the_other_tests_run_is_reported_as_usable() {
     require!(is_root(), "this test loads BPF programs, which needs root");
-    let inode = emptcp_kernel::netns::inode().unwrap();
+    let inode = emptcp_host::namespace::inode().unwrap();
     let report = probe::probe();
     assert!(report.usable, "{report:#?}");
     assert!(
@@ -15,7 +15,7 @@ fn a_kernel_on_which_the_other_tests_run_is_reported_as_usable() {
             .all(|feature| !feature.detail.is_empty() && !feature.consequence.is_empty())
     );
     assert_eq!(
-        emptcp_kernel::netns::inode().unwrap(),
+        emptcp_host::namespace::inode().unwrap(),
         inode,
         "the trials ran elsewhere"
     );

@@ -2,10 +2,10 @@
 
 use super::Spot;
 use crate::{
-    device::{self, CLSACT_EGRESS, CLSACT_INGRESS},
     error::{Error, OrKernel, Result},
     words::direction_name,
 };
+use emptcp_host::qdisc::{self, CLSACT_EGRESS, CLSACT_INGRESS};
 use emptcp_plan::plan::Direction;
 use libbpf_rs::{TC_EGRESS, TC_INGRESS, TcHook, TcHookBuilder};
 use std::{
@@ -34,7 +34,7 @@ fn refused(spot: Spot<'_>, error: &libbpf_rs::Error) -> Error {
 
 /// Whether the device has a clsact qdisc. An `ingress` qdisc has the same place and excludes it.
 pub(super) fn is_present(spot: Spot<'_>) -> Result<bool> {
-    let qdiscs = device::qdiscs(spot.ifindex).or_kernel(format!("list the qdiscs of {}", spot.device))?;
+    let qdiscs = qdisc::qdiscs(spot.ifindex).or_kernel(format!("list the qdiscs of {}", spot.device))?;
     if qdiscs.iter().any(|qdisc| qdisc.kind == "ingress") {
         return Err(Error::Attach {
             device: spot.device.to_owned(),
@@ -65,7 +65,7 @@ fn parent(direction: Direction) -> u32 {
 
 /// Detaches every filter in this direction that runs one of our entry programs.
 pub(super) fn detach(spot: Spot<'_>, ours: &[u32]) -> Result<()> {
-    let filters = device::filters(spot.ifindex, spot.clsact_parent()).unwrap_or_default();
+    let filters = qdisc::filters(spot.ifindex, spot.clsact_parent()).unwrap_or_default();
     for filter in filters
         .iter()
         .filter(|filter| filter.program.is_some_and(|id| ours.contains(&id)))
@@ -81,7 +81,7 @@ pub(super) fn detach(spot: Spot<'_>, ours: &[u32]) -> Result<()> {
 
 /// Whether our filter is there; somebody may have replaced its program.
 pub(super) fn is_attached(spot: Spot<'_>, handle: u32, priority: u32, ours: &[u32]) -> Result<bool> {
-    let filters = device::filters(spot.ifindex, spot.clsact_parent()).or_kernel("list filters")?;
+    let filters = qdisc::filters(spot.ifindex, spot.clsact_parent()).or_kernel("list filters")?;
     Ok(filters.iter().any(|filter| {
         filter.handle == handle && filter.priority == priority && filter.program.is_some_and(|id| ours.contains(&id))
     }))
@@ -90,14 +90,14 @@ pub(super) fn is_attached(spot: Spot<'_>, handle: u32, priority: u32, ours: &[u3
 /// Removes the qdisc when no filter is left in it, in either direction.
 pub(super) fn remove_if_unused(spot: Spot<'_>) -> Result<()> {
     for direction in [Direction::Ingress, Direction::Egress] {
-        if !device::filters(spot.ifindex, parent(direction))
+        if !qdisc::filters(spot.ifindex, parent(direction))
             .or_kernel("list filters")?
             .is_empty()
         {
             return Ok(());
         }
     }
-    if !device::qdiscs(spot.ifindex)
+    if !qdisc::qdiscs(spot.ifindex)
         .or_kernel("list qdiscs")?
         .iter()
         .any(|qdisc| qdisc.kind == "clsact")

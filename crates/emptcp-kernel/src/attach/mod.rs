@@ -11,11 +11,11 @@ mod link;
 mod pending;
 
 use crate::{
-    device::{CLSACT_EGRESS, CLSACT_INGRESS},
     error::Result,
     ffi,
     store::{self, DeviceKey, DeviceRecord},
 };
+use emptcp_host::qdisc::{CLSACT_EGRESS, CLSACT_INGRESS};
 use emptcp_plan::{manifest::Hook, plan::Direction};
 use libbpf_rs::MapHandle;
 pub(crate) use pending::Pending;

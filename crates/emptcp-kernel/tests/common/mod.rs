@@ -3,7 +3,8 @@
 
 pub mod packets;
 
-use emptcp_kernel::{Catalog, Error, netns};
+use emptcp_host::namespace;
+use emptcp_kernel::{Catalog, Error};
 use emptcp_plan::plan::Plan;
 use std::{
     fs,
@@ -51,13 +52,13 @@ impl Namespace {
 
     /// Runs code inside.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        netns::within(&self.name, work).unwrap()
+        namespace::within(&self.name, work).unwrap()
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = netns::within(&self.name, || {
+        let _ = namespace::within(&self.name, || {
             for instance in emptcp_kernel::Instance::list().unwrap_or_default() {
                 let _ = emptcp_kernel::remove(&instance);
             }

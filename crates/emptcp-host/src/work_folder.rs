@@ -19,14 +19,17 @@ use tempfile::TempDir;
 
 /// The folder. Whoever holds its lock is at work in it, or clears it away.
 #[derive(Debug)]
-pub(crate) struct WorkFolder {
+pub struct WorkFolder {
     folder: TempDir,
     _lock: Flock<File>,
 }
 
 impl WorkFolder {
     /// Makes one in `parent`; its name begins with `prefix`, by which others of this kind are known.
-    pub(crate) fn new(parent: &Path, prefix: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When nothing can be made there.
+    pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
         clear(parent, prefix);
         loop {
             let folder = tempfile::Builder::new()
@@ -44,12 +47,16 @@ impl WorkFolder {
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Puts the content at `place`, in one step where the file system can do so. What was there goes.
-    pub(crate) fn move_to(self, place: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the place cannot be written.
+    pub fn move_to(self, place: &Path) -> Result<()> {
         let own = self.folder.path();
         let failed = |error: io::Error| Error::io(place, error);
         match renameat2(AT_FDCWD, own, AT_FDCWD, place, RenameFlags::RENAME_EXCHANGE) {
@@ -90,7 +97,11 @@ fn clear(parent: &Path, prefix: &str) {
 }
 
 /// Writes files into `folder`, making the folders above them. Errors name them as they will be called in `place`.
-pub(crate) fn write_files<'a>(
+/// Returns their names.
+///
+/// # Errors
+/// When one cannot be written, or something else has its name.
+pub fn write_files<'a>(
     folder: &Path,
     place: &Path,
     files: impl IntoIterator<Item = (PathBuf, &'a [u8])>,

@@ -2,7 +2,8 @@
 //! open file can be seen to hold.
 
 use crate::{
-    ffi, files, netns,
+    ffi, files,
+    namespace::{self, Namespace},
     rights::{self, Capability},
 };
 use serde::Serialize;
@@ -33,7 +34,7 @@ pub struct Holder {
 
 /// The namespaces that somebody can be seen to hold. One that is held by a socket alone is not seen.
 #[derive(Debug, Default)]
-pub(crate) struct Namespaces {
+pub struct Namespaces {
     /// A file of each, by inode number.
     files: BTreeMap<u64, PathBuf>,
     /// Names of `ip netns`.
@@ -41,12 +42,12 @@ pub(crate) struct Namespaces {
     /// Processes that have a thread in it or a file of it open: the first [`HOLDERS`] that were seen.
     holders: BTreeMap<u64, BTreeSet<u32>>,
     /// Whether every process could be looked into.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 impl Namespaces {
     /// Looks at all processes: their threads, mounts and open files.
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         let mut found = Self {
             complete: fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link == Path::new(FIRST_PROCESS_NAMESPACE)),
             ..Self::default()
@@ -134,17 +135,17 @@ impl Namespaces {
     }
 
     /// Whether a namespace with this inode number lives.
-    pub(crate) fn has(&self, inode: u64) -> bool {
+    pub fn has(&self, inode: u64) -> bool {
         self.files.contains_key(&inode)
     }
 
     /// Its name in `ip netns`.
-    pub(crate) fn name(&self, inode: u64) -> Option<&str> {
+    pub fn name(&self, inode: u64) -> Option<&str> {
         self.names.get(&inode).map(String::as_str)
     }
 
     /// Processes that hold it, some of them if there are many.
-    pub(crate) fn holders(&self, inode: u64) -> Vec<Holder> {
+    pub fn holders(&self, inode: u64) -> Vec<Holder> {
         let pids = self.holders.get(&inode).into_iter().flatten();
         pids.filter_map(|&pid| {
             // A process can call itself by any bytes.
@@ -156,10 +157,10 @@ impl Namespaces {
     }
 
     /// Its cookie; none before Linux 5.14, without the right to enter it, or when it is gone.
-    pub(crate) fn cookie(&self, inode: u64) -> Option<u64> {
+    pub fn cookie(&self, inode: u64) -> Option<u64> {
         let file = self.files.get(&inode)?.to_str()?;
-        let (entered, cookie) = netns::within(file, || (netns::inode(), ffi::namespace_cookie())).ok()?;
-        cookie.filter(|_| entered.is_ok_and(|entered| entered == inode))
+        let namespace = Namespace::open(file).ok()?;
+        namespace.cookie().filter(|_| namespace.inode() == inode)
     }
 }
 
@@ -167,14 +168,14 @@ impl Namespaces {
 ///
 /// The kernel says `ESTALE` too when the caller may not open the namespace (`do_handle_to_path` turns every error into
 /// it), so that only whoever may open all namespaces gets an answer.
-pub(crate) fn lives(inode: u64, cookie: u64) -> Option<bool> {
+pub fn lives(inode: u64, cookie: u64) -> Option<bool> {
     if rights::in_user_namespace() || !rights::has(Capability::SysAdmin) {
         return None;
     }
     let own = Path::new("/proc/thread-self/ns/net");
     let mut handle = ffi::namespace_handle(own).ok()?;
     // Only trusted where handle and cookie are one number.
-    if cookie == 0 || u64::from(handle.inode) != netns::inode().ok()? || Some(handle.id) != ffi::namespace_cookie() {
+    if cookie == 0 || u64::from(handle.inode) != namespace::inode().ok()? || Some(handle.id) != namespace::cookie() {
         return None;
     }
     (handle.id, handle.inode) = (cookie, u32::try_from(inode).ok()?);
@@ -202,11 +203,11 @@ mod tests {
 
     #[test]
     fn the_namespace_of_this_thread_lives_and_has_the_cookie_that_a_socket_in_it_tells() {
-        let (namespaces, own) = (Namespaces::read(), netns::inode().unwrap());
+        let (namespaces, own) = (Namespaces::read(), namespace::inode().unwrap());
         assert!(namespaces.has(own));
         if crate::testing::is_root() {
-            assert_eq!(namespaces.cookie(own), ffi::namespace_cookie());
-            assert_ne!(lives(own, ffi::namespace_cookie().unwrap_or_default()), Some(false));
+            assert_eq!(namespaces.cookie(own), namespace::cookie());
+            assert_ne!(lives(own, namespace::cookie().unwrap_or_default()), Some(false));
             assert_ne!(lives(own, u64::MAX), Some(true));
         }
         assert_eq!(inode_in("net:[4026531840]"), Some(4_026_531_840));

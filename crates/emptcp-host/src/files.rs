@@ -23,7 +23,10 @@ fn other_kind(kind: FileType) -> Option<&'static str> {
 }
 
 /// Refuses what is there and is no regular file. What is not there is no error.
-pub(crate) fn is_regular_or_missing(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When it is no regular file, or cannot be asked about.
+pub fn is_regular_or_missing(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(there) => refuse(there.file_type()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -41,7 +44,10 @@ fn refuse(kind: FileType) -> io::Result<()> {
 }
 
 /// The content of a regular file of at most `limit` bytes. Waits for nobody.
-pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// When it is no regular file, is longer, or cannot be read.
+pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // To open a device can already do something.
     refuse(fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new()
@@ -58,7 +64,10 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The text of a file of the kernel; names in it may hold any bytes.
-pub(crate) fn read_lossy(path: impl AsRef<Path>) -> io::Result<String> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_lossy(path: impl AsRef<Path>) -> io::Result<String> {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -14,15 +14,16 @@ use std::{
 /// Capabilities by their numbers in linux/capability.h.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
-pub(crate) enum Capability {
+pub enum Capability {
+    /// Devices, queueing disciplines, attaching of programs.
     NetAdmin = 12,
+    /// Namespaces, mounts.
     SysAdmin = 21,
+    /// Programs that use pointers freely.
     Perfmon = 38,
+    /// Programs and maps.
     Bpf = 39,
 }
-
-/// What loading and attaching take.
-pub(crate) const LOADING: [Capability; 3] = [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin];
 
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +38,7 @@ impl fmt::Display for Capability {
 
 /// Whether this thread has a capability in effect. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON (`bpf_capable` and
 /// `perfmon_capable` of include/linux/capability.h).
-pub(crate) fn has(capability: Capability) -> bool {
+pub fn has(capability: Capability) -> bool {
     let status = files::read_lossy("/proc/thread-self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
@@ -51,19 +52,18 @@ fn missing(needed: &[Capability]) -> Vec<Capability> {
 }
 
 /// What is wrong with capabilities of a user namespace.
-pub(crate) const NOT_THE_FIRST: &str =
-    "its capabilities are those of a user namespace, BPF asks for those of the first one";
+pub const NOT_THE_FIRST: &str = "its capabilities are those of a user namespace, BPF asks for those of the first one";
 
 /// `PROC_USER_INIT_INO` of the kernel: rights in the first user namespace count everywhere.
 const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
 
 /// Whether this thread is in another user namespace than the first, or that cannot be seen.
-pub(crate) fn in_user_namespace() -> bool {
+pub fn in_user_namespace() -> bool {
     !fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new(FIRST_USER_NAMESPACE))
 }
 
 /// `A, B and C`.
-pub(crate) fn listed(capabilities: &[Capability]) -> String {
+pub fn listed(capabilities: &[Capability]) -> String {
     let names: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
     match names.split_last() {
         Some((last, [])) => last.clone(),
@@ -79,13 +79,13 @@ fn are(capabilities: &[Capability]) -> String {
 }
 
 /// `A is missing`, `A and B are missing`; `None` when none of `needed` is.
-pub(crate) fn lack(needed: &[Capability]) -> Option<String> {
+pub fn lack(needed: &[Capability]) -> Option<String> {
     let missing = missing(needed);
     (!missing.is_empty()).then(|| format!("{} missing", are(&missing)))
 }
 
 /// Why the kernel may have refused what takes these capabilities, and what to do.
-pub(crate) fn advice(needed: &[Capability]) -> String {
+pub fn advice(needed: &[Capability]) -> String {
     match lack(needed) {
         Some(lack) => format!("{lack}; run as root with all capabilities, or with {}", listed(needed)),
         None if in_user_namespace() => format!("{NOT_THE_FIRST}; run it outside"),
@@ -97,7 +97,7 @@ pub(crate) fn advice(needed: &[Capability]) -> String {
 }
 
 /// Why something cannot be made in `folder`, which need not exist yet; `None` when it can.
-pub(crate) fn unwritable(folder: &Path) -> Option<String> {
+pub fn unwritable(folder: &Path) -> Option<String> {
     let parts = folder.ancestors().collect::<Vec<_>>();
     // Downwards: a folder that may not be entered hides what is below it.
     let mut last = None;
@@ -138,7 +138,7 @@ fn who_may_not(verb: &str, path: &Path) -> String {
 }
 
 /// What this process lacks to use a path that it was refused, and what to do.
-pub(crate) fn advice_on(path: &Path) -> String {
+pub fn advice_on(path: &Path) -> String {
     let may = |part: &Path, flags| faccessat(nix::fcntl::AT_FDCWD, part, flags, AtFlags::AT_EACCESS).is_ok();
     let mut parents: Vec<_> = path
         .ancestors()
@@ -157,14 +157,16 @@ pub(crate) fn advice_on(path: &Path) -> String {
 }
 
 /// What this process lacks to change something in `folders`, and what to do; `None` when it may write in all of them.
-pub(crate) fn advice_on_folders(folders: &[&Path]) -> Option<String> {
+///
+/// `needed` is what the change takes besides.
+pub fn advice_on_folders(needed: &[Capability], folders: &[&Path]) -> Option<String> {
     let closed: Vec<String> = folders.iter().filter_map(|folder| unwritable(folder)).collect();
     let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    let rest = match lack(&LOADING) {
+    let rest = match lack(needed) {
         Some(lack) => format!("{lack} as well; run as root"),
         None => format!(
             "{} are there, what is missing is the right to write in {}",
-            listed(&LOADING),
+            listed(needed),
             names.join(" and ")
         ),
     };
@@ -177,6 +179,7 @@ mod tests {
 
     #[test]
     fn capabilities_are_listed_as_in_a_sentence() {
+        const LOADING: [Capability; 3] = [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin];
         assert_eq!(listed(&LOADING), "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
         assert_eq!(listed(&LOADING[1..]), "CAP_PERFMON and CAP_NET_ADMIN");
         assert_eq!(listed(&LOADING[..1]), "CAP_BPF");

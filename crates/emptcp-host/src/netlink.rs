@@ -9,7 +9,10 @@ use std::io;
 
 /// Sends a request for a list and collects the answers. One that cannot be read, such as a device with a name that is no
 /// UTF-8, is left out; none at all is an error.
-pub(crate) fn dump<M>(protocol: isize, request: M) -> io::Result<Vec<M>>
+///
+/// # Errors
+/// What the kernel answers, and when none of its answers can be read.
+pub fn dump<M>(protocol: isize, request: M) -> io::Result<Vec<M>>
 where
     M: NetlinkSerializable + NetlinkDeserializable,
     NetlinkPayload<M>: From<M>,
