@@ -14,7 +14,7 @@ use emptcp_kernel::{
     ApplyOptions, Catalog,
     swap::{Occupant, Swap},
 };
-use emptcp_lab::{Direction, End, Host, Lab, Path, RunningBulk};
+use emptcp_lab::{End, Host, Lab, Path, RunningBulk, TransferDirection};
 use nix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
@@ -172,7 +172,7 @@ fn rounds(lab: &Lab, interrupted: &AtomicBool) -> Result<Vec<Round>> {
         .bulk()
         .duration(LIMIT)
         .limit(LIMIT)
-        .direction(Direction::Upload)
+        .direction(TransferDirection::Upload)
         .verify(false)
         .sample_every(LIMIT)
         .cpus(CPU, CPU)

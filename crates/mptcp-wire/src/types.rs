@@ -10,6 +10,7 @@
 //! | [`Key`] | only by [`Key::reveal`]: `0x0123456789abcdef` | `"0x0123456789abcdef"` |
 //! | [`AddressId`] | `3` | `3` |
 //! | [`Version`] | `1` | `1` |
+//! | [`IpVersion`] | `4`, `6` | `4`, `6` |
 //! | [`Side`] | `local`, `remote` | `"local"`, `"remote"` |
 //! | [`FourTuple`] | `10.0.0.1:4000 <-> 10.0.0.2:80` | `{"local": "10.0.0.1:4000", "remote": "10.0.0.2:80"}` |
 //! | [`DataSequenceNumber`](crate::DataSequenceNumber) | `18446744073709551615` | `"18446744073709551615"` |

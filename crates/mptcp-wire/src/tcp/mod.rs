@@ -3,10 +3,12 @@
 pub mod area;
 mod flags;
 pub mod option;
+mod state;
 
 pub use area::{Area, Located, Options};
 pub use flags::{Flags, Stage};
 pub use option::{SackBlock, TcpOption};
+pub use state::State;
 
 use crate::bytes::{Writer, head, tail, u8_at, u16_at, u32_at};
 use crate::error::{Error, Header, Result};

@@ -1,6 +1,6 @@
 //! The version of MPTCP.
 
-use super::text::{InvalidText, decimal};
+use super::text::InvalidText;
 use core::fmt;
 use core::str::FromStr;
 
@@ -68,7 +68,11 @@ impl FromStr for Version {
     type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Self, InvalidText> {
-        decimal(text).and_then(Self::from_number).ok_or(REFUSED)
+        match text {
+            "0" => Ok(Self::V0),
+            "1" => Ok(Self::V1),
+            _ => Err(REFUSED),
+        }
     }
 }
 
