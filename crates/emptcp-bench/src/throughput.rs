@@ -10,11 +10,11 @@
 use crate::statistics::{Estimate, median};
 use anyhow::{Context, Result, anyhow, bail};
 use emptcp_host::namespace;
-use emptcp_kernel::{
+use emptcp_lab::{End, Host, Lab, Path, RunningBulk, TransferDirection};
+use emptcp_packet::{
     ApplyOptions, Catalog,
     swap::{Occupant, Swap},
 };
-use emptcp_lab::{End, Host, Lab, Path, RunningBulk, TransferDirection};
 use nix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
@@ -81,7 +81,7 @@ impl<'a> Steered<'a> {
         let plan = emptcp_plan::compile("bench.toml", POLICY, &catalog.manifests()).map_err(|e| anyhow!("{e}"))?;
         let mut steered = Self { host, hooks: None };
         steered.hooks = Some(namespace::within(host.netns().name(), || {
-            emptcp_kernel::apply(INSTANCE, &plan, POLICY, catalog, &ApplyOptions::default())?;
+            emptcp_packet::apply(INSTANCE, &plan, POLICY, catalog, &ApplyOptions::default())?;
             Swap::take(INSTANCE)
         })??);
         Ok(steered)
@@ -97,8 +97,8 @@ impl<'a> Steered<'a> {
 impl Drop for Steered<'_> {
     fn drop(&mut self) {
         self.hooks = None;
-        let removed = namespace::within(self.host.netns().name(), || emptcp_kernel::remove(INSTANCE));
-        if let Err(error) = removed.map_err(emptcp_kernel::Error::from).and_then(|removed| removed) {
+        let removed = namespace::within(self.host.netns().name(), || emptcp_packet::remove(INSTANCE));
+        if let Err(error) = removed.map_err(emptcp_packet::Error::from).and_then(|removed| removed) {
             eprintln!("the policies could not be removed: {error:#}");
         }
     }

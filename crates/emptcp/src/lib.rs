@@ -42,7 +42,7 @@
 pub mod netns;
 
 pub use emptcp_abi as abi;
-pub use emptcp_kernel::{
+pub use emptcp_packet::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
     apply, attach, catalog, doubts, element, event_reader, events, flows, in_force, instance, memory, moved_here,
     preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,

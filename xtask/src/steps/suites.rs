@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn every_test_program_belongs_to_the_suite_of_its_package_and_name() {
         assert_eq!(suite("mptcp-wire", Kind::Test, "vectors"), Suite::Unit);
-        assert_eq!(suite("emptcp-kernel", Kind::Library, "emptcp_kernel"), Suite::Unit);
-        assert_eq!(suite("emptcp-kernel", Kind::Test, "apply"), Suite::Lab);
+        assert_eq!(suite("emptcp-packet", Kind::Library, "emptcp_packet"), Suite::Unit);
+        assert_eq!(suite("emptcp-packet", Kind::Test, "apply"), Suite::Lab);
         assert_eq!(suite("emptcp-tests", Kind::Test, "packet_cases"), Suite::Cases);
         assert_eq!(suite("emptcp-tests", Kind::Test, "live_rate_limit"), Suite::EndToEnd);
     }

@@ -1,0 +1,56 @@
+//! How much memory the tables of a policy set take, and how much there is.
+
+use crate::{
+    elements::catalog::Catalog,
+    error::Result,
+    event_ring,
+    program::{self, Who},
+    tables,
+};
+pub use emptcp_host::memory::available;
+use emptcp_load::{embedded, map::Shape};
+use emptcp_plan::{
+    manifest::Hook,
+    plan::{Node, Plan},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes that the kernel will take for the tables of this plan: those of the core, and those of its elements.
+///
+/// # Errors
+/// When the plan uses an element that is not in `catalog`, or whose program cannot be read.
+pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
+    let cpus = event_ring::cpus();
+    let who = |element| Who {
+        element,
+        policy: None,
+        hook: Hook::TcIngress,
+    };
+    let mut core = BTreeMap::new();
+    for (name, tc, _) in embedded::CORE {
+        for map in Shape::all(&program::open(tc, who(name))?) {
+            let entries = tables::entries(&map.name, &plan.tables).unwrap_or(map.entries);
+            core.insert(map.name.clone(), map.bytes(entries, cpus));
+        }
+    }
+    let mut sum = core.values().sum();
+    let nodes = plan.policies.iter().flat_map(|policy| &policy.nodes);
+    let elements: BTreeSet<_> = nodes.map(|Node { element, .. }| element.as_str()).collect();
+    for name in elements {
+        let element = catalog.element(name)?;
+        // All variants of an element share its tables.
+        let object = [Hook::TcIngress, Hook::TcEgress, Hook::Xdp]
+            .into_iter()
+            .find_map(|hook| element.object(hook));
+        let Some(object) = object else { continue };
+        for map in Shape::all(&program::open(object, who(name))?) {
+            if core.contains_key(&map.name) {
+                continue;
+            }
+            let is_state = map.name.starts_with("state");
+            let entries = if is_state { plan.tables.state } else { map.entries };
+            sum += map.bytes(entries, cpus);
+        }
+    }
+    Ok(sum)
+}
