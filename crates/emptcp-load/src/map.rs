@@ -51,28 +51,35 @@ impl Shape {
         object.maps().map(shape).filter(|map| !is_section(&map.name)).collect()
     }
 
-    /// Makes such a map under another name and with `entries` in the place of its own.
+    /// Makes such a map under the name `name`.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn create(&self, name: &str, entries: u32) -> Result<MapHandle> {
+    pub fn create(&self, name: &str) -> Result<MapHandle> {
         let options = libbpf_sys::bpf_map_create_opts {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
             map_flags: self.flags,
             ..Default::default()
         };
-        MapHandle::create(self.kind, Some(short(name)), self.key, self.value, entries, &options)
-            .or_kernel(format!("make the map `{name}`"))
+        MapHandle::create(
+            self.kind,
+            Some(short(name)),
+            self.key,
+            self.value,
+            self.entries,
+            &options,
+        )
+        .or_kernel(format!("make the map `{name}`"))
     }
 
-    /// Bytes that the kernel takes for `entries` on a machine with `cpus` possible CPUs.
+    /// Bytes that the kernel takes for it on a machine with `cpus` possible CPUs.
     ///
     /// As `map_mem_usage` of kernel/bpf/arraymap.c and hashtab.c counts: an element of a hash table has a header of 48
     /// bytes, a bucket 16.
-    pub fn bytes(&self, entries: u32, cpus: u32) -> u64 {
+    pub fn bytes(&self, cpus: u32) -> u64 {
         let aligned = |bytes: u32| u64::from(bytes).next_multiple_of(8);
         let (key, value) = (aligned(self.key), aligned(self.value));
-        let (entries, cpus) = (u64::from(entries), u64::from(cpus));
+        let (entries, cpus) = (u64::from(self.entries), u64::from(cpus));
         let hash = |element| entries * element + entries.next_power_of_two() * 16;
         match self.kind {
             MapType::PercpuArray => entries * value * cpus,
@@ -95,12 +102,12 @@ mod tests {
             kind,
             key: 5,
             value: 12,
-            entries: 0,
+            entries: 3,
             flags: 0,
         };
-        assert_eq!(shape(MapType::Array).bytes(3, 2), 3 * 16);
-        assert_eq!(shape(MapType::PercpuArray).bytes(3, 2), 3 * 16 * 2);
-        assert_eq!(shape(MapType::LruHash).bytes(3, 2), 3 * (48 + 8 + 16) + 4 * 16);
-        assert_eq!(shape(MapType::PercpuHash).bytes(3, 2), 3 * (48 + 8 + 8 + 32) + 4 * 16);
+        assert_eq!(shape(MapType::Array).bytes(2), 3 * 16);
+        assert_eq!(shape(MapType::PercpuArray).bytes(2), 3 * 16 * 2);
+        assert_eq!(shape(MapType::LruHash).bytes(2), 3 * (48 + 8 + 16) + 4 * 16);
+        assert_eq!(shape(MapType::PercpuHash).bytes(2), 3 * (48 + 8 + 8 + 32) + 4 * 16);
     }
 }

@@ -139,8 +139,7 @@ pub(crate) fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
         let spots = other.spots()?;
         if let Some(placement) = placements.devices.iter().find(|placement| {
             let spot = spot_of(placement);
-            spots.iter().any(|(key, _)| *key == spot.key())
-                && other.attachments().is_ok_and(|a| a.is_alive(spot).unwrap_or(false))
+            spots.contains(&spot.key()) && other.attachments().is_ok_and(|a| a.is_alive(spot).unwrap_or(false))
         }) {
             return Err(Error::DeviceInUse {
                 device: placement.device.clone(),

@@ -8,7 +8,8 @@ use crate::{
     fault,
     instance::Instance,
     placement::{Placement, Placements},
-    store::{self, State},
+    records,
+    store::State,
 };
 use emptcp_abi::Generation;
 use emptcp_host::device::Devices;
@@ -225,7 +226,7 @@ pub(crate) fn detach_unwanted(
         Ok(known) => known,
         Err(error) => return (detached, vec![error]),
     };
-    for (key, direction) in spots {
+    for key in spots {
         let wanted = |placement: &Placement| spot_of(placement).key() == key;
         if placements.devices.iter().any(wanted) {
             continue;
@@ -236,7 +237,7 @@ pub(crate) fn detach_unwanted(
         let spot = Spot {
             device,
             ifindex: key.ifindex,
-            direction,
+            direction: key.direction,
         };
         let done = fault::step("detaching", || {
             let Some((kind, _)) = attachments.get(spot)? else {
@@ -245,7 +246,7 @@ pub(crate) fn detach_unwanted(
             attachments.detach(spot)?;
             detached.push(AttachedTo {
                 device: device.to_owned(),
-                direction,
+                direction: key.direction,
                 kind,
             });
             Ok(())
@@ -307,12 +308,12 @@ fn attach_best(
 pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Result<()> {
     exchange::repair(instance, devices)?;
     let attachments = instance.attachments()?;
-    for (key, direction) in instance.spots()? {
+    for key in instance.spots()? {
         let name = devices.name(key.ifindex);
         let spot = Spot {
             device: name.unwrap_or("?"),
             ifindex: key.ifindex,
-            direction,
+            direction: key.direction,
         };
         let wanted = state.is_some_and(|state| is_wanted(state, key.ifindex, name));
         match attachments.hold(spot)? {
@@ -322,7 +323,7 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&Stat
             // A filter went with its device. A link is detached before its pin goes: without, the kernel does so some time later,
             // and a device that came back with another index would have its program until then.
             _ if name.is_none() && attachments.get(spot)?.is_some_and(|(kind, _)| kind == Kind::Clsact) => {
-                store::drop_device(instance.records()?, key)?;
+                records::forget_attachment(instance.records()?, key)?;
             }
             _ => attachments.detach(spot)?,
         }

@@ -1,6 +1,6 @@
 //! What the pins of an instance tell about the network namespace that made it.
 
-use crate::store::{self, DEVICES_MAP};
+use crate::records::{DEVICES_MAP, Records};
 use emptcp_host::{boot::BootId, namespace};
 use emptcp_load::{link, pin};
 use libbpf_rs::MapHandle;
@@ -29,9 +29,10 @@ impl Facts {
         let mut facts = Self::default();
         let map = MapHandle::from_pinned_path(folder.join(format!("map_{DEVICES_MAP}")));
         if let Some(map) = map.ok()
-            && let Ok(records) = store::devices(&map)
+            && let Ok(records) = Records::read(&map)
         {
-            (facts.cookie, facts.boot) = store::identity(&records);
+            facts.cookie = records.origin.map_or(0, |origin| origin.cookie);
+            facts.boot = records.boot;
         }
         for link in pins(folder, "link_") {
             let info = pin::open(&link).and_then(|link| link::info(link.as_fd()));

@@ -8,6 +8,7 @@ use crate::{
     elements::catalog::Catalog,
     error::Result,
     instance::Instance,
+    records::Records,
     shape, store,
 };
 use emptcp_host::device::Devices;
@@ -193,8 +194,7 @@ impl Asked<'_> {
     }
 
     fn has_classes(&self, ifindex: u32) -> Result<bool> {
-        let records = store::devices(self.instance.records()?)?;
-        Ok(records.iter().any(|(key, _)| *key == shape::key(ifindex)))
+        Ok(Records::read(self.instance.records()?)?.shaped.contains(&ifindex))
     }
 
     fn qdisc(&self, name: &str, ifindex: u32, direction: Direction) -> Result<Option<&'static str>> {

@@ -2,12 +2,13 @@
 //! one folder of bpffs. No process needs to run for it.
 
 use crate::{
-    attach::{self, Attachments, Hold, Kind, Spot},
+    attach::{Attachments, Hold, Kind, Spot},
     error::{Error, OrKernel, Result},
     event_ring, identity,
     maps::Maps,
     place,
-    store::{self, BOOT, DEVICES_MAP, DeviceKey, DeviceRecord, SELF, STATE_MAP, State, VERSION},
+    records::{self, DEVICES_MAP, Origin, Records},
+    store::{self, STATE_MAP, State},
     tables,
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
@@ -155,50 +156,40 @@ impl Instance {
         for bank in 0..2 {
             maps.write_rules(bank, &[emptcp_abi::Rule::STOP; emptcp_abi::RULES as usize])?;
         }
-        for (name, map) in store::create_maps()? {
-            if name == DEVICES_MAP {
-                let cookie = emptcp_host::namespace::cookie().unwrap_or_default();
-                let (low, high) = (cookie as u32, (cookie >> 32) as u32);
-                let created = embedded::fingerprint();
-                let record = DeviceRecord {
-                    kind: tables.state,
-                    handle: low,
-                    priority: high,
-                    created,
-                };
-                store::put_device(&map, SELF, record)?;
-                let version = DeviceRecord {
-                    kind: ABI_VERSION,
-                    ..DeviceRecord::default()
-                };
-                store::put_device(&map, VERSION, version)?;
-                if let Some(boot) = BootId::current() {
-                    store::put_device(&map, BOOT, boot.into())?;
-                }
-            }
+        let records = records::create_map()?;
+        let origin = Origin {
+            state_entries: tables.state,
+            cookie: emptcp_host::namespace::cookie().unwrap_or_default(),
+            build: embedded::fingerprint(),
+        };
+        records::note_origin(&records, origin, ABI_VERSION, BootId::current())?;
+        for (name, map) in [(STATE_MAP, store::create_map()?), (DEVICES_MAP, records)] {
             pin::add(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin `{name}`"))?;
         }
         Ok(())
     }
 
+    /// By whom and where it was made.
+    fn origin(&self) -> Result<Option<Origin>> {
+        Ok(Records::read(self.records()?)?.origin)
+    }
+
     /// The sizes that the tables really have.
     pub(crate) fn tables_of_maps(&self) -> Result<Tables> {
         let entries = |name: &str| self.maps.get(name).map(MapCore::max_entries);
-        let own = store::devices(self.records()?)?
-            .into_iter()
-            .find(|(key, _)| *key == SELF);
+        let origin = self.origin()?;
         Ok(Tables {
             flows: entries("emptcp_flows")?,
             half_open: entries("emptcp_half_open")?,
             connections: entries("emptcp_connections")?,
-            state: own.map_or(Tables::default().state, |(_, record)| record.kind),
+            state: origin.map_or(Tables::default().state, |origin| origin.state_entries),
             events: event_ring::bytes(&self.maps)?,
         })
     }
 
     /// Maps of another version must not be read.
     pub(crate) fn check_version(&self) -> Result<()> {
-        let made_by = store::version(&store::devices(self.records()?)?);
+        let made_by = Records::read(self.records()?)?.version;
         if made_by == Some(ABI_VERSION) {
             return Ok(());
         }
@@ -215,10 +206,10 @@ impl Instance {
     /// Maps of another build may have another shape.
     pub(crate) fn check_build(&self) -> Result<()> {
         self.check_version()?;
-        let own = store::devices(self.records()?)?
-            .into_iter()
-            .find(|(key, _)| *key == SELF);
-        if own.is_some_and(|(_, record)| record.created == embedded::fingerprint()) {
+        if self
+            .origin()?
+            .is_some_and(|origin| origin.build == embedded::fingerprint())
+        {
             return Ok(());
         }
         Err(Error::State {
@@ -309,11 +300,11 @@ impl Instance {
         let devices = Devices::read()?;
         let attachments = self.attachments()?;
         let mut infos = Vec::new();
-        for (key, direction) in self.spots()? {
-            let name = devices.name(key.ifindex);
+        for records::SpotKey { ifindex, direction } in self.spots()? {
+            let name = devices.name(ifindex);
             let spot = Spot {
                 device: name.unwrap_or("?"),
-                ifindex: key.ifindex,
+                ifindex,
                 direction,
             };
             let Some((kind, _)) = attachments.get(spot)? else {
@@ -322,7 +313,7 @@ impl Instance {
             let hold = attachments.hold(spot)?;
             infos.push(AttachmentInfo {
                 device: name.map(str::to_owned),
-                ifindex: key.ifindex,
+                ifindex,
                 direction,
                 kind,
                 link: attachments.link_id(spot),
@@ -333,14 +324,9 @@ impl Instance {
         Ok(infos)
     }
 
-    /// Every spot that is noted.
-    pub(crate) fn spots(&self) -> Result<Vec<(DeviceKey, Direction)>> {
-        let records = store::devices(self.records()?)?;
-        Ok(records
-            .into_iter()
-            .filter(|(key, _)| key.ifindex != 0)
-            .filter_map(|(key, _)| Some((key, attach::direction_from(key.direction)?)))
-            .collect())
+    /// Every spot that is noted, in order.
+    pub(crate) fn spots(&self) -> Result<Vec<records::SpotKey>> {
+        Ok(Records::read(self.records()?)?.attachments.into_keys().collect())
     }
 
     /// What is in force.

@@ -3,7 +3,7 @@
 //! [`emptcp_load`] loads the programs, [`emptcp_host`] knows the machine; this crate composes them. From a plan to packets:
 //!
 //! * [`apply()`] is the transaction: it uses `placement` (which device, which hook), `allocation` (which slot, which
-//!   counters), `bank` (loads and verifies every element), `store` (what the instance remembers, in the kernel),
+//!   counters), `bank` (loads and verifies every element), `store` and `records` (what the instance remembers, in the kernel),
 //!   `hooks` with `exchange`, [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes everything back.
 //! * [`preview()`] does of an apply what changes nothing.
 //! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
@@ -62,6 +62,7 @@ mod place;
 mod placement;
 mod preview;
 mod program;
+mod records;
 mod remove;
 mod rules;
 mod shape;

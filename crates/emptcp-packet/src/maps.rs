@@ -3,10 +3,9 @@
 use crate::{
     error::{OrKernel, Result},
     fault,
-    program::{self, Who},
 };
 use emptcp_abi::{RULES, Rule};
-use emptcp_load::{embedded, map::Shape, pin};
+use emptcp_load::{map::Shape, pin};
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::{
@@ -64,29 +63,19 @@ impl Maps {
         self.state_entries
     }
 
-    /// Makes the core's maps, with so many entries where `entries` knows the name.
-    pub(crate) fn create(state_entries: u32, entries: impl Fn(&str) -> Option<u32>) -> Result<Self> {
+    /// Makes the core's maps. `shapes` holds each as often as core programs declare it, with the entries that it is to have.
+    pub(crate) fn create(state_entries: u32, shapes: &[Shape]) -> Result<Self> {
         let mut core = BTreeMap::new();
-        for (name, tc, _) in embedded::CORE {
-            let object = program::open(
-                tc,
-                Who {
-                    element: name,
-                    policy: None,
-                    hook: Hook::TcIngress,
-                },
-            )?;
-            for map in Shape::all(&object) {
-                let names = if map.name == CHAIN {
-                    HOOKS.map(chain_name).to_vec()
-                } else {
-                    vec![map.name.clone()]
-                };
-                for kept in names {
-                    if !core.contains_key(&kept) {
-                        let handle = map.create(&kept, entries(&map.name).unwrap_or(map.entries))?;
-                        core.insert(kept, handle);
-                    }
+        for map in shapes {
+            let names = if map.name == CHAIN {
+                HOOKS.map(chain_name).to_vec()
+            } else {
+                vec![map.name.clone()]
+            };
+            for kept in names {
+                if !core.contains_key(&kept) {
+                    let handle = map.create(&kept)?;
+                    core.insert(kept, handle);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::{
     tables,
 };
 pub use emptcp_host::memory::available;
-use emptcp_load::{embedded, map::Shape};
+use emptcp_load::map::Shape;
 use emptcp_plan::{
     manifest::Hook,
     plan::{Node, Plan},
@@ -26,14 +26,9 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
         policy: None,
         hook: Hook::TcIngress,
     };
-    let mut core = BTreeMap::new();
-    for (name, tc, _) in embedded::CORE {
-        for map in Shape::all(&program::open(tc, who(name))?) {
-            let entries = tables::entries(&map.name, &plan.tables).unwrap_or(map.entries);
-            core.insert(map.name.clone(), map.bytes(entries, cpus));
-        }
-    }
-    let mut sum = core.values().sum();
+    let shapes = tables::shapes(&plan.tables)?.into_iter();
+    let core: BTreeMap<_, _> = shapes.map(|map| (map.name.clone(), map.bytes(cpus))).collect();
+    let mut sum: u64 = core.values().sum();
     let nodes = plan.policies.iter().flat_map(|policy| &policy.nodes);
     let elements: BTreeSet<_> = nodes.map(|Node { element, .. }| element.as_str()).collect();
     for name in elements {
@@ -43,13 +38,14 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
             .into_iter()
             .find_map(|hook| element.object(hook));
         let Some(object) = object else { continue };
-        for map in Shape::all(&program::open(object, who(name))?) {
+        for mut map in Shape::all(&program::open(object, who(name))?) {
             if core.contains_key(&map.name) {
                 continue;
             }
-            let is_state = map.name.starts_with("state");
-            let entries = if is_state { plan.tables.state } else { map.entries };
-            sum += map.bytes(entries, cpus);
+            if map.name.starts_with("state") {
+                map.entries = plan.tables.state;
+            }
+            sum += map.bytes(cpus);
         }
     }
     Ok(sum)

@@ -1,10 +1,10 @@
 //! Devices that were moved to this network namespace with the programs of an instance of another one.
 
 use crate::{
-    attach::{self, Attachments, Spot},
+    attach::{Attachments, Spot},
     error::Result,
     identity, place,
-    store::{self, DEVICES_MAP},
+    records::{DEVICES_MAP, Records},
 };
 use emptcp_host::{device::Devices, namespace, namespaces::Namespaces};
 use emptcp_load::{link, pin};
@@ -78,22 +78,16 @@ fn in_folder(folder: &Path, devices: &Devices) -> Result<Vec<(String, Direction,
         records: &records,
     };
     let mut found = Vec::new();
-    for (key, _) in store::devices(&records)?
-        .into_iter()
-        .filter(|(key, _)| key.ifindex != 0)
-    {
-        let Some(direction) = attach::direction_from(key.direction) else {
-            continue;
-        };
+    for key in Records::read(&records)?.attachments.into_keys() {
         let spot = Spot {
             device: "?",
             ifindex: key.ifindex,
-            direction,
+            direction: key.direction,
         };
         if let Some(ifindex) = attachments.device_here(spot)?
             && let Some(name) = devices.name(ifindex)
         {
-            found.push((name.to_owned(), direction, ifindex == key.ifindex));
+            found.push((name.to_owned(), key.direction, ifindex == key.ifindex));
         }
     }
     Ok(found)

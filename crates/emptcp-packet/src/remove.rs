@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     instance::Instance,
     place::{self, Lock},
+    records::SpotKey,
     shape::Shaping,
     stale,
     store::{self, State},
@@ -52,10 +53,10 @@ pub fn remove(name: &str) -> Result<Removed> {
         for pending in attachments.pending() {
             pending.detach()?;
         }
-        for (key, direction) in instance.spots()? {
+        for SpotKey { ifindex, direction } in instance.spots()? {
             let mut spot = Spot {
                 device: "?",
-                ifindex: key.ifindex,
+                ifindex,
                 direction,
             };
             let Some((kind, _)) = attachments.get(spot)? else {
@@ -67,11 +68,11 @@ pub fn remove(name: &str) -> Result<Removed> {
                 Some(
                     noted
                         .as_ref()
-                        .and_then(|state| state.noted_name(key.ifindex))
+                        .and_then(|state| state.noted_name(ifindex))
                         .unwrap_or("?"),
                 )
             } else {
-                devices.name(key.ifindex)
+                devices.name(ifindex)
             };
             let Some(device) = name else { continue };
             spot.device = device;

@@ -1,9 +1,9 @@
 //! The classifier's rules as they lie in the kernel.
 
 use crate::{
-    attach,
     device::OfPolicy,
     error::{Error, Result},
+    words::direction_number,
 };
 use emptcp_abi::{RULE_END, RULES, Rule, rule_kind};
 use emptcp_host::device::Devices;
@@ -78,7 +78,7 @@ impl Test {
         Ok(match *test {
             RuleTest::Accept => Self::number(rule_kind::ACCEPT, 0, u32::MAX),
             RuleTest::Direction(wanted) => {
-                let wanted = attach::direction_number(wanted);
+                let wanted = direction_number(wanted);
                 Self::number(rule_kind::DIRECTION, wanted, wanted)
             }
             RuleTest::Device(ref name) => {

@@ -6,18 +6,20 @@
 
 use crate::{
     allocation::Allocation,
-    attach,
     device::OfPolicy,
     elements::catalog::Catalog,
     error::{Error, OrKernel, Result},
     fault,
     instance::Instance,
-    store::{self, DeviceKey, DeviceRecord},
+    records::{self, Records},
 };
 use emptcp_host::{device::Devices, qdisc};
 use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
 use serde::Serialize;
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 /// Major number of our qdisc's handle.
 const MAJOR: u16 = 0xe7c0;
@@ -160,11 +162,7 @@ impl Shaping {
     pub(crate) fn set_up(&mut self, instance: &Instance, devices: &Devices) -> Result<()> {
         for (&index, (name, classes)) in &self.devices {
             if root_of(name, index)? == Root::Default {
-                let record = DeviceRecord {
-                    created: 1,
-                    ..DeviceRecord::default()
-                };
-                store::put_device(instance.records()?, key(index), record)?;
+                records::note_shaped(instance.records()?, index)?;
                 self.made.push(index);
                 let handle = format!("{MAJOR:x}:");
                 let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
@@ -238,7 +236,7 @@ impl Shaping {
             match (devices.name(index), self.devices.get(&index)) {
                 (None, _) => {
                     let records = instance.records();
-                    let dropped = records.and_then(|records| store::drop_device(records, key(index)));
+                    let dropped = records.and_then(|records| records::forget_shaped(records, index));
                     failed.extend(dropped.err());
                 }
                 (Some(name), None) => {
@@ -379,23 +377,8 @@ fn root_of(name: &str, index: u32) -> Result<Root> {
     }
 }
 
-/// A key that no attachment uses: the shaping of a device is noted under it.
-pub(crate) fn key(ifindex: u32) -> DeviceKey {
-    let unused = 2;
-    debug_assert!(attach::direction_from(unused).is_none());
-    DeviceKey {
-        ifindex,
-        direction: unused,
-    }
-}
-
-fn shaped_devices(instance: &Instance) -> Result<Vec<u32>> {
-    let records = store::devices(instance.records()?)?;
-    Ok(records
-        .iter()
-        .filter(|(noted, _)| *noted == key(noted.ifindex))
-        .map(|(noted, _)| noted.ifindex)
-        .collect())
+fn shaped_devices(instance: &Instance) -> Result<BTreeSet<u32>> {
+    Ok(Records::read(instance.records()?)?.shaped)
 }
 
 fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
@@ -405,7 +388,7 @@ fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
             &["qdisc", "del", "dev", name, "root", "handle", &format!("{MAJOR:x}:")],
         )?;
     }
-    store::drop_device(instance.records()?, key(index))
+    records::forget_shaped(instance.records()?, index)
 }
 
 /// Removes those of our classes on a device that are `unwanted`; returns what could not be removed.

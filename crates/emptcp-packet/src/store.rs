@@ -1,4 +1,5 @@
-//! What an instance remembers, kept in the kernel beside its programs: the plan of each bank and the attachments.
+//! What an instance remembers, kept in the kernel beside its programs: the plan of each bank. What it notes of devices is in
+//! [`records`](crate::records).
 //!
 //! The text of a bank is written while the bank is not in force; the control word decides which one counts. So a death
 //! at any point leaves either set, whole.
@@ -9,17 +10,14 @@ use crate::{
     names::Names,
 };
 use emptcp_abi::Generation;
-use emptcp_host::boot::BootId;
 use emptcp_plan::plan::{Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{Immutable, IntoBytes, KnownLayout};
 
 /// The map of plans.
 pub(crate) const STATE_MAP: &str = "emptcp_state";
-/// The map of attachments.
-pub(crate) const DEVICES_MAP: &str = "emptcp_devices";
 
 const CHUNK: usize = 4096;
 const CHUNKS_PER_BANK: u32 = 1024;
@@ -72,97 +70,23 @@ impl State {
     }
 }
 
-#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(Clone, Copy, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 struct ChunkKey {
     bank: u32,
     chunk: u32,
 }
 
-/// A device and direction.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, Ord, PartialEq, PartialOrd)]
-#[repr(C)]
-pub(crate) struct DeviceKey {
-    /// Interface index; 0 for the record of the instance itself.
-    pub(crate) ifindex: u32,
-    /// One of `emptcp_abi::direction`; 2 for the shaping of the device.
-    pub(crate) direction: u32,
-}
-
-/// How something is attached to a device. What the words mean depends on `kind`.
-#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub(crate) struct DeviceRecord {
-    /// See `attach::Kind`, or the version of this layout in the record of the instance itself.
-    pub(crate) kind: u32,
-    /// clsact: handle of the filter, 0 while it is not attached yet.
-    pub(crate) handle: u32,
-    /// clsact: priority of the filter.
-    pub(crate) priority: u32,
-    /// clsact: we made the qdisc.
-    pub(crate) created: u32,
-}
-
-/// The record of the instance itself among those of its devices: `handle` and `priority` hold the cookie of the network
-/// namespace, `kind` the entries of the elements' state tables, `created` says which build made the maps.
-pub(crate) const SELF: DeviceKey = DeviceKey {
-    ifindex: 0,
-    direction: 0,
-};
-/// The record of the boot in which the instance was made.
-pub(crate) const BOOT: DeviceKey = DeviceKey {
-    ifindex: 0,
-    direction: 1,
-};
-
-/// The record of the version: `kind` holds `ABI_VERSION` of the emptcp that made the maps. Instances made before version 3
-/// have none. Every version must be able to read this record, and to detach what the others note.
-pub(crate) const VERSION: DeviceKey = DeviceKey {
-    ifindex: 0,
-    direction: 3,
-};
-
-impl From<BootId> for DeviceRecord {
-    fn from(BootId([kind, handle, priority, created]): BootId) -> Self {
-        Self {
-            kind,
-            handle,
-            priority,
-            created,
-        }
-    }
-}
-
-/// Which namespace, by its cookie (0: not known), and which boot an instance belongs to.
-pub(crate) fn identity(records: &[(DeviceKey, DeviceRecord)]) -> (u64, Option<BootId>) {
-    let find = |wanted| records.iter().find(|(key, _)| *key == wanted).map(|(_, record)| record);
-    let cookie = find(SELF).map_or(0, |own| u64::from(own.handle) | u64::from(own.priority) << 32);
-    let boot = find(BOOT).map(|boot| BootId([boot.kind, boot.handle, boot.priority, boot.created]));
-    (cookie, boot)
-}
-
-/// With which version of the interface the maps were made.
-pub(crate) fn version(records: &[(DeviceKey, DeviceRecord)]) -> Option<u32> {
-    let own = records.iter().find(|(key, _)| *key == VERSION);
-    own.map(|(_, record)| record.kind)
-}
-
-/// Makes both maps; they grow with use.
-pub(crate) fn create_maps() -> Result<[(&'static str, MapHandle); 2]> {
+/// Makes the map of plans; it grows with use.
+pub(crate) fn create_map() -> Result<MapHandle> {
     let options = libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
         map_flags: libbpf_sys::BPF_F_NO_PREALLOC,
         ..Default::default()
     };
-    let make = |name: &'static str, key: usize, value: usize, entries: u32| {
-        MapHandle::create(MapType::Hash, Some(name), key as u32, value as u32, entries, &options)
-            .or_kernel(format!("make the map `{name}`"))
-            .map(|map| (name, map))
-    };
-    Ok([
-        make(STATE_MAP, size_of::<ChunkKey>(), CHUNK, 2 * CHUNKS_PER_BANK)?,
-        make(DEVICES_MAP, size_of::<DeviceKey>(), size_of::<DeviceRecord>(), 4096)?,
-    ])
+    let (key, entries) = (size_of::<ChunkKey>() as u32, 2 * CHUNKS_PER_BANK);
+    MapHandle::create(MapType::Hash, Some(STATE_MAP), key, CHUNK as u32, entries, &options)
+        .or_kernel(format!("make the map `{STATE_MAP}`"))
 }
 
 /// Writes the state of a bank that is not in force.
@@ -211,36 +135,4 @@ pub(crate) fn read(map: &MapHandle, bank: u32, instance: &str) -> Result<State> 
         chunk += 1;
     }
     serde_json::from_slice(&bytes[8..wanted]).map_err(|error| bad(error.to_string()))
-}
-
-/// All records of devices.
-pub(crate) fn devices(map: &MapHandle) -> Result<Vec<(DeviceKey, DeviceRecord)>> {
-    let mut records = Vec::new();
-    for key in map.keys() {
-        let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read the attachments")? else {
-            continue;
-        };
-        let (Ok(key), Ok(record)) = (DeviceKey::read_from_bytes(&key), DeviceRecord::read_from_bytes(&value)) else {
-            continue;
-        };
-        records.push((key, record));
-    }
-    records.sort_by_key(|(key, _)| *key);
-    Ok(records)
-}
-
-/// Writes a record.
-pub(crate) fn put_device(map: &MapHandle, key: DeviceKey, record: DeviceRecord) -> Result<()> {
-    map.update(key.as_bytes(), record.as_bytes(), MapFlags::ANY)
-        .or_kernel("note an attachment")
-}
-
-/// Removes a record, if it is there.
-pub(crate) fn drop_device(map: &MapHandle, key: DeviceKey) -> Result<()> {
-    match map.delete(key.as_bytes()) {
-        Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
-            Err(Error::libbpf("forget an attachment", error))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,4 +1,4 @@
-//! Hooks and directions in words, for messages.
+//! Hooks and directions in words, for messages, and as maps hold them.
 
 use emptcp_plan::{manifest::Hook, plan::Direction};
 
@@ -16,5 +16,22 @@ pub(crate) fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Ingress => "ingress",
         Direction::Egress => "egress",
+    }
+}
+
+/// A direction as the maps hold it.
+pub(crate) fn direction_number(direction: Direction) -> u32 {
+    match direction {
+        Direction::Ingress => emptcp_abi::direction::INGRESS,
+        Direction::Egress => emptcp_abi::direction::EGRESS,
+    }
+}
+
+/// A direction from a map.
+pub(crate) fn direction_from(number: u32) -> Option<Direction> {
+    match number {
+        emptcp_abi::direction::INGRESS => Some(Direction::Ingress),
+        emptcp_abi::direction::EGRESS => Some(Direction::Egress),
+        _ => None,
     }
 }

@@ -12,7 +12,7 @@ mod pending;
 
 use crate::{
     error::Result,
-    store::{self, DeviceKey, DeviceRecord},
+    records::{self, Attachment, Records},
 };
 use emptcp_host::qdisc::{CLSACT_EGRESS, CLSACT_INGRESS};
 use emptcp_load::{link as bpf_link, pin, program as bpf};
@@ -91,10 +91,10 @@ pub(crate) struct Spot<'a> {
 }
 
 impl Spot<'_> {
-    pub(crate) fn key(&self) -> DeviceKey {
-        DeviceKey {
+    pub(crate) fn key(&self) -> records::SpotKey {
+        records::SpotKey {
             ifindex: self.ifindex,
-            direction: direction_number(self.direction),
+            direction: self.direction,
         }
     }
 
@@ -108,23 +108,6 @@ impl Spot<'_> {
     fn link_path(&self, folder: &Path) -> PathBuf {
         let direction = crate::words::direction_name(self.direction);
         folder.join(format!("link_{}_{direction}", self.ifindex))
-    }
-}
-
-/// A direction as the maps hold it.
-pub(crate) fn direction_number(direction: Direction) -> u32 {
-    match direction {
-        Direction::Ingress => emptcp_abi::direction::INGRESS,
-        Direction::Egress => emptcp_abi::direction::EGRESS,
-    }
-}
-
-/// A direction from a map.
-pub(crate) fn direction_from(number: u32) -> Option<Direction> {
-    match number {
-        emptcp_abi::direction::INGRESS => Some(Direction::Ingress),
-        emptcp_abi::direction::EGRESS => Some(Direction::Egress),
-        _ => None,
     }
 }
 
@@ -152,11 +135,10 @@ pub(crate) struct Attachments<'a> {
 
 impl Attachments<'_> {
     /// What is noted for a spot.
-    pub(crate) fn get(&self, spot: Spot<'_>) -> Result<Option<(Kind, DeviceRecord)>> {
-        let record = store::devices(self.records)?
-            .into_iter()
-            .find(|(key, _)| *key == spot.key());
-        Ok(record.and_then(|(_, record)| Some((Kind::from_number(record.kind)?, record))))
+    pub(crate) fn get(&self, spot: Spot<'_>) -> Result<Option<(Kind, Attachment)>> {
+        let records = Records::read(self.records)?;
+        let record = records.attachments.get(&spot.key());
+        Ok(record.and_then(|record| Some((Kind::from_number(record.kind)?, *record))))
     }
 
     /// Attaches a program; the spot must be free of ours.
@@ -164,21 +146,21 @@ impl Attachments<'_> {
     /// # Errors
     /// When the kernel refuses; then nothing of ours is left there.
     pub(crate) fn attach(&self, spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>) -> Result<()> {
-        let mut record = DeviceRecord {
+        let mut record = Attachment {
             kind: kind as u32,
-            ..DeviceRecord::default()
+            ..Attachment::default()
         };
         let result = match kind {
             Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => {
-                store::put_device(self.records, spot.key(), record)?;
+                records::note_attachment(self.records, spot.key(), record)?;
                 link::attach(spot, kind, program, &spot.link_path(self.folder))
             }
             Kind::Clsact => {
-                record.created = u32::from(!clsact::is_present(spot)?);
-                store::put_device(self.records, spot.key(), record)?;
+                record.made_qdisc = !clsact::is_present(spot)?;
+                records::note_attachment(self.records, spot.key(), record)?;
                 clsact::attach(spot, program).and_then(|(handle, priority)| {
                     (record.handle, record.priority) = (handle, priority);
-                    store::put_device(self.records, spot.key(), record)
+                    records::note_attachment(self.records, spot.key(), record)
                 })
             }
         };
@@ -197,21 +179,29 @@ impl Attachments<'_> {
             Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => link::detach(&spot.link_path(self.folder))?,
             Kind::Clsact => {
                 clsact::detach(spot, &self.entry_programs())?;
-                if record.created != 0 {
+                if record.made_qdisc {
                     self.give_back_clsact(spot)?;
                 }
             }
         }
-        store::drop_device(self.records, spot.key())
+        records::forget_attachment(self.records, spot.key())
     }
 
     /// Removes the qdisc that we made, or leaves that duty to our attachment in the other direction.
     fn give_back_clsact(&self, spot: Spot<'_>) -> Result<()> {
-        let other = store::devices(self.records)?.into_iter().find(|(key, record)| {
-            key.ifindex == spot.ifindex && key.direction != spot.key().direction && record.kind == Kind::Clsact as u32
+        let noted = Records::read(self.records)?.attachments;
+        let other = noted.into_iter().find(|(key, record)| {
+            key.ifindex == spot.ifindex && key.direction != spot.direction && record.kind == Kind::Clsact as u32
         });
         match other {
-            Some((key, record)) => store::put_device(self.records, key, DeviceRecord { created: 1, ..record }),
+            Some((key, record)) => records::note_attachment(
+                self.records,
+                key,
+                Attachment {
+                    made_qdisc: true,
+                    ..record
+                },
+            ),
             None => clsact::remove_if_unused(spot),
         }
     }

@@ -4,7 +4,7 @@
 use super::{Attachments, Kind, Spot, link};
 use crate::{
     error::{Error, OrKernel, Result},
-    store::{self, DeviceRecord},
+    records::{self, Attachment},
     words::direction_name,
 };
 use emptcp_abi::Generation;
@@ -125,11 +125,11 @@ impl Attachments<'_> {
             Some((Kind::Clsact, _)) => self.detach(spot)?,
             _ => link::detach(&path)?,
         }
-        let record = DeviceRecord {
+        let record = Attachment {
             kind: pending.kind as u32,
-            ..DeviceRecord::default()
+            ..Attachment::default()
         };
-        store::put_device(self.records, spot.key(), record)?;
+        records::note_attachment(self.records, spot.key(), record)?;
         fs::rename(&pending.path, &path).map_err(|error| Error::io(&pending.path, error))
     }
 }
