@@ -193,7 +193,7 @@ fn compare_subflow(
         by(has(flow_flag::REMOTE_OPENED)),
         by(client_opened),
     );
-    to.compare(format!("{place} version"), flow.version, connection.version);
+    to.compare(format!("{place} version"), flow.version, connection.version.number());
     let tokens = [flow.remote_token, flow.local_token];
     for ((token, theirs), who) in tokens.iter().zip(connection.tokens).zip(["client", "server"]) {
         let theirs = theirs.map_or_else(String::new, |token| token.to_string());

@@ -2,7 +2,7 @@
 //! so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
 //!
 //! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while captures
-//! are read; `one.rs`, the commands about one connection; `table.rs`; `failure.rs`, errors in words.
+//! are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
 
 mod analyze;
 mod compare;
@@ -15,7 +15,6 @@ mod plot;
 mod reading;
 mod report;
 mod split;
-mod table;
 
 use clap::Subcommand;
 
@@ -29,7 +28,7 @@ pub enum TraceCommand {
     /// Reads pcap and pcapng, also packed by gzip or zstd. Several files are one stream in the order of time. Without options,
     /// prints a summary.
     Analyze(analyze::AnalyzeArguments),
-    /// Tell what happened in one connection, in plain sentences
+    /// Describe what happened in one connection, in plain sentences
     Explain(explain::ExplainArguments),
     /// Draw one connection: data sequence numbers, throughput, round-trip times, window
     Plot(plot::PlotArguments),

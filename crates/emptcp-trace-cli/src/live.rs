@@ -28,13 +28,13 @@ pub struct LiveArguments {
     /// In this network namespace (a name of `ip netns`, a path or a process id)
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
-    /// Show it again every so many seconds
+    /// Refresh every N seconds
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     interval: Seconds,
-    /// End after so many TCP packets
+    /// End after N TCP packets
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// End after so many seconds
+    /// End after N seconds
     #[arg(long, value_name = "SECONDS")]
     duration: Option<Seconds>,
     /// Bytes captured of each packet, from the IP header on

@@ -44,7 +44,7 @@ impl OneConnection {
         self.read_from(source::open(&self.files)?, observe)
     }
 
-    /// Likewise, from files that are open.
+    /// The same, from files that are open.
     pub(crate) fn read_from(
         &self,
         files: Files,
@@ -60,7 +60,7 @@ impl OneConnection {
         for event in Analyzer::with_settings(reading, settings) {
             let event = match event {
                 Ok(event) => event,
-                // What was read before it is good, and told.
+                // What was read before it is good, and reported.
                 Err(error) if found.is_some() && !is_interruption(&error) => {
                     eprintln!("warning: the capture is damaged, what follows is about the packets before: {error}");
                     break;

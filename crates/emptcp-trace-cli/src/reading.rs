@@ -24,7 +24,7 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// A bar for so many bytes; none when that is not known. It is shown when it takes long and a person looks on, unless it is
+    /// A bar for this many bytes; none when that is not known. It is shown when it takes long and stderr is a terminal, unless it is
     /// `quiet`.
     pub(crate) fn new(bytes: Option<u64>, quiet: bool) -> Self {
         let packets = Arc::new(AtomicU64::new(0));
@@ -95,7 +95,7 @@ impl Interrupt {
     }
 }
 
-/// Files that move the bar as they are read. Ctrl-C is the end of the standard input, which nobody can read again; of files it is an
+/// Files that move the bar as they are read. Ctrl-C is the end of the standard input, which cannot be read again; of files it is an
 /// error, so that nothing is written that looks like all of them.
 #[derive(Debug)]
 pub(crate) struct Reading {

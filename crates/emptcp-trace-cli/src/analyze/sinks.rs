@@ -1,8 +1,8 @@
 //! Where the results go: lines of JSON or a summary, and tables.
 
 use emptcp_trace::Event;
-use emptcp_trace::output::{Summary, Tables, Written, json};
 use emptcp_trace::record::Totals;
+use emptcp_trace_report::output::{Summary, Tables, Written, json};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use tempfile::SpooledTempFile;

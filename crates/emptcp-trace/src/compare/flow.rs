@@ -83,7 +83,7 @@ pub(super) enum Fingerprint {
     JoinAnswer(TruncatedHmac, Nonce),
 }
 
-/// What the handshake tells of MPTCP, from either capture.
+/// What the handshake says about MPTCP, from either capture.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
     pub(super) version: Option<Version>,

@@ -1,7 +1,7 @@
 //! Packets of one direction that wait for their copy in the other capture.
 //!
 //! A segment is found by the bytes that it carries, not by its borders: segmentation offload cuts what one capture has whole, and
-//! receive offload joins what the other has in pieces. Copies of the same bytes, sent again, are told apart by the timestamps
+//! receive offload joins what the other has in pieces. Copies of the same bytes, sent again, differ in the timestamps
 //! option and the IP identification, and otherwise taken in their order.
 
 use super::Point;

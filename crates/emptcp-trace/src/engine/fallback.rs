@@ -40,7 +40,7 @@ impl Connection {
         })
     }
 
-    /// One side goes on with mappings although the other has none left: the two do not agree what they speak.
+    /// One side goes on with mappings although the other sends none any more: the two disagree about the fallback.
     fn note_one_sided(&mut self, at: At, context: &mut Context<'_>) {
         let other = self.halves[at.dir.reverse()].last_dss;
         if other.is_some_and(|last| last > at.t + context.settings.stall) {

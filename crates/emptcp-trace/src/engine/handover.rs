@@ -1,4 +1,4 @@
-//! Hand-overs: the data leaves one subflow for another, for good.
+//! Handovers: the data moves from one subflow to another and does not return.
 
 use super::out::{At, Out, What};
 use super::state::Connection;

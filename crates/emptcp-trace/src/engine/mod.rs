@@ -55,7 +55,7 @@ pub(crate) struct Engine {
     orphans: Orphans,
     /// Connections that are over and wait for their last packets.
     lingering: VecDeque<(Timestamp, u32, ConnectionId)>,
-    /// Connections that were given out as idle and may go on.
+    /// Connections that were emitted as idle and may go on.
     dormant: VecDeque<(Timestamp, u32, ConnectionId)>,
     next_id: u64,
     now: Timestamp,
@@ -85,12 +85,12 @@ impl Engine {
         }
     }
 
-    /// The next event that waits to be given out.
+    /// The next event.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
         self.out.queue.pop_front()
     }
 
-    /// Puts an event behind those that wait.
+    /// Adds an event after those that wait.
     pub(crate) fn push_event(&mut self, event: Event) {
         self.out.queue.push_back(event);
     }

@@ -10,7 +10,7 @@ use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Payload without mapping is held for so many segments.
+/// Segments for which payload without mapping is held.
 const WAITING: usize = 1000;
 /// Reinjections so soon after a subflow took over belong to the hand-over.
 const EARLY: Span = Span::from_seconds(5);

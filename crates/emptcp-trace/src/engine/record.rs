@@ -54,7 +54,7 @@ impl Connection {
             dur: self.t_last - self.t0,
             dur_dack: self.t_last_data_ack.map(|last| last - self.t0),
             end,
-            version: self.version.number(),
+            version: self.version,
             hash: self.hash,
             tokens: Direction::BOTH.map(token),
             client: self.client.ip(),

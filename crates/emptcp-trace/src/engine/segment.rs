@@ -26,7 +26,7 @@ pub(super) struct News {
     pub(super) tokens: SmallVec<[(Token, Direction, Hash); 2]>,
 }
 
-/// Where in its connection a segment stands.
+/// The subflow, direction and moment of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Here {
     pub(super) index: usize,

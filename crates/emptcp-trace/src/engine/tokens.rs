@@ -69,7 +69,7 @@ impl Orphans {
         self.by_flow.is_empty()
     }
 
-    /// A SYN whose token nobody has, or several have. Returns whether it is the first of its subflow.
+    /// A SYN whose token is that of no connection, or of several. Returns whether it is the first of its subflow.
     pub(super) fn open(&mut self, token: Token, packet: &Packet) -> bool {
         if let Some(orphan) = self.by_flow.get_mut(&packet.flow) {
             if orphan.token == token && orphan.packets[0].sequence == packet.sequence {

@@ -18,7 +18,7 @@ mod packet {
     pub(super) const CAPTURED: usize = 12;
     pub(super) const LENGTH: usize = 16;
     pub(super) const DATA: usize = 24;
-    /// `struct sockaddr_ll` stands behind the header, which has 48 bytes.
+    /// `struct sockaddr_ll` follows the header, which has 48 bytes.
     pub(super) const PROTOCOL: usize = 48 + 2;
     pub(super) const DEVICE_TYPE: usize = 48 + 8;
     pub(super) const KIND: usize = 48 + 10;

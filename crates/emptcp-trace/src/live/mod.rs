@@ -6,7 +6,7 @@
 //!
 //! A packet socket of type `SOCK_DGRAM` gives packets from the network header on, whatever the device: Ethernet, tunnels and
 //! loopback are all the same, and `any` may have all of them at once. The kernel takes the outer VLAN tag away itself; one more is
-//! passed over here.
+//! skipped here.
 //!
 //! [`Source`]: crate::Source
 

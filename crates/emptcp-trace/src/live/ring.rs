@@ -33,7 +33,7 @@ const STATUS: usize = 8;
 const BLOCK_SIZE: usize = 1 << 18;
 /// `TPACKET_V3` fills blocks without regard to frames, but the sizes must fit.
 const FRAME_SIZE: usize = 1 << 11;
-/// A block that is not full is handed over after so many milliseconds.
+/// Milliseconds after which a block that is not full is handed over.
 pub(super) const BLOCK_TIMEOUT: u32 = 20;
 
 /// `struct tpacket_req3`.
@@ -129,7 +129,7 @@ impl Ring {
         Some(unsafe { std::slice::from_raw_parts(self.begin().as_ptr(), BLOCK_SIZE) })
     }
 
-    /// Gives the block that is next back to the kernel, if it was handed over, and goes on to the one behind it.
+    /// Gives the block that is next back to the kernel, if it was handed over, and goes on to the one after it.
     pub(super) fn release(&mut self) {
         let status = self.status();
         if status.load(Ordering::Acquire) & STATUS_USER != 0 {

@@ -8,7 +8,7 @@ use mptcp_wire::tcp::Flags;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// So many subflows are remembered.
+/// Subflows that are remembered.
 const MOST: usize = 1 << 16;
 
 /// Passes on what another source has, and counts subflows whose SYN it did not have: what they carry cannot be put to a connection.

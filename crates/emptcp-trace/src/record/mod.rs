@@ -8,9 +8,11 @@ mod mark;
 mod rtt;
 mod subflow;
 mod totals;
+mod wire;
 
 pub use connection::{Connection, End, Fallback, Hash, Vantage};
 pub use mark::{Detail, Mark, MarkKind};
 pub use rtt::RttSummary;
 pub use subflow::{Kind, Opener, Subflow};
 pub use totals::{Capped, Skipped, Totals};
+pub(crate) use wire::{optional_version, tokens};

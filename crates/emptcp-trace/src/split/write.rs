@@ -124,7 +124,7 @@ impl<'a, W: Write> Writer<'a, W> {
 
 /// Its captured length.
 fn captured(frame: &Stored) -> io::Result<u32> {
-    // Room for what stands around it in a block.
+    // Room for the fields around it in a block.
     let length = u32::try_from(frame.bytes.len())
         .ok()
         .filter(|length| *length < u32::MAX - 64);

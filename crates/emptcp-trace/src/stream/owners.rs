@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 /// What a run of data is to the subflow that carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimKind {
-    /// Nobody carried it before.
+    /// No subflow carried it before.
     New,
     /// Another subflow carried it first, and this one carries it for the first time.
     Reinjection {
@@ -108,7 +108,7 @@ impl Owners {
                 floor = floor.max(seen.floor());
             }
         }
-        // What one list has forgotten nobody may answer for.
+        // What one list has forgotten, the others must not answer for.
         self.forget_below(floor);
         dropped
     }

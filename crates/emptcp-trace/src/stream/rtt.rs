@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     end: u64,
-    // None once a byte of it was sent again: nobody knows which copy is acknowledged (Karn: RFC 6298, 3).
+    // None once a byte of it was sent again: it is not known which copy is acknowledged (Karn: RFC 6298, 3).
     sent: Option<Timestamp>,
 }
 

@@ -34,7 +34,7 @@ impl Bucket {
     }
 }
 
-/// The bucket for so many nanoseconds: below 64 each has its own, above the leading 7 bits decide.
+/// The bucket of a number of nanoseconds: below 64 each has its own, above the leading 7 bits decide.
 fn number(nanoseconds: u64) -> u64 {
     let shift = nanoseconds.checked_ilog2().unwrap_or(0).saturating_sub(BITS);
     (u64::from(shift) << BITS) + (nanoseconds >> shift)
@@ -121,7 +121,7 @@ impl RttStatistics {
         }
     }
 
-    /// The smallest sample that at least so many of 100 do not exceed, nanoseconds.
+    /// The smallest sample that at least `percent` of 100 samples do not exceed, nanoseconds.
     fn quantile(&self, percent: u64) -> f64 {
         let rank = (u128::from(self.n) * u128::from(percent)).div_ceil(100);
         let mut below = 0;
