@@ -26,6 +26,69 @@ pub(crate) fn decimal<T: core::str::FromStr>(text: &str) -> Option<T> {
         .flatten()
 }
 
+/// A version that is a number in a header: the number as text, and both ways between them.
+macro_rules! numbered {
+    ($name:ident, $what:literal, $expected:literal, $($number:literal $variant:ident),+) => {
+        impl $name {
+            const REFUSED: InvalidText = InvalidText {
+                what: $what,
+                expected: $expected,
+            };
+
+            /// The number in the header.
+            #[must_use]
+            pub fn number(self) -> u8 {
+                match self {
+                    $(Self::$variant => $number,)+
+                }
+            }
+
+            /// The version with this number, if there is one.
+            #[must_use]
+            pub fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl From<$name> for u8 {
+            fn from(version: $name) -> Self {
+                version.number()
+            }
+        }
+
+        impl TryFrom<u8> for $name {
+            type Error = InvalidText;
+
+            fn try_from(number: u8) -> Result<Self, InvalidText> {
+                Self::from_number(number).ok_or(Self::REFUSED)
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                core::fmt::Display::fmt(&self.number(), formatter)
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = InvalidText;
+
+            /// Reads the number, one digit.
+            fn from_str(text: &str) -> Result<Self, InvalidText> {
+                match text {
+                    $(stringify!($number) => Ok(Self::$variant),)+
+                    _ => Err(Self::REFUSED),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use numbered;
+
 /// `Serialize` by what the expression shows, `Deserialize` by `FromStr`.
 #[cfg(feature = "serde")]
 macro_rules! serde_as_text {
