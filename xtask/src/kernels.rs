@@ -57,8 +57,8 @@ const fn test(package: &'static str, name: &'static str, filter: &'static str, l
     }
 }
 
-/// What differs between kernels: the verifier, the hooks, MPTCP, queueing disciplines. Programs that start clang, or need
-/// captures of other machines, stay at home.
+/// What differs between kernels: the verifier, the hooks, MPTCP, queueing disciplines. Programs that start clang, or
+/// need captures of other machines, stay at home.
 const TESTS: &[Test] = &[
     test("emptcp-packet", "probe", "", 120),
     test("emptcp-tests", "packet_cases", "", 900),

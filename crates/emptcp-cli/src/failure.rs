@@ -1,6 +1,6 @@
 //! An error in words on stderr, as JSON on stdout, and as exit code.
 
-use crate::{commands::in_force::NotInForce, session::BOLD_RED};
+use crate::{not_in_force::NotInForce, session::BOLD_RED};
 use emptcp::{Diagnostics, Error, refusal::Refusal};
 use emptcp_plan::visible;
 use serde_json::{Map, Value, json};

@@ -16,7 +16,6 @@ use crate::{
     adopt, allocation,
     attach::AttachedTo,
     bank::{self, Filling},
-    core_programs,
     device::OfPolicy,
     elements::catalog::Catalog,
     error::{Error, Result},
@@ -212,7 +211,8 @@ impl Transaction<'_> {
         })?;
         let wanted: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
         fault::step("loading the core", || {
-            core_programs::ensure(&self.instance.maps, &wanted)
+            self.hooks
+                .load_core(&self.instance, self.placements, &wanted, self.plan.rules.len())
         })?;
         let filling = Filling {
             plan: self.plan,

@@ -2,7 +2,7 @@
 
 use crate::{
     attach::{AttachedTo, Attachments, Hold, Kind, Spot},
-    entry::entry,
+    entry::{self, entry},
     error::{Error, Result},
     exchange::{self, Exchange, Idle},
     fault,
@@ -14,7 +14,7 @@ use crate::{
 use emptcp_abi::Generation;
 use emptcp_host::device::Devices;
 use emptcp_plan::manifest::Hook;
-use std::{os::fd::AsFd, path::PathBuf};
+use std::{collections::BTreeSet, os::fd::AsFd, path::PathBuf};
 
 /// What one transaction does to hooks.
 #[derive(Default)]
@@ -68,6 +68,27 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
+    /// Loads the core's programs for `wanted` and a plan of this many rules, and the entry programs that
+    /// [`attach_new`](Self::attach_new) is going to ask for first.
+    pub(crate) fn load_core(
+        &mut self,
+        instance: &Instance,
+        placements: &Placements,
+        wanted: &BTreeSet<Hook>,
+        rules: usize,
+    ) -> Result<()> {
+        let attachments = instance.attachments()?;
+        let mut entries = BTreeSet::new();
+        for placement in &placements.devices {
+            let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
+            let Some(first) = placement.kinds.first() else { continue };
+            if !old.is_some_and(|kind| placement.kinds.contains(&kind)) {
+                entries.insert((first.hook(placement.direction), placement.link_header));
+            }
+        }
+        entry::with_core(instance, wanted, rules, entries, &mut self.pinned)
+    }
+
     /// Attaches where nothing is attached yet, and prepares hooks that change. What runs goes on as it is.
     pub(crate) fn attach_new(
         &mut self,

@@ -9,7 +9,7 @@ use emptcp_load::{map::Shape, pin};
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::{Path, PathBuf},
 };
@@ -73,9 +73,9 @@ impl Maps {
                 vec![map.name.clone()]
             };
             for kept in names {
-                if !core.contains_key(&kept) {
-                    let handle = map.create(&kept)?;
-                    core.insert(kept, handle);
+                if let Entry::Vacant(free) = core.entry(kept) {
+                    let handle = map.create(free.key())?;
+                    free.insert(handle);
                 }
             }
         }

@@ -96,10 +96,8 @@ fn rehearse(
                 .map(|hook| (hook, placement.link_header))
         })
         .collect();
-    core_programs::ensure(&maps, &entries.iter().map(|(hook, _)| *hook).collect())?;
-    for (hook, link_header) in entries {
-        core_programs::load_entry(&maps, hook, link_header)?;
-    }
+    let hooks = entries.iter().map(|(hook, _)| *hook).collect();
+    core_programs::ensure(&maps, &hooks, plan.rules.len(), &Vec::from_iter(entries))?;
     let filling = Filling {
         plan,
         allocation: &allocation,

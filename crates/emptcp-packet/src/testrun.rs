@@ -136,9 +136,12 @@ impl Sandbox {
             maps.write_rules(bank, &[Rule::STOP; RULES as usize])?;
         }
         let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
-        let entry = core_programs::load_entry(&maps, hook, 14)?;
-        let opposite = core_programs::load_entry(&maps, opposite_of(hook), 14)?;
-        core_programs::ensure(&maps, &BTreeSet::from([hook, opposite_of(hook)]))?;
+        let both = [hook, opposite_of(hook)];
+        let entries = both.map(|hook| (hook, 14));
+        let entries = core_programs::ensure(&maps, &BTreeSet::from(both), plan.rules.len(), &entries)?;
+        let Ok([entry, opposite]) = <[OwnedFd; 2]>::try_from(entries) else {
+            unreachable!("one program for each entry that was asked for");
+        };
         let state = State {
             generation: 0,
             plan: Plan::default(),
@@ -186,6 +189,8 @@ impl Sandbox {
             .iter()
             .map(|policy| BTreeSet::from([place(policy.direction)]))
             .collect();
+        let both = BTreeSet::from([self.hook, opposite_of(self.hook)]);
+        core_programs::ensure(&self.maps, &both, plan.rules.len(), &[])?;
         let allocation = allocation::allocate(plan, Some((&self.state.plan, &self.state.allocation)))?;
         let generation = Generation(self.state.generation).next();
         let filling = Filling {

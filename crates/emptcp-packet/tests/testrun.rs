@@ -115,3 +115,36 @@ fn a_switch_keeps_flows_and_the_counters_of_policies_that_stay() {
     assert_eq!(core["chain_broken"], 0);
     assert_eq!(sandbox.flows().unwrap()[0].policies, ["p", "q"]);
 }
+
+#[test]
+fn a_set_of_many_rules_decides_by_its_last_one_also_after_a_set_of_few() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let few = plan(&catalog, &policy("ingress", "when = 'tcp.dstport == 81'\n"));
+    let mut sandbox = Sandbox::new(&few, Hook::TcIngress, &catalog, &[("lo", 1)]).unwrap();
+    for packet in arriving() {
+        sandbox.run(&Input::new(&packet)).unwrap();
+    }
+    assert_eq!(sandbox.stats().unwrap().1[0].matched.packets, 0);
+
+    // Ports that make no range, and the one that counts at the end.
+    let others: String = (0..150)
+        .map(|n| format!("tcp.dstport == {} or ", 2000 + 2 * n))
+        .collect();
+    let many = plan(
+        &catalog,
+        &policy("ingress", &format!("when = '{others}tcp.dstport == 80'\n")),
+    );
+    assert!(many.rules.len() > 150, "{} rules", many.rules.len());
+    sandbox.switch(&many).unwrap();
+    let data = segment(CLIENT, SERVER, (1001, 5001), ACK, &DATA_ACK, &[7; 10]);
+    sandbox.run(&Input::new(&data)).unwrap();
+    let (core, policies) = sandbox.stats().unwrap();
+    assert_eq!((policies[0].matched.packets, core["chain_broken"]), (1, 0));
+
+    sandbox.switch(&few).unwrap();
+    sandbox.run(&Input::new(&data)).unwrap();
+    let (core, policies) = sandbox.stats().unwrap();
+    assert_eq!((policies[0].matched.packets, core["chain_broken"]), (0, 0));
+}

@@ -24,11 +24,12 @@ pub struct CompareArguments {
     /// One JSON object instead of text: the sentences, then everything in the tables and more
     #[arg(long)]
     json: bool,
-    /// Also write subflows.csv, options.csv, fields.csv and pairs.csv (each packet with its time at both points) to this folder
+    /// Also write subflows.csv, options.csv, fields.csv and pairs.csv (each packet with its time at both points) to
+    /// this folder
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
-    /// How much the clock of SERVER is ahead of that of CLIENT: `auto` takes the smallest delays of both directions to be equal,
-    /// `none` takes the clocks to be the same
+    /// How much the clock of SERVER is ahead of that of CLIENT: `auto` takes the smallest delays of both directions to
+    /// be equal, `none` takes the clocks to be the same
     #[arg(
         long,
         value_name = "auto|none|SECONDS",
@@ -115,7 +116,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
         report.text()
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: it has enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("writing to the standard output"),
     }

@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     };
     let mut analyzer = Analyzer::new(Starts::new(device));
     let quiet = |error: io::Error| match error.kind() {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: it has enough.
         ErrorKind::BrokenPipe => Ok(true),
         _ => Err(error).context("writing to the standard output"),
     };

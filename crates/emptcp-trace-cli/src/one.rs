@@ -39,7 +39,8 @@ impl OneConnection {
         }
     }
 
-    /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it then.
+    /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it
+    /// then.
     pub(crate) fn read(&self, observe: impl FnMut(&Event) -> anyhow::Result<()>) -> anyhow::Result<Box<Connection>> {
         self.read_from(source::open(&self.files)?, observe)
     }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(
     long_about = "Make a page with tables and figures about the connections of captures: ports, durations, sizes, fallback, subflows, \
-        round-trip times, retransmissions, hand-overs. The page needs no network and no scripts. Each file is a trace of its own.",
+        round-trip times, retransmissions, handovers. The page needs no network and no scripts. Each file is a trace of its own.",
     after_long_help = "\
 Examples:
   emptcp trace report capture.pcap
@@ -150,7 +150,7 @@ fn write(page: &Page, arguments: &ReportArguments) -> anyhow::Result<()> {
             Some(folder) => format!(" and {} to {}", units::count(number - 1, "table"), folder.display()),
             None => String::new(),
         };
-        // Whoever closed stderr does not want to know.
+        // A closed stderr is not an error.
         let _ = writeln!(io::stderr(), "wrote {}{files}", arguments.output.display());
     }
     Ok(())

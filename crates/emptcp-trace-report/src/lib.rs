@@ -10,8 +10,8 @@
 //! * [`compare`]: what the comparison of two captures found, in sentences and tables.
 //! * [`chart`]: pictures as SVG and PNG (feature `png`); knows nothing of MPTCP.
 //!
-//! A module uses only modules below it: `plot` uses `chart` and the words of `explain`, `report` uses `chart` and `output`,
-//! `compare` uses `output`; `chart`, `output` and `explain` use none of the others.
+//! A module uses only modules below it: `plot` uses `chart` and the words of `explain`, `report` uses `chart` and
+//! `output`, `compare` uses `output`; `chart`, `output` and `explain` use none of the others.
 
 pub mod chart;
 pub mod compare;

@@ -26,8 +26,8 @@ use crate::{Error, Event, Next, Order, Result, Settings, Source};
 /// # }
 /// ```
 ///
-/// Where a source fails, records of what was open are emitted first, then [`Event::End`], and the error last: a file that was cut
-/// off still gives what it has.
+/// Where a source fails, records of what was open are emitted first, then [`Event::End`], and the error last: a file
+/// that was cut off still gives what it has.
 #[derive(Debug)]
 pub struct Analyzer<S> {
     source: S,

@@ -26,8 +26,8 @@ pub enum Piece {
 /// A run of payload bytes of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Data sequence number of the first byte, as an offset: 0 for the first byte of the connection. It is not the number on the
-    /// wire ([`DataSequenceNumber`](mptcp_wire::DataSequenceNumber)). None when unmapped.
+    /// Data sequence number of the first byte, as an offset: 0 for the first byte of the connection. It is not the
+    /// number on the wire ([`DataSequenceNumber`](mptcp_wire::DataSequenceNumber)). None when unmapped.
     pub dsn: Option<u64>,
     /// Length, bytes.
     pub length: u32,

@@ -1,12 +1,15 @@
-//! What happened in a Multipath TCP connection: streaming analysis of packet captures, both versions of MPTCP, in bounded memory.
+//! What happened in a Multipath TCP connection: streaming analysis of packet captures, both versions of MPTCP, in
+//! bounded memory.
 //!
-//! This crate is the engine. It reads packets and emits records and events; it draws nothing and writes no tables. What people and
-//! programs read (tables, sentences, pictures, reports) is made from its records by the crate `emptcp-trace-report`.
+//! This crate is the engine. It reads packets and emits records and events; it draws nothing and writes no tables. What
+//! people and programs read (tables, sentences, pictures, reports) is made from its records by the crate
+//! `emptcp-trace-report`.
 //!
 //! # Start here
 //!
-//! [`Analyzer`] is an iterator of [`Event`]s over a [`Source`]: files ([`source::open`]), a reader ([`source::from_reader`]), packets in
-//! memory ([`source::Packets`]), a device ([`live::Device`]), or an implementation of your own.
+//! [`Analyzer`] is an iterator of [`Event`]s over a [`Source`]: files ([`source::open`]), a reader
+//! ([`source::from_reader`]), packets in memory ([`source::Packets`]), a device ([`live::Device`]), or an
+//! implementation of your own.
 //!
 //! ```
 //! use emptcp_trace::{Analyzer, Event, source};
@@ -29,8 +32,9 @@
 //!
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
 //! * [`live`]: packets of a device while they pass.
-//! * [`analyzer`]: the analysis, an iterator. It uses `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
-//!   time), `engine/` (connections and subflows, packet by packet) and `stream/` (what is remembered about bytes).
+//! * [`analyzer`]: the analysis, an iterator. It uses `packet.rs` (one segment, decoded), `reorder.rs` (packets in the
+//!   order of time), `engine/` (connections and subflows, packet by packet) and `stream/` (what is remembered about
+//!   bytes).
 //! * [`event`], [`record`]: the results.
 //! * [`compare`]: two captures of the same traffic at two points.
 //! * [`split`]: one connection as a capture of its own.
@@ -50,9 +54,9 @@
 //!  identity, direction, time, error
 //! ```
 //!
-//! `compare` and `split` belong here, not to the reports: both read packets and keep state for each of them. `compare` is a second engine,
-//! with typed figures as its result; its sentences are in `emptcp-trace-report`. `split` copies frames, and must put them in the same
-//! order as the analysis does, by the same code.
+//! `compare` and `split` belong here, not to the reports: both read packets and keep state for each of them. `compare`
+//! is a second engine, with typed figures as its result; its sentences are in `emptcp-trace-report`. `split` copies
+//! frames, and must put them in the same order as the analysis does, by the same code.
 
 pub mod analyzer;
 pub mod compare;

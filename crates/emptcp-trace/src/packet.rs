@@ -10,7 +10,7 @@ use mptcp_wire::{Error, Segment, SequenceNumber};
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
-/// Two endpoints in an order that does not depend on who sends: both directions of a TCP connection have the same key.
+/// Two endpoints in an order that does not depend on the sender: both directions of a TCP connection have the same key.
 /// IPv4 addresses are mapped into IPv6 ones, which never are on the wire themselves (RFC 4291, 2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {
@@ -161,7 +161,8 @@ impl Packet {
     }
 }
 
-/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the wire.
+/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the
+/// wire.
 fn payload_length(frame: &Frame<'_>, segment: &Segment<'_>) -> u32 {
     let unset = match segment.network() {
         Network::V4(header) => header.total_length() == 0,

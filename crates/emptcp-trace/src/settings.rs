@@ -90,8 +90,8 @@ pub struct Settings {
     pub idle: Span,
     /// A connection that ended is kept for this long, for its last packets.
     pub linger: Span,
-    /// Data that waits, unacknowledged, for this long without progress is a stall; data that moves to another subflow for this long
-    /// is a handover.
+    /// Data that waits, unacknowledged, for this long without progress is a stall; data that moves to another subflow
+    /// for this long is a handover.
     pub stall: Span,
     /// Bounds of memory.
     pub limits: Limits,

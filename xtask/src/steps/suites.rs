@@ -53,8 +53,8 @@ impl Suite {
         }
     }
 
-    /// Whether its tests may run side by side. Where they may not, `.config/nextest.toml` knows the few that may all the
-    /// same.
+    /// Whether its tests may run side by side. Where they may not, `.config/nextest.toml` knows the few that may all
+    /// the same.
     fn is_parallel(self) -> bool {
         matches!(self, Self::Unit | Self::Cases)
     }

@@ -1,9 +1,9 @@
 //! `emptcp elements`.
 
 use crate::{
-    commands::words,
     session::{BOLD, Session},
     table::Table,
+    words,
 };
 use anyhow::Result;
 use clap::Args;

@@ -6,7 +6,7 @@
 //! * The machine: [`doctor`].
 //! * Captures: [`trace`].
 //! * `in_force` is the part of [`check`] that asks the kernel.
-//! * `chains` and `words` write things that several of them show.
+//! * `chains` writes what several of them show.
 
 pub(crate) mod apply;
 pub(crate) mod check;
@@ -25,7 +25,6 @@ pub(crate) mod trace;
 mod chains;
 pub(crate) mod in_force;
 mod policy_file;
-mod words;
 
 use crate::session::YELLOW;
 

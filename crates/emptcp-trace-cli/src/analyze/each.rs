@@ -96,11 +96,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Analyses all files with `workers` threads and gives the results to `take` in the order of the files. Workers do not run far
-    /// ahead of it, so neither memory nor open files grow with their number.
+    /// Analyses all files with `workers` threads and gives the results to `take` in the order of the files. Workers do
+    /// not run far ahead of it, so neither memory nor open files grow with their number.
     fn in_order(&self, jobs: usize, mut take: impl FnMut(Part) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        // A worker that takes a file puts a permit into this queue, which is taken out when its results have been put out. Files
-        // are taken in order, so whoever is next in the output holds a permit and will be done.
+        // A worker that takes a file puts a permit into this queue, which is taken out when its results have been put
+        // out. Files are taken in order, so the next one in the output holds a permit and will be done.
         let (permit, permits) = mpsc::sync_channel(jobs.saturating_mul(AHEAD));
         let (done, results) = mpsc::channel();
         thread::scope(|scope| {

@@ -59,7 +59,8 @@ pub struct AnalyzeArguments {
     /// Show the N largest connections
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     top: usize,
-    /// Take every file as a trace of its own, in which connections are counted from 0; the column `trace` names the file
+    /// Take every file as a trace of its own, in which connections are counted from 0; the column `trace` names the
+    /// file
     #[arg(long)]
     each: bool,
     /// Analyse N files at once [default: one for each processor]

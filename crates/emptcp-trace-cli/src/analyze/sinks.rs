@@ -68,7 +68,7 @@ impl<W: Write> Sinks<W> {
         }
     }
 
-    /// Puts the tables in their places. The summary is for whoever did not ask for JSON.
+    /// Puts the tables in their places. The summary is printed unless JSON was asked for.
     pub(super) fn finish(mut self) -> io::Result<(Vec<Written>, Option<Summary>)> {
         let written = match self.tables {
             Some(tables) => tables.finish()?,

@@ -1,7 +1,8 @@
 //! Charts as SVG: lines, steps, points, marks and boxes over linear, logarithmic and time axes.
 //!
-//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow the
-//! reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and whole pixels.
+//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow
+//! the reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and
+//! whole pixels.
 //!
 //! ```
 //! use emptcp_trace_report::chart::{Axis, Chart, Series, Shape, Unit};
@@ -31,12 +32,12 @@ pub use png::{PngError, to_png};
 pub use style::STYLE;
 pub use unit::Unit;
 
-/// How values become places on an axis.
+/// How values become positions on an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// In proportion.
     Linear,
-    /// In proportion to the decimal logarithm; values that are not positive have no place.
+    /// In proportion to the decimal logarithm; values that are not positive have no position.
     Log,
     /// Linear, in seconds; ticks at seconds, minutes and hours that people count in.
     Time,
@@ -139,8 +140,8 @@ pub struct Quartiles {
 pub enum Shape {
     /// Straight lines from point to point.
     Line(Vec<(f64, f64)>),
-    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not positive are at
-    /// its left end.
+    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not
+    /// positive are at its left end.
     Step(Vec<(f64, f64)>),
     /// Single points.
     Points(Vec<(f64, f64)>, Marker),
@@ -157,9 +158,9 @@ pub struct Series {
     pub name: String,
     /// What is drawn.
     pub shape: Shape,
-    /// Which colour, counted from 0; they begin anew after [`COLOURS`], with another dash.
+    /// The index of the colour, from 0; after [`COLOURS`] they repeat, with another dash.
     pub colour: usize,
-    /// Which dash lines have: 0 is none, there are four; added to what `colour` gives.
+    /// The index of the dash of lines, 0 to 3: 0 is none; added to that of `colour`.
     pub dash: usize,
 }
 
@@ -197,7 +198,7 @@ impl Series {
 pub struct Chart {
     /// What it is; written above it.
     pub title: String,
-    /// What one sees, for those who do not see it; may be empty.
+    /// A description for readers who do not see the picture; may be empty.
     pub description: String,
     /// To the right.
     pub x: Axis,

@@ -25,8 +25,8 @@ pub enum PngError {
     Encode(String),
 }
 
-/// An SVG of [`Chart::to_svg`](super::Chart::to_svg) as PNG, `scale` pixels for each of its own, in its light colours. Words are
-/// drawn with the fonts of the system.
+/// An SVG of [`Chart::to_svg`](super::Chart::to_svg) as PNG, `scale` pixels for each of its own, in its light colours.
+/// Words are drawn with the fonts of the system.
 ///
 /// # Errors
 /// No font is installed, `scale` makes no picture, or the SVG is none.

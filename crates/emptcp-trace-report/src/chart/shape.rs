@@ -111,8 +111,8 @@ fn steps(places: &[Place]) -> String {
     path
 }
 
-/// All points in one path: each begins at its place and draws its marker from there. Round ones are the ends of lines without length,
-/// five times shorter than circles.
+/// All points in one path: each begins at its place and draws its marker from there. Round ones are the ends of lines
+/// without length, five times shorter than circles.
 fn points(places: &[Place], marker: Marker) -> Markup {
     let (class, outline) = match marker {
         Marker::Dot => ("dot", "h.1"),

@@ -8,8 +8,8 @@ const COLUMNS: f64 = 2.0;
 /// The side of a cell in which one point is enough, pixels.
 const CELL: f64 = 1.5;
 
-/// A line through places whose x grows: of each column the first, the lowest, the highest and the last, so that no extreme is lost.
-/// Where x goes back a new column begins, so other lines stay right.
+/// A line through places whose x grows: of each column the first, the lowest, the highest and the last, so that no
+/// extreme is lost. Where x goes back a new column begins, so other lines stay right.
 pub(super) fn line(places: impl Iterator<Item = Place>) -> Vec<Place> {
     let mut kept = Vec::new();
     let mut column: Option<Column> = None;

@@ -1,4 +1,5 @@
-//! What the comparison of two captures found, in sentences and tables. The comparison itself is [`emptcp_trace::compare`].
+//! What the comparison of two captures found, in sentences and tables. The comparison itself is
+//! [`emptcp_trace::compare`].
 //!
 //! ```
 //! use emptcp_trace::compare::{CompareSettings, compare};

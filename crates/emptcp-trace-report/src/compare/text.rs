@@ -5,8 +5,8 @@ use crate::output::TextTable;
 use emptcp_trace::Direction;
 use emptcp_trace::compare::{Capture, ComparedConnection, ComparedDirection, ComparedKind, OptionComparison, Point};
 
-/// The captures, how their clocks differ, the findings, then tables of each connection: packets, and the options that were not carried
-/// unchanged.
+/// The captures, how their clocks differ, the findings, then tables of each connection: packets, and the options that
+/// were not carried unchanged.
 pub(super) fn text(report: &ComparisonReport) -> String {
     let comparison = &report.comparison;
     let mut lines = Vec::new();

@@ -30,7 +30,7 @@ impl Copies {
     }
 }
 
-/// Who did it: only events of one key are grouped.
+/// What is grouped: only events of one key are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) copies: Copies,
@@ -107,8 +107,8 @@ impl Bursts {
         }
     }
 
-    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`, and not more
-    /// of one key than [`Copies::told`].
+    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`, and not
+    /// more of one key than [`Copies::told`].
     pub(crate) fn told(&self, apart: Span, most: usize) -> Vec<(Key, Burst)> {
         let mut groups = self.groups.clone();
         for (key, group) in &mut groups {

@@ -36,7 +36,7 @@ pub(super) struct Facts {
     pub(super) silences: Vec<(At, At)>,
     /// How many there were.
     pub(super) silence_count: u64,
-    /// Who carried the oldest byte that is not acknowledged, the last time.
+    /// The subflow that last carried the oldest byte that is not acknowledged.
     carriers: PerDirection<Option<Carrier>>,
     /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
     data_acks: PerDirection<u64>,
@@ -49,7 +49,7 @@ pub(super) struct Facts {
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
     pub(super) mark: Mark,
-    /// Of a stall: who brought the byte that was waited for.
+    /// The subflow that carried the byte which ended a stall.
     pub(super) carrier: Option<Carrier>,
 }
 

@@ -141,7 +141,7 @@ impl Handshake {
         }
     }
 
-    /// The first RST of either side, and who sent it.
+    /// The first RST of either side, and its direction.
     pub(crate) fn first_reset(&self) -> Option<(Direction, Reset)> {
         Direction::BOTH
             .into_iter()
@@ -149,7 +149,7 @@ impl Handshake {
             .min_by_key(|(_, reset)| (reset.at.t, reset.at.packet))
     }
 
-    /// The first FIN of either side, and who sent it.
+    /// The first FIN of either side, and its direction.
     pub(crate) fn first_fin(&self) -> Option<(Direction, At)> {
         Direction::BOTH
             .into_iter()

@@ -39,8 +39,8 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
 fn write_more(facts: &Facts, pages: &mut Pages<'_>) {
     let kinds = [
         (MarkKind::Stall, SentenceKind::Stall, "stall"),
-        (MarkKind::BreakBeforeMake, SentenceKind::Handover, "hand-over"),
-        (MarkKind::MakeBeforeBreak, SentenceKind::Handover, "hand-over"),
+        (MarkKind::BreakBeforeMake, SentenceKind::Handover, "handover"),
+        (MarkKind::MakeBeforeBreak, SentenceKind::Handover, "handover"),
     ];
     let moments = kinds
         .into_iter()

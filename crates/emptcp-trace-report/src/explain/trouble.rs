@@ -195,7 +195,7 @@ fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
     }
 }
 
-/// Subflows that were reset or closed while the connection lived on, unless that was said with their handshake or
+/// Subflows that were reset or closed while the connection went on, unless that was said with their handshake or
 /// with the REMOVE_ADDR that it followed.
 fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
     let over = facts.over();

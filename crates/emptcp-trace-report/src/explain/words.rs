@@ -108,12 +108,12 @@ pub(crate) fn subflows(ids: &[SubflowId]) -> String {
     }
 }
 
-/// Who sends: `the client`.
+/// The sender: `the client`.
 pub(crate) fn sender(direction: Direction) -> String {
     format!("the {}", direction.sender())
 }
 
-/// Who receives: `the server`.
+/// The receiver: `the server`.
 pub(crate) fn receiver(direction: Direction) -> String {
     sender(direction.reverse())
 }

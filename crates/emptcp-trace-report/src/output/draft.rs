@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// A file under construction: it is written beside its place, and takes it when it is finished. One that is dropped before
-/// leaves no file, and the file that was there before stays.
+/// A file under construction: it is written beside its place, and takes it when it is finished. One that is dropped
+/// before leaves no file, and the file that was there before stays.
 #[derive(Debug)]
 pub struct Draft {
     file: BufWriter<NamedTempFile>,

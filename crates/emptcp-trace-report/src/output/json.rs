@@ -13,8 +13,8 @@ struct Line<'a> {
     mark: &'a Mark,
 }
 
-/// Writes a connection, its subflows within, as one line. With `marks`, a mark is a line too: the objects with `kind`. Other
-/// events write nothing.
+/// Writes a connection, its subflows within, as one line. With `marks`, a mark is a line too: the objects with `kind`.
+/// Other events write nothing.
 ///
 /// # Errors
 /// When `out` cannot be written to.

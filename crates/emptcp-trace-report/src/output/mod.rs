@@ -38,8 +38,8 @@
 //!
 //! * [`summary`]: for a person at a terminal.
 //! * [`json`]: one object per line.
-//! * [`tables`]: CSV and Parquet files; `column.rs`, [`columns`]: the columns of both; `csv.rs`, `parquet/`: how they are written;
-//!   `place.rs`: where to.
+//! * [`tables`]: CSV and Parquet files; `column.rs`, [`columns`]: the columns of both; `csv.rs`, `parquet/`: how they
+//!   are written; `place.rs`: where to.
 //! * `table.rs`: a table as plain text.
 //! * [`units`]: numbers as people read them.
 //! * [`draft`]: files that appear when they are complete.

@@ -1,6 +1,7 @@
 //! Files for xplot (and jPlot): written packet by packet, so they are exact and need no memory.
 //!
-//! Each direction of data has up to three files: data sequence numbers, round-trip times, bytes in flight with the window.
+//! Each direction of data has up to three files: data sequence numbers, round-trip times, bytes in flight with the
+//! window.
 
 use super::{Quantity, Section, moments, stem};
 use emptcp_trace::record::Mark;
@@ -146,7 +147,7 @@ impl<'a, W: Write> Xplot<'a, W> {
                 Piece::New | Piece::Unmapped => writeln!(file, "dtick {t} {from}\nutick {t} {to}")?,
                 Piece::Retransmission => writeln!(file, "darrow {t} {from}\nuarrow {t} {to}\natext {t} {to}\nR")?,
                 Piece::SameSubflow => writeln!(file, "box {t} {from}\natext {t} {to}\nM")?,
-                // The diamond says who carried it first.
+                // The diamond shows the subflow that carried it first.
                 Piece::Reinjection { of } => {
                     writeln!(file, "atext {t} {to}\nreinjected\n{}\ndiamond {t} {from}", colour(of))?;
                 }

@@ -111,7 +111,7 @@ impl Part for Handovers {
             caption: String::new(),
             head: ["", "number", "share"].map(str::to_owned).to_vec(),
             rows: vec![
-                line("connections with hand-overs", self.connections, self.complete),
+                line("connections with handovers", self.connections, self.complete),
                 line("break before make", breaks, all),
                 line("make before break", makes, all),
             ],
@@ -186,9 +186,9 @@ impl Part for Handovers {
         Ok(vec![Figure {
             id: "Handover",
             name: "handovers",
-            title: "Hand-overs",
+            title: "Handovers",
             says: "Data that moved from one subflow to another for good: to one opened after the first had gone silent (break before make), or to one that stood ready (make before break).",
-            population: "hand-overs of complete connections".to_owned(),
+            population: "handovers of complete connections".to_owned(),
             n: all,
             facts: Vec::new(),
             panels: Vec::new(),

@@ -1,7 +1,7 @@
 //! The report: every table and figure that describes a set of captures, as one page that needs nothing else.
 //!
-//! Give it the events of one trace after the other; it keeps a few numbers of each connection. Unless a figure says otherwise, it is
-//! about complete connections: both keys were seen, and an MP_CAPABLE in the third ACK or a DSS.
+//! Give it the events of one trace after the other; it keeps a few numbers of each connection. Unless a figure says
+//! otherwise, it is about complete connections: both keys were seen, and an MP_CAPABLE in the third ACK or a DSS.
 //!
 //! ```
 //! use emptcp_trace::{Analyzer, Source, source};
@@ -29,8 +29,9 @@
 //!
 //! * this file: the collector. `part.rs`: what each figure is made by. `figure.rs`: what a figure consists of.
 //! * `distribution.rs`: samples and their cumulative distribution, most figures' data.
-//! * one file for each part: `dataset.rs`, `ports.rs`, `fallback.rs`, `length.rs` (duration and size), `subflows.rs`, `unused.rs`,
-//!   `delay.rs`, `rtt.rs`, `share.rs`, `ratio.rs` and `times.rs` (retransmissions and reinjections), `handover.rs`.
+//! * one file for each part: `dataset.rs`, `ports.rs`, `fallback.rs`, `length.rs` (duration and size), `subflows.rs`,
+//!   `unused.rs`, `delay.rs`, `rtt.rs`, `share.rs`, `ratio.rs` and `times.rs` (retransmissions and reinjections),
+//!   `handover.rs`.
 //! * `page.rs`, `page.css`: the page.
 
 mod dataset;
@@ -116,7 +117,8 @@ impl Report {
         }
     }
 
-    /// Begins a trace: the events that follow are of it, until the next one. Connections are numbered in each trace anew.
+    /// Begins a trace: the events that follow are of it, until the next one. Connections are numbered from 0 in each
+    /// trace.
     pub fn begin(&mut self, trace: Arc<str>) {
         self.traces.push(trace);
     }

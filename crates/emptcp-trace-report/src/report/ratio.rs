@@ -82,7 +82,8 @@ impl Part for Ratio {
         let (mut panels, mut tables) = (Vec::new(), vec![self.totals()]);
         for ((_, way, _), curves) in WAYS.iter().zip(&self.curves) {
             let curves: Vec<_> = curves.iter().collect();
-            // Connections without any are the lower part of both curves; the picture begins where the first of them leaves it.
+            // Connections without any are the lower part of both curves; the picture begins where the first of them
+            // leaves it.
             let without = curves.iter().filter(|curve| curve.n() > 0);
             let without = without.map(|curve| curve.count(|ratio| ratio == 0.0) as f64 / curve.n() as f64);
             let from = (without.fold(1.0, f64::min) * 20.0).floor() / 20.0;

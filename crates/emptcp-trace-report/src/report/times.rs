@@ -1,5 +1,5 @@
-//! F3.9: when in the life of a connection data is sent again. A point needs its connection's duration, which is known only later, and
-//! there may be very many points: they wait in a temporary file.
+//! F3.9: when in the life of a connection data is sent again. A point needs its connection's duration, which is known
+//! only later, and there may be very many points: they wait in a temporary file.
 
 mod histogram;
 mod spool;

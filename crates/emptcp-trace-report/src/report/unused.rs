@@ -31,7 +31,8 @@ impl Default for Unused {
     }
 }
 
-/// The round-trip time of the handshake, milliseconds: from the packet that passes the capture on its way to the far side, to its answer.
+/// The round-trip time of the handshake, milliseconds: from the packet that passes the capture on its way to the far
+/// side, to its answer.
 fn handshake(subflow: &Subflow, vantage: Vantage) -> Option<f64> {
     let [to_answer, to_third] = subflow.hs_rtt;
     match (vantage, subflow.opened_by) {

@@ -90,7 +90,7 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
         match home.and_then(|(home, of)| Some((connections.get_mut(home)?, of))) {
             Some((connection, of)) => {
                 let sf_id = SubflowId(u32::try_from(connection.subflows.len()).unwrap_or(u32::MAX));
-                // The token is that of the one who is asked.
+                // The token is that of the host that the SYN goes to.
                 let by_client = of == Way::ToOpener;
                 let subflow = subflow(number, flow, ComparedKind::Join, sf_id, by_client, clock);
                 connection.subflows.push(subflow);

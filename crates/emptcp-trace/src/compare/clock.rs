@@ -145,8 +145,9 @@ impl Observations {
         clock
     }
 
-    /// Slope (nanoseconds per nanosecond) and offset at the start, when a straight line through the slices is plain to see: it
-    /// changes the offset by more than four times what the slices scatter around it, and by more than 20 microseconds.
+    /// Slope (nanoseconds per nanosecond) and offset at the start, when a straight line through the slices is plain to
+    /// see: it changes the offset by more than four times what the slices scatter around it, and by more than 20
+    /// microseconds.
     fn drift(&self) -> Option<(f64, f64)> {
         let middles: Vec<(f64, f64, f64)> = self
             .slices

@@ -130,7 +130,7 @@ struct Comparer<O> {
     flows: Flows,
     waiting: VecDeque<Waiting>,
     observations: Observations,
-    /// Of the first pair: something to go by until there are pairs in both directions.
+    /// That of the first pair: an estimate until there are pairs in both directions.
     first_difference: Option<Span>,
     position: [Option<Timestamp>; 2],
     read: [u64; 2],
@@ -296,8 +296,8 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
 }
 
 impl Flow {
-    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the others by the
-    /// round-trip time between the points, whatever the clocks.
+    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the
+    /// others by the round-trip time between the points, whatever the clocks.
     pub(super) fn way_from_a(&self) -> Way {
         let [forward, backward] = self.tally.each_ref().map(|tally| tally.samples.mean());
         match (forward, backward) {

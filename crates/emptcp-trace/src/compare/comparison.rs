@@ -21,11 +21,13 @@ pub struct Comparison {
     pub b: Capture,
     /// When both captures ran, by A's clock; none when they never did at once.
     pub overlap: Option<(Timestamp, Timestamp)>,
-    /// Packets that were given up before the window was over, because too many waited. When it is not 0, losses are upper bounds.
+    /// Packets that were given up before the window was over, because too many waited. When it is not 0, losses are
+    /// upper bounds.
     pub exceeded: u64,
     /// Packets of subflows beyond the limit.
     pub not_followed: u64,
-    /// MPTCP connections in the order of A, then those that only B has; then MP_JOINs without a connection and plain TCP.
+    /// MPTCP connections in the order of A, then those that only B has; then MP_JOINs without a connection and plain
+    /// TCP.
     pub connections: Vec<ComparedConnection>,
 }
 
@@ -119,8 +121,8 @@ pub struct Unpaired {
     pub outside: u64,
 }
 
-/// One direction of a subflow. "Sent" is what the capture nearer to the sender has, "arrived" what the other one has; retransmissions
-/// count as packets of their own.
+/// One direction of a subflow. "Sent" is what the capture nearer to the sender has, "arrived" what the other one has;
+/// retransmissions count as packets of their own.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ComparedDirection {
     /// Packets in A and in B.

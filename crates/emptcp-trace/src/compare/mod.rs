@@ -3,8 +3,8 @@
 //! # Map
 //!
 //! * `reader.rs`, `packet.rs`: TCP segments of a capture, in the order of time, and what is remembered of each.
-//! * `flows.rs`, `flow.rs`: which subflow of A is which of B: by addresses and ports, or where those were changed, by what the
-//!   handshake carries.
+//! * `flows.rs`, `flow.rs`: which subflow of A is which of B: by addresses and ports, or where those were changed, by
+//!   what the handshake carries.
 //! * `pending.rs`: which packet of A is which of B: by the bytes that it carries.
 //! * `pair.rs`, `option.rs`: what differs between two copies. `tally.rs`, `delay.rs`: what is counted.
 //! * `clock.rs`: how much the clocks differ.
@@ -12,9 +12,9 @@
 //!
 //! # Memory
 //!
-//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; packets given up for
-//! the second reason are counted. Everything else is a bounded amount for each subflow, and there are at most
-//! [`CompareSettings::subflows`].
+//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; packets
+//! given up for the second reason are counted. Everything else is a bounded amount for each subflow, and there are at
+//! most [`CompareSettings::subflows`].
 
 mod build;
 mod clock;

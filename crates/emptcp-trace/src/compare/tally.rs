@@ -1,5 +1,5 @@
-//! What is counted of one direction of a subflow, by observation point and not yet by sender: which of the two captures is
-//! nearer to the sender shows only later.
+//! What is counted of one direction of a subflow, by observation point and not yet by sender: which of the two captures
+//! is nearer to the sender shows only later.
 
 use super::Point;
 use super::delay::Samples;

@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Begins anew, with the keys and subflows that there are, after an idle time.
+    /// Begins a new record after an idle time, with the keys and subflows of the old one.
     fn continue_as(&mut self, id: ConnectionId, now: Timestamp, watched: bool, limits: &Limits) {
         self.id = id;
         self.t0 = now;
@@ -91,7 +91,7 @@ impl Connection {
 }
 
 impl DataHalf {
-    /// Forgets all but what later packets are understood by.
+    /// Forgets all but what is needed to analyse later packets.
     fn begin_anew(&mut self, limits: &Limits) {
         let skipped = self.highest().max(self.acknowledged);
         let old = std::mem::replace(self, Self::new(limits));
@@ -200,7 +200,7 @@ impl Engine {
             return;
         }
         self.totals.capped.connections += 1;
-        // One that goes on since has left its place in the line.
+        // One that went on since has left its place in the queue.
         while let Some((_, slot, id)) = self.dormant.pop_front() {
             if self.forget_connection(slot, id) {
                 return;

@@ -48,7 +48,8 @@ impl Connection {
         }
     }
 
-    /// The same bytes again, at new sequence numbers, after a fallback of one side only: the receiver may take them for new.
+    /// The same bytes again, at new sequence numbers, after a fallback of one side only: the receiver may take them for
+    /// new.
     pub(super) fn suspect_corruption(&mut self, at: At, context: &mut Context<'_>) {
         let lost = [Fallback::DssDisappeared, Fallback::OneSided];
         if lost.iter().any(|class| self.fallback.contains(class)) {

@@ -1,9 +1,11 @@
 //! The analysis, packet by packet.
 //!
-//! * `mod.rs`: which connection a packet belongs to; `open.rs`: new connections and joins; `ending.rs`: when one is over.
+//! * `mod.rs`: which connection a packet belongs to; `open.rs`: new connections and joins; `ending.rs`: when one is
+//!   over.
 //! * `state.rs`: what is remembered; `record.rs`: the same as rows of the tables.
-//! * One packet of a known subflow, in the order in which its parts are looked at: `segment.rs`, `handshake.rs`, `signals.rs`,
-//!   `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection: `handover.rs`.
+//! * One packet of a known subflow, in the order in which its parts are looked at: `segment.rs`, `handshake.rs`,
+//!   `signals.rs`, `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection:
+//!   `handover.rs`.
 //! * `tokens.rs`, `recency.rs`, `out.rs`: indexes and the queue of events.
 
 mod acknowledgement;

@@ -9,7 +9,7 @@ use mptcp_wire::mptcp::Subtype;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The nearer end answers in so much less time than the other.
+/// The nearer end answers in this share of the time of the other.
 const NEAR: f64 = 4.0;
 
 impl Connection {

@@ -22,7 +22,7 @@ pub(super) struct Context<'a> {
 /// What a segment says that concerns more than its connection.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Tokens that have become known, and who has them.
+    /// Tokens that have become known, and the hosts that have them.
     pub(super) tokens: SmallVec<[(Token, Direction, Hash); 2]>,
 }
 

@@ -204,7 +204,7 @@ pub(super) struct Happened(u32);
 pub(super) struct OptionCounts(pub(super) [u32; 16]);
 
 impl Happened {
-    /// What every connection has, or what has a column of its own, is not worth a word among the events of a connection.
+    /// What every connection has, and what has a column of its own, is not listed among the events of a connection.
     const NOTABLE: [MarkKind; 15] = [
         MarkKind::Rst,
         MarkKind::AddAddr,

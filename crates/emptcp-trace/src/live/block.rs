@@ -1,5 +1,5 @@
-//! Packets in a block of the ring (`struct tpacket_block_desc` and `struct tpacket3_hdr` of `linux/if_packet.h`), read with bounds
-//! checked: nothing that the kernel may have written makes this panic.
+//! Packets in a block of the ring (`struct tpacket_block_desc` and `struct tpacket3_hdr` of `linux/if_packet.h`), read
+//! with bounds checked: nothing that the kernel may have written makes this panic.
 
 use crate::{Span, Timestamp};
 use std::ops::Range;

@@ -19,7 +19,7 @@ pub enum Kind {
     Join,
 }
 
-/// Who sent the SYN.
+/// The side of the connection that sent the SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Opener {
@@ -38,7 +38,7 @@ pub struct Subflow {
     pub sf_id: SubflowId,
     /// MP_CAPABLE or MP_JOIN.
     pub kind: Kind,
-    /// Who sent the SYN.
+    /// The side that sent the SYN.
     pub opened_by: Opener,
     /// At the client of the connection; written as `client` and `client_port`.
     #[serde(flatten, serialize_with = "client")]

@@ -30,8 +30,8 @@ pub struct Progress {
 /// are read one after the other, in the order of their first packets and not of their names; files side by side, of
 /// two interfaces or two hosts, are merged. A file is opened when its first packet is due and closed at its end.
 ///
-/// A file that ends in the middle of a packet, or is damaged, gives the packets before; so do the other files. The error
-/// comes after all of them (the first one, if there are several).
+/// A file that ends in the middle of a packet, or is damaged, gives the packets before; so do the other files. The
+/// error comes after all of them (the first one, if there are several).
 #[derive(Debug)]
 pub struct Files {
     name: Arc<str>,
@@ -62,8 +62,8 @@ struct Slot {
 
 /// Opens capture files to be read as one stream; `-` is the standard input.
 ///
-/// pcap and pcapng of any byte order and time resolution, also packed by gzip or zstd, are recognised by their first bytes,
-/// whatever their names. With one file its head is read, with several also the first packet of each.
+/// pcap and pcapng of any byte order and time resolution, also packed by gzip or zstd, are recognised by their first
+/// bytes, whatever their names. With one file its head is read, with several also the first packet of each.
 ///
 /// ```
 /// use emptcp_trace::{Next, Source, source};

@@ -5,7 +5,8 @@ use crate::{PacketNumber, Result, Timestamp};
 use mptcp_wire::LinkType;
 use std::sync::Arc;
 
-/// Packets in memory, analysed in the order in which they were added, or in the order of time where an earlier one was added later.
+/// Packets in memory, analysed in the order in which they were added, or in the order of time where an earlier one was
+/// added later.
 ///
 /// ```
 /// use emptcp_trace::{Analyzer, Event, Timestamp, source::Packets};

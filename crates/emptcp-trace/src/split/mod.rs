@@ -1,8 +1,8 @@
 //! One connection as a capture of its own: all its subflows, the original frames with their timestamps.
 //!
-//! Two passes over the capture: [`Selection`] notes the numbers of the packets while they are analysed, [`Selection::copy`]
-//! copies them. `write.rs` has the formats. The copy is in the order of time, so that it analyses to the same record even
-//! where the original mixed interfaces.
+//! Two passes over the capture: [`Selection`] notes the numbers of the packets while they are analysed,
+//! [`Selection::copy`] copies them. `write.rs` has the formats. The copy is in the order of time, so that it analyses
+//! to the same record even where the original mixed interfaces.
 
 mod write;
 

@@ -72,8 +72,8 @@ impl RttQueue {
     }
 
     /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if it
-    /// acknowledges a segment to its very end, and no byte of what it acknowledges was sent twice or later than that segment:
-    /// then it waited for a hole to be filled, which is no round trip (tcptrace leaves it out too).
+    /// acknowledges a segment to its very end, and no byte of what it acknowledges was sent twice or later than that
+    /// segment: then it waited for a hole to be filled, which is no round trip (tcptrace leaves it out too).
     #[inline]
     pub(crate) fn acknowledged(&mut self, ack: u64, time: Timestamp) -> Option<Span> {
         if ack <= self.acknowledged {

@@ -11,7 +11,7 @@ const BITS: u32 = 6;
 struct Bucket(u64);
 
 impl Bucket {
-    // 64 powers of two of 64 buckets are 2^12; 2^52 samples are more than anybody has.
+    // 64 powers of two of 64 buckets are 2^12; 2^52 samples are more than any capture has.
     const COUNT_BITS: u32 = 52;
 
     fn new(number: u64) -> Self {
@@ -54,7 +54,8 @@ pub(crate) struct RttStatistics {
     max: i64,
     // Those that have samples, in order. A path has a few dozen; a dense table over nanoseconds to hours has thousands.
     buckets: Vec<Bucket>,
-    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many at once.
+    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many
+    // at once.
     pending: [u16; PENDING],
     held: u8,
 }

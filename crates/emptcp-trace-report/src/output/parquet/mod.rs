@@ -1,8 +1,8 @@
 //! A table as Parquet, compressed with zstd.
 //!
-//! Counts are signed 64-bit integers, because databases subtract those without surprises; points in time are `TIMESTAMP` in
-//! nanoseconds, UTC; sets are lists of strings; options by subtype are a map. Rows are written in groups, so memory does not grow
-//! with the table.
+//! Counts are signed 64-bit integers, because databases subtract those without surprises; points in time are
+//! `TIMESTAMP` in nanoseconds, UTC; sets are lists of strings; options by subtype are a map. Rows are written in
+//! groups, so memory does not grow with the table.
 
 mod buffer;
 

@@ -48,7 +48,8 @@ impl Grid {
         }
     }
 
-    /// Adds a row with a note below it, unless that is empty. Its first cell is not empty: that is how its first line is known.
+    /// Adds a row with a note below it, unless that is empty. Its first cell is not empty: that is how its first line
+    /// is known.
     pub(super) fn row(&mut self, style: Style, cells: Vec<String>, note: String) {
         self.table.add_row(cells);
         self.rows.push(Row { style, note });

@@ -95,8 +95,8 @@ impl Summary {
         self.counts.append(other.counts);
     }
 
-    /// The connections that are shown: all of them in their order, or the largest, beginning with the largest. With them
-    /// whether these are all.
+    /// The connections that are shown: all of them in their order, or the largest, beginning with the largest. With
+    /// them whether these are all.
     fn shown(&self) -> (Vec<&Connection>, bool) {
         let mut shown: Vec<_> = self.ranked().collect();
         let all = u64::try_from(shown.len()).is_ok_and(|shown| shown == self.counts.given_out);
@@ -108,7 +108,8 @@ impl Summary {
         (shown.into_iter().map(|ranked| &ranked.connection).collect(), all)
     }
 
-    /// The connection that is worth a closer look: the largest of those that had something happen to them, else the largest.
+    /// The connection that is worth a closer look: the largest of those that had something happen to them, else the
+    /// largest.
     #[must_use]
     pub fn most_interesting(&self) -> Option<&Connection> {
         let eventful = self.ranked().filter(|ranked| {

@@ -36,7 +36,7 @@ fn fallback(fallback: Fallback) -> &'static str {
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) words: Vec<String>,
-    /// Something went wrong, or the figures are not the whole truth.
+    /// Something went wrong, or the figures are incomplete.
     pub(super) grave: bool,
 }
 
@@ -117,8 +117,8 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
     notes.join(", ")
 }
 
-/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the capture. That of
-/// the handshake where data went in the near direction only.
+/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the
+/// capture. That of the handshake where data went in the near direction only.
 fn rtt(subflow: &Subflow) -> Option<String> {
     let median = |rtt: &RttSummary| rtt.p50.unwrap_or(0.0);
     let [to_server, to_client] = &subflow.rtt.0;
@@ -149,7 +149,7 @@ pub(super) fn subflow_end(subflow: &Subflow) -> &'static str {
     }
 }
 
-/// How long a subflow lived.
+/// How long a subflow lasted.
 pub(super) fn lifetime(subflow: &Subflow) -> Span {
     subflow.t_last - subflow.t_syn
 }

@@ -63,8 +63,8 @@ impl Tables {
         })
     }
 
-    /// Tables in temporary files, to be added to others when their turn comes: traces can be analysed side by side and the
-    /// tables are still in the order of the traces.
+    /// Tables in temporary files, to be added to others when their turn comes: traces can be analysed side by side and
+    /// the tables are still in the order of the traces.
     ///
     /// # Errors
     /// None when the folders are there.

@@ -1,4 +1,5 @@
-//! Points in a temporary file without a name: however many there are, they take no memory, and they go with the program.
+//! Points in a temporary file without a name: however many there are, they take no memory, and they go with the
+//! program.
 
 use emptcp_trace::ConnectionId;
 use std::fs::File;
