@@ -70,6 +70,7 @@ pub mod mptcp;
 pub mod segment;
 pub mod sequence;
 pub mod tcp;
+mod text;
 pub mod types;
 
 pub use builder::PacketBuilder;
@@ -77,6 +78,5 @@ pub use error::{Error, Result};
 pub use link::LinkType;
 pub use segment::Segment;
 pub use sequence::{DataSequenceNumber, Idsn, SequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber};
-pub use types::{
-    AddressId, FourTuple, InvalidText, IpVersion, JoinHmac, Key, Nonce, Side, Token, TruncatedHmac, Version,
-};
+pub use text::InvalidText;
+pub use types::{AddressId, FourTuple, IpVersion, JoinHmac, Key, Nonce, Side, Token, TruncatedHmac, Version};

@@ -1,8 +1,8 @@
 //! The three sequence spaces: TCP's, the subflow's own (relative to its start), and the connection's data.
 
 #[cfg(feature = "serde")]
-use crate::types::serde_as_text;
-use crate::types::{InvalidText, decimal};
+use crate::text::serde_as_text;
+use crate::text::{InvalidText, decimal};
 
 /// The order of two 32-bit sequence numbers less than 2^31 apart (RFC 9293, 3.4).
 fn distance32(from: u32, to: u32) -> i32 {

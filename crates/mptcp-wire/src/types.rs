@@ -34,7 +34,6 @@ mod hmac;
 mod ip_version;
 mod key;
 mod side;
-mod text;
 mod token;
 mod version;
 
@@ -45,9 +44,5 @@ pub use hmac::{JoinHmac, Nonce, TruncatedHmac};
 pub use ip_version::IpVersion;
 pub use key::{Key, RevealedKey};
 pub use side::Side;
-pub use text::InvalidText;
-pub(crate) use text::decimal;
-#[cfg(feature = "serde")]
-pub(crate) use text::serde_as_text;
 pub use token::Token;
 pub use version::Version;

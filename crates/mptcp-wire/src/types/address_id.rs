@@ -1,6 +1,6 @@
 //! Address identifiers.
 
-use super::text::{InvalidText, decimal};
+use crate::text::{InvalidText, decimal};
 use core::fmt;
 use core::str::FromStr;
 

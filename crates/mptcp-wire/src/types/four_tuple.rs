@@ -1,6 +1,6 @@
 //! The addresses and ports of a subflow.
 
-use super::text::InvalidText;
+use crate::text::InvalidText;
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;

@@ -1,6 +1,6 @@
 //! The version of IP.
 
-use super::text::{InvalidText, numbered};
+use crate::text::{InvalidText, numbered};
 use core::net::IpAddr;
 
 /// The version of IP.

@@ -1,6 +1,6 @@
 //! The key of a host.
 
-use super::text::{InvalidText, hexadecimal};
+use crate::text::{InvalidText, hexadecimal};
 use core::fmt;
 use core::str::FromStr;
 
@@ -51,7 +51,7 @@ impl FromStr for Key {
 }
 
 #[cfg(feature = "serde")]
-super::serde_as_text!(Key, "a key such as 0x0123456789abcdef", |key| key.reveal());
+crate::text::serde_as_text!(Key, "a key such as 0x0123456789abcdef", |key| key.reveal());
 
 /// A [`Key`] whose `Display` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

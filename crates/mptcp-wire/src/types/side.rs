@@ -1,6 +1,6 @@
 //! The two sides of a subflow, seen from a host or from a device.
 
-use super::text::InvalidText;
+use crate::text::InvalidText;
 use core::fmt;
 use core::str::FromStr;
 

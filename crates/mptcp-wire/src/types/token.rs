@@ -1,6 +1,6 @@
 //! The token of a connection.
 
-use super::text::{InvalidText, hexadecimal};
+use crate::text::{InvalidText, hexadecimal};
 use core::fmt;
 use core::str::FromStr;
 
@@ -51,7 +51,7 @@ impl FromStr for Token {
 }
 
 #[cfg(feature = "serde")]
-super::serde_as_text!(Token, "a token such as 0x1234abcd", |token| *token);
+crate::text::serde_as_text!(Token, "a token such as 0x1234abcd", |token| *token);
 
 #[cfg(test)]
 mod tests {

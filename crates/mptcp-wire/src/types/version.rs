@@ -1,6 +1,6 @@
 //! The version of MPTCP.
 
-use super::text::{InvalidText, numbered};
+use crate::text::{InvalidText, numbered};
 
 /// The version of MPTCP, as in MP_CAPABLE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
