@@ -26,7 +26,6 @@ pub mod device;
 pub mod error;
 pub mod files;
 pub mod memory;
-pub mod mptcp;
 pub mod namespace;
 pub mod namespaces;
 pub mod netlink;

@@ -2,11 +2,12 @@
 
 use crate::{error::Result, flow_table, instance::Instance, names::Names, sockets, stats};
 use emptcp_abi::{
-    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, Totals, bit_names, flow_flag,
-    flow_state, value_name,
+    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Totals, bit_names, flow_flag, flow_state,
+    value_name,
 };
 use emptcp_host::device::Devices;
-use serde::{Serialize, Serializer};
+use mptcp_wire::{AddressId, DataSequenceNumber, Token, Version};
+use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;
 
@@ -26,11 +27,9 @@ pub struct SenderEntry {
     /// Advertised receive window in bytes; `None` when the scale is not known.
     pub window: Option<u32>,
     /// MPTCP address id, when known.
-    pub address_id: Option<u8>,
-    /// Lowest and one past the highest data sequence number mapped; decimal strings in JSON, where a number above 2^53
-    /// is not exact.
-    #[serde(serialize_with = "decimal_pair")]
-    pub dsn: Option<(u64, u64)>,
+    pub address_id: Option<AddressId>,
+    /// Lowest and one past the highest data sequence number mapped.
+    pub dsn: Option<(DataSequenceNumber, DataSequenceNumber)>,
 }
 
 /// One subflow.
@@ -49,7 +48,7 @@ pub struct FlowEntry {
     /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
     pub flags: Vec<String>,
     /// MPTCP version, `None` unknown.
-    pub version: Option<u8>,
+    pub version: Option<Version>,
     /// The device where it was first seen.
     pub device: Option<String>,
     /// Interface index of that device.
@@ -95,7 +94,7 @@ pub struct ConnectionEntry {
     /// Since the last packet.
     pub idle_ms: u64,
     /// MPTCP version, `None` unknown.
-    pub version: Option<u8>,
+    pub version: Option<Version>,
     /// What its ended subflows carried.
     #[serde(skip)]
     pub ended: Totals,
@@ -107,10 +106,6 @@ pub(crate) fn now_ns() -> u64 {
         .map(Duration::from)
         .unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn known(token: Token) -> Option<Token> {
-    token.is_known().then_some(token)
 }
 
 fn milliseconds(now: u64, then: u64) -> u64 {
@@ -127,38 +122,28 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         rtt_min_us: measured(sender.rtt_min_us),
         window: (sender.window_scale != SCALE_UNKNOWN).then_some(sender.window),
         address_id: ids_known.then_some(sender.address_id),
-        dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
+        dsn: (sender.dsn_next.0 != 0).then_some((sender.dsn_first, sender.dsn_next)),
     }
-}
-
-fn version(version: u8) -> Option<u8> {
-    (version != 0xff).then_some(version)
 }
 
 pub(crate) fn connection_entry(connection: &Connection, now: u64) -> ConnectionEntry {
     ConnectionEntry {
         id: connection.id,
-        local_token: known(connection.token[0]),
-        remote_token: known(connection.token[1]),
+        local_token: connection.token[0].known(),
+        remote_token: connection.token[1].known(),
         subflows: connection.subflows,
         packets: connection.packets,
         bytes: connection.bytes,
         retransmissions: connection.retransmissions,
         age_ms: milliseconds(now, connection.first_ns),
         idle_ms: milliseconds(now, connection.last_ns),
-        version: version(connection.version),
+        version: connection.version(),
         ended: connection.ended,
     }
 }
 
 fn state_name(state: u32) -> String {
     value_name(flow_state::ALL, state).unwrap_or_else(|| state.to_string())
-}
-
-/// Two numbers as decimal strings, as policies accept them.
-fn decimal_pair<S: Serializer>(pair: &Option<(u64, u64)>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    pair.map(|(first, second)| (first.to_string(), second.to_string()))
-        .serialize(serializer)
 }
 
 impl ConnectionEntry {
@@ -222,12 +207,12 @@ impl FlowEntry {
             state: state_name(u32::from(flow.state)),
             role: role.into_iter().next(),
             flags: bit_names(flow_flag::ALL, u32::from(flow.flags) & !flow_flag::COUNTED),
-            version: version(flow.version),
+            version: flow.version(),
             device: devices.name(flow.ifindex).map(str::to_owned),
             ifindex: flow.ifindex,
             connection: flow.connection.is_known().then_some(flow.connection),
-            local_token: known(flow.local_token),
-            remote_token: known(flow.remote_token),
+            local_token: flow.local_token.known(),
+            remote_token: flow.remote_token.known(),
             age_ms: milliseconds(now, flow.first_ns),
             idle_ms: milliseconds(now, flow.last_ns),
             sent: sender(flow.local(), ids_known),

@@ -1,7 +1,6 @@
 //! `emptcp trace live`.
 
 mod lines;
-mod netns;
 mod screen;
 mod view;
 
@@ -83,7 +82,7 @@ fn missed(analyzer: &LiveAnalyzer) -> Missed {
 /// Runs it.
 pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     if let Some(name) = &arguments.netns {
-        netns::enter(name)?;
+        emptcp_host::namespace::enter(name)?;
     }
     let settings = DeviceSettings {
         snap_length: arguments.snaplen,

@@ -37,7 +37,7 @@
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
 //! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
 //! * Without a network: [`testrun`] runs chains on packets.
-//! * What the kernel's side and this side share: [`abi`].
+//! * What the kernel's side and this side share: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
 
 pub mod netns;
 
@@ -48,3 +48,4 @@ pub use emptcp_packet::{
     preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};
+pub use mptcp_wire as wire;

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     Instance,
-    abi::{FlowId, Token},
+    abi::FlowId,
     flows::{ConnectionEntry, FlowEntry},
 };
 use serde::Serialize;
@@ -224,15 +224,12 @@ fn text(groups: &[Group], before: Option<&Before>) -> String {
 }
 
 fn heading(connection: &ConnectionEntry) -> String {
-    let token = |token: Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
-    let version = connection
-        .version
-        .map_or_else(|| "?".to_owned(), |version| version.to_string());
     format!(
-        "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{version}, {}, {}, {}, age {}, idle {}\n",
+        "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{}, {}, {}, {}, age {}, idle {}\n",
         connection.id,
-        token(connection.local_token),
-        token(connection.remote_token),
+        words::known(connection.local_token),
+        words::known(connection.remote_token),
+        words::known(connection.version),
         units::count(u64::from(connection.subflows), "subflow"),
         units::bytes(connection.bytes),
         units::count(connection.retransmissions, "retransmission"),
@@ -313,6 +310,7 @@ mod tests {
     use emptcp::{
         abi::{ConnectionId, Totals},
         flows::SenderEntry,
+        wire::{Token, Version},
     };
 
     fn sender(bytes: u64) -> SenderEntry {
@@ -340,7 +338,7 @@ mod tests {
                 "local_opened".to_owned(),
                 "backup_remote".to_owned(),
             ],
-            version: Some(1),
+            version: Some(Version::V1),
             device: Some("wwan0".to_owned()),
             ifindex: 7,
             connection: Some(ConnectionId(connection)),
@@ -366,7 +364,7 @@ mod tests {
             retransmissions: 0,
             age_ms: 4_000,
             idle_ms: 4_000,
-            version: Some(1),
+            version: Some(Version::V1),
             ended: Totals::default(),
         };
         let flows = vec![flow(1, 5)];

@@ -9,9 +9,9 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
-    abi::Token,
     event_reader::{Begin, Item},
-    events::{Body, Event, MptcpKey, Side},
+    events::{Body, Event},
+    wire::Side,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use nix::time::{ClockId, clock_gettime};
@@ -145,7 +145,6 @@ fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
 }
 
 fn describe(body: &Body) -> String {
-    let token = |token: &Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
     match body {
         Body::Connection {
             connection,
@@ -156,13 +155,14 @@ fn describe(body: &Body) -> String {
             keys,
         } => {
             let mut text = format!(
-                "connection {connection}, tokens {} <-> {}, MPTCP v{version}, opened by {}",
-                token(local_token),
-                token(remote_token),
+                "connection {connection}, tokens {} <-> {}, MPTCP v{}, opened by {}",
+                words::known(*local_token),
+                words::known(*remote_token),
+                words::known(*version),
                 side(*opened_by)
             );
             if let Some([local, remote]) = keys {
-                text += &format!(", keys {} <-> {}", key(*local), key(*remote));
+                text += &format!(", keys {} <-> {}", local.reveal(), remote.reveal());
             }
             text
         }
@@ -210,10 +210,6 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn key(key: MptcpKey) -> String {
-    format!("{:#018x}", u64::from_be_bytes(key.reveal()))
-}
-
 /// How far apart the clock of events and that of people are.
 #[derive(Clone, Copy)]
 struct Clocks {
@@ -247,7 +243,10 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::abi::ConnectionId;
+    use emptcp::{
+        abi::ConnectionId,
+        wire::{AddressId, Token, Version},
+    };
 
     #[test]
     fn events_are_told_in_a_sentence() {
@@ -260,7 +259,7 @@ mod tests {
             opened_by: Side::Remote,
             initial: false,
             backup: true,
-            address_ids: [1, 2],
+            address_ids: [1, 2].map(AddressId),
         };
         assert_eq!(
             describe(&subflow),
@@ -270,7 +269,7 @@ mod tests {
             connection: ConnectionId(1),
             local_token: Some(Token(0x1234)),
             remote_token: None,
-            version: 1,
+            version: Some(Version::V1),
             opened_by: Side::Local,
             keys: None,
         };
