@@ -225,6 +225,61 @@ static __always_inline void connection_jump(struct emptcp_flow *flow, const stru
 		connection_dsn(connection, !side, flow->dsn_jump);
 }
 
+/* Makes the entry of a connection that full tables have given up; what its subflows know comes back with them. */
+static __always_inline struct emptcp_connection *connection_again(const struct emptcp_flow *flow, __u64 now_ns)
+{
+	struct emptcp_connection *connection;
+	__u64 id = flow->connection;
+
+	if (bpf_map_update_elem(&emptcp_connections, &id, &no_connection, BPF_NOEXIST))
+		return NULL; /* another CPU has just made it */
+	connection = bpf_map_lookup_elem(&emptcp_connections, &id);
+	if (!connection)
+		return NULL;
+	connection->id = id;
+	connection->first_ns = flow->first_ns;
+	connection->noted_ns = now_ns;
+	connection->version = flow->version;
+	connection->token[EMPTCP_LOCAL] = flow->local_token;
+	connection->token[EMPTCP_REMOTE] = flow->remote_token;
+	connection->idsn[EMPTCP_LOCAL] = flow->sender[EMPTCP_LOCAL].idsn;
+	connection->idsn[EMPTCP_REMOTE] = flow->sender[EMPTCP_REMOTE].idsn;
+	return connection;
+}
+
+/*
+ * For connection_unseen(): this subflow is alive, so its connection is in use. A table that is full may have given it up
+ * all the same. Keys that are gone stay so.
+ */
+static __always_inline void connection_touch(const struct emptcp_flow *flow, __u64 last_ns, __u64 now_ns)
+{
+	__u64 id = flow->connection;
+	struct emptcp_connection *connection;
+
+	if (!id || !(flow->flags & EMPTCP_FLOW_COUNTED))
+		return;
+	connection = bpf_map_lookup_elem(&emptcp_connections, &id);
+	if (!connection)
+		connection = connection_again(flow, now_ns);
+	if (!connection)
+		return;
+	/* Counted for an entry that is gone. */
+	if (last_ns < connection->noted_ns)
+		__sync_fetch_and_add(&connection->subflows, 1);
+	bpf_map_lookup_elem(&emptcp_keys, &id);
+#pragma unroll
+	for (__u32 side = 0; side < 2; side++) {
+		struct emptcp_token_key key = {.side = side};
+
+		key.token = side == EMPTCP_LOCAL ? flow->local_token : flow->remote_token;
+		/* What was not looked up once is given up first: so it is, also when it was made just now. */
+		if (key.token && !bpf_map_lookup_elem(&emptcp_tokens, &key)) {
+			connection_index(key.token, side, id);
+			bpf_map_lookup_elem(&emptcp_tokens, &key);
+		}
+	}
+}
+
 /* A subflow goes: its connection keeps what it carried, and when. */
 static __always_inline void connection_end(const struct emptcp_flow *flow)
 {

@@ -113,6 +113,9 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 	packet->verdict = EMPTCP_CONTINUE;
 	if (!flow || packet->types & SLOW_TYPES || flow->watch)
 		goto slow;
+	last_ns = flow->last_ns;
+	if (emptcp_unlikely(connection_unseen(last_ns, packet->now_ns)))
+		goto slow;
 	if (emptcp_unlikely(!(packet->types & EMPTCP_ANY_MPTCP)) && flow_weak(flow))
 		goto slow;
 	resolution = &flow->resolution[side];
@@ -122,7 +125,6 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 			    !flow_data_plain(&flow->sender[side], packet)))
 		goto slow;
 
-	last_ns = flow->last_ns;
 	flow->last_ns = packet->now_ns;
 	if (emptcp_unlikely(word >> 32 & EMPTCP_FEATURE_STACKED))
 		passage_begin(flow, packet, resolution->policies, last_ns);

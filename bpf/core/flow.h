@@ -145,6 +145,17 @@ static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const s
 	return retransmitted;
 }
 
+/*
+ * Full tables of connections give up the entry that was looked up longest ago. So a subflow that lives looks up those of
+ * its connection now and then: with its first packet in every step of 2^CONNECTION_STEP_BITS ns (0.27 s).
+ */
+#define CONNECTION_STEP_BITS 28
+
+static __always_inline bool connection_unseen(__u64 last_ns, __u64 now_ns)
+{
+	return (last_ns ^ now_ns) >> CONNECTION_STEP_BITS;
+}
+
 /* The largest window of a side over all subflows of the connection. */
 static __always_inline void connection_window(__u64 id, __u32 side, __u32 window)
 {

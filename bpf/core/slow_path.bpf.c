@@ -417,8 +417,11 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 		scratch->core[EMPTCP_CORE_UNTRACKED]++;
 		return EMPTCP_VERDICT_PASS;
 	}
-	if (judged_acceptable(scratch))
+	if (judged_acceptable(scratch)) {
 		flow->last_ns = packet->now_ns;
+		if (connection_unseen(last_ns, packet->now_ns))
+			connection_touch(flow, last_ns, packet->now_ns);
+	}
 
 	resolution = &flow->resolution[packet->direction == EMPTCP_INGRESS];
 	if (resolution->generation != packet->generation || resolution->ifindex != packet->ifindex) {

@@ -14,7 +14,7 @@
  * meanings. Elements carry the version that they were built with, instances the one that made their maps; another one
  * is refused.
  */
-#define EMPTCP_ABI_VERSION 3
+#define EMPTCP_ABI_VERSION 4
 
 /* ---- Chains --------------------------------------------------------------------------------------------
  * One prog array per hook (XDP ingress, tc ingress, tc egress). It holds two banks of slots, one for the policy
@@ -354,6 +354,7 @@ struct emptcp_connection {
 	__u8 version;
 	__u8 reserved[3];
 	struct emptcp_totals ended; /* what subflows that have ended carried */
+	__u64 noted_ns; /* since when this entry is there: later than first_ns when an older one was given up */
 };
 
 /* Key of emptcp_tokens; value: __u64 connection id. */

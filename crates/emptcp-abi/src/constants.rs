@@ -1,7 +1,7 @@
 //! The numbers of `abi.h`. Bits and values keep the names of the header without the `EMPTCP_` prefix.
 
 /// Version of the interface between programs and user space.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 /// Policies of one set.
 pub const POLICIES: u32 = 64;
 /// Slots of one bank of a chain.

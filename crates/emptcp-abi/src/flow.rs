@@ -353,6 +353,8 @@ pub struct Connection {
     pub reserved: [u8; 3],
     /// What subflows that have ended carried.
     pub ended: Totals,
+    /// Since when this entry is there, CLOCK_MONOTONIC, ns: later than `first_ns` when an older one was given up.
+    pub noted_ns: u64,
 }
 
 impl Connection {
@@ -386,7 +388,7 @@ const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);
 const _: () = assert!(size_of::<Flow>() == 512);
 const _: () = assert!(size_of::<Adoption>() == 64);
-const _: () = assert!(size_of::<Connection>() == 144);
+const _: () = assert!(size_of::<Connection>() == 152);
 const _: () = assert!(size_of::<TokenKey>() == 8);
 const _: () = assert!(size_of::<Keys>() == 16);
 

@@ -179,7 +179,8 @@ fn claims() -> Claims {
         subflows,
         version,
         reserved,
-        ended
+        ended,
+        noted_ns
     );
     layout!(c, Totals, "emptcp_totals", packets, bytes, retransmissions);
     layout!(
