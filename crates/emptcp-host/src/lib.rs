@@ -3,7 +3,7 @@
 //! * Network namespaces: [`namespace`] enters one and tells its identity; [`namespaces`] finds those that live and who
 //!   holds them.
 //! * The network: [`device`] lists the devices of a namespace, [`qdisc`] their queueing disciplines and filters. Both
-//!   ask the kernel by [`netlink`]. [`mptcp`] asks what the kernel's own MPTCP offers.
+//!   ask the kernel by [`netlink`].
 //! * What this process may do: [`rights`]. What the machine has: [`memory`]. Since when it runs: [`boot`].
 //! * Files: [`files`] reads what others wrote, [`work_folder`] makes something before it takes its place.
 //! * [`error`]: what can go wrong. [`testing`]: how a test skips what a machine lacks. `ffi` holds every unsafe call.
