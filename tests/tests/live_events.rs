@@ -152,9 +152,9 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                     } => {
                         let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
                         assert_eq!(tokens, (Some(own), Some(other_token)), "{text}");
-                        assert_eq!(opened_by, opener, "{text}");
+                        assert_eq!(opened_by, Some(opener), "{text}");
                         up += if established { once } else { 0 };
-                        joined += if established && !initial { once } else { 0 };
+                        joined += if established && initial == Some(false) { once } else { 0 };
                         down += i64::from(!established);
                     }
                     Body::Record(_) => records += 1,

@@ -1,6 +1,6 @@
 //! The subflows and connections that an instance knows, for people and for `--json`.
 
-use crate::{adopt, device::Devices, error::Result, flow_table, instance::Instance, names::Names, stats};
+use crate::{adopt, device::Devices, error::Result, events::Side, flow_table, instance::Instance, names::Names, stats};
 use emptcp_abi::{
     Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, Totals, bit_names, flow_flag,
     flow_state, value_name,
@@ -45,6 +45,8 @@ pub struct FlowEntry {
     pub state: String,
     /// `initial` or `joined`; `None` when the handshake was not seen and no socket of this host tells.
     pub role: Option<String>,
+    /// Which side sent the SYN; `None` when the handshake was not seen and no socket of this host tells.
+    pub opened_by: Option<Side>,
     /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
     pub flags: Vec<String>,
     /// MPTCP version, `None` unknown.
@@ -127,6 +129,17 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         window: (sender.window_scale != SCALE_UNKNOWN).then_some(sender.window),
         address_id: ids_known.then_some(sender.address_id),
         dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
+    }
+}
+
+fn opener(flags: u32) -> Option<Side> {
+    match (
+        flags & flow_flag::LOCAL_OPENED != 0,
+        flags & flow_flag::REMOTE_OPENED != 0,
+    ) {
+        (true, false) => Some(Side::Local),
+        (false, true) => Some(Side::Remote),
+        _ => None,
     }
 }
 
@@ -219,6 +232,7 @@ impl FlowEntry {
             remote: key.remote(),
             state: state_name(u32::from(flow.state)),
             role: role.into_iter().next(),
+            opened_by: opener(u32::from(flow.flags)),
             flags: bit_names(flow_flag::ALL, u32::from(flow.flags) & !flow_flag::COUNTED),
             version: version(flow.version),
             device: devices.name(flow.ifindex).map(str::to_owned),
