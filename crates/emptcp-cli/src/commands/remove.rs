@@ -61,12 +61,7 @@ fn tell(session: &Session, removed: &Removed) -> Result<()> {
     }
     let mut text = String::new();
     for spot in &removed.detached {
-        text += &format!(
-            "detached from {} {} ({})\n",
-            spot.device,
-            words::direction(spot.direction),
-            spot.kind.name()
-        );
+        text += &format!("detached from {}\n", words::attached_to(spot));
     }
     text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
     Ok(session.print(&text)?)

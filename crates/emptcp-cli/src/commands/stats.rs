@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     manifest::Unit,
-    stats::{ElementStats, NamedCounter, PolicyStats, Stats as Counters},
+    stats::{NamedCounter, PolicyStats, Stats as Counters},
 };
 use std::time::Instant;
 
@@ -27,6 +27,7 @@ use std::time::Instant;
 Examples:
   emptcp stats
   emptcp stats --watch 1
+  emptcp stats --nonzero --json
 
 JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
@@ -34,7 +35,8 @@ JSON:
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
-  \"packets\" of a counter is the count, in its \"unit\": \"segments\" | \"packets\" | \"events\"; of \"matched\" it is segments."
+  \"packets\" of a counter is the count, in its \"unit\": \"segments\" | \"packets\" | \"events\"; of \"matched\" it is segments.
+  With --nonzero, counters and tables that are 0 are left out."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
@@ -115,7 +117,10 @@ impl Stats {
         let catalog = crate::commands::catalog()?;
         let mut before: Option<(Instant, Counters)> = None;
         self.watch.run(session, || {
-            let counters = session.open_again()?.stats(&catalog)?;
+            let mut counters = session.open_again()?.stats(&catalog)?;
+            if self.nonzero {
+                leave_out_zeros(&mut counters);
+            }
             if session.wants_json() {
                 return Ok(Frame::Json(serde_json::to_value(&counters)?));
             }
@@ -152,21 +157,14 @@ impl Stats {
                 text += &format!(", now {}", units::rate(bytes, time));
             }
             text.push('\n');
-            text += &self.elements(policy);
+            text += &Self::elements(policy);
         }
-        text + &self.core(stats) + &self.tables(stats)
+        text + &self.core(stats) + &tables(stats)
     }
 
     /// A column for each unit that the counters of the policy have.
-    fn elements(&self, policy: &PolicyStats) -> String {
-        let counters = |element: &ElementStats| -> Vec<NamedCounter> {
-            let shown = element.counters.iter();
-            shown
-                .filter(|counter| !self.nonzero || counter.counter.packets > 0)
-                .cloned()
-                .collect()
-        };
-        let all: Vec<NamedCounter> = policy.elements.iter().flat_map(counters).collect();
+    fn elements(policy: &PolicyStats) -> String {
+        let all: Vec<&NamedCounter> = policy.elements.iter().flat_map(|element| &element.counters).collect();
         let mut units = Unit::ALL.to_vec();
         units.retain(|unit| all.iter().any(|counter| counter.unit == *unit));
         let has_bytes = units != [Unit::Events];
@@ -176,9 +174,9 @@ impl Stats {
         let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
         let mut table = Table::new(&headings);
         for element in &policy.elements {
-            for (position, counter) in counters(element).into_iter().enumerate() {
+            for (position, counter) in element.counters.iter().enumerate() {
                 let source = if position == 0 { element.source.as_str() } else { "" };
-                let mut row = vec![source.to_owned(), counter.name];
+                let mut row = vec![source.to_owned(), counter.name.clone()];
                 row.extend(units.iter().map(|unit| {
                     if *unit == counter.unit {
                         counter.counter.packets.to_string()
@@ -214,25 +212,34 @@ impl Stats {
             format!("\n{}", table.render(0))
         }
     }
+}
 
-    fn tables(&self, stats: &Counters) -> String {
-        let mut table = Table::new(&["table", ">used", ">size", ">full", ">evicted"]);
-        for entry in stats.tables.iter().filter(|entry| !self.nonzero || entry.used > 0) {
-            table.row([
-                entry.name.clone(),
-                entry.used.to_string(),
-                entry.size.to_string(),
-                units::percent(entry.used, entry.size),
-                entry
-                    .evicted
-                    .map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
-            ]);
-        }
-        if table.is_empty() {
-            String::new()
-        } else {
-            format!("\n{}", table.render(0))
-        }
+/// For --nonzero: what has counted nothing, and tables without an entry.
+fn leave_out_zeros(stats: &mut Counters) {
+    stats.core.retain(|_, packets| *packets > 0);
+    for element in stats.policies.iter_mut().flat_map(|policy| &mut policy.elements) {
+        element.counters.retain(|counter| counter.counter.packets > 0);
+    }
+    stats.tables.retain(|entry| entry.used > 0);
+}
+
+fn tables(stats: &Counters) -> String {
+    let mut table = Table::new(&["table", ">used", ">size", ">full", ">evicted"]);
+    for entry in &stats.tables {
+        table.row([
+            entry.name.clone(),
+            entry.used.to_string(),
+            entry.size.to_string(),
+            units::percent(entry.used, entry.size),
+            entry
+                .evicted
+                .map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
+        ]);
+    }
+    if table.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", table.render(0))
     }
 }
 

@@ -36,7 +36,7 @@ fn the_root_qdisc_that_shaping_makes_is_told() {
     let again = netns.apply(SHAPED, &["--json"]).exits(0).json();
     assert_eq!(
         again["shaped"],
-        json!([{ "device": "v0", "qdisc": "htb e7c0:", "made": false }]),
+        json!([{ "device": "v0", "qdisc": "htb e7c0:", "made": false, "replaces": null }]),
         "{again}"
     );
     assert!(
