@@ -82,6 +82,17 @@ fn the_elements_are_listed_and_explained() {
     );
     let error = emptcp(&["elements", "nope", "--json"]).exits(1).json();
     assert_eq!(error["error"]["kind"], "unknown_element");
+    let slip = emptcp(&["elements", "rate-limit"]).exits(1);
+    assert!(slip.err.contains("did you mean `rate_limit`?"), "{slip:?}");
+}
+
+#[test]
+fn the_usage_of_check_shows_that_it_takes_a_file_or_asks_what_is_in_force() {
+    let refused = emptcp(&["check", "--in-force", "policy.toml"]).exits(2);
+    assert!(!refused.err.contains("[FILE]"), "{refused:?}");
+    for usage in ["emptcp check [OPTIONS] <FILE>", "emptcp check [OPTIONS] --in-force"] {
+        assert!(refused.err.contains(usage), "{refused:?}");
+    }
 }
 
 #[test]
@@ -128,7 +139,7 @@ fn what_needs_rights_says_so() {
 fn doctor_answers_without_rights() {
     let people = emptcp_as_nobody(&["doctor"], "").exits(0);
     assert!(
-        people.out.contains("root") && people.out.contains("what follows"),
+        people.out.contains("root") && people.out.contains("why it matters"),
         "{people:?}"
     );
     let report = emptcp_as_nobody(&["doctor", "--json"], "").exits(0).json();
