@@ -34,7 +34,7 @@ JSON:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
    [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\",
      \"corrected\" (the line as it would be right; null: not known)}]}}
-  With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}]}; when one is off, with exit
+  With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}]}; when one is off, with exit
   status 1: {\"error\": {\"kind\": \"not_in_force\", \"message\", \"devices\"}}, the devices that are off"
 )]
 pub(crate) struct Check {

@@ -28,8 +28,8 @@ use std::{collections::BTreeMap, time::Instant};
         live subflow is left out 60 seconds after its last packet, unless --closed asks for it. So is a half-open subflow \
         (state `syn`, `synack` or `adopting`) without a packet in the last 10 seconds, unless --half-open asks for it: anybody can \
         send SYNs. The last line says how many there are.\n\n\
-        `device` is where the subflow was first seen: `-` for one that was taken over from a socket of this host, of which no \
-        packet was seen then; `#` and an index for a device that has no name here any more.",
+        `device` is where the subflow was first seen: `-` for one that was taken over from a socket of this host before a packet of it was seen, also \
+        later; the age of such a one counts from then; `#` and an index for a device that has no name here any more.",
     after_long_help = "\
 Examples:
   emptcp flows

@@ -22,7 +22,9 @@ use std::time::Instant;
         it did not, the counters of the core with their meaning, and how full the tables are. Policies and elements count segments \
         as on the wire, so an aggregate (GRO, TSO) counts as what it holds, and what an element does once per packet, \
         such as telling an event, counts once. The core counts packets as the hook sees them: an aggregate is one. \
-        Bytes are TCP payload.",
+        Bytes are TCP payload.\n\n\
+        The core counts from when the instance was made until `emptcp remove`; a policy and its elements go on counting over an `emptcp \
+        apply` that leaves the policy as it is, and begin at 0 in one that is new or changed.",
     after_long_help = "\
 Examples:
   emptcp stats
@@ -31,7 +33,7 @@ Examples:
 
 JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
-   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}] (as of `emptcp list`),
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as of `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
@@ -64,7 +66,7 @@ const CORE: &[(&str, &str)] = &[
     ("flow_new", "subflows whose SYN or SYN-ACK was seen"),
     (
         "flow_established",
-        "subflows that were established, or taken over from a socket",
+        "subflows that were seen to be established; what `apply` takes over from sockets is not counted, unless packets showed it before",
     ),
     ("flow_closed", "subflows closed by FIN or RST"),
     (
@@ -107,7 +109,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "flow_partial",
-        "subflows whose handshake was not seen, so that role and tokens may be unknown: apply policies before connections begin",
+        "subflows that packets showed in mid-stream, so that role and tokens may be unknown: apply policies before connections begin",
     ),
 ];
 
