@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Adopts a subflow that a socket of this host already has. User space runs this program by BPF_PROG_TEST_RUN with a struct
- * emptcp_adoption behind 14 bytes of Ethernet header: so records have no other writers than BPF programs. It runs
- * beside the data path, which may store a record of the same subflow at any moment. User space runs it again after all
- * programs of that moment have ended: what one run left in halves, the next completes.
+ * Adopts a subflow that a socket of this host already has. User space runs this program by BPF_PROG_TEST_RUN with a
+ * struct emptcp_adoption behind 14 bytes of Ethernet header: so records have no other writers than BPF programs. It
+ * runs beside the data path, which may store a record of the same subflow at any moment. User space runs it again after
+ * all programs of that moment have ended: what one run left in halves, the next completes.
  */
 #include "connection.h"
 #include "flow_table.h"
@@ -89,7 +89,9 @@ static __always_inline __u32 adopt_new(const struct emptcp_flow_key *key, const 
 	return slot >= 0 ? EMPTCP_ADOPTED_STORED : 0;
 }
 
-/* The stored record of `key`, or NULL. Where the data path has stored another at the same moment, the one with packets. */
+/*
+ * The stored record of `key`, or NULL. Where the data path has stored another at the same moment, the one with packets.
+ */
 static __always_inline struct emptcp_flow *adopt_find(const struct emptcp_flow_key *key)
 {
 	__s64 slot = flow_slot(key), other = slot >= 0 ? flow_other(key, slot) : -1;

@@ -29,7 +29,15 @@ static __always_inline __u64 is_zero(__u32 value)
 	return -(((__u64)value - 1) >> 63);
 }
 
-/* A bit per policy. Global, so that the verifier walks its five hundred steps once. */
+struct emptcp_slow_path_config {
+	__u32 rule_steps; /* rules that the banks may hold */
+};
+/*
+ * The loader writes a smaller number where that will do: the verifier walks every step, and five hundred take it long.
+ */
+const volatile struct emptcp_slow_path_config emptcp_slow_path_config SEC(".rodata") = {EMPTCP_RULES};
+
+/* A bit per policy. Global, so that the verifier walks its steps once. */
 __noinline __u64 emptcp_classify(void)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
@@ -51,7 +59,7 @@ __noinline __u64 emptcp_classify(void)
 	fact_number(facts, EMPTCP_RULE_SOURCE_PORT, emptcp_source_port(packet));
 	fact_number(facts, EMPTCP_RULE_DESTINATION_PORT, emptcp_destination_port(packet));
 #pragma clang loop unroll(disable)
-	for (int steps = 0; steps < EMPTCP_RULES; steps++) {
+	for (__u32 steps = 0; steps < EMPTCP_RULES && steps < emptcp_slow_path_config.rule_steps; steps++) {
 		__u32 index = bank + (cursor & (EMPTCP_RULES - 1));
 		const struct emptcp_rule *rule = bpf_map_lookup_elem(&emptcp_rules, &index);
 		__u32 fact, difference;

@@ -18,7 +18,10 @@ static __always_inline void connection_index(__u32 token, __u32 side, __u64 id)
 	bpf_map_update_elem(&emptcp_tokens, &key, &id, BPF_ANY);
 }
 
-/* Is this an MP_CAPABLE with both keys, and in version 1 perhaps a data length and a checksum? `bytes` are its first three. */
+/*
+ * Is this an MP_CAPABLE with both keys, and in version 1 perhaps a data length and a checksum? `bytes` are its first
+ * three.
+ */
 static __always_inline bool capable_has_keys(const __u8 *bytes)
 {
 	__u32 version = bytes[2] & 0xf, length = bytes[1];
@@ -104,8 +107,8 @@ static __always_inline void connection_join(struct emptcp_scratch *scratch, stru
 }
 
 /*
- * What windows a subflow whose handshake was seen may use: hosts share them among the subflows of a connection (RFC 8684
- * section 3.3.1). Where the scale or the connection is not known: the largest that there can be.
+ * What windows a subflow whose handshake was seen may use: hosts share them among the subflows of a connection (RFC
+ * 8684 section 3.3.1). Where the scale or the connection is not known: the largest that there can be.
  */
 static __always_inline void connection_windows(struct emptcp_flow *flow)
 {

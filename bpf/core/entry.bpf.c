@@ -126,7 +126,7 @@ EMPTCP_SECTION int emptcp_entry(emptcp_context *ctx)
 	flow->last_ns = packet->now_ns;
 	if (emptcp_unlikely(word >> 32 & EMPTCP_FEATURE_STACKED))
 		passage_begin(flow, packet, resolution->policies, last_ns);
-	retransmitted = flow_update(flow, packet, side);
+	retransmitted = flow_update(flow, packet, side, false);
 	if (word >> 32 & EMPTCP_FEATURE_CONNECTION)
 		view_connection(packet, flow, retransmitted);
 	scratch->core[EMPTCP_CORE_TRACKED]++;

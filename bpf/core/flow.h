@@ -42,7 +42,10 @@ static __always_inline void flow_rtt_end(struct emptcp_sender *peer, const struc
 	peer->rtt_sent_ns = 0;
 }
 
-/* A segment that must be answered, the highest byte before which was `end`: begins a sample, or voids the one that runs. */
+/*
+ * A segment that must be answered, the highest byte before which was `end`: begins a sample, or voids the one that
+ * runs.
+ */
 static __always_inline void flow_rtt_begin(struct emptcp_sender *sender, const struct emptcp_packet *packet, __u32 end)
 {
 	if (!sequence_length(packet))
@@ -111,7 +114,7 @@ static __always_inline __u32 segments_of(const struct emptcp_packet *packet, __u
 
 /* Sequence numbers of a segment that takes some. Returns the retransmitted segments. */
 static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const struct emptcp_sender *peer,
-					   const struct emptcp_packet *packet)
+					   const struct emptcp_packet *packet, bool half_open)
 {
 	__u32 begin = packet->sequence + !!(packet->types & (EMPTCP_SYN | EMPTCP_SYNACK));
 	__u32 end = packet->sequence + sequence_length(packet), retransmitted = 0;
@@ -129,7 +132,7 @@ static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const s
 	if (emptcp_likely(begin == sender->contiguous && !sender->range_count)) {
 		sender->contiguous = end;
 	} else if (begin != end) {
-		seen = sequence_add(sender, begin, end);
+		seen = emptcp_sequence_add(begin, end, half_open);
 		if (!(packet->payload_length == 1 && (__u32)seen && peer->known & EMPTCP_KNOWN_STARTED &&
 		      !peer->window))
 			retransmitted = segments_of(packet, seen);
@@ -152,7 +155,8 @@ static __always_inline void connection_window(__u64 id, __u32 side, __u32 window
 }
 
 /* Brings the record up to date with an acceptable segment. Returns the retransmitted segments. */
-static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp_packet *packet, __u32 side)
+static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp_packet *packet, __u32 side,
+					 bool half_open)
 {
 	struct emptcp_sender *sender = &flow->sender[side];
 	struct emptcp_sender *peer = &flow->sender[!side];
@@ -164,7 +168,7 @@ static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp
 	sender->run_count = 0;
 	if (packet->types & (EMPTCP_DATA | EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN) ||
 	    emptcp_unlikely(!(sender->known & EMPTCP_KNOWN_STARTED)))
-		retransmitted = flow_sequence(sender, peer, packet);
+		retransmitted = flow_sequence(sender, peer, packet, half_open);
 	if (packet->types & EMPTCP_ACK) {
 		bool first = !(sender->known & EMPTCP_KNOWN_ACKNOWLEDGING);
 

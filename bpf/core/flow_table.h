@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The main flow table: look-up without a function call. Two loads find the set's tags and the slot; abi.h tells the layout
- * and why. Writers do not lock: a tag is one byte, a record is complete before its tag is there, and of two flows that
- * take the same slot at the same moment one is simply met again as a running subflow.
+ * The main flow table: look-up without a function call. Two loads find the set's tags and the slot; abi.h tells the
+ * layout and why. Writers do not lock: a tag is one byte, a record is complete before its tag is there, and of two
+ * flows that take the same slot at the same moment one is simply met again as a running subflow.
  */
 #ifndef EMPTCP_CORE_FLOW_TABLE_H
 #define EMPTCP_CORE_FLOW_TABLE_H
@@ -19,8 +19,8 @@ static __always_inline __u64 hash_pair(__u32 a, __u32 b, __u64 secret)
 }
 
 /*
- * Keyed by the instance's secrets, so that nobody outside can aim at one set: a sum of products as above, and then every
- * bit of the result depends on every bit of that sum.
+ * Keyed by the instance's secrets, so that nobody outside can aim at one set: a sum of products as above, and then
+ * every bit of the result depends on every bit of that sum.
  */
 static __always_inline __u64 emptcp_flow_hash(const struct emptcp_flow_key *key, const volatile __u64 *secret)
 {
@@ -78,8 +78,8 @@ static __always_inline bool same_key(const struct emptcp_flow_key *a, const stru
  * The record of `key`, or NULL. `slot` becomes its index. The home slot is looked at first, and its record is fetched
  * while the tags are still on their way: nearly every flow is there, and on live traffic waiting for memory is a good
  * part of the look-up. Bytes of `tags` that equal the tag turn into 0x80 by the usual
- * trick of subtracting one from each byte; it may also mark the byte above a match, so tag and key have the last word: a
- * free slot still holds the key that it had.
+ * trick of subtracting one from each byte; it may also mark the byte above a match, so tag and key have the last word:
+ * a free slot still holds the key that it had.
  */
 static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_key *key, const volatile __u64 *secret,
 						       __u32 set_mask, __u32 *slot)
@@ -164,8 +164,8 @@ static __always_inline __s64 flow_other(const struct emptcp_flow_key *key, __u32
 }
 
 /*
- * Anybody can make such a record who sends segments in one side's name, also over plain TCP: it takes no other one's place,
- * and segments without an MPTCP option are not its own.
+ * Anybody can make such a record who sends segments in one side's name, also over plain TCP: it takes no other one's
+ * place, and segments without an MPTCP option are not its own.
  */
 static __always_inline bool flow_weak(const struct emptcp_flow *flow)
 {
@@ -174,8 +174,8 @@ static __always_inline bool flow_weak(const struct emptcp_flow *flow)
 }
 
 /*
- * Two CPUs may store the same key at once; each looks for a twin afterwards. One of them must see it: so no load may come
- * before the store that makes the own slot visible. BPF has no fence; an atomic operation is one on x86.
+ * Two CPUs may store the same key at once; each looks for a twin afterwards. One of them must see it: so no load may
+ * come before the store that makes the own slot visible. BPF has no fence; an atomic operation is one on x86.
  */
 static __always_inline void full_barrier(__u64 *word)
 {
@@ -186,8 +186,8 @@ static __always_inline void full_barrier(__u64 *word)
 }
 
 /*
- * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest, first of
- * the weak ones, which is `evicted` then. A weak record evicts weak ones only. The slot, or -1.
+ * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest,
+ * first of the weak ones, which is `evicted` then. A weak record evicts weak ones only. The slot, or -1.
  */
 static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const struct emptcp_flow *flow,
 					bool *evicted)
@@ -256,8 +256,8 @@ static __always_inline void flow_remove(__u32 slot)
 }
 
 /*
- * For the slow path: the slot of this packet's subflow, or -1. A global function like the next one, so that the verifier
- * walks their loops once.
+ * For the slow path: the slot of this packet's subflow, or -1. A global function like the next one, so that the
+ * verifier walks their loops once.
  */
 __noinline __s64 emptcp_flow_find(void)
 {

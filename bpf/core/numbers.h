@@ -16,8 +16,8 @@ static __always_inline __u32 sequence_length(const struct emptcp_packet *packet)
 }
 
 /*
- * Condition 3, where the numbers of `peer` are known: nothing that it has not sent, and nothing older than hosts take (tcp_ack
- * of Linux: max_window below snd_una, which is the highest ACK of `sender`).
+ * Condition 3, where the numbers of `peer` are known: nothing that it has not sent, and nothing older than hosts take
+ * (tcp_ack of Linux: max_window below snd_una, which is the highest ACK of `sender`).
  */
 static __always_inline bool acknowledges_sent(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 					      const struct emptcp_packet *packet, __u32 lag)
@@ -96,8 +96,8 @@ static __always_inline bool acceptable(const struct emptcp_sender *sender, const
 }
 
 /*
- * Of a segment that was just accepted: where the window is not known nearly every number is, so what says more than data
- * does must lie where everything before it was seen.
+ * Of a segment that was just accepted: where the window is not known nearly every number is, so what says more than
+ * data does must lie where everything before it was seen.
  */
 static __always_inline bool sure_place(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 				       const struct emptcp_packet *packet)
@@ -116,7 +116,10 @@ static __always_inline bool reset_exact(const struct emptcp_sender *sender, cons
 	       (packet->sequence == peer->acknowledgement || packet->sequence == peer->sack_edge);
 }
 
-/* An unacceptable segment: the next of its side's run, or the first of another. A pure ACK continues a run of pure ACKs. */
+/*
+ * An unacceptable segment: the next of its side's run, or the first of another. A pure ACK continues a run of pure
+ * ACKs.
+ */
 static __always_inline void run_extend(struct emptcp_sender *sender, const struct emptcp_packet *packet)
 {
 	if (!sender->run_count || packet->sequence != sender->run_end) {

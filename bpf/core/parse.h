@@ -70,7 +70,10 @@ static __always_inline void fill_ip(struct emptcp_packet *packet, const struct i
 	key->remote[3] = ingress ? ip->saddr : ip->daddr;
 }
 
-/* Addresses and lengths of the IP header; `offset` moves behind it, `ip_end` becomes the first byte behind the IP packet. */
+/*
+ * Addresses and lengths of the IP header; `offset` moves behind it, `ip_end` becomes the first byte behind the IP
+ * packet.
+ */
 static __always_inline enum parse_result parse_ip(emptcp_context *ctx, struct emptcp_packet *packet, __be16 protocol,
 						  bool ingress, __u32 *offset, __u32 *ip_end)
 {
@@ -128,7 +131,9 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 	__u8 *bytes;
 
 	emptcp_options_begin(packet, &walk);
-	/* Nearly every segment begins with NOP NOP timestamps (RFC 7323 appendix A): one look instead of three steps. */
+	/*
+	 * Nearly every segment begins with NOP NOP timestamps (RFC 7323 appendix A): one look instead of three steps.
+	 */
 	words = emptcp_at(ctx, walk.offset, 12);
 	if (words && packet->tcp_length >= sizeof(struct tcphdr) + 12 && words[0] == bpf_htonl(0x0101080a)) {
 		types |= EMPTCP_TIMESTAMPS;

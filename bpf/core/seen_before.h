@@ -41,8 +41,8 @@ static __always_inline void passage_mapping(struct emptcp_packet *packet, const 
 }
 
 /*
- * Has another device on the way of this packet seen it? Then scratch->policies are those that still have to run. Global, so that
- * the verifier walks it once.
+ * Has another device on the way of this packet seen it? Then scratch->policies are those that still have to run.
+ * Global, so that the verifier walks it once.
  */
 __noinline int emptcp_seen_before(void)
 {

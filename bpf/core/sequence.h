@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which sequence numbers of a side were seen: everything from `base` to `contiguous`, and at most EMPTCP_RANGES ranges above.
- * So a retransmission is told from the filling of a gap, in bounded memory.
+ * Which sequence numbers of a side were seen: everything from `base` to `contiguous`, and at most EMPTCP_RANGES ranges
+ * above. So a retransmission is told from the filling of a gap, in bounded memory.
  */
 #ifndef EMPTCP_CORE_SEQUENCE_H
 #define EMPTCP_CORE_SEQUENCE_H
 
-#include "tables.h"
+#include "flow_table.h"
 
 #define SEQUENCE_UNCERTAIN (1ull << 32)
 
@@ -29,16 +29,24 @@ static __always_inline __u32 shared(__u32 a, __u32 a_end, __u32 b, __u32 b_end)
 }
 
 /*
- * Adds [begin, end). Answers how many of its bytes were seen before, with SEQUENCE_UNCERTAIN where that cannot be known. In
- * the function all numbers count from `base`, so that they compare without wrapping round.
+ * Adds [begin, end). Answers how many of its bytes were seen before, with SEQUENCE_UNCERTAIN where that cannot be
+ * known. In the function all numbers count from `base`, so that they compare without wrapping round.
  */
-static __noinline __u64 sequence_add(struct emptcp_sender *sender, __u32 begin, __u32 end)
+__noinline __u64 emptcp_sequence_add(__u32 begin, __u32 end, __u32 half_open)
 {
 	__u32 base, contiguous, count = 0, below = 0, seen;
+	struct emptcp_scratch *scratch = emptcp_scratch_get();
+	struct emptcp_sender *sender;
+	struct emptcp_flow *flow;
 	__u64 uncertain = 0;
 
-	if (!sender)
+	if (!scratch)
 		return 0;
+	flow = half_open ? bpf_map_lookup_elem(&emptcp_half_open, &scratch->packet.key) :
+			   flow_at(scratch->packet.flow_slot);
+	if (!flow)
+		return 0;
+	sender = &flow->sender[scratch->packet.direction == EMPTCP_INGRESS];
 	if (sender->bytes > EMPTCP_WINDOW_LARGEST)
 		sender->base = sender->contiguous - EMPTCP_WINDOW_LARGEST;
 	if (emptcp_before(begin, sender->base)) {

@@ -20,7 +20,10 @@ static __always_inline bool judged_acceptable(const struct emptcp_scratch *scrat
 	return scratch->judged < JUDGED_SUSPECTED;
 }
 
-/* Is this the third segment of the handshake that the half-open record has seen? It begins where the SYN-ACK acknowledged. */
+/*
+ * Is this the third segment of the handshake that the half-open record has seen? It begins where the SYN-ACK
+ * acknowledged.
+ */
 static __always_inline bool is_third_ack(const struct emptcp_packet *packet, const struct emptcp_flow *flow, __u32 side)
 {
 	return flow->state == EMPTCP_FLOW_SYNACK && flow->flags & opener_flag(side) && packet->types & EMPTCP_ACK &&
@@ -29,7 +32,9 @@ static __always_inline bool is_third_ack(const struct emptcp_packet *packet, con
 	       packet->acknowledgement == flow->sender[!side].isn + 1;
 }
 
-/* Does this segment, which fits the handshake that `opening` has seen, belong to that rather than to the old subflow? */
+/*
+ * Does this segment, which fits the handshake that `opening` has seen, belong to that rather than to the old subflow?
+ */
 static __always_inline bool is_of_opening(const struct emptcp_packet *packet, const struct emptcp_flow *flow,
 					  const struct emptcp_flow *opening, __u32 side)
 {
@@ -217,7 +222,10 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 
 	if (sender->fin == EMPTCP_FIN_SENT && emptcp_before(sender->fin_end, sender->end))
 		sender->fin = EMPTCP_FIN_NONE; /* the host goes on: the FIN was not its own */
-	/* Nothing comes behind a FIN: one below `end` is not its sender's, and R has acknowledged what lies there already. */
+	/*
+	 * Nothing comes behind a FIN: one below `end` is not its sender's, and R has acknowledged what lies there
+	 * already.
+	 */
 	end = packet->sequence + sequence_length(packet);
 	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE && end == sender->end &&
 	    sure_place(sender, peer, packet)) {
@@ -304,7 +312,7 @@ __noinline int emptcp_flow_refresh(void)
 	}
 	if (packet->types & EMPTCP_RST)
 		return 0;
-	scratch->judged = flow_update(flow, packet, side);
+	scratch->judged = flow_update(flow, packet, side, scratch->half_open);
 	if (packet->types & EMPTCP_MAPPED) {
 		if (flow_data_plain(&flow->sender[side], packet))
 			flow->flags &= ~dsn_jump_flag(side);

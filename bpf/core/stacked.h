@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One packet on several devices of this host: a bridge and its port, a VLAN device and its parent. The record is brought up to
- * date at the device that sees the packet first, and every policy acts once, at the first of its devices. The packet itself
- * carries no mark for that: the record tells which device was the first, and what ran there (docs/flow-records.md).
+ * One packet on several devices of this host: a bridge and its port, a VLAN device and its parent. The record is
+ * brought up to date at the device that sees the packet first, and every policy acts once, at the first of its devices.
+ * The packet itself carries no mark for that: the record tells which device was the first, and what ran there
+ * (docs/flow-records.md).
  */
 #ifndef EMPTCP_CORE_STACKED_H
 #define EMPTCP_CORE_STACKED_H

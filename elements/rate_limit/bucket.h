@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What is kept for everything that shares a rate. Packets of one bucket come on several CPUs at the same time, and the map
- * that holds it allows no lock on Linux 5.10. So bytes and the queue's length are only ever added to, atomically, and no
- * answer of such an addition is needed (that takes Linux 5.12). Everything else is a plain store of a value that every
- * CPU would store, or of one that the next packet makes up for.
+ * What is kept for everything that shares a rate. Packets of one bucket come on several CPUs at the same time, and the
+ * map that holds it allows no lock on Linux 5.10. So bytes and the queue's length are only ever added to, atomically,
+ * and no answer of such an addition is needed (that takes Linux 5.12). Everything else is a plain store of a value that
+ * every CPU would store, or of one that the next packet makes up for.
  */
 #ifndef RATE_LIMIT_BUCKET_H
 #define RATE_LIMIT_BUCKET_H
@@ -48,9 +48,9 @@ static __always_inline __u64 duration_of(__u64 bytes)
 }
 
 /*
- * The pace of what came since the last measurement, in bits per second; 0 when that is shorter than `least_ns` ago. Begins
- * the next measurement. Another CPU that does the same stores the time first and the bytes then, so whoever sees its bytes
- * sees its time as well and says nothing.
+ * The pace of what came since the last measurement, in bits per second; 0 when that is shorter than `least_ns` ago.
+ * Begins the next measurement. Another CPU that does the same stores the time first and the bytes then, so whoever sees
+ * its bytes sees its time as well and says nothing.
  */
 static __always_inline __u64 measure(struct bucket *bucket, __u64 now, __u64 least_ns)
 {
@@ -71,8 +71,8 @@ static __always_inline __u64 measure(struct bucket *bucket, __u64 now, __u64 lea
 }
 
 /*
- * May this packet be taken from its sender? What is taken a second time blocks all that follows until a timer expires. To be
- * asked of every packet.
+ * May this packet be taken from its sender? What is taken a second time blocks all that follows until a timer expires.
+ * To be asked of every packet.
  */
 static __always_inline bool is_fresh(struct bucket *bucket, const struct emptcp_packet *packet)
 {

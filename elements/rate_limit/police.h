@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A queue that exists only as a number. While it is longer than its target and still grows, one packet per step is marked
- * or dropped: the sender's congestion control does the rest, and losing more would stall the connection. Beyond the limit
- * everything is dropped, for senders that do not listen. An aggregate may overdraw: dropping 64 kB at once would cost a
- * whole window.
+ * A queue that exists only as a number. While it is longer than its target and still grows, one packet per step is
+ * marked or dropped: the sender's congestion control does the rest, and losing more would stall the connection. Beyond
+ * the limit everything is dropped, for senders that do not listen. An aggregate may overdraw: dropping 64 kB at once
+ * would cost a whole window.
  *
- * A sender that lost a packet stays below the rate for seconds, and no real queue fills the gap; so what was left unused
- * for a moment may be used later: the mean is what counts.
+ * A sender that lost a packet stays below the rate for seconds, and no real queue fills the gap; so what was left
+ * unused for a moment may be used later: the mean is what counts.
  */
 #ifndef RATE_LIMIT_POLICE_H
 #define RATE_LIMIT_POLICE_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * From the rate that a flow has to the rate that it may have, without a stall. First the pace is measured; then half of
- * it is allowed, a step later a quarter, and so on, down to the rate asked for. While the pace is above what is allowed,
- * one packet in a while is dropped (or marked), and the sender's own congestion control comes down. A queue that is simply
- * full would take a whole window, and what is lost on one subflow blocks the connection.
+ * it is allowed, a step later a quarter, and so on, down to the rate asked for. While the pace is above what is
+ * allowed, one packet in a while is dropped (or marked), and the sender's own congestion control comes down. A queue
+ * that is simply full would take a whole window, and what is lost on one subflow blocks the connection.
  *
  * So does what waits in the sender. Linux hands a subflow data for some tenths of a second at the rate that it had, and
- * goes on with that while its average of the pacing rate (avg_pacing_rate in mptcp_subflow_get_send) comes down, which it
- * does with bytes, not with time. At a quarter of the rate all that still passes in a second or two; at a twentieth the
- * other subflows would wait for it. So the ramp stays longer at what is below half.
+ * goes on with that while its average of the pacing rate (avg_pacing_rate in mptcp_subflow_get_send) comes down, which
+ * it does with bytes, not with time. At a quarter of the rate all that still passes in a second or two; at a twentieth
+ * the other subflows would wait for it. So the ramp stays longer at what is below half.
  *
  * A sender that does not come down for single drops (BBR) loses as much of what it sends as is above what is allowed,
  * evenly, and the steps start again from there.
@@ -36,8 +36,8 @@ static __always_inline bool is_young(const struct emptcp_packet *packet)
 }
 
 /*
- * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of its first
- * attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
+ * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of
+ * its first attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
  */
 static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
 {
@@ -45,8 +45,8 @@ static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
 }
 
 /*
- * How long to wait between two packets that are taken: a round trip, which at ingress is seldom known, and so long that few
- * of the packets are lost, or a slow flow would stop.
+ * How long to wait between two packets that are taken: a round trip, which at ingress is seldom known, and so long that
+ * few of the packets are lost, or a slow flow would stop.
  */
 static __always_inline __u64 spacing_of(const struct emptcp_packet *packet, __u64 pace)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Shaping at egress. With fq the packet gets its departure time (earliest departure time model). With HTB it gets its
- * class. Both do nothing when somebody has replaced the root qdisc since, so it is looked at: the kernel offers programs no
- * field for that, but lets them read its memory.
+ * class. Both do nothing when somebody has replaced the root qdisc since, so it is looked at: the kernel offers
+ * programs no field for that, but lets them read its memory.
  */
 #ifndef RATE_LIMIT_SHAPE_H
 #define RATE_LIMIT_SHAPE_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Holding a connection to a rate by the window that its acknowledgements advertise. The window that gives a rate depends
- * on round trips that we do not see, so it is found by feedback: DATA_ACK tells the rate achieved, and every round the
- * window is scaled by asked / achieved. It is never raised above what the receiver says, and SYN and RST stay as they are.
+ * Holding a connection to a rate by the window that its acknowledgements advertise. The window that gives a rate
+ * depends on round trips that we do not see, so it is found by feedback: DATA_ACK tells the rate achieved, and every
+ * round the window is scaled by asked / achieved. It is never raised above what the receiver says, and SYN and RST stay
+ * as they are.
  */
 #ifndef RATE_LIMIT_WINDOW_H
 #define RATE_LIMIT_WINDOW_H
@@ -22,7 +23,10 @@ struct clamp {
 STATE(state_clamp, struct clamp);
 static const struct clamp no_clamp;
 
-/* `advertised`: what the receiver itself says, in bytes. A window above that limits nothing, and would take long to come down. */
+/*
+ * `advertised`: what the receiver itself says, in bytes. A window above that limits nothing, and would take long to
+ * come down.
+ */
 static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64 elapsed_ms, __u64 advertised)
 {
 	__u64 achieved = acked * 8 * 1000 / elapsed_ms;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Ends a subflow by a reset to both ends; the connection goes on over its other subflows. The packet itself becomes the
- * reset of its receiver, and a copy, turned round, that of its sender: each with the number that this end waits for (RFC
- * 9293 section 3.10.7.4, RFC 5961 section 3.2). A SYN is refused: it becomes the reset of the opener (RFC 9293 section
- * 3.10.7.1).
+ * reset of its receiver, and a copy, turned round, that of its sender: each with the number that this end waits for
+ * (RFC 9293 section 3.10.7.4, RFC 5961 section 3.2). A SYN is refused: it becomes the reset of the opener (RFC 9293
+ * section 3.10.7.1).
  *
- * At tc ingress the reset enters the device anew, at tc egress its turned copy does: so the core sees it, ends the record,
- * and policies that tell about ends are told. XDP cannot copy: packets in turn become the reset of the two ends.
+ * At tc ingress the reset enters the device anew, at tc egress its turned copy does: so the core sees it, ends the
+ * record, and policies that tell about ends are told. XDP cannot copy: packets in turn become the reset of the two
+ * ends.
  */
 #include <emptcp/element.h>
 #include <emptcp/record.h>
@@ -112,7 +113,9 @@ static __always_inline struct emptcp_keys *keys_of(const struct emptcp_packet *p
 }
 
 #if defined(EMPTCP_HOOK_TC)
-/* The packet as the reset of its sender: a copy of it goes. False: it does not, or the packet may not go on as it is. */
+/*
+ * The packet as the reset of its sender: a copy of it goes. False: it does not, or the packet may not go on as it is.
+ */
 static __always_inline bool send_turned(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();

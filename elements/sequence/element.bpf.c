@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Data sequence numbers (dsn) or subflow sequence numbers (ssn) in a range: true when some byte of the segment lies in it.
- * Relative numbers count bytes: 0 is the first byte of data, which has IDSN + 1 (RFC 8684 section 3.1) or ISN + 1.
+ * Data sequence numbers (dsn) or subflow sequence numbers (ssn) in a range: true when some byte of the segment lies in
+ * it. Relative numbers count bytes: 0 is the first byte of data, which has IDSN + 1 (RFC 8684 section 3.1) or ISN + 1.
  */
 #include <emptcp/element.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Makes the receiver of this packet treat the subflow as backup, or as regular again, by MP_PRIO (RFC 8684 section
- * 3.3.8). The option rides on a pure ACK that has room for it; it is said a few times, half a second apart, since an ACK
- * may be lost, and then never again.
+ * 3.3.8). The option rides on a pure ACK that has room for it; it is said a few times, half a second apart, since an
+ * ACK may be lost, and then never again.
  */
 #include <emptcp/element.h>
 #include <emptcp/edit.h>

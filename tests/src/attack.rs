@@ -161,8 +161,8 @@ pub struct Attack {
 pub struct Outcome {
     /// Forged segments sent, by kind.
     pub forged: BTreeMap<&'static str, u64>,
-    /// What the cores of both hosts have counted meanwhile as unacceptable, or as a SYN on an established record. It can be
-    /// more than was forged: segments of the hosts may be among it.
+    /// What the cores of both hosts have counted meanwhile as unacceptable, or as a SYN on an established record. It
+    /// can be more than was forged: segments of the hosts may be among it.
     pub counted: u64,
     /// Subflows that were compared, on both hosts.
     pub compared: usize,

@@ -1,9 +1,9 @@
 //! The format of `elements/*/cases.toml`.
 //!
 //! A file holds cases: what stands in the policy, what has gone before, and packets with what each must come out as. A
-//! case runs at every hook that the element supports, with both IP versions, unless it says otherwise. Every packet that
-//! comes out is compared byte by byte with the one that went in plus `changes`; its checksums are computed anew for that,
-//! so no case can pass with a wrong one.
+//! case runs at every hook that the element supports, with both IP versions, unless it says otherwise. Every packet
+//! that comes out is compared byte by byte with the one that went in plus `changes`; its checksums are computed anew
+//! for that, so no case can pass with a wrong one.
 
 use crate::{describe::Packet, hosts::Who};
 use emptcp::manifest::Hook;

@@ -251,9 +251,10 @@ enum Piece {
 /// One option in words:
 ///
 /// `nop`, `end`, `mss N`, `window_scale N`, `sack_permitted`, `sack N` (blocks), `timestamps`, `handshake` (MP_CAPABLE
-/// or MP_JOIN as the packet's place wants it), `mp_capable`, `mp_capable data` (both keys and the length of the payload), `mp_join`, `dss` with any of `ack`, `ack64`, `map`, `map64`,
-/// `fin`, `length=N`, `checksum`; `add_addr ID ADDRESS [PORT]`, `add_addr_echo ID ADDRESS`, `remove_addr ID...`,
-/// `mp_prio backup|regular [ID]`, `mp_fail`, `mp_fastclose`, `mp_tcprst`, `mp_experimental`, or `hex DIGITS`.
+/// or MP_JOIN as the packet's place wants it), `mp_capable`, `mp_capable data` (both keys and the length of the
+/// payload), `mp_join`, `dss` with any of `ack`, `ack64`, `map`, `map64`, `fin`, `length=N`, `checksum`;
+/// `add_addr ID ADDRESS [PORT]`, `add_addr_echo ID ADDRESS`, `remove_addr ID...`, `mp_prio backup|regular [ID]`,
+/// `mp_fail`, `mp_fastclose`, `mp_tcprst`, `mp_experimental`, or `hex DIGITS`.
 ///
 /// # Panics
 /// For any other word.

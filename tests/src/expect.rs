@@ -13,7 +13,8 @@ use std::ops::Range;
 /// * `trim`: nothing behind the IP packet.
 /// * `sequence N`: N is added to the sequence number.
 /// * `acknowledgement OFFSET`: the acknowledgement number, by so much.
-/// * `rst [DIGITS]`: a TCP header with the flags RST and ACK and these options is all that is left behind the IP header.
+/// * `rst [DIGITS]`: a TCP header with the flags RST and ACK and these options is all that is left behind the IP
+///   header.
 /// * `refuse [DIGITS]`: what answers a SYN (RFC 9293 section 3.10.7.1): turned, and a `rst` with the right numbers.
 /// * `turn`: both ends exchanged, in all three headers, and sequence and acknowledgement number as well.
 ///

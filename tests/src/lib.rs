@@ -6,8 +6,8 @@
 //! * [`sandbox`]: policies at one hook, for packets of both hosts, in a network namespace of their own.
 //! * [`table`]: the flow table as a test sees it.
 //! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
-//! * [`captures`]: frames of a capture; [`tshark`] and [`tcptrace`] say what they see in them (`command` runs both); [`traces`]: what
-//!   the analysis says.
+//! * [`captures`]: frames of a capture; [`tshark`] and [`tcptrace`] say what they see in them (`command` runs both);
+//!   [`traces`]: what the analysis says.
 //!
 //! * [`mod@reference`]: records against their model; [`rules`]: single rules of records.
 //!

@@ -45,7 +45,8 @@ pub fn seconds(time: f64) -> Duration {
     Duration::from_secs_f64(time)
 }
 
-/// A lab whose hosts have policies. Tests that measure must not run beside each other: a bed holds a lock of the process.
+/// A lab whose hosts have policies. Tests that measure must not run beside each other: a bed holds a lock of the
+/// process.
 pub struct Bed {
     /// The lab.
     pub lab: Lab,

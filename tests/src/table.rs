@@ -13,7 +13,8 @@ use mptcp_wire::{Key, Version};
 use rand::{RngExt, rngs::StdRng};
 use std::net::SocketAddr;
 
-/// A place where a condition (empty: everything) counts; the client is the remote side at ingress, the local one at egress.
+/// A place where a condition (empty: everything) counts; the client is the remote side at ingress, the local one at
+/// egress.
 #[must_use]
 pub fn place(hook: Hook, when: &str) -> Place {
     Place::with_policy(hook, Who::Client, when, &["count"])

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::Command};
 /// Who sends, and to whom.
 pub type Ends = (SocketAddr, SocketAddr);
 
-/// Figures by who sends to whom, in the order of time where ports are used again. A column is named without the `_a2b` or
-/// `_b2a` that tcptrace ends it with. Empty for a capture without TCP connections.
+/// Figures by who sends to whom, in the order of time where ports are used again. A column is named without the `_a2b`
+/// or `_b2a` that tcptrace ends it with. Empty for a capture without TCP connections.
 ///
 /// # Panics
 /// When tcptrace is missing, fails, or has no such column.

@@ -1,4 +1,5 @@
-//! The programs and the model of docs/flow-records.md say the same about the same packets, in every field, after every packet.
+//! The programs and the model of docs/flow-records.md say the same about the same packets, in every field, after every
+//! packet.
 
 use emptcp::{manifest::Hook, require, testing::is_root};
 use emptcp_tests::{reference::bench::Bench, sandbox::alone};

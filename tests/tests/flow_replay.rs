@@ -1,6 +1,7 @@
-//! The shared captures through the entry programs: the records against what the analysis of captures says about the same packets, and
-//! retransmissions against tcptrace. Round trips are left out: a replay cannot reproduce the time. Where the two differ,
-//! `data/flow_replay.txt` names both values and the reason; a difference that is not named fails, and so does one that is named and is none any more.
+//! The shared captures through the entry programs: the records against what the analysis of captures says about the
+//! same packets, and retransmissions against tcptrace. Round trips are left out: a replay cannot reproduce the time.
+//! Where the two differ, `data/flow_replay.txt` names both values and the reason; a difference that is not named fails,
+//! and so does one that is named and is none any more.
 //!
 //! `EMPTCP_REPLAY=all` replays every capture; else some are left out, to save time.
 

@@ -239,8 +239,8 @@ fn all_actors(name: &str, offloads: Offloads, attach: &str, first: IpVersion) {
         for capture in captures {
             let file = capture.stop().unwrap();
             let mut verdict = file.judge().unwrap();
-            // What Linux itself writes where it computes a checksum that comes out as 0 (skb_checksum_help(): 0xffff, as
-            // UDP wants it). Receivers take both for the same number.
+            // What Linux itself writes where it computes a checksum that comes out as 0 (skb_checksum_help(): 0xffff,
+            // as UDP wants it). Receivers take both for the same number.
             verdict
                 .complaints
                 .retain(|complaint| !complaint.contains("0xffff instead of 0x0000"));

@@ -126,8 +126,8 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
         std::fs::write(&file, policies(set)).unwrap();
         file
     });
-    // Kills fall between 0 and this. It starts with what an undisturbed apply takes, and grows or shrinks so that as many
-    // fall before the switch as behind it, however busy the machine is.
+    // Kills fall between 0 and this. It starts with what an undisturbed apply takes, and grows or shrinks so that as
+    // many fall before the switch as behind it, however busy the machine is.
     let mut span = Duration::ZERO;
     for file in [&files[0], &files[1], &files[0]] {
         let begin = Instant::now();

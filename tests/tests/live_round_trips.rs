@@ -232,7 +232,8 @@ fn round_trips_are_those_of_the_kernel_whatever_the_application_thinks_about() {
                 );
             }
         }
-        // Both directions' samples contain what the receiver waits before it acknowledges; the way itself only counts once.
+        // Both directions' samples contain what the receiver waits before it acknowledges; the way itself only counts
+        // once.
         let way = over(&|moment| moment.kernel[0][1].min(moment.kernel[1][1]));
         let whole = over(&|moment| moment.kernel[0][0] + moment.kernel[1][0]) - way;
         if !matches!(usage, Use::Upload) {

@@ -27,7 +27,8 @@ fn put_on_top(host: &Host, make: &[&str]) {
     }
 }
 
-/// Limits the subflow that passes both devices, and compares what the record says with what the kernel and the socket say.
+/// Limits the subflow that passes both devices, and compares what the record says with what the kernel and the socket
+/// say.
 fn counts_once(make: &[&str]) {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };

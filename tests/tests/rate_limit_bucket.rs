@@ -70,14 +70,16 @@ fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() 
         assert!(u128::from(carried) > wrap, "{carried}");
 
         place.switch(&policy("p", "ingress", "", &["rate_limit rate=80mbit mode=police"]));
-        // 6 MB at 80 Mbit/s are 0.6 s of queue, which is full at 0.4 s; a ramp measures for a quarter of a second first.
+        // 6 MB at 80 Mbit/s are 0.6 s of queue, which is full at 0.4 s; a ramp measures for a quarter of a second
+        // first.
         let output = place.input(Who::Client, &many(&frame, 2000));
         assert_eq!(output.verdict, Verdict::Pass, "there was no ramp");
         assert_eq!(bytes(&place, "dropped"), 0);
     });
 }
 
-/// Sends a frame `repeat` times on each of the first `cpus` CPUs, on all at the same time. Returns when the last was done.
+/// Sends a frame `repeat` times on each of the first `cpus` CPUs, on all at the same time. Returns when the last was
+/// done.
 fn on_every_cpu(place: &Place, frame: &[u8], cpus: usize, repeat: u32) -> Instant {
     let waiting = AtomicUsize::new(cpus);
     let run = |cpu| {

@@ -1,4 +1,5 @@
-//! Damaged packets through `reset`: each passes with every byte as it was, or is a whole reset. Nothing lies in between.
+//! Damaged packets through `reset`: each passes with every byte as it was, or is a whole reset. Nothing lies in
+//! between.
 
 use emptcp::{manifest::Hook, require, testing::is_root, testrun::Verdict};
 use emptcp_tests::{

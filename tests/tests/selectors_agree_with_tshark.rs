@@ -18,8 +18,8 @@ use std::{
     path::PathBuf,
 };
 
-/// What is replayed of a capture: its first frames, then those that say something rare, and every so many-th of the rest.
-/// Of a capture with very many subflows only the first ones.
+/// What is replayed of a capture: its first frames, then those that say something rare, and every so many-th of the
+/// rest. Of a capture with very many subflows only the first ones.
 const FIRST: usize = 100;
 const OF_THE_REST: usize = 40;
 const SUBFLOWS: usize = 600;
@@ -181,8 +181,8 @@ struct Stream {
     ended: bool,
 }
 
-/// Which packets the table must know, and which it cannot: those of streams without MPTCP in the SYN, and in streams with
-/// it those that carry no MPTCP option before the handshake is complete, and those after an RST or both FINs.
+/// Which packets the table must know, and which it cannot: those of streams without MPTCP in the SYN, and in streams
+/// with it those that carry no MPTCP option before the handshake is complete, and those after an RST or both FINs.
 /// Returns the first kind.
 fn check_known(replay: &Replay, known: &BTreeSet<usize>) -> BTreeSet<usize> {
     let rows = tshark::fields(

@@ -1,5 +1,5 @@
-//! What `explain` says of real captures, against what was done when they were taken (`truth.json`), and whether a connection
-//! that was split off analyses to the same record.
+//! What `explain` says of real captures, against what was done when they were taken (`truth.json`), and whether a
+//! connection that was split off analyses to the same record.
 
 use emptcp_tests::captures::shared;
 use emptcp_trace::explain::{Collector, Sentence, SentenceKind};

@@ -1,7 +1,7 @@
 //! What must hold of every capture, whatever is in it; and what the kernels at both ends counted themselves.
 //!
-//! What other analysers say about the same captures is in `trace_judges.rs`; that it does not matter how a capture comes (file,
-//! standard input, compressed, rotated), in the crate's own tests.
+//! What other analysers say about the same captures is in `trace_judges.rs`; that it does not matter how a capture
+//! comes (file, standard input, compressed, rotated), in the crate's own tests.
 
 use emptcp_tests::captures;
 use emptcp_tests::traces::{Analysed, analysed, scenarios};
@@ -78,7 +78,8 @@ fn add_up(connection: &Connection, place: &str) {
         };
         // Each data sequence number has one subflow that carried it first.
         assert_eq!(sum(|subflow| subflow.new_dsn), connection.data[way], "{place}");
-        // What a subflow carried first, carried after another, carried twice at the data level, or cannot name, is all it carried.
+        // What a subflow carried first, carried after another, carried twice at the data level, or cannot name, is all
+        // it carried.
         for subflow in subflows {
             let parts = subflow.new_dsn[way] + subflow.reinj[way] + subflow.same_dsn[way] + subflow.unmapped[way];
             assert_eq!(parts, subflow.payload[way], "{place}.{}", subflow.sf_id);

@@ -1,4 +1,5 @@
-//! tcptrace and tshark about the same captures: retransmissions and round-trip times of each subflow, reinjected packets.
+//! tcptrace and tshark about the same captures: retransmissions and round-trip times of each subflow, reinjected
+//! packets.
 
 use emptcp_tests::captures;
 use emptcp_tests::tcptrace::{self, Ends};
@@ -129,7 +130,8 @@ fn reinjected_packets_are_those_of_tshark() {
             marked(&ours.marks, MarkKind::Reinjection),
             marked(&ours.marks, MarkKind::Retransmission),
         );
-        // tshark also names frames that a subflow retransmits after another carried a copy. It was the first to carry them.
+        // tshark also names frames that a subflow retransmits after another carried a copy. It was the first to carry
+        // them.
         let retransmitted: Vec<_> = theirs.keys().filter(|frame| !reinjected.contains_key(frame)).collect();
         for frame in &retransmitted {
             assert_eq!(again.get(frame), theirs.get(frame), "{name}: frame {frame}");

@@ -1,5 +1,6 @@
-//! Every value of the reference analyser against ours. Where the two differ, `data/trace_reference.txt` names both values and
-//! says who is right. A difference that is not named fails, and so does one that is named and is none any more.
+//! Every value of the reference analyser against ours. Where the two differ, `data/trace_reference.txt` names both
+//! values and says who is right. A difference that is not named fails, and so does one that is named and is none any
+//! more.
 
 use emptcp_tests::captures;
 use emptcp_tests::traces::{Analysed, analysed};

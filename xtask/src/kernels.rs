@@ -57,10 +57,10 @@ const fn test(package: &'static str, name: &'static str, filter: &'static str, l
     }
 }
 
-/// What differs between kernels: the verifier, the hooks, MPTCP, queueing disciplines. Programs that start clang, or need
-/// captures of other machines, stay at home.
+/// What differs between kernels: the verifier, the hooks, MPTCP, queueing disciplines. Programs that start clang, or
+/// need captures of other machines, stay at home.
 const TESTS: &[Test] = &[
-    test("emptcp-kernel", "probe", "", 120),
+    test("emptcp-packet", "probe", "", 120),
     test("emptcp-tests", "packet_cases", "", 900),
     test("emptcp-tests", "flow_table", "", 600),
     test("emptcp-tests", "live_every_actor", "at_tc_with_offloads", 900),

@@ -1,11 +1,13 @@
 //! The steps of `cargo xtask test`, which are all that CI runs.
 //!
 //! * [`checks`]: layout, licence lines, lints, documentation, dependencies.
+//! * [`layers`]: dependencies between crates and between modules run one way.
 //! * [`sources`]: the rules for source files that no other tool checks.
 //! * [`suites`]: everything that runs tests, from unit tests to whole machines in network namespaces.
 //! * [`programs`]: the test programs that cargo builds for the suites.
 
 mod checks;
+mod layers;
 pub(crate) mod programs;
 mod sources;
 mod suites;
@@ -52,7 +54,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sources",
-        about: "licence lines and file lengths",
+        about: "licence lines, file lengths, dependencies that run one way",
         work: checks::sources,
     },
     Step {

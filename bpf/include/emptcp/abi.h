@@ -10,8 +10,9 @@
 #define EMPTCP_ABI_H
 
 /*
- * Goes up with every change of what elements built before, or maps pinned before, would misread: sizes, offsets, meanings.
- * Elements carry the version that they were built with, instances the one that made their maps; another one is refused.
+ * Goes up with every change of what elements built before, or maps pinned before, would misread: sizes, offsets,
+ * meanings. Elements carry the version that they were built with, instances the one that made their maps; another one
+ * is refused.
  */
 #define EMPTCP_ABI_VERSION 3
 
@@ -162,7 +163,9 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_BACKUP_REMOTE = 1 << 6,
 	EMPTCP_FLOW_ADDRESS_IDS = 1 << 7, /* address ids are known */
 	EMPTCP_FLOW_CHECKSUM = 1 << 8,    /* DSS checksums required */
-	/* A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet. */
+	/*
+	 * A RST of this side had a possible, but not the exact sequence number, and no acceptable segment followed yet.
+	 */
 	EMPTCP_FLOW_RESET_SUSPECTED_LOCAL = 1 << 9,
 	EMPTCP_FLOW_RESET_SUSPECTED_REMOTE = 1 << 10,
 	EMPTCP_FLOW_COUNTED = 1 << 11,       /* among the subflows of its connection; for the core alone */
@@ -278,10 +281,11 @@ struct emptcp_flow {
 
 /*
  * The main table: sets of EMPTCP_FLOW_WAYS slots. Map emptcp_flow_sets holds a tag for each slot of a set, 0 for a free
- * one; map emptcp_flows holds the slots, slot = set * EMPTCP_FLOW_WAYS + way. A key's hash gives its set (low bits), its
- * tag (top byte, never 0) and the way that it takes when that is free (the three bits below the tag). The hash is emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance.
- * Why not the kernel's hash map: a hit there is several function calls, 45 ns where returns are guarded (retpolines, Safe
- * RET); this look-up is inlined and takes a few.
+ * one; map emptcp_flows holds the slots, slot = set * EMPTCP_FLOW_WAYS + way. A key's hash gives its set (low bits),
+ * its tag (top byte, never 0) and the way that it takes when that is free (the three bits below the tag). The hash is
+ * emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance. Why not the kernel's hash map: a hit
+ * there is several function calls, 45 ns where returns are guarded (retpolines, Safe RET); this look-up is inlined and
+ * takes a few.
  */
 #define EMPTCP_FLOW_WAYS 8
 
@@ -304,7 +308,9 @@ struct emptcp_table {
 	__u32 reserved;
 };
 
-/* What a socket of this host says about its subflow: input of the core program emptcp_adopt, behind an Ethernet header. */
+/*
+ * What a socket of this host says about its subflow: input of the core program emptcp_adopt, behind an Ethernet header.
+ */
 struct emptcp_adoption {
 	struct emptcp_flow_key key;
 	__u32 token[2]; /* by enum emptcp_side, 0: unknown */
@@ -403,8 +409,8 @@ struct emptcp_rule {
 /* ---- Events ----------------------------------------------------------------------------------------------
  * Each CPU has a ring of slots; the newest event takes the slot of the oldest. Readers map the rings into their memory,
  * change nothing there and keep their own place, so that every reader sees every event. (A BPF ring buffer can neither
- * overwrite nor serve several readers.) Event n of a CPU, counted from 0, lies in slot cpu * slots + n % slots of the array
- * emptcp_events. Every event begins with struct emptcp_event; body_length bytes follow.
+ * overwrite nor serve several readers.) Event n of a CPU, counted from 0, lies in slot cpu * slots + n % slots of the
+ * array emptcp_events. Every event begins with struct emptcp_event; body_length bytes follow.
  */
 enum emptcp_event_kind {
 	EMPTCP_EVENT_CONNECTION = 1, /* get_connect: struct emptcp_event_connection */
@@ -417,7 +423,9 @@ enum emptcp_event_kind {
 #define EMPTCP_EVENT_BYTES 576 /* header and body */
 #define EMPTCP_EVENT_WORDS 72
 
-/* The ring of one CPU: map emptcp_event_rings, an entry for each possible CPU, so large that no two share a cache line. */
+/*
+ * The ring of one CPU: map emptcp_event_rings, an entry for each possible CPU, so large that no two share a cache line.
+ */
 struct emptcp_event_ring {
 	__u64 next;    /* number of the next event */
 	__u64 slots;   /* slots of each CPU's ring, the same for all */

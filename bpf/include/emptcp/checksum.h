@@ -137,8 +137,8 @@ static __always_inline bool emptcp_checksum_update(emptcp_context *ctx, const st
 }
 
 /*
- * Takes emptcp_checksum_update() back: the field is `checksum` again. `pseudo_change` is what was added then; at tc the sum
- * that a device has made over the packet (CHECKSUM_COMPLETE) followed it.
+ * Takes emptcp_checksum_update() back: the field is `checksum` again. `pseudo_change` is what was added then; at tc the
+ * sum that a device has made over the packet (CHECKSUM_COMPLETE) followed it.
  */
 static __always_inline void emptcp_checksum_restore(emptcp_context *ctx, const struct emptcp_packet *packet,
 						    __u16 checksum, __u32 pseudo_change)

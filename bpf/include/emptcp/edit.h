@@ -52,8 +52,8 @@ static __always_inline bool emptcp_set_window(emptcp_context *ctx, struct emptcp
 }
 
 /*
- * Overwrites an option that emptcp_find() found with NOPs: all of it or nothing. The checksum is corrected once, for the
- * whole change, and nothing that could fail stands behind the first byte written.
+ * Overwrites an option that emptcp_find() found with NOPs: all of it or nothing. The checksum is corrected once, for
+ * the whole change, and nothing that could fail stands behind the first byte written.
  */
 static __always_inline bool emptcp_remove_option(emptcp_context *ctx, struct emptcp_packet *packet,
 						 struct emptcp_option option)
@@ -132,8 +132,8 @@ static __always_inline bool emptcp_can_append(const struct emptcp_packet *packet
 
 /*
  * Appends `length` (a constant, a multiple of 4, at most 16) bytes of options to a pure ACK. Its options end where the
- * packet ends, so nothing has to move. Two ways to fail: no room (ask emptcp_can_append() first), or the kernel does not
- * lengthen the packet: no memory, or longer than the device takes. Then every byte is what it was.
+ * packet ends, so nothing has to move. Two ways to fail: no room (ask emptcp_can_append() first), or the kernel does
+ * not lengthen the packet: no memory, or longer than the device takes. Then every byte is what it was.
  */
 static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emptcp_packet *packet, const __u8 *bytes,
 						 const __u32 length)
@@ -185,9 +185,9 @@ static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emp
 }
 
 /*
- * The first word of an IPv6 header changes. No checksum of the packet covers it, but what a device has summed over the whole
- * packet does (CHECKSUM_COMPLETE, tc only): skb->csum must follow, or the kernel reports "hw csum failure". In an IPv4
- * header the change and that of its own checksum cancel out.
+ * The first word of an IPv6 header changes. No checksum of the packet covers it, but what a device has summed over the
+ * whole packet does (CHECKSUM_COMPLETE, tc only): skb->csum must follow, or the kernel reports "hw csum failure". In an
+ * IPv4 header the change and that of its own checksum cancel out.
  */
 static __always_inline void emptcp_set_ipv6_word(emptcp_context *ctx, __be16 *word, __be16 value)
 {

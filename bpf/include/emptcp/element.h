@@ -47,7 +47,10 @@ struct emptcp_self {
 };
 const volatile struct emptcp_self emptcp_self SEC(".rodata") = {};
 
-/* What the object says about itself; the builder and the loader compare it with element.toml. The program never reads it. */
+/*
+ * What the object says about itself; the builder and the loader compare it with element.toml. The program never reads
+ * it.
+ */
 struct emptcp_about {
 	__u32 abi;  /* EMPTCP_ABI_VERSION of the headers that it was built with */
 	__u32 kind; /* enum emptcp_element_kind */

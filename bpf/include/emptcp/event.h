@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Telling user space: an event is a struct emptcp_event and a body behind it. Reserve, fill, submit. Events are for what
- * happens now and then: one per packet would cost more than the packet.
+ * Telling user space: an event is a struct emptcp_event and a body behind it. Reserve, fill, submit. Events are for
+ * what happens now and then: one per packet would cost more than the packet.
  */
 #ifndef EMPTCP_EVENT_H
 #define EMPTCP_EVENT_H
@@ -32,9 +32,10 @@ static __always_inline void emptcp_event_lost(void)
 }
 
 /*
- * Takes the number of the next event of this CPU. Programs at XDP and tc run with softirqs off: on one CPU none interrupts
- * another. Where that does not hold (test runs before Linux 6.10), `writers` tells those that meet here, and the later
- * one gives up. Atomic addition that returns the old value would be simpler, but 5.10 refuses a program that holds one.
+ * Takes the number of the next event of this CPU. Programs at XDP and tc run with softirqs off: on one CPU none
+ * interrupts another. Where that does not hold (test runs before Linux 6.10), `writers` tells those that meet here, and
+ * the later one gives up. Atomic addition that returns the old value would be simpler, but 5.10 refuses a program that
+ * holds one.
  */
 static __always_inline bool emptcp_event_number(volatile struct emptcp_event_ring *ring, __u64 *number)
 {
@@ -70,9 +71,9 @@ static __always_inline struct emptcp_event_slot *emptcp_event_slot_take(__u32 si
 }
 
 /*
- * Room for an event of `size` bytes (a constant, at most EMPTCP_EVENT_BYTES), zero at first. It takes the place of the oldest
- * event of this CPU. NULL only when two programs meet on one CPU, which the core counts as event_lost. What was reserved
- * must be submitted: else each reader is told that it missed one.
+ * Room for an event of `size` bytes (a constant, at most EMPTCP_EVENT_BYTES), zero at first. It takes the place of the
+ * oldest event of this CPU. NULL only when two programs meet on one CPU, which the core counts as event_lost. What was
+ * reserved must be submitted: else each reader is told that it missed one.
  */
 #define emptcp_event_reserve(size)                                                                                     \
 	({                                                                                                             \

@@ -63,8 +63,8 @@ struct {
 } emptcp_keys SEC(".maps");
 
 /*
- * A tail call to `slot`, which must be a constant when the program is verified: then the kernel makes it a direct jump. The
- * compiler likes to merge two calls into one with a variable slot, which costs ten times as much; as two pieces of
+ * A tail call to `slot`, which must be a constant when the program is verified: then the kernel makes it a direct jump.
+ * The compiler likes to merge two calls into one with a variable slot, which costs ten times as much; as two pieces of
  * assembly that differ in their `name` it cannot. Returns when the slot is empty.
  */
 #define emptcp_jump(ctx, slot, name)                                                                                   \

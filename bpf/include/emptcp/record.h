@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What an actor that ends subflows, or speaks for a host, may change in their records (docs/flow-records.md): the core has counted the packet
- * already, as it came, and does not see what becomes of it.
+ * What an actor that ends subflows, or speaks for a host, may change in their records (docs/flow-records.md): the core
+ * has counted the packet already, as it came, and does not see what becomes of it.
  */
 #ifndef EMPTCP_RECORD_H
 #define EMPTCP_RECORD_H

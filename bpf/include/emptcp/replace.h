@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Answering in a host's name: a packet becomes another segment of its subflow, without payload, or is turned round. The IP
- * header stays, with its options or extension headers; behind it stands a TCP header that is written anew.
+ * Answering in a host's name: a packet becomes another segment of its subflow, without payload, or is turned round. The
+ * IP header stays, with its options or extension headers; behind it stands a TCP header that is written anew.
  */
 #ifndef EMPTCP_REPLACE_H
 #define EMPTCP_REPLACE_H
@@ -39,8 +39,9 @@ static __always_inline __u64 emptcp_pseudo_header(const struct emptcp_packet *pa
 }
 
 /*
- * Does this packet carry only the sum over its pseudo-header, and a device completes it (CHECKSUM_PARTIAL)? At tc the kernel
- * corrects only a complete checksum for a change outside of the pseudo-header, which tells; the field is void then.
+ * Does this packet carry only the sum over its pseudo-header, and a device completes it (CHECKSUM_PARTIAL)? At tc the
+ * kernel corrects only a complete checksum for a change outside of the pseudo-header, which tells; the field is void
+ * then.
  */
 static __always_inline bool emptcp_is_partial(emptcp_context *ctx, const struct emptcp_packet *packet)
 {
@@ -59,8 +60,8 @@ static __always_inline bool emptcp_is_partial(emptcp_context *ctx, const struct 
 }
 
 /*
- * The packet becomes `segment`, with the packet's addresses and ports; an aggregate becomes one packet. What `packet` says
- * follows, but for the options. Not for a jumbogram, whose length stands in an extension header (RFC 2675).
+ * The packet becomes `segment`, with the packet's addresses and ports; an aggregate becomes one packet. What `packet`
+ * says follows, but for the options. Not for a jumbogram, whose length stands in an extension header (RFC 2675).
  */
 static __always_inline enum emptcp_replaced emptcp_replace(emptcp_context *ctx, struct emptcp_packet *packet,
 							   const struct emptcp_segment *segment)
@@ -134,8 +135,8 @@ static __always_inline enum emptcp_replaced emptcp_replace(emptcp_context *ctx, 
 }
 
 /*
- * Exchanges the two ends in all headers, and the hop limit (TTL) with *hops: a second call takes it back. The TCP checksum
- * stays what it was. False: nothing was changed.
+ * Exchanges the two ends in all headers, and the hop limit (TTL) with *hops: a second call takes it back. The TCP
+ * checksum stays what it was. False: nothing was changed.
  */
 static __always_inline bool emptcp_turn_round(emptcp_context *ctx, const struct emptcp_packet *packet, __u8 *hops)
 {

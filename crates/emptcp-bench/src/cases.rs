@@ -1,7 +1,7 @@
 //! The policy sets that are measured, and the packets that they meet.
 
 use anyhow::{Context, Result};
-use emptcp_kernel::Catalog;
+use emptcp_packet::Catalog;
 use emptcp_plan::{manifest::Hook, manifest::Kind, plan::Plan};
 use mptcp_wire::{
     Key, PacketBuilder, Version, WireDataSequenceNumber, mptcp,

@@ -2,7 +2,7 @@
 
 use crate::cases::{self, Case, DEVICE, PORT};
 use anyhow::{Context, Result, ensure};
-use emptcp_kernel::{
+use emptcp_packet::{
     Catalog,
     baseline::Baseline,
     testrun::{Input, Sandbox},

@@ -5,7 +5,7 @@ use crate::{
     packets::{self, open_flow},
 };
 use anyhow::{Context, Result};
-use emptcp_kernel::{
+use emptcp_packet::{
     Catalog,
     testrun::{Input, Sandbox},
 };

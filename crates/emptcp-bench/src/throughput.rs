@@ -9,11 +9,12 @@
 
 use crate::statistics::{Estimate, median};
 use anyhow::{Context, Result, anyhow, bail};
-use emptcp_kernel::{
-    ApplyOptions, Catalog, netns,
+use emptcp_host::namespace;
+use emptcp_lab::{Direction, End, Host, Lab, Path, RunningBulk};
+use emptcp_packet::{
+    ApplyOptions, Catalog,
     swap::{Occupant, Swap},
 };
-use emptcp_lab::{Direction, End, Host, Lab, Path, RunningBulk};
 use nix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
@@ -79,8 +80,8 @@ impl<'a> Steered<'a> {
     fn new(host: &'a Host, catalog: &Catalog) -> Result<Self> {
         let plan = emptcp_plan::compile("bench.toml", POLICY, &catalog.manifests()).map_err(|e| anyhow!("{e}"))?;
         let mut steered = Self { host, hooks: None };
-        steered.hooks = Some(netns::within(host.netns().name(), || {
-            emptcp_kernel::apply(INSTANCE, &plan, POLICY, catalog, &ApplyOptions::default())?;
+        steered.hooks = Some(namespace::within(host.netns().name(), || {
+            emptcp_packet::apply(INSTANCE, &plan, POLICY, catalog, &ApplyOptions::default())?;
             Swap::take(INSTANCE)
         })??);
         Ok(steered)
@@ -88,7 +89,7 @@ impl<'a> Steered<'a> {
 
     fn put(&mut self, occupant: Occupant) -> Result<()> {
         let hooks = self.hooks.as_mut().context("the hooks are not ours")?;
-        netns::within(self.host.netns().name(), || hooks.put(occupant))??;
+        namespace::within(self.host.netns().name(), || hooks.put(occupant))??;
         Ok(())
     }
 }
@@ -96,8 +97,8 @@ impl<'a> Steered<'a> {
 impl Drop for Steered<'_> {
     fn drop(&mut self) {
         self.hooks = None;
-        let removed = netns::within(self.host.netns().name(), || emptcp_kernel::remove(INSTANCE));
-        if let Err(error) | Ok(Err(error)) = removed {
+        let removed = namespace::within(self.host.netns().name(), || emptcp_packet::remove(INSTANCE));
+        if let Err(error) = removed.map_err(emptcp_packet::Error::from).and_then(|removed| removed) {
             eprintln!("the policies could not be removed: {error:#}");
         }
     }

@@ -3,9 +3,9 @@
 use crate::{
     commands,
     failure::{self, How},
-    session::Session,
+    session::{Global, Session},
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use std::{ffi::OsString, process::ExitCode};
 
 /// Programmable Multipath TCP on a stock Linux kernel.
@@ -41,23 +41,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Global {
-    /// Print JSON for programs instead of text for people
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Work in another network namespace: a name of `ip netns`, a path or a process id
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) netns: Option<String>,
-    /// The set of policies to work on; several can be in force on different devices [default: default]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) instance: Option<String>,
-    /// Log to stderr what is done, and show whole verifier logs; twice: everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]

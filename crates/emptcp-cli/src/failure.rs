@@ -1,6 +1,6 @@
 //! An error in words on stderr, as JSON on stdout, and as exit code.
 
-use crate::{commands::in_force::NotInForce, session::BOLD_RED, units};
+use crate::{not_in_force::NotInForce, session::BOLD_RED, units};
 use emptcp::{Diagnostics, Error, Instance, refusal::Refusal};
 use emptcp_plan::visible;
 use serde_json::{Map, Value, json};
@@ -102,7 +102,7 @@ pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
     if let Some(Error::Refused(refusal)) = error.downcast_ref() {
         let _ = match how.verbose {
             0 => writeln!(stderr, "the whole log of the verifier: `-v`"),
-            _ => writeln!(stderr, "\n{}", visible(&refusal.log)),
+            _ => writeln!(stderr, "\n{}", visible(&refusal.verifier.log)),
         };
     }
     if how.json {
@@ -332,10 +332,10 @@ fn refused(refusal: &Refusal) -> Map<String, Value> {
         "element": refusal.element,
         "policy": refusal.policy,
         "hook": refusal.hook,
-        "source": refusal.source.as_ref().map(|source| json!({ "text": source.text, "place": source.place })),
-        "verifier": refusal.words,
-        "hint": refusal.hint,
-        "log": refusal.log,
+        "source": refusal.verifier.source.as_ref().map(|source| json!({ "text": source.text, "place": source.place })),
+        "verifier": refusal.verifier.words,
+        "hint": refusal.verifier.hint,
+        "log": refusal.verifier.log,
     }) else {
         return Map::new();
     };

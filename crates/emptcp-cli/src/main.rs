@@ -2,17 +2,19 @@
 //!
 //! * [`cli`]: the command line; [`commands`]: one file per command.
 //! * [`session`]: what all commands share: the output, the instance, `--json`.
-//! * [`failure`]: an error in words, as JSON and as exit code.
-//! * [`table`], [`units`], [`progress`], [`watch`]: how things are shown.
+//! * [`failure`]: an error in words, as JSON and as exit code; [`not_in_force`]: one that holds devices.
+//! * [`table`], [`units`], [`words`], [`progress`], [`watch`]: how things are shown.
 
 mod cli;
 mod commands;
 mod failure;
+mod not_in_force;
 mod progress;
 mod session;
 mod table;
 mod units;
 mod watch;
+mod words;
 
 fn main() -> std::process::ExitCode {
     cli::run()

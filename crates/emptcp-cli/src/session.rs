@@ -1,8 +1,8 @@
 //! What all commands share.
 
-use crate::cli::Global;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
+use clap::Args;
 use emptcp::{Instance, instance::DEFAULT};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -20,6 +20,23 @@ pub(crate) const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// What matters less.
 pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Work in another network namespace: a name of `ip netns`, a path or a process id
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) netns: Option<String>,
+    /// The set of policies to work on; several can be in force on different devices [default: default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
+    /// Log to stderr what is done, and show whole verifier logs; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
 
 /// One run of the command.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What a policy file means for the kernel: rules for the classifier, elements and jumps for the chains.
 //!
-//! A [`Plan`] names devices, not interface indices, and element names, not programs: `emptcp-kernel` resolves both.
+//! A [`Plan`] names devices, not interface indices, and element names, not programs: `emptcp-packet` resolves both.
 
 use crate::manifest::{Hook, Kind};
 use serde::{Deserialize, Serialize};

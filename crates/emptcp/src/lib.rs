@@ -39,10 +39,12 @@
 //! * Without a network: [`testrun`] runs chains on packets.
 //! * What the kernel's side and this side share: [`abi`].
 
+pub mod netns;
+
 pub use emptcp_abi as abi;
-pub use emptcp_kernel::{
+pub use emptcp_packet::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
     apply, attach, catalog, doubts, element, event_reader, events, flows, in_force, instance, memory, moved_here,
-    netns, preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
+    preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};

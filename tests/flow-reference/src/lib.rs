@@ -1,8 +1,8 @@
 //! What a flow record must hold, as `docs/flow-records.md` says it, in plain Rust: packets in order in, records out.
 //!
-//! It is written from that page and from RFC 8684, 9293, 5961, 7323 and 6298, not from the BPF programs, and it reads packets
-//! with `mptcp-wire`, not with their parser. So that two readings of one page can be compared, packet by packet. Nothing here is made to be
-//! fast.
+//! It is written from that page and from RFC 8684, 9293, 5961, 7323 and 6298, not from the BPF programs, and it reads
+//! packets with `mptcp-wire`, not with their parser. So that two readings of one page can be compared, packet by
+//! packet. Nothing here is made to be fast.
 //!
 //! * [`packet`]: a frame to the facts that count.
 //! * [`record`]: a record, its two sides, a connection.

@@ -72,8 +72,8 @@ pub struct Mapping {
     pub length: u16,
 }
 
-/// A TCP segment. An option counts by its subtype; what it says counts only when its length is one that the RFC allows. Of
-/// several options of one kind the first counts, of DSS, SACK and timestamps the last.
+/// A TCP segment. An option counts by its subtype; what it says counts only when its length is one that the RFC allows.
+/// Of several options of one kind the first counts, of DSS, SACK and timestamps the last.
 #[derive(Clone, Debug)]
 pub struct Packet {
     /// Its subflow.

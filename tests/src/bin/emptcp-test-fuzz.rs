@@ -1,5 +1,5 @@
-//! Compares flow records with their model on random packets at one hook: `emptcp-test-fuzz xdp|ingress|egress SEED PACKETS`.
-//! `cargo xtask fuzz` runs it for every hook.
+//! Compares flow records with their model on random packets at one hook:
+//! `emptcp-test-fuzz xdp|ingress|egress SEED PACKETS`. `cargo xtask fuzz` runs it for every hook.
 
 use emptcp::manifest::Hook;
 use emptcp_tests::{reference::bench::Bench, sandbox::alone};

@@ -1,5 +1,6 @@
-//! Analyses a capture many times over as one stream, and says how much memory that took: `emptcp-test-trace-memory FILE TIMES`
-//! prints the most that was resident, KiB, then connections and joins without a connection.
+//! Analyses a capture many times over as one stream, and says how much memory that took:
+//! `emptcp-test-trace-memory FILE TIMES` prints the most that was resident, KiB, then connections and joins without a
+//! connection.
 
 use emptcp_trace::{Analyzer, Event, Frame, Next, PacketNumber, Settings, Source, Span, Timestamp, source};
 use mptcp_wire::LinkType;

@@ -335,8 +335,8 @@ impl Bench {
     }
 }
 
-/// The exact end of a sample is between two readings of the clock: the program's figures must be those of one such time, and are
-/// then the model's.
+/// The exact end of a sample is between two readings of the clock: the program's figures must be those of one such
+/// time, and are then the model's.
 fn take_sample(
     model: &mut Model,
     key: &Key,

@@ -1,7 +1,8 @@
 //! Two honest hosts and the network between them, as one device sees it.
 //!
-//! The hosts keep to the RFCs as far as numbers go; what they do next is left to chance. The network loses packets before
-//! the device and behind it, leads some around it, delays and repeats them. One seed gives one sequence of steps.
+//! The hosts keep to the RFCs as far as numbers go; what they do next is left to chance. The network loses packets
+//! before the device and behind it, leads some around it, delays and repeats them. One seed gives one sequence of
+//! steps.
 
 use super::{
     attacker,

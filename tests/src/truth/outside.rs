@@ -1,4 +1,5 @@
-//! What of the kernel stands beside a policy and shows what it did: routing rules, classes of a queueing discipline, ECN.
+//! What of the kernel stands beside a policy and shows what it did: routing rules, classes of a queueing discipline,
+//! ECN.
 
 use super::{case::Case, seen};
 use crate::live::Bed;

@@ -201,8 +201,8 @@ impl Seen<'_> {
             .sum()
     }
 
-    /// Seconds after the policy came until a host's kernel had no established subflow on the path, for nine connections of
-    /// ten; infinite where more stay.
+    /// Seconds after the policy came until a host's kernel had no established subflow on the path, for nine connections
+    /// of ten; infinite where more stay.
     pub fn gone_after(&self, end: End, path: usize) -> f64 {
         let of = |report: &BulkReport, applied: f64| {
             let samples = report.series(end).samples().iter();
@@ -233,8 +233,8 @@ impl Seen<'_> {
         }
     }
 
-    /// Fields of the captured frames of MPTCP on the path of the policies that were sent while it was in force: those in
-    /// its direction, or those of the other.
+    /// Fields of the captured frames of MPTCP on the path of the policies that were sent while it was in force: those
+    /// in its direction, or those of the other.
     pub fn frames(&self, in_direction: bool, only: &str, fields: &[&str]) -> Vec<Vec<String>> {
         self.frames_of_both(&format!("{} && ({only})", self.direction(in_direction)), fields)
     }

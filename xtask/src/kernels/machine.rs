@@ -14,9 +14,9 @@ use super::image::{BEGIN, DONE, END};
 use crate::report;
 use crate::tally::Tally;
 
-/// Always emulated, which works everywhere. Its time is the number of instructions that it has run, so a machine that is
-/// slow or busy makes the tests take longer, but measure the same; and waiting takes no time. Without cmpxchg16b, which
-/// QEMU 7.2 emulates with wrong flags.
+/// Always emulated, which works everywhere. Its time is the number of instructions that it has run, so a machine that
+/// is slow or busy makes the tests take longer, but measure the same; and waiting takes no time. Without cmpxchg16b,
+/// which QEMU 7.2 emulates with wrong flags.
 const MACHINE: &str = "-machine q35 -accel tcg -icount shift=0,sleep=off -cpu max,-cx16 -m 3072 -nographic -nodefaults \
                        -serial stdio -monitor none -no-reboot";
 

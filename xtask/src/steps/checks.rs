@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 
-use super::{Done, sources};
+use super::{Done, layers, sources};
 use crate::packages;
 use crate::process::Invocation;
 use crate::report;
@@ -42,7 +42,8 @@ pub(super) fn clang_format(_: &mut Tally) -> anyhow::Result<Done> {
 }
 
 pub(super) fn sources(_: &mut Tally) -> anyhow::Result<Done> {
-    let faults = sources::faults(&crate::root())?;
+    let mut faults = sources::faults(&crate::root())?;
+    faults.extend(layers::faults()?);
     if !faults.is_empty() {
         bail!("\n  {}", faults.join("\n  "));
     }

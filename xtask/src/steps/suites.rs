@@ -52,8 +52,8 @@ impl Suite {
         }
     }
 
-    /// Whether its tests may run side by side. Where they may not, `.config/nextest.toml` knows the few that may all the
-    /// same.
+    /// Whether its tests may run side by side. Where they may not, `.config/nextest.toml` knows the few that may all
+    /// the same.
     fn is_parallel(self) -> bool {
         matches!(self, Self::Unit | Self::Cases)
     }
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn every_test_program_belongs_to_the_suite_of_its_package_and_name() {
         assert_eq!(suite("mptcp-wire", Kind::Test, "vectors"), Suite::Unit);
-        assert_eq!(suite("emptcp-kernel", Kind::Library, "emptcp_kernel"), Suite::Unit);
-        assert_eq!(suite("emptcp-kernel", Kind::Test, "apply"), Suite::Lab);
+        assert_eq!(suite("emptcp-packet", Kind::Library, "emptcp_packet"), Suite::Unit);
+        assert_eq!(suite("emptcp-packet", Kind::Test, "apply"), Suite::Lab);
         assert_eq!(suite("emptcp-tests", Kind::Test, "packet_cases"), Suite::Cases);
         assert_eq!(suite("emptcp-tests", Kind::Test, "live_rate_limit"), Suite::EndToEnd);
     }

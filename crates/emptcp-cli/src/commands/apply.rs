@@ -1,15 +1,12 @@
 //! `emptcp apply`.
 
 use crate::{
-    commands::{
-        policy_file::{self, PolicyFile},
-        words,
-    },
+    commands::policy_file::{self, PolicyFile},
     failure::{Note, Untold},
     progress,
     session::{BOLD, GREEN, RED, Session, YELLOW},
     table::Table,
-    units,
+    units, words,
 };
 use anyhow::{Result, bail};
 use clap::Args;

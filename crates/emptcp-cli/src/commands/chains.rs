@@ -1,9 +1,9 @@
 //! A compiled plan in words: chains node by node, and the rules of the classifier.
 
 use crate::{
-    commands::words,
     session::{BOLD, DIM},
     table::Table,
+    words,
 };
 use emptcp::{
     Catalog,

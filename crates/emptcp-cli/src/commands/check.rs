@@ -1,10 +1,10 @@
 //! `emptcp check`.
 
 use crate::{
-    commands::{chains, in_force, policy_file, words},
+    commands::{chains, in_force, policy_file},
     session::{GREEN, Session},
     table::Table,
-    units,
+    units, words,
 };
 use anyhow::Result;
 use clap::Args;

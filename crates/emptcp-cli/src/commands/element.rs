@@ -1,9 +1,10 @@
 //! `emptcp element`.
 
 use crate::{
-    commands::{elements, words},
+    commands::elements,
     progress,
     session::{BOLD, GREEN, Session, YELLOW},
+    words,
 };
 use anyhow::Result;
 use clap::{Args, Subcommand};

@@ -1,10 +1,10 @@
 //! `emptcp elements`.
 
 use crate::{
-    commands::words,
     failure::Note,
     session::{BOLD, Session},
     table::Table,
+    words,
 };
 use anyhow::Result;
 use clap::Args;

@@ -1,17 +1,30 @@
 //! Subflows and connections of `emptcp flows` for people.
 
-use crate::{
-    commands::flows::{Before, Group},
-    session::BOLD,
-    table::Table,
-    units,
-};
+use crate::{session::BOLD, table::Table, units};
 use emptcp::{
-    abi::Token,
+    abi::{FlowId, Token},
     events::Side,
     flows::{ConnectionEntry, FlowEntry},
 };
-use std::time::Duration;
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// A connection and its subflows.
+#[derive(Serialize)]
+pub(super) struct Group {
+    /// `None`: of these subflows nobody knows whether they belong together.
+    pub(super) connection: Option<ConnectionEntry>,
+    pub(super) flows: Vec<FlowEntry>,
+}
+
+/// Bytes sent and received by each subflow, some time ago.
+pub(super) struct Before {
+    pub(super) when: Instant,
+    pub(super) bytes: BTreeMap<FlowId, (u64, u64)>,
+}
 
 /// What to say when there is nothing to show of `known` connections, after `seen` subflows.
 pub(super) fn nothing(known: usize, half_open: usize, seen: u64) -> String {
@@ -179,12 +192,11 @@ fn role(flow: &FlowEntry) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::commands::words;
+    use crate::words;
     use emptcp::{
-        abi::{ConnectionId, FlowId, Totals},
+        abi::{ConnectionId, Totals},
         flows::SenderEntry,
     };
-    use std::{collections::BTreeMap, time::Instant};
 
     fn sender(bytes: u64) -> SenderEntry {
         SenderEntry {

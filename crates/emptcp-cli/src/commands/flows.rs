@@ -1,20 +1,16 @@
 //! `emptcp flows`.
 
 use crate::{
-    commands::{flow_text, words},
+    commands::flow_text::{self, Before, Group},
     session::Session,
     watch::{Frame, Watch},
+    words,
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{
-    Instance,
-    abi::FlowId,
-    flows::{ConnectionEntry, FlowEntry},
-};
-use serde::Serialize;
+use emptcp::{Instance, flows::FlowEntry};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 /// Show the subflows that are known, grouped by connection
 #[derive(Args, Debug)]
@@ -64,20 +60,6 @@ const CLOSED_SHOWN_MS: u64 = 60_000;
 
 /// How long after its last packet a half-open subflow is shown.
 const HALF_OPEN_SHOWN_MS: u64 = 10_000;
-
-/// A connection and its subflows.
-#[derive(Serialize)]
-pub(super) struct Group {
-    /// `None`: of these subflows nobody knows whether they belong together.
-    pub(super) connection: Option<ConnectionEntry>,
-    pub(super) flows: Vec<FlowEntry>,
-}
-
-/// Bytes sent and received by each subflow, some time ago.
-pub(super) struct Before {
-    pub(super) when: Instant,
-    pub(super) bytes: BTreeMap<FlowId, (u64, u64)>,
-}
 
 impl Flows {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {

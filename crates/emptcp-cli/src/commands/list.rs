@@ -1,10 +1,9 @@
 //! `emptcp list`.
 
 use crate::{
-    commands::words,
     session::{Session, YELLOW},
     table::Table,
-    units,
+    units, words,
 };
 use anyhow::Result;
 use clap::Args;

@@ -7,7 +7,7 @@
 //! * Captures: [`trace`].
 //! * `in_force` is the part of [`check`] that asks the kernel.
 //! * `flow_text` writes what [`flows`] shows to people.
-//! * `chains` and `words` write things that several of them show.
+//! * `chains` writes what several of them show.
 
 pub(crate) mod apply;
 pub(crate) mod check;
@@ -27,7 +27,6 @@ mod chains;
 mod flow_text;
 pub(crate) mod in_force;
 mod policy_file;
-mod words;
 
 use crate::session::YELLOW;
 

@@ -1,10 +1,10 @@
 //! `emptcp monitor`.
 
 use crate::{
-    commands::words,
     session::Session,
     units,
     watch::{Seconds, end_on_signal, is_removed, tell_removed},
+    words,
 };
 use anyhow::Result;
 use clap::Args;

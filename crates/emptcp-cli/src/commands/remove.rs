@@ -1,10 +1,9 @@
 //! `emptcp remove`.
 
 use crate::{
-    commands::words,
     failure::Untold,
     session::{BOLD, Session},
-    units,
+    units, words,
 };
 use anyhow::Result;
 use clap::Args;

@@ -1,10 +1,10 @@
 //! `emptcp show`.
 
 use crate::{
-    commands::{chains, words},
+    commands::chains,
     session::{BOLD, DIM, Session},
     table::Table,
-    units,
+    units, words,
 };
 use anyhow::Result;
 use clap::Args;

@@ -1,11 +1,11 @@
 //! `emptcp stats`.
 
 use crate::{
-    commands::words,
     session::{BOLD, Session},
     table::Table,
     units,
     watch::{Frame, Watch},
+    words,
 };
 use anyhow::Result;
 use clap::Args;

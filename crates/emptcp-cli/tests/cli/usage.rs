@@ -107,7 +107,10 @@ fn the_sdk_is_written() {
             .all(|file| fs::exists(file.as_str().unwrap()).unwrap())
     );
     let nowhere = emptcp(&["sdk", "/proc/mine"]).exits(1);
-    assert!(nowhere.err.contains("/proc: no folder can be made in it"), "{nowhere:?}");
+    assert!(
+        nowhere.err.contains("/proc: no folder can be made in it"),
+        "{nowhere:?}"
+    );
     assert!(sdk.join("include/emptcp/element.h").is_file() && sdk.join("large_packet/element.toml").is_file());
 }
 

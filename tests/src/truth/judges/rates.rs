@@ -89,8 +89,8 @@ pub fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What shares the rate: each subflow on the path, or each connection with both its subflows. TCP at so low a rate, where
-/// a loss costs a time-out, may stay below it.
+/// What shares the rate: each subflow on the path, or each connection with both its subflows. TCP at so low a rate,
+/// where a loss costs a time-out, may stay below it.
 pub fn each_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (up, way, path) in ways(seen) {

@@ -1,0 +1,129 @@
+//! Every call that Rust cannot check: the parts of libc that have no safe wrapper.
+//!
+//! Nothing here decides anything; each function turns one call into owned descriptors, values and `io::Result`.
+#![allow(unsafe_code, reason = "the one module of this crate that may call C")]
+
+use std::{
+    ffi::CString,
+    io, mem,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+    ptr,
+};
+
+/// libc answers a negative number and puts its meaning into errno.
+fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer >= 0 {
+        Ok(answer)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn owned(answer: libc::c_int) -> io::Result<OwnedFd> {
+    let fd = check(answer)?;
+    // SAFETY: the call has just made this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
+}
+
+/// The number of this thread's network namespace that is never used again (Linux 5.14); `None` before.
+pub(crate) fn namespace_cookie() -> Option<u64> {
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let socket = std::net::UdpSocket::bind(("127.0.0.1", 0))
+        .or_else(|_| std::net::UdpSocket::bind(("0.0.0.0", 0)))
+        .ok()?;
+    let mut cookie = 0_u64;
+    let mut size = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: `cookie` has the size that is passed.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut size,
+        )
+    };
+    (answer == 0 && size as usize == mem::size_of::<u64>()).then_some(cookie)
+}
+
+/// A network namespace in the form in which the kernel finds it again while it lives (Linux 6.18): `struct file_handle`
+/// with `struct nsfs_file_handle` in it (linux/nsfs.h).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct NamespaceHandle {
+    bytes: u32,
+    kind: i32,
+    /// Its number that is never used again: the cookie.
+    pub(crate) id: u64,
+    ty: u32,
+    /// Its inode number.
+    pub(crate) inode: u32,
+}
+
+/// The handle of the namespace behind a file like `/proc/self/ns/net`.
+pub(crate) fn namespace_handle(path: &Path) -> io::Result<NamespaceHandle> {
+    let path = c_path(path)?;
+    let mut handle = NamespaceHandle {
+        bytes: (size_of::<NamespaceHandle>() - mem::offset_of!(NamespaceHandle, id)) as u32,
+        kind: 0,
+        id: 0,
+        ty: 0,
+        inode: 0,
+    };
+    let mut mount = 0;
+    // SAFETY: `handle` has room for as many bytes as it says; a file system with a longer handle answers EOVERFLOW.
+    check(unsafe {
+        libc::name_to_handle_at(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            (&raw mut handle).cast(),
+            &raw mut mount,
+            libc::AT_SYMLINK_FOLLOW,
+        )
+    })?;
+    Ok(handle)
+}
+
+/// Opens a namespace by its handle; `any` is any namespace's file. `ESTALE` when it is gone.
+pub(crate) fn open_namespace(any: BorrowedFd<'_>, handle: &mut NamespaceHandle) -> io::Result<OwnedFd> {
+    // SAFETY: `handle` holds as many bytes as it says.
+    owned(unsafe {
+        libc::open_by_handle_at(
+            any.as_raw_fd(),
+            ptr::from_mut(handle).cast(),
+            libc::O_RDONLY | libc::O_CLOEXEC,
+        )
+    })
+}
+
+/// Whether an MPTCP socket answers `MPTCP_FULL_INFO`. An error when there is no MPTCP socket at all.
+pub(crate) fn has_mptcp_full_info() -> io::Result<bool> {
+    const IPPROTO_MPTCP: libc::c_int = 262;
+    const SOL_MPTCP: libc::c_int = 284;
+    const MPTCP_FULL_INFO: libc::c_int = 4;
+    // SAFETY: no memory is passed.
+    let socket = owned(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, IPPROTO_MPTCP) })?;
+    let mut buffer = [0_u64; 64];
+    let mut size = size_of_val(&buffer) as libc::socklen_t;
+    // SAFETY: `buffer` has the size that is passed; its zeros name no arrays for subflows, so that nothing else is
+    // written.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            SOL_MPTCP,
+            MPTCP_FULL_INFO,
+            buffer.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    let refused = io::Error::last_os_error().raw_os_error();
+    Ok(answer == 0 || !matches!(refused, Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT)))
+}

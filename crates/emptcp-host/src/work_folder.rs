@@ -1,0 +1,154 @@
+//! A folder in which something is made before it takes its place. It goes with the process that made it; what a process
+//! that was killed has left goes when the next one makes such a folder beside it.
+
+use crate::{
+    error::{Error, Result},
+    files,
+};
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2},
+};
+use std::{
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// Why there is no folder; of `parent` itself where that is what is missing.
+fn not_made(parent: &Path, error: io::Error) -> Error {
+    // /proc and the like take no folders, and call that "not found".
+    if error.kind() == io::ErrorKind::NotFound && parent.is_dir() {
+        return Error::io(
+            parent,
+            io::Error::other(format!("no folder can be made in it ({error})")),
+        );
+    }
+    Error::io(parent, error)
+}
+
+/// The folder. Whoever holds its lock is at work in it, or clears it away.
+#[derive(Debug)]
+pub struct WorkFolder {
+    folder: TempDir,
+    _lock: Flock<File>,
+}
+
+impl WorkFolder {
+    /// Makes one in `parent`; its name begins with `prefix`, by which others of this kind are known.
+    ///
+    /// # Errors
+    /// When nothing can be made there.
+    pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
+        clear(parent, prefix);
+        loop {
+            let folder = tempfile::Builder::new()
+                .prefix(prefix)
+                .permissions(Permissions::from_mode(0o777))
+                .tempdir_in(parent)
+                .map_err(|error| not_made(parent, error))?;
+            let file = File::open(folder.path()).map_err(|error| Error::io(folder.path(), error))?;
+            let lock = Flock::lock(file, FlockArg::LockExclusive)
+                .map_err(|(_, error)| Error::io(folder.path(), error.into()))?;
+            // Somebody may have cleared it away before it was locked.
+            if folder.path().exists() {
+                return Ok(Self { folder, _lock: lock });
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts the content at `place`, in one step where the file system can do so. What was there goes.
+    ///
+    /// # Errors
+    /// When the place cannot be written.
+    pub fn move_to(self, place: &Path) -> Result<()> {
+        let own = self.folder.path();
+        let failed = |error: io::Error| Error::io(place, error);
+        match renameat2(AT_FDCWD, own, AT_FDCWD, place, RenameFlags::RENAME_EXCHANGE) {
+            // What was there is in our place now, and goes with us.
+            Ok(()) => return Ok(()),
+            Err(Errno::ENOENT) => {}
+            // NFS and others do not exchange.
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+                remove_if_there(place).map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        fs::rename(own, place).map_err(failed)
+    }
+}
+
+fn remove_if_there(place: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes folders of this kind and user that nobody works in.
+fn clear(parent: &Path, prefix: &str) {
+    let own = nix::unistd::geteuid().as_raw();
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
+        // What others have put there is not even opened: to open a FIFO waits.
+        let is_ours = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own);
+        if is_ours
+            && let Ok(file) = File::open(entry.path())
+            && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Writes files into `folder`, making the folders above them. Errors name them as they will be called in `place`.
+/// Returns their names.
+///
+/// # Errors
+/// When one cannot be written, or something else has its name.
+pub fn write_files<'a>(
+    folder: &Path,
+    place: &Path,
+    files: impl IntoIterator<Item = (PathBuf, &'a [u8])>,
+) -> Result<Vec<PathBuf>> {
+    let write = |(name, bytes): (PathBuf, &[u8])| {
+        let path = folder.join(&name);
+        fs::create_dir_all(path.parent().unwrap_or(folder))
+            .and_then(|()| files::is_regular_or_missing(&path))
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(|error| Error::io(place.join(&name), error))?;
+        Ok(name)
+    };
+    files.into_iter().map(write).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_what_others_work_in_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let names = || fs::read_dir(parent.path()).unwrap().count();
+        let at_work = WorkFolder::new(parent.path(), ".a").unwrap();
+        fs::create_dir(parent.path().join(".a-left")).unwrap();
+        fs::create_dir(parent.path().join("b")).unwrap();
+        let other = WorkFolder::new(parent.path(), ".a").unwrap();
+        assert!(at_work.path().exists() && other.path().exists());
+        assert!(!parent.path().join(".a-left").exists());
+        fs::write(other.path().join("file"), "new").unwrap();
+        fs::write(parent.path().join("b/old"), "old").unwrap();
+        other.move_to(&parent.path().join("b")).unwrap();
+        drop(at_work);
+        assert_eq!(names(), 1);
+        assert_eq!(fs::read_to_string(parent.path().join("b/file")).unwrap(), "new");
+        assert!(!parent.path().join("b/old").exists());
+    }
+}

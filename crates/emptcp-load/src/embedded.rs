@@ -1,0 +1,26 @@
+//! What the build script put into this crate: BPF objects, manifests, headers of the SDK. To this crate they are bytes and texts;
+//! what they mean is known above it.
+
+/// An object's bytes, aligned as libbpf reads them.
+#[repr(C, align(8))]
+struct Aligned<T: ?Sized>(T);
+
+macro_rules! aligned {
+    ($path:literal) => {{
+        static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        &OBJECT.0
+    }};
+}
+
+/// A shipped element: manifest text, tc object, XDP object.
+pub type Shipped = (&'static str, Option<&'static [u8]>, Option<&'static [u8]>);
+
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// Tells builds with different core programs apart (FNV-1a).
+pub fn fingerprint() -> u32 {
+    let bytes = CORE.iter().flat_map(|(_, tc, xdp)| tc.iter().chain(*xdp));
+    bytes.fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}

@@ -1,0 +1,23 @@
+//! What the kernel says of itself.
+
+use std::ptr;
+
+/// Whether programs at tc may call `bpf_probe_read_kernel`.
+pub(crate) fn programs_read_kernel_memory() -> bool {
+    // SAFETY: no options are passed; libbpf loads a program of two instructions and lets it go.
+    let answer = unsafe {
+        libbpf_sys::libbpf_probe_bpf_helper(
+            libbpf_sys::BPF_PROG_TYPE_SCHED_CLS,
+            libbpf_sys::BPF_FUNC_probe_read_kernel,
+            ptr::null(),
+        )
+    };
+    answer == 1
+}
+
+/// Waits until no program runs that started before: `synchronize_rcu`. False when the kernel does not offer it.
+pub(crate) fn grace_period() -> bool {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0 }
+}

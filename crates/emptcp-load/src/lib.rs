@@ -1,0 +1,50 @@
+//! BPF programs of any kind, from C source to the kernel. Nothing here knows of policies, chains or MPTCP.
+//!
+//! * [`clang`] compiles a source, for the build script too. [`embedded`] is what that one built.
+//! * [`object`] opens an object, fills in its constants (where [`rodata`] finds them) and loads it with maps that its caller
+//!   [shares](object::Maps). What the verifier says against it is read by [`refusal`], with a hint from `traps`.
+//! * [`map`] makes maps and says what memory they take; [`mapping`] maps them into our memory; [`pin`] keeps things in bpffs.
+//! * [`link`] attaches, [`program`] asks about programs and runs them on packets, [`grace`] waits for those that run,
+//!   [`kernel`] asks what the kernel allows.
+//! * [`messages`] takes libbpf's messages, [`numbers`] puts its error numbers into words; [`error`]: what can go wrong.
+//! * `ffi` holds every unsafe call.
+//!
+//! What the elements are, is not decided here: an element's manifest names hooks of the packet plane, and building one loads it
+//! beside the core's maps. So the catalogue, `element install` and the SDK's export are in `emptcp-packet`; this crate hands
+//! them the compiler and the bytes. The objects of all planes are embedded here, so that one build script runs clang, once
+//! for each content.
+//!
+//! ```no_run
+//! use emptcp_load::object::{self, Fill, NoMaps, Presence, Value};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let bytes = std::fs::read("limit.o")?;
+//! let fill = Fill {
+//!     variable: "config",
+//!     members: vec![("limit", Value::Integer(1500))],
+//!     presence: Presence::Required,
+//! };
+//! let loaded = object::load(&bytes, "`limit`", &[fill], &NoMaps)?;
+//! let (id, name) = emptcp_load::program::info(std::os::fd::AsFd::as_fd(&loaded.program))?;
+//! println!("{name} is program {id}");
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod clang;
+pub mod embedded;
+pub mod error;
+pub mod grace;
+pub mod kernel;
+pub mod map;
+pub mod messages;
+pub mod numbers;
+pub mod object;
+pub mod refusal;
+pub mod rodata;
+
+mod ffi;
+mod traps;
+
+pub use error::{Error, LOADING, Misfit, Result};
+pub use ffi::{link, mapping, pin, program};

@@ -1,0 +1,53 @@
+//! The program that does nothing, run like any other: what every cost is compared with.
+
+use crate::{
+    core_programs,
+    error::{OrKernel, Result},
+    program::{self, Who},
+};
+use emptcp_load::{program as bpf, program::TestRun};
+use emptcp_plan::manifest::Hook;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The empty program, loaded for one hook.
+#[derive(Debug)]
+pub struct Baseline {
+    program: OwnedFd,
+}
+
+impl Baseline {
+    /// Loads the program.
+    ///
+    /// # Errors
+    /// Missing rights.
+    pub fn new(hook: Hook) -> Result<Self> {
+        let who = Who {
+            element: "empty",
+            policy: None,
+            hook,
+        };
+        Ok(Self {
+            program: program::load_alone(core_programs::object("empty", hook)?, who)?.program,
+        })
+    }
+
+    /// The program.
+    pub(crate) fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// Mean nanoseconds of one run on `packet`, out of `repeat`.
+    ///
+    /// # Errors
+    /// When the kernel refuses the packet.
+    pub fn run(&self, packet: &[u8], repeat: u32) -> Result<u32> {
+        let run = TestRun {
+            packet,
+            context: &mut Vec::new(),
+            repeat,
+        };
+        Ok(bpf::test_run(self.program.as_fd(), run)
+            .or_kernel("run a program on a packet")?
+            .duration_ns)
+    }
+}

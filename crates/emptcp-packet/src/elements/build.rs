@@ -1,0 +1,301 @@
+//! An operator's own elements: build, install, list, remove.
+
+use crate::{
+    elements::about,
+    elements::catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
+    elements::sdk,
+    error::{Error, Result},
+    program::{self, Fill, Presence, Who},
+    tables,
+};
+use emptcp_host::{
+    files,
+    work_folder::{WorkFolder, write_files},
+};
+use emptcp_load::clang::{self, Variant};
+use emptcp_plan::{
+    manifest::{ArgumentType, Hook, Kind, Manifest},
+    plan::Value,
+};
+use serde::Serialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Names of folders in which an installation is prepared begin so.
+const PREPARED: &str = ".emptcp-install-";
+/// Names of folders with headers for the compiler begin so.
+const HEADERS: &str = "emptcp-headers-";
+/// Far more than any source or object has.
+const SOURCE_BYTES: u64 = 32 << 20;
+
+/// An element that was built.
+#[derive(Clone, Debug, Serialize)]
+pub struct Built {
+    /// Its name.
+    pub name: String,
+    /// Selector or actor.
+    pub kind: Kind,
+    /// The objects, beside the source: `tc.o`, `xdp.o`.
+    pub objects: Vec<PathBuf>,
+    /// Hooks for which the verifier of this kernel has accepted it.
+    pub checked: Vec<Hook>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// An element in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ElementInfo {
+    /// Its name.
+    pub name: String,
+    /// Selector or actor.
+    pub kind: Kind,
+    /// One line.
+    pub summary: String,
+    /// Where it can run.
+    pub hooks: Vec<Hook>,
+    /// The folder of an installed element; `None` for one that is shipped.
+    pub folder: Option<PathBuf>,
+    /// Everything else.
+    pub manifest: Manifest,
+}
+
+/// Compiles the element in `folder` and lets this kernel's verifier check it for every hook.
+///
+/// # Errors
+/// A manifest that cannot be used, clang's refusal, the verifier's refusal.
+pub fn build(folder: &Path) -> Result<Built> {
+    let manifest = catalog::read_manifest(folder)?;
+    named_as_its_folder(folder, &manifest)?;
+    // The compiler would wait for what is no file.
+    for file in sources(folder)? {
+        files::is_regular_or_missing(&file).map_err(|error| Error::io(file, error))?;
+    }
+    let source = folder.join("element.bpf.c");
+    if !source.is_file() {
+        return Err(Error::Element {
+            element: manifest.name.clone(),
+            detail: format!("{} is missing", source.display()),
+        });
+    }
+    let sdk = WorkFolder::new(&std::env::temp_dir(), HEADERS)?;
+    sdk::write_headers(sdk.path())?;
+    let mut objects = Vec::new();
+    for variant in Variant::ALL {
+        let object = folder.join(format!("{}.o", variant.name()));
+        if manifest.hooks.iter().any(|hook| variant_of(*hook) == variant) {
+            files::is_regular_or_missing(&object).map_err(|error| Error::io(&object, error))?;
+            clang::compile(&source, &object, variant, &sdk::include_folders(sdk.path())).map_err(|failure| {
+                Error::Compile {
+                    element: manifest.name.clone(),
+                    variant: variant.name(),
+                    failure,
+                }
+            })?;
+            objects.push(object);
+        }
+    }
+    let element = Element::from_folder(folder)?;
+    compare(&element, &manifest)?;
+    let mut built = Built {
+        name: manifest.name.clone(),
+        kind: manifest.kind,
+        objects,
+        checked: Vec::new(),
+        warnings: Vec::new(),
+    };
+    if Catalog::built_in().not_shipped(&built.name).is_err() {
+        built.warnings.push(
+            "a shipped element has this name, and policies mean that one: `emptcp element install` refuses this one; choose \
+             another name"
+                .to_owned(),
+        );
+    }
+    match check(&element) {
+        Ok(()) => built.checked = manifest.hooks,
+        Err(Error::NotPermitted { .. }) => built.warnings.push(
+            "built, but not checked by the verifier: that needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+                .to_owned(),
+        ),
+        Err(error) => return Err(error),
+    }
+    Ok(built)
+}
+
+/// Compares the objects with the manifest, as its author wrote it. Needs no rights.
+fn compare(element: &Element, manifest: &Manifest) -> Result<()> {
+    for &hook in &manifest.hooks {
+        let Some(object) = element.object(hook) else { continue };
+        let who = Who {
+            element: &manifest.name,
+            policy: None,
+            hook,
+        };
+        let object = element.filled(object, who, &example(manifest, 0))?;
+        about::arguments_fit(&program::layout(&object, who)?, who, manifest)?;
+    }
+    Ok(())
+}
+
+/// Loads an element for every hook. Twice, with different arguments: a constant can hide a branch from the verifier.
+fn check(element: &Element) -> Result<()> {
+    let maps = tables::small()?;
+    for &hook in &element.manifest.hooks {
+        let Some(object) = element.object(hook) else { continue };
+        for filler in [0, 1] {
+            let who = Who {
+                element: &element.manifest.name,
+                policy: None,
+                hook,
+            };
+            element.load(object, who, &example(&element.manifest, filler), &maps)?;
+        }
+    }
+    Ok(())
+}
+
+/// Constants as a policy could fill them.
+fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
+    let argument = |ty: ArgumentType| match ty {
+        ArgumentType::Prefix => Value::Prefix {
+            address: [filler as u8; 16],
+            length: 96 + filler as u32,
+        },
+        ArgumentType::Ports | ArgumentType::Range => Value::Pair(filler, filler + 1),
+        _ => Value::Integer(filler),
+    };
+    let required = |variable, names: &[&'static str]| Fill {
+        variable,
+        members: names.iter().map(|name| (*name, Value::Integer(filler))).collect(),
+        presence: Presence::Required,
+    };
+    [
+        Fill {
+            variable: "arguments",
+            members: manifest
+                .arguments
+                .iter()
+                .map(|a| (a.name.as_str(), argument(a.ty)))
+                .collect(),
+            presence: Presence::Exact,
+        },
+        required("emptcp_next", &["on_match", "on_miss"]),
+        required(
+            "emptcp_self",
+            &[
+                "counters",
+                "policy",
+                "instance",
+                "flags",
+                "policy_counters",
+                "counters_used",
+            ],
+        ),
+    ]
+}
+
+/// Builds the element in `folder` and installs it for the policies of this machine.
+///
+/// # Errors
+/// As [`build`]; also when a shipped element has that name.
+pub fn install(folder: &Path) -> Result<Built> {
+    install_into(folder, &installed_folder())
+}
+
+/// As [`install`], into another folder than the machine's.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
+    let built = build(folder)?;
+    Catalog::built_in().not_shipped(&built.name)?;
+    // The source goes along, so that what runs can be read later.
+    let files = built.objects.iter().cloned().chain(sources(folder)?);
+    let copy = |path: PathBuf| {
+        let bytes = files::read_regular(&path, SOURCE_BYTES).map_err(|error| Error::io(&path, error))?;
+        Ok((PathBuf::from(path.file_name().unwrap_or_default()), bytes))
+    };
+    let files = files.map(copy).collect::<Result<Vec<_>>>()?;
+    fs::create_dir_all(installed).map_err(|error| Error::io(installed, error))?;
+    let prepared = WorkFolder::new(installed, PREPARED)?;
+    let place = installed.join(&built.name);
+    write_files(
+        prepared.path(),
+        &place,
+        files.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())),
+    )?;
+    prepared.move_to(&place)?;
+    Ok(built)
+}
+
+/// Manifest, source and headers of an element.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
+    let headers = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "h"));
+    let named = ["element.toml", "element.bpf.c"].map(|name| folder.join(name));
+    Ok(named.into_iter().chain(headers).collect())
+}
+
+/// Removes an installed element by the name of its folder, which is its own. Policies in force that use it go on until they
+/// are applied again.
+///
+/// # Errors
+/// When there is none of that name, or it is shipped.
+pub fn remove(name: &str) -> Result<()> {
+    let catalog = Catalog::load()?;
+    let broken = catalog.broken().iter().map(|broken| &broken.folder);
+    let good = catalog.iter().filter_map(|element| match &element.origin {
+        Origin::Installed(folder) => Some(folder),
+        Origin::BuiltIn => None,
+    });
+    let folders: Vec<&PathBuf> = broken.chain(good).collect();
+    if let Some(folder) = folders
+        .iter()
+        .find(|folder| folder.file_name().is_some_and(|own| own == name))
+    {
+        return fs::remove_dir_all(folder).map_err(|error| Error::io(*folder, error));
+    }
+    if catalog.element(name).is_ok() {
+        return Err(Error::Element {
+            element: name.to_owned(),
+            detail: "it is shipped with emptcp and cannot be removed".to_owned(),
+        });
+    }
+    let names = folders.iter().filter_map(|folder| folder.file_name());
+    let names: Vec<_> = names.map(|name| format!("`{}`", name.to_string_lossy())).collect();
+    let there = match names.as_slice() {
+        [] => "no element is".to_owned(),
+        names => format!("there are {}", names.join(", ")),
+    };
+    Err(Error::Element {
+        element: name.to_owned(),
+        detail: format!("it is not installed; in {} {there}", installed_folder().display()),
+    })
+}
+
+/// All elements that policies can use, by name.
+///
+/// # Errors
+/// When an installed element cannot be read.
+pub fn list() -> Result<Vec<ElementInfo>> {
+    let catalog = Catalog::load()?;
+    Ok(catalog
+        .iter()
+        .map(|element| ElementInfo {
+            name: element.manifest.name.clone(),
+            kind: element.manifest.kind,
+            summary: element.manifest.summary.clone(),
+            hooks: element.manifest.hooks.clone(),
+            folder: match &element.origin {
+                Origin::BuiltIn => None,
+                Origin::Installed(folder) => Some(folder.clone()),
+            },
+            manifest: element.manifest.clone(),
+        })
+        .collect())
+}

@@ -1,0 +1,234 @@
+//! Whether the devices that a policy set names really run it. A device may go, or come again under its old name with
+//! nothing attached, be renamed, or be moved to another network namespace with its programs; others may detach programs and
+//! replace qdiscs. Nobody tells us: the kernel must be asked.
+
+use crate::{
+    attach::{Attachments, Hold, Spot},
+    device::OfPolicy,
+    elements::catalog::Catalog,
+    error::Result,
+    instance::Instance,
+    records::Records,
+    shape, store,
+};
+use emptcp_host::device::Devices;
+use emptcp_plan::plan::{Direction, PolicyPlan};
+use serde::Serialize;
+
+/// How a device stands to the policies that name it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It runs them.
+    Attached,
+    /// It runs them, and has another name now.
+    Renamed,
+    /// There is no device of this name in this network namespace.
+    Gone,
+    /// It was moved to another network namespace, where its policies still act.
+    Moved,
+    /// It was moved to another network namespace and has another index there: the programs are attached, but no rule knows it.
+    MovedIdle,
+    /// The programs were detached.
+    NotAttached,
+    /// Another device has the name now: it was created again, or renamed.
+    CreatedAgain,
+    /// The programs run, but somebody has replaced the root qdisc that `mode=shape` needs.
+    QdiscReplaced,
+}
+
+impl Standing {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Renamed => "renamed",
+            Self::Gone => "gone",
+            Self::Moved => "moved to another network namespace, where its policies still act",
+            Self::MovedIdle => "moved to another network namespace, where its programs are still attached",
+            Self::NotAttached => "not attached",
+            Self::CreatedAgain => "created again, not attached",
+            Self::QdiscReplaced => "qdisc replaced, not shaped",
+        }
+    }
+
+    /// Whether the device runs its policies in this network namespace.
+    pub fn is_in_force(self) -> bool {
+        matches!(self, Self::Attached | Self::Renamed)
+    }
+}
+
+/// A device and direction of the policy set in force.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct DeviceState {
+    /// The device, as the policy file names it.
+    pub device: String,
+    /// The direction.
+    pub direction: Direction,
+    /// How it stands.
+    pub state: Standing,
+    /// The name that the device which runs the policies has now, when it is another one.
+    pub renamed_to: Option<String>,
+    /// The device to which the policies were applied is in another network namespace, with the programs.
+    pub moved: bool,
+    /// The device was moved away and came back with another index: the programs are still attached to it, and pass every packet,
+    /// since no rule knows the index.
+    pub came_back: bool,
+    /// The root qdisc that emptcp made for `mode=shape`, kind and handle; at egress.
+    pub qdisc: Option<&'static str>,
+}
+
+impl DeviceState {
+    /// How it stands, in words.
+    pub fn words(&self) -> String {
+        let name = self.state.name();
+        match (&self.renamed_to, self.state) {
+            (Some(now), Standing::Renamed) => format!("renamed to {now}"),
+            (Some(now), Standing::CreatedAgain) => format!("{name}; the former one is {now} now and runs the policies"),
+            (Some(now), _) => format!("renamed to {now}, {name}"),
+            (None, Standing::CreatedAgain) if self.came_back => {
+                "came back with another index: its programs are still attached, but pass every packet".to_owned()
+            }
+            (None, Standing::CreatedAgain) if self.moved => {
+                format!("{name}; the former one is in another network namespace, with its programs")
+            }
+            (None, _) => name.to_owned(),
+        }
+    }
+}
+
+impl Instance {
+    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none before
+    /// the first set.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn devices(&self, catalog: &Catalog) -> Result<Vec<DeviceState>> {
+        let (Some(state), devices) = (self.state()?, Devices::read()?) else {
+            return Ok(Vec::new());
+        };
+        let asked = Asked {
+            instance: self,
+            attachments: self.attachments()?,
+            state: &state,
+            devices: &devices,
+            catalog,
+        };
+        let mut found: Vec<DeviceState> = Vec::new();
+        for policy in &state.plan.policies {
+            // Both directions: the core follows connections in the one that no policy is for.
+            let other = match policy.direction {
+                Direction::Ingress => Direction::Egress,
+                Direction::Egress => Direction::Ingress,
+            };
+            for (device, direction) in policy
+                .devices
+                .iter()
+                .flat_map(|device| [(device, policy.direction), (device, other)])
+            {
+                let now = asked.state(device, direction, policy)?;
+                let known = found
+                    .iter_mut()
+                    .find(|known| known.device == *device && known.direction == direction);
+                match known {
+                    // One of several policies may shape.
+                    Some(known) if known.state.is_in_force() => *known = now,
+                    Some(_) => {}
+                    None => found.push(now),
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What is asked about all devices of a set.
+struct Asked<'a> {
+    instance: &'a Instance,
+    attachments: Attachments<'a>,
+    state: &'a store::State,
+    devices: &'a Devices,
+    catalog: &'a Catalog,
+}
+
+impl Asked<'_> {
+    fn state(&self, name: &str, direction: Direction, policy: &PolicyPlan) -> Result<DeviceState> {
+        let mut answer = DeviceState {
+            device: name.to_owned(),
+            direction,
+            state: Standing::Gone,
+            renamed_to: None,
+            moved: false,
+            came_back: false,
+            qdisc: None,
+        };
+        let now = self.devices.index(name, &policy.name).ok();
+        let noted = self.state.interfaces.get(name).copied();
+        if let (Some(now), true) = (now, noted.is_none() || now == noted) {
+            answer.state = self.standing(name, now, direction, policy)?;
+            answer.qdisc = self.qdisc(name, now, direction)?;
+            return Ok(answer);
+        }
+        if now.is_some() {
+            answer.state = Standing::CreatedAgain;
+        }
+        let Some(noted) = noted else { return Ok(answer) };
+        let spot = Spot {
+            device: name,
+            ifindex: noted,
+            direction,
+        };
+        match (self.attachments.hold(spot)?, self.devices.name(noted)) {
+            (Hold::Here, Some(other)) => {
+                answer.renamed_to = Some(other.to_owned());
+                answer.qdisc = self.qdisc(other, noted, direction)?;
+                if now.is_none() {
+                    answer.state = match self.standing(other, noted, direction, policy)? {
+                        Standing::Attached => Standing::Renamed,
+                        state => state,
+                    };
+                }
+            }
+            (Hold::Elsewhere { acts }, _) => {
+                answer.moved = true;
+                if now.is_none() {
+                    answer.state = if acts { Standing::Moved } else { Standing::MovedIdle };
+                }
+            }
+            _ => answer.came_back = now.is_some() && self.attachments.device_here(spot)? == now,
+        }
+        Ok(answer)
+    }
+
+    fn has_classes(&self, ifindex: u32) -> Result<bool> {
+        Ok(Records::read(self.instance.records()?)?.shaped.contains(&ifindex))
+    }
+
+    fn qdisc(&self, name: &str, ifindex: u32, direction: Direction) -> Result<Option<&'static str>> {
+        let is_ours = direction == Direction::Egress && self.has_classes(ifindex)?;
+        Ok(if is_ours { shape::own_root(name, ifindex) } else { None })
+    }
+
+    /// How a device of this namespace stands, by its index.
+    fn standing(&self, name: &str, ifindex: u32, direction: Direction, policy: &PolicyPlan) -> Result<Standing> {
+        let spot = Spot {
+            device: name,
+            ifindex,
+            direction,
+        };
+        if self.attachments.get(spot)?.is_none() {
+            // An apply notes every device that it attaches to, by its index: this one came later.
+            return Ok(Standing::CreatedAgain);
+        }
+        if !self.attachments.is_alive(spot)? {
+            return Ok(Standing::NotAttached);
+        }
+        let has_classes = self.has_classes(ifindex)?;
+        let is_shaped = || shape::is_in_place(policy, self.catalog, name, ifindex, has_classes);
+        Ok(if direction != policy.direction || is_shaped() {
+            Standing::Attached
+        } else {
+            Standing::QdiscReplaced
+        })
+    }
+}

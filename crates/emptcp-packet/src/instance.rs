@@ -1,0 +1,388 @@
+//! An instance: a set of policies in force in one network namespace, with everything that belongs to it pinned under
+//! one folder of bpffs. No process needs to run for it.
+
+use crate::{
+    attach::{Attachments, Hold, Kind, Spot},
+    error::{Error, OrKernel, Result},
+    event_ring, identity,
+    maps::Maps,
+    place,
+    records::{self, DEVICES_MAP, Origin, Records},
+    store::{self, STATE_MAP, State},
+    tables,
+};
+use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
+use emptcp_host::{boot::BootId, device::Devices};
+use emptcp_load::{embedded, mapping::Control, pin};
+use emptcp_plan::plan::{Direction, Plan, Tables};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use serde::Serialize;
+use std::{
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+/// The name of the instance when the user names none.
+pub const DEFAULT: &str = "default";
+
+/// An installed instance, open.
+#[derive(Debug)]
+pub struct Instance {
+    name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) maps: Maps,
+    pub(crate) control: Control,
+}
+
+/// One device and direction of an instance.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AttachmentInfo {
+    /// The device's name; absent when it is gone.
+    pub device: Option<String>,
+    /// Its index.
+    pub ifindex: u32,
+    /// The direction.
+    pub direction: Direction,
+    /// How.
+    pub kind: Kind,
+    /// Id of the BPF link, for tcx and XDP.
+    pub link: Option<u32>,
+    /// Whether the kernel still has it.
+    pub alive: bool,
+    /// The device was moved to another network namespace, and the programs with it.
+    pub moved: bool,
+    /// The device that has the programs under another index than they know: it was moved away and came back.
+    pub came_back: Option<String>,
+}
+
+/// What is in force.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// The instance.
+    pub name: String,
+    /// Its folder in bpffs.
+    pub folder: PathBuf,
+    /// The number of the policy set.
+    pub generation: Generation,
+    /// Seconds since 1970 when it was applied.
+    pub applied_at: u64,
+    /// The policy file as the user wrote it.
+    pub source: String,
+    /// The compiled plan.
+    pub plan: Plan,
+    /// Stable ids of the policies, in the order of the plan.
+    pub policy_ids: Vec<PolicyId>,
+    /// Sizes with which the tables were made.
+    pub tables: Tables,
+    /// Devices.
+    pub attachments: Vec<AttachmentInfo>,
+}
+
+impl Instance {
+    /// Names of the instances in this network namespace.
+    ///
+    /// # Errors
+    /// When bpffs cannot be read.
+    pub fn list() -> Result<Vec<String>> {
+        let mut names = place::instances()?;
+        names.retain(|name| !matches!(Self::open(name), Err(Error::NoInstance { .. })));
+        Ok(names)
+    }
+
+    /// Opens an installed instance.
+    ///
+    /// # Errors
+    /// [`Error::NoInstance`] when there is none of that name here, [`Error::State`] when an emptcp made it whose maps this one
+    /// would misread, or without the rights to open its maps.
+    pub fn open(name: &str) -> Result<Self> {
+        let instance = Self::open_any_version(name)?;
+        instance.check_version()?;
+        Ok(instance)
+    }
+
+    /// As [`Instance::open`], also one of another version: only to know its devices, and to take it away.
+    pub(crate) fn open_any_version(name: &str) -> Result<Self> {
+        let instance = Self::open_any(name)?;
+        if instance.is_of_another_namespace()? {
+            return Err(Error::NoInstance { name: name.to_owned() });
+        }
+        Ok(instance)
+    }
+
+    /// As [`Instance::open`], also one that was left by another namespace.
+    pub(crate) fn open_any(name: &str) -> Result<Self> {
+        let folder = place::folder(name)?;
+        place::exists(&folder, name)?;
+        Self::open_folder(name, folder)
+    }
+
+    pub(crate) fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
+        let mut maps = Maps::open(&folder, &Tables::default()).map_err(|error| named(error, name))?;
+        let control = Control::map(maps.get("emptcp_control").map_err(|error| named(error, name))?.as_fd())
+            .or_kernel("map the control word")?;
+        let mut instance = Self {
+            name: name.to_owned(),
+            folder,
+            maps,
+            control,
+        };
+        // Another version may have other maps: what can still be done with it needs no sizes.
+        if instance.check_version().is_ok() {
+            let tables = instance.tables_of_maps()?;
+            maps = Maps::open(&instance.folder, &tables)?;
+            instance.maps = maps;
+        }
+        Ok(instance)
+    }
+
+    /// Makes the maps of a new instance, without programs and without devices, in one step as far as others see it.
+    pub(crate) fn create(name: &str, tables: &Tables) -> Result<Self> {
+        place::ensure_bpffs()?;
+        let folder = place::folder(name)?;
+        // bpffs reserves dots; no instance has an underscore in its name.
+        let unfinished = folder.with_file_name(format!("{name}{}", place::UNFINISHED));
+        place::remove_folder(&unfinished)?;
+        std::fs::create_dir_all(&unfinished).map_err(|error| place::refused(&unfinished, error))?;
+        let made = Self::create_in(&unfinished, tables)
+            .and_then(|()| std::fs::rename(&unfinished, &folder).map_err(|error| Error::io(&folder, error)));
+        if let Err(error) = made {
+            let _ = place::remove_folder(&unfinished);
+            return Err(error);
+        }
+        Self::open_folder(name, folder)
+    }
+
+    fn create_in(folder: &Path, tables: &Tables) -> Result<()> {
+        let maps = tables::create(tables)?;
+        maps.pin(folder)?;
+        for bank in 0..2 {
+            maps.write_rules(bank, &[emptcp_abi::Rule::STOP; emptcp_abi::RULES as usize])?;
+        }
+        let records = records::create_map()?;
+        let origin = Origin {
+            state_entries: tables.state,
+            cookie: emptcp_host::namespace::cookie().unwrap_or_default(),
+            build: embedded::fingerprint(),
+        };
+        records::note_origin(&records, origin, ABI_VERSION, BootId::current())?;
+        for (name, map) in [(STATE_MAP, store::create_map()?), (DEVICES_MAP, records)] {
+            pin::add(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    /// By whom and where it was made.
+    fn origin(&self) -> Result<Option<Origin>> {
+        Ok(Records::read(self.records()?)?.origin)
+    }
+
+    /// The sizes that the tables really have.
+    pub(crate) fn tables_of_maps(&self) -> Result<Tables> {
+        let entries = |name: &str| self.maps.get(name).map(MapCore::max_entries);
+        let origin = self.origin()?;
+        Ok(Tables {
+            flows: entries("emptcp_flows")?,
+            half_open: entries("emptcp_half_open")?,
+            connections: entries("emptcp_connections")?,
+            state: origin.map_or(Tables::default().state, |origin| origin.state_entries),
+            events: event_ring::bytes(&self.maps)?,
+        })
+    }
+
+    /// Maps of another version must not be read.
+    pub(crate) fn check_version(&self) -> Result<()> {
+        let made_by = Records::read(self.records()?)?.version;
+        if made_by == Some(ABI_VERSION) {
+            return Ok(());
+        }
+        let theirs = made_by.map_or_else(|| "before 3".to_owned(), |version| version.to_string());
+        Err(Error::State {
+            instance: self.name.clone(),
+            detail: format!(
+                "another version of emptcp made its tables (ABI version {theirs}; this one has {ABI_VERSION}), and its policies \
+                 go on as they are"
+            ),
+        })
+    }
+
+    /// Maps of another build may have another shape.
+    pub(crate) fn check_build(&self) -> Result<()> {
+        self.check_version()?;
+        if self
+            .origin()?
+            .is_some_and(|origin| origin.build == embedded::fingerprint())
+        {
+            return Ok(());
+        }
+        Err(Error::State {
+            instance: self.name.clone(),
+            detail: "it was made by another build of emptcp, whose core differs".to_owned(),
+        })
+    }
+
+    /// Whether the folder was left by a namespace that is gone and whose number is used again.
+    pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
+        Ok(identity::is_of_another_namespace(&self.folder))
+    }
+
+    /// Whether `other` is this very instance, not one of the same name that was made since.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn is_same_as(&self, other: &Self) -> Result<bool> {
+        let id = |instance: &Self| {
+            let control = instance.maps.get("emptcp_control")?.info();
+            control.map(|info| info.info.id).or_kernel("ask about a map")
+        };
+        Ok(id(self)? == id(other)?)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of the policy set in force; 0 before the first.
+    pub fn generation(&self) -> Generation {
+        Generation(self.control.load() as u32)
+    }
+
+    /// Puts a policy set in force, on all devices at once.
+    pub(crate) fn switch(&self, generation: Generation, features: u32) {
+        self.control.store(u64::from(features) << 32 | u64::from(generation.0));
+    }
+
+    pub(crate) fn records(&self) -> Result<&MapHandle> {
+        self.maps.get(DEVICES_MAP).map_err(|error| named(error, &self.name))
+    }
+
+    pub(crate) fn states(&self) -> Result<&MapHandle> {
+        self.maps.get(STATE_MAP).map_err(|error| named(error, &self.name))
+    }
+
+    pub(crate) fn attachments(&self) -> Result<Attachments<'_>> {
+        Ok(Attachments {
+            folder: &self.folder,
+            records: self.records()?,
+        })
+    }
+
+    /// The policy set in force, `None` before the first.
+    pub(crate) fn state(&self) -> Result<Option<State>> {
+        // Another process may switch twice while we read: then read again.
+        for _ in 0..10 {
+            let generation = self.generation();
+            if !generation.is_known() {
+                return Ok(None);
+            }
+            let state = store::read(self.states()?, generation.bank(), &self.name);
+            match state {
+                Ok(state) if state.generation == generation.0 => return Ok(Some(state)),
+                result if self.generation() == generation => {
+                    result?;
+                    return Err(Error::State {
+                        instance: self.name.clone(),
+                        detail: "it belongs to another policy set".to_owned(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Err(Error::State {
+            instance: self.name.clone(),
+            detail: "it changes all the time".to_owned(),
+        })
+    }
+
+    /// Where the instance is attached.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn attached(&self) -> Result<Vec<AttachmentInfo>> {
+        let devices = Devices::read()?;
+        let attachments = self.attachments()?;
+        let mut infos = Vec::new();
+        for records::SpotKey { ifindex, direction } in self.spots()? {
+            let name = devices.name(ifindex);
+            let spot = Spot {
+                device: name.unwrap_or("?"),
+                ifindex,
+                direction,
+            };
+            let Some((kind, _)) = attachments.get(spot)? else {
+                continue;
+            };
+            let hold = attachments.hold(spot)?;
+            let other = match hold {
+                Hold::Nothing => attachments.device_here(spot)?.filter(|index| *index != ifindex),
+                _ => None,
+            };
+            let came_back = other.and_then(|index| devices.name(index));
+            infos.push(AttachmentInfo {
+                device: name.map(str::to_owned),
+                ifindex,
+                direction,
+                kind,
+                link: attachments.link_id(spot),
+                alive: name.is_some() && hold == Hold::Here,
+                moved: matches!(hold, Hold::Elsewhere { .. }),
+                came_back: came_back.map(str::to_owned),
+            });
+        }
+        Ok(infos)
+    }
+
+    /// Every spot that is noted, in order.
+    pub(crate) fn spots(&self) -> Result<Vec<records::SpotKey>> {
+        Ok(Records::read(self.records()?)?.attachments.into_keys().collect())
+    }
+
+    /// What is in force.
+    ///
+    /// # Errors
+    /// When nothing is in force yet, or the state cannot be read.
+    pub fn show(&self) -> Result<Shown> {
+        let state = self.state()?.ok_or_else(|| Error::NoInstance {
+            name: self.name.clone(),
+        })?;
+        Ok(Shown {
+            name: self.name.clone(),
+            folder: self.folder.clone(),
+            generation: Generation(state.generation),
+            applied_at: state.applied_at,
+            policy_ids: state
+                .allocation
+                .policies
+                .iter()
+                .map(|policy| PolicyId(policy.id))
+                .collect(),
+            source: state.source,
+            plan: state.plan,
+            tables: state.tables,
+            attachments: self.attached()?,
+        })
+    }
+
+    /// Reads a whole map: key and value of every entry that is there throughout.
+    pub(crate) fn entries(&self, map: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let map = self.maps.get(map)?;
+        let mut entries = Vec::new();
+        for key in map.keys() {
+            if let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")? {
+                entries.push((key, value));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// Fills in the instance's name where the error does not know it.
+fn named(error: Error, name: &str) -> Error {
+    match error {
+        Error::State { instance, detail } if instance.is_empty() => Error::State {
+            instance: name.to_owned(),
+            detail,
+        },
+        error => error,
+    }
+}

@@ -1,0 +1,236 @@
+//! The maps that all programs of an instance share: made once, pinned, handed to every program.
+
+use crate::{
+    error::{OrKernel, Result},
+    fault,
+};
+use emptcp_abi::{RULES, Rule};
+use emptcp_load::{map::Shape, pin};
+use emptcp_plan::{manifest::Hook, plan::Tables};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    path::{Path, PathBuf},
+};
+use zerocopy::IntoBytes;
+
+/// All hooks, each of which has a chain.
+pub(crate) const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
+
+/// The chain's name in the objects.
+const CHAIN: &str = "emptcp_chain";
+
+/// The name under which a hook's chain is kept.
+fn chain_name(hook: Hook) -> String {
+    format!("{CHAIN}_{}", hook_file_name(hook))
+}
+
+/// A hook in file names.
+pub(crate) fn hook_file_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Xdp => "xdp",
+        Hook::TcIngress => "tc_ingress",
+        Hook::TcEgress => "tc_egress",
+    }
+}
+
+/// Shared maps of an instance: the core's, and those that belong to an element.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    core: BTreeMap<String, MapHandle>,
+    private: BTreeMap<(String, String), MapHandle>,
+    state_entries: u32,
+}
+
+impl Maps {
+    /// The map that all programs of this hook share under this name.
+    pub(crate) fn core(&self, name: &str, hook: Hook) -> Option<&MapHandle> {
+        if name == CHAIN {
+            self.core.get(&chain_name(hook))
+        } else {
+            self.core.get(name)
+        }
+    }
+
+    /// An element's own map, made by an earlier load.
+    pub(crate) fn private(&self, element: &str, name: &str) -> Option<&MapHandle> {
+        self.private.get(&(element.to_owned(), name.to_owned()))
+    }
+
+    /// Entries of maps that hold per-flow state.
+    pub(crate) fn state_entries(&self) -> u32 {
+        self.state_entries
+    }
+
+    /// Makes the core's maps. `shapes` holds each as often as core programs declare it, with the entries that it is to have.
+    pub(crate) fn create(state_entries: u32, shapes: &[Shape]) -> Result<Self> {
+        let mut core = BTreeMap::new();
+        for map in shapes {
+            let names = if map.name == CHAIN {
+                HOOKS.map(chain_name).to_vec()
+            } else {
+                vec![map.name.clone()]
+            };
+            for kept in names {
+                if let Entry::Vacant(free) = core.entry(kept) {
+                    let handle = map.create(free.key())?;
+                    free.insert(handle);
+                }
+            }
+        }
+        Ok(Self {
+            core,
+            private: BTreeMap::new(),
+            state_entries,
+        })
+    }
+
+    /// Pins every core map into a folder.
+    pub(crate) fn pin(&self, folder: &Path) -> Result<()> {
+        for (name, map) in &self.core {
+            pin::add(map.as_fd(), &folder.join(format!("map_{name}"))).or_kernel(format!("pin the map `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    /// Opens what is pinned in a folder; unfinished maps of elements (`.new`) are removed.
+    pub(crate) fn open(folder: &Path, tables: &Tables) -> Result<Self> {
+        let mut maps = Self {
+            core: BTreeMap::new(),
+            private: BTreeMap::new(),
+            state_entries: tables.state,
+        };
+        let entries = std::fs::read_dir(folder).map_err(|e| crate::Error::io(folder, e))?;
+        for entry in entries.flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let Some(name) = file.strip_prefix("map_") else {
+                continue;
+            };
+            let handle = MapHandle::from_pinned_path(entry.path()).or_kernel(format!("open the map `{name}`"))?;
+            match name.split_once('-') {
+                Some((element, map)) => maps.private.insert((element.to_owned(), map.to_owned()), handle),
+                None => maps.core.insert(name.to_owned(), handle),
+            };
+        }
+        Ok(maps)
+    }
+
+    /// Keeps an element's own map for programs that are loaded later; an older one of another shape goes.
+    pub(crate) fn adopt(&mut self, element: &str, maps: BTreeMap<String, MapHandle>) {
+        for (name, map) in maps {
+            self.private.insert((element.to_owned(), name), map);
+        }
+    }
+
+    /// Pins the maps of the elements that are in `used`: new ones, and new shapes in the place of old ones. What it does is
+    /// noted in `done`, before it is done.
+    pub(crate) fn pin_private(
+        &self,
+        folder: &Path,
+        used: &dyn Fn(&str) -> bool,
+        done: &mut Vec<Replaced>,
+    ) -> Result<()> {
+        for ((element, name), map) in self.private.iter().filter(|((element, _), _)| used(element)) {
+            let path = folder.join(private_file(element, name));
+            let former = MapHandle::from_pinned_path(&path).ok();
+            let pinned = former.as_ref().and_then(|map| map.info().ok()).map(|i| i.info.id);
+            let wanted = map.info().or_kernel("ask about a map")?.info.id;
+            if pinned == Some(wanted) {
+                continue;
+            }
+            done.push(Replaced {
+                path: path.clone(),
+                former,
+            });
+            fault::step("pinning a map", || {
+                let _ = std::fs::remove_file(&path);
+                pin::add(map.as_fd(), &path).or_kernel(format!("pin the map `{name}` of `{element}`"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Maps of elements that are not in `used` go.
+    pub(crate) fn forget_private(&mut self, folder: &Path, used: &dyn Fn(&str) -> bool) -> Result<()> {
+        let mut result = Ok(());
+        self.private.retain(|(element, name), _| {
+            let keep = used(element);
+            if !keep {
+                let path = folder.join(private_file(element, name));
+                if let Err(error) = remove_if_there(&path) {
+                    result = Err(error);
+                }
+            }
+            keep
+        });
+        result
+    }
+
+    /// A core map by name.
+    pub(crate) fn get(&self, name: &str) -> Result<&MapHandle> {
+        self.core.get(name).ok_or_else(|| crate::Error::State {
+            instance: String::new(),
+            detail: format!("its map `{name}` is missing"),
+        })
+    }
+
+    /// Writes the rules of a bank.
+    pub(crate) fn write_rules(&self, bank: u32, rules: &[Rule]) -> Result<()> {
+        let map = self.get("emptcp_rules")?;
+        for (index, rule) in (bank * RULES..).zip(rules) {
+            map.update(index.as_bytes(), rule.as_bytes(), MapFlags::ANY)
+                .or_kernel("write a rule")?;
+        }
+        Ok(())
+    }
+
+    /// A hook's chain.
+    pub(crate) fn chain(&self, hook: Hook) -> Result<&MapHandle> {
+        self.get(&chain_name(hook))
+    }
+
+    /// Private maps of elements: element, name, map.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = (&str, &str, &MapHandle)> {
+        self.private
+            .iter()
+            .map(|((element, name), map)| (element.as_str(), name.as_str(), map))
+    }
+}
+
+/// Puts a program into a slot of a chain.
+pub(crate) fn set_slot(chain: &MapHandle, slot: u32, program: BorrowedFd<'_>) -> Result<()> {
+    chain
+        .update(slot.as_bytes(), program.as_raw_fd().as_bytes(), MapFlags::ANY)
+        .or_kernel(format!("put a program into slot {slot} of a chain"))
+}
+
+/// A pin of an element's map that was made or replaced.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    path: PathBuf,
+    former: Option<MapHandle>,
+}
+
+impl Replaced {
+    /// Pins the former map again, or none.
+    pub(crate) fn put_back(&self) -> Result<()> {
+        remove_if_there(&self.path)?;
+        match &self.former {
+            Some(map) => pin::add(map.as_fd(), &self.path).or_kernel("pin the former map of an element"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(crate::Error::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// A dash appears in no C name and in no element's name.
+fn private_file(element: &str, name: &str) -> String {
+    format!("map_{element}-{name}")
+}

@@ -1,0 +1,94 @@
+//! Devices that were moved to this network namespace with the programs of an instance of another one.
+
+use crate::{
+    attach::{Attachments, Spot},
+    error::Result,
+    identity, place,
+    records::{DEVICES_MAP, Records},
+};
+use emptcp_host::{device::Devices, namespace, namespaces::Namespaces};
+use emptcp_load::{link, pin};
+use emptcp_plan::plan::Direction;
+use libbpf_rs::MapHandle;
+use serde::Serialize;
+use std::{os::fd::AsFd, path::Path};
+
+/// A device and direction of this namespace that has the programs of an instance of another namespace.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct MovedHere {
+    /// The device, by its name here.
+    pub device: String,
+    /// The direction.
+    pub direction: Direction,
+    /// Inode number of the other namespace.
+    pub namespace: u64,
+    /// The other namespace's name in `ip netns`, if it has one.
+    pub netns: Option<String>,
+    /// The instance there.
+    pub instance: String,
+    /// The device has kept its index, so that the policies act; otherwise no rule knows it.
+    pub acts: bool,
+}
+
+/// Asks all instances of other namespaces. One that cannot be read is left out: it is told there.
+///
+/// # Errors
+/// When bpffs cannot be read, or the kernel not be asked for its devices.
+pub fn moved_here() -> Result<Vec<MovedHere>> {
+    let (own, devices) = (namespace::inode()?, Devices::read()?);
+    let mut found = Vec::new();
+    for namespace in place::namespaces()?.into_iter().filter(|inode| *inode != own) {
+        let folder = place::folder_of(namespace);
+        for instance in place::names_in(&folder)? {
+            for (device, direction, acts) in in_folder(&folder.join(&instance), &devices).unwrap_or_default() {
+                found.push(MovedHere {
+                    device,
+                    direction,
+                    namespace,
+                    netns: None,
+                    instance: instance.clone(),
+                    acts,
+                });
+            }
+        }
+    }
+    // All processes are looked at only when there is something to tell.
+    if !found.is_empty() {
+        let namespaces = Namespaces::read();
+        for moved in &mut found {
+            moved.netns = namespaces.name(moved.namespace).map(str::to_owned);
+        }
+    }
+    Ok(found)
+}
+
+fn in_folder(folder: &Path, devices: &Devices) -> Result<Vec<(String, Direction, bool)>> {
+    let may_be_here = |link: &std::path::PathBuf| {
+        let info = pin::open(link).and_then(|link| link::info(link.as_fd()));
+        info.is_ok_and(|info| devices.name(info.ifindex).is_some())
+    };
+    if !identity::pins(folder, "link_").iter().any(may_be_here) {
+        return Ok(Vec::new());
+    }
+    let Ok(records) = MapHandle::from_pinned_path(folder.join(format!("map_{DEVICES_MAP}"))) else {
+        return Ok(Vec::new());
+    };
+    let attachments = Attachments {
+        folder,
+        records: &records,
+    };
+    let mut found = Vec::new();
+    for key in Records::read(&records)?.attachments.into_keys() {
+        let spot = Spot {
+            device: "?",
+            ifindex: key.ifindex,
+            direction: key.direction,
+        };
+        if let Some(ifindex) = attachments.device_here(spot)?
+            && let Some(name) = devices.name(ifindex)
+        {
+            found.push((name.to_owned(), key.direction, ifindex == key.ifindex));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,171 @@
+//! What an apply would do, without a change: for `emptcp apply --dry-run`.
+
+use crate::{
+    allocation,
+    apply::{ApplyOptions, not_in_use},
+    attach::{AttachedTo, Kind, Spot},
+    bank::Filling,
+    core_programs,
+    device::OfPolicy,
+    elements::catalog::Catalog,
+    error::{Error, Result},
+    hooks::{self, kinds_hooks, spot_of},
+    instance::Instance,
+    maps::Maps,
+    place,
+    placement::{self, Placement, Placements},
+    shape::{Shaped, Shaping},
+    store::State,
+    tables,
+};
+use emptcp_host::device::Devices;
+use emptcp_plan::{manifest::Hook, plan::Plan};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What an apply would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// Where the instance would be attached, and how. Where a physical device has several ways, the best one: whether
+    /// its driver takes it is only seen when it is tried.
+    pub attachments: Vec<AttachedTo>,
+    /// Those of them that would be new.
+    pub attached: Vec<AttachedTo>,
+    /// What would be detached: it is no longer wanted, or another hook takes its place.
+    pub detached: Vec<AttachedTo>,
+    /// Devices that would have a root qdisc for `mode=shape`.
+    pub shaped: Vec<Shaped>,
+    /// Devices whose root qdisc of ours would be removed.
+    pub unshaped: Vec<String>,
+    /// Element programs that were loaded and verified for this preview, and are gone again.
+    pub programs: usize,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Checks all that can be checked without a change: devices, other instances, what the policies ask of a device
+/// together, and every program by the verifier.
+///
+/// # Errors
+/// Those of an apply, except for what only attaching can show.
+pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOptions) -> Result<Preview> {
+    place::folder(name)?;
+    let devices = Devices::read()?;
+    let plan = &devices.with_real_names(plan)?;
+    let placements = placement::place(plan, &devices, options.clsact)?;
+    not_in_use(name, &placements)?;
+    let instance = match Instance::open(name) {
+        Ok(instance) => Some(instance),
+        Err(Error::NoInstance { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    // The tables of an instance stay as they are: that there is room for another set of them is no question.
+    let maps = match &instance {
+        Some(_) => tables::small()?,
+        None => tables::create(&plan.tables)?,
+    };
+    let (programs, shaping) = rehearse(plan, catalog, &devices, &placements, maps)?;
+    let mut warnings = shaping.warnings();
+    let (mut attachments, mut attached, mut detached) = (Vec::new(), Vec::new(), Vec::new());
+    for placement in &placements.devices {
+        let kind = match &instance {
+            Some(instance) => kept(instance, placement)?,
+            None => None,
+        };
+        let spot = kind.or(placement.kinds.first().copied()).map(|kind| AttachedTo {
+            device: placement.device.clone(),
+            direction: placement.direction,
+            kind,
+        });
+        attached.extend(spot.clone().filter(|_| kind.is_none()));
+        attachments.extend(spot);
+    }
+    let mut unshaped = Vec::new();
+    if let Some(instance) = &instance {
+        instance.check_build()?;
+        let state = instance.state()?;
+        detached = detachments(instance, &placements, &devices, state.as_ref())?;
+        unshaped = shaping.would_remove(instance, &devices)?;
+        warnings.extend(state.and_then(|state| state.sizes_that_stay(plan)));
+    }
+    Ok(Preview {
+        attachments,
+        attached,
+        detached,
+        shaped: shaping.would_make()?,
+        unshaped,
+        programs,
+        warnings,
+    })
+}
+
+/// How the device is attached, when that can stay.
+fn kept(instance: &Instance, placement: &Placement) -> Result<Option<Kind>> {
+    let attached = instance.attachments()?.get(spot_of(placement))?;
+    Ok(attached
+        .map(|(kind, _)| kind)
+        .filter(|kind| placement.kinds.contains(kind)))
+}
+
+/// What would be detached.
+fn detachments(
+    instance: &Instance,
+    placements: &Placements,
+    devices: &Devices,
+    state: Option<&State>,
+) -> Result<Vec<AttachedTo>> {
+    let attachments = instance.attachments()?;
+    let mut detached = Vec::new();
+    for key in instance.spots()? {
+        let device = hooks::name_of(key.ifindex, devices, state);
+        let spot = Spot {
+            device,
+            ifindex: key.ifindex,
+            direction: key.direction,
+        };
+        let Some((kind, _)) = attachments.get(spot)? else {
+            continue;
+        };
+        let stays = |placement: &Placement| spot_of(placement).key() == key && placement.kinds.contains(&kind);
+        if !placements.devices.iter().any(stays) {
+            detached.push(AttachedTo {
+                device: device.to_owned(),
+                direction: key.direction,
+                kind,
+            });
+        }
+    }
+    Ok(detached)
+}
+
+/// Loads everything into maps that nobody else sees. Returns the number of programs, and how devices would be shaped.
+fn rehearse(
+    plan: &Plan,
+    catalog: &Catalog,
+    devices: &Devices,
+    placements: &Placements,
+    mut maps: Maps,
+) -> Result<(usize, Shaping)> {
+    let allocation = allocation::allocate(plan, None)?;
+    let shaping = Shaping::prepare(plan, &allocation, catalog, devices)?;
+    let entries: BTreeSet<(Hook, u32)> = placements
+        .devices
+        .iter()
+        .flat_map(|placement| {
+            kinds_hooks(placement)
+                .into_iter()
+                .map(|hook| (hook, placement.link_header))
+        })
+        .collect();
+    let hooks = entries.iter().map(|(hook, _)| *hook).collect();
+    core_programs::ensure(&maps, &hooks, plan.rules.len(), &Vec::from_iter(entries))?;
+    let filling = Filling {
+        plan,
+        allocation: &allocation,
+        hooks: &placements.hooks,
+        catalog,
+        devices,
+        shaping: &shaping,
+    };
+    Ok((filling.fill(&mut maps, 0)?, shaping))
+}

@@ -1,0 +1,75 @@
+//! Help for tests: faults at chosen points.
+
+pub use emptcp_host::testing::is_root;
+
+/// Runs `work`, in which the points of these numbers fail: an apply passes one before and one after each of its steps.
+/// Also tells which points this thread has passed, in order. For tests of what an error leaves behind.
+pub fn with_faults<T>(at: &[usize], work: impl FnOnce() -> T) -> (T, Vec<String>) {
+    crate::fault::within(at, work)
+}
+
+#[cfg(test)]
+pub(crate) mod plans {
+    //! Small plans for tests.
+
+    use emptcp_plan::{
+        manifest::{Hook, Kind},
+        plan::{Attach, Direction, Node, Plan, PolicyPlan, Target},
+    };
+
+    fn policy(name: &str, device: &str, nodes: usize, attach: Attach) -> PolicyPlan {
+        let node = |position: usize| Node {
+            element: "count".to_owned(),
+            kind: Kind::Actor,
+            arguments: Vec::new(),
+            on_match: if position + 1 < nodes {
+                Target::Node(position + 1)
+            } else {
+                Target::End
+            },
+            on_miss: if position + 1 < nodes {
+                Target::Node(position + 1)
+            } else {
+                Target::End
+            },
+            first_actor: position == 0,
+            source: "count".to_owned(),
+        };
+        PolicyPlan {
+            name: name.to_owned(),
+            direction: Direction::Ingress,
+            devices: vec![device.to_owned()],
+            attach,
+            nodes: (0..nodes).map(node).collect(),
+            longest_path: nodes,
+            hooks: vec![Hook::Xdp, Hook::TcIngress],
+            when: String::new(),
+            actions: vec!["count".to_owned(); nodes],
+        }
+    }
+
+    /// Policies of these names with so many nodes each.
+    pub(crate) fn named(names: &[&str], nodes: usize) -> Plan {
+        let policies = names
+            .iter()
+            .map(|name| policy(name, "v0", nodes, Attach::Auto))
+            .collect();
+        Plan {
+            policies,
+            ..Plan::default()
+        }
+    }
+
+    /// Policies `p0`, `p1`... on one device.
+    pub(crate) fn on(device: &str, attach: &[Attach]) -> Plan {
+        let policies = attach
+            .iter()
+            .enumerate()
+            .map(|(i, attach)| policy(&format!("p{i}"), device, 1, *attach))
+            .collect();
+        Plan {
+            policies,
+            ..Plan::default()
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Real MPTCP connections of this kernel, in network namespaces.
+
+mod common;
+
+use common::{Namespace, SetWhenDropped, catalog_with_tally, plan, run};
+use emptcp_host::namespace;
+use emptcp_packet::{
+    ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, require, testing::is_root,
+};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+fn has_mptcp() -> bool {
+    Path::new("/proc/sys/net/mptcp/enabled").exists()
+}
+
+/// A client namespace with `b0`, 10.9.0.2, beside a server namespace with `a0`, 10.9.0.1.
+struct Pair {
+    server: Namespace,
+    client: String,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let server = Namespace::new();
+        let client = format!("{}c", server.name);
+        run(&format!("ip netns add {client}"));
+        server.run(&format!("ip link set b0 netns {client}"));
+        server.run("ip addr add 10.9.0.1/24 dev a0");
+        server.run("ip link set a0 up");
+        run(&format!("ip -n {client} addr add 10.9.0.2/24 dev b0"));
+        run(&format!("ip -n {client} link set b0 up"));
+        Self { server, client }
+    }
+
+    /// A connection: the server's end, the client's end.
+    fn connect(&self) -> (Socket, Socket) {
+        let address = SockAddr::from("10.9.0.1:7000".parse::<SocketAddr>().unwrap());
+        let listener = self.server.within(|| {
+            let listener = socket();
+            listener.set_reuse_address(true).unwrap();
+            listener.bind(&address).unwrap();
+            listener.listen(4).unwrap();
+            listener
+        });
+        let client = namespace::within(&self.client, || {
+            let client = socket();
+            client.connect(&address).unwrap();
+            client
+        })
+        .unwrap();
+        let (server, _) = listener.accept().unwrap();
+        (server, client)
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("ip")
+            .args(["netns", "del", &self.client])
+            .status();
+    }
+}
+
+fn socket() -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket
+}
+
+/// Sends some bytes from the client to the server and back.
+fn exchange((server, client): &mut (Socket, Socket), bytes: usize) {
+    let mut received = vec![0; bytes];
+    client.write_all(&vec![5; bytes]).unwrap();
+    server.read_exact(&mut received).unwrap();
+    server.write_all(&received).unwrap();
+    client.read_exact(&mut received).unwrap();
+    assert!(received.iter().all(|byte| *byte == 5));
+}
+
+const COUNT: &str =
+    "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\nwhen = 'tcp.dstport == 7000'\ndo = [\"tally\"]\n";
+
+#[test]
+fn a_connection_that_already_runs_is_taken_over_with_its_token_and_scales() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    require!(has_mptcp(), "this kernel has no MPTCP");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let pair = Pair::new();
+    let mut connection = pair.connect();
+    exchange(&mut connection, 1000);
+    pair.server.within(|| {
+        let applied = apply(
+            DEFAULT,
+            &plan(&catalog, COUNT),
+            COUNT,
+            &catalog,
+            &ApplyOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(applied.adopted, 1);
+        exchange(&mut connection, 5000);
+        let instance = Instance::open(DEFAULT).unwrap();
+        let flows = instance.flows().unwrap();
+        assert_eq!(flows.len(), 1, "{flows:?}");
+        let flow = &flows[0];
+        assert!(flow.flags.contains(&"partial".to_owned()) && flow.flags.contains(&"remote_opened".to_owned()));
+        assert!(flow.local_token.is_some() && flow.connection.is_some(), "{flow:?}");
+        assert!(
+            flow.received.window.is_some() && flow.received.bytes >= 5000,
+            "{flow:?}"
+        );
+        assert_eq!(flow.policies, ["p"]);
+        assert_eq!(instance.connections().unwrap().len(), 1);
+        assert!(instance.stats(&catalog).unwrap().policies[0].matched.bytes >= 5000);
+        let again = apply(
+            DEFAULT,
+            &plan(&catalog, COUNT),
+            COUNT,
+            &catalog,
+            &ApplyOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(again.adopted, 0, "it is known by now");
+    });
+}
+
+#[test]
+fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    require!(has_mptcp(), "this kernel has no MPTCP");
+    let catalog = Catalog::built_in();
+    require!(
+        catalog.element("get_connect").is_ok(),
+        "this build ships no element get_connect"
+    );
+    let text = "[[policy]]\nname = \"tell\"\ndevice = \"a0\"\nhook = \"ingress\"\ndo = [\"get_connect\"]\n";
+    let pair = Pair::new();
+    pair.server.within(|| {
+        apply(DEFAULT, &plan(&catalog, text), text, &catalog, &ApplyOptions::default()).unwrap();
+        let mut connection = pair.connect();
+        exchange(&mut connection, 100_000);
+        let instance = Instance::open(DEFAULT).unwrap();
+        let mut events = Vec::new();
+        let mut take = |event| {
+            events.push(event);
+            false
+        };
+        instance.events(Some(Duration::from_secs(30)), &mut take).unwrap();
+        assert!(
+            matches!(
+                &events[0].body,
+                Body::Connection {
+                    local_token: Some(_),
+                    remote_token: Some(_),
+                    version: 1,
+                    keys: None,
+                    ..
+                }
+            ),
+            "{events:?}"
+        );
+        assert_eq!(
+            (events[0].policy.as_deref(), events[0].remote.ip()),
+            (Some("tell"), "10.9.0.2".parse().unwrap())
+        );
+        let flows = instance.flows().unwrap();
+        assert_eq!((flows.len(), flows[0].state.as_str()), (1, "established"));
+        assert!(flows[0].flags.contains(&"initial".to_owned()) && !flows[0].flags.contains(&"partial".to_owned()));
+        assert!(
+            flows[0].received.bytes >= 100_000 && flows[0].sent.bytes >= 100_000,
+            "{:?}",
+            flows[0]
+        );
+        assert_eq!(instance.stats(&catalog).unwrap().core["chain_broken"], 0);
+    });
+}
+
+#[test]
+fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    require!(has_mptcp(), "this kernel has no MPTCP");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let text = |weight: u32| {
+        format!(
+            "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = [\"ingress\", \"egress\"]\ndo = [\"tally weight={weight}\"]\n"
+        )
+    };
+    let put = |weight: u32| {
+        let text = text(weight);
+        apply(
+            DEFAULT,
+            &plan(&catalog, &text),
+            &text,
+            &catalog,
+            &ApplyOptions::default(),
+        )
+        .unwrap()
+    };
+    let pair = Pair::new();
+    pair.server.within(|| {
+        put(0);
+        let mut connection = pair.connect();
+        exchange(&mut connection, 1000);
+        let instance = Instance::open(DEFAULT).unwrap();
+        let before = instance.stats(&catalog).unwrap().core;
+        // On a busy machine one replacement takes seconds: what counts is that there were enough of both.
+        let tracked = || instance.stats(&catalog).unwrap().core["tracked"] - before["tracked"];
+        let begin = std::time::Instant::now();
+        let enough = AtomicBool::new(false);
+        let replaced = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    exchange(&mut connection, 200_000);
+                }
+            });
+            let _end = SetWhenDropped(&enough);
+            let mut replaced = 0;
+            while begin.elapsed() < Duration::from_secs(2) || replaced < 3 || tracked() <= 1000 {
+                assert!(
+                    begin.elapsed() < Duration::from_secs(60),
+                    "{replaced} replacements in 60 s, {} packets",
+                    tracked()
+                );
+                replaced += 1;
+                put(replaced);
+            }
+            replaced
+        });
+        let after = instance.stats(&catalog).unwrap().core;
+        let seen = |name: &str| after[name] - before[name];
+        assert_eq!(
+            seen("tracked"),
+            seen("selected"),
+            "every packet of the flow went through a chain: {after:?}"
+        );
+        assert_eq!(seen("chain_broken"), 0);
+        println!("{} packets, {replaced} chains", seen("tracked"));
+    });
+}
+
+#[test]
+fn a_device_that_changes_between_xdp_and_tc_sends_no_packet_into_an_empty_chain_and_counts_none_twice() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    require!(has_mptcp(), "this kernel has no MPTCP");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let put = |attach: &str| {
+        let text = format!(
+            "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\nattach = \"{attach}\"\n\
+             do = [\"tally weight=1\"]\n"
+        );
+        let plan = plan(&catalog, &text);
+        apply(DEFAULT, &plan, &text, &catalog, &ApplyOptions::default()).unwrap()
+    };
+    let pair = Pair::new();
+    pair.server.within(|| {
+        put("xdp-generic");
+        let mut connection = pair.connect();
+        exchange(&mut connection, 1000);
+        let instance = Instance::open(DEFAULT).unwrap();
+        let core = || instance.stats(&catalog).unwrap().core;
+        let on_the_device = || {
+            let counted = run("ip -j -s link show dev a0");
+            let counted: serde_json::Value = serde_json::from_str(&counted).unwrap();
+            ["rx", "tx"].map(|way| counted[0]["stats64"][way]["packets"].as_u64().unwrap())
+        };
+        let (before, device) = (core(), on_the_device());
+        let seen = |name: &str| core()[name] - before[name];
+        let enough = AtomicBool::new(false);
+        let begin = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    exchange(&mut connection, 200_000);
+                }
+            });
+            let _end = SetWhenDropped(&enough);
+            let mut changes = 0;
+            while changes < 3 || seen("tracked") <= 1000 {
+                assert!(begin.elapsed() < Duration::from_secs(60), "{changes} changes");
+                changes += 1;
+                let applied = put(["xdp-generic", "tc"][changes % 2]);
+                assert_eq!((applied.attached.len(), applied.detached.len()), (1, 1));
+            }
+        });
+        let passed: u64 = on_the_device().iter().sum::<u64>() - device.iter().sum::<u64>();
+        assert_eq!(seen("chain_broken"), 0);
+        assert!(
+            seen("tracked") <= passed,
+            "{} packets tracked of {passed}",
+            seen("tracked")
+        );
+    });
+}
