@@ -148,8 +148,8 @@ fn a_missing_test_for_null_is_named_whatever_the_compiler_makes_of_it() {
         ),
     ] {
         let refusal = refuse(name, "#include <linux/ip.h>", body);
-        println!("{name}: {}", refusal.words);
-        let hint = refusal.hint.unwrap_or_default();
+        println!("{name}: {}", refusal.verifier.words);
+        let hint = refusal.verifier.hint.unwrap_or_default();
         assert!(
             hint.contains("emptcp_at()") && hint.contains("if (!pointer)"),
             "{refusal}"
