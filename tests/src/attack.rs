@@ -5,14 +5,14 @@
 
 use crate::live::{Bed, seconds};
 use emptcp::abi::{Flow, flow_flag, flow_state};
-use emptcp_lab::{Connection, End, Host, Injector, IpVersion, Lab, Path, SubflowKey};
+use emptcp_lab::{Connection, End, FourTuple, Host, Injector, IpVersion, Lab, Path};
 use mptcp_wire::{
     AddressId, DataSequenceNumber, Key, Nonce, PacketBuilder, SubflowSequenceNumber, Token, TruncatedHmac, Version,
     WireDataSequenceNumber,
     mptcp::{
         AddAddr, AddAddrForm, CapableFlags, CapableKeys, Dss, Mapping, MpCapable, MpFail, MpFastclose, MpJoin, MpPrio,
     },
-    tcp::Flags,
+    tcp::{Flags, State},
 };
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use serde::Serialize;
@@ -251,8 +251,8 @@ fn open(bed: &Bed, connections: usize) -> Vec<Pair> {
 
 /// What the kernels say about a subflow, seen from one host.
 struct Kernel {
-    key: SubflowKey,
-    token: [u32; 2],
+    key: FourTuple,
+    token: [Option<Token>; 2],
     established: bool,
     initial: bool,
     joined: bool,
@@ -269,28 +269,28 @@ fn kernel(hosts: [&Host; 2], pair: &Pair, end: usize) -> Option<Vec<Kernel>> {
     let infos = [0, 1].map(|end| pair.ends[end].info().expect("its state"));
     let mut found = Vec::new();
     for flow in &infos[end].subflows {
-        let key = flow.key;
+        let key = flow.addresses;
         let other = infos[1 - end]
             .subflows
             .iter()
-            .find(|other| other.key == key.reversed())?;
+            .find(|other| other.addresses == key.reversed())?;
         let state = hosts[end].subflow_state(&key).ok()??;
         let peer = hosts[1 - end].subflow_state(&key.reversed()).ok()??;
         let next = |isn: u32, received: u64| isn.wrapping_add(1).wrapping_add(received as u32);
         // Who opened the subflow counts its SYN among the acknowledged bytes.
-        if !matches!(flow.bytes_acked.checked_sub(other.bytes_received), Some(0 | 1)) {
+        if !matches!(flow.tcp.bytes_acked.checked_sub(other.tcp.bytes_received), Some(0 | 1)) {
             return None;
         }
         found.push(Kernel {
             key,
             token: [infos[end].token, infos[1 - end].token],
-            established: state.tcp_state == 1,
-            initial: state.initial,
-            joined: state.joined,
-            backup: state.backup,
-            isn: [peer.remote_isn, state.remote_isn],
-            una: next(peer.remote_isn, other.bytes_received),
-            next: next(state.remote_isn, flow.bytes_received),
+            established: state.state == State::Established,
+            initial: state.flags.is_initial(),
+            joined: state.flags.is_joined(),
+            backup: state.flags.is_backup(),
+            isn: [peer.remote_initial.0, state.remote_initial.0],
+            una: next(peer.remote_initial.0, other.tcp.bytes_received),
+            next: next(state.remote_initial.0, flow.tcp.bytes_received),
         });
     }
     Some(found)
@@ -303,6 +303,7 @@ fn differences(kernel: &Kernel, flow: Option<&Flow>) -> Vec<String> {
     };
     let flags = u32::from(flow.flags);
     let has = |flag| u64::from(flags & flag != 0);
+    let token = |token: Option<Token>| token.map_or(0, |token| token.0.into());
     let both = [
         (
             "established",
@@ -317,8 +318,8 @@ fn differences(kernel: &Kernel, flow: Option<&Flow>) -> Vec<String> {
             has(flow_flag::BACKUP_LOCAL | flow_flag::BACKUP_REMOTE),
         ),
         ("partial", 0, has(flow_flag::PARTIAL)),
-        ("local token", kernel.token[0].into(), flow.local_token.0.into()),
-        ("remote token", kernel.token[1].into(), flow.remote_token.0.into()),
+        ("local token", token(kernel.token[0]), flow.local_token.0.into()),
+        ("remote token", token(kernel.token[1]), flow.remote_token.0.into()),
         ("snd_una", kernel.una.into(), flow.remote().acknowledgement.into()),
         ("rcv_nxt", kernel.next.into(), flow.local().acknowledgement.into()),
         ("contiguous sent", kernel.una.into(), flow.local().contiguous.into()),

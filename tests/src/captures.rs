@@ -1,6 +1,6 @@
 //! Frames of a capture, as the programs and tshark can both have them: Ethernet, whole, in the order of time.
 
-use mptcp_wire::{LinkType, Segment, ethernet::EtherType};
+use mptcp_wire::{IpVersion, LinkType, Segment, ethernet::EtherType};
 use pcap_file::{
     TsResolution,
     pcap::PcapReader,
@@ -88,7 +88,7 @@ fn frame(time: Duration, link: u32, bytes: &[u8]) -> Option<Frame> {
     let link = LinkType::from_pcap(link)?;
     let segment = Segment::parse(bytes, link).ok()?;
     let length = segment.tcp().header_length() + segment.payload_length();
-    let ether_type = if segment.ip_version() == 4 {
+    let ether_type = if segment.ip_version() == IpVersion::V4 {
         EtherType::IPV4
     } else {
         EtherType::IPV6

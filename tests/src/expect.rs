@@ -1,7 +1,7 @@
 //! The packet that must come out: the one that went in, some differences, and checksums computed anew.
 
 use crate::describe::hex;
-use mptcp_wire::{LinkType, Segment, checksum, segment::Network};
+use mptcp_wire::{IpVersion, LinkType, Segment, checksum, segment::Network};
 use std::ops::Range;
 
 /// Applies a difference to a frame:
@@ -87,7 +87,7 @@ impl Places {
     fn of(frame: &[u8]) -> Self {
         let segment = Segment::parse(frame, LinkType::Ethernet).expect("a TCP segment");
         Self {
-            v4: segment.ip_version() == 4,
+            v4: segment.ip_version() == IpVersion::V4,
             ip: segment.network_offset(),
             tcp: segment.transport_offset(),
             payload: segment.payload_range().start,

@@ -1,7 +1,7 @@
 //! Subflows that a socket of the host has, taken over while packets of the same subflows pass.
 
 use emptcp::{
-    abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, Token, flow_flag, flow_state},
+    abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, flow_flag, flow_state},
     manifest::Hook,
     require,
     testing::is_root,
@@ -13,7 +13,7 @@ use emptcp_tests::{
     sandbox::{Place, alone, policy},
     table::{data, open, random_hosts, record},
 };
-use mptcp_wire::Version;
+use mptcp_wire::{AddressId, Version};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{collections::BTreeMap, sync::Barrier, thread};
 
@@ -25,7 +25,7 @@ fn test(body: impl FnOnce() + Send) {
 /// What the server's socket says of the first subflow: opened by the client, scales 7 and 9.
 fn socket(hosts: &Hosts) -> Adoption {
     let [client, server] = hosts.subflows[0].ends;
-    let token = [hosts.token(Who::Server).0, hosts.token(Who::Client).0].map(Token);
+    let token = [hosts.token(Who::Server), hosts.token(Who::Client)];
     Adoption {
         key: FlowKey::new(server, client),
         token,
@@ -33,7 +33,7 @@ fn socket(hosts: &Hosts) -> Adoption {
         version: 1,
         made: 0,
         connection: ConnectionId(u64::from(token[0].0) << 32 | u64::from(token[1].0)),
-        address_id: [0, 0],
+        address_id: [AddressId(0); 2],
         window_scale: [7, 9],
         reserved: [0; 4],
     }

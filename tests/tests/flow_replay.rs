@@ -22,7 +22,7 @@ use emptcp_trace::{
     Direction,
     record::{Connection, Kind, Opener, Subflow},
 };
-use mptcp_wire::{LinkType, Segment};
+use mptcp_wire::{IpVersion, LinkType, Segment};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -47,7 +47,7 @@ fn cut(frame: Frame) -> Vec<Frame> {
     }
     let (network, tcp) = (segment.network_offset(), segment.transport_offset());
     let header = tcp + segment.tcp().header_length();
-    let (sequence, v4) = (segment.tcp().sequence().0, segment.ip_version() == 4);
+    let (sequence, v4) = (segment.tcp().sequence().0, segment.ip_version() == IpVersion::V4);
     let mut frames = Vec::new();
     for begin in (0..payload).step_by(1400) {
         let length = (payload - begin).min(1400);
@@ -194,15 +194,11 @@ fn compare_subflow(
         by(has(flow_flag::REMOTE_OPENED)),
         by(client_opened),
     );
-    to.compare(format!("{place} version"), flow.version, connection.version);
+    to.compare(format!("{place} version"), flow.version, connection.version.number());
     let tokens = [flow.remote_token, flow.local_token];
     for ((token, theirs), who) in tokens.iter().zip(connection.tokens).zip(["client", "server"]) {
         let theirs = theirs.map_or_else(String::new, |token| token.to_string());
-        let ours = if token.is_known() {
-            token.to_string()
-        } else {
-            String::new()
-        };
+        let ours = token.known().map_or_else(String::new, |token| token.to_string());
         to.compare(format!("{place} token_{who}"), ours, theirs);
     }
     let over = (subflow.fin[Direction::ClientToServer] && subflow.fin[Direction::ServerToClient])
@@ -234,19 +230,19 @@ fn compare_connection(capture: &str, connection: &Connection, records: &[(&Subfl
     for direction in Direction::BOTH {
         let senders = records.iter().map(|(_, seen)| &seen.flow.sender[side(direction)]);
         let known: Vec<_> = senders
-            .filter(|sender| sender.dsn_next != 0 && sender.idsn != 0)
+            .filter(|sender| sender.dsn_next.0 != 0 && sender.idsn.0 != 0)
             .collect();
-        let first = |sender: &emptcp::abi::Sender| sender.idsn.wrapping_add(1);
+        let first = |sender: &emptcp::abi::Sender| sender.idsn.first_byte();
         let Some(highest) = known
             .iter()
-            .map(|sender| sender.dsn_next.wrapping_sub(first(sender)))
+            .map(|sender| sender.dsn_next.0.wrapping_sub(first(sender).0))
             .max()
         else {
             continue;
         };
         let lowest = known
             .iter()
-            .map(|sender| sender.dsn_first.wrapping_sub(first(sender)))
+            .map(|sender| sender.dsn_first.0.wrapping_sub(first(sender).0))
             .min();
         let place = format!("{capture} {} dsn_{}", connection.conn_id.0, direction.name());
         let theirs = connection.data[direction] + connection.fin[direction];

@@ -3,7 +3,7 @@
 use emptcp::{
     Instance,
     event_reader::{Begin, Item},
-    events::{Body, Event, Side},
+    events::{Body, Event},
     instance::DEFAULT,
     plan::Direction,
     require,
@@ -11,6 +11,7 @@ use emptcp::{
 };
 use emptcp_lab::{ConnectionInfo, End, Host, IpVersion};
 use emptcp_tests::live::{Bed, seconds, two_paths, wait_for};
+use mptcp_wire::{Side, Version, tcp::State};
 use std::{
     io::Write,
     net::SocketAddr,
@@ -139,9 +140,12 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         ..
                     } => {
                         connections += once;
-                        let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
-                        assert_eq!(tokens, (Some(own), Some(other_token)), "{here}");
-                        assert_eq!((version, opened_by, keys.is_none()), (1, opener, true), "{here}");
+                        assert_eq!((local_token, remote_token), (own, other_token), "{here}");
+                        assert_eq!(
+                            (version, opened_by, keys.is_none()),
+                            (Some(Version::V1), opener, true),
+                            "{here}"
+                        );
                     }
                     Body::Subflow {
                         local_token,
@@ -151,8 +155,7 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         opened_by,
                         ..
                     } => {
-                        let tokens = (local_token.map(|token| token.0), remote_token.map(|token| token.0));
-                        assert_eq!(tokens, (Some(own), Some(other_token)), "{text}");
+                        assert_eq!((local_token, remote_token), (own, other_token), "{text}");
                         assert_eq!(opened_by, Some(opener), "{text}");
                         up += if established { once } else { 0 };
                         joined += if established && initial == Some(false) { once } else { 0 };
@@ -204,7 +207,9 @@ fn a_reset_subflow_is_gone_at_both_ends_and_the_transfer_goes_on() {
                 .series(end)
                 .last()
                 .map_or(Vec::new(), |last| last.info.subflows.clone());
-            let open = subflows.into_iter().filter(|subflow| subflow.tcp_state == 1);
+            let open = subflows
+                .into_iter()
+                .filter(|subflow| subflow.tcp.state == State::Established);
             open.collect::<Vec<_>>()
         };
         wait_for("two subflows", || left(End::Server).len() == 2);
@@ -218,7 +223,7 @@ fn a_reset_subflow_is_gone_at_both_ends_and_the_transfer_goes_on() {
         for end in [End::Client, End::Server] {
             let context = format!("{end:?} after a reset at {}'s {hook} ({attach})", host.role());
             wait_for(&context, || left(end).len() == 1);
-            assert_eq!(bed.lab.path_of(&left(end)[0].key), Some(0), "{context}");
+            assert_eq!(bed.lab.path_of(&left(end)[0].addresses), Some(0), "{context}");
         }
         let sent = bed.counted(host, "end", "reset", "reset_sent");
         transfer.stop();

@@ -1,7 +1,7 @@
 //! 10 MB each way through every actor on live MPTCP: what arrives is what was sent, and nobody notices.
 
 use emptcp::{attach::Kind, require, testing::is_root};
-use emptcp_lab::{Direction, IpVersion, Lab, LabBuilder, Offloads, Path, Rate};
+use emptcp_lab::{IpVersion, Lab, LabBuilder, Offloads, Path, Rate, TransferDirection};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;
 
@@ -166,7 +166,7 @@ fn transfer(bed: &Bed, case: &Case, what: &str, version: IpVersion) {
         .lab
         .bulk()
         .bytes(BYTES)
-        .direction(Direction::Both)
+        .direction(TransferDirection::Both)
         .version(version)
         .limit(seconds(40.0));
     let report = bulk.run().unwrap_or_else(|error| panic!("{what}: {error}"));

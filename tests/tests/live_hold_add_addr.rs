@@ -103,7 +103,12 @@ fn an_address_is_held_back_while_a_condition_on_bytes_holds() {
         until(&transfer, LAST_COPY);
         let series = emptcp_tests::live::at_server(&transfer);
         let carried = series.last().map_or(0, |sample| {
-            sample.info.subflows.iter().map(|subflow| subflow.bytes_received).sum()
+            sample
+                .info
+                .subflows
+                .iter()
+                .map(|subflow| subflow.tcp.bytes_received)
+                .sum()
         });
         if carried > 3_000_000 {
             return Some(transfer);
@@ -121,7 +126,7 @@ fn an_address_is_held_back_while_a_condition_on_bytes_holds() {
         .rev()
         .find(|sample| sample.info.subflows.len() == 1)
         .unwrap();
-    let bytes = before.info.subflows[0].bytes_received;
+    let bytes = before.info.subflows[0].tcp.bytes_received;
     eprintln!("second subflow after {came:.1} s and {:.1} MB", bytes as f64 * 1e-6);
     assert!(
         bytes > 2_900_000,

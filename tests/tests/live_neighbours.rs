@@ -2,7 +2,7 @@
 //! connections that already run.
 
 use emptcp::{ApplyOptions, Error, Instance, compile, instance::DEFAULT, require, testing::is_root};
-use emptcp_lab::{Direction, Host, IpVersion};
+use emptcp_lab::{FourTuple, Host, IpVersion, TransferDirection};
 use emptcp_tests::live::{Bed, seconds, shell, two_paths, wait_for};
 use std::{
     fs,
@@ -140,7 +140,7 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
             .lab
             .bulk()
             .bytes(3_000_000)
-            .direction(Direction::Both)
+            .direction(TransferDirection::Both)
             .run()
             .unwrap();
         assert_eq!(report.upload.unwrap().received, 3_000_000);
@@ -228,17 +228,16 @@ fn a_connection_that_already_runs_is_taken_over_with_its_tokens_and_window_scale
             for flow in &flows {
                 let info = infos
                     .iter()
-                    .find(|info| (info.key.local, info.key.remote) == (flow.local, flow.remote));
+                    .find(|info| info.addresses == FourTuple::new(flow.local, flow.remote));
                 let info = info.unwrap_or_else(|| panic!("the kernel does not know {flow:?}"));
-                assert_eq!(flow.local_token.map(|token| token.0), Some(own), "{flow:?}");
+                assert_eq!(flow.local_token, own, "{flow:?}");
                 // The kernel of a host that was connected to does not keep the token of the other.
-                let remote = flow.remote_token.map(|token| token.0);
                 assert!(
-                    remote == Some(other) || (remote.is_none() && host.role() == "server"),
+                    flow.remote_token == other || (flow.remote_token.is_none() && host.role() == "server"),
                     "{flow:?}"
                 );
                 assert_eq!(flow.connection, flows[0].connection, "{flows:?}");
-                let role = if bed.lab.path_of(&info.key) == Some(0) {
+                let role = if bed.lab.path_of(&info.addresses) == Some(0) {
                     "initial"
                 } else {
                     "joined"

@@ -1,7 +1,7 @@
 //! `rate_limit` on live MPTCP: one subflow of two held at a rate, from the middle of a transfer on, in every mode.
 
 use emptcp::{require, testing::is_root};
-use emptcp_lab::{Direction, End, Host, Lab, Path, Queue, Rate, RunningBulk};
+use emptcp_lab::{End, Host, Lab, Path, Queue, Rate, RunningBulk, TransferDirection};
 use emptcp_tests::live::{Bed, ROUND_TRIPS, at_server, seconds, shell, two_paths, until};
 use std::{fs, process::Command, time::Duration};
 
@@ -287,7 +287,7 @@ fn downloads_with_clamped_windows(count: usize) -> Option<Vec<f64>> {
     let start = || {
         bed.lab
             .bulk()
-            .direction(Direction::Download)
+            .direction(TransferDirection::Download)
             .duration(LONGEST)
             .start()
             .unwrap()

@@ -3,6 +3,7 @@
 use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{End, Host, IpVersion, Mib, RunningBulk, Topology};
 use emptcp_tests::live::{Bed, seconds, two_paths, until, wait_for};
+use mptcp_wire::tcp::State;
 use std::{
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
@@ -98,7 +99,9 @@ fn long(bed: &Bed) -> RunningBulk {
 fn subflows(transfer: &RunningBulk, end: End) -> usize {
     transfer.series(end).last().map_or(0, |sample| {
         let subflows = sample.info.subflows.iter();
-        subflows.filter(|subflow| subflow.tcp_state == 1).count()
+        subflows
+            .filter(|subflow| subflow.tcp.state == State::Established)
+            .count()
     })
 }
 

@@ -2,7 +2,7 @@
 //! them: with think times, where idle time must not appear, and in one-way bulk transfers.
 
 use emptcp::{abi::Flow, require, testing::is_root};
-use emptcp_lab::{Connection, EndpointPlan, Host, IpVersion, Lab, Path, Rate, SubflowKey, Topology};
+use emptcp_lab::{Connection, EndpointPlan, FourTuple, Host, IpVersion, Lab, Path, Rate, Topology};
 use emptcp_tests::live::{Bed, seconds};
 use std::{
     io::{ErrorKind, Read, Write},
@@ -113,7 +113,10 @@ fn server(connection: &Connection, usage: Use, stop: &AtomicBool) {
 fn moment(bed: &Bed, hosts: [&Host; 3], ends: &[Connection; 2]) -> Option<Moment> {
     let records = hosts.map(|host| bed.records(host));
     let infos = [ends[0].info().ok()?, ends[1].info().ok()?];
-    let keys: [SubflowKey; 2] = [infos[0].subflows.first()?.key, infos[1].subflows.first()?.key];
+    let keys: [FourTuple; 2] = [
+        infos[0].subflows.first()?.addresses,
+        infos[1].subflows.first()?.addresses,
+    ];
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let record =
         |host: usize, end: usize| -> Option<Flow> { records[host].get(&(keys[end].local, keys[end].remote)).copied() };
@@ -124,7 +127,7 @@ fn moment(bed: &Bed, hosts: [&Host; 3], ends: &[Connection; 2]) -> Option<Moment
     let moment = Moment {
         kernel: [0, 1].map(|end| {
             let info = &infos[end].subflows[0];
-            [micros(info.smoothed_rtt), micros(info.minimum_rtt)]
+            [micros(info.tcp.smoothed_rtt), micros(info.tcp.minimum_rtt)]
         }),
         record: [figures(&at_client), figures(&at_server)],
         router: [

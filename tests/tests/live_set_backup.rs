@@ -49,10 +49,7 @@ fn becomes_backup_within_a_second_and_comes_back(bed: &Bed, host: &Host, hook: &
         "the subflow is used again: {again:.1?} of {before:.1?}"
     );
     assert!(
-        report
-            .client
-            .of(&report.client.subflows()[1])
-            .any(|(_, info)| info.backup),
+        report.client.backup(&report.client.subflows()[1]).any(|backup| backup),
         "the sender was told"
     );
 }

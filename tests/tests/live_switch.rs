@@ -1,7 +1,7 @@
 //! A policy set that is replaced all the time, under load: every packet meets exactly one of the sets.
 
 use emptcp::{require, stats::Stats, testing::is_root};
-use emptcp_lab::{Direction, IpVersion, Lab, Path, Rate};
+use emptcp_lab::{IpVersion, Lab, Path, Rate, TransferDirection};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn not_one_packet_escapes_while_the_policy_set_is_replaced_for_30_seconds() {
             .bulk()
             .duration(seconds(90.0))
             .limit(seconds(120.0))
-            .direction(Direction::Both)
+            .direction(TransferDirection::Both)
             .version(version);
         let transfer = bulk.start().unwrap();
         half += 1;

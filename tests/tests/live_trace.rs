@@ -56,7 +56,7 @@ fn settled(connection: &Connection) -> ConnectionInfo {
             thread::sleep(seconds(1.0));
             connection.info().unwrap()
         });
-        let sent = |info: &ConnectionInfo| info.subflows.iter().map(|subflow| subflow.bytes_sent).sum::<u64>();
+        let sent = |info: &ConnectionInfo| info.subflows.iter().map(|subflow| subflow.tcp.bytes_sent).sum::<u64>();
         if sent(&before) == sent(&after) || begin.elapsed() > seconds(20.0) {
             return after;
         }
@@ -117,19 +117,21 @@ fn a_live_analysis_counts_the_bytes_that_the_kernel_counts() {
         assert_eq!(connection.data.0, [UP as u64, DOWN as u64], "{version:?}");
         assert_eq!(connection.end, record::End::DataFin, "{version:?}");
         assert_eq!((connection.sf_est, connection.subflows.len()), (2, 2), "{version:?}");
-        assert_eq!(connection.tokens[0].map(|token| token.0), Some(client.token));
-        assert_eq!(connection.tokens[1].map(|token| token.0), Some(server.token));
+        assert_eq!(connection.tokens[0], client.token);
+        assert_eq!(connection.tokens[1], server.token);
         for subflow in &connection.subflows {
-            let at_client = client
+            let at_client = &client
                 .subflows
                 .iter()
-                .find(|info| info.key.local == subflow.client)
-                .unwrap();
-            let at_server = server
+                .find(|info| info.addresses.local == subflow.client)
+                .unwrap()
+                .tcp;
+            let at_server = &server
                 .subflows
                 .iter()
-                .find(|info| info.key.remote == subflow.client)
-                .unwrap();
+                .find(|info| info.addresses.remote == subflow.client)
+                .unwrap()
+                .tcp;
             eprintln!(
                 "{version:?} {}: up {} (retransmitted {}), down {} (retransmitted {} by the kernel, {} seen), reinjected {:?}",
                 subflow.client,

@@ -6,6 +6,7 @@ use emptcp_trace::{
     compare::{CompareSettings, ComparedDirection, Comparison, Stage, compare},
     source,
 };
+use emptcp_trace_report::compare::findings;
 use std::path::PathBuf;
 
 /// Both captures of a scenario, compared; none when the shared captures are absent.
@@ -87,7 +88,7 @@ fn options_that_were_removed_are_named_with_the_packets_that_lost_them() {
         let Some(comparison) = compared(scenario) else { return };
         assert_eq!(removed(&comparison), expected, "{scenario}");
         assert!(
-            comparison.findings[0].contains("something between removed the option"),
+            findings(&comparison)[0].contains("something between removed the option"),
             "{scenario}"
         );
     }
@@ -154,9 +155,9 @@ fn nothing_is_said_to_have_changed_where_nothing_did() {
     ] {
         let Some(comparison) = compared(scenario) else { return };
         assert!(
-            comparison.findings[0].starts_with("Nothing was changed"),
+            findings(&comparison)[0].starts_with("Nothing was changed"),
             "{scenario}: {:?}",
-            comparison.findings
+            findings(&comparison)
         );
     }
 }
@@ -168,8 +169,10 @@ fn a_lost_syn_is_told() {
     assert!(up.lost.first_handshake.is_some());
     let expected = "A SYN of subflow 0 of connection 0 from the client";
     assert!(
-        comparison.findings.iter().any(|finding| finding.starts_with(expected)),
+        findings(&comparison)
+            .iter()
+            .any(|finding| finding.starts_with(expected)),
         "{:?}",
-        comparison.findings
+        findings(&comparison)
     );
 }

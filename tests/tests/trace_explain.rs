@@ -2,10 +2,10 @@
 //! connection that was split off analyses to the same record.
 
 use emptcp_tests::captures::shared;
-use emptcp_trace::explain::{Collector, Sentence, SentenceKind};
 use emptcp_trace::record::Connection;
 use emptcp_trace::split::{Format, Selection};
 use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch, source};
+use emptcp_trace_report::explain::{Collector, Sentence, SentenceKind};
 use serde_json::Value;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

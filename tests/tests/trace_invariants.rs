@@ -128,7 +128,7 @@ fn common(connection: &Connection) -> Vec<String> {
         connection.client,
         connection.server,
         connection.port,
-        connection.version,
+        connection.version.number(),
         connection.complete,
         connection.end,
         connection.data,

@@ -3,8 +3,9 @@
 use crate::{
     EVENT_WORDS,
     flow::FlowKey,
-    ids::{ConnectionId, FlowId, PolicyId, Token},
+    ids::{ConnectionId, FlowId, PolicyId},
 };
+use mptcp_wire::{AddressId, Key, Token};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// `struct emptcp_event`: the header of every event; `body_length` bytes follow.
@@ -77,7 +78,7 @@ impl EventSlot {
 }
 
 /// `struct emptcp_event_connection`. No `Debug`: keys appear in no log by accident.
-#[derive(Clone, Copy, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[derive(Clone, Copy, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct EventConnection {
     /// The connection.
@@ -93,7 +94,7 @@ pub struct EventConnection {
     /// Zero.
     pub reserved: [u8; 5],
     /// Keys, by [`crate::side`], only when the policy asks for them.
-    pub key: [[u8; 8]; 2],
+    pub key: [Key; 2],
 }
 
 /// `struct emptcp_event_subflow`.
@@ -113,7 +114,7 @@ pub struct EventSubflow {
     /// Backup, either side asked.
     pub backup: u8,
     /// MPTCP address ids, by [`crate::side`].
-    pub address_id: [u8; 2],
+    pub address_id: [AddressId; 2],
     /// Closed by RST.
     pub reset: u8,
     /// Bits of [`crate::subflow_unknown`].

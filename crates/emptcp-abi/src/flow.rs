@@ -2,9 +2,10 @@
 
 use crate::{
     constants::RANGES,
-    ids::{ConnectionId, FlowId, Token},
+    ids::{ConnectionId, FlowId},
     side,
 };
+use mptcp_wire::{AddressId, DataSequenceNumber, FourTuple, Idsn, Key, Token, Version};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -71,6 +72,11 @@ impl FlowKey {
         }
     }
 
+    /// The subflow's addresses and ports, IPv4 no longer mapped.
+    pub fn four_tuple(&self) -> FourTuple {
+        FourTuple::new(self.local(), self.remote())
+    }
+
     /// Address and port on this side of the device.
     pub fn local(&self) -> SocketAddr {
         SocketAddr::new(unmapped(self.local), u16::from_be_bytes(self.local_port))
@@ -82,9 +88,15 @@ impl FlowKey {
     }
 }
 
+impl From<FourTuple> for FlowKey {
+    fn from(subflow: FourTuple) -> Self {
+        Self::new(subflow.local, subflow.remote)
+    }
+}
+
 impl fmt::Display for FlowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} <-> {}", self.local(), self.remote())
+        self.four_tuple().fmt(f)
     }
 }
 
@@ -117,7 +129,7 @@ pub struct Sender {
     /// When the segment that times the round trip was sent, ns; 0 none outstanding.
     pub rtt_sent_ns: u64,
     /// One past the highest data sequence number mapped, 0 while none.
-    pub dsn_next: u64,
+    pub dsn_next: DataSequenceNumber,
     /// One past the highest sequence number sent.
     pub end: u32,
     /// Everything from `base` up to here was seen.
@@ -141,7 +153,7 @@ pub struct Sender {
     /// Window scale, `SCALE_UNKNOWN` when the SYN was not seen.
     pub window_scale: u8,
     /// MPTCP address id.
-    pub address_id: u8,
+    pub address_id: AddressId,
     /// One of [`crate::fin`].
     pub fin: u8,
     /// Segments of the run of unacceptable segments just seen.
@@ -149,9 +161,9 @@ pub struct Sender {
     /// Zero.
     pub reserved: [u8; 2],
     /// Lowest 64-bit data sequence number mapped, 0 while none.
-    pub dsn_first: u64,
+    pub dsn_first: DataSequenceNumber,
     /// Initial data sequence number, from the key; 0 unknown.
-    pub idsn: u64,
+    pub idsn: Idsn,
     /// Initial sequence number, when the SYN was seen.
     pub isn: u32,
     /// Where `contiguous` began.
@@ -251,10 +263,15 @@ pub struct Flow {
     /// Stacked devices, by [`crate::direction`].
     pub passage: [Passage; 2],
     /// One past the mapping that is far from what is known, while `DSN_JUMP_LOCAL` or `DSN_JUMP_REMOTE` is set.
-    pub dsn_jump: u64,
+    pub dsn_jump: DataSequenceNumber,
 }
 
 impl Flow {
+    /// MPTCP version, `None` while unknown.
+    pub fn version(&self) -> Option<Version> {
+        Version::from_number(self.version)
+    }
+
     /// What the local side sent.
     pub fn local(&self) -> &Sender {
         &self.sender[side::LOCAL as usize]
@@ -283,7 +300,7 @@ pub struct Adoption {
     /// The connection.
     pub connection: ConnectionId,
     /// MPTCP address ids, by [`crate::side`].
-    pub address_id: [u8; 2],
+    pub address_id: [AddressId; 2],
     /// Window scales, by [`crate::side`]; `SCALE_UNKNOWN` where the host does not know.
     pub window_scale: [u8; 2],
     /// Zero.
@@ -319,11 +336,11 @@ pub struct Connection {
     /// Retransmitted segments, both directions, all subflows.
     pub retransmissions: u64,
     /// Initial data sequence numbers, by [`crate::side`]; 0 unknown.
-    pub idsn: [u64; 2],
+    pub idsn: [Idsn; 2],
     /// Highest DATA_ACK sent by each side; 0 unknown.
-    pub data_ack: [u64; 2],
+    pub data_ack: [DataSequenceNumber; 2],
     /// One past the highest data sequence number mapped, by [`crate::side`], to 2^24; 0 unknown.
-    pub dsn_next: [u64; 2],
+    pub dsn_next: [DataSequenceNumber; 2],
     /// Tokens, by [`crate::side`].
     pub token: [Token; 2],
     /// Largest window that a subflow has advertised, by [`crate::side`], bytes.
@@ -338,6 +355,13 @@ pub struct Connection {
     pub ended: Totals,
 }
 
+impl Connection {
+    /// MPTCP version, `None` while unknown.
+    pub fn version(&self) -> Option<Version> {
+        Version::from_number(self.version)
+    }
+}
+
 /// `struct emptcp_token_key`: key of `emptcp_tokens`; the value is a [`ConnectionId`].
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -349,11 +373,11 @@ pub struct TokenKey {
 }
 
 /// `struct emptcp_keys`: keys from MP_CAPABLE, by connection. No `Debug`: keys appear in no log by accident.
-#[derive(Clone, Copy, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[derive(Clone, Copy, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Keys {
     /// Keys, by [`crate::side`], network order.
-    pub key: [[u8; 8]; 2],
+    pub key: [Key; 2],
 }
 
 const _: () = assert!(size_of::<Counter>() == 16);

@@ -1,6 +1,8 @@
 //! Newtypes of the numbers that maps and events carry.
 //!
-//! In JSON, flow ids, connection ids and tokens are the strings that people see (`0x` and hexadecimal digits): most JSON
+//! Identities of MPTCP itself (tokens, keys, address ids) are those of `mptcp-wire`.
+//!
+//! In JSON, flow ids and connection ids are the strings that people see (`0x` and hexadecimal digits): most JSON
 //! readers keep numbers as doubles, which are exact only up to 2^53.
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -43,11 +45,6 @@ id!(
     "{:#018x}"
 );
 id!(
-    /// An MPTCP token (RFC 8684 section 3.2), host order.
-    Token(u32),
-    "{:#010x}"
-);
-id!(
     /// A policy's stable number: unchanged as long as the policy itself is.
     #[derive(Deserialize, Serialize)]
     #[serde(transparent)]
@@ -73,7 +70,7 @@ macro_rules! serialize_as_shown {
     )*};
 }
 
-serialize_as_shown!(FlowId, ConnectionId, Token);
+serialize_as_shown!(FlowId, ConnectionId);
 
 impl Generation {
     /// The bank of chains, rules and plan text that this generation uses: 0 or 1.

@@ -1,7 +1,7 @@
 //! What emptcp's BPF programs and user space share: the Rust mirror of `bpf/include/emptcp/abi.h`.
 //!
 //! * [`constants`]: sizes, slots and the bits of every enumeration, with their names.
-//! * [`ids`]: newtypes, so that a token, a flow id and an interface index cannot be mixed up.
+//! * [`ids`]: newtypes, so that a flow id, a policy id and an interface index cannot be mixed up.
 //! * [`flow`]: flow key, flow record, connection, keys.
 //! * [`table`]: the main flow table and its hash.
 //! * [`rule`]: one rule of the classifier.
@@ -23,6 +23,6 @@ pub use flow::{
     Adoption, Connection, Counter, DevicePair, Flow, FlowKey, Keys, Passage, Range, Resolution, Sender, TokenKey,
     Totals,
 };
-pub use ids::{ConnectionId, FlowId, Generation, PolicyId, Token};
+pub use ids::{ConnectionId, FlowId, Generation, PolicyId};
 pub use rule::Rule;
 pub use table::{FlowHash, FlowSet, Secret, Slot, Table};

@@ -10,7 +10,7 @@
 use crate::statistics::{Estimate, median};
 use anyhow::{Context, Result, anyhow, bail};
 use emptcp_host::namespace;
-use emptcp_lab::{Direction, End, Host, Lab, Path, RunningBulk};
+use emptcp_lab::{End, Host, Lab, Path, RunningBulk, TransferDirection};
 use emptcp_packet::{
     ApplyOptions, Catalog,
     swap::{Occupant, Swap},
@@ -172,7 +172,7 @@ fn rounds(lab: &Lab, interrupted: &AtomicBool) -> Result<Vec<Round>> {
         .bulk()
         .duration(LIMIT)
         .limit(LIMIT)
-        .direction(Direction::Upload)
+        .direction(TransferDirection::Upload)
         .verify(false)
         .sample_every(LIMIT)
         .cpus(CPU, CPU)

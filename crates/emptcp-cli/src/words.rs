@@ -11,6 +11,11 @@ use emptcp::{
 };
 use serde_json::Value;
 
+/// What it is, `?` while it is not known.
+pub(crate) fn known(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+}
+
 /// `ingress` or `egress`.
 pub(crate) fn direction(direction: Direction) -> &'static str {
     match direction {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use anyhow::{Context, bail};
-use emptcp_lab::{Direction, End, Lab, Path, Rate, RunningBulk, Sample as Reading, TimeSeries};
+use emptcp_lab::{End, Lab, Path, Rate, RunningBulk, Sample as Reading, TimeSeries, TransferDirection};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::chart;
@@ -51,7 +51,7 @@ pub(crate) fn demo() -> anyhow::Result<bool> {
     let length = Duration::from_secs_f64(Phase::FreeAgain.end());
     let transfer = lab
         .bulk()
-        .direction(Direction::Download)
+        .direction(TransferDirection::Download)
         .duration(length)
         .sample_every(READING)
         .start()?;
@@ -195,8 +195,8 @@ fn by_path(lab: &Lab, series: &TimeSeries) -> Samples {
 fn bytes_by_path(lab: &Lab, reading: &Reading) -> [u64; 2] {
     let mut bytes = [0; 2];
     for subflow in &reading.info.subflows {
-        if let Some(path) = lab.path_of(&subflow.key) {
-            bytes[path] += subflow.bytes_received;
+        if let Some(path) = lab.path_of(&subflow.addresses) {
+            bytes[path] += subflow.tcp.bytes_received;
         }
     }
     bytes

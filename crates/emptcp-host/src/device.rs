@@ -159,8 +159,8 @@ impl FromIterator<Device> for Devices {
     }
 }
 
-/// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer, that
-/// of a tunnel carries other packets.
+/// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer,
+/// that of a tunnel carries other packets.
 fn shares_packets(kind: &InfoKind) -> bool {
     matches!(
         kind,

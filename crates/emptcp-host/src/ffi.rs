@@ -103,27 +103,3 @@ pub(crate) fn open_namespace(any: BorrowedFd<'_>, handle: &mut NamespaceHandle) 
         )
     })
 }
-
-/// Whether an MPTCP socket answers `MPTCP_FULL_INFO`. An error when there is no MPTCP socket at all.
-pub(crate) fn has_mptcp_full_info() -> io::Result<bool> {
-    const IPPROTO_MPTCP: libc::c_int = 262;
-    const SOL_MPTCP: libc::c_int = 284;
-    const MPTCP_FULL_INFO: libc::c_int = 4;
-    // SAFETY: no memory is passed.
-    let socket = owned(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, IPPROTO_MPTCP) })?;
-    let mut buffer = [0_u64; 64];
-    let mut size = size_of_val(&buffer) as libc::socklen_t;
-    // SAFETY: `buffer` has the size that is passed; its zeros name no arrays for subflows, so that nothing else is
-    // written.
-    let answer = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            SOL_MPTCP,
-            MPTCP_FULL_INFO,
-            buffer.as_mut_ptr().cast(),
-            &raw mut size,
-        )
-    };
-    let refused = io::Error::last_os_error().raw_os_error();
-    Ok(answer == 0 || !matches!(refused, Some(libc::EOPNOTSUPP | libc::ENOPROTOOPT)))
-}

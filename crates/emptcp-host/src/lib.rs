@@ -1,9 +1,9 @@
 //! The machine that emptcp runs on, as far as it has nothing to do with BPF. Nothing here knows of policies.
 //!
-//! * Network namespaces: [`namespace`] enters one and tells its identity; [`namespaces`] finds those that live and who holds
-//!   them.
-//! * The network: [`device`] lists the devices of a namespace, [`qdisc`] their queueing disciplines and filters. Both ask
-//!   the kernel by [`netlink`]. [`mptcp`] asks what the kernel's own MPTCP offers.
+//! * Network namespaces: [`namespace`] enters one and tells its identity; [`namespaces`] finds those that live and who
+//!   holds them.
+//! * The network: [`device`] lists the devices of a namespace, [`qdisc`] their queueing disciplines and filters. Both
+//!   ask the kernel by [`netlink`]. [`mptcp`] asks what the kernel's own MPTCP offers.
 //! * What this process may do: [`rights`]. What the machine has: [`memory`]. Since when it runs: [`boot`].
 //! * Files: [`files`] reads what others wrote, [`work_folder`] makes something before it takes its place.
 //! * [`error`]: what can go wrong. [`testing`]: how a test skips what a machine lacks. `ffi` holds every unsafe call.
@@ -26,7 +26,6 @@ pub mod device;
 pub mod error;
 pub mod files;
 pub mod memory;
-pub mod mptcp;
 pub mod namespace;
 pub mod namespaces;
 pub mod netlink;

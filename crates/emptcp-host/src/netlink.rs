@@ -7,8 +7,8 @@ use netlink_packet_core::{
 use netlink_sys::{Socket, SocketAddr};
 use std::io;
 
-/// Sends a request for a list and collects the answers. One that cannot be read, such as a device with a name that is no
-/// UTF-8, is left out; none at all is an error.
+/// Sends a request for a list and collects the answers. One that cannot be read, such as a device with a name that is
+/// no UTF-8, is left out; none at all is an error.
 ///
 /// # Errors
 /// What the kernel answers, and when none of its answers can be read.

@@ -57,7 +57,10 @@ fn main() -> anyhow::Result<()> {
         let mut columns = ["-".to_owned(), "-".to_owned()];
         for subflow in server.subflows() {
             let rate = server.throughput(&subflow, Counter::Received, now.saturating_sub(STEP), now);
-            let round_trip = client.of(&subflow.reversed()).last().map(|(_, info)| info.smoothed_rtt);
+            let round_trip = client
+                .of(&subflow.reversed())
+                .last()
+                .map(|(_, info)| info.tcp.smoothed_rtt);
             if let (Some(path), Some(rate), Some(round_trip)) = (lab.path_of(&subflow), rate, round_trip) {
                 columns[path] = format!("{rate:6.1} Mbit/s {:5.1} ms", round_trip.as_secs_f64() * 1e3);
             }

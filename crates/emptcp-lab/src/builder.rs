@@ -6,7 +6,7 @@ use crate::command::{ip_batch, ip_batch_v6};
 use crate::emulator::socket::PacketSocket;
 use crate::emulator::{self, EmulatedPath};
 use crate::error::{LabError, Result};
-use crate::host::{Host, IpVersion, Offloads};
+use crate::host::{Host, Offloads};
 use crate::lab::Lab;
 use crate::live_path::LivePath;
 use crate::mptcp::{Endpoint, EndpointPlan};
@@ -14,6 +14,7 @@ use crate::names::{self, NamespaceGuard};
 use crate::netns::NetworkNamespace;
 use crate::path::Path;
 use crate::topology::{self, End};
+use mptcp_wire::IpVersion;
 
 /// The kernel's own limit of endpoints (`MPTCP_PM_ADDR_MAX`), and so of paths with both versions of IP.
 const ENDPOINT_LIMIT: usize = 8;

@@ -38,6 +38,9 @@ pub enum LabError {
         #[source]
         source: io::Error,
     },
+    /// A network namespace could not be opened or entered.
+    #[error(transparent)]
+    Host(#[from] emptcp_host::Error),
     /// The description of the test bed, or of a change to it, cannot be built.
     #[error("{what}; {advice}")]
     Invalid {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::command::run_in;
 use crate::error::{LabError, Result};
 use crate::netns::NetworkNamespace;
+use mptcp_wire::IpVersion;
 
 /// A device of a host and the addresses on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +28,6 @@ impl Interface {
             IpVersion::V6 => self.v6.map(IpAddr::V6),
         }
     }
-}
-
-/// A version of IP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IpVersion {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
 }
 
 /// A host of the lab. Cheap to clone; it ends with the lab.
@@ -116,7 +108,7 @@ impl Host {
     /// Address on path `path` (from 0).
     pub fn address(&self, path: usize, version: IpVersion) -> Result<IpAddr> {
         self.interface(path).address(version).ok_or_else(|| LabError::Invalid {
-            what: format!("path {path} carries no IP{version:?}"),
+            what: format!("path {path} carries no IPv{version}"),
             advice: "describe the path with `IpVersions::Both`".to_owned(),
         })
     }

@@ -9,11 +9,12 @@ use tokio::runtime::Runtime;
 
 use crate::builder::LabBuilder;
 use crate::error::{LabError, Result};
-use crate::host::{Host, Interface, IpVersion};
+use crate::host::{Host, Interface};
 use crate::live_path::LivePath;
 use crate::names::{self, NamespaceGuard};
 use crate::netns::NetworkNamespace;
-use crate::socket::SubflowKey;
+use mptcp_wire::FourTuple;
+use mptcp_wire::IpVersion;
 
 /// Two MPTCP hosts joined by paths. Dropping it, also in a panic, removes everything that it made.
 pub struct Lab {
@@ -93,7 +94,7 @@ impl Lab {
     }
 
     /// The path that a subflow takes, seen from either host; `None` if it has no address of the client.
-    pub fn path_of(&self, subflow: &SubflowKey) -> Option<usize> {
+    pub fn path_of(&self, subflow: &FourTuple) -> Option<usize> {
         let is_client = |interface: &Interface, address: IpAddr| {
             interface.v4.map(IpAddr::V4) == Some(address) || interface.v6.map(IpAddr::V6) == Some(address)
         };

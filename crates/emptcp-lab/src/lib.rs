@@ -31,8 +31,8 @@
 //! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet sockets).
 //! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and judge).
 //! * Strangers: `inject.rs` (frames from a third party on a path).
-//! * Traffic: `socket/` (MPTCP sockets, `MPTCP_FULL_INFO`, `sock_diag`), `traffic/` (bulk, requests, samples).
-//! * `ffi.rs`: the only unsafe code, for `MPTCP_FULL_INFO` and its elders. `error.rs`: what can go wrong.
+//! * Traffic: `socket/` (MPTCP sockets and what the kernel tells of them), `traffic/` (bulk, requests, samples).
+//! * `ffi.rs`: the only unsafe code, for options of packet sockets. `error.rs`: what can go wrong.
 
 mod builder;
 mod capture;
@@ -53,10 +53,14 @@ mod socket;
 mod topology;
 mod traffic;
 
+pub use mptcp_netlink::Subflow;
+pub use mptcp_socket::{ConnectionInfo, SubflowInfo, TcpInfo};
+pub use mptcp_wire::{FourTuple, IpVersion};
+
 pub use builder::{LabBuilder, Topology};
 pub use capture::{Capture, CaptureFile, Verdict, judge};
 pub use error::{LabError, Result};
-pub use host::{Host, Interface, IpVersion, Offloads};
+pub use host::{Host, Interface, Offloads};
 pub use inject::Injector;
 pub use lab::Lab;
 pub use live_path::{LivePath, PathCounters};
@@ -64,8 +68,8 @@ pub use mib::Mib;
 pub use mptcp::{Endpoint, EndpointPlan};
 pub use netns::{NetworkNamespace, in_netns};
 pub use path::{IpVersions, Link, Path, Queue, Rate};
-pub use socket::{Connection, ConnectionInfo, Listener, Protocol, SubflowInfo, SubflowKey, SubflowState};
+pub use socket::{Connection, Listener, Protocol};
 pub use traffic::{
-    Bulk, BulkReport, Counter, Direction, End, Payload, Requests, ResponseTimes, RunningBulk, Sample, StreamReport,
-    TimeSeries,
+    Bulk, BulkReport, Counter, End, Payload, Requests, ResponseTimes, RunningBulk, Sample, StreamReport, TimeSeries,
+    TransferDirection,
 };

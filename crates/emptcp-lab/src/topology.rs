@@ -6,8 +6,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::host::{Interface, IpVersion};
+use crate::host::Interface;
 use crate::path::Path;
+use mptcp_wire::IpVersion;
 
 /// Routing table of path `i` on the client is this plus `i`.
 const TABLE: usize = 100;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use common::{alone, build};
 use emptcp_lab::{
-    Counter, Direction, End, EndpointPlan, IpVersion, IpVersions, Lab, LabBuilder, Offloads, Path, Queue, Rate,
-    TimeSeries, Topology,
+    Counter, End, EndpointPlan, IpVersion, IpVersions, Lab, LabBuilder, Offloads, Path, Queue, Rate, TimeSeries,
+    Topology, TransferDirection,
 };
 
 const RTT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(50)];
@@ -64,12 +64,16 @@ fn two_paths_of_50_mbit_carry_90_of_100_mbit_and_the_payload_arrives_unchanged()
         let base = RTT[lab.path_of(&subflow).unwrap()];
         assert!(
             // The clocks of emulator and kernel may differ by some microseconds.
-            (base - seconds(0.001)..base + seconds(0.008)).contains(&info.minimum_rtt),
+            (base - seconds(0.001)..base + seconds(0.008)).contains(&info.tcp.minimum_rtt),
             "{:?} on a path of {base:?}",
-            info.minimum_rtt
+            info.tcp.minimum_rtt
         );
         // 50 ms of queue at most; the median, since a busy machine adds to single samples.
-        let mut smoothed: Vec<_> = report.client.of(&subflow).map(|(_, info)| info.smoothed_rtt).collect();
+        let mut smoothed: Vec<_> = report
+            .client
+            .of(&subflow)
+            .map(|(_, info)| info.tcp.smoothed_rtt)
+            .collect();
         smoothed.sort_unstable();
         let median = smoothed[smoothed.len() / 2];
         assert!(median < base + seconds(0.070), "{median:?} on a path of {base:?}");
@@ -108,7 +112,7 @@ fn rate_and_loss_of_a_path_change_while_a_transfer_runs() {
     assert!(counters.to_server < counters.from_client);
     let retransmits = |index: usize| {
         let subflow = report.client.subflows()[index];
-        report.client.of(&subflow).last().unwrap().1.retransmits
+        report.client.of(&subflow).last().unwrap().1.tcp.retransmits
     };
     assert!(retransmits(0) > 0);
 }
@@ -135,7 +139,7 @@ fn ipv6_in_both_directions_with_jitter_and_loss_arrives_unchanged() {
     let transfer = lab
         .bulk()
         .version(IpVersion::V6)
-        .direction(Direction::Both)
+        .direction(TransferDirection::Both)
         .bytes(4_000_000);
     let report = transfer.run().unwrap();
     for stream in [report.upload.unwrap(), report.download.unwrap()] {
@@ -156,7 +160,7 @@ fn a_transfer_through_a_gateway_uses_both_paths_and_the_gateway_sees_it() {
         let report = lab
             .bulk()
             .version(version)
-            .direction(Direction::Download)
+            .direction(TransferDirection::Download)
             .bytes(8_000_000)
             .run()
             .unwrap();
@@ -184,7 +188,11 @@ fn captures_on_both_hosts_are_clean_with_offloads_on_and_off() {
         };
         let file = |host: &str| folder.path().join(format!("{host}-{name}.pcap"));
         let captures = [lab.client(), lab.server()].map(|host| host.capture("path1", file(host.role())).unwrap());
-        lab.bulk().direction(Direction::Both).bytes(2_000_000).run().unwrap();
+        lab.bulk()
+            .direction(TransferDirection::Both)
+            .bytes(2_000_000)
+            .run()
+            .unwrap();
         for capture in captures {
             let file = capture.stop().unwrap();
             let verdict = file.judge().unwrap();
@@ -263,12 +271,12 @@ fn a_backup_path_is_joined_as_backup_and_stays_idle() {
     for subflow in series.subflows() {
         let (_, info) = series.of(&subflow).last().unwrap();
         let joined = lab.path_of(&subflow) == Some(1);
-        assert_eq!(info.backup, joined, "{subflow}");
+        assert_eq!(series.backup(&subflow).last(), Some(joined), "{subflow}");
         assert_eq!(
-            info.bytes_received == 0,
+            info.tcp.bytes_received == 0,
             joined,
             "{subflow}: {} bytes",
-            info.bytes_received
+            info.tcp.bytes_received
         );
     }
     assert_eq!(report.upload.unwrap().sent, report.upload.unwrap().received);
@@ -301,7 +309,7 @@ fn two_paths_carry_their_rates_in_both_directions_at_once() {
     let report = lab
         .bulk()
         .duration(seconds(8.0))
-        .direction(Direction::Both)
+        .direction(TransferDirection::Both)
         .run()
         .unwrap();
     let load = (lab.emulator_cpu().unwrap() - cpu).as_secs_f64() / begin.elapsed().as_secs_f64();

@@ -1,5 +1,5 @@
-//! What the build script put into this crate: BPF objects, manifests, headers of the SDK. To this crate they are bytes and texts;
-//! what they mean is known above it.
+//! What the build script put into this crate: BPF objects, manifests, headers of the SDK. To this crate they are bytes
+//! and texts; what they mean is known above it.
 
 /// An object's bytes, aligned as libbpf reads them.
 #[repr(C, align(8))]

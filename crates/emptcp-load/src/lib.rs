@@ -1,18 +1,19 @@
 //! BPF programs of any kind, from C source to the kernel. Nothing here knows of policies, chains or MPTCP.
 //!
 //! * [`clang`] compiles a source, for the build script too. [`embedded`] is what that one built.
-//! * [`object`] opens an object, fills in its constants (where [`rodata`] finds them) and loads it with maps that its caller
-//!   [shares](object::Maps). What the verifier says against it is read by [`refusal`], with a hint from `traps`.
-//! * [`map`] makes maps and says what memory they take; [`mapping`] maps them into our memory; [`pin`] keeps things in bpffs.
+//! * [`object`] opens an object, fills in its constants (where [`rodata`] finds them) and loads it with maps that its
+//!   caller [shares](object::Maps). What the verifier says against it is read by [`refusal`], with a hint from `traps`.
+//! * [`map`] makes maps and says what memory they take; [`mapping`] maps them into our memory; [`pin`] keeps things in
+//!   bpffs.
 //! * [`link`] attaches, [`program`] asks about programs and runs them on packets, [`grace`] waits for those that run,
 //!   [`kernel`] asks what the kernel allows.
 //! * [`messages`] takes libbpf's messages, [`numbers`] puts its error numbers into words; [`error`]: what can go wrong.
 //! * `ffi` holds every unsafe call.
 //!
-//! What the elements are, is not decided here: an element's manifest names hooks of the packet plane, and building one loads it
-//! beside the core's maps. So the catalogue, `element install` and the SDK's export are in `emptcp-packet`; this crate hands
-//! them the compiler and the bytes. The objects of all planes are embedded here, so that one build script runs clang, once
-//! for each content.
+//! What the elements are, is not decided here: an element's manifest names hooks of the packet plane, and building one
+//! loads it beside the core's maps. So the catalogue, `element install` and the SDK's export are in `emptcp-packet`;
+//! this crate hands them the compiler and the bytes. The objects of all planes are embedded here, so that one build
+//! script runs clang, once for each content.
 //!
 //! ```no_run
 //! use emptcp_load::object::{self, Fill, NoMaps, Presence, Value};

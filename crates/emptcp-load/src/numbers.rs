@@ -1,4 +1,5 @@
-//! Words for libbpf's own error numbers. They follow those of the kernel, so that libc calls each of them an unknown error.
+//! Words for libbpf's own error numbers. They follow those of the kernel, so that libc calls each of them an unknown
+//! error.
 
 /// `enum libbpf_errno` of libbpf_legacy.h, from 4000 on.
 const WORDS: [&str; 14] = [

@@ -23,7 +23,8 @@ const LOG_BYTES: usize = 16 << 20;
 pub enum Value {
     /// A number, in as many bytes as the member has: 1, 2, 4 or 8.
     Integer(u64),
-    /// Two numbers, each in half of the member. A second one of `u64::MAX` stands for the largest that there is room for.
+    /// Two numbers, each in half of the member. A second one of `u64::MAX` stands for the largest that there is room
+    /// for.
     Pair(u64, u64),
     /// These bytes.
     Bytes {
@@ -136,8 +137,8 @@ pub fn load(bytes: &[u8], name: &str, fills: &[Fill<'_>], maps: &dyn Maps) -> Re
     })
 }
 
-/// Tries once more when the verifier gives no reason; `refusal` finds what it says in an error. It was seen to refuse a program
-/// that it took a moment later, on a machine that was short of memory and processors.
+/// Tries once more when the verifier gives no reason; `refusal` finds what it says in an error. It was seen to refuse a
+/// program that it took a moment later, on a machine that was short of memory and processors.
 ///
 /// # Errors
 /// As `attempt`.

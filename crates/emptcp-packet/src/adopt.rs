@@ -1,21 +1,24 @@
 //! Takes over connections of this host that already run when a policy arrives: the kernel's own sockets tell what the
-//! handshake would have told. Records are written by the core program `adopt` alone, which is run here: user space never
-//! changes memory that the data path writes.
+//! handshake would have told. Records are written by the core program `adopt` alone, which is run here: user space
+//! never changes memory that the data path writes.
 
 use crate::{
     core_programs,
     error::{OrKernel, Result},
     maps::Maps,
     program::{self, Who},
-    sockets::{Subflow, subflow_flag, subflows},
+    sockets,
 };
-use emptcp_abi::{Adoption, ConnectionId, TokenKey, adopted, flow_flag, side};
+use emptcp_abi::{Adoption, ConnectionId, SCALE_UNKNOWN, TokenKey, adopted, flow_flag, side};
 use emptcp_load::{
     grace,
     program::{self as bpf, TestRun},
 };
 use emptcp_plan::manifest::Hook;
 use libbpf_rs::{MapCore, MapFlags};
+use mptcp_netlink::{Subflow, SubflowFlags};
+use mptcp_socket::TcpInfo;
+use mptcp_wire::{Token, Version};
 use std::{
     collections::BTreeSet,
     os::fd::{AsFd, OwnedFd},
@@ -54,8 +57,8 @@ impl Adopter {
     pub fn adopt(&self, adoptions: &[Adoption]) -> Result<usize> {
         let mut made = BTreeSet::new();
         let mut touched = BTreeSet::new();
-        // The data path may store a record at the very moment at which a run looks for it. When the programs of that moment have
-        // ended, the next run finds what they have left: a record twice, or one that nobody has completed.
+        // The data path may store a record at the very moment at which a run looks for it. When the programs of that
+        // moment have ended, the next run finds what they have left: a record twice, or one that nobody has completed.
         for run in 1..=RUNS {
             if run > 1 {
                 grace::wait();
@@ -92,15 +95,16 @@ impl Adopter {
 
 /// Takes over every MPTCP subflow of this host. Returns of how many the tables did not know all.
 pub(crate) fn adopt(maps: &Maps) -> Result<usize> {
-    let subflows = subflows()?;
+    let subflows = sockets::subflows()?;
     if subflows.is_empty() {
         return Ok(0);
     }
     let tokens = maps.get("emptcp_tokens")?;
     let mut adoptions = Vec::new();
     for subflow in &subflows {
+        let [local, remote] = tokens_of(subflow);
         let index = TokenKey {
-            token: subflow.local_token,
+            token: local,
             side: side::LOCAL,
         };
         // A connection that was followed from its handshake is indexed already.
@@ -109,68 +113,92 @@ pub(crate) fn adopt(maps: &Maps) -> Result<usize> {
             .or_kernel("look for a token")?
         {
             Some(id) => ConnectionId::read_from_bytes(&id).unwrap_or_default(),
-            None => ConnectionId(u64::from(subflow.local_token.0) << 32 | u64::from(subflow.remote_token.0)),
+            None => ConnectionId(u64::from(local.0) << 32 | u64::from(remote.0)),
         };
-        adoptions.push(subflow.adoption(connection));
+        adoptions.push(adoption(subflow, connection));
     }
     Adopter::load(maps)?.adopt(&adoptions)
 }
 
-impl Subflow {
-    fn adoption(&self, connection: ConnectionId) -> Adoption {
-        let joined = self.flags & (subflow_flag::JOIN_LOCAL | subflow_flag::JOIN_REMOTE) != 0;
-        let local_opened = self.flags & (subflow_flag::CAPABLE_LOCAL | subflow_flag::JOIN_LOCAL) != 0;
-        let mut flags = flow_flag::PARTIAL;
-        flags |= if joined { flow_flag::JOINED } else { flow_flag::INITIAL };
-        flags |= if local_opened {
-            flow_flag::LOCAL_OPENED
-        } else {
-            flow_flag::REMOTE_OPENED
-        };
-        for (theirs, ours) in [
-            (subflow_flag::BACKUP_LOCAL, flow_flag::BACKUP_LOCAL),
-            (subflow_flag::BACKUP_REMOTE, flow_flag::BACKUP_REMOTE),
-        ] {
-            flags |= if self.flags & theirs != 0 { ours } else { 0 };
-        }
-        flags |= if self.ids.is_some() { flow_flag::ADDRESS_IDS } else { 0 };
-        Adoption {
-            key: self.key,
-            token: [self.local_token, self.remote_token],
-            flags: flags as u16,
-            // The only version that this kernel speaks itself.
-            version: 1,
-            made: 0,
-            connection,
-            address_id: self.ids.unwrap_or_default(),
-            window_scale: self.scales,
-            reserved: [0; 4],
-        }
+/// Tokens by [`side`]; 0 unknown.
+fn tokens_of(subflow: &Subflow) -> [Token; 2] {
+    [subflow.local_token, subflow.remote_token].map(Option::unwrap_or_default)
+}
+
+fn adoption(subflow: &Subflow, connection: ConnectionId) -> Adoption {
+    let told = subflow.flags;
+    let mut flags = flow_flag::PARTIAL;
+    flags |= if told.is_joined() {
+        flow_flag::JOINED
+    } else {
+        flow_flag::INITIAL
+    };
+    flags |= if told.is_opened_here() {
+        flow_flag::LOCAL_OPENED
+    } else {
+        flow_flag::REMOTE_OPENED
+    };
+    for (theirs, ours) in [
+        (SubflowFlags::BACKUP_LOCAL, flow_flag::BACKUP_LOCAL),
+        (SubflowFlags::BACKUP_REMOTE, flow_flag::BACKUP_REMOTE),
+    ] {
+        flags |= if told.intersects(theirs) { ours } else { 0 };
     }
+    flags |= if subflow.address_ids.is_some() {
+        flow_flag::ADDRESS_IDS
+    } else {
+        0
+    };
+    Adoption {
+        key: subflow.addresses.into(),
+        token: tokens_of(subflow),
+        flags: flags as u16,
+        // The only version that this kernel speaks itself.
+        version: Version::V1.number(),
+        made: 0,
+        connection,
+        address_id: subflow.address_ids.unwrap_or_default(),
+        window_scale: scales(&subflow.tcp_info),
+        reserved: [0; 4],
+    }
+}
+
+/// Window scales that the local and the remote host announced.
+fn scales(tcp_info: &[u8]) -> [u8; 2] {
+    if tcp_info.is_empty() {
+        return [SCALE_UNKNOWN; 2];
+    }
+    let scales = TcpInfo::parse(tcp_info).window_scales;
+    [scales.local, scales.remote]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp_abi::{FlowKey, Token};
+    use mptcp_wire::{AddressId, SequenceNumber, tcp::State};
 
     #[test]
     fn a_joined_backup_subflow_keeps_its_role_ids_and_scales() {
         let subflow = Subflow {
-            key: FlowKey::new("10.0.0.1:5000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()),
-            local_token: Token(0x1111_1111),
-            remote_token: Token(0x2222_2222),
-            flags: subflow_flag::JOIN_LOCAL | subflow_flag::JOIN_REMOTE | subflow_flag::BACKUP_REMOTE,
-            ids: Some([2, 3]),
-            scales: [7, 9],
+            addresses: "10.0.0.1:5000 <-> 10.0.0.2:80".parse().unwrap(),
+            state: State::Established,
+            local_token: Some(Token(0x1111_1111)),
+            remote_token: Some(Token(0x2222_2222)),
+            remote_initial: SequenceNumber(0),
+            flags: SubflowFlags::JOIN_LOCAL | SubflowFlags::JOIN_REMOTE | SubflowFlags::BACKUP_REMOTE,
+            address_ids: Some([AddressId(2), AddressId(3)]),
+            // State, four bytes, options (window scale), both scales.
+            tcp_info: vec![1, 0, 0, 0, 0, 4, 0x79],
         };
-        let adoption = subflow.adoption(ConnectionId(7));
+        let adoption = adoption(&subflow, ConnectionId(7));
         let words = emptcp_abi::bit_names(flow_flag::ALL, u32::from(adoption.flags));
         assert_eq!(
             words,
             ["joined", "partial", "local_opened", "backup_remote", "address_ids"]
         );
         assert_eq!(adoption.token, [Token(0x1111_1111), Token(0x2222_2222)]);
-        assert_eq!((adoption.window_scale, adoption.address_id), ([7, 9], [2, 3]));
+        assert_eq!(adoption.window_scale, [7, 9]);
+        assert_eq!(adoption.address_id, [AddressId(2), AddressId(3)]);
+        assert_eq!(scales(&[]), [SCALE_UNKNOWN; 2]);
     }
 }

@@ -9,8 +9,8 @@
 //! 5. After a grace period the old bank is emptied and devices that are no longer wanted are detached.
 //!
 //! An error before step 4 undoes what was done; the old set never stops. After step 4 nothing fails: the new set is in
-//! force, and what could not be cleaned up is a warning. A death at any point leaves either set, and the next `apply` or
-//! `remove` cleans up.
+//! force, and what could not be cleaned up is a warning. A death at any point leaves either set, and the next `apply`
+//! or `remove` cleans up.
 
 use crate::{
     adopt, allocation,

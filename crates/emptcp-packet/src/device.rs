@@ -52,8 +52,8 @@ impl OfPolicy for Devices {
     }
 }
 
-/// The plan with the names of the devices themselves where it has alternative ones (`ip link property add ... altname`), as
-/// [`apply()`](crate::apply()) keeps it.
+/// The plan with the names of the devices themselves where it has alternative ones (`ip link property add ...
+/// altname`), as [`apply()`](crate::apply()) keeps it.
 ///
 /// # Errors
 /// When the kernel cannot be asked for its devices, and [`Error::SameDevice`] when a policy names one twice.

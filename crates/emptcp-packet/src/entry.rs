@@ -26,8 +26,8 @@ pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &
     Ok(program)
 }
 
-/// Loads and pins those of these entry programs that are not there, and beside them the programs of the core that `hooks`
-/// need for a plan of this many rules.
+/// Loads and pins those of these entry programs that are not there, and beside them the programs of the core that
+/// `hooks` need for a plan of this many rules.
 pub(crate) fn with_core(
     instance: &Instance,
     hooks: &BTreeSet<Hook>,

@@ -230,7 +230,7 @@ impl From<emptcp_host::Error> for Error {
     }
 }
 
-/// An error about no program in particular. What is about one is told by [`Who`](crate::program::Who).
+/// An error about no program in particular. What is about one is told by `program::Who`.
 impl From<emptcp_load::Error> for Error {
     fn from(error: emptcp_load::Error) -> Self {
         match error {

@@ -1,5 +1,5 @@
-//! A reader of events: it has its own place in every CPU's ring, brings the events of all CPUs into the order of time, and
-//! counts what was overwritten before it came.
+//! A reader of events: it has its own place in every CPU's ring, brings the events of all CPUs into the order of time,
+//! and counts what was overwritten before it came.
 //!
 //! It looks every 20 ms. The alternative, a BPF ring buffer that only wakes readers, costs the packet that tells up to
 //! 6 us, and each wake-up needs room in that ring, which somebody must have made.
@@ -107,8 +107,8 @@ impl<'a> EventReader<'a> {
         })
     }
 
-    /// Hands events to `take`, in the order of time, until it answers false or `timeout` has passed (`None`: no end). What
-    /// is not handed out is there at the next call.
+    /// Hands events to `take`, in the order of time, until it answers false or `timeout` has passed (`None`: no end).
+    /// What is not handed out is there at the next call.
     ///
     /// An event is handed out 2 to 22 ms after it happened, and by the end of the call every one that happened before
     /// `timeout` had passed.
@@ -205,8 +205,8 @@ impl Instance {
         EventReader::new(&self.maps, self, Devices::read()?, begin)
     }
 
-    /// Hands every event that is still kept, and then those that come, to `take`, until it answers false or `timeout` has
-    /// passed (`None`: no end). Returns how many were missed. Each call is a reader of its own.
+    /// Hands every event that is still kept, and then those that come, to `take`, until it answers false or `timeout`
+    /// has passed (`None`: no end). Returns how many were missed. Each call is a reader of its own.
     ///
     /// # Errors
     /// As [`Instance::event_reader`].

@@ -1,4 +1,5 @@
-//! The rings in which events lie: one for each CPU, in arrays that programs write and readers map. `abi.h` describes them.
+//! The rings in which events lie: one for each CPU, in arrays that programs write and readers map. `abi.h` describes
+//! them.
 
 use crate::{
     error::{OrKernel, Result},

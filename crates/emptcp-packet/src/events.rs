@@ -1,39 +1,16 @@
 //! What events say. An [`EventReader`](crate::event_reader::EventReader) hands them out.
 
-pub use crate::flows::Side;
 use crate::{flows::FlowEntry, names::Names};
 use emptcp_abi::{
-    ConnectionId, Event as Header, EventConnection, EventSubflow, Flow, FlowId, PolicyId, Token, direction, event_kind,
+    ConnectionId, Event as Header, EventConnection, EventSubflow, Flow, FlowId, PolicyId, direction, event_kind, side,
     subflow_change, subflow_unknown,
 };
 use emptcp_host::device::Devices;
 use emptcp_plan::plan::Direction;
+use mptcp_wire::{AddressId, Key, Side, Token, Version};
 use serde::{Serialize, Serializer};
-use std::{fmt, net::SocketAddr};
+use std::net::SocketAddr;
 use zerocopy::FromBytes;
-
-/// An MPTCP key. `Debug` does not show it; `--json` and [`MptcpKey::reveal`] do, for policies that ask by `keys=yes`.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct MptcpKey([u8; 8]);
-
-impl MptcpKey {
-    /// The key itself, network order.
-    pub fn reveal(self) -> [u8; 8] {
-        self.0
-    }
-}
-
-impl fmt::Debug for MptcpKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MptcpKey(..)")
-    }
-}
-
-impl Serialize for MptcpKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format!("{:#018x}", u64::from_be_bytes(self.0)))
-    }
-}
 
 /// What an event says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,13 +24,13 @@ pub enum Body {
         local_token: Option<Token>,
         /// Token of the remote host.
         remote_token: Option<Token>,
-        /// MPTCP version.
-        version: u8,
+        /// MPTCP version, `None` unknown.
+        version: Option<Version>,
         /// Who sent the SYN.
         opened_by: Side,
-        /// Keys of the local and the remote host, when the policy asked for them.
+        /// Keys of the local and the remote host, when the policy asked for them by `keys=yes`; `--json` shows them.
         #[serde(skip_serializing_if = "Option::is_none")]
-        keys: Option<[MptcpKey; 2]>,
+        keys: Option<[Key; 2]>,
     },
     /// `get_subflow`: a subflow came or went.
     Subflow {
@@ -74,7 +51,7 @@ pub enum Body {
         /// One side asked for backup.
         backup: bool,
         /// MPTCP address ids, local and remote; `None` unknown.
-        address_ids: Option<[u8; 2]>,
+        address_ids: Option<[AddressId; 2]>,
     },
     /// `record`: a subflow's record.
     Record(Box<FlowEntry>),
@@ -114,21 +91,29 @@ fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error
     serializer.collect_str(number)
 }
 
+/// Which side a number of [`side`] means.
+fn side_from(number: u8) -> Side {
+    if u32::from(number) == side::LOCAL {
+        Side::Local
+    } else {
+        Side::Remote
+    }
+}
+
 /// Reads an event; `None` for one that this version does not understand.
 pub(crate) fn parse(bytes: &[u8], names: &Names, devices: &Devices) -> Option<Event> {
     let (header, rest) = Header::read_from_prefix(bytes).ok()?;
     let body = rest.get(..usize::from(header.body_length))?;
-    let token = |token: Token| token.is_known().then_some(token);
     let body = match u32::from(header.kind) {
         event_kind::CONNECTION => {
             let (event, _) = EventConnection::read_from_prefix(body).ok()?;
             Body::Connection {
                 connection: event.connection,
-                local_token: token(event.token[0]),
-                remote_token: token(event.token[1]),
-                version: event.version,
-                opened_by: Side::from_number(event.opened_by),
-                keys: (event.keys_included != 0).then(|| event.key.map(MptcpKey)),
+                local_token: event.token[0].known(),
+                remote_token: event.token[1].known(),
+                version: Version::from_number(event.version),
+                opened_by: side_from(event.opened_by),
+                keys: (event.keys_included != 0).then_some(event.key),
             }
         }
         event_kind::SUBFLOW => {
@@ -136,11 +121,11 @@ pub(crate) fn parse(bytes: &[u8], names: &Names, devices: &Devices) -> Option<Ev
             let known = |what: u32| u32::from(event.unknown) & what == 0;
             Body::Subflow {
                 connection: event.connection.is_known().then_some(event.connection),
-                local_token: token(event.token[0]),
-                remote_token: token(event.token[1]),
+                local_token: event.token[0].known(),
+                remote_token: event.token[1].known(),
                 established: u32::from(event.change) == subflow_change::ESTABLISHED,
                 reset: event.reset != 0,
-                opened_by: known(subflow_unknown::OPENER).then(|| Side::from_number(event.opened_by)),
+                opened_by: known(subflow_unknown::OPENER).then(|| side_from(event.opened_by)),
                 initial: known(subflow_unknown::ROLE).then_some(event.initial != 0),
                 backup: event.backup != 0,
                 address_ids: known(subflow_unknown::ADDRESS_IDS).then_some(event.address_id),

@@ -2,7 +2,8 @@
 //!
 //! With both hooks at work packets would be counted twice, with none of them nobody steers. So the new link is attached
 //! beforehand with a program that does nothing. At the switch only programs are exchanged, which needs no grace period:
-//! the former link gets the one that does nothing, one store puts the set in force, the new link gets the entry program.
+//! the former link gets the one that does nothing, one store puts the set in force, the new link gets the entry
+//! program.
 
 use crate::{
     attach::{Attachments, Kind, Pending, Spot},
@@ -28,8 +29,8 @@ pub(crate) struct Exchange {
     entry: OwnedFd,
 }
 
-/// Programs that do nothing, one for each hook. All devices share them: the kernel's XDP dispatcher waits for a grace period
-/// when a program comes that no device had, or goes from the last one (`bpf_dispatcher_change_prog`).
+/// Programs that do nothing, one for each hook. All devices share them: the kernel's XDP dispatcher waits for a grace
+/// period when a program comes that no device had, or goes from the last one (`bpf_dispatcher_change_prog`).
 #[derive(Default)]
 pub(crate) struct Idle(BTreeMap<Hook, Arc<Baseline>>);
 

@@ -1,5 +1,5 @@
-//! The main flow table from user space: sets of slots with tags, as `bpf/core/flow_table.h` keeps them. Only BPF programs
-//! write records.
+//! The main flow table from user space: sets of slots with tags, as `bpf/core/flow_table.h` keeps them. Only BPF
+//! programs write records.
 
 use crate::{
     error::{OrKernel, Result},

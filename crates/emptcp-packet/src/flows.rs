@@ -2,33 +2,14 @@
 
 use crate::{error::Result, flow_table, instance::Instance, names::Names, sockets, stats};
 use emptcp_abi::{
-    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Token, Totals, bit_names, flow_flag,
-    flow_state, side, value_name,
+    Connection, ConnectionId, Flow, FlowId, FlowKey, SCALE_UNKNOWN, Sender, Totals, bit_names, flow_flag, flow_state,
+    value_name,
 };
 use emptcp_host::device::Devices;
-use serde::{Serialize, Serializer};
+use mptcp_wire::{AddressId, DataSequenceNumber, Side, Token, Version};
+use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;
-
-/// Which side.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// This side of the device.
-    Local,
-    /// The other side.
-    Remote,
-}
-
-impl Side {
-    pub(crate) fn from_number(number: u8) -> Self {
-        if u32::from(number) == side::LOCAL {
-            Self::Local
-        } else {
-            Self::Remote
-        }
-    }
-}
 
 /// What one side of a subflow has sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,11 +27,9 @@ pub struct SenderEntry {
     /// Advertised receive window in bytes; `None` when the scale is not known.
     pub window: Option<u32>,
     /// MPTCP address id, when known.
-    pub address_id: Option<u8>,
-    /// Lowest and one past the highest data sequence number mapped; decimal strings in JSON, where a number above 2^53
-    /// is not exact.
-    #[serde(serialize_with = "decimal_pair")]
-    pub dsn: Option<(u64, u64)>,
+    pub address_id: Option<AddressId>,
+    /// Lowest and one past the highest data sequence number mapped.
+    pub dsn: Option<(DataSequenceNumber, DataSequenceNumber)>,
 }
 
 /// One subflow.
@@ -71,7 +50,7 @@ pub struct FlowEntry {
     /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
     pub flags: Vec<String>,
     /// MPTCP version, `None` unknown.
-    pub version: Option<u8>,
+    pub version: Option<Version>,
     /// The device where it was first seen.
     pub device: Option<String>,
     /// Interface index of that device.
@@ -90,8 +69,8 @@ pub struct FlowEntry {
     pub sent: SenderEntry,
     /// What the remote side has sent.
     pub received: SenderEntry,
-    /// Names of the policies that want it, of egress before those of ingress, each once, as its last packet in each direction
-    /// found them. A direction adds none that had no packet since the policy set was replaced.
+    /// Names of the policies that want it, of egress before those of ingress, each once, as its last packet in each
+    /// direction found them. A direction adds none that had no packet since the policy set was replaced.
     pub policies: Vec<String>,
 }
 
@@ -117,7 +96,7 @@ pub struct ConnectionEntry {
     /// Since the last packet.
     pub idle_ms: u64,
     /// MPTCP version, `None` unknown.
-    pub version: Option<u8>,
+    pub version: Option<Version>,
     /// What its ended subflows carried.
     #[serde(skip)]
     pub ended: Totals,
@@ -129,10 +108,6 @@ pub(crate) fn now_ns() -> u64 {
         .map(Duration::from)
         .unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn known(token: Token) -> Option<Token> {
-    token.is_known().then_some(token)
 }
 
 fn milliseconds(now: u64, then: u64) -> u64 {
@@ -149,7 +124,7 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         rtt_min_us: measured(sender.rtt_min_us),
         window: (sender.window_scale != SCALE_UNKNOWN).then_some(sender.window),
         address_id: ids_known.then_some(sender.address_id),
-        dsn: (sender.dsn_next != 0).then_some((sender.dsn_first, sender.dsn_next)),
+        dsn: (sender.dsn_next.0 != 0).then_some((sender.dsn_first, sender.dsn_next)),
     }
 }
 
@@ -164,22 +139,18 @@ fn opener(flags: u32) -> Option<Side> {
     }
 }
 
-fn version(version: u8) -> Option<u8> {
-    (version != 0xff).then_some(version)
-}
-
 pub(crate) fn connection_entry(connection: &Connection, now: u64) -> ConnectionEntry {
     ConnectionEntry {
         id: connection.id,
-        local_token: known(connection.token[0]),
-        remote_token: known(connection.token[1]),
+        local_token: connection.token[0].known(),
+        remote_token: connection.token[1].known(),
         subflows: connection.subflows,
         packets: connection.packets,
         bytes: connection.bytes,
         retransmissions: connection.retransmissions,
         age_ms: milliseconds(now, connection.first_ns),
         idle_ms: milliseconds(now, connection.last_ns),
-        version: version(connection.version),
+        version: connection.version(),
         ended: connection.ended,
     }
 }
@@ -188,15 +159,10 @@ fn state_name(state: u32) -> String {
     value_name(flow_state::ALL, state).unwrap_or_else(|| state.to_string())
 }
 
-/// Two numbers as decimal strings, as policies accept them.
-fn decimal_pair<S: Serializer>(pair: &Option<(u64, u64)>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    pair.map(|(first, second)| (first.to_string(), second.to_string()))
-        .serialize(serializer)
-}
-
 impl ConnectionEntry {
-    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the connection
-    /// as a whole only while a policy asks for that; then forgotten subflows are in as well. So the greater value counts.
+    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the
+    /// connection as a whole only while a policy asks for that; then forgotten subflows are in as well. So the greater
+    /// value counts.
     pub fn include<'a>(&mut self, flows: impl IntoIterator<Item = &'a FlowEntry>) {
         let Totals {
             mut packets,
@@ -255,12 +221,12 @@ impl FlowEntry {
             role: role.into_iter().next(),
             opened_by: opener(u32::from(flow.flags)),
             flags: bit_names(flow_flag::ALL, u32::from(flow.flags) & !flow_flag::COUNTED),
-            version: version(flow.version),
+            version: flow.version(),
             device: devices.name(flow.ifindex).map(str::to_owned),
             ifindex: flow.ifindex,
             connection: flow.connection.is_known().then_some(flow.connection),
-            local_token: known(flow.local_token),
-            remote_token: known(flow.remote_token),
+            local_token: flow.local_token.known(),
+            remote_token: flow.remote_token.known(),
             age_ms: milliseconds(now, flow.first_ns),
             idle_ms: milliseconds(now, flow.last_ns),
             sent: sender(flow.local(), ids_known),

@@ -345,8 +345,8 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&Stat
             Hold::Here if wanted => {}
             // It obeys where it is until the new set is in force; then it is detached.
             Hold::Elsewhere { .. } if name.is_none() => {}
-            // A filter went with its device. A link is detached before its pin goes: without, the kernel does so some time later,
-            // and a device that came back with another index would have its program until then.
+            // A filter went with its device. A link is detached before its pin goes: without, the kernel does so some
+            // time later, and a device that came back with another index would have its program until then.
             _ if name.is_none() && attachments.get(spot)?.is_some_and(|(kind, _)| kind == Kind::Clsact) => {
                 records::forget_attachment(instance.records()?, key)?;
             }

@@ -1,6 +1,6 @@
 //! Whether the devices that a policy set names really run it. A device may go, or come again under its old name with
-//! nothing attached, be renamed, or be moved to another network namespace with its programs; others may detach programs and
-//! replace qdiscs. Nobody tells us: the kernel must be asked.
+//! nothing attached, be renamed, or be moved to another network namespace with its programs; others may detach programs
+//! and replace qdiscs. Nobody tells us: the kernel must be asked.
 
 use crate::{
     attach::{Attachments, Hold, Spot},
@@ -27,7 +27,8 @@ pub enum Standing {
     Gone,
     /// It was moved to another network namespace, where its policies still act.
     Moved,
-    /// It was moved to another network namespace and has another index there: the programs are attached, but no rule knows it.
+    /// It was moved to another network namespace and has another index there: the programs are attached, but no rule
+    /// knows it.
     MovedIdle,
     /// The programs were detached.
     NotAttached,
@@ -98,8 +99,8 @@ impl DeviceState {
 }
 
 impl Instance {
-    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none before
-    /// the first set.
+    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none
+    /// before the first set.
     ///
     /// # Errors
     /// When the kernel cannot be asked.

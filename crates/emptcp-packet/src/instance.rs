@@ -92,8 +92,8 @@ impl Instance {
     /// Opens an installed instance.
     ///
     /// # Errors
-    /// [`Error::NoInstance`] when there is none of that name here, [`Error::State`] when an emptcp made it whose maps this one
-    /// would misread, or without the rights to open its maps.
+    /// [`Error::NoInstance`] when there is none of that name here, [`Error::State`] when an emptcp made it whose maps
+    /// this one would misread, or without the rights to open its maps.
     pub fn open(name: &str) -> Result<Self> {
         let instance = Self::open_any_version(name)?;
         instance.check_version()?;

@@ -63,7 +63,8 @@ impl Maps {
         self.state_entries
     }
 
-    /// Makes the core's maps. `shapes` holds each as often as core programs declare it, with the entries that it is to have.
+    /// Makes the core's maps. `shapes` holds each as often as core programs declare it, with the entries that it is to
+    /// have.
     pub(crate) fn create(state_entries: u32, shapes: &[Shape]) -> Result<Self> {
         let mut core = BTreeMap::new();
         for map in shapes {
@@ -123,8 +124,8 @@ impl Maps {
         }
     }
 
-    /// Pins the maps of the elements that are in `used`: new ones, and new shapes in the place of old ones. What it does is
-    /// noted in `done`, before it is done.
+    /// Pins the maps of the elements that are in `used`: new ones, and new shapes in the place of old ones. What it
+    /// does is noted in `done`, before it is done.
     pub(crate) fn pin_private(
         &self,
         folder: &Path,

@@ -12,7 +12,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// A newer set is in force. Of the replaced ones those with the highest generations are kept, so that there are `kept` in all.
+    /// A newer set is in force. Of the replaced ones those with the highest generations are kept, so that there are
+    /// `kept` in all.
     pub(crate) fn replace(&mut self, newer: Self, kept: usize) {
         self.by_id = newer.by_id;
         self.sets.extend(newer.sets);

@@ -60,8 +60,8 @@ pub(crate) fn hidden() -> Option<&'static str> {
     )
 }
 
-/// Whether this is another mount namespace than that of process 1; where nobody may look at that one (without root, or with
-/// fewer capabilities than it), than that of a process that started this one.
+/// Whether this is another mount namespace than that of process 1; where nobody may look at that one (without root, or
+/// with fewer capabilities than it), than that of a process that started this one.
 fn is_elsewhere() -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
     let Some(own) = namespace("self") else {
@@ -185,7 +185,8 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the folder of an instance, or what is there of the folders above it, may be changed. A change asks before it begins.
+/// Whether the folder of an instance, or what is there of the folders above it, may be changed. A change asks before it
+/// begins.
 pub(crate) fn may_change(folder: &Path) -> Result<()> {
     for there in folder.ancestors().take_while(|part| part.starts_with(BPFFS)) {
         match faccessat(

@@ -330,7 +330,7 @@ fn command(program: &str, arguments: &[&str]) -> Result<(), String> {
 /// Multipath TCP of this host: not needed by the packet plane on a middlebox.
 fn mptcp() -> Vec<Feature> {
     let enabled = text("/proc/sys/net/mptcp/enabled");
-    let (full, detail) = match emptcp_host::mptcp::has_full_info() {
+    let (full, detail) = match mptcp_socket::has_full_info() {
         Ok(true) => (true, "getsockopt(MPTCP_FULL_INFO) is offered".to_owned()),
         Ok(false) => (false, "not offered; it came with Linux 6.5".to_owned()),
         Err(error) => (false, no_mptcp_socket(&error)),

@@ -1,4 +1,5 @@
-//! What an instance notes of itself and of devices, in its map `emptcp_devices`: three kinds of record under one layout.
+//! What an instance notes of itself and of devices, in its map `emptcp_devices`: three kinds of record under one
+//! layout.
 //!
 //! | key | record |
 //! |---|---|
@@ -8,8 +9,8 @@
 //! | device, direction | [`Attachment`] |
 //! | device, 2 | a root qdisc for [shaping](crate::shape) that the instance has made |
 //!
-//! Every version must be able to read the record of the version, and to detach what the others note. So keys and values stay
-//! as they are: two and four words.
+//! Every version must be able to read the record of the version, and to detach what the others note. So keys and values
+//! stay as they are: two and four words.
 
 use crate::{
     error::{Error, OrKernel, Result},

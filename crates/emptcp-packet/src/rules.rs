@@ -85,7 +85,10 @@ impl Test {
                 let index = devices.index(name, policy)?;
                 Self::number(rule_kind::DEVICE, index, index)
             }
-            RuleTest::IpVersion(version) => Self::number(rule_kind::IP_VERSION, version.into(), version.into()),
+            RuleTest::IpVersion(version) => {
+                let number = version.number().into();
+                Self::number(rule_kind::IP_VERSION, number, number)
+            }
             RuleTest::Source(address, length) => Self::prefix(rule_kind::SOURCE, address, length),
             RuleTest::Destination(address, length) => Self::prefix(rule_kind::DESTINATION, address, length),
             RuleTest::SourcePort(low, high) => Self::number(rule_kind::SOURCE_PORT, low.into(), high.into()),

@@ -1,8 +1,8 @@
 //! `rate_limit mode=shape`: a class of an HTB qdisc per policy, or nothing to set up where the device has `fq`.
 //! `mode=auto` uses `fq` where all devices of the policy have it, and sets nothing up.
 //!
-//! The program chooses the class by `skb->priority`, or sets the time of departure for `fq`. The qdisc is ours alone: it
-//! is only added in the place of a default of the kernel, and refused where somebody has set up another one.
+//! The program chooses the class by `skb->priority`, or sets the time of departure for `fq`. The qdisc is ours alone:
+//! it is only added in the place of a default of the kernel, and refused where somebody has set up another one.
 
 use crate::{
     allocation::Allocation,
@@ -32,8 +32,9 @@ const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "mq", "fq"];
 
 /// What the queue of a class takes, in time at its rate.
 const QUEUE_MS: u64 = 100;
-/// The queue takes this many of the largest aggregates, however low the rate. One that does not fit is refused as a whole,
-/// as often as TCP tries it again: BBR, which takes its first bursts for the rate, then waits for its probe timer.
+/// The queue takes this many of the largest aggregates, however low the rate. One that does not fit is refused as a
+/// whole, as often as TCP tries it again: BBR, which takes its first bursts for the rate, then waits for its probe
+/// timer.
 const QUEUE_AGGREGATES: u64 = 2;
 
 /// How one policy is shaped.
@@ -155,8 +156,8 @@ impl Shaping {
         self.policies.get(policy).is_some_and(|policy| policy.edt)
     }
 
-    /// Whether the programs of a policy see if the qdisc that it needs is still there: the kernel must let them read its
-    /// memory, which it does not in lockdown.
+    /// Whether the programs of a policy see if the qdisc that it needs is still there: the kernel must let them read
+    /// its memory, which it does not in lockdown.
     pub(crate) fn watches(&self, policy: usize) -> bool {
         (self.edt(policy) || self.class(policy) != 0) && emptcp_load::kernel::programs_read_kernel_memory()
     }
@@ -357,8 +358,8 @@ fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
     Ok(wish)
 }
 
-/// Whether the root qdisc that a policy was given on a device is still there. An element that was removed since does not
-/// tell what it wants.
+/// Whether the root qdisc that a policy was given on a device is still there. An element that was removed since does
+/// not tell what it wants.
 pub(crate) fn is_in_place(policy: &PolicyPlan, catalog: &Catalog, name: &str, index: u32, has_classes: bool) -> bool {
     if policy.direction == Direction::Ingress || !matches!(wish(policy, catalog), Ok(Wish::Shape { .. })) {
         return true;

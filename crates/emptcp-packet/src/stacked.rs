@@ -1,5 +1,5 @@
-//! Devices under policy of which one is on top of another: a bridge and its port, a VLAN device and its parent, a bond and
-//! its slave, a macvlan and the device below. `bpf/core/stacked.h` has the other half.
+//! Devices under policy of which one is on top of another: a bridge and its port, a VLAN device and its parent, a bond
+//! and its slave, a macvlan and the device below. `bpf/core/stacked.h` has the other half.
 
 use crate::{
     error::{OrKernel, Result},

@@ -1,9 +1,9 @@
 //! Instances of all network namespaces, and those that dead namespaces have left: their maps hold memory until somebody
 //! removes their pins.
 //!
-//! An instance is only freed on proof: the kernel says that its namespace is gone (Linux 6.18); or its namespace's number
-//! is used by another one (the cookie differs, Linux 5.14); or nobody holds a namespace of that number and all its links
-//! have lost their devices. In doubt it stays.
+//! An instance is only freed on proof: the kernel says that its namespace is gone (Linux 6.18); or its namespace's
+//! number is used by another one (the cookie differs, Linux 5.14); or nobody holds a namespace of that number and all
+//! its links have lost their devices. In doubt it stays.
 
 use crate::{
     error::Result,

@@ -1,5 +1,5 @@
-//! What an instance remembers, kept in the kernel beside its programs: the plan of each bank. What it notes of devices is in
-//! [`records`](crate::records).
+//! What an instance remembers, kept in the kernel beside its programs: the plan of each bank. What it notes of devices
+//! is in [`records`](crate::records).
 //!
 //! The text of a bank is written while the bank is not in force; the control word decides which one counts. So a death
 //! at any point leaves either set, whole.
@@ -40,8 +40,8 @@ pub(crate) struct State {
     pub(crate) tables: Tables,
     /// Seconds since 1970 when it was applied.
     pub(crate) applied_at: u64,
-    /// Interface indices of the devices when it was applied, by name: a device keeps its index when it is renamed. Sets that
-    /// former versions stored have none.
+    /// Interface indices of the devices when it was applied, by name: a device keeps its index when it is renamed. Sets
+    /// that former versions stored have none.
     #[serde(default)]
     pub(crate) interfaces: BTreeMap<String, u32>,
 }

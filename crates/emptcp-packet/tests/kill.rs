@@ -64,7 +64,8 @@ fn kill_often(clsact: bool, times: u32) {
             command.env(CLSACT, "1");
         }
         let mut child = command.spawn().unwrap();
-        // Spread over several transactions, each of which takes some ten milliseconds when the instance is there already.
+        // Spread over several transactions, each of which takes some ten milliseconds when the instance is there
+        // already.
         std::thread::sleep(Duration::from_millis(20 + u64::from(round) * 37 % 400));
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());

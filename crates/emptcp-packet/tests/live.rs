@@ -7,6 +7,7 @@ use emptcp_host::namespace;
 use emptcp_packet::{
     ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, require, testing::is_root,
 };
+use mptcp_wire::Version;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     io::{Read, Write},
@@ -160,7 +161,7 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
                 Body::Connection {
                     local_token: Some(_),
                     remote_token: Some(_),
-                    version: 1,
+                    version: Some(Version::V1),
                     keys: None,
                     ..
                 }

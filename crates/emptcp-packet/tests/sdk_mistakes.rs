@@ -1,5 +1,5 @@
-//! Elements whose source, manifest and folder say different things are refused when they are built, with both sides named;
-//! and what the builder cannot see is bounded in the program.
+//! Elements whose source, manifest and folder say different things are refused when they are built, with both sides
+//! named; and what the builder cannot see is bounded in the program.
 
 mod common;
 
@@ -179,7 +179,8 @@ fn no_program_counts_beyond_its_own_counters() {
     let installed = folder.path().join("installed");
     elements::install_into(&source, &installed).unwrap_or_else(|error| panic!("{error}"));
     let catalog = Catalog::load_from(&installed).unwrap();
-    // Each owns eight counters: the numbers lie among those of the policy itself, of the next element and of the next policy.
+    // Each owns eight counters: the numbers lie among those of the policy itself, of the next element and of the next
+    // policy.
     let actions: String = [0, 1, 7, 8, 15, 16, 24, 4_294_967_288_u32]
         .iter()
         .map(|which| format!("'loud which={which}', "))

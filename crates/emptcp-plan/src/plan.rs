@@ -3,6 +3,7 @@
 //! A [`Plan`] names devices, not interface indices, and element names, not programs: `emptcp-packet` resolves both.
 
 use crate::manifest::{Hook, Kind};
+use mptcp_wire::IpVersion;
 use serde::{Deserialize, Serialize};
 
 /// ingress or egress, as written in a policy.
@@ -116,8 +117,8 @@ pub enum RuleTest {
     Direction(Direction),
     /// The device.
     Device(String),
-    /// 4 or 6.
-    IpVersion(u8),
+    /// The version of IP.
+    IpVersion(IpVersion),
     /// Sender's address: 16 bytes (IPv4 mapped), length 0..=128.
     Source([u8; 16], u8),
     /// Receiver's address.

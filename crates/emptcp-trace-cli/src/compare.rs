@@ -1,13 +1,10 @@
 //! `emptcp trace compare`.
 
-mod csv;
-mod tables;
-
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use csv::PairFile;
 use emptcp_trace::compare::{ClockOffset, CompareSettings, ComparedKind, compare_with};
 use emptcp_trace::{ConnectionId, Span, source};
+use emptcp_trace_report::compare::{ComparisonReport, PairFile, write_csv};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -27,11 +24,12 @@ pub struct CompareArguments {
     /// One JSON object instead of text: the sentences, then everything in the tables and more
     #[arg(long)]
     json: bool,
-    /// Also write subflows.csv, options.csv, fields.csv and pairs.csv (each packet with its time at both points) to this folder
+    /// Also write subflows.csv, options.csv, fields.csv and pairs.csv (each packet with its time at both points) to
+    /// this folder
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
-    /// How much the clock of SERVER is ahead of that of CLIENT: `auto` takes the smallest delays of both directions to be equal,
-    /// `none` takes the clocks to be the same
+    /// How much the clock of SERVER is ahead of that of CLIENT: `auto` takes the smallest delays of both directions to
+    /// be equal, `none` takes the clocks to be the same
     #[arg(
         long,
         value_name = "auto|none|SECONDS",
@@ -104,21 +102,21 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
                 arguments.a.display()
             );
         }
-        comparison.speak();
     }
     if let (Some(folder), Some(file)) = (&arguments.csv, pairs) {
         file.finish()?;
-        csv::write(folder, &comparison)?;
+        write_csv(folder, &comparison)?;
     }
+    let report = ComparisonReport::from(comparison);
     let text = if arguments.json {
-        let mut text = serde_json::to_string_pretty(&comparison).context("writing JSON")?;
+        let mut text = serde_json::to_string_pretty(&report).context("writing JSON")?;
         text.push('\n');
         text
     } else {
-        tables::text(&comparison)
+        report.text()
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: it has enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("writing to the standard output"),
     }

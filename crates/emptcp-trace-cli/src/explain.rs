@@ -3,7 +3,7 @@
 use crate::one::OneConnection;
 use anyhow::Context;
 use clap::Args;
-use emptcp_trace::explain::{Collector, write_text};
+use emptcp_trace_report::explain::{Collector, write_text};
 use std::io::{self, Write};
 
 /// Columns when the terminal does not say.
@@ -37,6 +37,6 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
         let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).min(WIDEST));
         write_text(&mut out, &connection, &story, width)
     };
-    // A reader that has gone away is told from other errors where they are reported.
+    // A reader that has gone away is distinguished from other errors where they are reported.
     written.and_then(|()| out.flush()).context("standard output")
 }

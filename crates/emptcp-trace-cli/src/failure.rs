@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
 
-/// Tells the user what went wrong. A reader that has gone away is not an error.
+/// Reports what went wrong. A reader that has gone away is not an error.
 #[must_use]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let is_broken_pipe = |cause: &&(dyn std::error::Error + 'static)| {
@@ -17,7 +17,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(|cause| is_broken_pipe(&cause)) {
         return ExitCode::SUCCESS;
     }
-    // Without stderr there is nobody left to tell.
+    // Without stderr there is nowhere to report it.
     let _ = writeln!(anstream::stderr(), "{BOLD_RED}error:{BOLD_RED:#} {}", words(error));
     ExitCode::FAILURE
 }

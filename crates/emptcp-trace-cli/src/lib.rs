@@ -1,8 +1,8 @@
-//! The command `emptcp trace`: what happened in the MPTCP connections of a capture. It needs no BPF and, but for `live`, no rights,
-//! so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
+//! The command `emptcp trace`: what happened in the MPTCP connections of a capture. It needs no BPF and, but for
+//! `live`, no rights, so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
 //!
-//! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while captures
-//! are read; `one.rs`, the commands about one connection; `table.rs`; `failure.rs`, errors in words.
+//! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while
+//! captures are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
 
 mod analyze;
 mod compare;
@@ -15,7 +15,6 @@ mod plot;
 mod reading;
 mod report;
 mod split;
-mod table;
 
 use clap::Subcommand;
 
@@ -26,10 +25,10 @@ pub use failure::{report, words};
 pub enum TraceCommand {
     /// Say what happened: a summary, JSON, CSV or Parquet tables
     ///
-    /// Reads pcap and pcapng, also packed by gzip or zstd. Several files are one stream in the order of time. Without options,
-    /// prints a summary.
+    /// Reads pcap and pcapng, also packed by gzip or zstd. Several files are one stream in the order of time. Without
+    /// options, prints a summary.
     Analyze(analyze::AnalyzeArguments),
-    /// Tell what happened in one connection, in plain sentences
+    /// Describe what happened in one connection, in plain sentences
     Explain(explain::ExplainArguments),
     /// Draw one connection: data sequence numbers, throughput, round-trip times, window
     Plot(plot::PlotArguments),

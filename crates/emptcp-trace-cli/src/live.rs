@@ -1,7 +1,6 @@
 //! `emptcp trace live`.
 
 mod lines;
-mod netns;
 mod screen;
 mod view;
 
@@ -29,13 +28,13 @@ pub struct LiveArguments {
     /// In this network namespace (a name of `ip netns`, a path or a process id)
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
-    /// Show it again every so many seconds
+    /// Refresh every N seconds
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     interval: Seconds,
-    /// End after so many TCP packets
+    /// End after N TCP packets
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// End after so many seconds
+    /// End after N seconds
     #[arg(long, value_name = "SECONDS")]
     duration: Option<Seconds>,
     /// Bytes captured of each packet, from the IP header on
@@ -83,7 +82,7 @@ fn missed(analyzer: &LiveAnalyzer) -> Missed {
 /// Runs it.
 pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     if let Some(name) = &arguments.netns {
-        netns::enter(name)?;
+        emptcp_host::namespace::enter(name)?;
     }
     let settings = DeviceSettings {
         snap_length: arguments.snaplen,
@@ -107,7 +106,7 @@ pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     };
     let mut analyzer = Analyzer::new(Starts::new(device));
     let quiet = |error: io::Error| match error.kind() {
-        // Whoever reads has seen enough.
+        // The reader closed the pipe: it has enough.
         ErrorKind::BrokenPipe => Ok(true),
         _ => Err(error).context("writing to the standard output"),
     };

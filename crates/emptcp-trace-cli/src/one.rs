@@ -39,12 +39,13 @@ impl OneConnection {
         }
     }
 
-    /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it then.
+    /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it
+    /// then.
     pub(crate) fn read(&self, observe: impl FnMut(&Event) -> anyhow::Result<()>) -> anyhow::Result<Box<Connection>> {
         self.read_from(source::open(&self.files)?, observe)
     }
 
-    /// Likewise, from files that are open.
+    /// The same, from files that are open.
     pub(crate) fn read_from(
         &self,
         files: Files,
@@ -60,7 +61,7 @@ impl OneConnection {
         for event in Analyzer::with_settings(reading, settings) {
             let event = match event {
                 Ok(event) => event,
-                // What was read before it is good, and told.
+                // What was read before it is good, and reported.
                 Err(error) if found.is_some() && !is_interruption(&error) => {
                     eprintln!("warning: the capture is damaged, what follows is about the packets before: {error}");
                     break;

@@ -3,10 +3,10 @@
 use crate::one::OneConnection;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use emptcp_trace::chart::to_png;
-use emptcp_trace::output::Draft;
-use emptcp_trace::plot::{Collector, Picture, Section, What, Xplot, stem};
 use emptcp_trace::{Direction, Span};
+use emptcp_trace_report::chart::to_png;
+use emptcp_trace_report::output::Draft;
+use emptcp_trace_report::plot::{Collector, Picture, Quantity, Section, Xplot, stem};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -65,12 +65,12 @@ enum Subject {
 }
 
 impl Subject {
-    fn what(self) -> What {
+    fn what(self) -> Quantity {
         match self {
-            Self::Dsn => What::Dsn,
-            Self::Throughput => What::Throughput,
-            Self::Rtt => What::Rtt,
-            Self::Window => What::Window,
+            Self::Dsn => Quantity::Dsn,
+            Self::Throughput => Quantity::Throughput,
+            Self::Rtt => Quantity::Rtt,
+            Self::Window => Quantity::Window,
         }
     }
 }
@@ -133,9 +133,9 @@ impl PlotArguments {
         }
     }
 
-    fn subjects(&self) -> Vec<What> {
+    fn subjects(&self) -> Vec<Quantity> {
         if self.what.is_empty() {
-            return What::ALL.to_vec();
+            return Quantity::ALL.to_vec();
         }
         let mut subjects: Vec<_> = self.what.iter().map(|subject| subject.what()).collect();
         subjects.sort_unstable();
@@ -180,7 +180,7 @@ fn one_picture(arguments: &PlotArguments, image: Image) -> anyhow::Result<()> {
         bail!("--xplot writes several files: name a folder with --output");
     }
     let what = match arguments.what.as_slice() {
-        [] => What::Dsn,
+        [] => Quantity::Dsn,
         [one] => one.what(),
         several => bail!(
             "{} pictures do not fit into one file: name a folder with --output",
@@ -224,7 +224,7 @@ fn folder(arguments: &PlotArguments) -> anyhow::Result<()> {
         };
         let name = format!(
             "{}.{extension}",
-            stem(picture.connection, picture.what, picture.direction)
+            stem(picture.connection, picture.quantity, picture.direction)
         );
         write(&arguments.output.join(name), picture, image)?;
     }

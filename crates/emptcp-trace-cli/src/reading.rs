@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(400);
 /// Packets between two looks at the clock.
 const STEP: u64 = 2048;
 
-/// The bar of one command, shared by all who read.
+/// The bar of one command, shared by all its readers.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -24,8 +24,8 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// A bar for so many bytes; none when that is not known. It is shown when it takes long and a person looks on, unless it is
-    /// `quiet`.
+    /// A bar for this many bytes; none when that is not known. It is shown when it takes long and stderr is a terminal,
+    /// unless it is `quiet`.
     pub(crate) fn new(bytes: Option<u64>, quiet: bool) -> Self {
         let packets = Arc::new(AtomicU64::new(0));
         let began = Instant::now();
@@ -95,8 +95,8 @@ impl Interrupt {
     }
 }
 
-/// Files that move the bar as they are read. Ctrl-C is the end of the standard input, which nobody can read again; of files it is an
-/// error, so that nothing is written that looks like all of them.
+/// Files that move the bar as they are read. Ctrl-C is the end of the standard input, which cannot be read again; of
+/// files it is an error, so that nothing is written that looks like all of them.
 #[derive(Debug)]
 pub(crate) struct Reading {
     files: Files,

@@ -4,9 +4,9 @@ use crate::options::AnalysisOptions;
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{Context, bail};
 use clap::Args;
-use emptcp_trace::output::{Draft, units};
-use emptcp_trace::report::{Options, Page, Report};
 use emptcp_trace::{Analyzer, Error, Source, source};
+use emptcp_trace_report::output::{Draft, units};
+use emptcp_trace_report::report::{Options, Page, Report};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(
     long_about = "Make a page with tables and figures about the connections of captures: ports, durations, sizes, fallback, subflows, \
-        round-trip times, retransmissions, hand-overs. The page needs no network and no scripts. Each file is a trace of its own.",
+        round-trip times, retransmissions, handovers. The page needs no network and no scripts. Each file is a trace of its own.",
     after_long_help = "\
 Examples:
   emptcp trace report capture.pcap
@@ -29,13 +29,13 @@ pub struct ReportArguments {
     /// Write the page here; `-` is the standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
-    /// Write the values behind each figure to this folder, a CSV file for each
+    /// Write the values of each figure to this folder, a CSV file for each
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
     /// The title of the page
     #[arg(long, value_name = "TEXT", default_value_t = Options::default().title)]
     title: String,
-    /// Lists have so many rows
+    /// Rows of each list
     #[arg(long, value_name = "NUMBER", default_value_t = Options::default().top)]
     top: usize,
     /// Bins of the best round-trip time are so wide
@@ -150,7 +150,7 @@ fn write(page: &Page, arguments: &ReportArguments) -> anyhow::Result<()> {
             Some(folder) => format!(" and {} to {}", units::count(number - 1, "table"), folder.display()),
             None => String::new(),
         };
-        // Whoever closed stderr does not want to know.
+        // A closed stderr is not an error.
         let _ = writeln!(io::stderr(), "wrote {}{files}", arguments.output.display());
     }
     Ok(())

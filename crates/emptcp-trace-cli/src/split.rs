@@ -3,9 +3,9 @@
 use crate::one::OneConnection;
 use anyhow::{Context, bail};
 use clap::Args;
-use emptcp_trace::output::Draft;
 use emptcp_trace::source::{self, Files};
 use emptcp_trace::split::{Format, Selection, SplitError};
+use emptcp_trace_report::output::Draft;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ fn write(arguments: &SplitArguments, input: &Input, selection: &Selection, forma
 enum Input {
     /// Files.
     Files(Vec<PathBuf>),
-    /// The standard input, kept in a file that nobody else sees and that goes away by itself.
+    /// The standard input, kept in a temporary file without a name.
     Spooled(File),
 }
 

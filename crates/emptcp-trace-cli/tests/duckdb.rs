@@ -1,5 +1,5 @@
-//! The Parquet tables as a database reads them. DuckDB comes as a package of Python; without it the test is skipped, unless
-//! `EMPTCP_PYTHON` names a Python that must have it (`cargo xtask test` makes one).
+//! The Parquet tables as a database reads them. DuckDB comes as a package of Python; without it the test is skipped,
+//! unless `EMPTCP_PYTHON` names a Python that must have it (`cargo xtask test` makes one).
 
 use serde_json::Value;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The analysis as an iterator: packets in, events out.
+//! The analysis as an iterator of events.
 
 use crate::engine::Engine;
 use crate::packet::Packet;
@@ -6,29 +6,34 @@ use crate::record::{Connection, Totals};
 use crate::reorder::Reorder;
 use crate::{Error, Event, Next, Order, Result, Settings, Source};
 
-/// Reads a source to its end and gives out what it sees, while it reads.
+/// Reads a source to its end and emits events while it reads.
 ///
-/// ```no_run
+/// ```
 /// use emptcp_trace::{Analyzer, Event, source};
 ///
 /// # fn main() -> emptcp_trace::Result<()> {
-/// for event in Analyzer::new(source::open(["capture.pcap"])?) {
-///     if let Event::Connection(connection) = event? {
-///         println!("{} -> {}: {} bytes", connection.client, connection.server, connection.size);
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/reuse.pcap.zst");
+/// let mut bytes = Vec::new();
+/// for event in Analyzer::new(source::open([path])?) {
+///     match event? {
+///         Event::Connection(connection) => bytes.push(connection.size),
+///         Event::End(totals) => assert_eq!(totals.packets, 1218),
+///         _ => {}
 ///     }
 /// }
+/// assert_eq!(bytes.len(), 3);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// Where a source fails, what was open is given out first, then [`Event::End`], and the error last: a file that was cut off
-/// still says what it can.
+/// Where a source fails, records of what was open are emitted first, then [`Event::End`], and the error last: a file
+/// that was cut off still gives what it has.
 #[derive(Debug)]
 pub struct Analyzer<S> {
     source: S,
     settings: Settings,
     engine: Engine,
-    /// The last one: read into where it stands, as to move it costs as much as to look up its flow.
+    /// The last packet, decoded in place: to move one costs as much as to look up its flow.
     packet: Packet,
     reorder: Reorder<Packet>,
     state: State,
@@ -47,7 +52,7 @@ impl<S: Source> Analyzer<S> {
         Self::with_settings(source, Settings::default())
     }
 
-    /// With settings of one's own.
+    /// With other settings.
     pub fn with_settings(source: S, settings: Settings) -> Self {
         Self {
             engine: Engine::new(settings, source.name()),
@@ -64,7 +69,7 @@ impl<S: Source> Analyzer<S> {
         self.engine.snapshot()
     }
 
-    /// What was read so far.
+    /// The totals of what was read so far.
     pub fn totals(&self) -> &Totals {
         self.engine.totals()
     }
@@ -84,7 +89,7 @@ impl<S: Source> Analyzer<S> {
                 totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
                 totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
                 if self.packet.decode(&frame, &mut totals.skipped) {
-                    // Asked for after each packet: with it, the source may have come upon a second interface.
+                    // Asked for after each packet: with it, the source may have found a second interface.
                     let ordered = match self.settings.order {
                         Order::Auto => self.source.may_be_unordered(),
                         Order::ByTime => true,

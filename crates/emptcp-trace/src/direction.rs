@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::ops::{Index, IndexMut};
 
-/// Which way a packet goes, seen from the connection: the client is who sent the first SYN with MP_CAPABLE.
+/// The direction of a packet. The client of a connection is the host that sent the first SYN with MP_CAPABLE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Direction {
     /// Client to server.
@@ -36,7 +36,7 @@ impl Direction {
         }
     }
 
-    /// Who sends in this direction.
+    /// The sender in this direction: `client` or `server`.
     #[must_use]
     pub fn sender(self) -> &'static str {
         match self {

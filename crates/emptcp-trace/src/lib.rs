@@ -1,35 +1,74 @@
-//! What happened in a Multipath TCP connection: streaming analysis of packet captures, both versions of MPTCP, in bounded memory.
+//! What happened in a Multipath TCP connection: streaming analysis of packet captures, both versions of MPTCP, in
+//! bounded memory.
+//!
+//! This crate is the engine. It reads packets and emits records and events; it draws nothing and writes no tables. What
+//! people and programs read (tables, sentences, pictures, reports) is made from its records by the crate
+//! `emptcp-trace-report`.
+//!
+//! # Start here
+//!
+//! [`Analyzer`] is an iterator of [`Event`]s over a [`Source`]: files ([`source::open`]), a reader
+//! ([`source::from_reader`]), packets in memory ([`source::Packets`]), a device ([`live::Device`]), or an
+//! implementation of your own.
+//!
+//! ```
+//! use emptcp_trace::{Analyzer, Event, source};
+//!
+//! # fn main() -> emptcp_trace::Result<()> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/reuse.pcap.zst");
+//! let mut versions = Vec::new();
+//! for event in Analyzer::new(source::open([path])?) {
+//!     if let Event::Connection(connection) = event? {
+//!         println!("{} -> {}: {} bytes", connection.client, connection.server, connection.size);
+//!         versions.push(connection.version);
+//!     }
+//! }
+//! # assert!(!versions.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Map
 //!
 //! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
-//! * [`analyzer`]: the analysis, an iterator. Beneath it: `packet.rs` (one segment, decoded), `reorder.rs` (packets in the order of
-//!   time), `engine/` (connections and subflows, packet by packet), `stream/` (what is remembered about bytes).
-//! * [`event`], [`record`]: what comes out.
-//! * [`output`]: what came out as text, JSON, CSV and Parquet.
-//! * [`report`]: tables and figures about many connections, as a page.
-//! * [`explain`]: the story of one connection in sentences. [`plot`]: pictures of it, and xplot files. [`split`]: a capture of its own.
-//! * [`compare`]: two captures of the same traffic at two points.
 //! * [`live`]: packets of a device while they pass.
-//! * [`chart`]: pictures as SVG and PNG.
-//! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: what all of these share.
+//! * [`analyzer`]: the analysis, an iterator. It uses `packet.rs` (one segment, decoded), `reorder.rs` (packets in the
+//!   order of time), `engine/` (connections and subflows, packet by packet) and `stream/` (what is remembered about
+//!   bytes).
+//! * [`event`], [`record`]: the results.
+//! * [`compare`]: two captures of the same traffic at two points.
+//! * [`split`]: one connection as a capture of its own.
+//! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: shared by all of these.
+//!
+//! A module uses only modules below it:
+//!
+//! ```text
+//! analyzer        compare      split      live
+//!    |               |           |          |
+//!  engine          source     reorder    source
+//!    |               |
+//!  stream, reorder, packet, event, settings
+//!    |
+//!  record
+//!    |
+//!  identity, direction, time, error
+//! ```
+//!
+//! `compare` and `split` belong here, not to the reports: both read packets and keep state for each of them. `compare`
+//! is a second engine, with typed figures as its result; its sentences are in `emptcp-trace-report`. `split` copies
+//! frames, and must put them in the same order as the analysis does, by the same code.
 
 pub mod analyzer;
-pub mod chart;
 pub mod compare;
 pub mod direction;
 mod engine;
 pub mod error;
 pub mod event;
-pub mod explain;
 pub mod identity;
 pub mod live;
-pub mod output;
 mod packet;
-pub mod plot;
 pub mod record;
 mod reorder;
-pub mod report;
 pub mod settings;
 pub mod source;
 pub mod split;

@@ -10,8 +10,8 @@ use mptcp_wire::{Error, Segment, SequenceNumber};
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
-/// Two endpoints in an order that does not depend on who sends: both directions of a TCP connection have the same key.
-/// IPv4 addresses are mapped into IPv6 ones, which never stand on a wire themselves (RFC 4291, 2.5.5.2).
+/// Two endpoints in an order that does not depend on the sender: both directions of a TCP connection have the same key.
+/// IPv4 addresses are mapped into IPv6 ones, which never are on the wire themselves (RFC 4291, 2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {
     low: u128,
@@ -31,7 +31,7 @@ pub(crate) struct Packet {
     pub(crate) acknowledgement: SequenceNumber,
     pub(crate) flags: Flags,
     pub(crate) window: u16,
-    /// Of a SYN or SYN+ACK.
+    /// The shift count of a SYN or SYN+ACK.
     pub(crate) window_scale: Option<u8>,
     /// Bytes of payload on the wire, which the capture need not have.
     pub(crate) payload: u32,
@@ -68,7 +68,7 @@ impl FlowKey {
 }
 
 impl Packet {
-    /// Room to decode into: a packet is large, and made for each frame.
+    /// A packet to decode into: packets are large, and one is made for each frame.
     pub(crate) fn empty() -> Self {
         let nowhere = SocketAddr::from(([0; 4], 0));
         Self {
@@ -161,7 +161,8 @@ impl Packet {
     }
 }
 
-/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the wire.
+/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the
+/// wire.
 fn payload_length(frame: &Frame<'_>, segment: &Segment<'_>) -> u32 {
     let unset = match segment.network() {
         Network::V4(header) => header.total_length() == 0,

@@ -2,15 +2,15 @@
 
 use crate::{ConnectionId, Span};
 
-/// Whose packets are given out one by one.
+/// Which connections have their packets emitted one by one, as [`Event::Packet`](crate::Event).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Watch {
-    /// Nobody's.
+    /// None.
     #[default]
     Nothing,
-    /// Those of one connection.
+    /// One connection.
     Connection(ConnectionId),
-    /// Everybody's.
+    /// All connections.
     Everything,
 }
 
@@ -29,11 +29,11 @@ pub enum Order {
 /// Bounds of memory. Where one is met, [`Capped`](crate::record::Capped) counts it, and the connection says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; beyond, the one idle for longest is given out.
+    /// Connections at a time; beyond, the one idle for longest is ended and emitted.
     pub connections: usize,
     /// Subflows of one connection.
     pub subflows: usize,
-    /// MP_JOIN that wait for their connection.
+    /// Subflows with an MP_JOIN that wait for their connection.
     pub orphans: usize,
     /// Intervals of data sequence numbers per direction.
     pub intervals: usize,
@@ -45,7 +45,7 @@ pub struct Limits {
     pub rtt: usize,
     /// Packets held to be put in order.
     pub reorder_packets: usize,
-    /// For how long they are held.
+    /// How long they are held, in capture time.
     pub reorder_span: Span,
 }
 
@@ -66,19 +66,32 @@ impl Default for Limits {
 }
 
 /// What can be chosen about an analysis.
+///
+/// ```
+/// use emptcp_trace::{Limits, Settings, Span};
+///
+/// // For a small machine: at most 1000 connections at a time, over after a minute without a packet.
+/// let settings = Settings {
+///     idle: Span::from_seconds(60),
+///     limits: Limits { connections: 1000, ..Limits::default() },
+///     ..Settings::default()
+/// };
+/// assert_eq!(settings.limits.subflows, 1024);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Whose packets are given out one by one.
+    /// Which connections have their packets emitted one by one.
     pub watch: Watch,
-    /// Whether [`Event::Mark`](crate::Event) is given out.
+    /// Whether [`Event::Mark`](crate::Event) is emitted.
     pub marks: bool,
     /// Whether packets are put in order.
     pub order: Order,
-    /// A connection without a packet for so long is over.
+    /// A connection without a packet for this long is over.
     pub idle: Span,
-    /// A connection that ended is kept for so long, for its last packets.
+    /// A connection that ended is kept for this long, for its last packets.
     pub linger: Span,
-    /// Data that waits, unacknowledged, for so long without progress is a stall; a hand-over is one when it lasts so long.
+    /// Data that waits, unacknowledged, for this long without progress is a stall; data that moves to another subflow
+    /// for this long is a handover.
     pub stall: Span,
     /// Bounds of memory.
     pub limits: Limits,

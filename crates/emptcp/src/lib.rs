@@ -32,12 +32,12 @@
 //! Where things are:
 //!
 //! * Policies: [`compile`], [`plan`], [`manifest`], [`diff`] of two plans, [`Diagnostics`] of a bad file.
-//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`], which an [`event_reader`]
-//!   hands out.
+//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`],
+//!   which an [`event_reader`] hands out.
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
 //! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
 //! * Without a network: [`testrun`] runs chains on packets.
-//! * What the kernel's side and this side share: [`abi`].
+//! * What the kernel's side and this side share: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
 
 pub mod netns;
 
@@ -48,3 +48,4 @@ pub use emptcp_packet::{
     preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};
+pub use mptcp_wire as wire;

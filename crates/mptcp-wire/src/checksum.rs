@@ -106,6 +106,18 @@ pub fn tcp(addresses: &AddressPair, segment: &[u8]) -> u16 {
 }
 
 /// Whether a TCP segment carries the right checksum.
+///
+/// ```
+/// use mptcp_wire::checksum;
+/// use mptcp_wire::types::AddressPair;
+///
+/// let addresses = AddressPair::new("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()).unwrap();
+/// let mut segment = [0_u8; 20]; // a TCP header
+/// segment[12] = 5 << 4;
+/// let value = checksum::tcp(&addresses, &segment);
+/// segment[16..18].copy_from_slice(&value.to_be_bytes());
+/// assert!(checksum::tcp_is_valid(&addresses, &segment));
+/// ```
 #[must_use]
 pub fn tcp_is_valid(addresses: &AddressPair, segment: &[u8]) -> bool {
     let length = u32::try_from(segment.len()).unwrap_or(u32::MAX);
@@ -116,6 +128,21 @@ pub fn tcp_is_valid(addresses: &AddressPair, segment: &[u8]) -> bool {
 
 /// The DSS checksum over `data`, the bytes of the mapping. `length` is the data-level length as it stands in the
 /// option (one more than `data` when it covers a DATA_FIN). The data sequence number is always summed as 64 bits.
+///
+/// ```
+/// use mptcp_wire::mptcp::Mapping;
+/// use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber, checksum};
+///
+/// let (sequence, subflow_sequence, data) = (DataSequenceNumber(1 << 40), SubflowSequenceNumber(1), b"hello");
+/// let mapping = Mapping {
+///     data_sequence: WireDataSequenceNumber::Long(sequence.0),
+///     subflow_sequence,
+///     length: 5,
+///     checksum: Some(checksum::dss(sequence, subflow_sequence, 5, data)),
+/// };
+/// // A changed byte is noticed.
+/// assert_ne!(mapping.checksum, Some(checksum::dss(sequence, subflow_sequence, 5, b"jello")));
+/// ```
 #[must_use]
 pub fn dss(sequence: DataSequenceNumber, subflow_sequence: SubflowSequenceNumber, length: u16, data: &[u8]) -> u16 {
     let mut sum = Sum::default();
@@ -129,6 +156,14 @@ pub fn dss(sequence: DataSequenceNumber, subflow_sequence: SubflowSequenceNumber
 /// The checksum after `old` bytes became `new` bytes at `offset` from the first byte that the checksum covers
 /// (RFC 1624, equation 3). Only whether `offset` is odd matters. Where the covered bytes are not all zero (TCP and
 /// IP: never), the result is exactly what a computation from scratch gives.
+///
+/// ```
+/// use mptcp_wire::checksum;
+///
+/// let before = checksum::internet(&[0x45, 0, 0, 40]);
+/// let after = checksum::update(before, 3, &[40], &[60]);
+/// assert_eq!(after, checksum::internet(&[0x45, 0, 0, 60]));
+/// ```
 #[must_use]
 pub fn update(checksum: u16, offset: usize, old: &[u8], new: &[u8]) -> u16 {
     let place = |word: u16| if offset % 2 == 1 { word.swap_bytes() } else { word };

@@ -20,6 +20,16 @@ pub struct Derived {
 }
 
 /// Token and initial data sequence number of the host with `key`, by one hash.
+///
+/// ```
+/// use mptcp_wire::{Key, Version, crypto};
+///
+/// // `printf abcdbcde | sha256sum` begins with c76eab38 and ends with 91711c618c641a2d.
+/// let derived = crypto::derive(Version::V1, Key(*b"abcdbcde"));
+/// assert_eq!(derived.token.to_string(), "0xc76eab38");
+/// assert_eq!(derived.idsn.0, 0x9171_1c61_8c64_1a2d);
+/// assert_eq!(derived.idsn.first_byte().0, 0x9171_1c61_8c64_1a2e);
+/// ```
 #[must_use]
 pub fn derive(version: Version, key: Key) -> Derived {
     match version {
@@ -41,6 +51,23 @@ pub fn derive(version: Version, key: Key) -> Derived {
 }
 
 /// The HMAC in the SYN-ACK of an MP_JOIN: the leftmost 64 bits. Local is the host that answers.
+///
+/// ```
+/// use mptcp_wire::mptcp::MpJoin;
+/// use mptcp_wire::{AddressId, Key, Nonce, Version, crypto};
+///
+/// let (server, client) = (Key([1; 8]), Key([2; 8]));
+/// let (server_nonce, client_nonce) = (Nonce(7), Nonce(8));
+/// let answer = MpJoin::SynAck {
+///     backup: false,
+///     address_id: AddressId(3),
+///     hmac: crypto::join_syn_ack_hmac(Version::V1, server, client, server_nonce, client_nonce),
+///     nonce: server_nonce,
+/// };
+/// // The client computes the same, with the server as the local host.
+/// let MpJoin::SynAck { hmac, nonce, .. } = answer else { unreachable!() };
+/// assert_eq!(hmac, crypto::join_syn_ack_hmac(Version::V1, server, client, nonce, client_nonce));
+/// ```
 #[must_use]
 pub fn join_syn_ack_hmac(
     version: Version,
@@ -72,6 +99,16 @@ pub fn join_ack_hmac(
 
 /// The HMAC in a version 1 ADD_ADDR: the rightmost 64 bits, over address id, address and port (0 when the option has
 /// none). Version 0 has no such HMAC. Local is the host that announces.
+///
+/// ```
+/// use mptcp_wire::mptcp::{AddAddr, AddAddrForm};
+/// use mptcp_wire::{AddressId, Key, crypto};
+///
+/// let (address_id, address) = (AddressId(2), "192.0.2.7".parse().unwrap());
+/// let hmac = crypto::add_addr_hmac(Key([1; 8]), Key([2; 8]), address_id, address, None);
+/// let option = AddAddr { address_id, address, port: None, form: AddAddrForm::Announcement(hmac) };
+/// assert_eq!(option.buffer_length(), 16);
+/// ```
 #[must_use]
 pub fn add_addr_hmac(
     local_key: Key,

@@ -28,6 +28,21 @@ pub enum Header {
     Tcp,
 }
 
+impl Header {
+    /// That `bytes` hold the `needed` ones of this header; [`Error::Truncated`] when they do not.
+    pub(crate) fn within(self, bytes: &[u8], needed: usize) -> Result<()> {
+        let available = bytes.len();
+        if available < needed {
+            return Err(Error::Truncated {
+                header: self,
+                needed,
+                available,
+            });
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Header {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

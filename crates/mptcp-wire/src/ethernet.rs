@@ -1,7 +1,7 @@
 //! Ethernet II with up to two VLAN tags (IEEE 802.1Q, 802.1ad).
 
 use crate::bytes::{Writer, array_at, tail, u16_at};
-use crate::error::{Error, Header, Result};
+use crate::error::{Header, Result};
 use crate::list::List;
 
 /// What an Ethernet frame carries.
@@ -86,27 +86,14 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Walks the tags, at most two: what a third tag type announces is not looked into.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
-        let available = bytes.len();
-        if available < field::LENGTH {
-            return Err(Error::Truncated {
-                header: Header::Ethernet,
-                needed: field::LENGTH,
-                available,
-            });
-        }
+        Header::Ethernet.within(bytes, field::LENGTH)?;
         let mut view = View { bytes, tags: 0 };
         for tags in 1..=2_usize {
             if !view.ether_type().is_vlan() {
                 break;
             }
             view.tags = tags;
-            if available < view.header_length() {
-                return Err(Error::Truncated {
-                    header: Header::Vlan,
-                    needed: view.header_length(),
-                    available,
-                });
-            }
+            Header::Vlan.within(bytes, view.header_length())?;
         }
         Ok(view)
     }
@@ -214,6 +201,7 @@ impl Repr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use proptest::prelude::*;
 
     fn repr() -> impl Strategy<Value = Repr> {

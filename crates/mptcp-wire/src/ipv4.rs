@@ -35,14 +35,7 @@ impl<'a> View<'a> {
     /// Checks version, header length and total length.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let view = Self { bytes };
-        let truncated = |needed| Error::Truncated {
-            header: Header::Ipv4,
-            needed,
-            available: bytes.len(),
-        };
-        if bytes.len() < field::OPTIONS {
-            return Err(truncated(field::OPTIONS));
-        }
+        Header::Ipv4.within(bytes, field::OPTIONS)?;
         let wrong = |field, value, expected| Error::Field {
             header: Header::Ipv4,
             field,
@@ -60,9 +53,7 @@ impl<'a> View<'a> {
                 "low nibble at least 5",
             ));
         }
-        if bytes.len() < view.header_length() {
-            return Err(truncated(view.header_length()));
-        }
+        Header::Ipv4.within(bytes, view.header_length())?;
         let total = view.total_length();
         if total != 0 && usize::from(total) < view.header_length() {
             return Err(wrong("total length", total.into(), "at least the header length"));

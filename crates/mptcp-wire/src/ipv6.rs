@@ -73,13 +73,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Checks length and version.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
-        if bytes.len() < field::LENGTH {
-            return Err(Error::Truncated {
-                header: Header::Ipv6,
-                needed: field::LENGTH,
-                available: bytes.len(),
-            });
-        }
+        Header::Ipv6.within(bytes, field::LENGTH)?;
         match u8_at(bytes, field::VERSION_CLASS_LABEL) >> 4 {
             6 => Ok(Self { bytes }),
             value => Err(Error::Field {
@@ -171,14 +165,7 @@ impl<'a> View<'a> {
                 extension::FRAGMENT => 8,
                 _ => return Ok(upper),
             };
-            if header.len() < length {
-                let available = header.len();
-                return Err(Error::Truncated {
-                    header: Header::Ipv6Extension,
-                    needed: length,
-                    available,
-                });
-            }
+            Header::Ipv6Extension.within(header, length)?;
             if upper.protocol == extension::FRAGMENT {
                 let word = u16_at(header, field::FRAGMENT);
                 upper.fragment = Some(Fragment {

@@ -16,7 +16,8 @@
 //!   a `View` (zero-copy) and a `Repr` (owned meaning, `parse` and `emit`).
 //! * [`tcp::option`]: TCP options and the iterator over an option area.
 //! * [`mptcp`]: the MPTCP options, one file per subtype.
-//! * [`types`], [`sequence`]: keys, tokens, identifiers and sequence numbers as types of their own.
+//! * [`types`], [`sequence`]: keys, tokens, identifiers and sequence numbers as types of their own, each with one form as
+//!   text and, with the feature `serde`, in JSON. The feature `zerocopy` makes them parts of structures in raw memory.
 //! * [`crypto`]: tokens, initial data sequence numbers and HMACs of both versions.
 //! * [`checksum`]: the Internet checksum, the TCP and DSS checksums, incremental updates.
 //! * [`error`], [`list`]: what all of these share.
@@ -69,6 +70,7 @@ pub mod mptcp;
 pub mod segment;
 pub mod sequence;
 pub mod tcp;
+mod text;
 pub mod types;
 
 pub use builder::PacketBuilder;
@@ -76,4 +78,5 @@ pub use error::{Error, Result};
 pub use link::LinkType;
 pub use segment::Segment;
 pub use sequence::{DataSequenceNumber, Idsn, SequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber};
-pub use types::{AddressId, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
+pub use text::InvalidText;
+pub use types::{AddressId, FourTuple, IpVersion, JoinHmac, Key, Nonce, Side, Token, TruncatedHmac, Version};

@@ -1,7 +1,7 @@
 //! Where the IP packet begins, for the link types that captures of MPTCP have.
 
 use crate::bytes::{array_at, u8_at, u16_at};
-use crate::error::{Error, Header, Result};
+use crate::error::{Header, Result};
 use crate::ethernet::{self, EtherType, VlanTags};
 
 /// What comes before the IP packet.
@@ -80,7 +80,7 @@ impl LinkType {
             Self::LinuxSll => cooked(frame, field::SLL_PROTOCOL, field::SLL_LENGTH),
             Self::LinuxSll2 => cooked(frame, field::SLL2_PROTOCOL, field::SLL2_LENGTH),
             Self::Loopback => {
-                check(Header::Loopback, frame, field::LOOPBACK_LENGTH)?;
+                Header::Loopback.within(frame, field::LOOPBACK_LENGTH)?;
                 let family: [u8; 4] = array_at(frame, 0);
                 // AF_INET is 2 everywhere; AF_INET6 is 24, 28 or 30, by operating system.
                 let of = |number| match number {
@@ -97,10 +97,10 @@ impl LinkType {
 }
 
 fn ppp(frame: &[u8]) -> Result<Located> {
-    check(Header::PointToPoint, frame, 2)?;
+    Header::PointToPoint.within(frame, 2)?;
     let first: [u8; 2] = array_at(frame, 0);
     if field::CISCO_HDLC.contains(&first) {
-        check(Header::PointToPoint, frame, field::CISCO_HDLC_LENGTH)?;
+        Header::PointToPoint.within(frame, field::CISCO_HDLC_LENGTH)?;
         return Ok(untagged(EtherType(u16_at(frame, 2)), field::CISCO_HDLC_LENGTH));
     }
     let at: usize = if first == field::PPP_ADDRESS_CONTROL { 2 } else { 0 };
@@ -111,7 +111,7 @@ fn ppp(frame: &[u8]) -> Result<Located> {
         _ => (u16_at(frame, at), 2),
     };
     let network_offset = at.saturating_add(length);
-    check(Header::PointToPoint, frame, network_offset)?;
+    Header::PointToPoint.within(frame, network_offset)?;
     let ether_type = match protocol {
         field::PPP_IPV4 => EtherType::IPV4,
         field::PPP_IPV6 => EtherType::IPV6,
@@ -121,19 +121,8 @@ fn ppp(frame: &[u8]) -> Result<Located> {
 }
 
 fn cooked(frame: &[u8], protocol: usize, length: usize) -> Result<Located> {
-    check(Header::LinuxCooked, frame, length)?;
+    Header::LinuxCooked.within(frame, length)?;
     Ok(untagged(EtherType(u16_at(frame, protocol)), length))
-}
-
-fn check(header: Header, frame: &[u8], needed: usize) -> Result<()> {
-    match frame.len() {
-        available if available < needed => Err(Error::Truncated {
-            header,
-            needed,
-            available,
-        }),
-        _ => Ok(()),
-    }
 }
 
 fn untagged(ether_type: EtherType, network_offset: usize) -> Located {
@@ -155,6 +144,7 @@ fn version_type(first: Option<&u8>) -> EtherType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn each_link_type_says_where_ip_begins() {

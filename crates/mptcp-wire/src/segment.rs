@@ -7,9 +7,9 @@ use crate::ethernet::{EtherType, VlanTags};
 use crate::link::LinkType;
 use crate::mptcp::MptcpOption;
 use crate::tcp::{self, Options};
-use crate::types::AddressPair;
+use crate::types::{AddressPair, IpVersion};
 use crate::{ipv4, ipv6};
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::ops::Range;
 
 /// The IP header of a segment.
@@ -41,6 +41,25 @@ impl<'a> Segment<'a> {
     /// Refuses what is not one: [`Error::NotIp`], [`Error::NotTcp`], [`Error::Fragment`] (every fragment, the first
     /// too), or a malformed or cut-off header. Malformed TCP options are no error here: the walk over them says so.
     /// A payload cut off by a capture is no error; see [`Segment::is_truncated`].
+    ///
+    /// ```
+    /// use mptcp_wire::mptcp::MptcpOption;
+    /// use mptcp_wire::{Error, LinkType, Segment};
+    ///
+    /// /// The subtypes of the MPTCP options in a frame as a capture has it, the malformed ones counted.
+    /// fn subtypes(frame: &[u8]) -> Result<(Vec<&'static str>, usize), Error> {
+    ///     let segment = Segment::parse(frame, LinkType::Ethernet)?;
+    ///     let (good, bad): (Vec<_>, Vec<_>) = segment.mptcp_options().partition(Result::is_ok);
+    ///     let name = |option: MptcpOption| option.subtype().name();
+    ///     Ok((good.into_iter().flatten().map(name).collect(), bad.len()))
+    /// }
+    /// # use mptcp_wire::{PacketBuilder, mptcp::MpPrio};
+    /// # let mut frame = [0; 128];
+    /// # let length = PacketBuilder::new("10.0.0.1:4000".parse().unwrap(), "10.0.0.2:80".parse().unwrap())
+    /// #     .mptcp(MpPrio { backup: true, address_id: None }).build(&mut frame).unwrap();
+    /// assert_eq!(subtypes(&frame[..length]), Ok((vec!["MP_PRIO"], 0)));
+    /// assert!(matches!(subtypes(&frame[..20]), Err(Error::Truncated { .. })));
+    /// ```
     pub fn parse(frame: &'a [u8], link: LinkType) -> Result<Self> {
         let located = link.locate(frame)?;
         let packet = tail(frame, located.network_offset);
@@ -238,13 +257,10 @@ impl<'a> Segment<'a> {
         flags.contains(Flags::ACK) && flags.bits() & ends.bits() == 0 && self.payload_length() == 0
     }
 
-    /// The IP version: 4 or 6.
+    /// The version of IP.
     #[must_use]
-    pub fn ip_version(&self) -> u8 {
-        match self.addresses.source() {
-            IpAddr::V4(_) => 4,
-            IpAddr::V6(_) => 6,
-        }
+    pub fn ip_version(&self) -> IpVersion {
+        self.addresses.source().into()
     }
 
     /// The link header, with its tags.

@@ -1,11 +1,23 @@
 //! The three sequence spaces: TCP's, the subflow's own (relative to its start), and the connection's data.
 
+#[cfg(feature = "serde")]
+use crate::text::serde_as_text;
+use crate::text::{InvalidText, decimal};
+
 /// The order of two 32-bit sequence numbers less than 2^31 apart (RFC 9293, 3.4).
 fn distance32(from: u32, to: u32) -> i32 {
     to.wrapping_sub(from).cast_signed()
 }
 
 /// A TCP sequence or acknowledgement number.
+///
+/// ```
+/// use mptcp_wire::SequenceNumber;
+///
+/// let last = SequenceNumber(u32::MAX);
+/// assert_eq!(last.after(3), SequenceNumber(2));
+/// assert_eq!(last.distance_to(last.after(3)), 3);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(pub u32);
 
@@ -42,8 +54,48 @@ impl SubflowSequenceNumber {
 }
 
 /// A 64-bit data sequence number, or DATA_ACK.
+///
+/// Text is decimal digits, as policies have it; so is JSON, in a string, since numbers above 2^53 are not exact there.
+///
+/// ```
+/// use mptcp_wire::DataSequenceNumber;
+///
+/// // What a DSS option carries in 4 bytes is widened to the number nearest to the last one known.
+/// let last = DataSequenceNumber(0x1_ffff_fff0);
+/// assert_eq!(last.extend(0x10), DataSequenceNumber(0x2_0000_0010));
+/// assert_eq!(last.distance_to(last.extend(0x10)), 0x20);
+/// assert_eq!("8589934608".parse(), Ok(last.extend(0x10)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::IntoBytes, zerocopy::KnownLayout)
+)]
+#[repr(transparent)]
 pub struct DataSequenceNumber(pub u64);
+
+impl core::fmt::Display for DataSequenceNumber {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl core::str::FromStr for DataSequenceNumber {
+    type Err = InvalidText;
+
+    /// Reads decimal digits.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        decimal(text).map(Self).ok_or(InvalidText {
+            what: "a data sequence number",
+            expected: "a number from 0 to 18446744073709551615",
+        })
+    }
+}
+
+#[cfg(feature = "serde")]
+serde_as_text!(DataSequenceNumber, "a data sequence number in a string", |number| {
+    *number
+});
 
 impl DataSequenceNumber {
     /// The number `bytes` later; wraps.
@@ -75,7 +127,12 @@ impl DataSequenceNumber {
 }
 
 /// The initial data sequence number of one direction, made from the sender's key; the first byte has the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::IntoBytes, zerocopy::KnownLayout)
+)]
+#[repr(transparent)]
 pub struct Idsn(pub u64);
 
 impl Idsn {

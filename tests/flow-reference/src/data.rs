@@ -1,7 +1,8 @@
 //! Data sequence numbers, and the connection that they belong to.
 
-use crate::packet::{Capable, Packet, Side};
+use crate::packet::{Capable, Packet};
 use crate::record::{Connection, Record, WINDOW_LARGEST, WINDOW_LEAST};
+use mptcp_wire::Side;
 use mptcp_wire::{Version, WireDataSequenceNumber, crypto::derive};
 
 /// Within 2^31 of what is known.

@@ -21,5 +21,6 @@ pub mod record;
 pub mod update;
 
 pub use model::{Counters, Model, Outcome, Sampled, Times};
-pub use packet::{Key, Packet, Side};
+pub use mptcp_wire::{FourTuple, Side};
+pub use packet::Packet;
 pub use record::{Connection, Fin, Numbers, Record, Sender, State};

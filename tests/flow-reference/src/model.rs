@@ -3,10 +3,11 @@
 use crate::data::{cover, map, widen_windows, windows};
 use crate::numbers::{acceptable, extend_run, find_again, is_found_again, reset_exact, sequence_possible, sure_place};
 use crate::one_direction::{ended_by_silence, is_known, one_sided, succeeds};
-use crate::packet::{Key, Packet, Side};
+use crate::packet::Packet;
 use crate::record::{Connection, Fin, Record, State, WINDOW_LEAST};
 use crate::update::{Done, ends, update};
 use mptcp_wire::WireDataSequenceNumber;
+use mptcp_wire::{FourTuple, Side};
 use std::collections::HashMap;
 
 /// The time of a packet on the two clocks of the programs, ns.
@@ -71,9 +72,9 @@ pub struct Counters {
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// Established ones.
-    pub established: HashMap<Key, Record>,
+    pub established: HashMap<FourTuple, Record>,
     /// Half-open ones.
-    pub opening: HashMap<Key, Record>,
+    pub opening: HashMap<FourTuple, Record>,
     /// Connections, by id.
     pub connections: HashMap<u64, Connection>,
     /// Their ids, by side and token.
@@ -165,7 +166,7 @@ impl Model {
         outcome
     }
 
-    fn table(&mut self, place: Place) -> &mut HashMap<Key, Record> {
+    fn table(&mut self, place: Place) -> &mut HashMap<FourTuple, Record> {
         match place {
             Place::Established => &mut self.established,
             Place::Opening => &mut self.opening,

@@ -1,8 +1,9 @@
 //! Subflows of which the device sees only what one side sends.
 
 use crate::numbers::acceptable;
-use crate::packet::{Packet, Side};
+use crate::packet::Packet;
 use crate::record::{Fin, Record, Sender, State};
+use mptcp_wire::Side;
 
 /// Whether anything of this side was seen.
 #[must_use]

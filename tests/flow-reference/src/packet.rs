@@ -1,43 +1,10 @@
 //! A frame to the facts that count for a record.
 
 use mptcp_wire::{
-    Key as HostKey, LinkType, Segment, WireDataSequenceNumber,
+    FourTuple, Key, LinkType, Segment, Side, WireDataSequenceNumber,
     mptcp::{CapableFlags, CapableKeys, Dss, MpCapable, MpJoin, MpPrio, Subtype, View},
     tcp::{Flags, TcpOption, option::kind},
 };
-use std::net::SocketAddr;
-
-/// A side of the device.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Side {
-    /// This side: it sends what passes at egress.
-    Local = 0,
-    /// The other side: it sends what passes at ingress.
-    Remote = 1,
-}
-
-impl Side {
-    /// Both.
-    pub const BOTH: [Self; 2] = [Self::Local, Self::Remote];
-
-    /// The other one.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Local => Self::Remote,
-            Self::Remote => Self::Local,
-        }
-    }
-}
-
-/// A subflow as one device sees it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Key {
-    /// The end on this side.
-    pub local: SocketAddr,
-    /// The end on the other side.
-    pub remote: SocketAddr,
-}
 
 /// MP_CAPABLE.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +14,7 @@ pub struct Capable {
     /// The sender asks for DSS checksums.
     pub checksum: bool,
     /// The sender's key and the receiver's, when the option has both.
-    pub keys: Option<[HostKey; 2]>,
+    pub keys: Option<[Key; 2]>,
     /// Length of the data on it, when the option has one.
     pub data_length: Option<u16>,
 }
@@ -77,7 +44,7 @@ pub struct Mapping {
 #[derive(Clone, Debug)]
 pub struct Packet {
     /// Its subflow.
-    pub key: Key,
+    pub key: FourTuple,
     /// Who sent it.
     pub side: Side,
     /// Sequence number.
@@ -136,14 +103,8 @@ impl Packet {
         }
         let (tcp, source, destination) = (segment.tcp(), segment.source(), segment.destination());
         let key = match side {
-            Side::Local => Key {
-                local: source,
-                remote: destination,
-            },
-            Side::Remote => Key {
-                local: destination,
-                remote: source,
-            },
+            Side::Local => FourTuple::new(source, destination),
+            Side::Remote => FourTuple::new(destination, source),
         };
         let flags = tcp.flags();
         let payload = segment.payload_length() as u32;

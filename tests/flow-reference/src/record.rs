@@ -1,6 +1,6 @@
 //! A record, its two sides, a connection. The page calls every field by the same name.
 
-use crate::packet::Side;
+use mptcp_wire::Side;
 
 /// The largest window that there can be.
 pub const WINDOW_LARGEST: u32 = 1 << 30;

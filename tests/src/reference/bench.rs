@@ -13,7 +13,7 @@ use emptcp::{
     testrun::{Input, Sandbox, Verdict},
 };
 use emptcp_flow_reference::{
-    Counters, Key, Model, Packet, Sampled, Side, Times,
+    Counters, FourTuple, Model, Packet, Sampled, Side, Times,
     update::{microseconds, smoothed},
 };
 use std::{fmt::Write, time::Duration};
@@ -231,7 +231,7 @@ impl Bench {
         let Some(packet) = Packet::read(frame, side, segments) else {
             return fields;
         };
-        let key = FlowKey::new(packet.key.local, packet.key.remote);
+        let key = FlowKey::from(packet.key);
         let established = self.sandbox.record(&key).expect("tables");
         let opening = self.sandbox.half_open(&key).expect("tables");
         let both = || established.iter().chain(&opening);
@@ -339,7 +339,7 @@ impl Bench {
 /// time, and are then the model's.
 fn take_sample(
     model: &mut Model,
-    key: &Key,
+    key: &FourTuple,
     sample: &Sampled,
     (begun, ended): (u64, u64),
     program: Option<&Flow>,

@@ -72,7 +72,10 @@ const SENDER: [Row<[&str; 2], Sender, abi::Sender>; 39] = [
     sender!(window_max),
     sender!(window_scale, |model| model.window_scale.unwrap_or(SCALE_UNKNOWN).into()),
     sender!(isn),
-    sender!(address_id),
+    sender!("address_id", |model| model.address_id.into(), |program| program
+        .address_id
+        .0
+        .into()),
     sender!(fin, |model| fin(model.fin).into()),
     sender!(fin_end),
     sender!(retransmissions),
@@ -94,9 +97,13 @@ const SENDER: [Row<[&str; 2], Sender, abi::Sender>; 39] = [
         |program| sampling(program, program.rtt_timestamp)
     ),
     sender!(rtt_samples),
-    sender!(idsn, |model| model.idsn.unwrap_or(0)),
-    sender!(dsn_first, |model| model.dsn.unwrap_or_default().0),
-    sender!(dsn_next, |model| model.dsn.unwrap_or_default().1),
+    sender!("idsn", |model| model.idsn.unwrap_or(0), |program| program.idsn.0),
+    sender!("dsn_first", |model| model.dsn.unwrap_or_default().0, |program| program
+        .dsn_first
+        .0),
+    sender!("dsn_next", |model| model.dsn.unwrap_or_default().1, |program| program
+        .dsn_next
+        .0),
 ];
 
 fn number(sender: &Sender, field: fn(&Numbers) -> u32) -> u64 {
@@ -165,7 +172,7 @@ const RECORD: [Row<&str, Record, abi::Flow>; 9] = [
         |model| model.jump.map_or(0, |(_, next)| next),
         |program| match u32::from(program.flags) & (flow_flag::DSN_JUMP_LOCAL | flow_flag::DSN_JUMP_REMOTE) {
             0 => 0,
-            _ => program.dsn_jump,
+            _ => program.dsn_jump.0,
         },
     ),
 ];
@@ -239,19 +246,19 @@ const CONNECTION: [Row<&str, Connection, abi::Connection>; 17] = [
     connection!(packets),
     connection!(bytes),
     connection!(retransmissions),
-    connection!("idsn[local]", |model| model.idsn[0], |program| program.idsn[0]),
-    connection!("idsn[remote]", |model| model.idsn[1], |program| program.idsn[1]),
+    connection!("idsn[local]", |model| model.idsn[0], |program| program.idsn[0].0),
+    connection!("idsn[remote]", |model| model.idsn[1], |program| program.idsn[1].0),
     connection!("data_ack[local]", |model| model.data_ack[0].unwrap_or(0), |program| {
-        program.data_ack[0]
+        program.data_ack[0].0
     }),
     connection!("data_ack[remote]", |model| model.data_ack[1].unwrap_or(0), |program| {
-        program.data_ack[1]
+        program.data_ack[1].0
     }),
     connection!("dsn_next[local]", |model| model.dsn_next[0].unwrap_or(0), |program| {
-        program.dsn_next[0]
+        program.dsn_next[0].0
     }),
     connection!("dsn_next[remote]", |model| model.dsn_next[1].unwrap_or(0), |program| {
-        program.dsn_next[1]
+        program.dsn_next[1].0
     }),
     connection!("window_max[local]", |model| model.window_max[0].into(), |program| {
         program.window_max[0].into()

@@ -1,6 +1,6 @@
 //! What a case is made of, and the choice of cases that has every pair of values.
 
-use emptcp_lab::{Direction, IpVersion};
+use emptcp_lab::{IpVersion, TransferDirection};
 use rand::{SeedableRng, rngs::SmallRng, seq::SliceRandom};
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
@@ -83,11 +83,11 @@ impl Traffic {
     const ALL: [Self; 3] = [Self::Upload, Self::Download, Self::Both];
 
     /// For the lab.
-    pub fn direction(self) -> Direction {
+    pub fn direction(self) -> TransferDirection {
         match self {
-            Self::Upload => Direction::Upload,
-            Self::Download => Direction::Download,
-            Self::Both => Direction::Both,
+            Self::Upload => TransferDirection::Upload,
+            Self::Download => TransferDirection::Download,
+            Self::Both => TransferDirection::Both,
         }
     }
 

@@ -8,8 +8,9 @@ use super::{
 use crate::live::{Bed, seconds};
 use emptcp::events::Event;
 use emptcp_lab::{
-    BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, Host, Lab, Mib, Path, Rate, SubflowKey, Topology,
+    BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, FourTuple, Host, Lab, Mib, Path, Rate, Topology,
 };
+use mptcp_wire::tcp::State;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -163,14 +164,14 @@ impl Seen<'_> {
                 .iter()
                 .rev()
                 .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settles(&self.case) + MEASURE);
-            let on_path = |key: &SubflowKey| self.bed.lab.path_of(key) == Some(path);
+            let on_path = |key: &FourTuple| self.bed.lab.path_of(key) == Some(path);
             late.map_or(0, |sample| {
                 // Established: what waits for its last acknowledgements is no subflow any more.
                 let open = sample
                     .info
                     .subflows
                     .iter()
-                    .filter(|flow| flow.tcp_state == 1 && on_path(&flow.key));
+                    .filter(|flow| flow.tcp.state == State::Established && on_path(&flow.addresses));
                 open.count()
             })
         };
@@ -186,7 +187,7 @@ impl Seen<'_> {
             let series = report.series(end);
             let keys = series.subflows();
             let mut keys = keys.iter().filter(|key| self.bed.lab.path_of(key) == Some(PATH));
-            keys.any(|key| series.of(key).any(|(_, info)| info.backup))
+            keys.any(|key| series.backup(key).any(|backup| backup))
         };
         self.transfers.iter().filter(|(report, _)| marked(report)).count()
     }
@@ -208,8 +209,12 @@ impl Seen<'_> {
             let samples = report.series(end).samples().iter();
             let mut later = samples.filter(|sample| sample.at.as_secs_f64() >= applied);
             let gone = later.find(|sample| {
-                let mut open = sample.info.subflows.iter().filter(|flow| flow.tcp_state == 1);
-                !open.any(|flow| self.bed.lab.path_of(&flow.key) == Some(path))
+                let mut open = sample
+                    .info
+                    .subflows
+                    .iter()
+                    .filter(|flow| flow.tcp.state == State::Established);
+                !open.any(|flow| self.bed.lab.path_of(&flow.addresses) == Some(path))
             });
             gone.map_or(f64::INFINITY, |sample| sample.at.as_secs_f64() - applied)
         };

@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "emptcp-flow-reference",
     "emptcp-trace",
     "emptcp-trace-cli",
+    "emptcp-trace-report",
     "xtask",
 ];
 

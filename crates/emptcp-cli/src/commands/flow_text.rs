@@ -1,10 +1,10 @@
 //! Subflows and connections of `emptcp flows` for people.
 
-use crate::{session::BOLD, table::Table, units};
+use crate::{session::BOLD, table::Table, units, words};
 use emptcp::{
-    abi::{FlowId, Token},
-    events::Side,
+    abi::FlowId,
     flows::{ConnectionEntry, FlowEntry},
+    wire::Side,
 };
 use serde::Serialize;
 use std::{
@@ -73,19 +73,13 @@ fn not_known(count: usize) -> String {
     format!("{BOLD}{which}{BOLD:#}\n")
 }
 
-fn token(token: Option<Token>) -> String {
-    token.map_or_else(|| "?".to_owned(), |token| token.to_string())
-}
-
 fn heading(connection: &ConnectionEntry) -> String {
-    let version = connection
-        .version
-        .map_or_else(|| "?".to_owned(), |version| version.to_string());
     format!(
-        "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{version}, {}, {}, {}, age {}, idle {}\n",
+        "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{}, {}, {}, {}, age {}, idle {}\n",
         connection.id,
-        token(connection.local_token),
-        token(connection.remote_token),
+        words::known(connection.local_token),
+        words::known(connection.remote_token),
+        words::known(connection.version),
         units::count(u64::from(connection.subflows), "subflow"),
         units::bytes(connection.bytes),
         units::count(connection.retransmissions, "retransmission"),
@@ -129,7 +123,11 @@ fn table(flows: &[FlowEntry], before: Option<&Before>, with_tokens: bool) -> Tab
         let cells = [
             flow.local.to_string(),
             flow.remote.to_string(),
-            format!("{} <-> {}", token(flow.local_token), token(flow.remote_token)),
+            format!(
+                "{} <-> {}",
+                words::known(flow.local_token),
+                words::known(flow.remote_token)
+            ),
             device(flow),
             flow.state.clone(),
             role(flow),
@@ -159,10 +157,9 @@ fn side(side: Side) -> &'static str {
 
 /// MPTCP address ids, of the local and of the remote side.
 fn address_ids(flow: &FlowEntry) -> String {
-    let id = |id: Option<u8>| id.map_or_else(|| "?".to_owned(), |id| id.to_string());
     match (flow.sent.address_id, flow.received.address_id) {
         (None, None) => "-".to_owned(),
-        (local, remote) => format!("{} <-> {}", id(local), id(remote)),
+        (local, remote) => format!("{} <-> {}", words::known(local), words::known(remote)),
     }
 }
 
@@ -192,10 +189,10 @@ fn role(flow: &FlowEntry) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::words;
     use emptcp::{
         abi::{ConnectionId, Totals},
         flows::SenderEntry,
+        wire::{AddressId, Token, Version},
     };
 
     fn sender(bytes: u64) -> SenderEntry {
@@ -224,7 +221,7 @@ pub(super) mod tests {
                 "local_opened".to_owned(),
                 "backup_remote".to_owned(),
             ],
-            version: Some(1),
+            version: Some(Version::V1),
             device: Some("wwan0".to_owned()),
             ifindex: 7,
             connection: Some(ConnectionId(connection)),
@@ -250,7 +247,7 @@ pub(super) mod tests {
             retransmissions: 0,
             age_ms: 4_000,
             idle_ms: 4_000,
-            version: Some(1),
+            version: Some(Version::V1),
             ended: Totals::default(),
         };
         let flows = vec![flow(1, 5)];
@@ -282,7 +279,7 @@ pub(super) mod tests {
     fn subflows_of_unknown_connections_show_their_own_tokens_and_are_not_one_connection() {
         let mut joined = flow(1, 5);
         (joined.connection, joined.remote_token) = (None, Some(Token(0xabc)));
-        (joined.sent.address_id, joined.received.address_id) = (Some(3), Some(0));
+        (joined.sent.address_id, joined.received.address_id) = (Some(AddressId(3)), Some(AddressId(0)));
         let mut other = flow(2, 5);
         (other.connection, other.opened_by) = (None, None);
         let group = Group {

@@ -9,9 +9,10 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
-    abi::{ConnectionId, Token},
+    abi::ConnectionId,
     event_reader::{Begin, Item},
-    events::{Body, Event, MptcpKey, Side},
+    events::{Body, Event},
+    wire::{Side, Token},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use nix::time::{ClockId, clock_gettime};
@@ -160,12 +161,13 @@ fn describe(body: &Body) -> String {
             keys,
         } => {
             let mut text = format!(
-                "connection {connection}, {}, MPTCP v{version}, opened by {}",
+                "connection {connection}, {}, MPTCP v{}, opened by {}",
                 tokens(*local_token, *remote_token),
+                words::known(*version),
                 side(*opened_by)
             );
             if let Some([local, remote]) = keys {
-                text += &format!(", keys {} <-> {}", key(*local), key(*remote));
+                text += &format!(", keys {} <-> {}", local.reveal(), remote.reveal());
             }
             text
         }
@@ -228,8 +230,7 @@ fn of_connection(connection: Option<ConnectionId>) -> String {
 }
 
 fn tokens(local: Option<Token>, remote: Option<Token>) -> String {
-    let token = |token: Option<Token>| token.map_or_else(|| "?".to_owned(), |token| token.to_string());
-    format!("tokens {} <-> {}", token(local), token(remote))
+    format!("tokens {} <-> {}", words::known(local), words::known(remote))
 }
 
 fn side(side: Side) -> &'static str {
@@ -237,10 +238,6 @@ fn side(side: Side) -> &'static str {
         Side::Local => "the local side",
         Side::Remote => "the remote side",
     }
-}
-
-fn key(key: MptcpKey) -> String {
-    format!("{:#018x}", u64::from_be_bytes(key.reveal()))
 }
 
 /// How far apart the clock of events and that of people are.
@@ -276,6 +273,7 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emptcp::wire::{AddressId, Version};
 
     #[test]
     fn events_are_told_in_a_sentence() {
@@ -288,7 +286,7 @@ mod tests {
             opened_by: Some(Side::Remote),
             initial: Some(false),
             backup: true,
-            address_ids: Some([1, 2]),
+            address_ids: Some([1, 2].map(AddressId)),
         };
         assert_eq!(
             describe(&subflow),
@@ -318,7 +316,7 @@ mod tests {
             connection: ConnectionId(1),
             local_token: Some(Token(0x1234)),
             remote_token: None,
-            version: 1,
+            version: Some(Version::V1),
             opened_by: Side::Local,
             keys: None,
         };

@@ -1,11 +1,4 @@
-//! Sockets on the hosts, MPTCP or plain TCP, and what the kernel tells about their connections.
-
-mod diag;
-mod info;
-
-pub(crate) use diag::SocketDiag;
-pub use diag::SubflowState;
-pub use info::{ConnectionInfo, SubflowInfo, SubflowKey};
+//! Sockets on the hosts, MPTCP or plain TCP, and what the kernel tells about their connections (by `mptcp-socket` and `mptcp-netlink`).
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,7 +10,11 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
 use crate::error::{LabError, Result};
-use crate::host::{Host, IpVersion};
+use crate::host::Host;
+use crate::netns::NetworkNamespace;
+use mptcp_netlink::{SockDiag, Subflow};
+use mptcp_socket::ConnectionInfo;
+use mptcp_wire::{FourTuple, IpVersion};
 
 /// Transport protocol of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -110,12 +107,29 @@ impl Host {
         .map_err(|error| refused(protocol, format!("connecting the {} to {remote}", self.role()), error))
     }
 
+    /// What the kernel tells about a subflow of this host; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered or a netlink socket not be opened.
+    pub fn subflow_state(&self, subflow: &FourTuple) -> Result<Option<Subflow>> {
+        sock_diag(self.netns())?
+            .subflow(subflow)
+            .map_err(|error| LabError::system(format!("looking for the subflow {subflow}"), error))
+    }
+
     fn open(&self, protocol: Protocol, address: SocketAddr) -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(protocol.number()))?;
         let name = std::ffi::OsString::from(self.congestion_control());
         setsockopt(&socket, sockopt::TcpCongestion, &name)?;
         Ok(socket)
     }
+}
+
+/// A netlink socket in a namespace that answers questions about its subflows.
+pub(crate) fn sock_diag(netns: &NetworkNamespace) -> Result<SockDiag> {
+    netns
+        .run(SockDiag::open)?
+        .map_err(|error| LabError::system("looking for subflows", error))
 }
 
 fn refused(protocol: Protocol, what: String, error: io::Error) -> LabError {
@@ -178,7 +192,13 @@ impl Connection {
     /// # Errors
     /// [`LabError::Unsupported`] before Linux 5.16.
     pub fn info(&self) -> Result<ConnectionInfo> {
-        ConnectionInfo::read(&self.socket)
+        ConnectionInfo::of(&self.socket).map_err(|error| match error {
+            mptcp_socket::Error::System { action, source } => LabError::system(action, source),
+            error => LabError::Unsupported {
+                feature: "MPTCP_TCPINFO",
+                reason: error.to_string(),
+            },
+        })
     }
 }
 

@@ -14,16 +14,16 @@ use super::sampler::{SampledEnd, Sampler};
 use super::series::TimeSeries;
 use super::stream::{Amount, Progress, StreamPlan, StreamReport};
 use crate::error::{LabError, Result};
-use crate::host::IpVersion;
 use crate::lab::Lab;
 use crate::socket::{Connection, Listener, Protocol};
+use mptcp_wire::IpVersion;
 
 /// Time for the connection to be set up, also over a lossy path.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
-/// Which way the bytes go.
+/// Which way the bytes of a transfer go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Direction {
+pub enum TransferDirection {
     /// From the client to the server.
     #[default]
     Upload,
@@ -48,7 +48,7 @@ pub enum End {
 pub struct Bulk<'a> {
     lab: &'a Lab,
     amount: Amount,
-    direction: Direction,
+    direction: TransferDirection,
     protocol: Protocol,
     version: IpVersion,
     first_path: usize,
@@ -66,7 +66,7 @@ impl Lab {
         Bulk {
             lab: self,
             amount: Amount::Duration(Duration::from_secs(10)),
-            direction: Direction::Upload,
+            direction: TransferDirection::Upload,
             protocol: Protocol::Mptcp,
             version: IpVersion::V4,
             first_path: 0,
@@ -92,8 +92,8 @@ impl<'a> Bulk<'a> {
         self
     }
 
-    /// Which way the bytes go.
-    pub fn direction(mut self, direction: Direction) -> Self {
+    /// Which way the bytes of a transfer go.
+    pub fn direction(mut self, direction: TransferDirection) -> Self {
         self.direction = direction;
         self
     }
@@ -165,9 +165,9 @@ impl<'a> Bulk<'a> {
             abort: AtomicBool::new(false),
         });
         let ways = match self.direction {
-            Direction::Upload => [true, false],
-            Direction::Download => [false, true],
-            Direction::Both => [true, true],
+            TransferDirection::Upload => [true, false],
+            TransferDirection::Download => [false, true],
+            TransferDirection::Both => [true, true],
         };
         let ends = [&client, &server];
         let mut streams = [None, None];

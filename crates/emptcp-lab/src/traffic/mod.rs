@@ -11,7 +11,7 @@ mod sampler;
 mod series;
 mod stream;
 
-pub use bulk::{Bulk, BulkReport, Direction, End, RunningBulk};
+pub use bulk::{Bulk, BulkReport, End, RunningBulk, TransferDirection};
 pub use payload::Payload;
 pub use requests::{Requests, ResponseTimes};
 pub use series::{Counter, Sample, TimeSeries};

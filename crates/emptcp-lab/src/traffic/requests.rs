@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::payload::Payload;
 use crate::error::{LabError, Result};
-use crate::host::IpVersion;
 use crate::lab::Lab;
 use crate::socket::{Connection, Protocol};
+use mptcp_wire::IpVersion;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 

@@ -10,7 +10,8 @@ use super::series::{Sample, TimeSeries};
 use super::stream::Progress;
 use crate::error::{LabError, Result};
 use crate::netns::NetworkNamespace;
-use crate::socket::{Connection, SocketDiag};
+use crate::socket::{Connection, sock_diag};
+use mptcp_netlink::SockDiag;
 
 /// One end of the sampled connection.
 pub(crate) struct SampledEnd {
@@ -33,7 +34,7 @@ impl Sampler {
     pub(crate) fn start(begin: Instant, interval: Duration, ends: [SampledEnd; 2]) -> Result<Self> {
         let series = Arc::new(Mutex::new([TimeSeries::default(), TimeSeries::default()]));
         let stop = Arc::new(AtomicBool::new(false));
-        let diags = [SocketDiag::open(&ends[0].netns)?, SocketDiag::open(&ends[1].netns)?];
+        let mut diags = [sock_diag(&ends[0].netns)?, sock_diag(&ends[1].netns)?];
         let (seen, stopped) = (series.clone(), stop.clone());
         let thread = thread::Builder::new()
             .name("lab sampler".to_owned())
@@ -42,7 +43,7 @@ impl Sampler {
                 loop {
                     // Read before the last sample: what happened until `stop` is in the series.
                     let last = stopped.load(Ordering::Acquire);
-                    for (index, (end, diag)) in ends.iter().zip(&diags).enumerate() {
+                    for (index, (end, diag)) in ends.iter().zip(&mut diags).enumerate() {
                         let sample = end.sample(begin, diag)?;
                         lock(&seen)[index].push(sample);
                     }
@@ -101,15 +102,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl SampledEnd {
-    fn sample(&self, begin: Instant, diag: &SocketDiag) -> Result<Sample> {
+    fn sample(&self, begin: Instant, diag: &mut SockDiag) -> Result<Sample> {
         let bytes = |progress: &Option<Arc<Progress>>| progress.as_ref().map_or(0, |progress| progress.bytes());
-        let mut info = self.connection.info()?;
-        for subflow in &mut info.subflows {
-            subflow.backup = diag.backup(&subflow.key).unwrap_or(false);
-        }
+        let info = self.connection.info()?;
+        let keys = info.subflows.iter().map(|subflow| subflow.addresses);
+        let backup = keys.filter(|key| matches!(diag.subflow(key), Ok(Some(subflow)) if subflow.flags.is_backup()));
+        let backup = backup.collect();
         Ok(Sample {
             at: begin.elapsed(),
             info,
+            backup,
             written: bytes(&self.written),
             read: bytes(&self.read),
         })

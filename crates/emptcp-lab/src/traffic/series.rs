@@ -1,10 +1,12 @@
 //! Samples of a connection over time, and the rates that follow from them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::socket::{ConnectionInfo, SubflowInfo, SubflowKey};
+use mptcp_socket::{ConnectionInfo, SubflowInfo};
+use mptcp_wire::FourTuple;
 
 /// The state of a connection at one moment.
 #[derive(Clone, Debug, Serialize)]
@@ -13,6 +15,8 @@ pub struct Sample {
     pub at: Duration,
     /// What the kernel said, subflows included.
     pub info: ConnectionInfo,
+    /// Subflows that either host has marked as backup.
+    pub backup: BTreeSet<FourTuple>,
     /// Bytes that the application of this host had written.
     pub written: u64,
     /// Bytes that the application of this host had read.
@@ -33,9 +37,9 @@ pub enum Counter {
 impl Counter {
     fn of(self, subflow: &SubflowInfo) -> u64 {
         match self {
-            Self::Received => subflow.bytes_received,
-            Self::Acked => subflow.bytes_acked,
-            Self::Sent => subflow.bytes_sent,
+            Self::Received => subflow.tcp.bytes_received,
+            Self::Acked => subflow.tcp.bytes_acked,
+            Self::Sent => subflow.tcp.bytes_sent,
         }
     }
 }
@@ -60,22 +64,31 @@ impl TimeSeries {
     }
 
     /// Every subflow that was ever seen, in the order of appearance.
-    pub fn subflows(&self) -> Vec<SubflowKey> {
+    pub fn subflows(&self) -> Vec<FourTuple> {
         let mut keys = Vec::new();
         for subflow in self.0.iter().flat_map(|sample| &sample.info.subflows) {
-            if !keys.contains(&subflow.key) {
-                keys.push(subflow.key);
+            if !keys.contains(&subflow.addresses) {
+                keys.push(subflow.addresses);
             }
         }
         keys
     }
 
     /// The states of one subflow over time.
-    pub fn of(&self, key: &SubflowKey) -> impl Iterator<Item = (Duration, &SubflowInfo)> {
+    pub fn of(&self, key: &FourTuple) -> impl Iterator<Item = (Duration, &SubflowInfo)> {
         self.0.iter().filter_map(|sample| {
-            let found = sample.info.subflows.iter().find(|subflow| subflow.key == *key)?;
+            let found = sample.info.subflows.iter().find(|subflow| subflow.addresses == *key)?;
             Some((sample.at, found))
         })
+    }
+
+    /// Whether either host had marked a subflow as backup, at each sample of it.
+    pub fn backup(&self, key: &FourTuple) -> impl Iterator<Item = bool> {
+        let samples = self
+            .0
+            .iter()
+            .filter(|sample| sample.info.subflows.iter().any(|subflow| subflow.addresses == *key));
+        samples.map(|sample| sample.backup.contains(key))
     }
 
     /// Whether the connection was plain TCP at any sample.
@@ -86,7 +99,7 @@ impl TimeSeries {
     /// Rate of a subflow between `from` and `to` after the begin of the transfer, in Mbit/s of payload.
     ///
     /// It is taken between the first and the last sample within, in which the subflow exists; `None` with fewer than two.
-    pub fn throughput(&self, key: &SubflowKey, counter: Counter, from: Duration, to: Duration) -> Option<f64> {
+    pub fn throughput(&self, key: &FourTuple, counter: Counter, from: Duration, to: Duration) -> Option<f64> {
         let mut within = self
             .of(key)
             .filter(|(at, _)| (from..=to).contains(at))
@@ -118,6 +131,7 @@ mod tests {
         Sample {
             at: Duration::from_millis(milliseconds),
             info: ConnectionInfo::default(),
+            backup: BTreeSet::new(),
             written: 0,
             read,
         }

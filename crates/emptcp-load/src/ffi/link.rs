@@ -84,8 +84,8 @@ pub fn by_id(id: u32) -> io::Result<OwnedFd> {
     owned(unsafe { libbpf_sys::bpf_link_get_fd_by_id(id) })
 }
 
-/// Ids of the programs and of the links that are attached to a device of this namespace at an attach type, in order; the id
-/// of a link is 0 where there is none.
+/// Ids of the programs and of the links that are attached to a device of this namespace at an attach type, in order;
+/// the id of a link is 0 where there is none.
 ///
 /// # Errors
 /// What the kernel answers.

@@ -20,8 +20,8 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
-/// Gives libbpf's messages to `take`, when they are `wanted`. A message may hold any bytes: names come from object files. The
-/// first call counts.
+/// Gives libbpf's messages to `take`, when they are `wanted`. A message may hold any bytes: names come from object
+/// files. The first call counts.
 pub(crate) fn set(wanted: fn() -> bool, take: fn(&str)) {
     if PRINT.set(Print { wanted, take }).is_err() {
         return;
@@ -53,8 +53,8 @@ unsafe extern "C" fn print(
             return;
         };
         let mut text = vec![0_u8; LONGEST];
-        // SAFETY: `text` has the size that is passed; format and arguments are libbpf's and are read once. libc ends the text
-        // with a zero.
+        // SAFETY: `text` has the size that is passed; format and arguments are libbpf's and are read once. libc ends
+        // the text with a zero.
         let length = unsafe { vsnprintf(text.as_mut_ptr().cast(), text.len(), format, arguments) };
         let length = usize::try_from(length).unwrap_or(0).min(LONGEST - 1);
         (print.take)(&String::from_utf8_lossy(&text[..length]));

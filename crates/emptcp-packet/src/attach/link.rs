@@ -56,8 +56,8 @@ pub(super) fn info(path: &Path) -> Option<LinkInfo> {
     link::info(pin::open(path).ok()?.as_fd()).ok()
 }
 
-/// Whether the device that a link holds is one of this namespace: a device that is moved takes its links along, and may get
-/// an index that another one has here.
+/// Whether the device that a link holds is one of this namespace: a device that is moved takes its links along, and may
+/// get an index that another one has here.
 pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: Direction) -> bool {
     let found = match (kind, direction) {
         (Kind::XdpNative | Kind::XdpGeneric, _) => {

@@ -118,7 +118,8 @@ pub(crate) enum Hold {
     Nothing,
     /// To the device of this namespace for which it is noted.
     Here,
-    /// To a device that was moved to another network namespace. With the same index rules match there too, and policies act.
+    /// To a device that was moved to another network namespace. With the same index rules match there too, and policies
+    /// act.
     Elsewhere {
         /// It has the same index there.
         acts: bool,

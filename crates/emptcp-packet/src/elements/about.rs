@@ -1,6 +1,6 @@
-//! What an element's object says about itself, compared with its `element.toml`: the version of the SDK that it was built
-//! with, selector or actor, its name, its counters and its arguments. A program whose counters are not those of the
-//! manifest would count into what belongs to other elements.
+//! What an element's object says about itself, compared with its `element.toml`: the version of the SDK that it was
+//! built with, selector or actor, its name, its counters and its arguments. A program whose counters are not those of
+//! the manifest would count into what belongs to other elements.
 
 use crate::{error::Result, program::Who};
 use emptcp_abi::{ABI_VERSION, element_kind};

@@ -241,8 +241,8 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(named.into_iter().chain(headers).collect())
 }
 
-/// Removes an installed element by the name of its folder, which is its own. Policies in force that use it go on until they
-/// are applied again.
+/// Removes an installed element by the name of its folder, which is its own. Policies in force that use it go on until
+/// they are applied again.
 ///
 /// # Errors
 /// When there is none of that name, or it is shipped.

@@ -226,7 +226,8 @@ impl Catalog {
         Self::load_from(&installed_folder())
     }
 
-    /// The shipped elements and those in `folder`, which need not exist. What cannot be read there is [`Catalog::broken`].
+    /// The shipped elements and those in `folder`, which need not exist. What cannot be read there is
+    /// [`Catalog::broken`].
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -288,7 +289,8 @@ impl Catalog {
     /// kernel nothing.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] with what to do: an element that was installed by another version of emptcp must be built again.
+    /// [`Error::Mismatch`] with what to do: an element that was installed by another version of emptcp must be built
+    /// again.
     pub fn fits(&self, plan: &Plan) -> Result<()> {
         let mut done = BTreeSet::new();
         for policy in &plan.policies {

@@ -46,8 +46,8 @@ pub(crate) fn write_headers(folder: &Path) -> Result<()> {
 /// Headers are replaced; a template that is there already is left alone.
 ///
 /// # Errors
-/// When a file cannot be written. Then nothing of it is there, unless the folder was there before: in that one some headers may
-/// be replaced already.
+/// When a file cannot be written. Then nothing of it is there, unless the folder was there before: in that one some
+/// headers may be replaced already.
 pub fn write(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |path: &Path, error: io::Error| Error::io(path, error);
     let is_there = match fs::metadata(folder) {

@@ -80,7 +80,8 @@ impl Sandbox {
         read(&self.maps, "emptcp_connections", id.as_bytes())
     }
 
-    /// Lets time pass for all records: whatever they saw, they saw so much earlier. No program may run at the same time.
+    /// Lets time pass for all records: whatever they saw, they saw so much earlier. No program may run at the same
+    /// time.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -88,8 +89,8 @@ impl Sandbox {
         self.shift(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// As if the CPU of the next packets had a clock that is so much behind that of the packets before. Coarse clocks of two
-    /// CPUs may differ by a tick. No program may run at the same time.
+    /// As if the CPU of the next packets had a clock that is so much behind that of the packets before. Coarse clocks
+    /// of two CPUs may differ by a tick. No program may run at the same time.
     ///
     /// # Errors
     /// When the kernel cannot be asked.

@@ -2,8 +2,7 @@
 
 use super::formula::Formula;
 use crate::expression::{
-    CallArgument, Compare, End, Expression, IdRange, IdSide, Ids, PortSide, Primary, Scope, Test, What,
-    vocabulary as words,
+    CallArgument, Compare, End, Expression, IdRange, Ids, PortSide, Primary, Scope, Test, What, vocabulary as words,
 };
 use crate::values::{format_range, packet_types};
 use std::ops::Range;
@@ -62,10 +61,10 @@ fn calls(test: &Test) -> Formula<Call> {
         Primary::Subflow(a, b) => call(
             "subflow",
             vec![
-                ("address_a", a.address.to_string()),
-                ("port_a", a.port.to_string()),
-                ("address_b", b.address.to_string()),
-                ("port_b", b.port.to_string()),
+                ("address_a", a.ip().to_string()),
+                ("port_a", a.port().to_string()),
+                ("address_b", b.ip().to_string()),
+                ("port_b", b.port().to_string()),
             ],
         ),
         Primary::Port(side, ports) => {
@@ -100,16 +99,10 @@ fn calls(test: &Test) -> Formula<Call> {
         ),
         Primary::Connection(tokens) => any(tokens, |token| call("connection", vec![("token", token.to_string())])),
         Primary::Role(role) => call("role", vec![("role", words::role(*role).to_owned())]),
-        Primary::AddressId(side, ids) => {
-            let side = match side {
-                IdSide::Local => "local",
-                IdSide::Remote => "remote",
-            };
-            address_ids(ids, &|compare, id| {
-                let side = ("side", side.to_owned());
-                call("address_id", vec![side, ("compare", compare), ("value", id)])
-            })
-        }
+        Primary::AddressId(side, ids) => address_ids(ids, &|compare, id| {
+            let side = ("side", side.to_string());
+            call("address_id", vec![side, ("compare", compare), ("value", id)])
+        }),
         Primary::AddAddrAddress(outside, prefixes) => each_or_none(*outside, prefixes, |inside, prefix| {
             call(
                 "add_addr_address",

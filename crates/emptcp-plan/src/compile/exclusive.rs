@@ -2,7 +2,9 @@
 
 use crate::expression::{End, Expression, PortSide, Primary};
 use crate::plan::Direction;
-use crate::values::{Endpoint, Ports, Prefix};
+use crate::values::{Ports, Prefix};
+use mptcp_wire::IpVersion;
+use std::net::SocketAddr;
 
 /// Something that every flow of a policy fulfils; lists are alternatives. Only top-level tests that are not negated
 /// become constraints, so what is missing here only makes the answer more careful.
@@ -12,8 +14,8 @@ pub(crate) enum Constraint {
     Destination(Vec<Prefix>),
     SourcePort(Vec<Ports>),
     DestinationPort(Vec<Ports>),
-    IpVersion(Vec<u8>),
-    Subflow(Endpoint, Endpoint),
+    IpVersion(Vec<IpVersion>),
+    Subflow(SocketAddr, SocketAddr),
     Device(Vec<String>),
     Direction(Direction),
 }
@@ -41,11 +43,11 @@ impl Constraint {
                 Self::versions(&[*destination]),
             ],
             Primary::Subflow(a, b) => {
-                let ends = vec![Prefix::host(a.address), Prefix::host(b.address)];
+                let ends = vec![Prefix::host(a.ip()), Prefix::host(b.ip())];
                 let ports: Vec<_> = [a, b]
                     .map(|end| Ports {
-                        low: end.port,
-                        high: end.port,
+                        low: end.port(),
+                        high: end.port(),
                     })
                     .to_vec();
                 vec![
@@ -72,10 +74,10 @@ impl Constraint {
         let all_ipv4 = Prefix { length: 96, ..all_ipv4 };
         let mut versions = Vec::new();
         if prefixes.iter().any(|prefix| prefix.overlaps(&all_ipv4)) {
-            versions.push(4);
+            versions.push(IpVersion::V4);
         }
         if !prefixes.iter().all(Prefix::is_ipv4) {
-            versions.push(6);
+            versions.push(IpVersion::V6);
         }
         Self::IpVersion(versions)
     }
@@ -89,7 +91,7 @@ impl Constraint {
             (Self::SourcePort(a), Self::SourcePort(b)) | (Self::DestinationPort(a), Self::DestinationPort(b)) => {
                 none(a, b, |a, b| a.low <= b.high && b.low <= a.high)
             }
-            (Self::IpVersion(a), Self::IpVersion(b)) => none(a, b, u8::eq),
+            (Self::IpVersion(a), Self::IpVersion(b)) => none(a, b, IpVersion::eq),
             (Self::Subflow(a, b), Self::Subflow(c, d)) => (a, b) != (c, d) && (a, b) != (d, c),
             (Self::Device(a), Self::Device(b)) => none(a, b, String::eq),
             (Self::Direction(a), Self::Direction(b)) => a != b,

@@ -5,10 +5,11 @@
 use super::exclusive::{Constraint, disjoint};
 use super::segments::{self, Segments};
 use crate::diagnostics::Problem;
-use crate::expression::{Compare, Expression, IdSide, Ids, Primary, Role, Test, vocabulary as words};
+use crate::expression::{Compare, Expression, Ids, Primary, Role, Test, vocabulary as words};
 use crate::plan::Direction;
 use crate::suggest;
 use crate::values::Prefix;
+use mptcp_wire::{IpVersion, Side};
 use std::rc::Rc;
 
 /// Tests that are compared with each other; longer conditions do not fit into the kernel.
@@ -182,8 +183,8 @@ fn fact(primary: &Primary) -> Option<Fact> {
                 .map(|value| (u64::from(*value), u64::from(*value)))
                 .collect(),
         ),
-        Primary::AddressId(IdSide::Local, set) => Fact::Number(words::LOCAL_ID, "", ids(set)),
-        Primary::AddressId(IdSide::Remote, set) => Fact::Number(words::REMOTE_ID, "", ids(set)),
+        Primary::AddressId(Side::Local, set) => Fact::Number(words::LOCAL_ID, "", ids(set)),
+        Primary::AddressId(Side::Remote, set) => Fact::Number(words::REMOTE_ID, "", ids(set)),
         Primary::AddAddrId(set) => Fact::Number(words::ADD_ADDR_ID, "", ids(set)),
         Primary::JoinId(set) => Fact::Number(words::JOIN_ID, "", ids(set)),
         Primary::AddAddrPort(false, ports) => Fact::Number(
@@ -215,7 +216,9 @@ fn fact(primary: &Primary) -> Option<Fact> {
 fn opposite(primary: &Primary) -> Option<Fact> {
     Some(match primary {
         Primary::IpVersion(versions) => {
-            let others = [4, 6].into_iter().filter(|version| !versions.contains(version));
+            let others = [IpVersion::V4, IpVersion::V6]
+                .into_iter()
+                .filter(|version| !versions.contains(version));
             Fact::Flow(vec![Constraint::IpVersion(others.collect())])
         }
         Primary::Direction(Direction::Ingress) => Fact::Flow(vec![Constraint::Direction(Direction::Egress)]),

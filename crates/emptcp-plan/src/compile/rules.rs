@@ -3,7 +3,8 @@
 use super::formula::{Formula, Goal, jumps};
 use crate::expression::{End, Expression, PortSide, Primary};
 use crate::plan::{Direction, Rule, RuleTest};
-use crate::values::{Endpoint, Ports, Prefix};
+use crate::values::{Ports, Prefix};
+use std::net::SocketAddr;
 
 /// What the classifier tests before a policy wants a flow.
 pub(crate) fn condition(
@@ -117,12 +118,12 @@ fn port(side: PortSide, ports: Ports) -> Formula<RuleTest> {
 }
 
 /// Packets from `source` to `destination`.
-fn from_to(source: Endpoint, destination: Endpoint) -> Formula<RuleTest> {
+fn from_to(source: SocketAddr, destination: SocketAddr) -> Formula<RuleTest> {
     let exactly = |port| Ports { low: port, high: port };
     Formula::And(vec![
-        address(End::Source, Prefix::host(source.address)),
-        port(PortSide::Source, exactly(source.port)),
-        address(End::Destination, Prefix::host(destination.address)),
-        port(PortSide::Destination, exactly(destination.port)),
+        address(End::Source, Prefix::host(source.ip())),
+        port(PortSide::Source, exactly(source.port())),
+        address(End::Destination, Prefix::host(destination.ip())),
+        port(PortSide::Destination, exactly(destination.port())),
     ])
 }

@@ -3,8 +3,10 @@
 use super::vocabulary::{self as words, What};
 use crate::plan::Direction;
 use crate::values::quantity::{self, DURATION_UNITS, SIZE_UNITS};
-use crate::values::{Endpoint, Ports, Prefix, Token, format_range, packet_types};
+use crate::values::{Ports, Prefix, format_range, packet_types};
+use mptcp_wire::{IpVersion, Side, Token};
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 /// A condition.
@@ -73,15 +75,6 @@ pub enum Role {
     Joined,
     /// Some side asked for it to be backup.
     Backup,
-}
-
-/// Whose address id.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum IdSide {
-    /// This side of the device.
-    Local,
-    /// The other side of the device.
-    Remote,
 }
 
 /// What a live metric is of.
@@ -173,11 +166,11 @@ pub enum Primary {
     /// `ip.pair == A, B`: from A to B.
     Pair(Prefix, Prefix),
     /// `subflow == A:pa <-> B:pb`, in either direction.
-    Subflow(Endpoint, Endpoint),
+    Subflow(SocketAddr, SocketAddr),
     /// `tcp.srcport`, `tcp.dstport`, `tcp.port`
     Port(PortSide, Vec<Ports>),
     /// `ip.version`: 4 or 6
-    IpVersion(Vec<u8>),
+    IpVersion(Vec<IpVersion>),
     /// `device`
     Device(Vec<String>),
     /// `direction is`
@@ -195,7 +188,7 @@ pub enum Primary {
     /// `subflow is`
     Role(Role),
     /// `subflow.local_id`, `subflow.remote_id`
-    AddressId(IdSide, Ids),
+    AddressId(Side, Ids),
     /// `add_addr.address`: in one of these, or in none of them (the flag); a packet without ADD_ADDR is neither.
     AddAddrAddress(bool, Vec<Prefix>),
     /// `add_addr.port`: likewise; an announcement without a port is neither.

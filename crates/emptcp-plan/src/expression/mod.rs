@@ -16,8 +16,6 @@ pub(crate) mod parser;
 mod primary;
 pub(crate) mod vocabulary;
 
-pub use ast::{
-    CallArgument, Compare, End, Expression, IdRange, IdSide, Ids, PortSide, Primary, Role, Scope, Space, Test,
-};
+pub use ast::{CallArgument, Compare, End, Expression, IdRange, Ids, PortSide, Primary, Role, Scope, Space, Test};
 pub use parser::{DEEPEST, parse};
 pub use vocabulary::{What, fields, other_words};

@@ -3,12 +3,11 @@
 use super::ast::IdRange;
 use crate::suggest;
 use crate::values::{self, ValueError, network, quantity};
+use mptcp_wire::IpVersion;
 
-pub(super) fn ip_version(text: &str) -> Result<u8, ValueError> {
-    match text {
-        "4" => Ok(4),
-        "6" => Ok(6),
-        _ => Err(ValueError::new(
+pub(super) fn ip_version(text: &str) -> Result<IpVersion, ValueError> {
+    text.parse().map_err(|_| {
+        ValueError::new(
             format!("`{}` is not an IP version", suggest::shorten(text)),
             "expected `4` or `6`",
         )
@@ -17,8 +16,8 @@ pub(super) fn ip_version(text: &str) -> Result<u8, ValueError> {
                 version @ ("4" | "6") => Some(version.to_owned()),
                 _ => None,
             },
-        )),
-    }
+        )
+    })
 }
 
 pub(super) fn dscp(text: &str) -> Result<u8, ValueError> {

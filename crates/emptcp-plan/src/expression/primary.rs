@@ -1,13 +1,14 @@
 //! One test: a field, a relation, a value.
 
-use super::ast::{CallArgument, Compare, End, IdSide, Ids, PortSide, Primary, Role, Scope, Space};
+use super::ast::{CallArgument, Compare, End, Ids, PortSide, Primary, Role, Scope, Space};
 use super::lexer::Kind;
 use super::operands::{address_id, device, dscp, id_range, ip_version, sequence_range};
 use super::parser::Cursor;
 use super::vocabulary::{self as words, What};
 use crate::diagnostics::Problem;
 use crate::suggest;
-use crate::values::{self, Endpoint, Ports, Prefix, Token, ValueError, packet_types, quantity};
+use crate::values::{self, Ports, Prefix, ValueError, packet_types, quantity};
+use mptcp_wire::Side;
 use std::ops::Range;
 
 type Parsed = Result<(Primary, bool), Problem>;
@@ -50,7 +51,7 @@ impl Cursor<'_> {
                 .map(|(set, not)| (Primary::Port(PortSide::Either, set), not)),
             words::DEVICE => self.set(field, device).map(|(set, not)| (Primary::Device(set), not)),
             words::CONNECTION => self
-                .set(field, Token::parse)
+                .set(field, values::token)
                 .map(|(set, not)| (Primary::Connection(set), not)),
             words::DIRECTION => {
                 if let Kind::Compare(sign @ (Compare::Equal | Compare::NotEqual)) = self.peek() {
@@ -71,10 +72,10 @@ impl Cursor<'_> {
             words::SUBFLOW => self.subflow(),
             words::LOCAL_ID => self
                 .ids(field)
-                .map(|ids| affirmed(Primary::AddressId(IdSide::Local, ids))),
+                .map(|ids| affirmed(Primary::AddressId(Side::Local, ids))),
             words::REMOTE_ID => self
                 .ids(field)
-                .map(|ids| affirmed(Primary::AddressId(IdSide::Remote, ids))),
+                .map(|ids| affirmed(Primary::AddressId(Side::Remote, ids))),
             words::ADD_ADDR_ADDRESS => self
                 .set(field, Prefix::parse)
                 .map(|(set, not)| affirmed(Primary::AddAddrAddress(not, set))),
@@ -181,15 +182,15 @@ impl Cursor<'_> {
             return Err(self.is_written(&role, negated, "a role is tested by `is`"));
         }
         let start = self.span().start;
-        let a = self.value(Endpoint::parse)?;
+        let a = self.value(values::endpoint)?;
         if !self.take(Kind::Between) {
             return Err(self.surprise(
                 "in a subflow",
                 "expected `<->` and the other end: `subflow == ADDRESS:PORT <-> ADDRESS:PORT`",
             ));
         }
-        let b = self.value(Endpoint::parse)?;
-        if a.address.is_ipv4() != b.address.is_ipv4() {
+        let b = self.value(values::endpoint)?;
+        if a.ip().is_ipv4() != b.ip().is_ipv4() {
             let message = "the ends of the subflow have different IP versions";
             return Err(Problem::new(
                 start..self.previous_end(),

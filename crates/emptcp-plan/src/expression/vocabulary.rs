@@ -1,8 +1,9 @@
 //! Every word of the language of conditions.
 
-use super::ast::{Compare, End, IdSide, PortSide, Role, Scope, Space};
+use super::ast::{Compare, End, PortSide, Role, Scope, Space};
 use crate::plan::Direction;
 use crate::values::packet_types;
+use mptcp_wire::Side;
 
 pub(crate) const AND: &str = "and";
 pub(crate) const OR: &str = "or";
@@ -187,10 +188,10 @@ pub(crate) fn space(space: Space) -> &'static str {
     }
 }
 
-pub(crate) fn address_id(side: IdSide) -> &'static str {
+pub(crate) fn address_id(side: Side) -> &'static str {
     match side {
-        IdSide::Local => LOCAL_ID,
-        IdSide::Remote => REMOTE_ID,
+        Side::Local => LOCAL_ID,
+        Side::Remote => REMOTE_ID,
     }
 }
 

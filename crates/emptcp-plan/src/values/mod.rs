@@ -11,7 +11,7 @@ pub(crate) mod quantity;
 use crate::manifest::{Argument, ArgumentType};
 use crate::plan::Value;
 use crate::suggest;
-pub use network::{Endpoint, Ports, Prefix, Token};
+pub use network::{Ports, Prefix, endpoint, token};
 use quantity::{DURATION_UNITS, RATE_UNITS, SIZE_UNITS};
 
 /// Why a value was refused.
@@ -108,7 +108,7 @@ fn read(argument: &Argument, text: &str) -> Result<Value, ValueError> {
             network::device(text)?;
             Value::Device(text.to_owned())
         }
-        ArgumentType::Token => Value::Integer(u64::from(Token::parse(text)?.0)),
+        ArgumentType::Token => Value::Integer(u64::from(token(text)?.0)),
         ArgumentType::Choice => Value::Integer(choice(text, &argument.values)?),
     })
 }

@@ -2,9 +2,10 @@
 
 use super::{ValueError, quantity};
 use crate::suggest;
+use mptcp_wire::Token;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Length of an IPv4-mapped prefix of length 0 (RFC 4291, section 2.5.5.2).
 pub(crate) const MAPPED_BITS: u8 = 96;
@@ -223,95 +224,54 @@ impl fmt::Display for Ports {
     }
 }
 
-/// One end of a subflow.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub struct Endpoint {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port.
-    pub port: u16,
+/// Reads one end of a subflow: `192.0.2.1:443` or `[2001:db8::1]:443`.
+///
+/// # Errors
+/// When either part is missing or wrong.
+pub fn endpoint(text: &str) -> Result<SocketAddr, ValueError> {
+    let wrong = || {
+        ValueError::new(
+            format!("`{}` is not an address with a port", suggest::shorten(text)),
+            "expected `192.0.2.1:443` or, for IPv6, `[2001:db8::1]:443`",
+        )
+    };
+    let (address, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let address = match address.strip_prefix('[') {
+        Some(rest) => IpAddr::V6(
+            rest.strip_suffix(']')
+                .and_then(|inner| inner.parse().ok())
+                .ok_or_else(wrong)?,
+        ),
+        None => IpAddr::V4(address.parse::<Ipv4Addr>().map_err(|_| wrong())?),
+    };
+    let ports = Ports::parse(port)?;
+    if ports.low != ports.high {
+        return Err(wrong());
+    }
+    Ok(SocketAddr::new(address, ports.low))
 }
 
-impl Endpoint {
-    /// Reads `192.0.2.1:443` or `[2001:db8::1]:443`.
-    ///
-    /// # Errors
-    /// When either part is missing or wrong.
-    pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let wrong = || {
-            ValueError::new(
-                format!("`{}` is not an address with a port", suggest::shorten(text)),
-                "expected `192.0.2.1:443` or, for IPv6, `[2001:db8::1]:443`",
+/// Reads a token such as `0x1234abcd`.
+///
+/// # Errors
+/// When it is not `0x` and one to eight hexadecimal digits.
+pub fn token(text: &str) -> Result<Token, ValueError> {
+    text.parse::<Token>().map_err(|_| {
+        // Other programs write tokens in decimal digits.
+        let decimal = text.bytes().all(|b| b.is_ascii_digit());
+        if let Some(token) = text.parse().ok().filter(|_| decimal).map(Token) {
+            return ValueError::new(
+                format!("the token `{}` is written in decimal digits", suggest::shorten(text)),
+                format!("expected it in hexadecimal: `{token}`"),
             )
-        };
-        let (address, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let address = match address.strip_prefix('[') {
-            Some(rest) => IpAddr::V6(
-                rest.strip_suffix(']')
-                    .and_then(|inner| inner.parse().ok())
-                    .ok_or_else(wrong)?,
-            ),
-            None => IpAddr::V4(address.parse::<Ipv4Addr>().map_err(|_| wrong())?),
-        };
-        let ports = Ports::parse(port)?;
-        if ports.low != ports.high {
-            return Err(wrong());
+            .meant(token.to_string());
         }
-        Ok(Self {
-            address,
-            port: ports.low,
-        })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
-            IpAddr::V4(address) => write!(out, "{address}:{}", self.port),
-            IpAddr::V6(address) => write!(out, "[{address}]:{}", self.port),
-        }
-    }
-}
-
-/// An MPTCP token (RFC 8684, section 3.2).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub struct Token(pub u32);
-
-impl Token {
-    /// Reads `0x1234abcd`.
-    ///
-    /// # Errors
-    /// When it is not `0x` and one to eight hexadecimal digits.
-    pub fn parse(text: &str) -> Result<Self, ValueError> {
-        text.strip_prefix("0x")
-            .filter(|digits| (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .map(Self)
-            .ok_or_else(|| {
-                // Other programs write tokens in decimal digits.
-                let decimal = text.bytes().all(|b| b.is_ascii_digit());
-                if let Some(token) = text.parse().ok().filter(|_| decimal).map(Self) {
-                    return ValueError::new(
-                        format!("the token `{}` is written in decimal digits", suggest::shorten(text)),
-                        format!("expected it in hexadecimal: `{token}`"),
-                    )
-                    .meant(token.to_string());
-                }
-                ValueError::new(
-                    format!("`{}` is not a token", suggest::shorten(text)),
-                    "expected `0x` and up to eight hexadecimal digits, such as `0x1234abcd` (see `ss -Mi` or `emptcp flows`)",
-                )
-                .perhaps_meant(
-                    Some(format!("0x{text}")).filter(|with| !text.starts_with("0x") && Self::parse(with).is_ok()),
-                )
-            })
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "0x{:08x}", self.0)
-    }
+        ValueError::new(
+            format!("`{}` is not a token", suggest::shorten(text)),
+            "expected `0x` and up to eight hexadecimal digits, such as `0x1234abcd` (see `ss -Mi` or `emptcp flows`)",
+        )
+        .perhaps_meant(Some(format!("0x{text}")).filter(|with| !text.starts_with("0x") && token(with).is_ok()))
+    })
 }
 
 /// Checks the name of a network device as the kernel does (`dev_valid_name`); an alternative name may be longer.
@@ -417,10 +377,7 @@ mod tests {
                 "{found}"
             );
         }
-        assert_eq!(
-            Token::parse("1234abcd").unwrap_err().meant.as_deref(),
-            Some("0x1234abcd")
-        );
+        assert_eq!(token("1234abcd").unwrap_err().meant.as_deref(), Some("0x1234abcd"));
     }
 
     #[test]
@@ -439,10 +396,7 @@ mod tests {
         assert_eq!(Ports::parse("1000-2000").unwrap(), Ports { low: 1000, high: 2000 });
         assert!(Ports::parse("2000-1000").unwrap_err().help.contains("`1000-2000`"));
         assert!(Ports::parse("65536").unwrap_err().help.contains("from 0 to 65535"));
-        assert_eq!(
-            Endpoint::parse("[2001:db8::1]:443").unwrap().to_string(),
-            "[2001:db8::1]:443"
-        );
+        assert_eq!(endpoint("[2001:db8::1]:443").unwrap().to_string(), "[2001:db8::1]:443");
         for text in [
             "2001:db8::1:443",
             "10.0.0.1",
@@ -450,7 +404,7 @@ mod tests {
             "[10.0.0.1]:80",
             "[::1:80",
         ] {
-            assert!(Endpoint::parse(text).is_err(), "{text}");
+            assert!(endpoint(text).is_err(), "{text}");
         }
     }
 
@@ -466,9 +420,9 @@ mod tests {
 
     #[test]
     fn tokens_are_hexadecimal() {
-        assert_eq!(Token::parse("0x1234abcd").unwrap(), Token(0x1234_abcd));
+        assert_eq!(token("0x1234abcd").unwrap(), Token(0x1234_abcd));
         for text in ["1234", "0x", "0x123456789", "0x+1", "abcd"] {
-            assert!(Token::parse(text).is_err(), "{text}");
+            assert!(token(text).is_err(), "{text}");
         }
     }
 

@@ -2,10 +2,12 @@
 
 use emptcp_plan::expression::*;
 use emptcp_plan::plan::Direction;
-use emptcp_plan::values::{Endpoint, Ports, Prefix, Token};
+use emptcp_plan::values::{Ports, Prefix};
+use mptcp_wire::{IpVersion as Ip, Side, Token};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::net::SocketAddr;
 
 pub(crate) const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1", "2001:db8::2"];
 pub(crate) const PORTS: &[u16] = &[80, 443, 1000, 1500];
@@ -30,14 +32,11 @@ fn ports() -> impl Strategy<Value = Ports> {
     select(ranges.to_vec()).prop_map(|(low, high)| Ports { low, high })
 }
 
-fn endpoints() -> impl Strategy<Value = (Endpoint, Endpoint)> {
+fn endpoints() -> impl Strategy<Value = (SocketAddr, SocketAddr)> {
     let v4 = (select(&ADDRESSES[..3]), select(&ADDRESSES[..3]));
     let v6 = (select(&ADDRESSES[3..]), select(&ADDRESSES[3..]));
     (prop_oneof![v4, v6], select(PORTS), select(PORTS)).prop_map(|((a, b), port_a, port_b)| {
-        let end = |address: &str, port| Endpoint {
-            address: address.parse().expect("an address"),
-            port,
-        };
+        let end = |address: &str, port| SocketAddr::new(address.parse().expect("an address"), port);
         (end(a, port_a), end(b, port_b))
     })
 }
@@ -92,7 +91,7 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
             vec(ports(), 1..3)
         )
             .prop_map(|(side, set)| Port(side, set)),
-        vec(select(vec![4u8, 6]), 1..3).prop_map(IpVersion),
+        vec(select(vec![Ip::V4, Ip::V6]), 1..3).prop_map(IpVersion),
         vec(select(DEVICES).prop_map(str::to_owned), 1..3).prop_map(Device),
         select(vec![Direction::Ingress, Direction::Egress]).prop_map(Primary::Direction),
     ];
@@ -103,7 +102,7 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
         sequence(),
         vec((0u32..4).prop_map(Token), 1..3).prop_map(Connection),
         select(vec![Role::Initial, Role::Joined, Role::Backup]).prop_map(Primary::Role),
-        (select(vec![IdSide::Local, IdSide::Remote]), ids()).prop_map(|(side, ids)| AddressId(side, ids)),
+        (select(vec![Side::Local, Side::Remote]), ids()).prop_map(|(side, ids)| AddressId(side, ids)),
         (any::<bool>(), vec(prefixes(), 1..3)).prop_map(|(outside, set)| AddAddrAddress(outside, set)),
         (any::<bool>(), vec(ports(), 1..3)).prop_map(|(outside, set)| AddAddrPort(outside, set)),
         ids().prop_map(AddAddrId),

@@ -4,10 +4,11 @@ use super::strategies::{ADDRESSES, PORTS};
 use emptcp_plan::expression::*;
 use emptcp_plan::manifest::Kind;
 use emptcp_plan::plan::{Direction, Node, Plan, RuleTest, Target, Value};
-use emptcp_plan::values::{Endpoint, Prefix};
+use emptcp_plan::values::Prefix;
+use mptcp_wire::{IpVersion, Side};
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Debug)]
 pub(crate) struct World {
@@ -124,8 +125,8 @@ fn symbol(compare: Compare) -> &'static str {
 }
 
 impl World {
-    fn version(&self) -> u8 {
-        if self.source.is_ipv4() { 4 } else { 6 }
+    fn version(&self) -> IpVersion {
+        self.source.into()
     }
 
     /// The tree, evaluated directly.
@@ -140,9 +141,8 @@ impl World {
 
     fn tests(&self, primary: &Primary) -> bool {
         let within = |address, prefix: &Prefix| matches(address, prefix.address, u32::from(prefix.length));
-        let goes = |a: &Endpoint, b: &Endpoint| {
-            (self.source, self.ports.0) == (a.address, a.port)
-                && (self.destination, self.ports.1) == (b.address, b.port)
+        let goes = |a: &SocketAddr, b: &SocketAddr| {
+            (self.source, self.ports.0) == (a.ip(), a.port()) && (self.destination, self.ports.1) == (b.ip(), b.port())
         };
         match primary {
             Primary::Address(End::Source, set) => set.iter().any(|prefix| within(self.source, prefix)),
@@ -168,7 +168,7 @@ impl World {
             }
             Primary::Connection(set) => set.iter().any(|token| token.0 == self.token),
             Primary::Role(role) => self.roles[*role as usize],
-            Primary::AddressId(side, ids) => among(ids, self.ids[usize::from(*side == IdSide::Remote)]),
+            Primary::AddressId(side, ids) => among(ids, self.ids[usize::from(*side == Side::Remote)]),
             Primary::AddAddrAddress(outside, set) => self
                 .add_addr
                 .is_some_and(|(address, ..)| set.iter().any(|prefix| within(address, prefix)) != *outside),
@@ -272,7 +272,7 @@ impl World {
                 1 => port(destination, "ports"),
                 _ => port(source, "ports") || port(destination, "ports"),
             },
-            "ip_version" => number("version") == u64::from(self.version()),
+            "ip_version" => number("version") == u64::from(self.version().number()),
             "device" => *value("device") == Value::Device(self.device.to_owned()),
             "direction" => (number("direction") == 1) == (self.direction == Direction::Ingress),
             "dscp" => number("value") == u64::from(self.dscp),

@@ -4,8 +4,8 @@ use super::sinks::Sinks;
 use super::{AnalyzeArguments, Outcome, analyse};
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{anyhow, bail};
-use emptcp_trace::output::Tables;
 use emptcp_trace::source;
+use emptcp_trace_report::output::Tables;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter};
 use std::num::NonZeroUsize;
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &AnalyzeArguments, interrupt: &Interrupt) -> anyhow
     }
 }
 
-/// One capture that cannot be read keeps nobody from reading the others.
+/// One capture that cannot be read does not prevent the others from being read.
 fn keep(failures: &mut Vec<anyhow::Error>, error: anyhow::Error) -> anyhow::Result<()> {
     failures.push(error);
     Ok(())
@@ -96,11 +96,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Analyses all files with so many workers and gives the results to `take` in the order of the files. Workers do not run far
-    /// ahead of it, so neither memory nor open files grow with their number.
+    /// Analyses all files with `workers` threads and gives the results to `take` in the order of the files. Workers do
+    /// not run far ahead of it, so neither memory nor open files grow with their number.
     fn in_order(&self, jobs: usize, mut take: impl FnMut(Part) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        // A worker that takes a file puts a permit into this queue, which is taken out when its results have been put out. Files
-        // are taken in order, so whoever is next in the output holds a permit and will be done.
+        // A worker that takes a file puts a permit into this queue, which is taken out when its results have been put
+        // out. Files are taken in order, so the next one in the output holds a permit and will be done.
         let (permit, permits) = mpsc::sync_channel(jobs.saturating_mul(AHEAD));
         let (done, results) = mpsc::channel();
         thread::scope(|scope| {
@@ -111,7 +111,7 @@ impl Work<'_> {
             drop((permit, done));
             let taken = put_in_order(results, permits, &mut take);
             if taken.is_err() {
-                // Nobody needs what the workers are at.
+                // The results of the workers are not needed any more.
                 self.interrupt.press();
             }
             taken

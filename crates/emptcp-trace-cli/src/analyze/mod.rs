@@ -11,8 +11,8 @@ use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anstyle::Style;
 use anyhow::Context;
 use clap::Args;
-use emptcp_trace::output::{Folders, Summary, Tables, Written, units};
 use emptcp_trace::{Analyzer, Error, Settings, Source, source};
+use emptcp_trace_report::output::{Folders, Summary, Tables, Written, units};
 use sinks::{Sinks, Wanted};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -56,13 +56,14 @@ pub struct AnalyzeArguments {
     /// Write connections.parquet, subflows.parquet and events.parquet to this folder
     #[arg(long, value_name = "DIR")]
     parquet: Option<PathBuf>,
-    /// Show so many connections, the largest
+    /// Show the N largest connections
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     top: usize,
-    /// Take every file as a trace of its own, in which connections are counted from 0; `trace` tells them apart
+    /// Take every file as a trace of its own, in which connections are counted from 0; the column `trace` names the
+    /// file
     #[arg(long)]
     each: bool,
-    /// Analyse so many files at once [default: one for each processor]
+    /// Analyse N files at once [default: one for each processor]
     #[arg(long, value_name = "NUMBER", requires = "each")]
     jobs: Option<NonZeroUsize>,
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! Where the results go: lines of JSON or a summary, and tables.
 
 use emptcp_trace::Event;
-use emptcp_trace::output::{Summary, Tables, Written, json};
 use emptcp_trace::record::Totals;
+use emptcp_trace_report::output::{Summary, Tables, Written, json};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use tempfile::SpooledTempFile;
@@ -68,7 +68,7 @@ impl<W: Write> Sinks<W> {
         }
     }
 
-    /// Puts the tables in their places. The summary is for whoever did not ask for JSON.
+    /// Puts the tables in their places. The summary is printed unless JSON was asked for.
     pub(super) fn finish(mut self) -> io::Result<(Vec<Written>, Option<Summary>)> {
         let written = match self.tables {
             Some(tables) => tables.finish()?,

@@ -1,10 +1,9 @@
 //! What a live capture shows: open connections with their rates, and the last ones that ended.
 
 use super::Missed;
-use crate::table::table;
-use comfy_table::Table;
 use emptcp_trace::record::{Connection, End, Kind, Subflow, Totals};
 use emptcp_trace::{ConnectionId, Direction, PerDirection, Span, SubflowId, Timestamp};
+use emptcp_trace_report::output::TextTable;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ impl View {
         }
     }
 
-    /// A connection is over and will not be spoken of again.
+    /// A connection is over; no later event is about it.
     pub(super) fn ended(&mut self, connection: &Connection) {
         self.ended_count += 1;
         self.ended.push_front(ended_row(connection));
@@ -90,7 +89,7 @@ impl View {
             .collect();
         order.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.conn_id.cmp(&one.1.conn_id)));
         let mut text = self.heading(totals, missed, open.len(), over.len());
-        let mut table = table(&[
+        let mut table = TextTable::new(&[
             "conn",
             "sf",
             "client -> server",
@@ -109,11 +108,11 @@ impl View {
                     .get(&(subflow.conn_id, subflow.sf_id))
                     .copied()
                     .unwrap_or_default();
-                table.add_row(row(subflow, rate));
+                table.row(row(subflow, rate));
             }
         }
         if !open.is_empty() {
-            text.push_str(&rendered(&table));
+            text.push_str(&format!("{table}\n"));
         }
         if order.len() > self.top {
             text.push_str(&format!("  and {} more\n", order.len() - self.top));
@@ -164,9 +163,11 @@ impl View {
             return;
         }
         text.push_str("\nended:\n");
-        let mut table = table(&ENDED);
-        table.add_rows(rows);
-        text.push_str(&rendered(&table));
+        let mut table = TextTable::new(&ENDED);
+        for row in rows {
+            table.row(row);
+        }
+        text.push_str(&format!("{table}\n"));
     }
 }
 
@@ -249,12 +250,4 @@ fn megabytes(bytes: u64) -> String {
 
 fn kilobytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1e3)
-}
-
-fn rendered(table: &Table) -> String {
-    table
-        .to_string()
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
 }

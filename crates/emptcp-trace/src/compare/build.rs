@@ -1,13 +1,13 @@
-//! From what was counted to what is given out: subflows become connections, points become sender and receiver.
+//! From what was counted to the result: subflows become connections, points become sender and receiver.
 
 use super::clock::Clock;
-use super::flow::{Ends, Flow, Way};
-use super::flows::{FlowNumber, Flows};
-use super::packet::Sameness;
-use super::report::{
+use super::comparison::{
     ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, EndsAt, OptionComparison,
     PayloadComparison, Unpaired,
 };
+use super::flow::{Ends, Flow, Way};
+use super::flows::{FlowNumber, Flows};
+use super::packet::Sameness;
 use super::tally::{Single, Tally};
 use super::{Capture, Point};
 use crate::{ConnectionId, Direction, PerDirection, Span, SubflowId};
@@ -19,8 +19,7 @@ pub(super) fn comparison(captures: [Capture; 2], clock: Clock, flows: Flows, exc
     let not_followed = flows.not_followed;
     let [a, b] = captures;
     let overlap = overlap(&a, &b, &clock);
-    let mut comparison = Comparison {
-        findings: Vec::new(),
+    Comparison {
         connections: connections(flows, &clock),
         clock,
         a,
@@ -28,9 +27,7 @@ pub(super) fn comparison(captures: [Capture; 2], clock: Clock, flows: Flows, exc
         overlap,
         exceeded,
         not_followed,
-    };
-    comparison.speak();
-    comparison
+    }
 }
 
 fn overlap(a: &Capture, b: &Capture, clock: &Clock) -> Option<(crate::Timestamp, crate::Timestamp)> {
@@ -81,7 +78,7 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
         connections.push(ComparedConnection {
             conn_id,
             kind: ComparedKind::Capable,
-            version: version.map(Version::number),
+            version,
             tokens: own,
             subflows: vec![subflow(number, flow, ComparedKind::Capable, SubflowId(0), true, clock)],
         });
@@ -93,7 +90,7 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
         match home.and_then(|(home, of)| Some((connections.get_mut(home)?, of))) {
             Some((connection, of)) => {
                 let sf_id = SubflowId(u32::try_from(connection.subflows.len()).unwrap_or(u32::MAX));
-                // The token is that of the one who is asked.
+                // The token is that of the host that the SYN goes to.
                 let by_client = of == Way::ToOpener;
                 let subflow = subflow(number, flow, ComparedKind::Join, sf_id, by_client, clock);
                 connection.subflows.push(subflow);

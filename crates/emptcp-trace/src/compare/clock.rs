@@ -4,7 +4,7 @@ use super::delay::Samples;
 use crate::{Span, Timestamp};
 use serde::Serialize;
 
-/// What is taken for the difference of the clocks.
+/// The difference of the clocks that is assumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockOffset {
     /// Estimated from the packets: the smallest delays of both directions are taken to be equal.
@@ -12,7 +12,7 @@ pub enum ClockOffset {
     Auto,
     /// None: both captures have the same clock.
     Same,
-    /// The clock of B is so much ahead of that of A.
+    /// The clock of B is ahead of that of A by this span.
     Given(Span),
 }
 
@@ -35,9 +35,9 @@ pub struct Clock {
     pub method: Method,
     /// The clock of B less that of A; with a drift, at `drift_from`.
     pub offset: Span,
-    /// It can be wrong by so much: half of the smallest round trip between the two points.
+    /// It can be wrong by at most this: half of the smallest round trip between the two points.
     pub uncertainty: Option<Span>,
-    /// The clock of B gains so much on that of A, parts per million; none when nothing is to be seen of it.
+    /// How fast the clock of B gains on that of A, parts per million; none when no drift is visible.
     pub drift_ppm: Option<f64>,
     /// From when on.
     pub drift_from: Timestamp,
@@ -59,41 +59,12 @@ impl Clock {
         let drifted = self.drift_ppm.unwrap_or(0.0) * (at_a - self.drift_from).0 as f64 * 1e-6;
         self.offset.0 as f64 + drifted
     }
-
-    /// In words, and how it was found.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let ahead = |span: Span| match span.0 {
-            0 => "equal to that of A".to_owned(),
-            1.. => format!("{span} ahead of that of A"),
-            _ => format!("{} behind that of A", Span(span.0.saturating_neg())),
-        };
-        let mut words = match (self.method, self.uncertainty) {
-            (Method::Estimated, Some(uncertainty)) => format!(
-                "The clock of B is taken to be {}: the smallest delays of both directions were assumed to be equal. \
-                 Where they are not, it is wrong by half of their difference, at most by {uncertainty}.",
-                ahead(self.offset)
-            ),
-            (Method::Estimated | Method::Given, _) => {
-                format!("The clock of B is taken to be {}, as asked for.", ahead(self.offset))
-            }
-            (Method::Unknown, _) => "The clocks are taken to be equal: there are not packets in both directions to \
-                                     estimate their difference from."
-                .to_owned(),
-        };
-        if let Some(drift) = self.drift_ppm {
-            words.push_str(&format!(
-                " It drifts by {drift:+.1} parts per million, which is taken out of the delays too."
-            ));
-        }
-        words
-    }
 }
 
 /// Slices of time for the drift; when there are more, two are made one.
 const SLICES: usize = 256;
 
-/// What both directions between two points tell of the clocks.
+/// What is known of the clocks from both directions between two points.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observations {
     start: Option<Timestamp>,
@@ -174,8 +145,9 @@ impl Observations {
         clock
     }
 
-    /// Slope (nanoseconds per nanosecond) and offset at the start, when a straight line through the slices is plain to see: it
-    /// changes the offset by more than four times what the slices scatter around it, and by more than 20 microseconds.
+    /// Slope (nanoseconds per nanosecond) and offset at the start, when a straight line through the slices is plain to
+    /// see: it changes the offset by more than four times what the slices scatter around it, and by more than 20
+    /// microseconds.
     fn drift(&self) -> Option<(f64, f64)> {
         let middles: Vec<(f64, f64, f64)> = self
             .slices

@@ -12,7 +12,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
-/// Two copies of a packet, or of a part of it: a row for those who want all of them.
+/// Two copies of a packet, or of a part of it: a row of the table of pairs.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PairedPacket {
     /// The subflow; [`ComparedSubflow::number`](super::ComparedSubflow) says which one that is.
@@ -37,13 +37,40 @@ pub struct PairedPacket {
 
 /// Compares two captures: `a` and `b` are read to their ends, side by side.
 ///
+/// ```
+/// use emptcp_trace::compare::{CompareSettings, compare};
+/// use emptcp_trace::{Direction, Timestamp, source::Packets};
+/// use mptcp_wire::{LinkType, PacketBuilder, tcp::Flags};
+///
+/// let [mut a, mut b] = ["client", "server"].map(|name| Packets::new(name, LinkType::Ethernet));
+/// for (number, is_lost) in [false, true, false].into_iter().enumerate() {
+///     let packet = PacketBuilder::new("10.0.0.1:4000".parse()?, "10.0.0.2:80".parse()?)
+///         .flags(Flags::ACK)
+///         .sequence(1000 + 100 * number as u32)
+///         .payload(&[7; 100]);
+///     let mut frame = vec![0; packet.buffer_length()];
+///     let length = packet.build(&mut frame)?;
+///     frame.truncate(length);
+///     let sent = 1_000_000 * number as i64;
+///     a.push(Timestamp(sent), frame.clone());
+///     if !is_lost {
+///         b.push(Timestamp(sent + 500_000), frame);
+///     }
+/// }
+/// let comparison = compare(a, b, CompareSettings::default())?;
+/// let subflow = &comparison.connections[0].subflows[0];
+/// let lost: u64 = Direction::BOTH.map(|direction| subflow.directions[direction].lost.packets).iter().sum();
+/// assert_eq!(lost, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Those of the sources.
 pub fn compare(a: impl Source, b: impl Source, settings: CompareSettings) -> Result<Comparison> {
     compare_with(a, b, settings, |_| {})
 }
 
-/// The same; `observe` is told of every pair of packets, in about the order of time.
+/// The same; `observe` is called with every pair of packets, in about the order of time.
 ///
 /// # Errors
 /// Those of the sources.
@@ -103,7 +130,7 @@ struct Comparer<O> {
     flows: Flows,
     waiting: VecDeque<Waiting>,
     observations: Observations,
-    /// Of the first pair: something to go by until there are pairs in both directions.
+    /// That of the first pair: an estimate until there are pairs in both directions.
     first_difference: Option<Span>,
     position: [Option<Timestamp>; 2],
     read: [u64; 2],
@@ -132,7 +159,7 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
         }
     }
 
-    /// Which capture is read next: the one that is behind. None: both are at their ends.
+    /// Which capture is read next: the one that is earlier. None: both are at their ends.
     fn choose(&self, a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Point> {
         let behind = |a_is_behind| if a_is_behind { Point::A } else { Point::B };
         match (a, b) {
@@ -269,8 +296,8 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
 }
 
 impl Flow {
-    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the others by the
-    /// round-trip time between the points, whatever the clocks.
+    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the
+    /// others by the round-trip time between the points, whatever the clocks.
     pub(super) fn way_from_a(&self) -> Way {
         let [forward, backward] = self.tally.each_ref().map(|tally| tally.samples.mean());
         match (forward, backward) {

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use crate::{Span, Timestamp};
 use serde::Serialize;
 
-/// With so many samples, every other one is dropped, and only every other of those that follow is kept.
+/// At this many samples, every other one is dropped, and of those that follow only every other one is kept.
 const MOST: usize = 1024;
 
 /// Differences: the time at B less the time at A, clock offset included.

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 /// Relative sequence numbers begin here, so that those before a SYN do not go below 0.
 pub(super) const BEGIN: u64 = 1 << 32;
 
-/// From the one who sent the SYN, or to it.
+/// From the host that sent the SYN, or to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     FromOpener,
@@ -75,7 +75,7 @@ impl Ends {
 pub(super) enum Fingerprint {
     /// Initial sequence number and TSval of the SYN.
     Syn(u32, Option<u32>),
-    /// The key of the one who sent it in MP_CAPABLE.
+    /// The key of the sender of MP_CAPABLE.
     Key(Key),
     /// Token and nonce in the SYN of an MP_JOIN.
     Join(Token, Nonce),
@@ -83,7 +83,7 @@ pub(super) enum Fingerprint {
     JoinAnswer(TruncatedHmac, Nonce),
 }
 
-/// What the handshake tells of MPTCP, from either capture.
+/// What the handshake says about MPTCP, from either capture.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
     pub(super) version: Option<Version>,
@@ -192,8 +192,8 @@ impl Flow {
         highest.saturating_add_signed(distance.into())
     }
 
-    /// Takes over the half of `other`, which turned out to be the same subflow at the other point. Gives its packets that wait,
-    /// by way, to be offered again.
+    /// Takes over the half of `other`, which turned out to be the same subflow at the other point. Gives its packets
+    /// that wait, by way, to be offered again.
     pub(super) fn absorb(&mut self, mut other: Self, point: Point) -> [Vec<Item>; 2] {
         self.ends[point.index()] = other.ends[point.index()].take();
         for way in Way::BOTH.map(Way::index) {
@@ -253,7 +253,8 @@ impl Flow {
     }
 }
 
-/// The way of the first packet of a subflow: a SYN+ACK goes to the opener; without a SYN the higher port is taken for the opener's.
+/// The way of the first packet of a subflow: a SYN+ACK goes to the opener; without a SYN the higher port is taken for
+/// the opener's.
 pub(super) fn opening_way(packet: &Packet) -> Way {
     let from_opener = match (packet.has(Flags::SYN), packet.has(Flags::ACK)) {
         (true, acknowledges) => !acknowledges,

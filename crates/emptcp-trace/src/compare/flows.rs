@@ -119,15 +119,16 @@ impl Flows {
         let ends = self.flows.get(number)?.as_ref()?.ends[other].as_ref()?;
         let another =
             |own: Option<u32>, others: Option<u32>| matches!((own, others), (Some(own), Some(others)) if own != others);
-        // A box that gives new sequence numbers keeps timestamps; with both changed it is another connection on the same ports.
+        // A box that gives new sequence numbers keeps timestamps; with both changed it is another connection on the
+        // same ports.
         let reused = syn
             && another(Some(packet.sequence), ends.initial[Way::FromOpener.index()])
             && another(packet.timestamp, ends.syn_timestamp);
         (!reused).then_some(number)
     }
 
-    /// What a packet of a subflow that has no other half is recognised by. When that finds it: the number of the other half, which
-    /// now is the whole, and the packets that waited, by way.
+    /// What a packet of a subflow that has no other half is recognised by. When that finds it: the number of the other
+    /// half, which now is the whole, and the packets that waited, by way.
     pub(super) fn recognise(
         &mut self,
         point: Point,

@@ -3,22 +3,23 @@
 //! # Map
 //!
 //! * `reader.rs`, `packet.rs`: TCP segments of a capture, in the order of time, and what is remembered of each.
-//! * `flows.rs`, `flow.rs`: which subflow of A is which of B: by addresses and ports, or where those were changed, by what the
-//!   handshake carries.
+//! * `flows.rs`, `flow.rs`: which subflow of A is which of B: by addresses and ports, or where those were changed, by
+//!   what the handshake carries.
 //! * `pending.rs`: which packet of A is which of B: by the bytes that it carries.
 //! * `pair.rs`, `option.rs`: what differs between two copies. `tally.rs`, `delay.rs`: what is counted.
 //! * `clock.rs`: how much the clocks differ.
-//! * `comparer.rs`: the loop that reads both. `build.rs`, `report.rs`: what comes out. `sentences.rs`: the same in words.
+//! * `comparer.rs`: the loop that reads both. `build.rs`, `comparison.rs`: the result.
 //!
 //! # Memory
 //!
-//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; what was given up for
-//! the second reason is counted. Everything else is a bounded amount for each subflow, and there are at most
-//! [`CompareSettings::subflows`].
+//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; packets
+//! given up for the second reason are counted. Everything else is a bounded amount for each subflow, and there are at
+//! most [`CompareSettings::subflows`].
 
 mod build;
 mod clock;
 mod comparer;
+mod comparison;
 mod delay;
 mod flow;
 mod flows;
@@ -27,8 +28,6 @@ mod packet;
 mod pair;
 mod pending;
 mod reader;
-mod report;
-mod sentences;
 mod tally;
 #[cfg(test)]
 mod testing;
@@ -37,14 +36,15 @@ mod tests;
 
 pub use clock::{Clock, ClockOffset, Method};
 pub use comparer::{PairedPacket, compare, compare_with};
+pub use comparison::{
+    ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, EndsAt, Example, FieldChange,
+    OptionComparison, PayloadComparison, Unpaired,
+};
 pub use delay::Delay;
 pub use option::OptionName;
 pub use packet::Stage;
 pub use reader::Capture;
-pub use report::{
-    ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, EndsAt, Example, FieldChange,
-    OptionComparison, PayloadComparison, Unpaired,
-};
+pub use tally::field;
 
 use crate::Span;
 use serde::Serialize;
@@ -80,7 +80,9 @@ impl Point {
         }
     }
 
-    fn index(self) -> usize {
+    /// 0 for A, 1 for B: its place in a pair of figures.
+    #[must_use]
+    pub fn index(self) -> usize {
         usize::from(self == Self::B)
     }
 }
@@ -90,7 +92,7 @@ impl Point {
 pub struct CompareSettings {
     /// The difference of the clocks.
     pub clock: ClockOffset,
-    /// For how long, in capture time, a packet waits for its copy.
+    /// How long, in capture time, a packet waits for its copy.
     pub window: Span,
     /// How many packets wait at most.
     pub packets: usize,

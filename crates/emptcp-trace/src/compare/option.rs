@@ -56,8 +56,8 @@ impl Serialize for OptionName {
 /// A field that differs: its name, its value at A, its value at B.
 pub(super) type Change = (&'static str, String, String);
 
-/// The fields in which two options of the same name differ. `relative` makes the acknowledged sequence numbers of A (false)
-/// and B (true) comparable.
+/// The fields in which two options of the same name differ. `relative` makes the acknowledged sequence numbers of A
+/// (false) and B (true) comparable.
 pub(super) fn changes(a: &Located<'_>, b: &Located<'_>, relative: impl Fn(bool, u32) -> u32) -> Vec<Change> {
     let mut changes = Vec::new();
     if a.bytes() == b.bytes() && a.kind() != kind::SACK {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 
-/// Where in the life of a subflow a packet stands.
+/// The part of a subflow's life that a packet belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -27,7 +27,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// As it is spoken of.
+    /// The name in sentences and tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

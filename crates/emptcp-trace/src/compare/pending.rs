@@ -1,8 +1,8 @@
 //! Packets of one direction that wait for their copy in the other capture.
 //!
-//! A segment is found by the bytes that it carries, not by its borders: segmentation offload cuts what one capture has whole, and
-//! receive offload joins what the other has in pieces. Copies of the same bytes, sent again, are told apart by the timestamps
-//! option and the IP identification, and otherwise taken in their order.
+//! A segment is found by the bytes that it carries, not by its borders: segmentation offload cuts what one capture has
+//! whole, and receive offload joins what the other has in pieces. Copies of the same bytes, sent again, differ in the
+//! timestamps option and the IP identification, and otherwise taken in their order.
 
 use super::Point;
 use super::packet::Packet;
@@ -103,8 +103,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// A packet of one capture: finds its copies in the other one, or lets it wait, wholly or in part. `strict`: the timestamps
-    /// option is carried unchanged, so that copies have the same.
+    /// A packet of one capture: finds its copies in the other one, or lets it wait, wholly or in part. `strict`: the
+    /// timestamps option is carried unchanged, so that copies have the same.
     pub(super) fn offer(
         &mut self,
         point: Point,

@@ -1,5 +1,5 @@
-//! What is counted of one direction of a subflow, by observation point and not yet by sender: which of the two captures is
-//! nearer to the sender shows only later.
+//! What is counted of one direction of a subflow, by observation point and not yet by sender: which of the two captures
+//! is nearer to the sender shows only later.
 
 use super::Point;
 use super::delay::Samples;
@@ -8,15 +8,23 @@ use super::packet::{Packet, Sameness, Stage};
 use super::{Example, FieldChange};
 use std::collections::BTreeMap;
 
-/// Pairs of packets are compared in these fields.
-pub(super) mod field {
-    pub(in crate::compare) const WINDOW: &str = "window";
-    pub(in crate::compare) const FLAGS: &str = "flags";
-    pub(in crate::compare) const ACKNOWLEDGEMENT: &str = "acknowledgement number";
-    pub(in crate::compare) const URGENT: &str = "urgent pointer";
-    pub(in crate::compare) const DSCP: &str = "DSCP";
-    pub(in crate::compare) const ECN: &str = "ECN";
-    pub(in crate::compare) const IDENTIFICATION: &str = "IP identification";
+/// The header fields in which the two copies of a packet are compared: what [`FieldChange::field`] can be in
+/// [`ComparedDirection::fields`](super::ComparedDirection::fields).
+pub mod field {
+    /// The receive window of the TCP header, unscaled.
+    pub const WINDOW: &str = "window";
+    /// The flags of the TCP header.
+    pub const FLAGS: &str = "flags";
+    /// The acknowledgement number of the TCP header.
+    pub const ACKNOWLEDGEMENT: &str = "acknowledgement number";
+    /// The urgent pointer of the TCP header.
+    pub const URGENT: &str = "urgent pointer";
+    /// The six bits of Differentiated Services (RFC 2474).
+    pub const DSCP: &str = "DSCP";
+    /// The two bits of Explicit Congestion Notification (RFC 3168).
+    pub const ECN: &str = "ECN";
+    /// The identification of the IPv4 header.
+    pub const IDENTIFICATION: &str = "IP identification";
 }
 
 /// Packets without a counterpart.

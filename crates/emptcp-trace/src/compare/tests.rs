@@ -1,7 +1,7 @@
 //! Two captures that are made up, with everything between them that a box can do.
 
 use super::testing::Made;
-use super::{ClockOffset, CompareSettings, ComparedKind, Comparison, Point, compare};
+use super::{ClockOffset, CompareSettings, ComparedKind, Comparison, Point, Stage, compare};
 use crate::{Direction, Span};
 use mptcp_wire::crypto::derive;
 use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpCapable, MpJoin};
@@ -143,7 +143,7 @@ fn addresses_and_sequence_numbers_may_be_translated_and_clocks_be_an_hour_apart(
         both.data(60 + number, 1001 + 100 * number as u32, 10 + number as u32);
     }
     let comparison = both.compare(CompareSettings::default());
-    assert_eq!(comparison.connections.len(), 1, "{:?}", comparison.findings);
+    assert_eq!(comparison.connections.len(), 1);
     let subflow = &comparison.connections[0].subflows[0];
     assert!(subflow.translated);
     assert_eq!((subflow.client_at, subflow.kind), (Point::A, ComparedKind::Capable));
@@ -156,22 +156,10 @@ fn addresses_and_sequence_numbers_may_be_translated_and_clocks_be_an_hour_apart(
     );
     assert_eq!((up.delay.min, up.delay.max), (Some(10.0), Some(10.0)));
     assert!(up.fields.is_empty(), "{:?}", up.fields);
-    assert!(
-        comparison
-            .findings
-            .iter()
-            .any(|finding| finding.contains("translates addresses"))
-    );
-    assert!(
-        comparison
-            .findings
-            .iter()
-            .any(|finding| finding.contains("shifted by 3000000000"))
-    );
 }
 
 #[test]
-fn a_removed_option_and_a_lost_copy_are_told_in_sentences() {
+fn a_removed_option_and_a_lost_copy_are_counted() {
     let mut both = Both::new(Between {
         keeps_options: false,
         ..NOTHING
@@ -184,12 +172,13 @@ fn a_removed_option_and_a_lost_copy_are_told_in_sentences() {
     both.data(300, 1101, 250);
     both.data(400, 1201, 350);
     let comparison = both.compare(CompareSettings::default());
-    let expected = "The SYN of subflow 0 of connection 0 left the client with MP_CAPABLE (packet 1) and arrived at the server without \
-                    it (packet 1): something between removed the option.";
-    assert_eq!(comparison.findings[0], expected);
     let up = &comparison.connections[0].subflows[0].directions[Direction::ClientToServer];
+    let removed = up.options.iter().find(|option| option.removed > 0).unwrap();
+    assert_eq!(
+        (removed.option.to_string(), removed.stage, removed.removed),
+        ("MP_CAPABLE".to_owned(), Stage::Syn, 1)
+    );
     assert_eq!((up.lost.packets, up.lost.bytes, up.delay.max), (1, 100, Some(10.0)));
-    assert_eq!(comparison.findings.len(), 2, "{:?}", comparison.findings);
 }
 
 #[test]
@@ -242,7 +231,7 @@ fn packets_that_pass_while_the_other_capture_does_not_run_are_not_lost() {
     };
     let comparison = both.compare(settings);
     let up = &comparison.connections[0].subflows[0].directions[Direction::ClientToServer];
-    assert_eq!((up.lost.packets, up.same), (0, 6), "{:?}", comparison.findings);
+    assert_eq!((up.lost.packets, up.same), (0, 6));
     assert!(up.lost.outside >= 4);
 }
 
@@ -259,12 +248,6 @@ fn a_window_of_few_packets_counts_what_it_gave_up() {
     };
     let comparison = both.compare(settings);
     assert!(comparison.exceeded > 0);
-    assert!(
-        comparison
-            .findings
-            .iter()
-            .any(|finding| finding.contains("upper bounds"))
-    );
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Connection {
         }
     }
 
-    /// A DATA_ACK has advanced; before it, so many bytes had waited.
+    /// A DATA_ACK has advanced; this many bytes had waited before.
     pub(super) fn progress(
         &mut self,
         here: Here,

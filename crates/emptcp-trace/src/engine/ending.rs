@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Begins anew, with the keys and subflows that there are, after an idle time.
+    /// Begins a new record after an idle time, with the keys and subflows of the old one.
     fn continue_as(&mut self, id: ConnectionId, now: Timestamp, watched: bool, limits: &Limits) {
         self.id = id;
         self.t0 = now;
@@ -91,7 +91,7 @@ impl Connection {
 }
 
 impl DataHalf {
-    /// Forgets all but what later packets are understood by.
+    /// Forgets all but what is needed to analyse later packets.
     fn begin_anew(&mut self, limits: &Limits) {
         let skipped = self.highest().max(self.acknowledged);
         let old = std::mem::replace(self, Self::new(limits));
@@ -123,7 +123,7 @@ impl SubflowHalf {
 }
 
 impl Engine {
-    /// Gives out what is over at `now`.
+    /// Emits the connections that are over at `now`.
     pub(crate) fn pass_time(&mut self, now: Timestamp) {
         if now <= self.now {
             return;
@@ -163,7 +163,7 @@ impl Engine {
         }
     }
 
-    /// A packet for a connection that was given out as idle: it goes on as a new record.
+    /// A packet for a connection that was emitted as idle: it goes on as a new record.
     pub(super) fn revive(&mut self, slot: u32, packet: &Packet) {
         let Some(connection) = self.connections.get_mut(slot as usize) else {
             return;
@@ -194,13 +194,13 @@ impl Engine {
         self.recency.touch(slot);
     }
 
-    /// Room for one more connection: the one idle for longest is given out, if there are too many.
+    /// Makes room for one more connection: the one idle for longest is emitted if there are too many.
     pub(super) fn make_room(&mut self) {
         if self.connections.len() < self.settings.limits.connections.max(1) {
             return;
         }
         self.totals.capped.connections += 1;
-        // One that goes on since has left its place in the line.
+        // One that went on since has left its place in the queue.
         while let Some((_, slot, id)) = self.dormant.pop_front() {
             if self.forget_connection(slot, id) {
                 return;
@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    /// The capture is over: everything is given out, in the order of numbers.
+    /// The capture is over: all connections are emitted, in the order of their numbers.
     pub(crate) fn finish(&mut self) {
         let mut open: Vec<_> = self
             .connections

@@ -40,7 +40,7 @@ impl Connection {
         })
     }
 
-    /// One side goes on with mappings although the other has none left: the two do not agree what they speak.
+    /// One side goes on with mappings although the other sends none any more: the two disagree about the fallback.
     fn note_one_sided(&mut self, at: At, context: &mut Context<'_>) {
         let other = self.halves[at.dir.reverse()].last_dss;
         if other.is_some_and(|last| last > at.t + context.settings.stall) {
@@ -48,7 +48,8 @@ impl Connection {
         }
     }
 
-    /// The same bytes again, at new sequence numbers, after a fallback of one side only: the receiver may take them for new.
+    /// The same bytes again, at new sequence numbers, after a fallback of one side only: the receiver may take them for
+    /// new.
     pub(super) fn suspect_corruption(&mut self, at: At, context: &mut Context<'_>) {
         let lost = [Fallback::DssDisappeared, Fallback::OneSided];
         if lost.iter().any(|class| self.fallback.contains(class)) {

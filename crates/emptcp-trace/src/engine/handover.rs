@@ -1,11 +1,11 @@
-//! Hand-overs: the data leaves one subflow for another, for good.
+//! Handovers: the data moves from one subflow to another and does not return.
 
 use super::out::{At, Out, What};
 use super::state::Connection;
 use crate::record::{Detail, MarkKind};
 use crate::{Direction, Span};
 
-/// A hand-over.
+/// A handover.
 #[derive(Clone, Copy, Debug)]
 struct HandOver {
     from: usize,
@@ -14,7 +14,7 @@ struct HandOver {
 }
 
 impl Connection {
-    /// The direction with the more data: a hand-over is judged by it.
+    /// The direction with the more data: a handover is judged by it.
     fn main_direction(&self) -> Direction {
         let [c2s, s2c] = &self.halves.0;
         if s2c.data >= c2s.data {
@@ -46,8 +46,8 @@ impl Connection {
         found
     }
 
-    /// Whether, and how, the data went from one subflow to another: all new data of the one lies before all data of the other, and the
-    /// other carried on for long enough that it was no mere end on the other path.
+    /// Whether, and how, the data went from one subflow to another: all new data of the one lies before all data of the
+    /// other, and the other carried on for long enough that it was no mere end on the other path.
     fn kind(&self, from: usize, to: usize, dir: Direction, least: Span) -> Option<MarkKind> {
         let (old, new) = (&self.subflows[from], &self.subflows[to]);
         let (left, arrived) = (old.halves[dir].t_last_new?, new.halves[dir].t_first_data?);

@@ -112,7 +112,7 @@ impl Connection {
             self.flag_a |= capable.flags.contains(CapableFlags::CHECKSUM_REQUIRED);
             self.flag_c |= capable.flags.contains(CapableFlags::NO_JOIN_TO_THIS_ADDRESS);
             if packet.is_syn_ack() && here.index == 0 && !self.complete {
-                // Both sides speak the version that the SYN+ACK names.
+                // Both sides use the version of the SYN+ACK.
                 self.version = capable.version;
                 self.hash = hash_of(capable.version);
                 self.hash_is_sure = capable.version == Version::V0;
@@ -151,7 +151,7 @@ impl Connection {
         }) = join(packet)
         {
             subflow.backup = *backup;
-            subflow.address_ids[side(here.dir)] = Some(address_id.0);
+            subflow.address_ids[side(here.dir)] = Some(*address_id);
             if let Some(join) = &mut subflow.join {
                 join.syn_nonce = Some(*nonce);
             }
@@ -198,7 +198,7 @@ impl Connection {
         }) = join(packet)
         {
             subflow.backup |= *backup;
-            subflow.address_ids[side(here.dir)] = Some(address_id.0);
+            subflow.address_ids[side(here.dir)] = Some(*address_id);
             if let Some(join) = &mut subflow.join {
                 join.syn_ack_nonce = Some(*nonce);
                 join.syn_ack_hmac = Some(*hmac);

@@ -10,7 +10,7 @@ use mptcp_wire::mptcp::{Dss, Mapping, MptcpOption};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{DataSequenceNumber, WireDataSequenceNumber};
 
-/// A data sequence number so far above everything seen is no capture loss but a mistake.
+/// A data sequence number this far above everything seen is no loss of the capture but an error.
 const PLAUSIBLE: u64 = 1 << 32;
 /// The same for the first number of a direction, when only 32 bits of it travel.
 const PLAUSIBLE_SHORT: u64 = 1 << 24;

@@ -1,9 +1,11 @@
 //! The analysis, packet by packet.
 //!
-//! * `mod.rs`: which connection a packet belongs to; `open.rs`: new connections and joins; `ending.rs`: when one is over.
+//! * `mod.rs`: which connection a packet belongs to; `open.rs`: new connections and joins; `ending.rs`: when one is
+//!   over.
 //! * `state.rs`: what is remembered; `record.rs`: the same as rows of the tables.
-//! * One packet of a known subflow, in the order in which its parts are looked at: `segment.rs`, `handshake.rs`, `signals.rs`,
-//!   `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection: `handover.rs`.
+//! * One packet of a known subflow, in the order in which its parts are looked at: `segment.rs`, `handshake.rs`,
+//!   `signals.rs`, `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection:
+//!   `handover.rs`.
 //! * `tokens.rs`, `recency.rs`, `out.rs`: indexes and the queue of events.
 
 mod acknowledgement;
@@ -55,7 +57,7 @@ pub(crate) struct Engine {
     orphans: Orphans,
     /// Connections that are over and wait for their last packets.
     lingering: VecDeque<(Timestamp, u32, ConnectionId)>,
-    /// Connections that were given out as idle and may go on.
+    /// Connections that were emitted as idle and may go on.
     dormant: VecDeque<(Timestamp, u32, ConnectionId)>,
     next_id: u64,
     now: Timestamp,
@@ -85,12 +87,12 @@ impl Engine {
         }
     }
 
-    /// The next event that waits to be given out.
+    /// The next event.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
         self.out.queue.pop_front()
     }
 
-    /// Puts an event behind those that wait.
+    /// Adds an event after those that wait.
     pub(crate) fn push_event(&mut self, event: Event) {
         self.out.queue.push_back(event);
     }

@@ -39,11 +39,11 @@ impl Engine {
         if !self.orphans.is_empty()
             && let Some(token) = self.orphans.follow(packet)
         {
-            // It was undecided between several connections: the answer shows whose key it is.
+            // Several connections have this token: the answer shows whose key it is.
             self.adopt(token, packet);
             return;
         }
-        // A capture that began between SYN and third ACK: that one says all (RFC 8684, 3.1).
+        // A capture that began between SYN and third ACK: the third ACK has both keys (RFC 8684, 3.1).
         let ends = Flags::SYN | Flags::RST;
         if packet.flags.contains(Flags::ACK)
             && packet.flags.bits() & ends.bits() == 0
@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// The answer to a join that several connections could have been meant by.
+    /// The answer to a join whose token several connections have.
     fn adopt(&mut self, token: Token, packet: &Packet) {
         let owners = self.tokens.owners(token);
         let newest = owners.last().copied();
@@ -187,7 +187,7 @@ impl Engine {
             out: &mut self.out,
             news: &mut news,
         };
-        // Whoever has the token is asked: the other end opens (so servers can join too).
+        // The host with the token receives the SYN: the other end opens (so servers can join too).
         let opener = match owner.side {
             Direction::ClientToServer => Opener::Server,
             Direction::ServerToClient => Opener::Client,

@@ -1,4 +1,4 @@
-//! Events on their way out.
+//! The queue of events.
 
 use crate::record::{Detail, Mark, MarkKind};
 use crate::{ConnectionId, Direction, Event, PacketNumber, SubflowId, Timestamp};

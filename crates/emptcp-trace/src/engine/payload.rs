@@ -10,9 +10,9 @@ use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Payload without mapping is held for so many segments.
+/// Segments for which payload without mapping is held.
 const WAITING: usize = 1000;
-/// Reinjections so soon after a subflow took over belong to the hand-over.
+/// Reinjections so soon after a subflow took over belong to the handover.
 const EARLY: Span = Span::from_seconds(5);
 
 /// What a packet carried, by kind.
@@ -84,7 +84,7 @@ impl Connection {
         self.forget(here, context);
     }
 
-    /// Finds the data sequence numbers of bytes that are new to the subflow, and who carried them before.
+    /// Finds the data sequence numbers of bytes that are new to the subflow, and the subflow that carried them before.
     fn place(
         &mut self,
         index: usize,
@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Counts a run of bytes by who had carried it; what it was.
+    /// Counts a run of bytes by the subflow that had carried it; returns its kind.
     fn claim(
         &mut self,
         index: usize,

@@ -1,4 +1,5 @@
-//! Connections in the order of their last packet: a doubly linked list through the slots, so that a packet costs no search.
+//! Connections in the order of their last packet: a doubly linked list through the slots, so that a packet costs no
+//! search.
 
 const NONE: u32 = u32::MAX;
 
@@ -55,7 +56,7 @@ impl Recency {
         self.newest = slot;
     }
 
-    /// Takes a slot out; no harm when it is not in.
+    /// Takes a slot out, if it is in.
     pub(super) fn remove(&mut self, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize).filter(|link| link.listed) else {
             return;

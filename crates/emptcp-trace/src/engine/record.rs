@@ -9,7 +9,7 @@ use mptcp_wire::mptcp::Subtype;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The nearer end answers in so much less time than the other.
+/// The nearer end answers in this share of the time of the other.
 const NEAR: f64 = 4.0;
 
 impl Connection {
@@ -54,7 +54,7 @@ impl Connection {
             dur: self.t_last - self.t0,
             dur_dack: self.t_last_data_ack.map(|last| last - self.t0),
             end,
-            version: self.version.number(),
+            version: self.version,
             hash: self.hash,
             tokens: Direction::BOTH.map(token),
             client: self.client.ip(),

@@ -22,11 +22,11 @@ pub(super) struct Context<'a> {
 /// What a segment says that concerns more than its connection.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Tokens that have become known, and who has them.
+    /// Tokens that have become known, and the hosts that have them.
     pub(super) tokens: SmallVec<[(Token, Direction, Hash); 2]>,
 }
 
-/// Where in its connection a segment stands.
+/// The subflow, direction and moment of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Here {
     pub(super) index: usize,

@@ -19,7 +19,7 @@ impl Connection {
             match option {
                 MptcpOption::AddAddr(add_addr) => self.add_addr(here, add_addr, context),
                 MptcpOption::RemoveAddr(remove) => {
-                    let ids: Vec<_> = remove.address_ids().iter().map(|id| id.0).collect();
+                    let ids = remove.address_ids().to_vec();
                     self.halves[here.dir].remove_addr += ids.len() as u64;
                     self.happen(here, MarkKind::RemoveAddr, Detail::AddressIds(ids), context);
                 }
@@ -38,8 +38,8 @@ impl Connection {
                     self.end_as(End::Fastclose, here.at, context);
                 }
                 MptcpOption::MpTcprst(reset) => {
-                    self.subflows[here.index].reset_reason = Some(reset.reason.0);
-                    self.happen(here, MarkKind::MpTcprst, Detail::Reason(reset.reason.0), context);
+                    self.subflows[here.index].reset_reason = Some(reset.reason);
+                    self.happen(here, MarkKind::MpTcprst, Detail::Reason(reset.reason), context);
                 }
                 MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_) | MptcpOption::Dss(_) | MptcpOption::Unknown(_) => {}
             }
@@ -53,12 +53,12 @@ impl Connection {
 
     fn add_addr(&mut self, here: Here, option: &AddAddr, context: &mut Context<'_>) {
         let detail = Detail::Address {
-            id: option.address_id.0,
+            id: option.address_id,
             address: Some(option.address),
             port: option.port,
         };
         let same = |announced: &&mut Announced| {
-            announced.id == option.address_id.0 && announced.address == option.address && announced.port == option.port
+            announced.id == option.address_id && announced.address == option.address && announced.port == option.port
         };
         if option.form == AddAddrForm::Echo {
             if let Some(announced) = self.halves[here.dir.reverse()].announced.iter_mut().find(same) {
@@ -78,7 +78,7 @@ impl Connection {
         let known = announced.iter_mut().any(|announced| same(&announced));
         if !known && announced.len() < ANNOUNCEMENTS {
             announced.push(Announced {
-                id: option.address_id.0,
+                id: option.address_id,
                 address: option.address,
                 port: option.port,
                 echoed: false,

@@ -3,8 +3,8 @@
 use crate::record::{End, Fallback, Hash, Kind, MarkKind, Opener};
 use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, Seen, Unwrapper};
 use crate::{ConnectionId, Direction, Limits, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
-use mptcp_wire::mptcp::Mapping;
-use mptcp_wire::{DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
+use mptcp_wire::mptcp::{Mapping, ResetReason};
+use mptcp_wire::{AddressId, DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -55,7 +55,7 @@ pub(super) struct DataHalf {
     /// Data before this belongs to an earlier record.
     pub(super) skipped: u64,
     pub(super) data: u64,
-    /// Where the DATA_FIN stands.
+    /// The data sequence number of the DATA_FIN, as an offset.
     pub(super) fin: Option<u64>,
     /// What the other side has acknowledged.
     pub(super) acknowledged: u64,
@@ -77,7 +77,7 @@ pub(super) struct DataHalf {
 /// An address that was announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Announced {
-    pub(super) id: u8,
+    pub(super) id: AddressId,
     pub(super) address: IpAddr,
     pub(super) port: Option<u16>,
     pub(super) echoed: bool,
@@ -93,7 +93,7 @@ pub(super) struct Subflow {
     pub(super) opened_by: Opener,
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
-    pub(super) address_ids: [Option<u8>; 2],
+    pub(super) address_ids: [Option<AddressId>; 2],
     pub(super) t_syn: Timestamp,
     pub(super) t_syn_ack: Option<Timestamp>,
     pub(super) t_est: Option<Timestamp>,
@@ -112,7 +112,7 @@ pub(super) struct Subflow {
     pub(super) syn_ack_again: bool,
     pub(super) hs_rtt: [Option<f64>; 2],
     pub(super) join: Option<Box<Join>>,
-    pub(super) reset_reason: Option<u8>,
+    pub(super) reset_reason: Option<ResetReason>,
     /// After MP_FAIL: data goes on without mappings.
     pub(super) infinite: bool,
     pub(super) halves: PerDirection<SubflowHalf>,
@@ -204,7 +204,7 @@ pub(super) struct Happened(u32);
 pub(super) struct OptionCounts(pub(super) [u32; 16]);
 
 impl Happened {
-    /// What every connection has, or what has a column of its own, is not worth a word among the events of a connection.
+    /// What every connection has, and what has a column of its own, is not listed among the events of a connection.
     const NOTABLE: [MarkKind; 15] = [
         MarkKind::Rst,
         MarkKind::AddAddr,

@@ -19,7 +19,7 @@ pub(super) struct Owner {
     pub(super) hash: Hash,
 }
 
-/// Hosts by token. Several connections can have one token: 32 bits are few, and some traffic is forged.
+/// Hosts by token. Several connections can have one token: it has only 32 bits, and some traffic is forged.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(HashMap<Token, SmallVec<[Owner; 1]>>);
 
@@ -37,7 +37,7 @@ impl Tokens {
         }
     }
 
-    /// Those who have it, oldest first.
+    /// The hosts that have it, oldest first.
     pub(super) fn owners(&self, token: Token) -> &[Owner] {
         self.0.get(&token).map_or(&[], |owners| owners)
     }
@@ -69,7 +69,7 @@ impl Orphans {
         self.by_flow.is_empty()
     }
 
-    /// A SYN whose token nobody has, or several have. Returns whether it is the first of its subflow.
+    /// A SYN whose token is that of no connection, or of several. Returns whether it is the first of its subflow.
     pub(super) fn open(&mut self, token: Token, packet: &Packet) -> bool {
         if let Some(orphan) = self.by_flow.get_mut(&packet.flow) {
             if orphan.token == token && orphan.packets[0].sequence == packet.sequence {
@@ -131,7 +131,7 @@ impl Orphans {
             }
             self.ages.pop_front();
             match self.by_flow.get(&flow) {
-                // Heard of again since: it gets a new place in the line.
+                // A packet of it came since: it gets a new place in the queue.
                 Some(orphan) if !too_many && orphan.since > age => {
                     let since = orphan.since;
                     self.ages.push_back((since, flow));

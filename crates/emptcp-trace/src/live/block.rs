@@ -1,5 +1,5 @@
-//! Packets in a block of the ring (`struct tpacket_block_desc` and `struct tpacket3_hdr` of `linux/if_packet.h`), read with bounds
-//! checked: nothing that the kernel may have written makes this panic.
+//! Packets in a block of the ring (`struct tpacket_block_desc` and `struct tpacket3_hdr` of `linux/if_packet.h`), read
+//! with bounds checked: nothing that the kernel may have written makes this panic.
 
 use crate::{Span, Timestamp};
 use std::ops::Range;
@@ -18,7 +18,7 @@ mod packet {
     pub(super) const CAPTURED: usize = 12;
     pub(super) const LENGTH: usize = 16;
     pub(super) const DATA: usize = 24;
-    /// `struct sockaddr_ll` stands behind the header, which has 48 bytes.
+    /// `struct sockaddr_ll` follows the header, which has 48 bytes.
     pub(super) const PROTOCOL: usize = 48 + 2;
     pub(super) const DEVICE_TYPE: usize = 48 + 8;
     pub(super) const KIND: usize = 48 + 10;

@@ -113,7 +113,8 @@ impl Device {
         })
     }
 
-    /// A flag that ends the capture when it is set, from a signal handler or another thread: the source is then at its end.
+    /// A flag that ends the capture when it is set, from a signal handler or another thread: the source is then at its
+    /// end.
     #[must_use]
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
@@ -186,7 +187,8 @@ impl Device {
     }
 }
 
-/// Whether this is the only copy of a packet that is to be looked at. On loopback each is seen twice, going out and coming in.
+/// Whether this is the only copy of a packet that is to be looked at. On loopback each is seen twice, going out and
+/// coming in.
 fn is_wanted(captured: &Captured) -> bool {
     captured.device_type != libc::ARPHRD_LOOPBACK || captured.kind != libc::PACKET_OUTGOING
 }
@@ -239,7 +241,7 @@ impl Source for Device {
     }
 }
 
-/// No such device: those that there are.
+/// There is no such device: the names of those that exist.
 fn unknown(errno: Errno) -> io::Error {
     let names = if_nameindex().map(|devices| {
         let names = devices

@@ -9,7 +9,7 @@ const IPV6: u32 = 0x86dd;
 const VLAN: u32 = 0x8100;
 const SERVICE_VLAN: u32 = 0x88a8;
 
-/// Bytes of a VLAN tag as it stands at the network header: control information, EtherType.
+/// Bytes of a VLAN tag at the network header: control information, EtherType.
 pub(super) const TAG: u32 = 4;
 /// Where its EtherType is.
 const TAG_TYPE: u32 = 2;
@@ -17,7 +17,7 @@ const TAG_TYPE: u32 = 2;
 const IPV4_PROTOCOL: u32 = 9;
 const IPV6_NEXT_HEADER: u32 = 6;
 const TCP: u32 = 6;
-/// Headers of IPv6 that TCP may stand behind: hop-by-hop, routing, fragment, authentication, destination.
+/// Headers of IPv6 that TCP may follow: hop-by-hop, routing, fragment, authentication, destination.
 const EXTENSIONS: [u32; 5] = [0, 43, 44, 51, 60];
 
 /// Whether this EtherType is that of a VLAN tag.

@@ -4,9 +4,9 @@
 //! * `filter.rs`: the program that lets the kernel pass on only TCP. `block.rs`: packets in a block of the ring.
 //! * `ring.rs`: the ring that the kernel writes to, the only unsafe code of this crate.
 //!
-//! A packet socket of type `SOCK_DGRAM` gives packets from the network header on, whatever the device: Ethernet, tunnels and
-//! loopback are all the same, and `any` may have all of them at once. The kernel takes the outer VLAN tag away itself; one more is
-//! passed over here.
+//! A packet socket of type `SOCK_DGRAM` gives packets from the network header on, whatever the device: Ethernet,
+//! tunnels and loopback are all the same, and `any` may have all of them at once. The kernel takes the outer VLAN tag
+//! away itself; one more is skipped here.
 //!
 //! [`Source`]: crate::Source
 

@@ -1,6 +1,6 @@
 //! A packet socket with a ring that the kernel writes to (`PACKET_RX_RING`, TPACKET_V3; packet(7) and
-//! `Documentation/networking/packet_mmap.rst`). The only unsafe code of this crate: socket options and `bind` with structures that
-//! no crate wraps, and the memory that is shared with the kernel.
+//! `Documentation/networking/packet_mmap.rst`). The only unsafe code of this crate: socket options and `bind` with
+//! structures that no crate wraps, and the memory that is shared with the kernel.
 
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -33,7 +33,7 @@ const STATUS: usize = 8;
 const BLOCK_SIZE: usize = 1 << 18;
 /// `TPACKET_V3` fills blocks without regard to frames, but the sizes must fit.
 const FRAME_SIZE: usize = 1 << 11;
-/// A block that is not full is handed over after so many milliseconds.
+/// Milliseconds after which a block that is not full is handed over.
 pub(super) const BLOCK_TIMEOUT: u32 = 20;
 
 /// `struct tpacket_req3`.
@@ -68,7 +68,8 @@ pub(super) struct Ring {
     current: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone and is no thread's own; everything goes through `&self` or `&mut self`.
+// SAFETY: the mapping belongs to this value alone and is no thread's own; everything goes through `&self` or
+// `&mut self`.
 unsafe impl Send for Ring {}
 
 impl Ring {
@@ -96,8 +97,8 @@ impl Ring {
         };
         set(&socket, libc::SOL_PACKET, option::RX_RING, &request)?;
         let length = NonZeroUsize::new(BLOCK_SIZE * blocks).ok_or(io::ErrorKind::InvalidInput)?;
-        // SAFETY: a new mapping at an address of the kernel's choice, which no other memory is touched by; it has exactly the size of
-        // the ring that the socket has since the option above.
+        // SAFETY: a new mapping at an address of the kernel's choice, which no other memory is touched by; it has
+        // exactly the size of the ring that the socket has since the option above.
         let memory = unsafe {
             mmap(
                 None,
@@ -123,13 +124,13 @@ impl Ring {
         if self.status().load(Ordering::Acquire) & STATUS_USER == 0 {
             return None;
         }
-        // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel does not write to a block between
-        // handing it over (seen above, with acquire ordering) and getting it back in `release`, which needs `&mut self` and so
-        // comes after the last use of this slice. Any bytes are valid for `u8`.
+        // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel does not write to a
+        // block between handing it over (seen above, with acquire ordering) and getting it back in `release`, which
+        // needs `&mut self` and so comes after the last use of this slice. Any bytes are valid for `u8`.
         Some(unsafe { std::slice::from_raw_parts(self.begin().as_ptr(), BLOCK_SIZE) })
     }
 
-    /// Gives the block that is next back to the kernel, if it was handed over, and goes on to the one behind it.
+    /// Gives the block that is next back to the kernel, if it was handed over, and goes on to the one after it.
     pub(super) fn release(&mut self) {
         let status = self.status();
         if status.load(Ordering::Acquire) & STATUS_USER != 0 {
@@ -138,11 +139,12 @@ impl Ring {
         }
     }
 
-    /// Counts since the last call; the kernel begins anew.
+    /// Counts since the last call; the kernel resets them.
     pub(super) fn statistics(&self) -> io::Result<Statistics> {
         let mut statistics = Statistics::default();
         let mut length = size_of::<Statistics>() as libc::socklen_t;
-        // SAFETY: the kernel writes at most `length` bytes to a structure of that size, all of whose fields may have any value.
+        // SAFETY: the kernel writes at most `length` bytes to a structure of that size, all of whose fields may have
+        // any value.
         let answer = unsafe {
             libc::getsockopt(
                 self.socket.as_raw_fd(),
@@ -163,16 +165,16 @@ impl Ring {
 
     /// The word by which the kernel and we hand the current block to each other.
     fn status(&self) -> &AtomicU32 {
-        // SAFETY: inside the mapping and aligned, as blocks begin at pages; both sides access it only as a whole, we atomically; and
-        // the reference is not used beyond `self`.
+        // SAFETY: inside the mapping and aligned, as blocks begin at pages; both sides access it only as a whole, we
+        // atomically; and the reference is not used beyond `self`.
         unsafe { AtomicU32::from_ptr(self.begin().add(STATUS).cast().as_ptr()) }
     }
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made in `open` with this size, and nothing refers to it any more. Its failure would leave it mapped
-        // until the process ends; nothing else can be done.
+        // SAFETY: the mapping was made in `open` with this size, and nothing refers to it any more. Its failure would
+        // leave it mapped until the process ends; nothing else can be done.
         let _ = unsafe { munmap(self.memory, BLOCK_SIZE * self.blocks) };
     }
 }

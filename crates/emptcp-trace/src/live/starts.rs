@@ -8,10 +8,11 @@ use mptcp_wire::tcp::Flags;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// So many subflows are remembered.
+/// Subflows that are remembered.
 const MOST: usize = 1 << 16;
 
-/// Passes on what another source has, and counts subflows whose SYN it did not have: what they carry cannot be put to a connection.
+/// Passes on what another source has, and counts subflows whose SYN it did not have: what they carry cannot be put to a
+/// connection.
 #[derive(Debug)]
 pub struct Starts<S> {
     source: S,
@@ -35,7 +36,8 @@ impl<S: Source> Starts<S> {
         &self.source
     }
 
-    /// Subflows with MPTCP options whose SYN was not seen. With more than 65536 subflows at a time, some may be counted again.
+    /// Subflows with MPTCP options whose SYN was not seen. With more than 65536 subflows at a time, some may be counted
+    /// again.
     pub fn missed(&self) -> u64 {
         self.missed
     }

@@ -2,8 +2,8 @@
 
 use super::{MarkKind, RttSummary, Subflow};
 use crate::{ConnectionId, PerDirection, Span, Timestamp};
-use mptcp_wire::Token;
-use serde::{Serialize, Serializer};
+use mptcp_wire::{Token, Version};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub enum Fallback {
     WrongChecksum,
     /// One side went on with DSS after the other had fallen back.
     OneSided,
-    /// No answer, or no third ACK, was captured: nobody can say.
+    /// No answer, or no third ACK, was captured: it cannot be known.
     Incomplete,
 }
 
@@ -70,7 +70,7 @@ pub enum Vantage {
     Middle,
 }
 
-/// One connection, complete when it is given out.
+/// One connection, with all its figures when it is emitted.
 #[derive(Clone, Debug, Serialize)]
 pub struct Connection {
     /// Its number.
@@ -87,18 +87,19 @@ pub struct Connection {
     pub dur_dack: Option<Span>,
     /// How it ended.
     pub end: End,
-    /// Of MPTCP: 0 or 1.
-    pub version: u8,
-    /// How tokens are made.
+    /// The version of MPTCP; written as 0 or 1.
+    #[serde(serialize_with = "super::wire::version")]
+    pub version: Version,
+    /// The hash that tokens are made with.
     pub hash: Hash,
     /// Tokens of client and server, 8 hexadecimal digits; none where the key was not seen.
-    #[serde(serialize_with = "tokens")]
+    #[serde(serialize_with = "super::wire::tokens")]
     pub tokens: [Option<Token>; 2],
-    /// Who opened it.
+    /// The address that opened it.
     pub client: IpAddr,
-    /// Who was asked.
+    /// The address that it was opened to.
     pub server: IpAddr,
-    /// The port that was asked for.
+    /// The port that it was opened to.
     pub port: u16,
     /// A of MP_CAPABLE, from either side: checksums are in use.
     pub flag_a: bool,
@@ -108,17 +109,17 @@ pub struct Connection {
     pub complete: bool,
     /// Subflows whose handshake ended with options, the initial one among them.
     pub sf_est: u32,
-    /// Subflows that were tried.
+    /// Subflows that were attempted.
     pub sf_att: u32,
-    /// The most that were open at once.
+    /// The most subflows that were open at once.
     pub sf_max_conc: u32,
-    /// Payload, each data sequence number once.
+    /// Payload, bytes, each data sequence number once.
     pub data: PerDirection<u64>,
     /// 1 when a DATA_FIN was seen.
     pub fin: PerDirection<u64>,
-    /// Acknowledged at the data level, DATA_FIN included.
+    /// Bytes acknowledged at the data level, DATA_FIN included.
     pub dacked: PerDirection<u64>,
-    /// `data` and `fin` of both directions.
+    /// `data` and `fin` of both directions, bytes.
     pub size: u64,
     /// Bytes that a subflow carried although another had carried them.
     pub reinj: PerDirection<u64>,
@@ -130,9 +131,9 @@ pub struct Connection {
     pub retx_pkts: PerDirection<u64>,
     /// Bytes that a subflow carried again at a new TCP sequence number.
     pub same_dsn: PerDirection<u64>,
-    /// Payload without a mapping.
+    /// Payload without a mapping, bytes.
     pub unmapped: PerDirection<u64>,
-    /// Acknowledged at the data level, but not in the capture.
+    /// Bytes acknowledged at the data level, but not in the capture.
     pub loss: PerDirection<u64>,
     /// Packets with data below the highest data sequence number, seen for the first time.
     pub ooo_pkts: PerDirection<u64>,
@@ -156,7 +157,7 @@ pub struct Connection {
     pub remove_addr: PerDirection<u64>,
     /// MP_PRIO, changes.
     pub mp_prio: PerDirection<u64>,
-    /// Times that the data moved from one subflow to another for good.
+    /// Handovers: how often the data moved from one subflow to another and did not return.
     pub handovers: u32,
     /// Where it fell back, if it did.
     pub fallback: BTreeSet<Fallback>,
@@ -186,10 +187,4 @@ impl Connection {
     pub fn is_lower_bound(&self) -> bool {
         self.truncated || self.lossy_capture
     }
-}
-
-fn tokens<S: Serializer>(tokens: &[Option<Token>; 2], serializer: S) -> Result<S::Ok, S::Error> {
-    tokens
-        .map(|token| token.map(|Token(number)| format!("{number:08x}")))
-        .serialize(serializer)
 }

@@ -2,6 +2,8 @@
 
 use super::Fallback;
 use crate::{ConnectionId, Direction, PacketNumber, SubflowId, Timestamp};
+use mptcp_wire::AddressId;
+use mptcp_wire::mptcp::ResetReason;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -68,7 +70,8 @@ pub enum Detail {
     /// ADD_ADDR and its echo.
     Address {
         /// Its identifier.
-        id: u8,
+        #[serde(serialize_with = "super::wire::address_id")]
+        id: AddressId,
         /// The address; written as `ip`.
         #[serde(rename = "ip")]
         address: Option<IpAddr>,
@@ -76,11 +79,11 @@ pub enum Detail {
         port: Option<u16>,
     },
     /// REMOVE_ADDR.
-    AddressIds(Vec<u8>),
+    AddressIds(#[serde(serialize_with = "super::wire::address_ids")] Vec<AddressId>),
     /// MP_PRIO, MP_JOIN.
     Backup(bool),
     /// MP_TCPRST.
-    Reason(u8),
+    Reason(#[serde(serialize_with = "super::wire::reason")] ResetReason),
     /// Where it fell back.
     Fallback(Fallback),
     /// A stall or a handover: the time without progress.
@@ -96,15 +99,15 @@ pub struct Mark {
     pub conn_id: ConnectionId,
     /// The subflow; none when it concerns the connection.
     pub sf_id: Option<SubflowId>,
-    /// When.
+    /// When that was.
     pub t: Timestamp,
     /// The packet that shows it.
     pub packet: PacketNumber,
     /// Which way that packet went.
     pub dir: Direction,
-    /// What.
+    /// What happened.
     pub kind: MarkKind,
-    /// How many bytes it concerns; 0 where that has no meaning.
+    /// The bytes that it concerns; 0 where that has no meaning.
     pub bytes: u64,
     /// The other subflow, where there is one: the one that carried the bytes first, or that the data moved away from.
     pub other_sf: Option<SubflowId>,

@@ -1,16 +1,18 @@
 //! What the analysis says: the rows of the tables `connections`, `subflows` and `events`, and the totals.
 //!
-//! Fields are named as columns of the output. A [`PerDirection`](crate::PerDirection) is an array `[c2s, s2c]` in JSON and two
-//! columns `_c2s`, `_s2c` in CSV and Parquet. Times are seconds, round-trip times milliseconds, sizes bytes.
+//! Fields are named as columns of the output. A [`PerDirection`](crate::PerDirection) is an array `[c2s, s2c]` in JSON
+//! and two columns `_c2s`, `_s2c` in CSV and Parquet. Times are seconds, round-trip times milliseconds, sizes bytes.
 
 mod connection;
 mod mark;
 mod rtt;
 mod subflow;
 mod totals;
+mod wire;
 
 pub use connection::{Connection, End, Fallback, Hash, Vantage};
 pub use mark::{Detail, Mark, MarkKind};
 pub use rtt::RttSummary;
 pub use subflow::{Kind, Opener, Subflow};
 pub use totals::{Capped, Skipped, Totals};
+pub(crate) use wire::{optional_version, tokens};

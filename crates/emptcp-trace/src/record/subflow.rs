@@ -2,6 +2,8 @@
 
 use super::RttSummary;
 use crate::{ConnectionId, PerDirection, Span, SubflowId, Timestamp};
+use mptcp_wire::AddressId;
+use mptcp_wire::mptcp::ResetReason;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::net::SocketAddr;
@@ -17,7 +19,7 @@ pub enum Kind {
     Join,
 }
 
-/// Who sent the SYN.
+/// The side of the connection that sent the SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Opener {
@@ -36,7 +38,7 @@ pub struct Subflow {
     pub sf_id: SubflowId,
     /// MP_CAPABLE or MP_JOIN.
     pub kind: Kind,
-    /// Who sent the SYN.
+    /// The side that sent the SYN.
     pub opened_by: Opener,
     /// At the client of the connection; written as `client` and `client_port`.
     #[serde(flatten, serialize_with = "client")]
@@ -45,7 +47,8 @@ pub struct Subflow {
     #[serde(flatten, serialize_with = "server")]
     pub server: SocketAddr,
     /// Address identifiers that client and server gave in MP_JOIN.
-    pub address_ids: [Option<u8>; 2],
+    #[serde(serialize_with = "super::wire::both_address_ids")]
+    pub address_ids: [Option<AddressId>; 2],
     /// The first SYN.
     pub t_syn: Timestamp,
     /// The third packet of the handshake.
@@ -62,9 +65,9 @@ pub struct Subflow {
     pub hmac_ok: Option<bool>,
     /// SYN and SYN+ACK that were sent again.
     pub syn_retx: u32,
-    /// Payload, each TCP sequence number once.
+    /// Payload, bytes, each TCP sequence number once.
     pub payload: PerDirection<u64>,
-    /// Payload that no subflow had carried before.
+    /// Payload that no subflow had carried before, bytes.
     pub new_dsn: PerDirection<u64>,
     /// Bytes carried again at the same TCP sequence number.
     pub retx: PerDirection<u64>,
@@ -78,7 +81,7 @@ pub struct Subflow {
     pub reinj_caused: PerDirection<u64>,
     /// Bytes that it carried again at a new TCP sequence number.
     pub same_dsn: PerDirection<u64>,
-    /// Payload without a mapping.
+    /// Payload without a mapping, bytes.
     pub unmapped: PerDirection<u64>,
     /// Packets.
     pub pkts: PerDirection<u64>,
@@ -97,7 +100,8 @@ pub struct Subflow {
     /// A RST was seen.
     pub rst: PerDirection<bool>,
     /// The reason in MP_TCPRST.
-    pub rst_reason: Option<u8>,
+    #[serde(serialize_with = "super::wire::optional_reason")]
+    pub rst_reason: Option<ResetReason>,
 }
 
 fn client<S: Serializer>(address: &SocketAddr, serializer: S) -> Result<S::Ok, S::Error> {

@@ -19,7 +19,7 @@ pub struct Skipped {
 /// Limits of memory that were met; what each concerns is marked in its connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Capped {
-    /// Connections given out early, because there were too many.
+    /// Connections that were ended early, because there were too many.
     pub connections: u64,
     /// Subflows that were not followed, because their connection had too many.
     pub subflows: u64,
@@ -56,7 +56,7 @@ pub struct Totals {
     pub connections: u64,
     /// Connections that are complete.
     pub complete: u64,
-    /// SYNs with an MP_JOIN whose token nobody has.
+    /// SYNs with an MP_JOIN whose token is that of no connection.
     pub orphan_joins: u64,
     /// MP_JOIN SYNs that found their connection.
     pub joins: u64,

@@ -20,7 +20,7 @@ pub(super) enum ByteOrder {
 }
 
 impl ByteOrder {
-    /// The number at `at`; 0 past the end: who calls has made sure that the bytes are there.
+    /// The number at `at`; 0 past the end: the caller has made sure that the bytes are there.
     #[inline]
     pub(super) fn u16_at(self, bytes: &[u8], at: usize) -> u16 {
         let bytes = array_at(bytes, at);

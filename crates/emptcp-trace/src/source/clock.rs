@@ -44,7 +44,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// From the options of an interface description. Other options are passed over; what is cut off ends the walk.
+    /// From the options of an interface description. Other options are skipped; one that is cut off ends the list.
     pub(super) fn from_options(order: ByteOrder, mut options: &[u8]) -> Self {
         let mut clock = Self::default();
         while options.len() >= 4 {
@@ -61,7 +61,7 @@ impl Clock {
         clock
     }
 
-    /// The time of so many units; the nearest that a [`Timestamp`] can hold.
+    /// The time of a number of units; the nearest that a [`Timestamp`] can hold.
     #[inline]
     pub(super) fn time(self, units: u64) -> Timestamp {
         match (self.unit, self.offset) {

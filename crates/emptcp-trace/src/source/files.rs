@@ -20,18 +20,18 @@ pub struct Progress {
     /// The length of all files together when they were opened, in the same bytes; none with a pipe among them. A file
     /// that is still being written to can give more.
     pub bytes_total: Option<u64>,
-    /// Packets given out.
+    /// Packets read.
     pub packets: u64,
 }
 
 /// Capture files, or the standard input, as one stream. See [`open`].
 ///
-/// The packet that is earliest comes first. Files that follow one another, as `tcpdump -C` and `dumpcap -b` write them,
-/// are so read one after the other, in the order of their first packets and not of their names; files side by side, of
+/// The earliest packet comes first. So files that follow one another, as `tcpdump -C` and `dumpcap -b` write them,
+/// are read one after the other, in the order of their first packets and not of their names; files side by side, of
 /// two interfaces or two hosts, are merged. A file is opened when its first packet is due and closed at its end.
 ///
-/// A file that ends in the middle of a packet, or is damaged, gives the packets before; so do the other files. The error
-/// comes after all of them (the first one, if there are several).
+/// A file that ends in the middle of a packet, or is damaged, gives the packets before; so do the other files. The
+/// error comes after all of them (the first one, if there are several).
 #[derive(Debug)]
 pub struct Files {
     name: Arc<str>,
@@ -39,7 +39,7 @@ pub struct Files {
     slots: Vec<Slot>,
     /// Slots from here on wait for their first packet to be due.
     waiting: usize,
-    /// Whose packet was given out last.
+    /// The slot that the last packet came from.
     current: Option<usize>,
     /// The other open ones, by the time of their next packet.
     others: BinaryHeap<Reverse<(Timestamp, usize)>>,
@@ -56,14 +56,29 @@ struct Slot {
     first: Timestamp,
     /// None: can be opened by its path when it is due, or is done with.
     capture: Option<Box<Capture>>,
-    /// The capture stands at its first packet.
+    /// The first packet of the capture was read, but not returned yet.
     at_first: bool,
 }
 
 /// Opens capture files to be read as one stream; `-` is the standard input.
 ///
-/// pcap and pcapng of any byte order and time resolution, also packed by gzip or zstd, are told by their first bytes,
-/// whatever their names. With one file its head is read, with several also the first packet of each.
+/// pcap and pcapng of any byte order and time resolution, also packed by gzip or zstd, are recognised by their first
+/// bytes, whatever their names. With one file its head is read, with several also the first packet of each.
+///
+/// ```
+/// use emptcp_trace::{Next, Source, source};
+///
+/// # fn main() -> emptcp_trace::Result<()> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/reuse.pcap.zst");
+/// let mut files = source::open([path])?;
+/// let Next::Frame(frame) = files.next()? else {
+///     panic!("the file has packets");
+/// };
+/// assert_eq!((frame.number.0, frame.bytes.len() as u32), (1, frame.original_length));
+/// assert_eq!(files.progress().packets, 1);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read, [`Error::Malformed`] when one is no capture.
@@ -85,6 +100,14 @@ pub fn open(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Files> 
 }
 
 /// Reads one capture, of any kind that [`open`] knows, from `reader`. `name` is for messages.
+///
+/// ```
+/// use emptcp_trace::source;
+///
+/// // Bytes that are no capture.
+/// let error = source::from_reader("bytes", &b"not a capture"[..]).unwrap_err();
+/// assert!(error.to_string().starts_with("bytes: at byte 0: "));
+/// ```
 ///
 /// # Errors
 /// As [`open`].

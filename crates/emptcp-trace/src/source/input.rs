@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const WINDOW: usize = 256 << 10;
 /// As many bytes of a compressed file at a time.
 const COMPRESSED_WINDOW: usize = 64 << 10;
-/// The first bytes that tell what a file is.
+/// The first bytes, from which the packing is known.
 const MAGIC: usize = 6;
 
 /// How the bytes are packed.
@@ -87,7 +87,7 @@ impl fmt::Debug for Input {
 }
 
 impl Input {
-    /// Reads enough to know the packing. `count` is told of every byte read from `reader`.
+    /// Reads enough to know the packing. `count` is raised by every byte read from `reader`.
     pub(super) fn new(path: PathBuf, reader: impl Read + Send + 'static, count: Arc<AtomicU64>) -> Result<Self> {
         let mut input = Self {
             path,

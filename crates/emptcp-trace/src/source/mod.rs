@@ -4,15 +4,18 @@
 //! * `files.rs`: files and the standard input, several as one stream: [`open`], [`from_reader`].
 //! * `capture.rs`: one file of either format, `pcap.rs` and `pcapng.rs`, with `clock.rs` for the time of the latter.
 //! * `input.rs`: the bytes of a file, decompressed.
+//! * `memory.rs`: packets in memory.
 
 mod capture;
 mod clock;
 mod files;
 mod input;
+mod memory;
 mod pcap;
 mod pcapng;
 
 pub use files::{Files, Progress, from_reader, open};
+pub use memory::Packets;
 
 use crate::{PacketNumber, Result, Timestamp};
 use mptcp_wire::LinkType;
@@ -21,15 +24,15 @@ use std::sync::Arc;
 /// A captured packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// Its place in the stream.
+    /// Its number in the stream, from 1.
     pub number: PacketNumber,
     /// When it was captured.
     pub time: Timestamp,
-    /// How it begins; none when that is not understood.
+    /// How it begins; none when the link type is not known.
     pub link: Option<LinkType>,
-    /// Its length on the wire; `bytes` may be shorter.
+    /// Its length on the wire, bytes; `bytes` may be shorter.
     pub original_length: u32,
-    /// What was captured of it.
+    /// The bytes that were captured.
     pub bytes: &'a [u8],
 }
 
@@ -38,22 +41,58 @@ pub struct Frame<'a> {
 pub enum Next<'a> {
     /// A packet.
     Frame(Frame<'a>),
-    /// Nothing now, although time passes: only from live sources.
+    /// No packet now, at this time: only from live sources.
     Quiet(Timestamp),
-    /// No more.
+    /// The end of the source.
     End,
 }
 
 /// Packets, one after the other.
+///
+/// A source of your own passes packets on from wherever it has them:
+///
+/// ```
+/// use emptcp_trace::{Next, Result, Source};
+/// use std::sync::Arc;
+///
+/// /// Only the first packets of another source.
+/// struct First<S> {
+///     source: S,
+///     left: u64,
+/// }
+///
+/// impl<S: Source> Source for First<S> {
+///     fn next(&mut self) -> Result<Next<'_>> {
+///         if self.left == 0 {
+///             return Ok(Next::End);
+///         }
+///         self.left -= 1;
+///         self.source.next()
+///     }
+///
+///     fn name(&self) -> Arc<str> {
+///         self.source.name()
+///     }
+///
+///     fn may_be_unordered(&self) -> bool {
+///         self.source.may_be_unordered()
+///     }
+/// }
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/reuse.pcap.zst");
+/// # let source = First { source: emptcp_trace::source::open([path])?, left: 100 };
+/// # let last = emptcp_trace::Analyzer::new(source).last().expect("an end")?;
+/// # assert!(matches!(last, emptcp_trace::Event::End(totals) if totals.packets == 100));
+/// # Ok::<(), emptcp_trace::Error>(())
+/// ```
 pub trait Source {
-    /// The next packet. After an error, or [`Next::End`], nothing more is asked for.
+    /// The next packet. It is not called again after an error or [`Next::End`].
     ///
     /// # Errors
     /// What ended the source before its end. The packets before it are good: a file that was cut off gives an error in
-    /// place of [`Next::End`], and what was learnt from it up to there is still given out, before the error.
+    /// place of [`Next::End`], and the analysis still emits what it found in those packets, before the error.
     fn next(&mut self) -> Result<Next<'_>>;
 
-    /// What it is called in the output: file names, a device.
+    /// The name in the output: of the files, of the device.
     fn name(&self) -> Arc<str>;
 
     /// Whether packets may come out of the order of time. It can become true while packets are read (a file announces

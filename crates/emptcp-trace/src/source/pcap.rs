@@ -1,4 +1,4 @@
-//! The format of libpcap: a head of 24 bytes, then packets, each behind 16 bytes.
+//! The format of libpcap: a header of 24 bytes, then packets, each after a header of 16 bytes.
 
 use super::capture::{ByteOrder, LONGEST_PACKET, Record, cut_off};
 use super::input::Input;

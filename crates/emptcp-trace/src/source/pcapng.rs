@@ -1,4 +1,4 @@
-//! The format pcapng: sections of blocks; interfaces, packets, and much that is passed over.
+//! The format pcapng: sections of blocks; interfaces, packets, and other blocks that are skipped.
 
 use super::capture::{ByteOrder, LONGEST_PACKET, Record, cut_off};
 use super::clock::Clock;
@@ -97,7 +97,7 @@ impl PcapNg {
         }
     }
 
-    /// A section header; its length is in the byte order that its own magic number tells.
+    /// A section header; its length is in the byte order of its own magic number.
     fn section_header(&mut self, input: &mut Input) -> Result<()> {
         let header = input.fill(16)?;
         if header.len() < 16 {

@@ -1,8 +1,8 @@
 //! One connection as a capture of its own: all its subflows, the original frames with their timestamps.
 //!
-//! Two passes over the capture: [`Selection`] notes the numbers of the packets while they are analysed, [`Selection::copy`]
-//! copies them. `write.rs` has the formats. The copy is in the order of time, so that it analyses to the same record even
-//! where the original mixed interfaces.
+//! Two passes over the capture: [`Selection`] notes the numbers of the packets while they are analysed,
+//! [`Selection::copy`] copies them. `write.rs` has the formats. The copy is in the order of time, so that it analyses
+//! to the same record even where the original mixed interfaces.
 
 mod write;
 
@@ -46,6 +46,35 @@ pub enum SplitError {
 }
 
 /// The packets of one connection, by their numbers: about two bytes each, or less.
+///
+/// ```
+/// use emptcp_trace::split::{Format, Selection};
+/// use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch, source};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/reuse.pcap.zst");
+/// let id = ConnectionId(2);
+/// let settings = Settings {
+///     watch: Watch::Connection(id),
+///     ..Settings::default()
+/// };
+/// let mut selection = Selection::new(id);
+/// for event in Analyzer::with_settings(source::open([path])?, settings) {
+///     selection.observe(&event?);
+/// }
+/// let mut copy = Vec::new();
+/// selection.copy(source::open([path])?, &settings, Format::Pcap, &mut copy)?;
+///
+/// // The copy has this connection alone.
+/// let copy = source::from_reader("copy", std::io::Cursor::new(copy))?;
+/// for event in Analyzer::new(copy) {
+///     if let Event::End(totals) = event? {
+///         assert_eq!((totals.connections, totals.packets), (1, selection.packets()));
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Selection {
     watched: ConnectionId,
@@ -71,7 +100,7 @@ impl Selection {
         }
     }
 
-    /// Takes note of an event. Those of other connections are passed over.
+    /// Takes note of an event. Those of other connections are ignored.
     pub fn observe(&mut self, event: &Event) {
         if let Event::Packet(packet) = event
             && packet.conn_id == self.watched

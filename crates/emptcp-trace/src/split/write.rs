@@ -124,7 +124,7 @@ impl<'a, W: Write> Writer<'a, W> {
 
 /// Its captured length.
 fn captured(frame: &Stored) -> io::Result<u32> {
-    // Room for what stands around it in a block.
+    // Room for the fields around it in a block.
     let length = u32::try_from(frame.bytes.len())
         .ok()
         .filter(|length| *length < u32::MAX - 64);
@@ -134,7 +134,8 @@ fn captured(frame: &Stored) -> io::Result<u32> {
 /// The number of a link type in capture files (tcpdump.org/linktypes).
 fn link_number(link: LinkType, frame: &[u8]) -> u16 {
     match link {
-        // LOOP has its address family in network byte order, NULL in that of the host, which is most often little-endian.
+        // LOOP has its address family in network byte order, NULL in that of the host, which is most often
+        // little-endian.
         LinkType::Loopback if frame.first() == Some(&0) => 108,
         LinkType::Loopback => 0,
         LinkType::Ethernet => 1,

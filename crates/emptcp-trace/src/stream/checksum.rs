@@ -14,8 +14,8 @@ pub(crate) struct DssChecksum {
 }
 
 impl DssChecksum {
-    /// For a mapping with these fields. `dsn` is the whole data sequence number (not an offset), also when 4 bytes of it
-    /// travel; the others are as they stand in the option.
+    /// For a mapping with these fields. `dsn` is the whole data sequence number (not an offset), also when 4 bytes of
+    /// it travel; the others are as in the option.
     pub(crate) fn begin(dsn: u64, ssn: u32, length: u16, checksum: u16) -> Self {
         let mut sum = Sum::default();
         sum.add(&dsn.to_be_bytes());

@@ -36,7 +36,7 @@ pub(super) struct Intervals<V> {
 
 impl<V: Copy + Default + PartialEq> Intervals<V> {
     /// Gives `value` to the offsets from `start` to before `end` that have none and are not below the floor, and
-    /// tells in order what there was before.
+    /// reports in order what there was before.
     #[inline]
     pub(super) fn fill(&mut self, start: u64, end: u64, value: V, mut visit: impl FnMut(Range<u64>, Found<V>)) {
         if start == self.last.end && value == self.last.value && start < end {
@@ -147,7 +147,7 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         }
     }
 
-    /// Tells in order what there is from `start` to before `end`.
+    /// Reports in order what there is from `start` to before `end`.
     #[inline]
     pub(super) fn look(&self, start: u64, end: u64, mut visit: impl FnMut(Range<u64>, Found<V>)) {
         if self.last.start <= start && start < end && end <= self.last.end && self.floor <= start {

@@ -8,11 +8,11 @@ use smallvec::SmallVec;
 /// What a run of data is to the subflow that carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimKind {
-    /// Nobody carried it before.
+    /// No subflow carried it before.
     New,
     /// Another subflow carried it first, and this one carries it for the first time.
     Reinjection {
-        /// Who carried it first.
+        /// The subflow that carried it first.
         of: SubflowId,
     },
     /// This subflow carried it before.
@@ -32,7 +32,7 @@ pub(crate) struct Claim {
     pub(crate) kind: ClaimKind,
 }
 
-/// For the data of one direction of a connection: who carried it first, and who carried it too.
+/// For the data of one direction of a connection: the subflow that carried it first, and those that carried it later.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owners {
     first: Intervals<SubflowId>,
@@ -75,7 +75,7 @@ impl Owners {
         });
     }
 
-    /// Forgets who carried what lies below `dsn`.
+    /// Forgets the owners of data below `dsn`.
     #[inline]
     pub(crate) fn forget_below(&mut self, dsn: u64) {
         self.first.forget_below(dsn);
@@ -108,7 +108,7 @@ impl Owners {
                 floor = floor.max(seen.floor());
             }
         }
-        // What one list has forgotten nobody may answer for.
+        // What one list has forgotten, the others must not answer for.
         self.forget_below(floor);
         dropped
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     end: u64,
-    // None once a byte of it was sent again: nobody knows which copy is acknowledged (Karn: RFC 6298, 3).
+    // None once a byte of it was sent again: it is not known which copy is acknowledged (Karn: RFC 6298, 3).
     sent: Option<Timestamp>,
 }
 
@@ -72,8 +72,8 @@ impl RttQueue {
     }
 
     /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if it
-    /// acknowledges a segment to its very end, and no byte of what it acknowledges was sent twice or later than that segment:
-    /// then it waited for a hole to be filled, which is no round trip (tcptrace leaves it out too).
+    /// acknowledges a segment to its very end, and no byte of what it acknowledges was sent twice or later than that
+    /// segment: then it waited for a hole to be filled, which is no round trip (tcptrace leaves it out too).
     #[inline]
     pub(crate) fn acknowledged(&mut self, ack: u64, time: Timestamp) -> Option<Span> {
         if ack <= self.acknowledged {

@@ -11,7 +11,7 @@ const BITS: u32 = 6;
 struct Bucket(u64);
 
 impl Bucket {
-    // 64 powers of two of 64 buckets are 2^12; 2^52 samples are more than anybody has.
+    // 64 powers of two of 64 buckets are 2^12; 2^52 samples are more than any capture has.
     const COUNT_BITS: u32 = 52;
 
     fn new(number: u64) -> Self {
@@ -34,7 +34,7 @@ impl Bucket {
     }
 }
 
-/// The bucket for so many nanoseconds: below 64 each has its own, above the leading 7 bits decide.
+/// The bucket of a number of nanoseconds: below 64 each has its own, above the leading 7 bits decide.
 fn number(nanoseconds: u64) -> u64 {
     let shift = nanoseconds.checked_ilog2().unwrap_or(0).saturating_sub(BITS);
     (u64::from(shift) << BITS) + (nanoseconds >> shift)
@@ -54,7 +54,8 @@ pub(crate) struct RttStatistics {
     max: i64,
     // Those that have samples, in order. A path has a few dozen; a dense table over nanoseconds to hours has thousands.
     buckets: Vec<Bucket>,
-    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many at once.
+    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many
+    // at once.
     pending: [u16; PENDING],
     held: u8,
 }
@@ -121,7 +122,7 @@ impl RttStatistics {
         }
     }
 
-    /// The smallest sample that at least so many of 100 do not exceed, nanoseconds.
+    /// The smallest sample that at least `percent` of 100 samples do not exceed, nanoseconds.
     fn quantile(&self, percent: u64) -> f64 {
         let rank = (u128::from(self.n) * u128::from(percent)).div_ceil(100);
         let mut below = 0;

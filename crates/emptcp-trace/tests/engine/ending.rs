@@ -113,7 +113,7 @@ fn subflows_that_are_all_gone_are_no_end() {
         ),
         (End::Eot, [0, 200], 2, 1)
     );
-    assert_eq!(connection.subflows[0].rst_reason, Some(3));
+    assert_eq!(connection.subflows[0].rst_reason, Some(ResetReason(3)));
 }
 
 #[test]

@@ -9,14 +9,14 @@ use mptcp_wire::{AddressId, Key, TruncatedHmac, Version, WireDataSequenceNumber}
 
 #[test]
 fn a_connection_of_either_version_is_complete_with_its_third_ack() {
-    for (version, hash, number) in [(Version::V0, Hash::Sha1, 0), (Version::V1, Hash::Sha256, 1)] {
+    for (version, hash) in [(Version::V0, Hash::Sha1), (Version::V1, Hash::Sha256)] {
         let mut peers = Peers::new(version, 1);
         peers.connect();
         let connection = peers.connection();
         assert!(connection.complete && !connection.partial && !connection.dsn_relative);
         assert_eq!(
             (connection.version, connection.hash, connection.end),
-            (number, hash, End::Eot)
+            (version, hash, End::Eot)
         );
         let tokens = [UP, DOWN].map(|way| Some(peers.token(way, version)));
         assert_eq!(connection.tokens, tokens);
@@ -85,7 +85,7 @@ fn the_version_is_that_of_the_syn_ack() {
     peers.version = Version::V0;
     peers.syn_ack().third_ack();
     let connection = peers.connection();
-    assert_eq!((connection.version, connection.hash), (0, Hash::Sha1));
+    assert_eq!((connection.version, connection.hash), (Version::V0, Hash::Sha1));
     assert_eq!(
         connection.tokens,
         [UP, DOWN].map(|way| Some(peers.token(way, Version::V0)))
@@ -192,7 +192,7 @@ fn version_1_with_the_hash_of_version_0_shows_by_the_first_data() {
     let analysed = peers.analysed();
     assert_eq!(analysed.marks(MarkKind::V1WithSha1).len(), 1);
     let connection = analysed.only();
-    assert_eq!((connection.version, connection.hash), (1, Hash::Sha1));
+    assert_eq!((connection.version, connection.hash), (Version::V1, Hash::Sha1));
     assert_eq!((connection.data.0, connection.dacked.0), ([100, 40], [101, 41]));
     assert_eq!(connection.loss.total(), 0);
 }

@@ -3,7 +3,7 @@
 use crate::peers::{DOWN, Peers, UP, analyse, at, side};
 use emptcp_trace::record::{Hash, Kind, MarkKind, Opener};
 use emptcp_trace::{Settings, Span};
-use mptcp_wire::{Key, Version};
+use mptcp_wire::{AddressId, Key, Version};
 
 const CLIENT: &str = "10.0.2.2:2000";
 const SERVER: &str = "10.0.1.1:80";
@@ -31,7 +31,7 @@ fn a_join_of_either_version_is_a_subflow_of_its_connection() {
             (CLIENT.parse().unwrap(), SERVER.parse().unwrap())
         );
         assert_eq!((subflow.t_syn, subflow.join_delay), (at(100), Span(100_000_000)));
-        assert_eq!(subflow.address_ids, [Some(1), Some(101)]);
+        assert_eq!(subflow.address_ids, [Some(AddressId(1)), Some(AddressId(101))]);
         assert_eq!(subflow.payload.0, [0, 500]);
     }
 }
@@ -55,7 +55,7 @@ fn a_server_can_join_too_and_directions_stay_those_of_the_connection() {
         (subflow.client.to_string().as_str(), connection.data.0),
         (CLIENT, [70, 700])
     );
-    assert_eq!(subflow.address_ids, [Some(101), Some(1)]);
+    assert_eq!(subflow.address_ids, [Some(AddressId(101)), Some(AddressId(1))]);
 }
 
 #[test]

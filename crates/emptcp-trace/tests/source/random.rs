@@ -81,7 +81,8 @@ proptest! {
     }
 }
 
-/// A packet with data of the first two subflows of the first connection, at the same number in both sequences or another.
+/// A packet with data of the first two subflows of the first connection, at the same number in both sequences or
+/// another.
 fn data() -> impl Strategy<Value = Choice> {
     let place = 0_u8..16;
     (any::<Choice>(), place.clone(), place, any::<bool>()).prop_map(|(mut choice, at, data, same)| {

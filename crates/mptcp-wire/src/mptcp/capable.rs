@@ -81,6 +81,25 @@ pub enum CapableKeys {
 }
 
 /// MP_CAPABLE.
+///
+/// ```
+/// use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpCapable, View};
+/// use mptcp_wire::tcp::Stage;
+/// use mptcp_wire::{Key, Version};
+///
+/// // The first three segments of a connection of version 1 carry no key, the server's, both.
+/// let option = |keys| MpCapable { version: Version::V1, flags: CapableFlags::HMAC, keys };
+/// let (client, server) = (Key([1; 8]), Key([2; 8]));
+/// let syn = option(CapableKeys::None);
+/// let ack = option(CapableKeys::Both { sender: client, receiver: server });
+/// assert_eq!((syn.buffer_length(), ack.buffer_length()), (4, 20));
+///
+/// let mut bytes = [0; 20];
+/// let length = ack.emit(&mut bytes).unwrap();
+/// let read = MpCapable::parse(&View::new_checked(&bytes[..length]).unwrap()).unwrap();
+/// assert_eq!((read, read.receiver_key()), (ack, Some(server)));
+/// assert!(read.check_stage(Stage::Syn).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MpCapable {
     /// The version that the sender asks for, or has chosen.

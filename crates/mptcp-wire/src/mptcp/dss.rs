@@ -67,6 +67,29 @@ pub struct Mapping {
 }
 
 /// DSS.
+///
+/// ```
+/// use mptcp_wire::mptcp::{Dss, Mapping, View};
+/// use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber};
+///
+/// let option = Dss {
+///     data_ack: Some(WireDataSequenceNumber::Short(0x10)),
+///     mapping: Some(Mapping {
+///         data_sequence: WireDataSequenceNumber::Long(0x1_0000_0001),
+///         subflow_sequence: SubflowSequenceNumber(1),
+///         length: 1400,
+///         checksum: None,
+///     }),
+///     data_fin: false,
+/// };
+/// let mut bytes = [0; 28];
+/// let length = option.emit(&mut bytes).unwrap();
+/// let read = Dss::parse(&View::new_checked(&bytes[..length]).unwrap()).unwrap();
+///
+/// // A DATA_ACK of 4 bytes says only the lower half: widen it by a number that is known.
+/// let sent = DataSequenceNumber(0x2_ffff_fff0);
+/// assert_eq!(read.data_ack.unwrap().extend(sent), DataSequenceNumber(0x3_0000_0010));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dss {
     /// All data before this number was received.

@@ -24,6 +24,25 @@ mod field {
 }
 
 /// MP_JOIN.
+///
+/// ```
+/// use mptcp_wire::mptcp::MpJoin;
+/// use mptcp_wire::tcp::{Area, TcpOption};
+/// use mptcp_wire::{AddressId, Key, Nonce, Version, crypto};
+///
+/// // The SYN of a further subflow names the connection by the token of the host that it goes to.
+/// let server = Key([2; 8]);
+/// let join = MpJoin::Syn {
+///     backup: true,
+///     address_id: AddressId(1),
+///     token: crypto::derive(Version::V1, server).token,
+///     nonce: Nonce(0x0102_0304),
+/// };
+/// let mut options = Area::new();
+/// options.push(&TcpOption::MaximumSegmentSize(1460)).unwrap();
+/// options.push(&TcpOption::Mptcp(join.into())).unwrap();
+/// assert_eq!(options.bytes().len(), 4 + 12);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MpJoin {
     /// In the SYN, 12 bytes.

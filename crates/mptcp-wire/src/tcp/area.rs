@@ -51,6 +51,20 @@ impl<'a> Located<'a> {
 /// option's length is wrong, nobody knows where the next one begins. NOPs are given too.
 ///
 /// An option whose content is malformed does not end the walk: only [`Located::parse`] fails.
+///
+/// ```
+/// use mptcp_wire::mptcp::{MpPrio, MptcpOption};
+/// use mptcp_wire::tcp::Options;
+///
+/// // Two NOPs, MP_PRIO with the backup bit and without an address id, a NOP.
+/// let area = [1, 1, 30, 3, 0x51, 1];
+/// let found: Vec<_> = Options::new(&area).mptcp().collect();
+/// assert_eq!(found, [Ok(MptcpOption::MpPrio(MpPrio { backup: true, address_id: None }))]);
+///
+/// // Where each option lies, NOPs included.
+/// let offsets: Vec<_> = Options::new(&area).map(|option| option.unwrap().offset()).collect();
+/// assert_eq!(offsets, [0, 1, 2, 5]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     area: &'a [u8],

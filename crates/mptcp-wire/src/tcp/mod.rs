@@ -3,10 +3,12 @@
 pub mod area;
 mod flags;
 pub mod option;
+mod state;
 
 pub use area::{Area, Located, Options};
 pub use flags::{Flags, Stage};
 pub use option::{SackBlock, TcpOption};
+pub use state::State;
 
 use crate::bytes::{Writer, head, tail, u8_at, u16_at, u32_at};
 use crate::error::{Error, Header, Result};
@@ -38,14 +40,7 @@ impl<'a> View<'a> {
     /// Checks the length and the data offset. Options are not looked at: they may be malformed.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let view = Self { bytes };
-        let truncated = |needed| Error::Truncated {
-            header: Header::Tcp,
-            needed,
-            available: bytes.len(),
-        };
-        if bytes.len() < field::OPTIONS {
-            return Err(truncated(field::OPTIONS));
-        }
+        Header::Tcp.within(bytes, field::OPTIONS)?;
         if view.header_length() < field::OPTIONS {
             let value = u32::from(u8_at(bytes, field::DATA_OFFSET_FLAGS) >> 4);
             return Err(Error::Field {
@@ -55,9 +50,7 @@ impl<'a> View<'a> {
                 expected: "at least 5",
             });
         }
-        if bytes.len() < view.header_length() {
-            return Err(truncated(view.header_length()));
-        }
+        Header::Tcp.within(bytes, view.header_length())?;
         Ok(view)
     }
 

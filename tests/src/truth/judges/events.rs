@@ -9,19 +9,16 @@ use emptcp::{
     events::{Body, Event},
     plan::Direction,
 };
-use emptcp_lab::{End, SubflowKey, TimeSeries};
-use mptcp_wire::{Key, Version, crypto::derive};
+use emptcp_lab::{End, FourTuple, TimeSeries};
+use mptcp_wire::{Token, Version, crypto::derive};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn missed(seen: &Seen<'_>) -> Finding {
     Finding::new("events that gave way to newer ones", seen.events.1 as f64, 0.0, 0.0)
 }
 
-fn key(event: &Event) -> SubflowKey {
-    SubflowKey {
-        local: event.local,
-        remote: event.remote,
-    }
+fn key(event: &Event) -> FourTuple {
+    FourTuple::new(event.local, event.remote)
 }
 
 /// How many of `wanted` were told just once, and how many were told that nobody knows.
@@ -36,14 +33,14 @@ fn once<K: Ord + Copy>(wanted: &BTreeSet<K>, told: impl Iterator<Item = K>) -> (
 /// Each connection is told once, by the tokens that its sockets have.
 pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let tokens = seen.transfers.iter().filter_map(|(report, _)| {
-        let token = |end| Some(report.series(end).samples().first()?.info.token);
+        let token = |end| Some(report.series(end).samples().first()?.info.token).flatten();
         let [client, server] = [token(End::Client)?, token(End::Server)?];
         Some(match seen.near() {
             End::Client => (client, server),
             End::Server => (server, client),
         })
     });
-    let wanted: BTreeSet<(u32, u32)> = tokens.collect();
+    let wanted: BTreeSet<(Token, Token)> = tokens.collect();
     let count = seen.transfers.len() as f64;
     let (mut told, mut keys_right) = (Vec::new(), 0.0);
     for event in &seen.events.0 {
@@ -54,9 +51,9 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
             ..
         } = &event.body
         {
-            let known = [local_token, remote_token].map(|token| token.map_or(0, |token| token.0));
+            let known = [local_token, remote_token].map(|token| token.unwrap_or_default());
             told.push((known[0], known[1]));
-            let derived = keys.map(|keys| keys.map(|key| derive(Version::V1, Key(key.reveal())).token.0));
+            let derived = keys.map(|keys| keys.map(|key| derive(Version::V1, key).token));
             keys_right += f64::from(u8::from(derived == Some(known)));
         }
     }
@@ -88,7 +85,7 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
 /// packet that ends it passes there.
 pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let series = seen.transfers.iter().map(|(report, _)| report.series(seen.near()));
-    let wanted: BTreeSet<SubflowKey> = series.flat_map(|series| series.subflows()).collect();
+    let wanted: BTreeSet<FourTuple> = series.flat_map(|series| series.subflows()).collect();
     let told = |up: bool, direction: Option<Direction>| {
         let events = seen.events.0.iter();
         let events = events.filter(|event| direction.is_none_or(|direction| direction == event.direction));
@@ -135,10 +132,10 @@ pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
 
 /// Payload that a kernel had received on a subflow at a moment, in seconds after the begin, between two samples in
 /// proportion.
-fn received(series: &TimeSeries, subflow: &SubflowKey, moment: f64) -> f64 {
+fn received(series: &TimeSeries, subflow: &FourTuple, moment: f64) -> f64 {
     let mut before = (0.0, 0.0);
     for (at, info) in series.of(subflow) {
-        let (at, bytes) = (at.as_secs_f64(), info.bytes_received as f64);
+        let (at, bytes) = (at.as_secs_f64(), info.tcp.bytes_received as f64);
         if at >= moment {
             let part = (moment - before.0) / f64::max(at - before.0, 1e-9);
             return before.1 + part.clamp(0.0, 1.0) * (bytes - before.1);
@@ -158,7 +155,7 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
         }
         let sent_here = up == (seen.near() == End::Client);
         // Time and bytes of the first and the last record of each subflow.
-        let mut records: BTreeMap<SubflowKey, [(u64, u64); 2]> = BTreeMap::new();
+        let mut records: BTreeMap<FourTuple, [(u64, u64); 2]> = BTreeMap::new();
         for event in &seen.events.0 {
             if let Body::Record(flow) = &event.body {
                 let sender = if sent_here { &flow.sent } else { &flow.received };
@@ -193,7 +190,7 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
                 let series = report.series(receiver);
                 known += received(series, &at(receiver), to) - received(series, &at(receiver), from);
                 let last = report.series(sender).of(&at(sender)).last();
-                again += last.map_or(0.0, |(_, info)| info.bytes_retransmitted as f64);
+                again += last.map_or(0.0, |(_, info)| info.tcp.bytes_retransmitted as f64);
             }
         }
         findings.push(Finding::new(

@@ -68,7 +68,7 @@ pub fn a_range_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
         .transfers
         .iter()
         .filter_map(|(report, _)| report.series(end).last())
-        .map(|sample| sample.info.data_next.wrapping_sub(sample.info.bytes_received))
+        .map(|sample| sample.info.data_next.0.wrapping_sub(sample.info.bytes_received))
         .collect();
     let fields = [
         "tcp.options.mptcp.rawdataseqno",

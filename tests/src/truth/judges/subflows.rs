@@ -79,8 +79,8 @@ fn joins_are_refused(seen: &Seen<'_>) -> Vec<Finding> {
         .into_iter()
         .flat_map(|(end, ..)| seen.transfers.iter().map(move |(report, _)| report.series(end)))
         .flat_map(|series| series.samples().iter().flat_map(|sample| &sample.info.subflows))
-        .filter(|flow| seen.bed.lab.path_of(&flow.key) == Some(PATH))
-        .map(|flow| flow.bytes_received)
+        .filter(|flow| seen.bed.lab.path_of(&flow.addresses) == Some(PATH))
+        .map(|flow| flow.tcp.bytes_received)
         .sum();
     let mut findings = vec![
         Finding::new("SYNs with MP_JOIN of the client", joins, count, 1e9),
@@ -210,7 +210,9 @@ pub fn the_peer_sends_again(seen: &Seen<'_>) -> Vec<Finding> {
             let sample = if late { series.last() } else { within.next_back() };
             sample.is_some_and(|sample| {
                 let mut flows = sample.info.subflows.iter();
-                flows.any(|flow| seen.bed.lab.path_of(&flow.key) == Some(PATH) && flow.backup)
+                flows.any(|flow| {
+                    seen.bed.lab.path_of(&flow.addresses) == Some(PATH) && sample.backup.contains(&flow.addresses)
+                })
             })
         });
         marked.count() as f64

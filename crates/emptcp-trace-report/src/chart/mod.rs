@@ -1,0 +1,237 @@
+//! Charts as SVG: lines, steps, points, marks and boxes over linear, logarithmic and time axes.
+//!
+//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow
+//! the reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and
+//! whole pixels.
+//!
+//! ```
+//! use emptcp_trace_report::chart::{Axis, Chart, Series, Shape, Unit};
+//!
+//! let mut chart = Chart::new("Throughput", Axis::time("time"), Axis::linear("throughput", Unit::BitsPerSecond));
+//! chart.series.push(Series::new("subflow 0", Shape::Line(vec![(0.0, 2e6), (0.5, 8e6), (1.0, 7.5e6)])).colour(0));
+//! assert!(chart.to_svg().starts_with("<svg"));
+//! ```
+//!
+//! # Map
+//!
+//! * this file: what a chart is made of. `axis.rs`: scales and ticks. `unit.rs`: numbers as people read them.
+//! * `thin.rs`: leaves out what would fall on the same spot. `svg.rs`, `shape.rs`, `style.rs`: the drawing.
+//! * `png.rs`: the same as pixels (feature `png`).
+
+mod axis;
+#[cfg(feature = "png")]
+mod png;
+mod shape;
+mod style;
+mod svg;
+mod thin;
+mod unit;
+
+#[cfg(feature = "png")]
+pub use png::{PngError, to_png};
+pub use style::STYLE;
+pub use unit::Unit;
+
+/// How values become positions on an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// In proportion.
+    Linear,
+    /// In proportion to the decimal logarithm; values that are not positive have no position.
+    Log,
+    /// Linear, in seconds; ticks at seconds, minutes and hours that people count in.
+    Time,
+}
+
+/// An axis.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// What it shows; the unit is added.
+    pub label: String,
+    /// How.
+    pub scale: Scale,
+    /// In what.
+    pub unit: Unit,
+    /// From where to where; none for what the series need.
+    pub range: Option<(f64, f64)>,
+}
+
+impl Axis {
+    /// A linear axis as long as the series need, 0 included.
+    pub fn linear(label: impl Into<String>, unit: Unit) -> Self {
+        Self::new(label, Scale::Linear, unit)
+    }
+
+    /// A logarithmic axis as long as the series need.
+    pub fn log(label: impl Into<String>, unit: Unit) -> Self {
+        Self::new(label, Scale::Log, unit)
+    }
+
+    /// Seconds since some beginning.
+    pub fn time(label: impl Into<String>) -> Self {
+        Self::new(label, Scale::Time, Unit::Seconds)
+    }
+
+    /// A share of a whole, from 0 to 1, shown in percent.
+    pub fn share(label: impl Into<String>) -> Self {
+        Self::linear(label, Unit::Share).range(0.0, 1.0)
+    }
+
+    /// From `low` to `high`, whatever the series need.
+    #[must_use]
+    pub fn range(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self
+    }
+
+    fn new(label: impl Into<String>, scale: Scale, unit: Unit) -> Self {
+        Self {
+            label: label.into(),
+            scale,
+            unit,
+            range: None,
+        }
+    }
+}
+
+/// What a point looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Marker {
+    /// A small dot: for thousands.
+    #[default]
+    Dot,
+    /// A larger disc.
+    Disc,
+    /// A square.
+    Square,
+    /// An x.
+    Cross,
+    /// A triangle, point up.
+    Triangle,
+    /// A diamond.
+    Diamond,
+}
+
+/// The five numbers of a box, and its position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quartiles {
+    /// From here on the x axis.
+    pub from: f64,
+    /// To here.
+    pub to: f64,
+    /// Where the lower whisker ends.
+    pub low: f64,
+    /// A quarter is not above.
+    pub q1: f64,
+    /// A half is not above.
+    pub median: f64,
+    /// Three quarters are not above.
+    pub q3: f64,
+    /// Where the upper whisker ends.
+    pub high: f64,
+    /// The largest value, drawn as a point above the whisker.
+    pub max: f64,
+    /// Values that it summarises.
+    pub n: usize,
+}
+
+/// What a series draws. Values that are not finite are left out.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// Straight lines from point to point.
+    Line(Vec<(f64, f64)>),
+    /// Each value holds until the next: cumulative distributions. On a logarithmic axis values of `x` that are not
+    /// positive are at its left end.
+    Step(Vec<(f64, f64)>),
+    /// Single points.
+    Points(Vec<(f64, f64)>, Marker),
+    /// Vertical lines at `x`, each with a few words.
+    Marks(Vec<(f64, String)>),
+    /// Boxes with whiskers.
+    Boxes(Vec<Quartiles>),
+}
+
+/// Values drawn in one way.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// What the legend says; empty: not in the legend.
+    pub name: String,
+    /// What is drawn.
+    pub shape: Shape,
+    /// The index of the colour, from 0; after [`COLOURS`] they repeat, with another dash.
+    pub colour: usize,
+    /// The index of the dash of lines, 0 to 3: 0 is none; added to that of `colour`.
+    pub dash: usize,
+}
+
+/// How many colours there are.
+pub const COLOURS: usize = 7;
+
+impl Series {
+    /// In the first colour.
+    pub fn new(name: impl Into<String>, shape: Shape) -> Self {
+        Self {
+            name: name.into(),
+            shape,
+            colour: 0,
+            dash: 0,
+        }
+    }
+
+    /// In another colour.
+    #[must_use]
+    pub fn colour(mut self, colour: usize) -> Self {
+        self.colour = colour;
+        self
+    }
+
+    /// With another dash.
+    #[must_use]
+    pub fn dash(mut self, dash: usize) -> Self {
+        self.dash = dash;
+        self
+    }
+}
+
+/// A picture.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// What it is; written above it.
+    pub title: String,
+    /// A description for readers who do not see the picture; may be empty.
+    pub description: String,
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// What is drawn, the last on top.
+    pub series: Vec<Series>,
+    /// Width and height in pixels.
+    pub size: (f64, f64),
+}
+
+impl Chart {
+    /// Without series, in the usual size.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
+        Self {
+            title: title.into(),
+            description: String::new(),
+            x,
+            y,
+            series: Vec::new(),
+            size: (760.0, 400.0),
+        }
+    }
+
+    /// A file of its own: with [`STYLE`] and a background.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        svg::draw(self, true).into_string()
+    }
+
+    /// A part of an HTML page that has [`STYLE`]; without the title, which belongs to the page's caption.
+    #[must_use]
+    pub fn to_inline_svg(&self) -> String {
+        svg::draw(self, false).into_string()
+    }
+}

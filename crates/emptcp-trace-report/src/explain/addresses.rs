@@ -1,0 +1,329 @@
+//! ADD_ADDR, REMOVE_ADDR and MP_PRIO: what was announced, what came of it.
+
+use super::collector::Facts;
+use super::handshake::Handshake;
+use super::{At, Capped, Pages, SentenceKind, words};
+use emptcp_trace::record::{Hash, MarkKind, Subflow};
+use emptcp_trace::{Direction, Span, SubflowId};
+use mptcp_wire::mptcp::{AddAddr, AddAddrForm, MpPrio};
+use mptcp_wire::{AddressId, Version};
+use std::net::IpAddr;
+
+/// The same signal on another subflow, or again, within this time is one signal.
+const AGAIN: Span = Span::from_seconds(2);
+/// A subflow that ends within this time of a REMOVE_ADDR ended because of it.
+const CONSEQUENCE: Span = Span::from_seconds(10);
+
+/// An address that was announced.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    direction: Direction,
+    pub(super) id: AddressId,
+    address: IpAddr,
+    port: Option<u16>,
+    first: At,
+    last: At,
+    times: u64,
+    authenticated: bool,
+    echo: Option<At>,
+}
+
+/// Addresses that were withdrawn.
+#[derive(Clone, Debug)]
+struct Removal {
+    direction: Direction,
+    ids: Vec<AddressId>,
+    first: At,
+    last: At,
+}
+
+/// A change of priority.
+#[derive(Clone, Debug)]
+struct Priority {
+    direction: Direction,
+    subflow: SubflowId,
+    option: MpPrio,
+    first: At,
+    last: At,
+    /// What the subflow that carried the signal had carried before.
+    carried: u64,
+}
+
+/// All signals about addresses.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses {
+    offers: Capped<Offer>,
+    removals: Capped<Removal>,
+    priorities: Capped<Priority>,
+}
+
+impl Addresses {
+    pub(super) fn add(&mut self, direction: Direction, at: At, option: &AddAddr) {
+        let echo = option.form == AddAddrForm::Echo;
+        let offered_by = if echo { direction.reverse() } else { direction };
+        let known = self.offers.items.iter_mut().rev().find(|offer| {
+            offer.direction == offered_by
+                && (offer.id, offer.address, offer.port) == (option.address_id, option.address, option.port)
+        });
+        match (known, echo) {
+            (Some(offer), true) => {
+                offer.echo.get_or_insert(at);
+            }
+            (Some(offer), false) => {
+                offer.times += 1;
+                offer.last = at;
+            }
+            (None, _) => self.offers.push(Offer {
+                direction: offered_by,
+                id: option.address_id,
+                address: option.address,
+                port: option.port,
+                first: at,
+                last: at,
+                times: u64::from(!echo),
+                authenticated: option.form != AddAddrForm::Version0,
+                echo: echo.then_some(at),
+            }),
+        }
+    }
+
+    pub(super) fn remove(&mut self, direction: Direction, at: At, ids: &[AddressId]) {
+        let again =
+            self.removals.items.last_mut().filter(|removal| {
+                removal.direction == direction && removal.ids == ids && at.t - removal.last.t < AGAIN
+            });
+        match again {
+            Some(removal) => removal.last = at,
+            None => self.removals.push(Removal {
+                direction,
+                ids: ids.to_vec(),
+                first: at,
+                last: at,
+            }),
+        }
+    }
+
+    pub(super) fn priority(&mut self, direction: Direction, at: At, subflow: SubflowId, option: MpPrio, carried: u64) {
+        let again = self.priorities.items.last_mut().filter(|priority| {
+            (priority.direction, priority.subflow, priority.option) == (direction, subflow, option)
+                && at.t - priority.last.t < AGAIN
+        });
+        match again {
+            Some(priority) => priority.last = at,
+            None => self.priorities.push(Priority {
+                direction,
+                subflow,
+                option,
+                first: at,
+                last: at,
+                carried,
+            }),
+        }
+    }
+
+    /// The announcement that a subflow was opened to.
+    pub(super) fn offer_used(&self, subflow: &Subflow, opener: Direction) -> Option<&Offer> {
+        self.offers.items.iter().find(|offer| offer.leads_to(subflow, opener))
+    }
+}
+
+impl Offer {
+    fn leads_to(&self, subflow: &Subflow, opener: Direction) -> bool {
+        let target = match opener {
+            Direction::ClientToServer => subflow.server,
+            Direction::ServerToClient => subflow.client,
+        };
+        self.direction == opener.reverse()
+            && self.address == target.ip()
+            && self.port.is_none_or(|port| port == target.port())
+            && self.first.t <= subflow.t_syn
+    }
+}
+
+pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
+    let addresses = &facts.addresses;
+    for offer in &addresses.offers.items {
+        write_offer(offer, facts, pages);
+    }
+    for removal in &addresses.removals.items {
+        write_removal(removal, facts, pages);
+    }
+    for (index, priority) in addresses.priorities.items.iter().enumerate() {
+        let later = addresses.priorities.items.iter().skip(index + 1);
+        write_priority(priority, later, facts, pages);
+    }
+    let more = [
+        (addresses.offers.more, "announcement"),
+        (addresses.removals.more, "withdrawal"),
+        (addresses.priorities.more, "change of priority"),
+    ];
+    for (number, what) in more.into_iter().filter(|(number, _)| *number > 0) {
+        let text = format!(
+            "There is more of it than is told here: {}.",
+            words::counted(number, what)
+        );
+        pages.remark(SentenceKind::Address, pages.connection.t_end, text);
+    }
+}
+
+fn write_offer(offer: &Offer, facts: &Facts, pages: &mut Pages<'_>) {
+    let port = offer.port.map(|port| format!(", port {port},")).unwrap_or_default();
+    let mut text = format!(
+        "{} announced its address {}{port} as id {} (ADD_ADDR",
+        words::sentence(&words::sender(offer.direction)),
+        offer.address,
+        offer.id.0
+    );
+    match offer.times {
+        0 => text.push_str("; only the echo is in the capture)"),
+        1 => text.push(')'),
+        times => text.push_str(&format!("; sent {times} times)")),
+    }
+    let peer = words::receiver(offer.direction);
+    let mut last = offer.last;
+    if let Some(echo) = offer.echo.filter(|_| offer.times > 0) {
+        text.push_str(&format!(
+            "; {peer} echoed it {} later",
+            words::duration(echo.t - offer.first.t)
+        ));
+        last = echo;
+    } else if offer.authenticated && offer.times > 0 {
+        text.push_str("; no echo came back");
+    }
+    let users: Vec<_> = pages
+        .connection
+        .subflows
+        .iter()
+        .filter(|subflow| opener(subflow) == offer.direction.reverse() && subflow.sf_id.0 > 0)
+        .filter(|subflow| offer.leads_to(subflow, offer.direction.reverse()))
+        .map(|subflow| subflow.sf_id)
+        .collect();
+    match users.as_slice() {
+        [] => text.push_str(&format!(". {} never opened a subflow to it", words::sentence(&peer))),
+        users => text.push_str(&format!(
+            ". {} opened {} to it",
+            words::sentence(&peer),
+            words::subflows(users)
+        )),
+    }
+    let wrong = facts.moments(MarkKind::WrongHmac);
+    if wrong.iter().any(|moment| moment.mark.packet == offer.first.packet) {
+        // What makes tokens with SHA-1 may make HMACs in a way of its own too.
+        text.push_str(match pages.connection.hash {
+            Hash::Sha1 if pages.connection.version == Version::V1 => ". Its HMAC is not that of RFC 8684",
+            _ => ". Its HMAC is wrong: somebody else may have sent it",
+        });
+    }
+    text.push('.');
+    pages.write(SentenceKind::Address, offer.first, last, None, text);
+}
+
+pub(super) fn opener(subflow: &Subflow) -> Direction {
+    match subflow.opened_by {
+        emptcp_trace::record::Opener::Client => Direction::ClientToServer,
+        emptcp_trace::record::Opener::Server => Direction::ServerToClient,
+    }
+}
+
+/// The identifier of the address of a subflow at the sender of a direction; the initial one has 0 (RFC 8684, 3.4.1).
+fn address_id(subflow: &Subflow, side: Direction) -> Option<AddressId> {
+    let [client, server] = subflow.address_ids;
+    let id = match side {
+        Direction::ClientToServer => client,
+        Direction::ServerToClient => server,
+    };
+    id.or((subflow.sf_id.0 == 0).then_some(AddressId(0)))
+}
+
+fn write_removal(removal: &Removal, facts: &Facts, pages: &mut Pages<'_>) {
+    let ids: Vec<_> = removal.ids.iter().map(|id| id.0.to_string()).collect();
+    let mut text = format!(
+        "{} withdrew its address{} with id {} (REMOVE_ADDR)",
+        words::sentence(&words::sender(removal.direction)),
+        if ids.len() == 1 { "" } else { "es" },
+        words::list(&ids)
+    );
+    let gone: Vec<_> = pages
+        .connection
+        .subflows
+        .iter()
+        .filter(|subflow| address_id(subflow, removal.direction).is_some_and(|id| removal.ids.contains(&id)))
+        .filter(|subflow| subflow.t_syn <= removal.first.t && subflow.t_last >= removal.first.t + Span(-AGAIN.0))
+        .collect();
+    let mut last = removal.last;
+    if gone.is_empty() {
+        text.push_str("; no subflow was using it");
+    }
+    for subflow in gone {
+        let name = words::subflow(subflow.sf_id);
+        let handshake = facts.handshakes.get(&subflow.sf_id);
+        let near = |at: &At| at.t - removal.first.t < CONSEQUENCE;
+        let reset = handshake
+            .and_then(Handshake::first_reset)
+            .filter(|(_, reset)| near(&reset.at));
+        let fin = handshake.and_then(Handshake::first_fin).filter(|(_, at)| near(at));
+        if let Some((direction, reset)) = reset {
+            let who = words::sender(direction);
+            text.push_str(&format!("; {who} reset {name} (packet {})", reset.at.packet));
+            last = later(last, reset.at);
+            pages.told.insert(reset.at.packet);
+            pages
+                .told
+                .extend(handshake.and_then(Handshake::first_fin).map(|(_, at)| at.packet));
+        } else if let Some((direction, at)) = fin {
+            let who = words::sender(direction);
+            text.push_str(&format!("; {who} closed {name} (FIN, packet {})", at.packet));
+            last = later(last, at);
+            pages.told.insert(at.packet);
+        } else if subflow.t_last - removal.last.t < CONSEQUENCE {
+            text.push_str(&format!("; {name} fell silent"));
+        } else {
+            text.push_str(&format!("; {name} went on all the same"));
+        }
+    }
+    text.push('.');
+    pages.write(SentenceKind::Address, removal.first, last, None, text);
+}
+
+fn later(one: At, other: At) -> At {
+    if other.t > one.t { other } else { one }
+}
+
+fn write_priority<'a>(
+    priority: &Priority,
+    mut later: impl Iterator<Item = &'a Priority>,
+    facts: &Facts,
+    pages: &mut Pages<'_>,
+) {
+    let named = priority.option.address_id.and_then(|id| {
+        let mut subflows = pages.connection.subflows.iter();
+        subflows.find(|subflow| address_id(subflow, priority.direction) == Some(id))
+    });
+    let subflow = named.map_or(priority.subflow, |subflow| subflow.sf_id);
+    let who = words::sentence(&words::sender(priority.direction));
+    let peer = words::receiver(priority.direction);
+    let name = words::subflow(subflow);
+    let text = if priority.option.backup {
+        let next = later.find(|next| next.subflow == subflow && !next.option.backup);
+        let total = facts.handshakes.get(&subflow).map_or(0, |handshake| handshake.carried);
+        let until = next.map_or(total, |next| next.carried);
+        let meanwhile = match (until.saturating_sub(priority.carried), next) {
+            // The signal is about another subflow than the one that brought it.
+            _ if subflow != priority.subflow => String::new(),
+            (0, None) => " It carried nothing from then on.".to_owned(),
+            (0, Some(_)) => " Until that changed it carried nothing.".to_owned(),
+            (carried, None) => format!(" From then on it carried {}.", words::bytes(carried)),
+            (carried, Some(_)) => format!(" Until that changed it carried {}.", words::bytes(carried)),
+        };
+        format!("{who} asked {peer} to keep {name} as backup (MP_PRIO).{meanwhile}")
+    } else {
+        format!("{who} asked {peer} to use {name} as a regular subflow again (MP_PRIO).")
+    };
+    pages.write(
+        SentenceKind::Priority,
+        priority.first,
+        priority.last,
+        Some(subflow),
+        text,
+    );
+}

@@ -1,0 +1,228 @@
+//! Keeps what the story needs while the events pass.
+
+use super::addresses::Addresses;
+use super::bursts::{Bursts, Copies, Key};
+use super::handshake::Handshake;
+use super::{At, Capped, Pages, Sentence, SentenceKind, addresses, ending, joining, moving, opening, trouble, verdict};
+use emptcp_trace::record::{Connection, Mark, MarkKind};
+use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Piece, Span, SubflowId};
+use mptcp_wire::mptcp::MptcpOption;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Subflows whose handshake gets a sentence.
+const SUBFLOWS: usize = 256;
+/// A silence that is worth a sentence, and how many of them, the longest, get one.
+const SILENCE: Span = Span::from_seconds(2);
+const SILENCES: usize = 5;
+
+/// Reads the events of one connection and writes its story. Memory does not grow with the capture.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    watched: ConnectionId,
+    pub(super) facts: Facts,
+}
+
+/// What was kept.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) handshakes: BTreeMap<SubflowId, Handshake>,
+    pub(super) addresses: Addresses,
+    pub(super) bursts: Bursts,
+    /// Everything rare, by kind.
+    pub(super) moments: BTreeMap<MarkKind, Capped<Moment>>,
+    /// The last packet.
+    pub(super) last: Option<At>,
+    /// The longest times without any packet.
+    pub(super) silences: Vec<(At, At)>,
+    /// How many there were.
+    pub(super) silence_count: u64,
+    /// The subflow that last carried the oldest byte that is not acknowledged.
+    carriers: PerDirection<Option<Carrier>>,
+    /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
+    data_acks: PerDirection<u64>,
+    /// That of the last packet: the marks of a packet, such as the end of a stall, are about what was waited for
+    /// before it.
+    pending: Option<(Direction, u64)>,
+}
+
+/// A mark, and what was known when it came.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    pub(super) mark: Mark,
+    /// The subflow that carried the byte which ended a stall.
+    pub(super) carrier: Option<Carrier>,
+}
+
+/// A packet that carried a byte that was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carrier {
+    pub(super) at: At,
+    pub(super) subflow: SubflowId,
+    pub(super) piece: Piece,
+}
+
+impl Moment {
+    pub(super) fn at(&self) -> At {
+        At {
+            t: self.mark.t,
+            packet: self.mark.packet,
+        }
+    }
+}
+
+impl Facts {
+    fn silence(&mut self, from: At, to: At) {
+        self.silence_count += 1;
+        self.silences.push((from, to));
+        if self.silences.len() > SILENCES {
+            let lengths = self
+                .silences
+                .iter()
+                .enumerate()
+                .map(|(index, (from, to))| (to.t - from.t, index));
+            if let Some((_, shortest)) = lengths.min() {
+                self.silences.remove(shortest);
+            }
+        }
+    }
+
+    /// The moments of one kind.
+    pub(super) fn moments(&self, kind: MarkKind) -> &[Moment] {
+        self.moments.get(&kind).map_or(&[], |moments| moments.items.as_slice())
+    }
+}
+
+impl Collector {
+    /// For one connection, the one that is watched.
+    #[must_use]
+    pub fn new(watched: ConnectionId) -> Self {
+        Self {
+            watched,
+            facts: Facts::default(),
+        }
+    }
+
+    /// Takes note of an event. Those of other connections are ignored.
+    pub fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Packet(packet) if packet.conn_id == self.watched => self.packet(packet),
+            Event::Mark(mark) if mark.conn_id == self.watched => self.mark(mark),
+            _ => {}
+        }
+    }
+
+    fn packet(&mut self, packet: &PacketEvent) {
+        let at = At {
+            t: packet.t,
+            packet: packet.number,
+        };
+        let facts = &mut self.facts;
+        if let Some((direction, data_ack)) = facts.pending.take() {
+            facts.data_acks[direction] = facts.data_acks[direction].max(data_ack);
+        }
+        facts.pending = packet.data_ack.map(|data_ack| (packet.dir.reverse(), data_ack));
+        if let Some(last) = facts.last.replace(at)
+            && at.t - last.t >= SILENCE
+        {
+            facts.silence(last, at);
+        }
+        if facts.handshakes.len() < SUBFLOWS || facts.handshakes.contains_key(&packet.sf_id) {
+            facts.handshakes.entry(packet.sf_id).or_default().observe(packet);
+        }
+        for option in &packet.options {
+            match option {
+                MptcpOption::AddAddr(option) => facts.addresses.add(packet.dir, at, option),
+                MptcpOption::RemoveAddr(option) => facts.addresses.remove(packet.dir, at, option.address_ids()),
+                MptcpOption::MpPrio(option) => {
+                    let carried = facts
+                        .handshakes
+                        .get(&packet.sf_id)
+                        .map_or(0, |handshake| handshake.carried);
+                    facts.addresses.priority(packet.dir, at, packet.sf_id, *option, carried);
+                }
+                _ => {}
+            }
+        }
+        let waited_for = facts.data_acks[packet.dir];
+        for run in &packet.runs {
+            if run
+                .dsn
+                .is_some_and(|dsn| (dsn..dsn.saturating_add(run.length.into())).contains(&waited_for))
+            {
+                facts.carriers[packet.dir] = Some(Carrier {
+                    at,
+                    subflow: packet.sf_id,
+                    piece: run.piece,
+                });
+            }
+        }
+    }
+
+    fn mark(&mut self, mark: &Mark) {
+        let facts = &mut self.facts;
+        let at = At {
+            t: mark.t,
+            packet: mark.packet,
+        };
+        let copies = match mark.kind {
+            MarkKind::Retransmission => Some(Copies::Retransmission),
+            MarkKind::SameDsn => Some(Copies::SameSubflow),
+            MarkKind::Reinjection => mark.other_sf.map(Copies::Reinjection),
+            _ => None,
+        };
+        match (copies, mark.sf_id, mark.kind) {
+            (Some(copies), Some(subflow), _) => {
+                facts.bursts.push(Key::new(copies, subflow, mark.dir), at, mark.bytes);
+            }
+            // The packets themselves say more about these.
+            (_, _, MarkKind::Syn | MarkKind::SynRetransmission | MarkKind::AddAddr | MarkKind::AddAddrEcho)
+            | (_, _, MarkKind::RemoveAddr | MarkKind::MpPrio | MarkKind::MpTcprst | MarkKind::Established) => {}
+            _ => {
+                let data = mark.dir;
+                let carrier = facts.carriers[data];
+                let moment = Moment {
+                    mark: mark.clone(),
+                    carrier,
+                };
+                facts.moments.entry(mark.kind).or_default().push(moment);
+            }
+        }
+    }
+
+    /// The story, when the connection is over: in the order of time, the verdict last.
+    #[must_use]
+    pub fn story(&self, connection: &Connection) -> Vec<Sentence> {
+        let mut pages = Pages {
+            connection,
+            sentences: Vec::new(),
+            told: BTreeSet::new(),
+        };
+        opening::write(&self.facts, &mut pages);
+        joining::write(&self.facts, &mut pages);
+        addresses::write(&self.facts, &mut pages);
+        moving::write(&self.facts, &mut pages);
+        trouble::write(&self.facts, &mut pages);
+        ending::write(&self.facts, &mut pages);
+        let mut sentences = pages.sentences;
+        sentences.sort_by_key(|sentence| (rank(sentence.kind), sentence.t, sentence.kind));
+        let verdict = Sentence {
+            t: connection.dur,
+            packets: None,
+            subflow: None,
+            text: verdict::text(&self.facts, connection),
+            kind: SentenceKind::Verdict,
+        };
+        sentences.push(verdict);
+        sentences
+    }
+}
+
+/// What is said about the capture comes first, the end last.
+fn rank(kind: SentenceKind) -> u8 {
+    match kind {
+        SentenceKind::Capture => 0,
+        SentenceKind::End => 2,
+        SentenceKind::Verdict => 3,
+        _ => 1,
+    }
+}

@@ -1,0 +1,190 @@
+//! The story of one connection in plain sentences.
+//!
+//! ```
+//! use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch, source};
+//! use emptcp_trace_report::explain::{Collector, SentenceKind, write_text};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../emptcp-trace/tests/captures/reuse.pcap.zst");
+//! let id = ConnectionId(1);
+//! let settings = Settings {
+//!     watch: Watch::Connection(id),
+//!     ..Settings::default()
+//! };
+//! let mut collector = Collector::new(id);
+//! for event in Analyzer::with_settings(source::open([path])?, settings) {
+//!     let event = event?;
+//!     collector.observe(&event);
+//!     if let Event::Connection(connection) = event
+//!         && connection.conn_id == id
+//!     {
+//!         let story = collector.story(&connection);
+//!         assert_eq!(story[0].kind, SentenceKind::Opened);
+//!         write_text(&mut std::io::stdout(), &connection, &story, 100)?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Collector`] reads the events of one watched connection and keeps what matters, in bounded memory: handshakes
+//! (`handshake.rs`), address signalling (`addresses.rs`), retransmissions and reinjections grouped in time
+//! (`bursts.rs`), and the rare moments (`collector.rs`). When the connection is over, each chapter writes its
+//! sentences: `opening.rs`, `joining.rs`, `addresses.rs`, `moving.rs` (data: handovers, stalls, copies),
+//! `trouble.rs` (fallback, resets, warnings), `ending.rs` and `verdict.rs`. `words.rs` has numbers with units,
+//! `text.rs` the layout for people.
+
+mod addresses;
+mod bursts;
+mod collector;
+mod ending;
+mod handshake;
+mod joining;
+mod moving;
+mod opening;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trouble;
+mod verdict;
+pub(crate) mod words;
+
+pub use collector::Collector;
+pub use text::write_text;
+
+use emptcp_trace::record::Connection;
+use emptcp_trace::{PacketNumber, Span, SubflowId, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What a sentence is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SentenceKind {
+    /// What the capture lacks.
+    Capture,
+    /// How the connection was opened.
+    Opened,
+    /// A subflow: how it was opened, or why not.
+    Subflow,
+    /// ADD_ADDR, REMOVE_ADDR.
+    Address,
+    /// MP_PRIO.
+    Priority,
+    /// The data moved to another subflow.
+    Handover,
+    /// Data waited without progress.
+    Stall,
+    /// Nothing was sent on any subflow.
+    Silence,
+    /// Payload sent again on the same subflow.
+    Retransmission,
+    /// Payload sent again on another subflow.
+    Reinjection,
+    /// It stopped being Multipath TCP.
+    Fallback,
+    /// A subflow was reset or closed.
+    Closed,
+    /// Something that should not happen.
+    Warning,
+    /// How the connection ended.
+    End,
+    /// The assessment of all of it.
+    Verdict,
+}
+
+/// One sentence of the story, or two or three that belong together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sentence {
+    /// When it begins, seconds after the first SYN of the connection.
+    pub t: Span,
+    /// The first and the last packet that show it.
+    pub packets: Option<[PacketNumber; 2]>,
+    /// The subflow, when it is about one.
+    pub subflow: Option<SubflowId>,
+    /// The sentence.
+    pub text: String,
+    /// What it is about.
+    pub kind: SentenceKind,
+}
+
+/// A moment, and the packet that shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    pub(crate) t: Timestamp,
+    pub(crate) packet: PacketNumber,
+}
+
+/// Where the chapters write.
+struct Pages<'a> {
+    connection: &'a Connection,
+    sentences: Vec<Sentence>,
+    /// Resets and FINs that a sentence about something else has described already.
+    told: BTreeSet<PacketNumber>,
+}
+
+impl Pages<'_> {
+    fn since_start(&self, t: Timestamp) -> Span {
+        t - self.connection.t0
+    }
+
+    /// A time since the start, as a sentence has it.
+    fn clock(&self, t: Timestamp) -> String {
+        words::duration(self.since_start(t))
+    }
+
+    fn write(&mut self, kind: SentenceKind, from: At, to: At, subflow: Option<SubflowId>, text: String) {
+        let packets = Some([from.packet.min(to.packet), from.packet.max(to.packet)]);
+        let t = self.since_start(from.t);
+        self.sentences.push(Sentence {
+            t,
+            packets,
+            subflow,
+            text,
+            kind,
+        });
+    }
+
+    /// A sentence that no packet shows.
+    fn remark(&mut self, kind: SentenceKind, t: Timestamp, text: String) {
+        let t = self.since_start(t);
+        self.sentences.push(Sentence {
+            t,
+            packets: None,
+            subflow: None,
+            text,
+            kind,
+        });
+    }
+}
+
+/// The first items of a list that may be long, and how many more there were.
+#[derive(Clone, Debug)]
+struct Capped<T> {
+    items: Vec<T>,
+    more: u64,
+}
+
+impl<T> Default for Capped<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            more: 0,
+        }
+    }
+}
+
+impl<T> Capped<T> {
+    /// Moments of one kind that get a sentence each.
+    const LIMIT: usize = 48;
+
+    fn push(&mut self, item: T) {
+        if self.items.len() < Self::LIMIT {
+            self.items.push(item);
+        } else {
+            self.more += 1;
+        }
+    }
+}

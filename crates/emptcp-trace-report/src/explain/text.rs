@@ -1,0 +1,66 @@
+//! The story laid out for people.
+
+use super::{Sentence, SentenceKind};
+use emptcp_trace::record::Connection;
+use std::io::{self, Write};
+
+/// Columns before the text: the time.
+const MARGIN: usize = 12;
+
+/// Writes the story, one paragraph for each sentence, times and packet numbers beside, `width` columns wide.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_text(to: &mut impl Write, connection: &Connection, story: &[Sentence], width: usize) -> io::Result<()> {
+    writeln!(
+        to,
+        "Connection {} of {}: {} -> {}, port {}\n",
+        connection.conn_id, connection.trace, connection.client, connection.server, connection.port
+    )?;
+    let empty = " ".repeat(MARGIN);
+    for sentence in story {
+        let verdict = sentence.kind == SentenceKind::Verdict;
+        if verdict {
+            writeln!(to)?;
+        }
+        let time = match sentence.kind {
+            SentenceKind::Verdict => "Verdict".to_owned(),
+            SentenceKind::Capture => "Note".to_owned(),
+            _ => format!("{:.3} s", sentence.t.seconds()),
+        };
+        let label = format!("{time:>width$}  ", width = MARGIN - 2);
+        let packets = match sentence.packets {
+            Some([first, last]) if first == last => format!(" [packet\u{a0}{first}]"),
+            Some([first, last]) => format!(" [packets\u{a0}{first}-{last}]"),
+            None => String::new(),
+        };
+        let text = format!("{}{packets}", unbroken(&sentence.text));
+        let options = textwrap::Options::new(width.max(40))
+            .initial_indent(&label)
+            .subsequent_indent(&empty)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        for line in textwrap::wrap(&text, options) {
+            writeln!(to, "{}", line.replace('\u{a0}', " ").trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+/// With spaces within numbers that no line breaks at.
+fn unbroken(text: &str) -> String {
+    let mut characters = text.chars().peekable();
+    let mut before = None;
+    let mut unbroken = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        let within = before.is_some_and(|before: char| before.is_ascii_digit())
+            && characters.peek().is_some_and(char::is_ascii_digit);
+        unbroken.push(if character == ' ' && within {
+            '\u{a0}'
+        } else {
+            character
+        });
+        before = Some(character);
+    }
+    unbroken
+}

@@ -1,0 +1,297 @@
+//! Charts from what was kept.
+
+use super::grid::{self, Cell, Extent, Grid};
+use super::lane::{Lane, Ranges};
+use super::{Quantity, Section, moments};
+use crate::chart::{Axis, COLOURS, Chart, Marker, Series, Shape, Unit};
+use emptcp_trace::{ConnectionId, Direction, Span, SubflowId};
+use std::collections::BTreeMap;
+
+/// One direction of the connection. The lane without a number is that of all other subflows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scene {
+    pub(super) lanes: BTreeMap<Option<SubflowId>, Lane>,
+    pub(super) data_ack: Grid<Extent>,
+    /// When the last packet passed.
+    pub(super) last: Option<Span>,
+}
+
+/// The last colour is grey: for what belongs to no subflow.
+const GREY: usize = COLOURS - 1;
+/// Steps from the bottom to the top of a picture in which a range of sequence numbers is drawn as points.
+const STEPS: u64 = 400;
+
+type Values = Vec<(f64, f64)>;
+
+pub(super) fn chart(
+    scene: &Scene,
+    what: Quantity,
+    direction: Direction,
+    connection: ConnectionId,
+    marks: &[(f64, String)],
+    section: Section,
+) -> Option<Chart> {
+    let subject = match what {
+        Quantity::Dsn => "data sequence numbers",
+        Quantity::Throughput => "throughput",
+        Quantity::Rtt => "round-trip time",
+        Quantity::Window => "bytes in flight and window",
+    };
+    let (from, to) = (direction.sender(), direction.reverse().sender());
+    let title = format!("Connection {connection}, {from} to {to}: {subject}");
+    let mut axis = Axis::time("time since the first packet");
+    if let Some(to) = section.to.or(scene.last) {
+        axis = axis.range(section.from.unwrap_or_default().seconds(), to.seconds());
+    }
+    let mut chart = Chart::new(title, axis, Axis::linear("", Unit::Bytes));
+    chart.size = (1000.0, 520.0);
+    match what {
+        Quantity::Dsn => sequence(scene, section, &mut chart),
+        Quantity::Throughput => throughput(scene, &mut chart),
+        Quantity::Rtt => round_trips(scene, &mut chart),
+        Quantity::Window => window(scene, &mut chart),
+    }
+    if chart.series.is_empty() {
+        return None;
+    }
+    let marks = moments::distinct(marks, duration_of(&chart));
+    if !marks.is_empty() {
+        chart.series.push(Series::new("", Shape::Marks(marks)).colour(GREY));
+    }
+    Some(chart)
+}
+
+fn duration_of(chart: &Chart) -> f64 {
+    let times = chart.series.iter().flat_map(|series| match &series.shape {
+        Shape::Line(values) | Shape::Step(values) | Shape::Points(values, _) => values.as_slice(),
+        Shape::Marks(_) | Shape::Boxes(_) => &[],
+    });
+    let (first, last) = times.fold((f64::MAX, f64::MIN), |(first, last), (t, _)| {
+        (first.min(*t), last.max(*t))
+    });
+    (last - first).max(0.0)
+}
+
+fn name(subflow: Option<SubflowId>) -> String {
+    subflow.map_or_else(|| "other subflows".to_owned(), |id| format!("subflow {id}"))
+}
+
+fn colour(subflow: Option<SubflowId>) -> usize {
+    subflow.map_or(GREY, |id| id.0 as usize % GREY)
+}
+
+/// The same colour comes again after six subflows; then they differ by their dashes.
+fn dash(subflow: Option<SubflowId>) -> usize {
+    subflow.map_or(0, |id| id.0 as usize / GREY % 4)
+}
+
+fn seconds<T>(cell: &Cell<T>) -> f64 {
+    cell.t.seconds()
+}
+
+fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
+    chart.y = Axis::linear("data sequence number", Unit::Bytes);
+    let highest = |grid: &Grid<Ranges>| {
+        grid.cells()
+            .iter()
+            .flat_map(|cell| &cell.value.0)
+            .map(|range| range.1)
+            .max()
+    };
+    let top = scene
+        .lanes
+        .values()
+        .filter_map(|lane| highest(&lane.new))
+        .max()
+        .unwrap_or(0);
+    let step = (top / STEPS).max(1);
+    let mut data = Vec::new();
+    let mut copies = Vec::new();
+    for (subflow, lane) in &scene.lanes {
+        let kinds = [
+            (&lane.new, name(*subflow), Marker::Dot),
+            (
+                &lane.retransmitted,
+                format!("{}: retransmission", name(*subflow)),
+                Marker::Cross,
+            ),
+            (
+                &lane.repeated,
+                format!("{}: second mapping", name(*subflow)),
+                Marker::Square,
+            ),
+            (
+                &lane.reinjected,
+                format!("{}: reinjection", name(*subflow)),
+                Marker::Triangle,
+            ),
+        ];
+        for (index, (grid, name, marker)) in kinds.into_iter().enumerate() {
+            // A copy needs one sign, not a column of them.
+            let points = points(grid, if index == 0 { step } else { step * 8 });
+            if !points.is_empty() {
+                let series = Series::new(name, Shape::Points(points, marker)).colour(colour(*subflow));
+                if index == 0 {
+                    data.push(series)
+                } else {
+                    copies.push(series)
+                }
+            }
+        }
+    }
+    if data.is_empty() && copies.is_empty() {
+        return;
+    }
+    // A part in the middle begins far from 0.
+    if section.from.is_some() {
+        let new = data.iter().flat_map(|series| match &series.shape {
+            Shape::Points(values, _) => values.as_slice(),
+            _ => &[],
+        });
+        let (low, high) = new.fold((f64::MAX, f64::MIN), |(low, high), (_, dsn)| {
+            (low.min(*dsn), high.max(*dsn))
+        });
+        let room = (high - low) * 0.1;
+        if low < high {
+            chart.y = chart.y.clone().range((low - room).max(0.0), high + room / 2.0);
+        }
+    }
+    // A DATA_ACK on a slow subflow is old news; what was acknowledged does not go back.
+    let mut highest = f64::MIN;
+    let acknowledged: Values = scene
+        .data_ack
+        .cells()
+        .iter()
+        .map(|cell| {
+            highest = highest.max(cell.value.high);
+            (seconds(cell), highest)
+        })
+        .collect();
+    if !acknowledged.is_empty() {
+        let series = Series::new("DATA_ACK", Shape::Step(acknowledged)).colour(GREY);
+        chart.series.push(series);
+    }
+    chart.series.extend(data);
+    chart.series.extend(copies);
+}
+
+/// Points along the ranges, near enough to each other to be a line.
+fn points(grid: &Grid<Ranges>, step: u64) -> Values {
+    let mut points = Vec::new();
+    for cell in grid.cells() {
+        for (from, to) in &cell.value.0 {
+            let mut at = *from;
+            while at < *to {
+                points.push((seconds(cell), at as f64));
+                at = at.saturating_add(step);
+            }
+        }
+    }
+    points
+}
+
+fn throughput(scene: &Scene, chart: &mut Chart) {
+    let widest = scene
+        .lanes
+        .values()
+        .map(|lane| lane.payload.width())
+        .max()
+        .unwrap_or_default();
+    let window = grid::window(scene.duration(), widest);
+    let rate = |bytes: u64| bytes as f64 * 8.0 / window.seconds();
+    chart.y = Axis::linear(
+        format!("payload, in windows of {}", crate::explain::words::duration(window)),
+        Unit::BitsPerSecond,
+    );
+    let mut together: BTreeMap<i64, u64> = BTreeMap::new();
+    for (subflow, lane) in &scene.lanes {
+        let windows = lane.payload.windows(window);
+        if windows.is_empty() {
+            continue;
+        }
+        for (t, bytes) in &windows {
+            *together.entry(t.0).or_default() += bytes;
+        }
+        let values = stairs(&windows, window, rate);
+        let series = Series::new(name(*subflow), Shape::Line(values))
+            .colour(colour(*subflow))
+            .dash(dash(*subflow));
+        chart.series.push(series);
+    }
+    if chart.series.len() > 1 {
+        // Windows in which nothing was sent are not in any lane.
+        let mut all = Grid::<u64>::default();
+        for (t, bytes) in together {
+            all.add(Span(t), bytes);
+        }
+        let values = stairs(&all.windows(window), window, rate);
+        chart
+            .series
+            .insert(0, Series::new("all subflows", Shape::Line(values)).colour(GREY).dash(2));
+    }
+}
+
+/// Each value in the middle of its window, from and to the ground.
+fn stairs(windows: &[(Span, u64)], width: Span, rate: impl Fn(u64) -> f64) -> Values {
+    let half = width.seconds() / 2.0;
+    let values = windows.iter().map(|(t, bytes)| (t.seconds() + half, rate(*bytes)));
+    let before = windows.first().map(|(t, _)| ((t.seconds() - half).max(0.0), 0.0));
+    let after = windows.last().map(|(t, _)| (t.seconds() + width.seconds() + half, 0.0));
+    before.into_iter().chain(values).chain(after).collect()
+}
+
+fn round_trips(scene: &Scene, chart: &mut Chart) {
+    chart.y = Axis::linear("round-trip time", Unit::Seconds);
+    for (subflow, lane) in &scene.lanes {
+        let cells = lane.rtt.cells();
+        let dots: Values = cells
+            .iter()
+            .flat_map(|cell| {
+                let Extent { low, high, .. } = cell.value;
+                let second = (high > low).then_some((seconds(cell), high));
+                std::iter::once((seconds(cell), low)).chain(second)
+            })
+            .collect();
+        if dots.is_empty() {
+            continue;
+        }
+        chart
+            .series
+            .push(Series::new(name(*subflow), Shape::Points(dots, Marker::Dot)).colour(colour(*subflow)));
+    }
+}
+
+fn window(scene: &Scene, chart: &mut Chart) {
+    let mut highest_flight = 0.0_f64;
+    let mut highest_window = 0.0_f64;
+    let carrying = scene.lanes.iter().filter(|(_, lane)| !lane.payload.cells().is_empty());
+    for (subflow, lane) in carrying {
+        let in_flight: Values = lane
+            .in_flight
+            .cells()
+            .iter()
+            .map(|cell| (seconds(cell), cell.value.high))
+            .collect();
+        let window: Values = lane
+            .window
+            .cells()
+            .iter()
+            .map(|cell| (seconds(cell), cell.value.mean()))
+            .collect();
+        let highest = |values: &Values| values.iter().fold(0.0_f64, |highest, (_, value)| highest.max(*value));
+        highest_flight = highest_flight.max(highest(&in_flight));
+        highest_window = highest_window.max(highest(&window));
+        let colour = colour(*subflow);
+        chart
+            .series
+            .push(Series::new(format!("{}: in flight", name(*subflow)), Shape::Step(in_flight)).colour(colour));
+        let announced = Series::new(format!("{}: window", name(*subflow)), Shape::Step(window));
+        chart.series.push(announced.colour(colour).dash(2));
+    }
+    // Two things of very different size are both legible only on a logarithmic axis.
+    chart.y = if highest_window > 20.0 * highest_flight && highest_flight > 0.0 {
+        Axis::log("bytes", Unit::Bytes)
+    } else {
+        Axis::linear("bytes", Unit::Bytes)
+    };
+}

@@ -1,0 +1,108 @@
+//! Pictures of one connection: data sequence numbers, throughput, round-trip times, window and bytes in flight over
+//! time, each subflow in its colour.
+//!
+//! ```
+//! use emptcp_trace::{Analyzer, ConnectionId, Settings, Watch, source};
+//! use emptcp_trace_report::plot::{Collector, Section, Quantity, stem};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../emptcp-trace/tests/captures/reuse.pcap.zst");
+//! let id = ConnectionId(2);
+//! let settings = Settings {
+//!     watch: Watch::Connection(id),
+//!     ..Settings::default()
+//! };
+//! let mut collector = Collector::new(id, Section::default());
+//! for event in Analyzer::with_settings(source::open([path])?, settings) {
+//!     collector.observe(&event?);
+//! }
+//! let direction = collector.main_direction();
+//! let picture = collector.picture(Quantity::Dsn, direction).expect("data went this way");
+//! assert_eq!(stem(id, Quantity::Dsn, direction), "connection-2-dsn-s2c");
+//! assert!(picture.chart.to_svg().starts_with("<svg"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * `collector.rs`: reads the events of one watched connection; `lane.rs`: what is kept of one subflow and direction.
+//! * `grid.rs`: values over time in bounded memory, however many packets there are.
+//! * `draw.rs`: charts from that; `moments.rs`: the marks in them.
+//! * `xplot.rs`: files for xplot and jPlot, written packet by packet and therefore exact.
+
+mod collector;
+mod draw;
+mod grid;
+mod lane;
+mod moments;
+#[cfg(test)]
+mod tests;
+mod xplot;
+
+pub use collector::Collector;
+pub use xplot::Xplot;
+
+use crate::chart::Chart;
+use emptcp_trace::{ConnectionId, Direction, Span};
+
+/// The quantity that a picture shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Quantity {
+    /// Data sequence numbers: what was sent when, and how much of it was acknowledged.
+    Dsn,
+    /// Payload per second.
+    Throughput,
+    /// Round-trip times, from data to its acknowledgement, as seen from the place of capture.
+    Rtt,
+    /// Bytes in flight, and the window that the receiver announces.
+    Window,
+}
+
+impl Quantity {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Dsn, Self::Throughput, Self::Rtt, Self::Window];
+
+    /// As in names of files and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dsn => "dsn",
+            Self::Throughput => "throughput",
+            Self::Rtt => "rtt",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// A part of a connection: times since its first packet. Values outside are not kept, so a small part is sharp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// From here on.
+    pub from: Option<Span>,
+    /// Up to here.
+    pub to: Option<Span>,
+}
+
+impl Section {
+    fn contains(&self, time: Span) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
+    }
+}
+
+/// A picture of one direction.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Which way the data went.
+    pub direction: Direction,
+    /// The quantity that it shows.
+    pub quantity: Quantity,
+    /// The picture.
+    pub chart: Chart,
+}
+
+/// The name of a file, without its extension: `connection-3-dsn-s2c`.
+#[must_use]
+pub fn stem(connection: ConnectionId, quantity: Quantity, direction: Direction) -> String {
+    format!("connection-{connection}-{}-{}", quantity.name(), direction.name())
+}

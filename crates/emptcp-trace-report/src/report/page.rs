@@ -1,0 +1,194 @@
+//! The page: one HTML file without scripts that asks for nothing from elsewhere.
+
+use super::{Cell, Figure, Panel, Table};
+use crate::chart::{Chart, STYLE, Unit};
+use crate::output::units;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+const PAGE_STYLE: &str = include_str!("page.css");
+
+/// Rows of each figure that a page holds; where there are more, it holds every n-th.
+const ROWS: u64 = 2000;
+
+/// What need not be encoded in a data URI.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'.')
+    .remove(b',')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b':')
+    .remove(b'/');
+
+/// A report that is ready.
+#[derive(Debug)]
+pub struct Page {
+    title: String,
+    /// In their order.
+    pub figures: Vec<Figure>,
+}
+
+impl Page {
+    pub(super) fn new(title: String, figures: Vec<Figure>) -> Self {
+        Self { title, figures }
+    }
+
+    /// The page. It fits light and dark settings and paper.
+    ///
+    /// # Errors
+    /// The temporary file that holds the times of retransmissions cannot be read.
+    pub fn to_html(&self) -> std::io::Result<String> {
+        let figures = self.figures.iter().map(figure).collect::<std::io::Result<Vec<_>>>()?;
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="generator" content=(concat!("emptcp-trace ", env!("CARGO_PKG_VERSION")));
+                    // Nothing can be asked for, even if something in a capture got through.
+                    meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                    title { (self.title) }
+                    style { (PreEscaped(PAGE_STYLE)) (PreEscaped(STYLE)) }
+                }
+                body {
+                    header {
+                        h1 { (self.title) }
+                        p { "Made by emptcp trace report, version " (env!("CARGO_PKG_VERSION")) "." }
+                    }
+                    nav aria-label="Contents" {
+                        h2 { "Contents" }
+                        ol {
+                            @for figure in &self.figures {
+                                li {
+                                    a href={ "#" (figure.name) } {
+                                        span.id { (figure.id) } " " (figure.title)
+                                        @if figure.n == 0 { span.none { " none" } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    main { @for figure in figures { (figure) } }
+                }
+            }
+        };
+        Ok(page.into_string())
+    }
+}
+
+fn figure(figure: &Figure) -> std::io::Result<Markup> {
+    let count = figure.rows.count();
+    let every = count.div_ceil(ROWS).max(1);
+    let mut csv = Vec::new();
+    figure.write_csv(&mut csv, every)?;
+    let csv = String::from_utf8_lossy(&csv);
+    let file = format!("{}.csv", figure.name);
+    let beside = is_beside(figure);
+    // As large as they are shown, or nearly, so that words have the size of the page's.
+    let size = match figure.panels.len() {
+        1 if beside => (640.0, 370.0),
+        1 => (860.0, 420.0),
+        _ => (510.0, 330.0),
+    };
+    let notes = html! { @for note in &figure.notes { p.note { (note) } } };
+    Ok(html! {
+        section id=(figure.name) {
+            h2 { span.id { (figure.id) } " " (figure.title) }
+            p.says { (figure.says) }
+            p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
+            @if figure.n == 0 {
+                p.empty { "There are none in these captures." }
+                (notes)
+            } @else {
+                @if !figure.facts.is_empty() {
+                    dl { @for (name, value) in &figure.facts { div { dt { (name) } dd { (value) } } } }
+                }
+                div.beside[beside] {
+                    @if !figure.panels.is_empty() {
+                        div.panels { @for one in &figure.panels { (panel(one, size)) } }
+                    }
+                    div.tables { @for one in &figure.tables { (table(one)) } }
+                }
+                (notes)
+                details {
+                    summary { "The numbers behind it" }
+                    p {
+                        a download=(file) href={ "data:text/csv;charset=utf-8," (utf8_percent_encode(&csv, PLAIN).to_string()) } {
+                            (file)
+                        }
+                        @if every > 1 {
+                            ": every " (every) "th of " (units::number(count)) " rows and the last; "
+                            code { "--csv" } " writes all"
+                        } @else {
+                            ": " (units::number(count)) " rows"
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Whether the numbers are beside the picture: it is the only one, and they are narrow.
+fn is_beside(figure: &Figure) -> bool {
+    let mut rows = figure.tables.iter().flat_map(|table| &table.rows);
+    figure.panels.len() == 1 && rows.all(|row| row.len() <= 4)
+}
+
+fn panel(panel: &Panel, size: (f64, f64)) -> Markup {
+    let chart = Chart {
+        size,
+        ..panel.chart.clone()
+    };
+    html! {
+        figure {
+            (PreEscaped(chart.to_inline_svg()))
+            @if !panel.caption.is_empty() { figcaption { (panel.caption) } }
+        }
+    }
+}
+
+fn table(table: &Table) -> Markup {
+    html! {
+        div.table {
+            table {
+                @if !table.caption.is_empty() { caption { (table.caption) } }
+                @if !table.head.is_empty() {
+                    thead { tr {
+                        @for (column, name) in table.head.iter().enumerate() {
+                            @if name.is_empty() { td {} } @else {
+                                th.number[is_number(table, column)] scope="col" { (name) }
+                            }
+                        }
+                    } }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr { @for (column, one) in row.iter().enumerate() { (cell(one, column == 0)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a column has numbers, which are aligned to the right.
+fn is_number(table: &Table, column: usize) -> bool {
+    let mut cells = table.rows.iter().filter_map(|row| row.get(column));
+    cells.any(|cell| matches!(cell, Cell::Number(_) | Cell::Share(_)))
+}
+
+fn cell(cell: &Cell, first: bool) -> Markup {
+    match cell {
+        Cell::Text(words) if first => html! { th scope="row" { (words) } },
+        Cell::Text(words) => html! { td { (words) } },
+        Cell::Number(number) => html! { td.number { (number) } },
+        Cell::Share(share) => {
+            let width = (share * 100.0).clamp(0.0, 100.0);
+            html! { td.number.share style=(format!("--share:{width:.1}%")) { (Unit::Share.show(*share)) } }
+        }
+        Cell::None => html! { td.number { span.none { "-" } } },
+    }
+}
