@@ -41,6 +41,12 @@ ACTOR(get_subflow)
 	event->body.address_id[EMPTCP_LOCAL] = packet->flow.address_id[EMPTCP_LOCAL];
 	event->body.address_id[EMPTCP_REMOTE] = packet->flow.address_id[EMPTCP_REMOTE];
 	event->body.reset = !!(packet->types & EMPTCP_RST);
+	if (!(packet->flow.flags & (EMPTCP_FLOW_LOCAL_OPENED | EMPTCP_FLOW_REMOTE_OPENED)))
+		event->body.unknown |= EMPTCP_UNKNOWN_OPENER;
+	if (!(packet->flow.flags & (EMPTCP_FLOW_INITIAL | EMPTCP_FLOW_JOINED)))
+		event->body.unknown |= EMPTCP_UNKNOWN_ROLE;
+	if (!(packet->flow.flags & EMPTCP_FLOW_ADDRESS_IDS))
+		event->body.unknown |= EMPTCP_UNKNOWN_ADDRESS_IDS;
 	emptcp_event_submit(event);
 	*said = change;
 	emptcp_count_event(packet, told);

@@ -470,6 +470,13 @@ enum emptcp_subflow_change {
 	EMPTCP_SUBFLOW_CLOSED = 2,
 };
 
+/* What an event cannot say of a subflow whose handshake was not seen. */
+enum emptcp_subflow_unknown {
+	EMPTCP_UNKNOWN_OPENER = 1 << 0,      /* opened_by */
+	EMPTCP_UNKNOWN_ROLE = 1 << 1,        /* initial */
+	EMPTCP_UNKNOWN_ADDRESS_IDS = 1 << 2, /* address_id */
+};
+
 struct emptcp_event_subflow {
 	__u64 connection;
 	__u32 token[2];
@@ -478,8 +485,8 @@ struct emptcp_event_subflow {
 	__u8 initial;
 	__u8 backup;
 	__u8 address_id[2];
-	__u8 reset; /* closed by RST */
-	__u8 reserved;
+	__u8 reset;   /* closed by RST */
+	__u8 unknown; /* enum emptcp_subflow_unknown */
 };
 
 #endif

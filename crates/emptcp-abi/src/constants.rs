@@ -376,6 +376,18 @@ numbers!(
     }
 );
 
+numbers!(
+    /// What an event cannot say of a subflow whose handshake was not seen: bits.
+    subflow_unknown: u32 {
+        /// Who sent the SYN.
+        OPENER = 1 << 0,
+        /// Initial or joined.
+        ROLE = 1 << 1,
+        /// The address ids.
+        ADDRESS_IDS = 1 << 2,
+    }
+);
+
 /// Every packet type that is an MPTCP option.
 pub const ANY_MPTCP: u32 = 0x7_ff00;
 

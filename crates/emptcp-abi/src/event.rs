@@ -117,8 +117,8 @@ pub struct EventSubflow {
     pub address_id: [AddressId; 2],
     /// Closed by RST.
     pub reset: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Bits of [`crate::subflow_unknown`].
+    pub unknown: u8,
 }
 
 const _: () = assert!(size_of::<Event>() == 64);

@@ -92,6 +92,7 @@ fn claims() -> Claims {
     c.values("RULE_", rule_kind::ALL);
     c.values("EVENT_", event_kind::ALL);
     c.values("SUBFLOW_", subflow_change::ALL);
+    c.values("UNKNOWN_", subflow_unknown::ALL);
     layout!(c, Counter, "emptcp_counter", packets, bytes);
     layout!(c, FlowKey, "emptcp_flow_key", local, remote, local_port, remote_port);
     layout!(
@@ -262,7 +263,7 @@ fn claims() -> Claims {
         backup,
         address_id,
         reset,
-        reserved
+        unknown
     );
     c
 }

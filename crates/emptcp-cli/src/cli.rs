@@ -22,7 +22,7 @@ Examples:
   emptcp check policy.toml          find mistakes, change nothing
   emptcp apply policy.toml          put the file in force, all of it or nothing
   emptcp stats --watch 1            see what it does
-  emptcp remove                     as if it had never been there
+  emptcp remove                     take it back; packets pass untouched again
   emptcp trace analyze a.pcap       what happened in these connections?
 
 Exit status:

@@ -1,7 +1,7 @@
 //! An error in words on stderr, as JSON on stdout, and as exit code.
 
-use crate::{not_in_force::NotInForce, session::BOLD_RED};
-use emptcp::{Diagnostics, Error, refusal::Refusal};
+use crate::{not_in_force::NotInForce, session::BOLD_RED, units};
+use emptcp::{Diagnostics, Error, Instance, refusal::Refusal};
 use emptcp_plan::visible;
 use serde_json::{Map, Value, json};
 use std::{
@@ -127,12 +127,12 @@ fn note(error: &anyhow::Error) -> Option<String> {
 }
 
 /// What follows from an error, for `context`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Note(pub(crate) &'static str);
+#[derive(Clone, Debug)]
+pub(crate) struct Note(pub(crate) String);
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -254,7 +254,15 @@ fn library(error: &Error) -> Told {
             "too_many"
         }
         Error::NoInstance { name } => {
+            let others = other_instances(name);
+            if let [first, ..] = others.as_slice() {
+                message = format!(
+                    "there is no instance `{name}` in this network namespace; {} in force here: `--instance {first}`",
+                    units::listed(&others)
+                );
+            }
             detail("instance", json!(name));
+            detail("in_force", json!(others));
             "no_instance"
         }
         Error::BadName(name) => {
@@ -310,6 +318,13 @@ fn library(error: &Error) -> Told {
         details,
         shown: None,
     }
+}
+
+/// Instances of this network namespace; one that cannot be listed is no help.
+fn other_instances(name: &str) -> Vec<String> {
+    let mut others = Instance::list().unwrap_or_default();
+    others.retain(|other| other != name);
+    others
 }
 
 fn refused(refusal: &Refusal) -> Map<String, Value> {

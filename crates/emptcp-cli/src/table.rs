@@ -1,13 +1,14 @@
 //! Aligned tables without borders.
 
 use crate::session::BOLD;
-use comfy_table::{CellAlignment, ContentArrangement, Table as Grid, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, presets};
 use emptcp_plan::visible;
 
 /// A table under construction.
 pub(crate) struct Table {
     grid: Grid,
     rows: usize,
+    wraps_last: bool,
 }
 
 impl Table {
@@ -23,7 +24,11 @@ impl Table {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        Self { grid, rows: 0 }
+        Self {
+            grid,
+            rows: 0,
+            wraps_last: false,
+        }
     }
 
     /// Breaks long cells, so that the table fits the terminal.
@@ -33,6 +38,12 @@ impl Table {
                 .set_content_arrangement(ContentArrangement::Dynamic)
                 .set_width(width.max(60));
         }
+        self
+    }
+
+    /// Breaks long cells of the last column alone, so that the table fits the terminal where the others leave room for it.
+    pub(crate) fn with_last_wrapped(mut self) -> Self {
+        self.wraps_last = true;
         self
     }
 
@@ -50,7 +61,11 @@ impl Table {
 
     /// The text, every line `indent` to the right, headings emphasised.
     pub(crate) fn render(&self, indent: usize) -> String {
-        let text = self.grid.to_string();
+        let width = terminal_size::terminal_size().filter(|_| self.wraps_last);
+        let text = match width {
+            Some((terminal_size::Width(width), _)) => self.wrapping_last(usize::from(width).saturating_sub(indent)),
+            None => self.grid.to_string(),
+        };
         let lines = text.lines().enumerate().map(|(position, line)| {
             let line = line.trim_end();
             if position == 0 {
@@ -61,7 +76,36 @@ impl Table {
         });
         lines.collect()
     }
+
+    /// In `width` columns, or what the other columns take and [`LAST`].
+    fn wrapping_last(&self, width: usize) -> String {
+        let mut grid = self.grid.clone();
+        let widths: Vec<usize> = grid.column_max_content_widths().into_iter().map(usize::from).collect();
+        let Some((last, others)) = widths.split_last() else {
+            return grid.to_string();
+        };
+        // Two blanks behind each column.
+        let left = width
+            .saturating_sub(others.iter().map(|width| width + 2).sum())
+            .max(LAST);
+        if *last <= left {
+            return grid.to_string();
+        }
+        grid.set_content_arrangement(ContentArrangement::Dynamic);
+        for column in grid.column_iter_mut().take(others.len()) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        let left = u16::try_from(left).unwrap_or(u16::MAX);
+        if let Some(column) = grid.column_mut(others.len()) {
+            column.set_constraint(ColumnConstraint::Absolute(comfy_table::Width::Fixed(left)));
+        }
+        grid.set_width(u16::MAX);
+        grid.to_string()
+    }
 }
+
+/// The narrowest last column: less would be a word to a line.
+const LAST: usize = 20;
 
 /// Words of others may break no row.
 fn single_line(cell: &str) -> String {
@@ -82,5 +126,19 @@ mod tests {
             text,
             "  name    packets  note\n  a             7\n  longer     1234  x\n"
         );
+    }
+    #[test]
+    fn only_the_last_column_is_broken_to_fit_the_terminal() {
+        let mut table = Table::new(&["address", "policies"]);
+        table.row([
+            "10.0.0.1:50000".to_owned(),
+            "one, two, three, four, five, six".to_owned(),
+        ]);
+        let text = table.wrapping_last(40);
+        assert!(text.lines().all(|line| line.trim_end().len() <= 40), "{text}");
+        assert!(text.contains("10.0.0.1:50000") && text.lines().count() == 3, "{text}");
+        // Narrower than the others: they stay whole.
+        assert!(table.wrapping_last(10).contains("10.0.0.1:50000"));
+        assert_eq!(table.wrapping_last(200).lines().count(), 2);
     }
 }

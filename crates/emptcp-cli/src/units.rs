@@ -3,6 +3,12 @@
 use emptcp::abi::Counter;
 use std::time::Duration;
 
+/// `a` is, or `a`, `b` are.
+pub(crate) fn listed(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    format!("{} {}", quoted.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
 /// `1.5 MB`: 1000 bytes are 1 kB.
 pub(crate) fn bytes(bytes: u64) -> String {
     if bytes < 1000 {

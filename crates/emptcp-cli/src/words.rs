@@ -2,6 +2,7 @@
 
 use crate::{session::YELLOW, table::Table, units};
 use emptcp::{
+    AttachedTo,
     in_force::{DeviceState, Standing},
     manifest::{Hook, Kind},
     plan::{Attach, Direction},
@@ -21,6 +22,11 @@ pub(crate) fn direction(direction: Direction) -> &'static str {
         Direction::Ingress => "ingress",
         Direction::Egress => "egress",
     }
+}
+
+/// `v0 ingress (tcx)`.
+pub(crate) fn attached_to(spot: &AttachedTo) -> String {
+    format!("{} {} ({})", spot.device, direction(spot.direction), spot.kind.name())
 }
 
 /// As in a policy file.

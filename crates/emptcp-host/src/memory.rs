@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-/// Bytes that can be taken: what the kernel can free, within what the control groups (version 2) of this process allow.
+/// Bytes that can be taken: what the kernel can free, within what the control groups (of both versions) of this process allow.
 /// `None` when the kernel does not tell.
 pub fn available() -> Option<u64> {
     let machine = available_of(&fs::read_to_string("/proc/meminfo").ok()?)?;
@@ -17,16 +17,38 @@ fn available_of(meminfo: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// What the control group named in `groups` (/proc/self/cgroup) and those above it leave of `machine` bytes.
+/// Files of a control group: its limit, and what it uses.
+const VERSION_2: [&str; 2] = ["memory.max", "memory.current"];
+/// The same of version 1.
+const VERSION_1: [&str; 2] = ["memory.limit_in_bytes", "memory.usage_in_bytes"];
+
+/// What the control groups named in `groups` (/proc/self/cgroup) and those above them leave of `machine` bytes.
 fn within_groups(machine: u64, groups: &str, root: &Path) -> u64 {
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-    let group = group.map(|group| root.join(group));
-    let groups = group.iter().flat_map(|group| group.ancestors());
-    let left = groups.take_while(|group| group.starts_with(root)).filter_map(|group| {
-        let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
-        Some(number("memory.max")?.saturating_sub(number("memory.current")?))
+    let left = groups.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (hierarchy, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
+        let group = group.trim_start_matches('/');
+        // Version 1 has a folder for each set of controllers.
+        match hierarchy {
+            "0" => left_above(&root.join(group), root, VERSION_2),
+            _ if controllers.split(',').any(|controller| controller == "memory") => {
+                let root = root.join("memory");
+                left_above(&root.join(group), &root, VERSION_1)
+            }
+            _ => None,
+        }
     });
     left.chain([machine]).min().unwrap_or(machine)
+}
+
+/// The least that a control group and those above it, up to `root`, leave; `None` where none has a limit.
+fn left_above(group: &Path, root: &Path, [limit, used]: [&str; 2]) -> Option<u64> {
+    let groups = group.ancestors().take_while(|group| group.starts_with(root));
+    let left = groups.filter_map(|group| {
+        let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+        Some(number(limit)?.saturating_sub(number(used)?))
+    });
+    left.min()
 }
 
 #[cfg(test)]
@@ -58,6 +80,27 @@ mod tests {
         assert_eq!(left("a/b", &[]), 1000);
         assert_eq!(left("a/b", &[("a", "max", "300"), ("a/b", "max", "200")]), 1000);
         assert_eq!(left("a", &[("a", "5000", "300"), ("other", "10", "5")]), 1000);
+    }
+
+    #[test]
+    fn groups_of_version_1_have_limits_too() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |group: &str, limit: &str, used: &str| {
+            let folder = root.path().join("memory").join(group);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("memory.limit_in_bytes"), limit).unwrap();
+            fs::write(folder.join("memory.usage_in_bytes"), used).unwrap();
+        };
+        // No limit is a number as large as a counter of pages allows.
+        write("", "9223372036854771712\n", "900\n");
+        write("a", "700\n", "100\n");
+        write("a/b", "9223372036854771712\n", "90\n");
+        let left = |groups: &str| within_groups(1000, groups, root.path());
+        assert_eq!(left("4:memory:/a/b\n1:name=systemd:/a\n"), 600);
+        assert_eq!(left("4:cpu,memory:/a/b\n0::/\n"), 600);
+        assert_eq!(left("4:cpuset:/a/b\n0::/\n"), 1000);
+        // In a container the path may be one that only its host has.
+        assert_eq!(left("4:memory:/docker/c\n"), 1000);
     }
 
     #[test]

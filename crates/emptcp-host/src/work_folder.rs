@@ -17,6 +17,18 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// Why there is no folder; of `parent` itself where that is what is missing.
+fn not_made(parent: &Path, error: io::Error) -> Error {
+    // /proc and the like take no folders, and call that "not found".
+    if error.kind() == io::ErrorKind::NotFound && parent.is_dir() {
+        return Error::io(
+            parent,
+            io::Error::other(format!("no folder can be made in it ({error})")),
+        );
+    }
+    Error::io(parent, error)
+}
+
 /// The folder. Whoever holds its lock is at work in it, or clears it away.
 #[derive(Debug)]
 pub struct WorkFolder {
@@ -36,7 +48,7 @@ impl WorkFolder {
                 .prefix(prefix)
                 .permissions(Permissions::from_mode(0o777))
                 .tempdir_in(parent)
-                .map_err(|error| Error::io(parent, error))?;
+                .map_err(|error| not_made(parent, error))?;
             let file = File::open(folder.path()).map_err(|error| Error::io(folder.path(), error))?;
             let lock = Flock::lock(file, FlockArg::LockExclusive)
                 .map_err(|(_, error)| Error::io(folder.path(), error.into()))?;

@@ -32,8 +32,10 @@ const TRAPS: &[Trap] = &[
     },
     Trap {
         says: &["offset is outside of the packet", "invalid access to packet"],
-        hint: "compare with data_end before every access, with the same pointer that is read; after a helper that \
-               changes the packet (pull, adjust, store) all packet pointers are void: ask emptcp_at() again",
+        hint: "compare with data_end before every access, with the same pointer that is read, or take the pointer by emptcp_at() \
+               and test it: without `if (!pointer) return EMPTCP_CONTINUE;` the compiler takes it for valid and drops the check \
+               inside; after a helper that changes the packet (pull, adjust, store) all packet pointers are void: ask \
+               emptcp_at() again",
     },
     Trap {
         says: &["invalid mem access 'scalar'", "invalid mem access 'inv'"],
@@ -111,7 +113,8 @@ const TRAPS: &[Trap] = &[
 
 /// Where the verifier names a packet pointer with a variable part (`id` is not 0) and no known range.
 const VARIABLE_OFFSET: &str = "the offset of this packet pointer is variable and has no bound that the verifier knows: \
-    mask it first (`offset &= 0x1ff`), then compare the same pointer with data_end, or use emptcp_at()";
+    if it is from emptcp_at(), test it for NULL (`if (!pointer) return EMPTCP_CONTINUE;`), else the compiler drops the check \
+    inside; if it is not, mask the offset (`offset &= 0x1ff`) and compare the same pointer with data_end, or use emptcp_at()";
 
 /// Where the verifier follows the way on which a pointer is NULL.
 const NULL: &str = "this pointer can be NULL, and is not tested for it: emptcp_at(), emptcp_tcp() and emptcp_flow_record() \

@@ -19,7 +19,7 @@ use crate::{
     device::OfPolicy,
     elements::catalog::Catalog,
     error::{Error, Result},
-    fault, flow_table,
+    fault,
     hooks::{self, Hooks, kinds_hooks, spot_of},
     instance::Instance,
     maps::Replaced,
@@ -316,17 +316,7 @@ impl Transaction<'_> {
         };
         let still = |name: &str| self.plan.policies.iter().any(|policy| policy.name == name);
         warnings.extend(self.shaping.warnings());
-        if let Some(before) = before.filter(|before| before.tables != flow_table::rounded(&self.plan.tables)) {
-            warnings.push(format!(
-                "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
-                 {} states, {} bytes of events for each CPU); `emptcp remove` and apply to change them",
-                before.tables.flows,
-                before.tables.half_open,
-                before.tables.connections,
-                before.tables.state,
-                before.tables.events
-            ));
-        }
+        warnings.extend(before.and_then(|before| before.sizes_that_stay(self.plan)));
         Applied {
             instance: self.instance.name().to_owned(),
             generation: prepared.state.generation(),

@@ -3,7 +3,7 @@
 use crate::{flows::FlowEntry, names::Names};
 use emptcp_abi::{
     ConnectionId, Event as Header, EventConnection, EventSubflow, Flow, FlowId, PolicyId, direction, event_kind, side,
-    subflow_change,
+    subflow_change, subflow_unknown,
 };
 use emptcp_host::device::Devices;
 use emptcp_plan::plan::Direction;
@@ -34,8 +34,8 @@ pub enum Body {
     },
     /// `get_subflow`: a subflow came or went.
     Subflow {
-        /// Its connection.
-        connection: ConnectionId,
+        /// Its connection, `None` unknown.
+        connection: Option<ConnectionId>,
         /// Token of the local host, `None` unknown.
         local_token: Option<Token>,
         /// Token of the remote host.
@@ -44,14 +44,14 @@ pub enum Body {
         established: bool,
         /// Closed by RST.
         reset: bool,
-        /// Who sent the SYN.
-        opened_by: Side,
-        /// Opened with MP_CAPABLE.
-        initial: bool,
+        /// Who sent the SYN, `None` unknown.
+        opened_by: Option<Side>,
+        /// Opened with MP_CAPABLE, not with MP_JOIN; `None` unknown.
+        initial: Option<bool>,
         /// One side asked for backup.
         backup: bool,
-        /// MPTCP address ids, local and remote.
-        address_ids: [AddressId; 2],
+        /// MPTCP address ids, local and remote; `None` unknown.
+        address_ids: Option<[AddressId; 2]>,
     },
     /// `record`: a subflow's record.
     Record(Box<FlowEntry>),
@@ -118,16 +118,17 @@ pub(crate) fn parse(bytes: &[u8], names: &Names, devices: &Devices) -> Option<Ev
         }
         event_kind::SUBFLOW => {
             let (event, _) = EventSubflow::read_from_prefix(body).ok()?;
+            let known = |what: u32| u32::from(event.unknown) & what == 0;
             Body::Subflow {
-                connection: event.connection,
+                connection: event.connection.is_known().then_some(event.connection),
                 local_token: event.token[0].known(),
                 remote_token: event.token[1].known(),
                 established: u32::from(event.change) == subflow_change::ESTABLISHED,
                 reset: event.reset != 0,
-                opened_by: side_from(event.opened_by),
-                initial: event.initial != 0,
+                opened_by: known(subflow_unknown::OPENER).then(|| side_from(event.opened_by)),
+                initial: known(subflow_unknown::ROLE).then_some(event.initial != 0),
                 backup: event.backup != 0,
-                address_ids: event.address_id,
+                address_ids: known(subflow_unknown::ADDRESS_IDS).then_some(event.address_id),
             }
         }
         event_kind::RECORD => {

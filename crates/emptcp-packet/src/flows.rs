@@ -6,7 +6,7 @@ use emptcp_abi::{
     value_name,
 };
 use emptcp_host::device::Devices;
-use mptcp_wire::{AddressId, DataSequenceNumber, Token, Version};
+use mptcp_wire::{AddressId, DataSequenceNumber, Side, Token, Version};
 use serde::Serialize;
 use std::{net::SocketAddr, time::Duration};
 use zerocopy::FromBytes;
@@ -45,6 +45,8 @@ pub struct FlowEntry {
     pub state: String,
     /// `initial` or `joined`; `None` when the handshake was not seen and no socket of this host tells.
     pub role: Option<String>,
+    /// Which side sent the SYN; `None` when the handshake was not seen and no socket of this host tells.
+    pub opened_by: Option<Side>,
     /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
     pub flags: Vec<String>,
     /// MPTCP version, `None` unknown.
@@ -123,6 +125,17 @@ fn sender(sender: &Sender, ids_known: bool) -> SenderEntry {
         window: (sender.window_scale != SCALE_UNKNOWN).then_some(sender.window),
         address_id: ids_known.then_some(sender.address_id),
         dsn: (sender.dsn_next.0 != 0).then_some((sender.dsn_first, sender.dsn_next)),
+    }
+}
+
+fn opener(flags: u32) -> Option<Side> {
+    match (
+        flags & flow_flag::LOCAL_OPENED != 0,
+        flags & flow_flag::REMOTE_OPENED != 0,
+    ) {
+        (true, false) => Some(Side::Local),
+        (false, true) => Some(Side::Remote),
+        _ => None,
     }
 }
 
@@ -206,6 +219,7 @@ impl FlowEntry {
             remote: key.remote(),
             state: state_name(u32::from(flow.state)),
             role: role.into_iter().next(),
+            opened_by: opener(u32::from(flow.flags)),
             flags: bit_names(flow_flag::ALL, u32::from(flow.flags) & !flow_flag::COUNTED),
             version: flow.version(),
             device: devices.name(flow.ifindex).map(str::to_owned),

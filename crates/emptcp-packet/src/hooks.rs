@@ -252,9 +252,7 @@ pub(crate) fn detach_unwanted(
         if placements.devices.iter().any(wanted) {
             continue;
         }
-        // One that was moved to another network namespace has no name here.
-        let noted = || before.and_then(|state| state.noted_name(key.ifindex));
-        let device = devices.name(key.ifindex).or_else(noted).unwrap_or("?");
+        let device = name_of(key.ifindex, devices, before);
         let spot = Spot {
             device,
             ifindex: key.ifindex,
@@ -277,8 +275,14 @@ pub(crate) fn detach_unwanted(
     (detached, failed)
 }
 
-/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is
-/// possible beside the former one.
+/// The name of a device; of one that was moved to another network namespace, and has none here, the one that it had.
+pub(crate) fn name_of<'a>(ifindex: u32, devices: &'a Devices, state: Option<&'a State>) -> &'a str {
+    let noted = || state.and_then(|state| state.noted_name(ifindex));
+    devices.name(ifindex).or_else(noted).unwrap_or("?")
+}
+
+/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is possible
+/// beside the former one.
 fn prepare_change(
     instance: &Instance,
     placement: &Placement,

@@ -72,6 +72,9 @@ pub struct DeviceState {
     pub renamed_to: Option<String>,
     /// The device to which the policies were applied is in another network namespace, with the programs.
     pub moved: bool,
+    /// The device was moved away and came back with another index: the programs are still attached to it, and pass every packet,
+    /// since no rule knows the index.
+    pub came_back: bool,
     /// The root qdisc that emptcp made for `mode=shape`, kind and handle; at egress.
     pub qdisc: Option<&'static str>,
 }
@@ -84,6 +87,9 @@ impl DeviceState {
             (Some(now), Standing::Renamed) => format!("renamed to {now}"),
             (Some(now), Standing::CreatedAgain) => format!("{name}; the former one is {now} now and runs the policies"),
             (Some(now), _) => format!("renamed to {now}, {name}"),
+            (None, Standing::CreatedAgain) if self.came_back => {
+                "came back with another index: its programs are still attached, but pass every packet".to_owned()
+            }
             (None, Standing::CreatedAgain) if self.moved => {
                 format!("{name}; the former one is in another network namespace, with its programs")
             }
@@ -154,6 +160,7 @@ impl Asked<'_> {
             state: Standing::Gone,
             renamed_to: None,
             moved: false,
+            came_back: false,
             qdisc: None,
         };
         let now = self.devices.index(name, &policy.name).ok();
@@ -189,7 +196,7 @@ impl Asked<'_> {
                     answer.state = if acts { Standing::Moved } else { Standing::MovedIdle };
                 }
             }
-            _ => {}
+            _ => answer.came_back = now.is_some() && self.attachments.device_here(spot)? == now,
         }
         Ok(answer)
     }

@@ -51,6 +51,8 @@ pub struct AttachmentInfo {
     pub alive: bool,
     /// The device was moved to another network namespace, and the programs with it.
     pub moved: bool,
+    /// The device that has the programs under another index than they know: it was moved away and came back.
+    pub came_back: Option<String>,
 }
 
 /// What is in force.
@@ -311,6 +313,11 @@ impl Instance {
                 continue;
             };
             let hold = attachments.hold(spot)?;
+            let other = match hold {
+                Hold::Nothing => attachments.device_here(spot)?.filter(|index| *index != ifindex),
+                _ => None,
+            };
+            let came_back = other.and_then(|index| devices.name(index));
             infos.push(AttachmentInfo {
                 device: name.map(str::to_owned),
                 ifindex,
@@ -319,6 +326,7 @@ impl Instance {
                 link: attachments.link_id(spot),
                 alive: name.is_some() && hold == Hold::Here,
                 moved: matches!(hold, Hold::Elsewhere { .. }),
+                came_back: came_back.map(str::to_owned),
             });
         }
         Ok(infos)

@@ -4,6 +4,7 @@ use crate::{
     elements::catalog::Catalog,
     error::Result,
     event_ring,
+    instance::Instance,
     program::{self, Who},
     tables,
 };
@@ -20,6 +21,27 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// When the plan uses an element that is not in `catalog`, or whose program cannot be read.
 pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
+    sum(plan, catalog, None)
+}
+
+/// Bytes that the kernel will take for this plan beside the tables that `instance` has: those keep their sizes, and elements that
+/// it does not use yet bring theirs.
+///
+/// # Errors
+/// As [`needed`]; also when the kernel cannot be asked about its tables.
+pub fn needed_beside(plan: &Plan, catalog: &Catalog, instance: &Instance) -> Result<u64> {
+    sum(plan, catalog, Some(instance))
+}
+
+fn sum(plan: &Plan, catalog: &Catalog, instance: Option<&Instance>) -> Result<u64> {
+    let states = match instance {
+        Some(instance) => instance.tables_of_maps()?.state,
+        None => plan.tables.state,
+    };
+    let is_there = |element: &str, map: &str| {
+        let mut there = instance.into_iter().flat_map(|instance| instance.maps.elements());
+        there.any(|(of, name, _)| (of, name) == (element, map))
+    };
     let cpus = event_ring::cpus();
     let who = |element| Who {
         element,
@@ -28,7 +50,10 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
     };
     let shapes = tables::shapes(&plan.tables)?.into_iter();
     let core: BTreeMap<_, _> = shapes.map(|map| (map.name.clone(), map.bytes(cpus))).collect();
-    let mut sum: u64 = core.values().sum();
+    let mut sum: u64 = match instance {
+        Some(_) => 0,
+        None => core.values().sum(),
+    };
     let nodes = plan.policies.iter().flat_map(|policy| &policy.nodes);
     let elements: BTreeSet<_> = nodes.map(|Node { element, .. }| element.as_str()).collect();
     for name in elements {
@@ -39,11 +64,11 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
             .find_map(|hook| element.object(hook));
         let Some(object) = object else { continue };
         for mut map in Shape::all(&program::open(object, who(name))?) {
-            if core.contains_key(&map.name) {
+            if core.contains_key(&map.name) || is_there(name, &map.name) {
                 continue;
             }
             if map.name.starts_with("state") {
-                map.entries = plan.tables.state;
+                map.entries = states;
             }
             sum += map.bytes(cpus);
         }

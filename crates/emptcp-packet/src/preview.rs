@@ -3,17 +3,19 @@
 use crate::{
     allocation,
     apply::{ApplyOptions, not_in_use},
-    attach::{AttachedTo, Kind},
+    attach::{AttachedTo, Kind, Spot},
     bank::Filling,
     core_programs,
     device::OfPolicy,
     elements::catalog::Catalog,
     error::{Error, Result},
-    hooks::{kinds_hooks, spot_of},
+    hooks::{self, kinds_hooks, spot_of},
     instance::Instance,
+    maps::Maps,
     place,
     placement::{self, Placement, Placements},
-    shape::Shaping,
+    shape::{Shaped, Shaping},
+    store::State,
     tables,
 };
 use emptcp_host::device::Devices;
@@ -27,6 +29,14 @@ pub struct Preview {
     /// Where the instance would be attached, and how. Where a physical device has several ways, the best one: whether
     /// its driver takes it is only seen when it is tried.
     pub attachments: Vec<AttachedTo>,
+    /// Those of them that would be new.
+    pub attached: Vec<AttachedTo>,
+    /// What would be detached: it is no longer wanted, or another hook takes its place.
+    pub detached: Vec<AttachedTo>,
+    /// Devices that would have a root qdisc for `mode=shape`.
+    pub shaped: Vec<Shaped>,
+    /// Devices whose root qdisc of ours would be removed.
+    pub unshaped: Vec<String>,
     /// Element programs that were loaded and verified for this preview, and are gone again.
     pub programs: usize,
     /// What the user should know.
@@ -44,26 +54,46 @@ pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOption
     let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
-    let (programs, warnings) = rehearse(plan, catalog, &devices, &placements)?;
     let instance = match Instance::open(name) {
         Ok(instance) => Some(instance),
         Err(Error::NoInstance { .. }) => None,
         Err(error) => return Err(error),
     };
-    let mut attachments = Vec::new();
+    // The tables of an instance stay as they are: that there is room for another set of them is no question.
+    let maps = match &instance {
+        Some(_) => tables::small()?,
+        None => tables::create(&plan.tables)?,
+    };
+    let (programs, shaping) = rehearse(plan, catalog, &devices, &placements, maps)?;
+    let mut warnings = shaping.warnings();
+    let (mut attachments, mut attached, mut detached) = (Vec::new(), Vec::new(), Vec::new());
     for placement in &placements.devices {
         let kind = match &instance {
             Some(instance) => kept(instance, placement)?,
             None => None,
         };
-        attachments.extend(kind.or(placement.kinds.first().copied()).map(|kind| AttachedTo {
+        let spot = kind.or(placement.kinds.first().copied()).map(|kind| AttachedTo {
             device: placement.device.clone(),
             direction: placement.direction,
             kind,
-        }));
+        });
+        attached.extend(spot.clone().filter(|_| kind.is_none()));
+        attachments.extend(spot);
+    }
+    let mut unshaped = Vec::new();
+    if let Some(instance) = &instance {
+        instance.check_build()?;
+        let state = instance.state()?;
+        detached = detachments(instance, &placements, &devices, state.as_ref())?;
+        unshaped = shaping.would_remove(instance, &devices)?;
+        warnings.extend(state.and_then(|state| state.sizes_that_stay(plan)));
     }
     Ok(Preview {
         attachments,
+        attached,
+        detached,
+        shaped: shaping.would_make()?,
+        unshaped,
         programs,
         warnings,
     })
@@ -77,16 +107,47 @@ fn kept(instance: &Instance, placement: &Placement) -> Result<Option<Kind>> {
         .filter(|kind| placement.kinds.contains(kind)))
 }
 
-/// Loads everything into maps that nobody else sees. Returns the number of programs, and warnings.
+/// What would be detached.
+fn detachments(
+    instance: &Instance,
+    placements: &Placements,
+    devices: &Devices,
+    state: Option<&State>,
+) -> Result<Vec<AttachedTo>> {
+    let attachments = instance.attachments()?;
+    let mut detached = Vec::new();
+    for key in instance.spots()? {
+        let device = hooks::name_of(key.ifindex, devices, state);
+        let spot = Spot {
+            device,
+            ifindex: key.ifindex,
+            direction: key.direction,
+        };
+        let Some((kind, _)) = attachments.get(spot)? else {
+            continue;
+        };
+        let stays = |placement: &Placement| spot_of(placement).key() == key && placement.kinds.contains(&kind);
+        if !placements.devices.iter().any(stays) {
+            detached.push(AttachedTo {
+                device: device.to_owned(),
+                direction: key.direction,
+                kind,
+            });
+        }
+    }
+    Ok(detached)
+}
+
+/// Loads everything into maps that nobody else sees. Returns the number of programs, and how devices would be shaped.
 fn rehearse(
     plan: &Plan,
     catalog: &Catalog,
     devices: &Devices,
     placements: &Placements,
-) -> Result<(usize, Vec<String>)> {
+    mut maps: Maps,
+) -> Result<(usize, Shaping)> {
     let allocation = allocation::allocate(plan, None)?;
     let shaping = Shaping::prepare(plan, &allocation, catalog, devices)?;
-    let mut maps = tables::create(&plan.tables)?;
     let entries: BTreeSet<(Hook, u32)> = placements
         .devices
         .iter()
@@ -106,5 +167,5 @@ fn rehearse(
         devices,
         shaping: &shaping,
     };
-    Ok((filling.fill(&mut maps, 0)?, shaping.warnings()))
+    Ok((filling.fill(&mut maps, 0)?, shaping))
 }

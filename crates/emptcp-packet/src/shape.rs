@@ -55,7 +55,8 @@ pub(crate) struct Shaping {
     devices: BTreeMap<u32, (String, Classes)>,
     /// Classes that were there before.
     before: BTreeMap<u32, Vec<u16>>,
-    made: Vec<u32>,
+    /// By interface index, the qdisc whose place ours took.
+    made: BTreeMap<u32, Option<String>>,
     /// Policies whose rate each of their devices has for itself.
     apart: Vec<String>,
 }
@@ -67,8 +68,10 @@ pub struct Shaped {
     pub device: String,
     /// Kind and handle of the root qdisc.
     pub qdisc: String,
-    /// This apply made it; otherwise a former one did.
+    /// This apply made it, or would; otherwise a former one did.
     pub made: bool,
+    /// The kind of the kernel's own qdisc whose place it takes; `None` when it was made before, or there was none.
+    pub replaces: Option<String>,
 }
 
 /// What the root of a device offers.
@@ -164,7 +167,7 @@ impl Shaping {
         for (&index, (name, classes)) in &self.devices {
             if root_of(name, index)? == Root::Default {
                 records::note_shaped(instance.records()?, index)?;
-                self.made.push(index);
+                self.made.insert(index, root_kind(index));
                 let handle = format!("{MAJOR:x}:");
                 let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
                 fault::step("adding a qdisc", || tc(name, &add))?;
@@ -195,9 +198,33 @@ impl Shaping {
         let shaped = self.devices.iter().map(|(index, (device, _))| Shaped {
             device: device.clone(),
             qdisc: QDISC.to_owned(),
-            made: self.made.contains(index),
+            made: self.made.contains_key(index),
+            replaces: self.made.get(index).cloned().flatten(),
         });
         shaped.collect()
+    }
+
+    /// The same before the set-up: what it would make.
+    pub(crate) fn would_make(&self) -> Result<Vec<Shaped>> {
+        let shaped = self.devices.iter().map(|(&index, (device, _))| {
+            let made = root_of(device, index)? == Root::Default;
+            Ok(Shaped {
+                device: device.clone(),
+                qdisc: QDISC.to_owned(),
+                made,
+                replaces: made.then(|| root_kind(index)).flatten(),
+            })
+        });
+        shaped.collect()
+    }
+
+    /// Devices whose root qdisc an apply of this set would remove: no policy needs it any more.
+    pub(crate) fn would_remove(&self, instance: &Instance, devices: &Devices) -> Result<Vec<String>> {
+        let unused = |index: &u32| !self.devices.contains_key(index);
+        let shaped = shaped_devices(instance)?.into_iter().filter(unused);
+        let named = shaped.filter_map(|index| devices.name(index).map(|name| (name, index)));
+        let removed = named.filter(|(name, index)| own_root(name, *index).is_some());
+        Ok(removed.map(|(name, _)| name.to_owned()).collect())
     }
 
     /// What the user should know of these classes.
@@ -215,7 +242,7 @@ impl Shaping {
     pub(crate) fn undo(&self, instance: &Instance) -> Vec<Error> {
         let mut failed = Vec::new();
         for (index, (name, classes)) in &self.devices {
-            if self.made.contains(index) {
+            if self.made.contains_key(index) {
                 let removed = fault::step("removing a qdisc", || remove_root(name, *index, instance));
                 failed.extend(removed.err());
             } else if let Some(before) = self.before.get(index) {
@@ -376,6 +403,13 @@ fn root_of(name: &str, index: u32) -> Result<Root> {
             ),
         }),
     }
+}
+
+/// The kind of the root qdisc of a device, when it has one.
+fn root_kind(index: u32) -> Option<String> {
+    let qdiscs = qdisc::qdiscs(index).ok()?;
+    let root = qdiscs.into_iter().find(|qdisc| qdisc.parent == ROOT)?;
+    Some(root.kind)
 }
 
 fn shaped_devices(instance: &Instance) -> Result<BTreeSet<u32>> {

@@ -7,6 +7,7 @@
 use crate::{
     allocation::Allocation,
     error::{Error, OrKernel, Result},
+    flow_table,
     names::Names,
 };
 use emptcp_abi::Generation;
@@ -57,6 +58,18 @@ impl State {
         noted
             .find(|(_, index)| **index == ifindex)
             .map(|(name, _)| name.as_str())
+    }
+
+    /// A warning when `plan` asks for other sizes of tables than the instance was made with.
+    pub(crate) fn sizes_that_stay(&self, plan: &Plan) -> Option<String> {
+        let tables = &self.tables;
+        (*tables != flow_table::rounded(&plan.tables)).then(|| {
+            format!(
+                "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
+                 {} states, {} bytes of events for each CPU); `emptcp remove` and apply to change them",
+                tables.flows, tables.half_open, tables.connections, tables.state, tables.events
+            )
+        })
     }
 
     /// What it calls its policies.

@@ -126,6 +126,38 @@ fn a_header_that_is_not_tested_for_null_is_explained() {
 }
 
 #[test]
+fn a_missing_test_for_null_is_named_whatever_the_compiler_makes_of_it() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    for (name, body) in [
+        (
+            "constant",
+            "\t__u8 *bytes = emptcp_at(ctx, 20, 4);\n\tif (bytes[1] == 7)\n\t\treturn EMPTCP_DROP;",
+        ),
+        (
+            "variable",
+            "\t__u8 *bytes = emptcp_at(ctx, packet->tcp_offset + packet->tcp_length, 4);\n\treturn bytes[0] == 7 ? EMPTCP_DROP : EMPTCP_CONTINUE;",
+        ),
+        (
+            "many",
+            "\t__u8 *bytes = emptcp_at(ctx, 40, 20);\n\t__u32 sum = 0;\n\tfor (int i = 0; i < 20; i++)\n\t\tsum += bytes[i];\n\tif (sum == \
+             7)\n\t\treturn EMPTCP_DROP;",
+        ),
+        (
+            "field",
+            "\tstruct iphdr *ip = emptcp_at(ctx, packet->ip_offset, 20);\n\tif (ip->ttl < 3)\n\t\treturn EMPTCP_DROP;",
+        ),
+    ] {
+        let refusal = refuse(name, "#include <linux/ip.h>", body);
+        println!("{name}: {}", refusal.verifier.words);
+        let hint = refusal.verifier.hint.unwrap_or_default();
+        assert!(
+            hint.contains("emptcp_at()") && hint.contains("if (!pointer)"),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
 fn a_stack_that_is_too_large_is_explained() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     // clang refuses more than 512 bytes in one function; the kernel adds up those of all callers.

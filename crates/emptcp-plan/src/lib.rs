@@ -41,4 +41,5 @@ pub use compile::limits::{CHAIN_LIMIT, COUNTER_BLOCKS, RULES, SLOTS};
 pub use diagnostics::{Diagnostic, Diagnostics, Problem};
 pub use diff::{Change, diff};
 pub use file::{FILE_BYTES, POLICIES, attach_words, keys};
+pub use suggest::nearest;
 pub use visible::visible;

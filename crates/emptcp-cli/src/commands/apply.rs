@@ -11,7 +11,7 @@ use crate::{
 use anyhow::{Result, bail};
 use clap::Args;
 use emptcp::{
-    Applied, ApplyOptions, AttachedTo, Change, Error, Instance, diff,
+    Applied, ApplyOptions, AttachedTo, Change, Error, Instance, Preview, Shaped, diff,
     plan::{Plan, PolicyPlan},
 };
 use serde_json::{Value, json};
@@ -37,10 +37,12 @@ JSON:
    \"changes\": [{\"change\", \"policy\", \"what\": [...]}],
    \"policies\": [{\"name\", \"direction\", \"attached\": [{\"device\", \"kind\"}]}],
    \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...],
-   \"shaped\": [{\"device\", \"qdisc\", \"made\" (by this apply)}] (root qdiscs for mode=shape),
+   \"shaped\": [{\"device\", \"qdisc\", \"made\" (by this apply),
+     \"replaces\" (kind of the kernel's own qdisc, or null)}] (root qdiscs for mode=shape),
    \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
-  With --dry-run: \"instance\", \"dry_run\", \"changes\", \"policies\", \"programs\", \"warnings\".
+  With --dry-run what would be: \"instance\", \"dry_run\", \"changes\", \"policies\", \"attached\", \"detached\", \"shaped\",
+  \"unshaped\" (devices whose root qdisc would be removed), \"programs\", \"warnings\".
   kind: \"tcx\" | \"clsact\" | \"xdp_native\" | \"xdp_generic\"
 
 Exit status: 0 in force; 1 failed, 2 wrong file or command line, both with what was in force before still in force;
@@ -85,6 +87,10 @@ impl Apply {
                     "dry_run": true,
                     "changes": changes,
                     "policies": attached(&file.plan, &preview.attachments),
+                    "attached": preview.attached,
+                    "detached": preview.detached,
+                    "shaped": preview.shaped,
+                    "unshaped": preview.unshaped,
                     "programs": preview.programs,
                     "warnings": preview.warnings,
                 }));
@@ -96,6 +102,7 @@ impl Apply {
             let text = [
                 written(&changes),
                 places(&file.plan, &preview.attachments),
+                would_change(&file.plan, &preview),
                 end,
                 words::warnings(&preview.warnings),
             ]
@@ -111,7 +118,7 @@ impl Apply {
             emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options)
         })
         .map_err(|error| match former {
-            true => anyhow::Error::from(error).context(Note("what was in force before stays in force")),
+            true => anyhow::Error::from(error).context(Note("what was in force before stays in force".to_owned())),
             false => error.into(),
         })?;
         self::tell(session, &file.plan, &changes, &applied).map_err(|source| {
@@ -140,23 +147,30 @@ fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -
             "duration_ms": u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX),
         }));
     }
-    let text = [written(changes), places(plan, &spots), told(applied)].concat();
+    let text = [written(changes), places(plan, &spots), told(plan, applied)].concat();
     Ok(session.print(&text)?)
 }
 
 impl Apply {
-    /// Tables are made with a new instance, and again by a dry run.
+    /// Tables are made with a new instance; one that is there keeps its own.
     fn check_memory(&self, name: &str, file: &PolicyFile) -> Result<()> {
-        let made = !self.dry_run && !matches!(Instance::open(name), Err(Error::NoInstance { .. }));
-        let needed = emptcp::memory::needed(&file.plan, &file.catalog)?;
+        let (needed, what) = match Instance::open(name) {
+            Ok(instance) => (
+                emptcp::memory::needed_beside(&file.plan, &file.catalog, &instance)?,
+                "the tables of new elements",
+            ),
+            Err(Error::NoInstance { .. }) => (emptcp::memory::needed(&file.plan, &file.catalog)?, "the tables"),
+            // Told when it is applied.
+            Err(_) => return Ok(()),
+        };
         let Some(available) = emptcp::memory::available().filter(|available| needed > *available) else {
             return Ok(());
         };
-        if self.force || made {
+        if self.force {
             return Ok(());
         }
         bail!(
-            "the tables would take {}, but only {} of memory are available; make them smaller in `[tables]`, or use --force",
+            "{what} would take {}, but only {} of memory are available; make them smaller in `[tables]`, or use --force",
             units::bytes(needed),
             units::bytes(available)
         )
@@ -233,25 +247,58 @@ fn places(plan: &Plan, spots: &[AttachedTo]) -> String {
     }
 }
 
-fn told(applied: &Applied) -> String {
+/// Why a device has programs in a direction that no policy is for.
+fn why(plan: &Plan, spot: &AttachedTo) -> &'static str {
+    let is_for = |policy: &PolicyPlan| policy.direction == spot.direction && policy.devices.contains(&spot.device);
+    if plan.policies.iter().any(is_for) {
+        ""
+    } else {
+        ": to follow connections, which takes both directions"
+    }
+}
+
+/// What a dry run found would change on devices.
+fn would_change(plan: &Plan, preview: &Preview) -> String {
+    let mut text = String::new();
+    for new in &preview.attached {
+        text += &format!("would attach to {}{}\n", words::attached_to(new), why(plan, new));
+    }
+    for gone in &preview.detached {
+        text += &format!("would detach from {}\n", words::attached_to(gone));
+    }
+    for shaped in &preview.shaped {
+        let Shaped { device, qdisc, .. } = shaped;
+        text += &match (&shaped.replaces, shaped.made) {
+            (Some(former), true) => format!("{device}: root qdisc {qdisc} for mode=shape would replace `{former}`\n"),
+            (None, true) => format!("{device}: root qdisc {qdisc} would be made for mode=shape\n"),
+            (_, false) => format!("{device}: root qdisc {qdisc} stays for mode=shape\n"),
+        };
+    }
+    for device in &preview.unshaped {
+        text += &format!("{device}: the root qdisc made for mode=shape would be removed\n");
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+fn told(plan: &Plan, applied: &Applied) -> String {
     let mut text = String::from("\n");
     for new in &applied.attached {
-        text += &format!(
-            "attached to {} {} ({})\n",
-            new.device,
-            words::direction(new.direction),
-            new.kind.name()
-        );
+        text += &format!("attached to {}{}\n", words::attached_to(new), why(plan, new));
     }
     for gone in &applied.detached {
-        text += &format!("detached from {} {}\n", gone.device, words::direction(gone.direction));
+        text += &format!("detached from {}\n", words::attached_to(gone));
     }
     for shaped in &applied.shaped {
+        let former = shaped
+            .replaces
+            .as_ref()
+            .map(|former| format!(" in the place of `{former}`"));
         text += &format!(
-            "{}: root qdisc {} {} for mode=shape; `emptcp remove` takes it away\n",
+            "{}: root qdisc {} {} for mode=shape{}; `emptcp remove` takes it away\n",
             shaped.device,
             shaped.qdisc,
-            if shaped.made { "made" } else { "stays" }
+            if shaped.made { "made" } else { "stays" },
+            former.unwrap_or_default()
         );
     }
     text += &format!(

@@ -7,7 +7,7 @@ use crate::{
 };
 use emptcp::{
     Catalog,
-    plan::{Node, Plan, PolicyPlan, Rule, RuleTest, Target},
+    plan::{Node, Plan, PolicyPlan, Rule, RuleTest, Target, Value},
 };
 use emptcp_plan::values::{self, Prefix};
 
@@ -87,10 +87,24 @@ fn arguments(node: &Node, catalog: &Catalog) -> String {
         let argument = manifest.and_then(|manifest| manifest.arguments.iter().find(|argument| argument.name == *name));
         match argument {
             Some(argument) => format!("{name}={}", values::format(argument, value)),
-            None => format!("{name}={value:?}"),
+            None => format!("{name}={}", raw(value)),
         }
     });
     written.collect::<Vec<_>>().join(" ")
+}
+
+/// A value of an element that is not there any more to say what it means.
+fn raw(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Prefix { address, length } => Prefix {
+            address: *address,
+            length: u8::try_from(*length).unwrap_or(u8::MAX),
+        }
+        .to_string(),
+        Value::Pair(first, second) => format!("{first},{second}"),
+        Value::Device(device) => device.clone(),
+    }
 }
 
 fn target(target: Target) -> String {
@@ -122,5 +136,26 @@ fn test(rule: &Rule) -> String {
         RuleTest::Destination(address, length) => format!("ip.dst in {}", prefix(*address, *length)),
         RuleTest::SourcePort(low, high) => format!("tcp.srcport in {}", ports(*low, *high)),
         RuleTest::DestinationPort(low, high) => format!("tcp.dstport in {}", ports(*low, *high)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_of_an_element_that_was_removed_are_written_as_values() {
+        let prefix = Value::Prefix {
+            address: "::ffff:10.0.0.0".parse::<std::net::Ipv6Addr>().unwrap().octets(),
+            length: 104,
+        };
+        for (value, written) in [
+            (Value::Integer(1200), "1200"),
+            (prefix, "10.0.0.0/8"),
+            (Value::Pair(80, 443), "80,443"),
+            (Value::Device("eth0".to_owned()), "eth0"),
+        ] {
+            assert_eq!(raw(&value), written);
+        }
     }
 }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 /// Find the mistakes of a policy file; changes nothing, needs no rights
 #[derive(Args, Debug)]
 #[command(
+    override_usage = "emptcp check [OPTIONS] <FILE>\n       emptcp check [OPTIONS] --in-force",
     long_about = "Find the mistakes of a policy file: each with line, column, what was found and what would be \
         accepted. Changes nothing, asks the kernel nothing and needs no rights; whether the devices exist and what \
         the verifier says, `emptcp apply --dry-run` finds out.\n\n\
@@ -33,7 +34,7 @@ JSON:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
    [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\",
      \"corrected\" (the line as it would be right; null: not known)}]}}
-  With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}]}; when one is off, with exit
+  With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}]}; when one is off, with exit
   status 1: {\"error\": {\"kind\": \"not_in_force\", \"message\", \"devices\"}}, the devices that are off"
 )]
 pub(crate) struct Check {
@@ -71,7 +72,15 @@ impl Check {
             }
             return session.print_json(&answer);
         }
-        let mut table = Table::new(&["policy", "direction", "devices", "attach", "can run at", ">elements"]);
+        let mut table = Table::new(&[
+            "policy",
+            "direction",
+            "devices",
+            "attach",
+            "can run at",
+            ">elements",
+            ">longest path",
+        ]);
         for policy in policies {
             table.row([
                 policy.name.clone(),
@@ -80,6 +89,7 @@ impl Check {
                 words::attach(policy.attach).to_owned(),
                 words::hooks(&policy.hooks),
                 policy.nodes.len().to_string(),
+                policy.longest_path.to_string(),
             ]);
         }
         let mut text = table.render(0);
@@ -90,7 +100,11 @@ impl Check {
             "\n{GREEN}ok{GREEN:#}: {}: {} and {}; the tables take {}\n",
             path.display(),
             units::count_of(policies.len(), "policy", "policies"),
-            units::count(file.plan.rules.len() as u64, "rule"),
+            units::count_of(
+                file.plan.rules.len(),
+                "rule of the classifier",
+                "rules of the classifier"
+            ),
             units::bytes(memory)
         );
         text += &words::warnings(&warnings);

@@ -8,10 +8,10 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 
-/// Say what this kernel offers and what follows
+/// Say what this kernel offers and why it matters
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Say what this kernel offers, tried out rather than guessed from its version, and what follows. \
+    long_about = "Say what this kernel offers, tried out rather than guessed from its version, and why it matters. \
         Changes nothing: trials run in a network namespace of their own. What needs a right that is missing is not tried, and told so. The exit status \
         is 0 whatever is found.",
     after_long_help = "\
@@ -31,7 +31,7 @@ impl Doctor {
         if session.wants_json() {
             return session.print_json(&report);
         }
-        let mut table = Table::new(&["feature", "available", "found", "what follows"]).wrapped();
+        let mut table = Table::new(&["feature", "available", "found", "why it matters"]).wrapped();
         for feature in &report.features {
             table.row([
                 feature.name.to_owned(),

@@ -1,6 +1,7 @@
 //! `emptcp elements`.
 
 use crate::{
+    failure::Note,
     session::{BOLD, Session},
     table::Table,
     words,
@@ -8,7 +9,7 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::element::{self, ElementInfo};
-use emptcp_plan::{values, visible};
+use emptcp_plan::{nearest, values, visible};
 
 /// List the elements that policies can use
 #[derive(Args, Debug)]
@@ -39,7 +40,7 @@ impl Elements {
                 .iter()
                 .find(|name| !all.iter().any(|info| info.name == **name))
             {
-                return Err(emptcp::Error::UnknownElement(unknown.clone()).into());
+                return Err(not_there(unknown, &all));
             }
             all.retain(|info| self.names.contains(&info.name));
         }
@@ -52,6 +53,15 @@ impl Elements {
             all.iter().map(explain).collect::<Vec<_>>().join("\n")
         };
         Ok(session.print(&text)?)
+    }
+}
+
+/// There is no such element; perhaps another name was meant.
+fn not_there(name: &str, all: &[ElementInfo]) -> anyhow::Error {
+    let error = anyhow::Error::from(emptcp::Error::UnknownElement(name.to_owned()));
+    match nearest(name, all.iter().map(|info| info.name.as_str())) {
+        Some(near) => error.context(Note(format!("did you mean `{near}`?"))),
+        None => error,
     }
 }
 

@@ -28,7 +28,7 @@ Examples:
 JSON:
   [{\"instance\", \"namespace\", \"policy\", \"id\", \"direction\", \"devices\",
    \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\",
-     \"qdisc\" (root qdisc that mode=shape made, or null)}],
+     \"came_back\" (from another namespace, with another index and the programs of before), \"qdisc\" (root qdisc that mode=shape made, or null)}],
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
@@ -111,6 +111,7 @@ fn foreign(moved: &MovedHere) -> Value {
             "state": if moved.acts { "moved_here" } else { "moved_here_idle" },
             "renamed_to": null,
             "moved": true,
+            "came_back": false,
             "qdisc": null,
         }],
         "matched": null,

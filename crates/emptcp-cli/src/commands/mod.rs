@@ -6,6 +6,7 @@
 //! * The machine: [`doctor`].
 //! * Captures: [`trace`].
 //! * `in_force` is the part of [`check`] that asks the kernel.
+//! * `flow_text` writes what [`flows`] shows to people.
 //! * `chains` writes what several of them show.
 
 pub(crate) mod apply;
@@ -23,6 +24,7 @@ pub(crate) mod stats;
 pub(crate) mod trace;
 
 mod chains;
+mod flow_text;
 pub(crate) mod in_force;
 mod policy_file;
 

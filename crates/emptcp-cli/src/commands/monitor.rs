@@ -9,9 +9,10 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
+    abi::ConnectionId,
     event_reader::{Begin, Item},
     events::{Body, Event},
-    wire::Side,
+    wire::{Side, Token},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use nix::time::{ClockId, clock_gettime};
@@ -40,7 +41,7 @@ JSON, one object per line:
   connection  \"connection\", \"local_token\", \"remote_token\", \"version\", \"opened_by\",
               \"keys\" (when the policy asks for them)
   subflow     \"connection\", \"local_token\", \"remote_token\", \"established\", \"reset\",
-              \"opened_by\", \"initial\", \"backup\", \"address_ids\"
+              \"opened_by\", \"initial\", \"backup\", \"address_ids\"; what is not known is null
   record      as a flow of `emptcp flows --json`
   user        \"kind\", \"body\" (bytes)
 Between them {\"time\", \"event\": \"missed\", \"count\"}: so many gave way to newer ones unread."
@@ -111,7 +112,7 @@ fn print_missed(session: &Session, count: u64) -> Result<()> {
         let time = now.as_duration().as_secs_f64();
         return session.print_json_line(&json!({ "time": time, "event": "missed", "count": count }));
     }
-    let time = now.to_zoned(TimeZone::system()).strftime("%T.%6f");
+    let time = shown(now);
     let (events, they) = if count == 1 {
         ("event", "it")
     } else {
@@ -136,12 +137,17 @@ fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
         .policy
         .clone()
         .unwrap_or_else(|| format!("policy id {}", event.policy_id));
-    let time = time.to_zoned(TimeZone::system()).strftime("%T.%6f");
+    let time = shown(time);
     let what = describe(&event.body);
     Ok(session.print(&format!(
         "{time} {policy}: {what}: {} <-> {}\n",
         event.local, event.remote
     ))?)
+}
+
+/// The time of day, its date and how far it is from UTC.
+fn shown(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%F %T.%6f%:z").to_string()
 }
 
 fn describe(body: &Body) -> String {
@@ -155,9 +161,8 @@ fn describe(body: &Body) -> String {
             keys,
         } => {
             let mut text = format!(
-                "connection {connection}, tokens {} <-> {}, MPTCP v{}, opened by {}",
-                words::known(*local_token),
-                words::known(*remote_token),
+                "connection {connection}, {}, MPTCP v{}, opened by {}",
+                tokens(*local_token, *remote_token),
                 words::known(*version),
                 side(*opened_by)
             );
@@ -168,28 +173,42 @@ fn describe(body: &Body) -> String {
         }
         Body::Subflow {
             connection,
+            local_token,
+            remote_token,
             established,
             reset,
             opened_by,
             initial,
             backup,
             address_ids,
-            ..
         } => format!(
-            "{} subflow{} of connection {connection} {}, opened by {}, address ids {} <-> {}",
-            if *initial { "initial" } else { "joined" },
+            "{}subflow{} {}, {}, {}, {}, {}",
+            match initial {
+                Some(true) => "initial ",
+                Some(false) => "joined ",
+                None => "",
+            },
             if *backup { " (backup)" } else { "" },
             match (established, reset) {
                 (true, _) => "established",
                 (false, true) => "reset",
                 (false, false) => "closed",
             },
-            side(*opened_by),
-            address_ids[0],
-            address_ids[1],
+            of_connection(*connection),
+            tokens(*local_token, *remote_token),
+            opened_by.map_or_else(
+                || "opener not known".to_owned(),
+                |opener| format!("opened by {}", side(opener))
+            ),
+            address_ids.map_or_else(
+                || "address ids not known".to_owned(),
+                |[local, remote]| format!("address ids {local} <-> {remote}")
+            ),
         ),
         Body::Record(flow) => format!(
-            "record, {}, sent {}, received {}, RTT {}, age {}",
+            "record, {}, {}, {}, sent {}, received {}, RTT {}, age {}",
+            of_connection(flow.connection),
+            tokens(flow.local_token, flow.remote_token),
             flow.state,
             units::bytes(flow.sent.bytes),
             units::bytes(flow.received.bytes),
@@ -201,6 +220,17 @@ fn describe(body: &Body) -> String {
             format!("event {kind}, {}", bytes.join(" "))
         }
     }
+}
+
+fn of_connection(connection: Option<ConnectionId>) -> String {
+    connection.map_or_else(
+        || "connection not known".to_owned(),
+        |connection| format!("connection {connection}"),
+    )
+}
+
+fn tokens(local: Option<Token>, remote: Option<Token>) -> String {
+    format!("tokens {} <-> {}", words::known(local), words::known(remote))
 }
 
 fn side(side: Side) -> &'static str {
@@ -243,28 +273,45 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::{
-        abi::ConnectionId,
-        wire::{AddressId, Token, Version},
-    };
+    use emptcp::wire::{AddressId, Version};
 
     #[test]
     fn events_are_told_in_a_sentence() {
         let subflow = Body::Subflow {
-            connection: ConnectionId(0xab),
+            connection: Some(ConnectionId(0xab)),
             local_token: None,
-            remote_token: None,
+            remote_token: Some(Token(0x1234)),
             established: false,
             reset: true,
-            opened_by: Side::Remote,
-            initial: false,
+            opened_by: Some(Side::Remote),
+            initial: Some(false),
             backup: true,
-            address_ids: [1, 2].map(AddressId),
+            address_ids: Some([1, 2].map(AddressId)),
         };
         assert_eq!(
             describe(&subflow),
-            "joined subflow (backup) of connection 0x00000000000000ab reset, opened by the remote side, address ids 1 <-> 2"
+            "joined subflow (backup) reset, connection 0x00000000000000ab, tokens ? <-> 0x00001234, \
+             opened by the remote side, address ids 1 <-> 2"
         );
+        let unknown = Body::Subflow {
+            connection: None,
+            local_token: None,
+            remote_token: None,
+            established: true,
+            reset: false,
+            opened_by: None,
+            initial: None,
+            backup: false,
+            address_ids: None,
+        };
+        assert_eq!(
+            describe(&unknown),
+            "subflow established, connection not known, tokens ? <-> ?, opener not known, address ids not known"
+        );
+        let unknown = serde_json::to_value(&unknown).unwrap();
+        for member in ["connection", "local_token", "opened_by", "initial", "address_ids"] {
+            assert!(unknown[member].is_null(), "{member} in {unknown}");
+        }
         let connection = Body::Connection {
             connection: ConnectionId(1),
             local_token: Some(Token(0x1234)),

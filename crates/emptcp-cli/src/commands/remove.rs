@@ -13,8 +13,12 @@ use serde_json::json;
 /// Take the policies out of force and remove everything that belongs to them
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Take the policies of this instance out of force: programs, tables and counters go, and the traffic \
-        runs as before. Asks nothing. Filters and programs of others are left alone. Nothing to remove is no error.\n\n\
+    long_about = "Take the policies of this instance out of force: programs, tables, counters and the root qdiscs of \
+        mode=shape go, and packets pass untouched again. Asks nothing. Filters and programs of others are left alone. Nothing to \
+        remove is no error.\n\n\
+        What hosts were told before, they keep: a subflow that `set_backup` made backup stays so (before you remove it, apply \
+        `set_backup state=off` and let packets pass on the subflow), one that `reset` ended stays ended, an address that \
+        `hold_add_addr` kept back until the sender gave up is not announced again.\n\n\
         With --stale, free instead what network namespaces that are gone have left in memory. `apply` and `remove` do \
         so by themselves. An instance of which it is not proved that its namespace is gone stays, and is told.",
     after_long_help = "\
@@ -60,12 +64,7 @@ fn tell(session: &Session, removed: &Removed) -> Result<()> {
     }
     let mut text = String::new();
     for spot in &removed.detached {
-        text += &format!(
-            "detached from {} {} ({})\n",
-            spot.device,
-            words::direction(spot.direction),
-            spot.kind.name()
-        );
+        text += &format!("detached from {}\n", words::attached_to(spot));
     }
     text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
     Ok(session.print(&text)?)

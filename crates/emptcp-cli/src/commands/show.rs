@@ -23,8 +23,9 @@ Examples:
 JSON:
   {\"name\", \"folder\", \"generation\", \"applied_at\" (seconds since 1970), \"source\",
    \"plan\": {\"policies\", \"rules\", \"features\", \"tables\"}, \"policy_ids\", \"tables\",
-   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\", \"moved\"}],
-   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}] (as of `emptcp list`)}"
+   \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\", \"moved\",
+     \"came_back\" (name of the device that has the programs under another index, or null)}],
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as of `emptcp list`)}"
 )]
 pub(crate) struct Show {
     /// Only the policy file as it was applied
@@ -87,6 +88,10 @@ fn attachments(shown: &Shown) -> Table {
             spot.link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
             match (&spot.device, spot.alive) {
                 _ if spot.moved => "the device was moved to another network namespace".to_owned(),
+                _ if spot.came_back.is_some() => format!(
+                    "{} came back with another index: the programs pass every packet; apply again",
+                    spot.came_back.as_deref().unwrap_or_default()
+                ),
                 (None, _) => "the device is gone".to_owned(),
                 (_, false) => "the kernel has it no more; apply again".to_owned(),
                 (_, true) => String::new(),

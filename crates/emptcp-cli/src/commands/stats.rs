@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     manifest::Unit,
-    stats::{ElementStats, NamedCounter, PolicyStats, Stats as Counters},
+    stats::{NamedCounter, PolicyStats, Stats as Counters},
 };
 use std::time::Instant;
 
@@ -22,19 +22,23 @@ use std::time::Instant;
         it did not, the counters of the core with their meaning, and how full the tables are. Policies and elements count segments \
         as on the wire, so an aggregate (GRO, TSO) counts as what it holds, and what an element does once per packet, \
         such as telling an event, counts once. The core counts packets as the hook sees them: an aggregate is one. \
-        Bytes are TCP payload.",
+        Bytes are TCP payload.\n\n\
+        The core counts from when the instance was made until `emptcp remove`; a policy and its elements go on counting over an `emptcp \
+        apply` that leaves the policy as it is, and begin at 0 in one that is new or changed.",
     after_long_help = "\
 Examples:
   emptcp stats
   emptcp stats --watch 1
+  emptcp stats --nonzero --json
 
 JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
-   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"qdisc\"}] (as of `emptcp list`),
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as of `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
-  \"packets\" of a counter is the count, in its \"unit\": \"segments\" | \"packets\" | \"events\"; of \"matched\" it is segments."
+  \"packets\" of a counter is the count, in its \"unit\": \"segments\" | \"packets\" | \"events\"; of \"matched\" it is segments.
+  With --nonzero, counters and tables that are 0 are left out."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
@@ -62,7 +66,7 @@ const CORE: &[(&str, &str)] = &[
     ("flow_new", "subflows whose SYN or SYN-ACK was seen"),
     (
         "flow_established",
-        "subflows that were established, or taken over from a socket",
+        "subflows that were seen to be established; what `apply` takes over from sockets is not counted, unless packets showed it before",
     ),
     ("flow_closed", "subflows closed by FIN or RST"),
     (
@@ -105,7 +109,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "flow_partial",
-        "subflows whose handshake was not seen, so that role and tokens may be unknown: apply policies before connections begin",
+        "subflows that packets showed in mid-stream, so that role and tokens may be unknown: apply policies before connections begin",
     ),
 ];
 
@@ -115,7 +119,10 @@ impl Stats {
         let catalog = crate::commands::catalog()?;
         let mut before: Option<(Instant, Counters)> = None;
         self.watch.run(session, || {
-            let counters = session.open_again()?.stats(&catalog)?;
+            let mut counters = session.open_again()?.stats(&catalog)?;
+            if self.nonzero {
+                leave_out_zeros(&mut counters);
+            }
             if session.wants_json() {
                 return Ok(Frame::Json(serde_json::to_value(&counters)?));
             }
@@ -152,21 +159,14 @@ impl Stats {
                 text += &format!(", now {}", units::rate(bytes, time));
             }
             text.push('\n');
-            text += &self.elements(policy);
+            text += &Self::elements(policy);
         }
-        text + &self.core(stats) + &self.tables(stats)
+        text + &self.core(stats) + &tables(stats)
     }
 
     /// A column for each unit that the counters of the policy have.
-    fn elements(&self, policy: &PolicyStats) -> String {
-        let counters = |element: &ElementStats| -> Vec<NamedCounter> {
-            let shown = element.counters.iter();
-            shown
-                .filter(|counter| !self.nonzero || counter.counter.packets > 0)
-                .cloned()
-                .collect()
-        };
-        let all: Vec<NamedCounter> = policy.elements.iter().flat_map(counters).collect();
+    fn elements(policy: &PolicyStats) -> String {
+        let all: Vec<&NamedCounter> = policy.elements.iter().flat_map(|element| &element.counters).collect();
         let mut units = Unit::ALL.to_vec();
         units.retain(|unit| all.iter().any(|counter| counter.unit == *unit));
         let has_bytes = units != [Unit::Events];
@@ -176,9 +176,9 @@ impl Stats {
         let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
         let mut table = Table::new(&headings);
         for element in &policy.elements {
-            for (position, counter) in counters(element).into_iter().enumerate() {
+            for (position, counter) in element.counters.iter().enumerate() {
                 let source = if position == 0 { element.source.as_str() } else { "" };
-                let mut row = vec![source.to_owned(), counter.name];
+                let mut row = vec![source.to_owned(), counter.name.clone()];
                 row.extend(units.iter().map(|unit| {
                     if *unit == counter.unit {
                         counter.counter.packets.to_string()
@@ -214,25 +214,34 @@ impl Stats {
             format!("\n{}", table.render(0))
         }
     }
+}
 
-    fn tables(&self, stats: &Counters) -> String {
-        let mut table = Table::new(&["table", ">used", ">size", ">full", ">evicted"]);
-        for entry in stats.tables.iter().filter(|entry| !self.nonzero || entry.used > 0) {
-            table.row([
-                entry.name.clone(),
-                entry.used.to_string(),
-                entry.size.to_string(),
-                units::percent(entry.used, entry.size),
-                entry
-                    .evicted
-                    .map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
-            ]);
-        }
-        if table.is_empty() {
-            String::new()
-        } else {
-            format!("\n{}", table.render(0))
-        }
+/// For --nonzero: what has counted nothing, and tables without an entry.
+fn leave_out_zeros(stats: &mut Counters) {
+    stats.core.retain(|_, packets| *packets > 0);
+    for element in stats.policies.iter_mut().flat_map(|policy| &mut policy.elements) {
+        element.counters.retain(|counter| counter.counter.packets > 0);
+    }
+    stats.tables.retain(|entry| entry.used > 0);
+}
+
+fn tables(stats: &Counters) -> String {
+    let mut table = Table::new(&["table", ">used", ">size", ">full", ">evicted"]);
+    for entry in &stats.tables {
+        table.row([
+            entry.name.clone(),
+            entry.used.to_string(),
+            entry.size.to_string(),
+            units::percent(entry.used, entry.size),
+            entry
+                .evicted
+                .map_or_else(|| "-".to_owned(), |evicted| evicted.to_string()),
+        ]);
+    }
+    if table.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", table.render(0))
     }
 }
 

@@ -105,7 +105,10 @@ fn a_good_file_needs_no_rights_and_no_devices() {
     let text =
         format!("{HEAD}when = 'ip.src in 10.0.0.0/8 and packet is data'\ndo = ['rate_limit rate=4mbit', 'count']");
     let people = emptcp_as_nobody(&["check", "-"], &text).exits(0);
-    assert!(people.out.contains("1 policy and 4 rules"), "{people:?}");
+    assert!(
+        people.out.contains("1 policy and 4 rules of the classifier;"),
+        "{people:?}"
+    );
     let programs = emptcp_as_nobody(&["--json", "check", "-"], &text).exits(0).json();
     let policy = &programs["policies"][0];
     assert_eq!(policy["name"], "a");

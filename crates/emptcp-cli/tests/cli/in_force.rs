@@ -145,6 +145,7 @@ fn what_is_not_in_force_cannot_be_read() {
             json!({
                 "kind": "no_instance",
                 "instance": "nope",
+                "in_force": [],
                 "message": said.json()["error"]["message"],
             })
         );

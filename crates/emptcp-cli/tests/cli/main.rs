@@ -10,6 +10,7 @@ mod in_force;
 mod memory;
 mod monitor;
 mod moved;
+mod not_known;
 mod own_element;
 mod removed_meanwhile;
 mod rights;

@@ -125,6 +125,14 @@ fn force_makes_tables_for_which_there_seems_to_be_too_little_memory() {
     // The kernel has the memory, and gives it.
     apply(machine, &["--force"]).exits(0);
     netns.emptcp(&["check", "--in-force"]).exits(0);
-    // The tables are there: another set takes no more.
+    // The tables are there: another set takes no more, and neither does its trial.
     apply(machine, &[]).exits(0);
+    apply(machine, &["--dry-run"]).exits(0);
+    // Larger ones would not be made: those of the instance stay.
+    let larger = PolicyFile::new(&format!("[tables]\nflows = 16777216\nevents = 1073741824\n{POLICY}"));
+    for arguments in [&[][..], &["--dry-run"]] {
+        let always = ["--netns", &netns.name, "apply", &larger.path()];
+        let said = emptcp_over(folder.path(), machine, &[&always[..], arguments].concat()).exits(0);
+        assert!(said.out.contains("the tables keep the sizes"), "{said:?}");
+    }
 }

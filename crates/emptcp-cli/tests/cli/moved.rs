@@ -220,6 +220,12 @@ fn a_device_that_got_another_index_elsewhere_is_told_also_when_it_comes_back() {
     not_in_force(&netns);
     other.ip(&["link", "set", "v9", "netns", &netns.name, "name", "v7"]);
     assert_eq!(states(&netns, "v7")[0][0], "created_again");
+    let (check, show) = (not_in_force(&netns), netns.emptcp(&["show"]).exits(0).out);
+    let words = "came back with another index";
+    assert!(
+        check.err.contains(words) && show.contains(&format!("v7 {words}")),
+        "{check:?}\n{show}"
+    );
     netns.apply(&policy, &[]).exits(0);
     netns.emptcp(&["check", "--in-force"]).exits(0);
 }

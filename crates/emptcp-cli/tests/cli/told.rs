@@ -36,7 +36,7 @@ fn the_root_qdisc_that_shaping_makes_is_told() {
     let again = netns.apply(SHAPED, &["--json"]).exits(0).json();
     assert_eq!(
         again["shaped"],
-        json!([{ "device": "v0", "qdisc": "htb e7c0:", "made": false }]),
+        json!([{ "device": "v0", "qdisc": "htb e7c0:", "made": false, "replaces": null }]),
         "{again}"
     );
     assert!(
@@ -59,6 +59,94 @@ fn the_root_qdisc_that_shaping_makes_is_told() {
     );
     netns.emptcp(&["remove"]).exits(0);
     assert!(!qdisc().contains("htb"), "{}", qdisc());
+}
+
+#[test]
+fn a_dry_run_names_what_it_would_attach_detach_and_shape() {
+    require_root!();
+    let netns = Netns::new();
+    let dry = |policy: &str| netns.apply(policy, &["--dry-run"]).exits(0).out;
+    let first = dry(POLICY);
+    for wanted in [
+        "would attach to v0 ingress (",
+        "would attach to v0 egress (",
+        "): to follow connections, which takes both directions",
+    ] {
+        assert!(first.contains(wanted), "{wanted} in {first}");
+    }
+    let shaped = dry(SHAPED);
+    assert!(
+        shaped.contains("v0: root qdisc htb e7c0: for mode=shape would replace `"),
+        "{shaped}"
+    );
+    netns.emptcp(&["show"]).exits(1);
+
+    let planned = netns.apply(SHAPED, &["--dry-run", "--json"]).exits(0).json();
+    let done = netns.apply(SHAPED, &["--json"]).exits(0).json();
+    for what in ["attached", "detached", "shaped", "policies", "changes"] {
+        assert_eq!(planned[what], done[what], "{what}");
+    }
+    assert!(done["shaped"][0]["replaces"].is_string(), "{done}");
+    let again = netns.apply(SHAPED, &["--dry-run", "--json"]).exits(0).json();
+    assert_eq!((&again["attached"], &again["detached"]), (&json!([]), &json!([])));
+
+    let other = POLICY.replace("v0", "v1");
+    let text = dry(&other);
+    for wanted in [
+        "would attach to v1 ingress (",
+        "would detach from v0 egress (",
+        "v0: the root qdisc made for mode=shape would be removed",
+    ] {
+        assert!(text.contains(wanted), "{wanted} in {text}");
+    }
+    let planned = netns.apply(&other, &["--dry-run", "--json"]).exits(0).json();
+    let done = netns.apply(&other, &["--json"]).exits(0).json();
+    assert_eq!(planned["unshaped"], json!(["v0"]));
+    let sorted = |answer: &serde_json::Value| {
+        let mut spots: Vec<_> = answer["detached"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        spots.sort();
+        spots
+    };
+    assert_eq!(sorted(&planned), sorted(&done));
+    assert_eq!(sorted(&done).len(), 2, "{done}");
+}
+
+#[test]
+fn who_asks_for_an_instance_that_is_not_there_is_told_which_is() {
+    require_root!();
+    let netns = Netns::new();
+    let none = netns.emptcp(&["stats"]).exits(1).err;
+    assert!(none.contains("`emptcp apply` makes one"), "{none}");
+    netns.apply(POLICY, &["--instance", "lab"]).exits(0);
+    for command in ["show", "stats", "flows", "monitor"] {
+        let said = netns.emptcp(&[command, "--json"]).exits(1);
+        assert!(
+            said.err.contains("`lab` is in force here: `--instance lab`"),
+            "{said:?}"
+        );
+        assert_eq!(said.json()["error"]["in_force"], json!(["lab"]));
+    }
+    netns.emptcp(&["--instance", "lab", "remove"]).exits(0);
+}
+
+#[test]
+fn counters_that_are_zero_are_left_out_of_json_too() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &[]).exits(0);
+    let all = netns.emptcp(&["stats", "--json"]).exits(0).json();
+    assert!(all["core"]["chain_broken"] == 0 && !all["tables"].as_array().unwrap().is_empty());
+    let some = netns.emptcp(&["stats", "--nonzero", "--json"]).exits(0).json();
+    assert!(some["core"]["chain_broken"].is_null(), "{some}");
+    assert_eq!(
+        (&some["tables"], &some["policies"][0]["elements"][0]["counters"]),
+        (&json!([]), &json!([]))
+    );
 }
 
 #[test]

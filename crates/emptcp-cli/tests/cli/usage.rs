@@ -82,6 +82,16 @@ fn the_elements_are_listed_and_explained() {
     );
     let error = emptcp(&["elements", "nope", "--json"]).exits(1).json();
     assert_eq!(error["error"]["kind"], "unknown_element");
+    let slip = emptcp(&["elements", "rate-limit"]).exits(1);
+    assert!(slip.err.contains("did you mean `rate_limit`?"), "{slip:?}");
+}
+
+#[test]
+fn the_usage_of_check_shows_that_it_takes_a_file_or_asks_what_is_in_force() {
+    let refused = emptcp(&["check", "--in-force", "policy.toml"]).exits(2);
+    for usage in ["emptcp check [OPTIONS] <FILE>", "emptcp check [OPTIONS] --in-force"] {
+        assert!(refused.err.contains(usage), "{refused:?}");
+    }
 }
 
 #[test]
@@ -95,6 +105,11 @@ fn the_sdk_is_written() {
             .unwrap()
             .iter()
             .all(|file| fs::exists(file.as_str().unwrap()).unwrap())
+    );
+    let nowhere = emptcp(&["sdk", "/proc/mine"]).exits(1);
+    assert!(
+        nowhere.err.contains("/proc: no folder can be made in it"),
+        "{nowhere:?}"
     );
     assert!(sdk.join("include/emptcp/element.h").is_file() && sdk.join("large_packet/element.toml").is_file());
 }
@@ -128,7 +143,7 @@ fn what_needs_rights_says_so() {
 fn doctor_answers_without_rights() {
     let people = emptcp_as_nobody(&["doctor"], "").exits(0);
     assert!(
-        people.out.contains("root") && people.out.contains("what follows"),
+        people.out.contains("root") && people.out.contains("why it matters"),
         "{people:?}"
     );
     let report = emptcp_as_nobody(&["doctor", "--json"], "").exits(0).json();

@@ -106,6 +106,13 @@ pub fn build(folder: &Path) -> Result<Built> {
         checked: Vec::new(),
         warnings: Vec::new(),
     };
+    if Catalog::built_in().not_shipped(&built.name).is_err() {
+        built.warnings.push(
+            "a shipped element has this name, and policies mean that one: `emptcp element install` refuses this one; choose \
+             another name"
+                .to_owned(),
+        );
+    }
     match check(&element) {
         Ok(()) => built.checked = manifest.hooks,
         Err(Error::NotPermitted { .. }) => built.warnings.push(

@@ -3,6 +3,7 @@
 //! Only what is plain is found: fields that have one value in each packet, tested without `not` around an `and` or `or`.
 
 use super::exclusive::{Constraint, disjoint};
+use super::segments::{self, Segments};
 use crate::diagnostics::Problem;
 use crate::expression::{Compare, Expression, Ids, Primary, Role, Test, vocabulary as words};
 use crate::plan::Direction;
@@ -32,6 +33,8 @@ struct Known<'e> {
     test: &'e Test,
     not: bool,
     fact: Option<Fact>,
+    /// The segments that can fulfil it.
+    segments: Segments,
 }
 
 /// What is wrong with `expression` in a policy for these directions.
@@ -131,12 +134,14 @@ impl<'e> Known<'e> {
                 test,
                 not: false,
                 fact: fact(&test.primary),
+                segments: segments::of(&test.primary),
             }),
             Expression::Not(inner) => match inner.as_ref() {
                 Expression::Test(test) => Some(Self {
                     test,
                     not: true,
                     fact: opposite(&test.primary),
+                    segments: segments::without(&test.primary),
                 }),
                 _ => None,
             },
@@ -148,6 +153,9 @@ impl<'e> Known<'e> {
         // Two draws of a sample are two, and what an operator's own element does nobody knows.
         let stable = !matches!(self.test.primary, Primary::Sample(_) | Primary::Call { .. });
         if stable && self.not != other.not && self.test == other.test {
+            return true;
+        }
+        if !self.segments.meet(other.segments) {
             return true;
         }
         match (&self.fact, &other.fact) {

@@ -6,7 +6,7 @@
 //!   `chain`: nodes and jumps.
 //! * `formula`: AND, OR and NOT as jumps, for both.
 //! * `correct`: a text with what was meant in the place of mistakes.
-//! * `impossible`: conditions that no packet can fulfil.
+//! * `impossible`: conditions that no packet can fulfil; `segments`: what the kind of a segment excludes.
 //! * `exclusive`, `limits`: the set as a whole against the limits of the kernel and of `emptcp-abi`.
 
 mod bare;
@@ -20,6 +20,7 @@ mod impossible;
 pub(crate) mod limits;
 mod policy;
 mod rules;
+mod segments;
 
 use crate::catalog::Catalog;
 use crate::diagnostics::{Diagnostics, Reporter};

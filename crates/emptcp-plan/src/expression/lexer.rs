@@ -2,6 +2,7 @@
 
 use super::ast::Compare;
 use crate::diagnostics::Problem;
+use crate::suggest;
 use std::ops::Range;
 
 /// What a token is; its text is the span of the source.
@@ -78,6 +79,13 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
             '=' => (Kind::Assign, 1),
             '!' if rest.starts_with("!=") => (Kind::Compare(Compare::NotEqual), 2),
             '!' => return Err(unknown(at, "!", "expected `not`")),
+            '\\' if rest.starts_with("\\|") => {
+                return Err(unknown(
+                    at,
+                    "\\|",
+                    "expected `|` alone: the source of a table in the documentation has `\\` before it",
+                ));
+            }
             ';' => return Err(unknown(at, ";", "expected no `;`: nothing has to be ended")),
             other => {
                 let help = "expected words, values, parentheses and comparisons";
@@ -99,12 +107,13 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
 
 fn unknown(at: usize, found: &str, help: &str) -> Problem {
     let span = at..at + found.len();
-    let problem = Problem::new(span.clone(), format!("unexpected `{}`", found.escape_debug()), help);
+    let problem = Problem::new(span.clone(), format!("unexpected `{}`", suggest::shorten(found)), help);
     match found {
         "&" | "&&" => problem.write_instead(span, " and "),
         "||" => problem.write_instead(span, " or "),
         "!" => problem.write_instead(span, "not "),
         ";" => problem.write_instead(span, " "),
+        "\\|" => problem.write_instead(span, "|"),
         _ => problem,
     }
 }

@@ -49,7 +49,11 @@ pub(super) fn address_id(text: &str) -> Result<u8, ValueError> {
 
 /// An address id, or `LOW-HIGH`, both included.
 pub(super) fn id_range(text: &str) -> Result<IdRange, ValueError> {
-    let Some((low, high)) = text.split_once('-') else {
+    // Without a number at both ends it is no range: `-1`.
+    let ends = text
+        .split_once('-')
+        .filter(|(low, high)| !low.is_empty() && !high.is_empty());
+    let Some((low, high)) = ends else {
         return address_id(text).map(|id| IdRange { low: id, high: id });
     };
     let (low, high) = (address_id(low)?, address_id(high)?);

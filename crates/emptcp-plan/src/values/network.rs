@@ -193,7 +193,11 @@ impl Ports {
             })?;
             Ok(u16::try_from(number).unwrap_or(u16::MAX))
         };
-        match text.split_once('-') {
+        // Without a number at both ends it is no range: `-1`.
+        match text
+            .split_once('-')
+            .filter(|(low, high)| !low.is_empty() && !high.is_empty())
+        {
             None => port(text).map(|port| Self { low: port, high: port }),
             Some((low, high)) => {
                 let (low, high) = (port(low)?, port(high)?);
