@@ -88,6 +88,12 @@ const NEEDS: &[Need] = &[
         "checks the layout of the C code",
     ),
     need(
+        "g++",
+        Probe::Program("c++"),
+        Purpose::Test,
+        "builds the engine of the fuzz targets",
+    ),
+    need(
         "tshark",
         Probe::Program("tshark"),
         Purpose::Test,

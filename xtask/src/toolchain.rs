@@ -25,11 +25,6 @@ pub(crate) fn has_nextest() -> bool {
     Invocation::cargo(["nextest", "--version"]).succeeds()
 }
 
-/// A nightly toolchain and cargo-fuzz, which the fuzz targets need.
-pub(crate) fn has_cargo_fuzz() -> bool {
-    Invocation::cargo(["+nightly", "fuzz", "--version"]).succeeds()
-}
-
 /// The program cargo-deny: the machine's own, or one built into `target/tools`.
 pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     if Invocation::new("cargo-deny").arguments(["--version"]).succeeds() {

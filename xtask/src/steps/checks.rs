@@ -92,13 +92,3 @@ pub(super) fn deny(_: &mut Tally) -> anyhow::Result<Done> {
     deny(&["check", "--disable-fetch", "advisories"]).run()?;
     Ok(Done::Complete)
 }
-
-pub(super) fn fuzz(_: &mut Tally) -> anyhow::Result<Done> {
-    if !toolchain::has_cargo_fuzz() {
-        return Ok(Done::Partly(
-            "not built: that needs a nightly toolchain and cargo-fuzz".into(),
-        ));
-    }
-    Invocation::cargo(["+nightly", "fuzz", "build", "--fuzz-dir", "fuzz"]).run()?;
-    Ok(Done::Complete)
-}

@@ -12,6 +12,10 @@ const SPDX: &str = "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause";
 /// A file longer than this holds more than one idea.
 const LINES: usize = 600;
 
+/// A line wider than this is hard to read beside another one. Those with a string literal may be wider: it cannot
+/// always be broken.
+const COLUMNS: usize = 120;
+
 /// Folders with sources of ours.
 const FOLDERS: &[&str] = &["bpf", "crates", "elements", "fuzz", "tests", "xtask"];
 
@@ -47,7 +51,19 @@ fn faults_of(text: &str, is_c: bool) -> Vec<String> {
             "{lines} lines; no file may have more than {LINES}: split it by idea"
         ));
     }
+    let is_wide = |line: &str| width(line) > COLUMNS && !line.contains('"');
+    if let Some(line) = text.lines().position(is_wide) {
+        faults.push(format!("line {} has more than {COLUMNS} columns", line + 1));
+    }
     faults
+}
+
+/// Columns of a line; a tab goes to the next multiple of 8.
+fn width(line: &str) -> usize {
+    line.chars().fold(0, |column, character| match character {
+        '\t' => column / 8 * 8 + 8,
+        _ => column + 1,
+    })
 }
 
 /// Files below [`FOLDERS`] with one of these extensions, sorted, relative to `root`.
@@ -103,6 +119,18 @@ mod tests {
     fn a_file_of_too_many_lines_is_a_fault() {
         assert!(faults_of(&"\n".repeat(LINES), false).is_empty());
         assert_eq!(faults_of(&"\n".repeat(LINES + 1), false).len(), 1);
+    }
+
+    #[test]
+    fn a_line_of_too_many_columns_is_a_fault_unless_it_holds_a_string() {
+        let line = |length: usize| format!("// {}\n", "x".repeat(length));
+        assert!(faults_of(&line(COLUMNS - 3), false).is_empty());
+        assert_eq!(
+            faults_of(&line(COLUMNS - 2), false),
+            ["line 1 has more than 120 columns"]
+        );
+        assert!(faults_of(&format!("let text = \"{}\";\n", "x".repeat(COLUMNS)), false).is_empty());
+        assert_eq!(width("\tx\ty"), 17);
     }
 
     #[test]
