@@ -117,9 +117,8 @@ impl Instance {
     }
 
     pub(crate) fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
-        let mut maps = Maps::open(&folder, &Tables::default()).map_err(|error| named(error, name))?;
-        let control = Control::map(maps.get("emptcp_control").map_err(|error| named(error, name))?.as_fd())
-            .or_kernel("map the control word")?;
+        let mut maps = Maps::open(&folder, &Tables::default())?;
+        let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let mut instance = Self {
             name: name.to_owned(),
             folder,
@@ -253,11 +252,11 @@ impl Instance {
     }
 
     pub(crate) fn records(&self) -> Result<&MapHandle> {
-        self.maps.get(DEVICES_MAP).map_err(|error| named(error, &self.name))
+        self.maps.get(DEVICES_MAP)
     }
 
     pub(crate) fn states(&self) -> Result<&MapHandle> {
-        self.maps.get(STATE_MAP).map_err(|error| named(error, &self.name))
+        self.maps.get(STATE_MAP)
     }
 
     pub(crate) fn attachments(&self) -> Result<Attachments<'_>> {
@@ -373,16 +372,5 @@ impl Instance {
             }
         }
         Ok(entries)
-    }
-}
-
-/// Fills in the instance's name where the error does not know it.
-fn named(error: Error, name: &str) -> Error {
-    match error {
-        Error::State { instance, detail } if instance.is_empty() => Error::State {
-            instance: name.to_owned(),
-            detail,
-        },
-        error => error,
     }
 }

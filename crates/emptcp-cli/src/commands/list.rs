@@ -32,7 +32,7 @@ JSON:
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
-    \"created_again\" | \"qdisc_replaced\"
+    \"created_again\" | \"qdisc_replaced\" | \"class_changed\" (of that qdisc)
   \"packets\" are segments on the wire. \"namespace\" is null; of a device that was moved here with the programs of another
   namespace's instance it is the inode number of that namespace, \"policy\", \"id\" and \"matched\" are null, and state is
   \"moved_here\" or \"moved_here_idle\".

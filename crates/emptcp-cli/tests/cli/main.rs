@@ -15,6 +15,7 @@ mod own_element;
 mod removed_meanwhile;
 mod rights;
 mod same_values;
+mod shaped;
 mod stale;
 mod still_in_force;
 mod told;

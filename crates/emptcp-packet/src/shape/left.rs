@@ -1,0 +1,33 @@
+//! Root qdiscs of ours that outlived their instance: its folder in bpffs was lost, or a map in it.
+
+use super::root::{holds_only_ours, own_root};
+use crate::{error::Result, place, records};
+use emptcp_host::device::Devices;
+use std::collections::BTreeSet;
+
+/// Devices with a root qdisc of ours that no instance of this network namespace remembers. Ours is what has our handle
+/// and holds nothing that is somebody else's.
+pub(super) fn devices(devices: &Devices) -> Result<Vec<String>> {
+    let mut ours = Vec::new();
+    for device in devices.iter() {
+        if own_root(&device.name, device.index).is_some() && holds_only_ours(device.index)? {
+            ours.push(device);
+        }
+    }
+    if !ours.is_empty() {
+        let remembered = remembered()?;
+        ours.retain(|device| !remembered.contains(&device.index));
+    }
+    Ok(ours.into_iter().map(|device| device.name.clone()).collect())
+}
+
+/// Interface indices of the devices that an instance of this network namespace has shaped.
+fn remembered() -> Result<BTreeSet<u32>> {
+    let mut remembered = BTreeSet::new();
+    for name in place::instances()? {
+        if let Some(map) = records::pinned(&place::folder(&name)?)? {
+            remembered.extend(records::Records::read(&map)?.shaped);
+        }
+    }
+    Ok(remembered)
+}
