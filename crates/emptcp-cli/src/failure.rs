@@ -265,6 +265,10 @@ fn library(error: &Error) -> Told {
             detail("in_force", json!(others));
             "no_instance"
         }
+        Error::NothingInForce { instance } => {
+            detail("instance", json!(instance));
+            "nothing_in_force"
+        }
         Error::BadName(name) => {
             detail("instance", json!(name));
             code = USAGE;
@@ -323,7 +327,7 @@ fn library(error: &Error) -> Told {
 /// Instances of this network namespace; one that cannot be listed is no help.
 fn other_instances(name: &str) -> Vec<String> {
     let mut others = Instance::list().unwrap_or_default();
-    others.retain(|other| other != name);
+    others.retain(|other| other != name && Instance::open(other).is_ok_and(|open| open.is_in_force().is_ok()));
     others
 }
 

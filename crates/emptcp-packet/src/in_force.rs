@@ -103,15 +103,12 @@ impl DeviceState {
 }
 
 impl Instance {
-    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none
-    /// before the first set.
+    /// How every device of the policy set in force stands, in both directions and in the order of the policy file.
     ///
     /// # Errors
-    /// When the kernel cannot be asked.
+    /// [`Error::NothingInForce`](crate::Error::NothingInForce), and when the kernel cannot be asked.
     pub fn devices(&self, catalog: &Catalog) -> Result<Vec<DeviceState>> {
-        let (Some(state), devices) = (self.state()?, Devices::read()?) else {
-            return Ok(Vec::new());
-        };
+        let (state, devices) = (self.set_in_force()?, Devices::read()?);
         let asked = Asked {
             instance: self,
             attachments: self.attachments()?,

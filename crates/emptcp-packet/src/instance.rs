@@ -293,6 +293,22 @@ impl Instance {
         })
     }
 
+    /// The policy set in force.
+    pub(crate) fn set_in_force(&self) -> Result<State> {
+        let state = self.state()?.filter(State::has_policies);
+        state.ok_or_else(|| Error::NothingInForce {
+            instance: self.name.clone(),
+        })
+    }
+
+    /// Whether policies are in force: neither its first `apply` nor its removal is under way, or has died.
+    ///
+    /// # Errors
+    /// [`Error::NothingInForce`] when none is, or when the state cannot be read.
+    pub fn is_in_force(&self) -> Result<()> {
+        self.set_in_force().map(drop)
+    }
+
     /// Where the instance is attached.
     ///
     /// # Errors
@@ -341,9 +357,7 @@ impl Instance {
     /// # Errors
     /// When nothing is in force yet, or the state cannot be read.
     pub fn show(&self) -> Result<Shown> {
-        let state = self.state()?.ok_or_else(|| Error::NoInstance {
-            name: self.name.clone(),
-        })?;
+        let state = self.set_in_force()?;
         Ok(Shown {
             name: self.name.clone(),
             folder: self.folder.clone(),

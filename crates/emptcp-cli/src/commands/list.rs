@@ -165,8 +165,10 @@ fn collect(session: &Session) -> Result<Vec<Stats>> {
     for name in Instance::list()? {
         match Instance::open(&name).and_then(|instance| instance.stats(&catalog)) {
             Ok(stats) => all.push(stats),
-            // Removed meanwhile, or nothing is in force in it yet.
+            // Removed meanwhile.
             Err(Error::NoInstance { .. }) => {}
+            // The rest is listed all the same.
+            Err(error @ Error::NothingInForce { .. }) => session.warn(&error),
             Err(error) => return Err(error.into()),
         }
     }

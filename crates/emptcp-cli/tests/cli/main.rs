@@ -7,6 +7,7 @@ mod common;
 mod ffi;
 mod hosts;
 mod in_force;
+mod interrupted;
 mod memory;
 mod monitor;
 mod moved;
