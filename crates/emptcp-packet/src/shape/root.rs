@@ -9,7 +9,7 @@ use crate::{
 use emptcp_host::qdisc;
 use emptcp_plan::plan::{Direction, PolicyPlan};
 use libbpf_rs::MapHandle;
-use std::process::Command;
+use std::{io, process::Command};
 
 /// Major number of our qdisc's handle.
 pub(super) const MAJOR: u16 = 0xe7c0;
@@ -168,9 +168,11 @@ pub(super) fn tc(device: &str, arguments: &[&str]) -> Result<String> {
         reason,
     };
     let output = Command::new("tc").args(arguments).output().map_err(|error| {
-        failed(format!(
-            "`tc` cannot be run ({error}); install it: `apt install iproute2`"
-        ))
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound => "; install it: `apt install iproute2`",
+            _ => "",
+        };
+        failed(format!("`tc` cannot be run ({error}){advice}"))
     })?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
