@@ -26,7 +26,9 @@ fn a_connection_that_carries_data_is_known_after_many_times_as_many_as_there_is_
             let place = Place::new(Hook::TcIngress, Who::Client, &policies);
             let mut random = StdRng::seed_from_u64(11);
             let mut running: Vec<_> = (0..20).map(|_| random_hosts(&mut random, 4, Version::V1)).collect();
-            for hosts in &mut running {
+            for (port, hosts) in (100..).zip(&mut running) {
+                // Below those of all other connections, which would take their place.
+                hosts.subflows[0].ends[0].set_port(port);
                 open(&place, hosts, 0);
             }
             for _ in 0..24 {
@@ -42,14 +44,17 @@ fn a_connection_that_carries_data_is_known_after_many_times_as_many_as_there_is_
             let unknown = place.core()["connection_unknown"];
             for hosts in &mut running {
                 let initial = record(&place, hosts, 0).expect("a record");
-                let c = place.sandbox.connection(initial.connection).unwrap();
-                eprintln!("flags {:x} known {} last {} noted {:?}", initial.flags, c.is_some(), initial.last_ns, c.map(|c| (c.noted_ns, c.subflows)));
                 open(&place, hosts, 1);
                 let joined = record(&place, hosts, 1).expect("a record");
                 assert_ne!(initial.connection, Default::default(), "{when:?}");
                 assert_eq!(joined.connection, initial.connection, "{when:?}");
             }
             assert_eq!(place.core()["connection_unknown"], unknown, "{when:?}");
+            for hosts in &running {
+                let initial = record(&place, hosts, 0).expect("a record");
+                let connection = place.sandbox.connection(initial.connection).expect("tables");
+                assert_eq!(connection.map(|connection| connection.subflows), Some(2), "{when:?}");
+            }
         }
     });
 }
