@@ -146,7 +146,7 @@ pub enum Error {
         detail: String,
     },
     /// An operator's element does not compile.
-    #[error("element `{element}` does not compile for {variant}:\n{failure}")]
+    #[error("element `{element}` cannot be built for {variant}:\n{failure}")]
     Compile {
         /// Name or folder.
         element: String,

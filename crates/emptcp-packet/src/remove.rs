@@ -39,7 +39,7 @@ pub struct Removed {
 pub fn remove(name: &str) -> Result<Removed> {
     let folder = place::folder(name)?;
     let there = place::exists(&folder, name);
-    if there.is_err() && !left_something(&there) {
+    if there.is_err() && !left_something(name, &there) {
         there?;
     }
     let lock = Lock::take()?;
@@ -64,7 +64,7 @@ pub fn remove(name: &str) -> Result<Removed> {
         };
         removed.detached = detach_all(&attachments, &devices, noted.as_ref())?;
     }
-    removed.unshaped = Shaping::remove_all(records.as_ref(), &devices)?;
+    removed.unshaped = Shaping::remove_all(name, records.as_ref(), &devices)?;
     place::remove_folder(&folder).map_err(|error| Error::HalfRemoved {
         instance: removed.instance.clone(),
         error: Box::new(error),
@@ -73,8 +73,8 @@ pub fn remove(name: &str) -> Result<Removed> {
 }
 
 /// Whether an instance that is not there has left a root qdisc.
-fn left_something(there: &Result<()>) -> bool {
-    let left = || Shaping::left(&Devices::read()?);
+fn left_something(name: &str, there: &Result<()>) -> bool {
+    let left = || Shaping::left(name, &Devices::read()?);
     matches!(there, Err(Error::NoInstance { .. })) && left().is_ok_and(|left| !left.is_empty())
 }
 

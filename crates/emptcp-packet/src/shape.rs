@@ -277,31 +277,31 @@ impl Shaping {
         failed
     }
 
-    /// Removes the root qdiscs that an instance has made, by its `records`, and those that no instance of this network
+    /// Removes the root qdiscs that the instance `name` has made, by its `records`, and those that no instance of this network
     /// namespace remembers any more. Returns the devices that had one.
-    pub(crate) fn remove_all(records: Option<&MapHandle>, devices: &Devices) -> Result<Vec<String>> {
+    pub(crate) fn remove_all(name: &str, records: Option<&MapHandle>, devices: &Devices) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         if let Some(records) = records {
             for index in shaped_devices(records)? {
                 match devices.name(index) {
-                    Some(name) => {
-                        removed.extend(own_root(name, index).map(|_| name.to_owned()));
-                        remove_root(name, index, records)?;
+                    Some(device) => {
+                        removed.extend(own_root(device, index).map(|_| device.to_owned()));
+                        remove_root(device, index, records)?;
                     }
                     None => records::forget_shaped(records, index)?,
                 }
             }
         }
-        for name in Self::left(devices)? {
-            root::delete(&name)?;
-            removed.push(name);
+        for device in Self::left(name, devices)? {
+            root::delete(&device)?;
+            removed.push(device);
         }
         Ok(removed)
     }
 
-    /// Devices with a root qdisc of ours that no instance of this network namespace remembers.
-    pub(crate) fn left(devices: &Devices) -> Result<Vec<String>> {
-        left::devices(devices)
+    /// Devices with a root qdisc of ours that no instance of this network namespace remembers; `name` is to be removed.
+    pub(crate) fn left(name: &str, devices: &Devices) -> Result<Vec<String>> {
+        left::devices(devices, name)
     }
 }
 

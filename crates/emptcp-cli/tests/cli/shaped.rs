@@ -68,6 +68,22 @@ fn an_instance_without_one_of_its_maps_is_named_and_all_of_it_is_removed() {
 }
 
 #[test]
+fn the_qdisc_of_another_instance_stays_also_when_that_one_has_lost_its_records() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(SHAPED, &["--instance", "second"]).exits(0);
+    netns.apply(&SHAPED.replace("v0", "v1"), &[]).exits(0);
+    netns.emptcp(&["remove"]).exits(0);
+    assert!(root(&netns).contains("htb e7c0:"));
+    let records = folder(&netns).replace("default", "second/map_emptcp_devices");
+    fs::remove_file(records).unwrap();
+    netns.emptcp(&["remove"]).exits(0);
+    assert!(root(&netns).contains("htb e7c0:"));
+    netns.emptcp(&["--instance", "second", "remove"]).exits(0);
+    assert!(!root(&netns).contains("htb"), "{}", root(&netns));
+}
+
+#[test]
 fn a_qdisc_with_our_handle_that_holds_what_is_not_ours_stays() {
     require_root!();
     let netns = Netns::new();
