@@ -3,6 +3,7 @@
 use crate::{not_in_force::NotInForce, session::BOLD_RED, units};
 use emptcp::{Diagnostics, Error, Instance, refusal::Refusal};
 use emptcp_plan::visible;
+use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 use std::{
     fmt,
@@ -172,9 +173,23 @@ fn tell(error: &anyhow::Error) -> Told {
             ..simple("not_in_force", off.to_string(), FAILURE)
         };
     }
-    match error.downcast_ref::<Error>() {
+    let mut told = match error.downcast_ref::<Error>() {
         Some(error) => library(error),
         None => simple("failure", emptcp_trace_cli::words(error), FAILURE),
+    };
+    told.message += lack(&told.message);
+    told
+}
+
+/// What to do where there is no room for open files, whatever was tried.
+fn lack(message: &str) -> &'static str {
+    let says = |number: Errno| message.contains(&format!("(os error {})", number as i32));
+    if says(Errno::EMFILE) {
+        "; this process may not open as many files as it needs: raise the limit (`ulimit -n 1024`) and try again"
+    } else if says(Errno::ENFILE) {
+        "; the system has no room for more open files: raise the sysctl fs.file-max, or end what holds them"
+    } else {
+        ""
     }
 }
 
@@ -265,6 +280,10 @@ fn library(error: &Error) -> Told {
             detail("in_force", json!(others));
             "no_instance"
         }
+        Error::NothingInForce { instance } => {
+            detail("instance", json!(instance));
+            "nothing_in_force"
+        }
         Error::BadName(name) => {
             detail("instance", json!(name));
             code = USAGE;
@@ -323,7 +342,7 @@ fn library(error: &Error) -> Told {
 /// Instances of this network namespace; one that cannot be listed is no help.
 fn other_instances(name: &str) -> Vec<String> {
     let mut others = Instance::list().unwrap_or_default();
-    others.retain(|other| other != name);
+    others.retain(|other| other != name && Instance::open(other).is_ok_and(|open| open.is_in_force().is_ok()));
     others
 }
 

@@ -5,7 +5,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use emptcp::{Instance, instance::DEFAULT};
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+};
 use tracing_subscriber::EnvFilter;
 
 /// Headings.
@@ -101,9 +104,11 @@ impl Session {
     /// Opens it again: it may have been removed, or made anew, since.
     ///
     /// # Errors
-    /// When there is none any more.
+    /// When there is none any more, or none of its policies is in force.
     pub(crate) fn open_again(&self) -> Result<Instance> {
-        Ok(Instance::open(self.instance())?)
+        let instance = Instance::open(self.instance())?;
+        instance.is_in_force()?;
+        Ok(instance)
     }
 
     /// Prints text for people; what is in colour, only where colours are wanted.
@@ -111,6 +116,12 @@ impl Session {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
+    }
+
+    /// Warns on standard error, beside an answer in text or in JSON.
+    pub(crate) fn warn(&self, what: &dyn Display) {
+        // Without stderr there is nobody to tell.
+        let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {what}");
     }
 
     /// Prints text as it is.

@@ -3,6 +3,7 @@
 use crate::session::Session;
 use anyhow::{Context, Result};
 use clap::Args;
+use emptcp::Error;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -90,7 +91,10 @@ const REMOVAL: Duration = Duration::from_secs(2);
 
 /// Whether reading failed because the instance was removed, or is being removed: its parts go one by one.
 pub(crate) fn is_removed(session: &Session, error: &anyhow::Error) -> bool {
-    let is_gone = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(emptcp::Error::NoInstance { .. }));
+    let is_gone = |error: &anyhow::Error| {
+        let error = error.downcast_ref();
+        matches!(error, Some(Error::NoInstance { .. } | Error::NothingInForce { .. }))
+    };
     let patience = Instant::now() + REMOVAL;
     if is_gone(error) {
         return true;

@@ -1,6 +1,7 @@
 //! Queueing disciplines of the devices of this namespace, and filters of clsact.
 
 use crate::netlink;
+use netlink_packet_core::{Nla, NlasIterator};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
@@ -46,6 +47,82 @@ fn kind_of(message: &TcMessage) -> String {
         _ => None,
     });
     kind.unwrap_or_default()
+}
+
+/// One class of an HTB qdisc.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HtbClass {
+    /// Major number: that of its qdisc's handle.
+    pub major: u16,
+    /// Minor number.
+    pub minor: u16,
+    /// The class above it, or [`ROOT`].
+    pub parent: u32,
+    /// Its rate in bytes per second.
+    pub rate: u64,
+    /// With what it borrows, the most bytes per second.
+    pub ceil: u64,
+}
+
+/// What the kernel gives as the parent of what hangs at a root.
+pub const ROOT: u32 = 0xffff_ffff;
+
+/// The classes of the HTB qdiscs of a device.
+///
+/// # Errors
+/// When the kernel cannot be asked.
+pub fn htb_classes(ifindex: u32) -> io::Result<Vec<HtbClass>> {
+    let mut request = TcMessage::default();
+    request.header.index = ifindex as i32;
+    let answers = netlink::dump(NETLINK_ROUTE, RouteNetlinkMessage::GetTrafficClass(request))?;
+    Ok(answers
+        .into_iter()
+        .filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewTrafficClass(message)
+                if message.header.index == ifindex as i32 && kind_of(&message) == "htb" =>
+            {
+                htb_class(&message)
+            }
+            _ => None,
+        })
+        .collect())
+}
+
+/// `TCA_HTB_PARMS`: a `struct tc_htb_opt`, which begins with the rate and the ceiling.
+const HTB_PARMS: u16 = 1;
+/// `TCA_HTB_RATE64`: the rate, where 32 bits do not hold it.
+const HTB_RATE64: u16 = 6;
+/// `TCA_HTB_CEIL64`: the same of the ceiling.
+const HTB_CEIL64: u16 = 7;
+/// Where `struct tc_ratespec` holds its rate, and how long it is.
+const RATESPEC: (usize, usize) = (8, 12);
+
+fn htb_class(message: &TcMessage) -> Option<HtbClass> {
+    let options = message.attributes.iter().find_map(|attribute| match attribute {
+        TcAttribute::Options(options) => options.first(),
+        _ => None,
+    })?;
+    let mut bytes = vec![0; options.value_len()];
+    options.emit_value(&mut bytes);
+    let attributes: Vec<(u16, Vec<u8>)> = NlasIterator::new(bytes.as_slice())
+        .flatten()
+        .map(|attribute| (attribute.kind(), attribute.value().to_vec()))
+        .collect();
+    let value = |kind: u16| {
+        let mut found = attributes.iter().filter(|(found, _)| *found == kind);
+        found.next().map(|(_, value)| value.as_slice())
+    };
+    let wide = |kind: u16| Some(u64::from_ne_bytes(*value(kind)?.first_chunk()?));
+    let parms = value(HTB_PARMS)?;
+    let (at, length) = RATESPEC;
+    let narrow = |offset: usize| Some(u64::from(u32::from_ne_bytes(*parms.get(offset..)?.first_chunk()?)));
+    Some(HtbClass {
+        major: message.header.handle.major,
+        minor: message.header.handle.minor,
+        parent: u32::from(message.header.parent),
+        rate: wide(HTB_RATE64).or_else(|| narrow(at))?,
+        ceil: wide(HTB_CEIL64).or_else(|| narrow(length + at))?,
+    })
 }
 
 /// One filter of clsact.

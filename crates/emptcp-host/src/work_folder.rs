@@ -49,10 +49,14 @@ impl WorkFolder {
                 .permissions(Permissions::from_mode(0o777))
                 .tempdir_in(parent)
                 .map_err(|error| not_made(parent, error))?;
-            let file = File::open(folder.path()).map_err(|error| Error::io(folder.path(), error))?;
+            let file = match File::open(folder.path()) {
+                // Somebody has cleared it away before it was opened.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file.map_err(|error| Error::io(folder.path(), error))?,
+            };
             let lock = Flock::lock(file, FlockArg::LockExclusive)
                 .map_err(|(_, error)| Error::io(folder.path(), error.into()))?;
-            // Somebody may have cleared it away before it was locked.
+            // Or before it was locked.
             if folder.path().exists() {
                 return Ok(Self { folder, _lock: lock });
             }
@@ -150,5 +154,21 @@ mod tests {
         assert_eq!(names(), 1);
         assert_eq!(fs::read_to_string(parent.path().join("b/file")).unwrap(), "new");
         assert!(!parent.path().join("b/old").exists());
+    }
+
+    #[test]
+    fn many_at_once_each_get_one_though_all_clear_away_what_is_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let make = || {
+            for _ in 0..500 {
+                let folder = WorkFolder::new(parent.path(), ".a").unwrap();
+                fs::write(folder.path().join("file"), "text").unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            all.into_iter().for_each(|one| one.join().unwrap());
+        });
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -35,14 +36,34 @@ pub enum Failure {
     Missing(io::Error),
     /// clang refused the source; its own words.
     Refused(String),
+    /// clang itself has failed, which says nothing of the source.
+    Failed {
+        /// What it was to write.
+        object: PathBuf,
+        /// Its own words: those that tell why.
+        words: String,
+    },
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(error) => write!(
+            Self::Missing(error) if error.kind() == io::ErrorKind::NotFound => write!(
                 f,
                 "clang cannot be run ({error}); install it: `apt install clang` (14 or newer), or name it in CLANG"
+            ),
+            Self::Missing(error) => write!(f, "clang cannot be run ({error})"),
+            Self::Failed { object, words } if words.contains(FULL) => write!(
+                f,
+                "there is no room for {} or for the files that clang needs to make it: the disk is full, or a quota is used \
+                 up; make room and build again\nclang's own words:\n{words}",
+                object.display()
+            ),
+            Self::Failed { object, words } => write!(
+                f,
+                "clang itself has failed and did not make {}; the source may be right: build again, or name another clang \
+                 in CLANG\nclang's own words:\n{words}",
+                object.display()
             ),
             Self::Refused(words) => {
                 write!(f, "{}", words.trim_end())?;
@@ -81,11 +102,75 @@ pub fn compile(source: &Path, object: &Path, variant: Variant, include: &[PathBu
     if output.status.success() {
         return Ok(());
     }
-    Err(Failure::Refused(String::from_utf8_lossy(&output.stderr).into_owned()))
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(failure(&words, output.status.signal().is_some(), object))
+}
+
+/// What a full disk is called.
+const FULL: &str = "No space left on device";
+/// What clang and LLVM say when they themselves have failed.
+const CRASH: [&str; 3] = [
+    "LLVM ERROR",
+    "PLEASE submit a bug report",
+    "clang frontend command failed",
+];
+
+/// Why there is no object, by what clang said. `killed`: a signal has ended it.
+fn failure(words: &str, killed: bool, object: &Path) -> Failure {
+    let says = |line: &str| line.contains("error: ") || line.contains(CRASH[0]) || line.contains(FULL);
+    if !killed && !words.contains(FULL) && !CRASH.iter().any(|crash| words.contains(crash)) {
+        return Failure::Refused(words.to_owned());
+    }
+    let why: Vec<_> = words.lines().filter(|line| says(line)).collect();
+    Failure::Failed {
+        object: object.to_owned(),
+        words: if why.is_empty() {
+            words.trim_end().to_owned()
+        } else {
+            why.join("\n")
+        },
+    }
 }
 
 /// Debian and its children keep `asm/` in a folder that `-target bpf` does not search.
 fn multiarch_headers() -> Option<PathBuf> {
     let folder = PathBuf::from(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH));
     folder.join("asm").is_dir().then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_clang_itself_is_told_in_our_words_first() {
+        let object = Path::new("/elements/mine/tc.o");
+        let full = "LLVM ERROR: IO failure on output stream: No space left on device\n\
+                    PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/ and include the crash backtrace.\n\
+                    Stack dump:\n0.\tProgram arguments: clang -O2\n#0 0x00007f llvm::sys::PrintStackTrace\n";
+        let told = failure(full, false, object).to_string();
+        assert!(told.starts_with("there is no room for /elements/mine/tc.o "), "{told}");
+        assert!(
+            told.ends_with("\nLLVM ERROR: IO failure on output stream: No space left on device"),
+            "{told}"
+        );
+
+        let crash =
+            "PLEASE submit a bug report to LLVM\nStack dump:\nclang: error: unable to execute command: Killed\n";
+        for (words, killed) in [(crash, false), ("", true)] {
+            let told = failure(words, killed, object).to_string();
+            assert!(told.starts_with("clang itself has failed"), "{told}");
+            assert!(!told.contains("PLEASE"), "{told}");
+        }
+
+        let refused = "element.bpf.c:3:1: error: unknown type name 'foo'\n";
+        assert!(matches!(failure(refused, false, object), Failure::Refused(words) if words == refused));
+    }
+
+    #[test]
+    fn only_a_clang_that_is_not_there_is_to_be_installed() {
+        let told = |number| Failure::Missing(io::Error::from_raw_os_error(number)).to_string();
+        assert!(told(libc::ENOENT).contains("apt install clang"));
+        assert!(!told(libc::EMFILE).contains("install"), "{}", told(libc::EMFILE));
+    }
 }

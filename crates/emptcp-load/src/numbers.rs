@@ -42,6 +42,13 @@ pub fn explained(text: String) -> String {
     format!("{}{words} (libbpf error {code}){end}", &text[..at])
 }
 
+/// Whether the text of an error ends with a lack of memory or of open files: what was tried is not at fault.
+pub fn is_lack(text: &str) -> bool {
+    [libc::ENOMEM, libc::ENFILE, libc::EMFILE]
+        .iter()
+        .any(|number| text.contains(&format!("(os error {number})")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

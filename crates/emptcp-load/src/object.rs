@@ -97,11 +97,20 @@ pub struct Loaded {
 /// Opens an object.
 ///
 /// # Errors
-/// [`Misfit::Object`].
+/// [`Misfit::Object`], and when the system has no room to read it.
 pub fn open(bytes: &[u8]) -> Result<OpenObject> {
     messages::redirect();
     let opened = ObjectBuilder::default().open_memory(bytes);
-    opened.map_err(|error| Misfit::Object(numbers::explained(format!("{error:#}"))).into())
+    opened.map_err(|error| unreadable(error, Misfit::Object))
+}
+
+/// Why an object cannot be read: it is at fault, unless the system has no room to read it.
+fn unreadable(error: libbpf_rs::Error, misfit: fn(String) -> Misfit) -> Error {
+    let said = format!("{error:#}");
+    match numbers::is_lack(&said) {
+        true => Error::libbpf("read a BPF object", error),
+        false => misfit(numbers::explained(said)).into(),
+    }
 }
 
 /// The types of an object; `None` when it holds none.
@@ -115,9 +124,9 @@ pub fn types(object: &OpenObject) -> libbpf_rs::Result<Option<Btf<'_>>> {
 /// Where the constants of an object lie.
 ///
 /// # Errors
-/// [`Misfit::Types`].
+/// [`Misfit::Types`], and when the system has no room to read them.
 pub fn layout(object: &OpenObject) -> Result<Layout> {
-    Layout::read(object).map_err(|error| Misfit::Types(numbers::explained(format!("{error:#}"))).into())
+    Layout::read(object).map_err(|error| unreadable(error, Misfit::Types))
 }
 
 /// Opens, fills, hands over the maps and loads. `name` is the program's in messages.
@@ -321,6 +330,23 @@ fn hand_over(object: &mut OpenObject, maps: &dyn Maps) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_is_not_at_fault_where_the_system_has_no_room_to_read_it() {
+        for (number, is_at_fault) in [
+            (libc::EMFILE, false),
+            (libc::ENFILE, false),
+            (libc::ENOMEM, false),
+            (22, true),
+        ] {
+            for misfit in [Misfit::Object, Misfit::Types] {
+                let error = unreadable(libbpf_rs::Error::from_raw_os_error(number), misfit);
+                assert_eq!(matches!(error, Error::Misfit(_)), is_at_fault, "{error}");
+                let words = std::io::Error::from_raw_os_error(number).to_string();
+                assert!(error.to_string().contains(&words), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn a_number_goes_into_a_member_that_has_room_for_it() {

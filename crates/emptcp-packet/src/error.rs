@@ -114,6 +114,15 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// The instance is there, but no policy set: its first `apply` or its removal is under way, or has died.
+    #[error(
+        "no policy of the instance `{instance}` is in force: an `emptcp apply` or `emptcp remove` is under way, or was \
+         interrupted; `emptcp remove` takes away what is left, `emptcp apply` puts policies in force"
+    )]
+    NothingInForce {
+        /// The instance.
+        instance: String,
+    },
     /// The name is not allowed.
     #[error("`{0}` cannot be the name of an instance: 1 to 40 of a-z, 0-9 and -")]
     BadName(String),
@@ -137,7 +146,7 @@ pub enum Error {
         detail: String,
     },
     /// An operator's element does not compile.
-    #[error("element `{element}` does not compile for {variant}:\n{failure}")]
+    #[error("element `{element}` cannot be built for {variant}:\n{failure}")]
     Compile {
         /// Name or folder.
         element: String,

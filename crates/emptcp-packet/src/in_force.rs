@@ -9,7 +9,8 @@ use crate::{
     error::Result,
     instance::Instance,
     records::Records,
-    shape, store,
+    shape::{self, InPlace},
+    store,
 };
 use emptcp_host::device::Devices;
 use emptcp_plan::plan::{Direction, PolicyPlan};
@@ -36,6 +37,8 @@ pub enum Standing {
     CreatedAgain,
     /// The programs run, but somebody has replaced the root qdisc that `mode=shape` needs.
     QdiscReplaced,
+    /// The programs run, but somebody has removed or changed the class with the rate of a policy.
+    ClassChanged,
 }
 
 impl Standing {
@@ -50,6 +53,7 @@ impl Standing {
             Self::NotAttached => "not attached",
             Self::CreatedAgain => "created again, not attached",
             Self::QdiscReplaced => "qdisc replaced, not shaped",
+            Self::ClassChanged => "class removed or changed, not shaped as the policy says",
         }
     }
 
@@ -99,15 +103,12 @@ impl DeviceState {
 }
 
 impl Instance {
-    /// How every device of the policy set in force stands, in both directions and in the order of the policy file; none
-    /// before the first set.
+    /// How every device of the policy set in force stands, in both directions and in the order of the policy file.
     ///
     /// # Errors
-    /// When the kernel cannot be asked.
+    /// [`Error::NothingInForce`](crate::Error::NothingInForce), and when the kernel cannot be asked.
     pub fn devices(&self, catalog: &Catalog) -> Result<Vec<DeviceState>> {
-        let (Some(state), devices) = (self.state()?, Devices::read()?) else {
-            return Ok(Vec::new());
-        };
+        let (state, devices) = (self.set_in_force()?, Devices::read()?);
         let asked = Asked {
             instance: self,
             attachments: self.attachments()?,
@@ -116,7 +117,7 @@ impl Instance {
             catalog,
         };
         let mut found: Vec<DeviceState> = Vec::new();
-        for policy in &state.plan.policies {
+        for (policy, numbers) in state.plan.policies.iter().zip(&state.allocation.policies) {
             // Both directions: the core follows connections in the one that no policy is for.
             let other = match policy.direction {
                 Direction::Ingress => Direction::Egress,
@@ -127,7 +128,11 @@ impl Instance {
                 .iter()
                 .flat_map(|device| [(device, policy.direction), (device, other)])
             {
-                let now = asked.state(device, direction, policy)?;
+                let given = Given {
+                    policy,
+                    class: numbers.class,
+                };
+                let now = asked.state(device, direction, given)?;
                 let known = found
                     .iter_mut()
                     .find(|known| known.device == *device && known.direction == direction);
@@ -143,6 +148,13 @@ impl Instance {
     }
 }
 
+/// A policy with the minor number of the class that it was given.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    policy: &'a PolicyPlan,
+    class: u16,
+}
+
 /// What is asked about all devices of a set.
 struct Asked<'a> {
     instance: &'a Instance,
@@ -153,7 +165,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn state(&self, name: &str, direction: Direction, policy: &PolicyPlan) -> Result<DeviceState> {
+    fn state(&self, name: &str, direction: Direction, given: Given<'_>) -> Result<DeviceState> {
         let mut answer = DeviceState {
             device: name.to_owned(),
             direction,
@@ -163,10 +175,10 @@ impl Asked<'_> {
             came_back: false,
             qdisc: None,
         };
-        let now = self.devices.index(name, &policy.name).ok();
+        let now = self.devices.index(name, &given.policy.name).ok();
         let noted = self.state.interfaces.get(name).copied();
         if let (Some(now), true) = (now, noted.is_none() || now == noted) {
-            answer.state = self.standing(name, now, direction, policy)?;
+            answer.state = self.standing(name, now, direction, given)?;
             answer.qdisc = self.qdisc(name, now, direction)?;
             return Ok(answer);
         }
@@ -184,7 +196,7 @@ impl Asked<'_> {
                 answer.renamed_to = Some(other.to_owned());
                 answer.qdisc = self.qdisc(other, noted, direction)?;
                 if now.is_none() {
-                    answer.state = match self.standing(other, noted, direction, policy)? {
+                    answer.state = match self.standing(other, noted, direction, given)? {
                         Standing::Attached => Standing::Renamed,
                         state => state,
                     };
@@ -211,7 +223,7 @@ impl Asked<'_> {
     }
 
     /// How a device of this namespace stands, by its index.
-    fn standing(&self, name: &str, ifindex: u32, direction: Direction, policy: &PolicyPlan) -> Result<Standing> {
+    fn standing(&self, name: &str, ifindex: u32, direction: Direction, given: Given<'_>) -> Result<Standing> {
         let spot = Spot {
             device: name,
             ifindex,
@@ -225,11 +237,15 @@ impl Asked<'_> {
             return Ok(Standing::NotAttached);
         }
         let has_classes = self.has_classes(ifindex)?;
-        let is_shaped = || shape::is_in_place(policy, self.catalog, name, ifindex, has_classes);
-        Ok(if direction != policy.direction || is_shaped() {
-            Standing::Attached
-        } else {
-            Standing::QdiscReplaced
+        if direction != given.policy.direction {
+            return Ok(Standing::Attached);
+        }
+        let device = (name, ifindex);
+        let in_place = shape::in_place(given.policy, given.class, self.catalog, device, has_classes);
+        Ok(match in_place {
+            InPlace::Yes => Standing::Attached,
+            InPlace::NoQdisc => Standing::QdiscReplaced,
+            InPlace::NoClass => Standing::ClassChanged,
         })
     }
 }

@@ -117,9 +117,8 @@ impl Instance {
     }
 
     pub(crate) fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
-        let mut maps = Maps::open(&folder, &Tables::default()).map_err(|error| named(error, name))?;
-        let control = Control::map(maps.get("emptcp_control").map_err(|error| named(error, name))?.as_fd())
-            .or_kernel("map the control word")?;
+        let mut maps = Maps::open(&folder, &Tables::default())?;
+        let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let mut instance = Self {
             name: name.to_owned(),
             folder,
@@ -253,11 +252,11 @@ impl Instance {
     }
 
     pub(crate) fn records(&self) -> Result<&MapHandle> {
-        self.maps.get(DEVICES_MAP).map_err(|error| named(error, &self.name))
+        self.maps.get(DEVICES_MAP)
     }
 
     pub(crate) fn states(&self) -> Result<&MapHandle> {
-        self.maps.get(STATE_MAP).map_err(|error| named(error, &self.name))
+        self.maps.get(STATE_MAP)
     }
 
     pub(crate) fn attachments(&self) -> Result<Attachments<'_>> {
@@ -292,6 +291,22 @@ impl Instance {
             instance: self.name.clone(),
             detail: "it changes all the time".to_owned(),
         })
+    }
+
+    /// The policy set in force.
+    pub(crate) fn set_in_force(&self) -> Result<State> {
+        let state = self.state()?.filter(State::has_policies);
+        state.ok_or_else(|| Error::NothingInForce {
+            instance: self.name.clone(),
+        })
+    }
+
+    /// Whether policies are in force: neither its first `apply` nor its removal is under way, or has died.
+    ///
+    /// # Errors
+    /// [`Error::NothingInForce`] when none is, or when the state cannot be read.
+    pub fn is_in_force(&self) -> Result<()> {
+        self.set_in_force().map(drop)
     }
 
     /// Where the instance is attached.
@@ -342,9 +357,7 @@ impl Instance {
     /// # Errors
     /// When nothing is in force yet, or the state cannot be read.
     pub fn show(&self) -> Result<Shown> {
-        let state = self.state()?.ok_or_else(|| Error::NoInstance {
-            name: self.name.clone(),
-        })?;
+        let state = self.set_in_force()?;
         Ok(Shown {
             name: self.name.clone(),
             folder: self.folder.clone(),
@@ -373,16 +386,5 @@ impl Instance {
             }
         }
         Ok(entries)
-    }
-}
-
-/// Fills in the instance's name where the error does not know it.
-fn named(error: Error, name: &str) -> Error {
-    match error {
-        Error::State { instance, detail } if instance.is_empty() => Error::State {
-            instance: name.to_owned(),
-            detail,
-        },
-        error => error,
     }
 }

@@ -38,6 +38,8 @@ pub(crate) fn hook_file_name(hook: Hook) -> &'static str {
 /// Shared maps of an instance: the core's, and those that belong to an element.
 #[derive(Debug)]
 pub(crate) struct Maps {
+    /// The name of the instance, for errors; empty of maps that are in no folder.
+    instance: String,
     core: BTreeMap<String, MapHandle>,
     private: BTreeMap<(String, String), MapHandle>,
     state_entries: u32,
@@ -81,6 +83,7 @@ impl Maps {
             }
         }
         Ok(Self {
+            instance: String::new(),
             core,
             private: BTreeMap::new(),
             state_entries,
@@ -97,7 +100,9 @@ impl Maps {
 
     /// Opens what is pinned in a folder; unfinished maps of elements (`.new`) are removed.
     pub(crate) fn open(folder: &Path, tables: &Tables) -> Result<Self> {
+        let name = folder.file_name().unwrap_or_default();
         let mut maps = Self {
+            instance: name.to_string_lossy().into_owned(),
             core: BTreeMap::new(),
             private: BTreeMap::new(),
             state_entries: tables.state,
@@ -171,7 +176,7 @@ impl Maps {
     /// A core map by name.
     pub(crate) fn get(&self, name: &str) -> Result<&MapHandle> {
         self.core.get(name).ok_or_else(|| crate::Error::State {
-            instance: String::new(),
+            instance: self.instance.clone(),
             detail: format!("its map `{name}` is missing"),
         })
     }

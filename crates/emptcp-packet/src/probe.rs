@@ -316,7 +316,10 @@ fn command(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program)
         .args(arguments)
         .output()
-        .map_err(|error| format!("`{program}` cannot be run ({error}); `apt install iproute2`"))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!("`{program}` cannot be run ({error}); `apt install iproute2`"),
+            _ => format!("`{program}` cannot be run ({error})"),
+        })?;
     if output.status.success() {
         return Ok(());
     }

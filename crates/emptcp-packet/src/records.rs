@@ -22,6 +22,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    path::Path,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -206,6 +207,16 @@ pub(crate) fn create_map() -> Result<MapHandle> {
     let (key, value) = (size_of::<Key>() as u32, size_of::<Words>() as u32);
     MapHandle::create(MapType::Hash, Some(DEVICES_MAP), key, value, ENTRIES, &options)
         .or_kernel(format!("make the map `{DEVICES_MAP}`"))
+}
+
+/// The map of the instance in `folder`; none when it is missing.
+pub(crate) fn pinned(folder: &Path) -> Result<Option<MapHandle>> {
+    let path = folder.join(format!("map_{DEVICES_MAP}"));
+    if !path.exists() {
+        return Ok(None);
+    }
+    let map = MapHandle::from_pinned_path(path);
+    map.map(Some).or_kernel(format!("open the map `{DEVICES_MAP}`"))
 }
 
 /// Notes of a new instance by whom, where and in which boot it was made.

@@ -2,12 +2,13 @@
 
 use crate::{
     allocation::Allocation,
-    attach::{AttachedTo, Hold, Spot},
+    attach::{AttachedTo, Attachments, Hold, Spot},
     bank,
     error::{Error, Result},
+    identity,
     instance::Instance,
     place::{self, Lock},
-    records::SpotKey,
+    records::{self, Records, SpotKey},
     shape::Shaping,
     stale,
     store::{self, State},
@@ -25,71 +26,108 @@ pub struct Removed {
     pub instance: String,
     /// Detached.
     pub detached: Vec<AttachedTo>,
+    /// Devices whose root qdisc for `mode=shape` was removed: those of the instance, and those that no instance
+    /// remembers.
+    pub unshaped: Vec<String>,
 }
 
-/// Detaches an instance and removes everything that belongs to it.
+/// Detaches an instance and removes everything that belongs to it, also when parts of it are lost. What it takes away
+/// is found by its records; a root qdisc whose record is lost, by its handle and by what it holds.
 ///
 /// # Errors
-/// [`Error::NoInstance`](crate::Error::NoInstance) when there is none of that name.
+/// [`Error::NoInstance`](crate::Error::NoInstance) when there is none of that name, and nothing that one has left.
 pub fn remove(name: &str) -> Result<Removed> {
     let folder = place::folder(name)?;
-    place::exists(&folder, name)?;
+    let there = place::exists(&folder, name);
+    if there.is_err() && !left_something(name, &there) {
+        there?;
+    }
     let lock = Lock::take()?;
     place::may_change(&folder)?;
     stale::clear(&lock);
     let mut removed = Removed {
         instance: name.to_owned(),
         detached: Vec::new(),
+        unshaped: Vec::new(),
     };
-    if let Ok(instance) = Instance::open_any_version(name) {
-        let devices = Devices::read()?;
-        let noted = instance.check_version().and_then(|()| instance.state()).ok().flatten();
-        // All devices at once, as in an apply. An instance whose state cannot be read is detached one by one.
-        if let Err(error) = instance.check_version().and_then(|()| put_nothing_in_force(&instance)) {
-            tracing::warn!("{error}");
-        }
-        let attachments = instance.attachments()?;
-        // Left by an apply that died.
-        for pending in attachments.pending() {
-            pending.detach()?;
-        }
-        for SpotKey { ifindex, direction } in instance.spots()? {
-            let mut spot = Spot {
-                device: "?",
-                ifindex,
-                direction,
-            };
-            let Some((kind, _)) = attachments.get(spot)? else {
-                continue;
-            };
-            let elsewhere = matches!(attachments.hold(spot)?, Hold::Elsewhere { .. });
-            let name = if elsewhere {
-                // It has no name here: the one that it had.
-                Some(
-                    noted
-                        .as_ref()
-                        .and_then(|state| state.noted_name(ifindex))
-                        .unwrap_or("?"),
-                )
-            } else {
-                devices.name(ifindex)
-            };
-            let Some(device) = name else { continue };
-            spot.device = device;
-            attachments.detach(spot)?;
-            removed.detached.push(AttachedTo {
-                device: device.to_owned(),
-                direction,
-                kind,
-            });
-        }
-        Shaping::remove_all(&instance, &devices)?;
+    let devices = Devices::read()?;
+    // What another namespace has left is attached to nothing here.
+    let records = match identity::is_of_another_namespace(&folder) {
+        true => None,
+        false => records::pinned(&folder)?,
+    };
+    if let Some(records) = &records {
+        let noted = take_out_of_force(name);
+        let attachments = Attachments {
+            folder: &folder,
+            records,
+        };
+        removed.detached = detach_all(&attachments, &devices, noted.as_ref())?;
     }
+    removed.unshaped = Shaping::remove_all(name, records.as_ref(), &devices)?;
     place::remove_folder(&folder).map_err(|error| Error::HalfRemoved {
         instance: removed.instance.clone(),
         error: Box::new(error),
     })?;
     Ok(removed)
+}
+
+/// Whether an instance that is not there has left a root qdisc.
+fn left_something(name: &str, there: &Result<()>) -> bool {
+    let left = || Shaping::left(name, &Devices::read()?);
+    matches!(there, Err(Error::NoInstance { .. })) && left().is_ok_and(|left| !left.is_empty())
+}
+
+/// All devices at once, as in an apply. An instance that cannot be opened, or whose state cannot be read, is detached
+/// one by one. Returns what was in force.
+fn take_out_of_force(name: &str) -> Option<State> {
+    let instance = match Instance::open(name) {
+        Ok(instance) => instance,
+        Err(error) => {
+            tracing::debug!("{error}");
+            return None;
+        }
+    };
+    let noted = instance.state().ok().flatten();
+    if let Err(error) = put_nothing_in_force(&instance) {
+        tracing::warn!("{error}");
+    }
+    noted
+}
+
+/// Detaches everything that is noted. `noted`: what was in force.
+fn detach_all(attachments: &Attachments<'_>, devices: &Devices, noted: Option<&State>) -> Result<Vec<AttachedTo>> {
+    // Left by an apply that died.
+    for pending in attachments.pending() {
+        pending.detach()?;
+    }
+    let mut detached = Vec::new();
+    for SpotKey { ifindex, direction } in Records::read(attachments.records)?.attachments.into_keys() {
+        let mut spot = Spot {
+            device: "?",
+            ifindex,
+            direction,
+        };
+        let Some((kind, _)) = attachments.get(spot)? else {
+            continue;
+        };
+        let elsewhere = matches!(attachments.hold(spot)?, Hold::Elsewhere { .. });
+        let name = if elsewhere {
+            // It has no name here: the one that it had.
+            Some(noted.and_then(|state| state.noted_name(ifindex)).unwrap_or("?"))
+        } else {
+            devices.name(ifindex)
+        };
+        let Some(device) = name else { continue };
+        spot.device = device;
+        attachments.detach(spot)?;
+        detached.push(AttachedTo {
+            device: device.to_owned(),
+            direction,
+            kind,
+        });
+    }
+    Ok(detached)
 }
 
 /// Switches to a set without policies.

@@ -4,31 +4,26 @@
 //! The program chooses the class by `skb->priority`, or sets the time of departure for `fq`. The qdisc is ours alone:
 //! it is only added in the place of a default of the kernel, and refused where somebody has set up another one.
 
+mod left;
+mod root;
+
+pub(crate) use root::{InPlace, in_place, own_root};
+
 use crate::{
     allocation::Allocation,
     device::OfPolicy,
     elements::catalog::Catalog,
-    error::{Error, OrKernel, Result},
+    error::{Error, Result},
     fault,
     instance::Instance,
     records::{self, Records},
 };
-use emptcp_host::{device::Devices, qdisc};
+use emptcp_host::device::Devices;
 use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
+use libbpf_rs::MapHandle;
+use root::{MAJOR, QDISC, Root, holds_only_ours, present_classes, remove_classes, remove_root, root_kind, root_of, tc};
 use serde::Serialize;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    process::Command,
-};
-
-/// Major number of our qdisc's handle.
-const MAJOR: u16 = 0xe7c0;
-/// Our qdisc, as `tc qdisc show` names it.
-const QDISC: &str = "htb e7c0:";
-/// Where a root qdisc hangs.
-const ROOT: u32 = 0xffff_ffff;
-/// Qdiscs that the kernel gives a device by itself.
-const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "mq", "fq"];
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the queue of a class takes, in time at its rate.
 const QUEUE_MS: u64 = 100;
@@ -72,14 +67,6 @@ pub struct Shaped {
     pub made: bool,
     /// The kind of the kernel's own qdisc whose place it takes; `None` when it was made before, or there was none.
     pub replaces: Option<String>,
-}
-
-/// What the root of a device offers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Root {
-    Ours,
-    Default,
-    Fq,
 }
 
 impl Shaping {
@@ -165,12 +152,23 @@ impl Shaping {
     /// Makes qdiscs and classes; those of the set in force stay.
     pub(crate) fn set_up(&mut self, instance: &Instance, devices: &Devices) -> Result<()> {
         for (&index, (name, classes)) in &self.devices {
-            if root_of(name, index)? == Root::Default {
-                records::note_shaped(instance.records()?, index)?;
-                self.made.insert(index, root_kind(index));
-                let handle = format!("{MAJOR:x}:");
-                let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
-                fault::step("adding a qdisc", || tc(name, &add))?;
+            let records = instance.records()?;
+            match root_of(name, index)? {
+                Root::Default => {
+                    records::note_shaped(records, index)?;
+                    self.made.insert(index, root_kind(index));
+                    let handle = format!("{MAJOR:x}:");
+                    let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
+                    fault::step("adding a qdisc", || tc(name, &add))?;
+                }
+                // An instance that lost its folder has left it: it is this one's now.
+                Root::Ours if !shaped_devices(records)?.contains(&index) => {
+                    if !holds_only_ours(index)? {
+                        return Err(root::somebody_s(name, "htb", MAJOR));
+                    }
+                    records::note_shaped(records, index)?;
+                }
+                Root::Ours | Root::Fq => {}
             }
             self.before.insert(index, present_classes(name)?);
             for (minor, rate) in classes {
@@ -221,7 +219,7 @@ impl Shaping {
     /// Devices whose root qdisc an apply of this set would remove: no policy needs it any more.
     pub(crate) fn would_remove(&self, instance: &Instance, devices: &Devices) -> Result<Vec<String>> {
         let unused = |index: &u32| !self.devices.contains_key(index);
-        let shaped = shaped_devices(instance)?.into_iter().filter(unused);
+        let shaped = shaped_devices(instance.records()?)?.into_iter().filter(unused);
         let named = shaped.filter_map(|index| devices.name(index).map(|name| (name, index)));
         let removed = named.filter(|(name, index)| own_root(name, *index).is_some());
         Ok(removed.map(|(name, _)| name.to_owned()).collect())
@@ -243,7 +241,7 @@ impl Shaping {
         let mut failed = Vec::new();
         for (index, (name, classes)) in &self.devices {
             if self.made.contains_key(index) {
-                let removed = fault::step("removing a qdisc", || remove_root(name, *index, instance));
+                let removed = fault::step("removing a qdisc", || remove_root(name, *index, instance.records()?));
                 failed.extend(removed.err());
             } else if let Some(before) = self.before.get(index) {
                 let ours = |minor: u16| classes.contains_key(&minor) && !before.contains(&minor);
@@ -255,20 +253,20 @@ impl Shaping {
 
     /// After the switch: removes classes and qdiscs that no policy uses any more; returns what could not be removed.
     pub(crate) fn clean_up(&self, instance: &Instance, devices: &Devices) -> Vec<Error> {
-        let shaped = match fault::step("listing the shaped devices", || shaped_devices(instance)) {
+        let shaped = fault::step("listing the shaped devices", || {
+            let records = instance.records()?;
+            Ok((records, shaped_devices(records)?))
+        });
+        let (records, shaped) = match shaped {
             Ok(shaped) => shaped,
             Err(error) => return vec![error],
         };
         let mut failed = Vec::new();
         for index in shaped {
             match (devices.name(index), self.devices.get(&index)) {
-                (None, _) => {
-                    let records = instance.records();
-                    let dropped = records.and_then(|records| records::forget_shaped(records, index));
-                    failed.extend(dropped.err());
-                }
+                (None, _) => failed.extend(records::forget_shaped(records, index).err()),
                 (Some(name), None) => {
-                    let removed = fault::step("removing a qdisc", || remove_root(name, index, instance));
+                    let removed = fault::step("removing a qdisc", || remove_root(name, index, records));
                     failed.extend(removed.err());
                 }
                 (Some(name), Some((_, classes))) => {
@@ -279,13 +277,31 @@ impl Shaping {
         failed
     }
 
-    /// Removes everything that an instance has set up.
-    pub(crate) fn remove_all(instance: &Instance, devices: &Devices) -> Result<()> {
-        Self::default()
-            .clean_up(instance, devices)
-            .into_iter()
-            .next()
-            .map_or(Ok(()), Err)
+    /// Removes the root qdiscs that the instance `name` has made, by its `records`, and those that no instance of this network
+    /// namespace remembers any more. Returns the devices that had one.
+    pub(crate) fn remove_all(name: &str, records: Option<&MapHandle>, devices: &Devices) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        if let Some(records) = records {
+            for index in shaped_devices(records)? {
+                match devices.name(index) {
+                    Some(device) => {
+                        removed.extend(own_root(device, index).map(|_| device.to_owned()));
+                        remove_root(device, index, records)?;
+                    }
+                    None => records::forget_shaped(records, index)?,
+                }
+            }
+        }
+        for device in Self::left(name, devices)? {
+            root::delete(&device)?;
+            removed.push(device);
+        }
+        Ok(removed)
+    }
+
+    /// Devices with a root qdisc of ours that no instance of this network namespace remembers; `name` is to be removed.
+    pub(crate) fn left(name: &str, devices: &Devices) -> Result<Vec<String>> {
+        left::devices(devices, name)
     }
 }
 
@@ -327,6 +343,20 @@ fn queue_bytes(rate: u64, aggregate: u32) -> u64 {
     (rate / 8 * QUEUE_MS / 1000).max(QUEUE_AGGREGATES * framed)
 }
 
+fn shaped_devices(records: &MapHandle) -> Result<BTreeSet<u32>> {
+    Ok(Records::read(records)?.shaped)
+}
+
+fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
+    for name in &policy.devices {
+        // Whatever else is there is nobody's business as long as nothing is set up.
+        if !root_of(name, devices.index(name, &policy.name)?).is_ok_and(|root| root == Root::Fq) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
     let mut wish = Wish::None;
     for node in policy.nodes.iter().filter(|node| node.element == "rate_limit") {
@@ -356,119 +386,6 @@ fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
         }
     }
     Ok(wish)
-}
-
-/// Whether the root qdisc that a policy was given on a device is still there. An element that was removed since does
-/// not tell what it wants.
-pub(crate) fn is_in_place(policy: &PolicyPlan, catalog: &Catalog, name: &str, index: u32, has_classes: bool) -> bool {
-    if policy.direction == Direction::Ingress || !matches!(wish(policy, catalog), Ok(Wish::Shape { .. })) {
-        return true;
-    }
-    let wanted = if has_classes { Root::Ours } else { Root::Fq };
-    root_of(name, index).is_ok_and(|root| root == wanted)
-}
-
-/// The root qdisc of a device, when it is ours.
-pub(crate) fn own_root(name: &str, index: u32) -> Option<&'static str> {
-    root_of(name, index)
-        .is_ok_and(|root| root == Root::Ours)
-        .then_some(QDISC)
-}
-
-fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
-    for name in &policy.devices {
-        // Whatever else is there is nobody's business as long as nothing is set up.
-        if !root_of(name, devices.index(name, &policy.name)?).is_ok_and(|root| root == Root::Fq) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn root_of(name: &str, index: u32) -> Result<Root> {
-    let qdiscs = qdisc::qdiscs(index).or_kernel(format!("list the qdiscs of {name}"))?;
-    let Some(root) = qdiscs.iter().find(|qdisc| qdisc.parent == ROOT) else {
-        return Ok(Root::Default);
-    };
-    match root.kind.as_str() {
-        "htb" if root.major == MAJOR => Ok(Root::Ours),
-        "fq" => Ok(Root::Fq),
-        kind if root.major == 0 && DEFAULTS.contains(&kind) => Ok(Root::Default),
-        kind => Err(Error::Shape {
-            device: name.to_owned(),
-            reason: format!(
-                "somebody has set up a `{kind}` qdisc ({:x}:) there; use mode=police, or remove it \
-                 (`tc qdisc del dev {name} root`)",
-                root.major
-            ),
-        }),
-    }
-}
-
-/// The kind of the root qdisc of a device, when it has one.
-fn root_kind(index: u32) -> Option<String> {
-    let qdiscs = qdisc::qdiscs(index).ok()?;
-    let root = qdiscs.into_iter().find(|qdisc| qdisc.parent == ROOT)?;
-    Some(root.kind)
-}
-
-fn shaped_devices(instance: &Instance) -> Result<BTreeSet<u32>> {
-    Ok(Records::read(instance.records()?)?.shaped)
-}
-
-fn remove_root(name: &str, index: u32, instance: &Instance) -> Result<()> {
-    if root_of(name, index).is_ok_and(|root| root == Root::Ours) {
-        tc(
-            name,
-            &["qdisc", "del", "dev", name, "root", "handle", &format!("{MAJOR:x}:")],
-        )?;
-    }
-    records::forget_shaped(instance.records()?, index)
-}
-
-/// Removes those of our classes on a device that are `unwanted`; returns what could not be removed.
-fn remove_classes(name: &str, unwanted: impl Fn(u16) -> bool) -> Vec<Error> {
-    let present = match present_classes(name) {
-        Ok(present) => present,
-        Err(error) => return vec![error],
-    };
-    let mut failed = Vec::new();
-    for minor in present.into_iter().filter(|minor| unwanted(*minor)) {
-        let class = format!("{MAJOR:x}:{minor:x}");
-        let removed = fault::step("removing a class", || {
-            tc(name, &["class", "del", "dev", name, "classid", &class])
-        });
-        failed.extend(removed.err());
-    }
-    failed
-}
-
-/// Minor numbers of our classes on a device.
-fn present_classes(name: &str) -> Result<Vec<u16>> {
-    let text = tc(name, &["class", "show", "dev", name])?;
-    let prefix = format!("{MAJOR:x}:");
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(2)?.strip_prefix(&prefix))
-        .filter_map(|minor| u16::from_str_radix(minor, 16).ok())
-        .collect())
-}
-
-fn tc(device: &str, arguments: &[&str]) -> Result<String> {
-    let failed = |reason: String| Error::Shape {
-        device: device.to_owned(),
-        reason,
-    };
-    let output = Command::new("tc").args(arguments).output().map_err(|error| {
-        failed(format!(
-            "`tc` cannot be run ({error}); install it: `apt install iproute2`"
-        ))
-    })?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!("`tc {}`: {}", arguments.join(" "), words.trim())));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::{
     elements::catalog::Catalog,
-    error::{Error, OrKernel, Result},
+    error::{OrKernel, Result},
     flow_table,
     in_force::DeviceState,
     instance::Instance,
@@ -194,9 +194,7 @@ impl Instance {
     /// # Errors
     /// When nothing is in force, or the kernel cannot be asked.
     pub fn stats(&self, catalog: &Catalog) -> Result<Stats> {
-        let state = self.state()?.ok_or_else(|| Error::NoInstance {
-            name: self.name().to_owned(),
-        })?;
+        let state = self.set_in_force()?;
         let core = core(&self.maps)?;
         Ok(Stats {
             instance: self.name().to_owned(),

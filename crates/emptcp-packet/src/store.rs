@@ -52,6 +52,11 @@ impl State {
         Generation(self.generation)
     }
 
+    /// Whether it is a set of policies: a removal puts one without any in force before it detaches.
+    pub(crate) fn has_policies(&self) -> bool {
+        !self.plan.policies.is_empty()
+    }
+
     /// The name that a device had when the set was applied.
     pub(crate) fn noted_name(&self, ifindex: u32) -> Option<&str> {
         let mut noted = self.interfaces.iter();

@@ -112,7 +112,7 @@ impl Apply {
         // One that cannot be read is in force too.
         let former = !matches!(
             Instance::open(name).and_then(|instance| instance.show()),
-            Err(Error::NoInstance { .. })
+            Err(Error::NoInstance { .. } | Error::NothingInForce { .. })
         );
         let applied = progress::during(&what, || {
             emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options)
@@ -181,7 +181,7 @@ impl Apply {
 fn in_force(name: &str) -> Result<Option<Plan>> {
     match Instance::open(name).and_then(|instance| instance.show()) {
         Ok(shown) => Ok(Some(shown.plan)),
-        Err(Error::NoInstance { .. } | Error::State { .. }) => Ok(None),
+        Err(Error::NoInstance { .. } | Error::NothingInForce { .. } | Error::State { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

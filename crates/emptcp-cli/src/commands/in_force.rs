@@ -21,6 +21,11 @@ pub(crate) fn check(session: &Session) -> Result<()> {
         let states = match Instance::open(&instance).and_then(|open| open.devices(&catalog)) {
             Ok(states) => states,
             Err(Error::NoInstance { .. }) => Vec::new(),
+            // The others are looked at all the same.
+            Err(error @ Error::NothingInForce { .. }) => {
+                session.warn(&error);
+                Vec::new()
+            }
             Err(error) => return Err(error.into()),
         };
         devices.extend(states.into_iter().map(|state| Device {

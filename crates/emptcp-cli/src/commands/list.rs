@@ -32,7 +32,7 @@ JSON:
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
-    \"created_again\" | \"qdisc_replaced\"
+    \"created_again\" | \"qdisc_replaced\" | \"class_changed\" (of that qdisc)
   \"packets\" are segments on the wire. \"namespace\" is null; of a device that was moved here with the programs of another
   namespace's instance it is the inode number of that namespace, \"policy\", \"id\" and \"matched\" are null, and state is
   \"moved_here\" or \"moved_here_idle\".
@@ -165,8 +165,10 @@ fn collect(session: &Session) -> Result<Vec<Stats>> {
     for name in Instance::list()? {
         match Instance::open(&name).and_then(|instance| instance.stats(&catalog)) {
             Ok(stats) => all.push(stats),
-            // Removed meanwhile, or nothing is in force in it yet.
+            // Removed meanwhile.
             Err(Error::NoInstance { .. }) => {}
+            // The rest is listed all the same.
+            Err(error @ Error::NothingInForce { .. }) => session.warn(&error),
             Err(error) => return Err(error.into()),
         }
     }

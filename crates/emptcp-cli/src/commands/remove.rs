@@ -15,7 +15,7 @@ use serde_json::json;
 #[command(
     long_about = "Take the policies of this instance out of force: programs, tables, counters and the root qdiscs of \
         mode=shape go, and packets pass untouched again. Asks nothing. Filters and programs of others are left alone. Nothing to \
-        remove is no error.\n\n\
+        remove is no error. A root qdisc of mode=shape whose instance was lost goes too.\n\n\
         What hosts were told before, they keep: a subflow that `set_backup` made backup stays so (before you remove it, apply \
         `set_backup state=off` and let packets pass on the subflow), one that `reset` ended stays ended, an address that \
         `hold_add_addr` kept back until the sender gave up is not announced again.\n\n\
@@ -28,7 +28,8 @@ Examples:
   emptcp remove --stale
 
 JSON:
-  {\"instance\", \"removed\" (false: there was nothing), \"detached\": [{\"device\", \"direction\", \"kind\"}]}
+  {\"instance\", \"removed\" (false: there was nothing), \"detached\": [{\"device\", \"direction\", \"kind\"}],
+   \"unshaped\" (devices whose root qdisc for mode=shape was removed)}
   With --stale: {\"freed\": [...], \"unknown\": [...]}, each as `emptcp list --all --json` shows them"
 )]
 pub(crate) struct Remove {
@@ -60,11 +61,15 @@ fn tell(session: &Session, removed: &Removed) -> Result<()> {
             "instance": removed.instance,
             "removed": true,
             "detached": removed.detached,
+            "unshaped": removed.unshaped,
         }));
     }
     let mut text = String::new();
     for spot in &removed.detached {
         text += &format!("detached from {}\n", words::attached_to(spot));
+    }
+    for device in &removed.unshaped {
+        text += &format!("{device}: root qdisc for mode=shape is removed\n");
     }
     text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
     Ok(session.print(&text)?)
@@ -73,7 +78,7 @@ fn tell(session: &Session, removed: &Removed) -> Result<()> {
 /// What the user wants is so already.
 fn nothing(session: &Session, name: &str) -> Result<()> {
     if session.wants_json() {
-        return session.print_json(&json!({ "instance": name, "removed": false, "detached": [] }));
+        return session.print_json(&json!({ "instance": name, "removed": false, "detached": [], "unshaped": [] }));
     }
     Ok(session.print(&format!(
         "there is no instance `{name}` in this network namespace: nothing to remove\n"

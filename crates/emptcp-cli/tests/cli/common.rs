@@ -1,5 +1,9 @@
 //! Running the built command, as root and as nobody, and network namespaces to run it in.
 
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -87,20 +91,85 @@ pub(crate) fn emptcp_with(arguments: &[&str], input: &str) -> Said {
     run(Command::new(EMPTCP).args(arguments), input)
 }
 
-/// A folder with a copy of the command that everybody may run.
-pub(crate) static FOR_ALL: LazyLock<TempDir> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-    fs::copy(EMPTCP, folder.path().join("emptcp")).expect("the command is copied");
-    folder
-});
+/// The command where everybody may run it: one for all processes that test the same build. A static is never dropped,
+/// so it cannot go with its process; the next build's tests take it away.
+pub(crate) static FOR_ALL: LazyLock<PathBuf> =
+    LazyLock::new(|| for_all(&std::env::temp_dir().join("emptcp-cli-tests")));
+
+/// Begins the names of folders that hold the command.
+const BUILD: &str = "build-";
+
+/// The command in a folder of `parent` that is named after its build. Folders of other builds that nobody uses go.
+pub(crate) fn for_all(parent: &Path) -> PathBuf {
+    let data = fs::metadata(EMPTCP).expect("the command is built");
+    let name = format!(
+        "{BUILD}{}-{}-{}-{}",
+        data.dev(),
+        data.ino(),
+        data.mtime(),
+        data.mtime_nsec()
+    );
+    fs::create_dir_all(parent).expect("a folder for the command");
+    fs::set_permissions(parent, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let _alone = locked(parent, FlockArg::LockExclusive).expect("its lock");
+    for entry in fs::read_dir(parent).expect("it can be listed").flatten() {
+        let is_other = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|found| found.starts_with(BUILD) && found != name);
+        if is_other && let Ok(_unused) = locked(&entry.path(), FlockArg::LockExclusiveNonblock) {
+            fs::remove_dir_all(entry.path()).expect("it is ours");
+        }
+    }
+    let (folder, command) = (parent.join(&name), parent.join(&name).join("emptcp"));
+    fs::create_dir_all(&folder).expect("a folder for the command");
+    // Held until the process ends.
+    std::mem::forget(locked(&folder, FlockArg::LockShared).expect("its lock"));
+    if !command.exists() {
+        let unfinished = folder.join("unfinished");
+        let _ = fs::remove_file(&unfinished);
+        // A link takes no room, and is not to be had across file systems.
+        if fs::hard_link(EMPTCP, &unfinished).is_err() {
+            fs::copy(EMPTCP, &unfinished).expect("the command is copied");
+        }
+        for path in [&folder, &unfinished] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        }
+        fs::rename(unfinished, &command).expect("it takes its place");
+    }
+    command
+}
+
+fn locked(folder: &Path, how: FlockArg) -> Result<Flock<fs::File>, Errno> {
+    let file = fs::File::open(folder).map_err(|_| Errno::ENOENT)?;
+    Flock::lock(file, how).map_err(|(_, error)| error)
+}
+
+#[test]
+fn one_command_for_everybody_is_kept_however_many_processes_ask_for_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let old = parent.path().join(format!("{BUILD}of-before"));
+    fs::create_dir(&old).unwrap();
+    let first = for_all(parent.path());
+    let inode = || fs::metadata(&first).unwrap().ino();
+    let before = inode();
+    assert_eq!(
+        (for_all(parent.path()), inode()),
+        (first.clone(), before),
+        "it is not made again"
+    );
+    assert!(!old.exists());
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(first.parent().unwrap()).unwrap().count(), 1);
+    assert_eq!(run(Command::new(&first).arg("--version"), "").code, 0);
+}
 
 /// Runs `emptcp` without rights.
 pub(crate) fn emptcp_as_nobody(arguments: &[&str], input: &str) -> Said {
     if !nix::unistd::geteuid().is_root() {
         return emptcp_with(arguments, input);
     }
-    let mut command = Command::new(FOR_ALL.path().join("emptcp"));
+    let mut command = Command::new(FOR_ALL.as_path());
     run(command.args(arguments).current_dir("/").uid(NOBODY).gid(NOBODY), input)
 }
 

@@ -75,7 +75,10 @@ fn a_policy_file_comes_into_force_changes_and_goes() {
     assert_eq!(removed["instance"], "default");
     assert_eq!(removed["detached"].as_array().unwrap().len(), 4, "{removed}");
     let again = netns.emptcp(&["remove", "--json"]).exits(0).json();
-    assert_eq!(again, json!({"instance": "default", "removed": false, "detached": []}));
+    assert_eq!(
+        again,
+        json!({"instance": "default", "removed": false, "detached": [], "unshaped": []})
+    );
     let again = netns.emptcp(&["remove"]).exits(0);
     assert!(again.out.contains("nothing to remove"), "{again:?}");
 }

@@ -38,13 +38,7 @@ fn with_capabilities(netns: &Netns, nobody: bool, capabilities: &str, arguments:
         command.args(["--ambient-caps", capabilities]);
     }
     command.args(["--inh-caps", capabilities, "--bounding-set", capabilities]);
-    run(
-        command
-            .arg(FOR_ALL.path().join("emptcp"))
-            .args(arguments)
-            .current_dir("/"),
-        "",
-    )
+    run(command.arg(FOR_ALL.as_path()).args(arguments).current_dir("/"), "")
 }
 
 fn open_to_all(file: &PolicyFile) -> String {

@@ -23,6 +23,26 @@ fn an_apply_tells_in_text_too_what_it_attached() {
 }
 
 #[test]
+fn a_limit_of_open_files_is_named_where_it_is_what_fails() {
+    require_root!();
+    let netns = Netns::new();
+    // Whatever is opened last.
+    for limit in ["8", "12", "16"] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n $1; shift; exec \"$@\"", "sh", limit, EMPTCP]);
+        let bad = run(command.args(["--netns", &netns.name, "apply", "-"]), POLICY).exits(1);
+        assert!(
+            bad.err.contains("Too many open files") && bad.err.contains("ulimit -n"),
+            "{bad:?}"
+        );
+        assert!(
+            !bad.err.contains("build the element again") && !bad.err.contains("install"),
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
 fn the_root_qdisc_that_shaping_makes_is_told() {
     require_root!();
     let netns = Netns::new();
