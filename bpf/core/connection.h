@@ -248,8 +248,8 @@ static __always_inline struct emptcp_connection *connection_again(const struct e
 }
 
 /*
- * For connection_unseen(): this subflow is alive, so its connection is in use. A table that is full may have given it up
- * all the same. Keys that are gone stay so.
+ * For connection_unseen(): this subflow is alive, so its connection is in use. A table that is full may have given it
+ * up all the same. Keys that are gone stay so.
  */
 static __always_inline void connection_touch(const struct emptcp_flow *flow, __u64 last_ns, __u64 now_ns)
 {

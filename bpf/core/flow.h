@@ -146,8 +146,8 @@ static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const s
 }
 
 /*
- * Full tables of connections give up the entry that was looked up longest ago. So a subflow that lives looks up those of
- * its connection now and then: with its first packet in every step of 2^CONNECTION_STEP_BITS ns (0.27 s).
+ * Full tables of connections give up the entry that was looked up longest ago. So a subflow that lives looks up those
+ * of its connection now and then: with its first packet in every step of 2^CONNECTION_STEP_BITS ns (0.27 s).
  */
 #define CONNECTION_STEP_BITS 28
 

@@ -34,8 +34,10 @@ static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64
 	/* A window has up to 30 bits, and its product with the rate must fit in 64. */
 	__u32 shift = wanted >> 33 ? 17 : 0;
 
-	/* By halves while far off, then by a quarter at most in either direction: one round that came late shows twice the
-	 * rate, and must not cost more than the next round gives back. */
+	/*
+	 * By halves while far off, then by a quarter at most in either direction: one round that came late shows twice
+	 * the rate, and must not cost more than the next round gives back.
+	 */
 	if (achieved / 4 > wanted)
 		window /= 2;
 	else if (achieved / 4 * 3 > wanted)

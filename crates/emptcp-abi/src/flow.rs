@@ -204,7 +204,8 @@ pub struct Resolution {
     pub policies: u64,
 }
 
-/// `struct emptcp_passage`: devices on top of each other; what became of the last packet at the device that saw it first.
+/// `struct emptcp_passage`: devices on top of each other; what became of the last packet at the device that saw it
+/// first.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Passage {

@@ -1,11 +1,11 @@
 //! MPTCP over a veth pair with a policy that counts every packet, against none.
 //!
-//! Within one transfer the programs at the hooks are exchanged every few hundred milliseconds; between connections the rate
-//! differs more than any program costs. Both hosts run on one CPU, for two reasons. There the rate is the CPU time that a
-//! byte takes and nothing else: no second CPU has time to spare for what a program adds, and where other processes take
-//! a part of the CPU, bytes by CPU time still tell the rate that a transfer alone would have. And veth hands a packet to the CPU
-//! that sent it: from two CPUs the segments of one subflow overtake each other, and the rate of such a connection
-//! without any program lies anywhere between a few hundred Mbit/s and tens of Gbit/s.
+//! Within one transfer the programs at the hooks are exchanged every few hundred milliseconds; between connections the
+//! rate differs more than any program costs. Both hosts run on one CPU, for two reasons. There the rate is the CPU time
+//! that a byte takes and nothing else: no second CPU has time to spare for what a program adds, and where other
+//! processes take a part of the CPU, bytes by CPU time still tell the rate that a transfer alone would have. And veth
+//! hands a packet to the CPU that sent it: from two CPUs the segments of one subflow overtake each other, and the rate
+//! of such a connection without any program lies anywhere between a few hundred Mbit/s and tens of Gbit/s.
 
 use crate::statistics::{Estimate, median};
 use anyhow::{Context, Result, anyhow, bail};
@@ -245,8 +245,8 @@ fn report(rounds: &[Round]) {
         stalled.collect::<Vec<_>>().join(", "),
         rounds.len()
     );
-    // Of a CPU that others use too the transfer has now more, now less. What it makes of a second of it is the rate that it
-    // has when it is alone, and the same from window to window: so this is what is judged.
+    // Of a CPU that others use too the transfer has now more, now less. What it makes of a second of it is the rate
+    // that it has when it is alone, and the same from window to window: so this is what is judged.
     for (arm, what) in [
         (ONE_END, "a policy on every packet (count at one end)"),
         (BOTH_ENDS, "the same at both ends, twice on every packet"),

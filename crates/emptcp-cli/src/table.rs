@@ -41,7 +41,8 @@ impl Table {
         self
     }
 
-    /// Breaks long cells of the last column alone, so that the table fits the terminal where the others leave room for it.
+    /// Breaks long cells of the last column alone, so that the table fits the terminal where the others leave room for
+    /// it.
     pub(crate) fn with_last_wrapped(mut self) -> Self {
         self.wraps_last = true;
         self

@@ -18,7 +18,8 @@ use std::{
 /// `--watch`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Watch {
-    /// Show it again every so many seconds, with rates, until Ctrl-C or until the instance is removed; with --json: one object per line
+    /// Show it again every so many seconds, with rates, until Ctrl-C or until the instance is removed; with --json: one
+    /// object per line
     #[arg(long, value_name = "SECONDS")]
     watch: Option<Seconds>,
 }

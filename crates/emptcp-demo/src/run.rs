@@ -150,8 +150,8 @@ impl Course<'_> {
         series.last().map_or([0; 2], |reading| bytes_by_path(self.lab, reading))
     }
 
-    /// Sleeps until `seconds` after the transfer began, in short steps: there are lines to print on the way, and someone
-    /// may interrupt it.
+    /// Sleeps until `seconds` after the transfer began, in short steps: there are lines to print on the way, and
+    /// someone may interrupt it.
     fn wait_until(&mut self, seconds: f64) -> anyhow::Result<()> {
         loop {
             if self.interrupted.load(Ordering::Relaxed) {

@@ -25,8 +25,8 @@ pub enum Topology {
     /// Every path leads from the client to the server.
     #[default]
     TwoHosts,
-    /// Every path leads from the client to a gateway that forwards to the server, which has a single address: the place of
-    /// a hybrid access gateway, where policies act on traffic that the gateway does not terminate.
+    /// Every path leads from the client to a gateway that forwards to the server, which has a single address: the place
+    /// of a hybrid access gateway, where policies act on traffic that the gateway does not terminate.
     Gateway,
 }
 

@@ -1,9 +1,9 @@
 //! Captures of a device into a pcap file, and tshark as an outside judge of what was captured.
 //!
 //! The capture is a packet socket of ours and no child process: it ends with this process, also if that is killed. It
-//! completes checksums that offload left to the device, so that every frame in the file can be judged; a wrong one in the
-//! file was wrong on the way. Frames sent are seen after all egress hooks of the device, received ones before its tc
-//! ingress hooks but after native XDP.
+//! completes checksums that offload left to the device, so that every frame in the file can be judged; a wrong one in
+//! the file was wrong on the way. Frames sent are seen after all egress hooks of the device, received ones before its
+//! tc ingress hooks but after native XDP.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -207,7 +207,8 @@ fn tshark(capture: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> 
     let capture = capture.to_string_lossy();
     let mut arguments = vec!["-n", "-r", &capture, "-Y", filter, "-T", "fields"];
     arguments.extend(["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
-    // The payload is random: where some of it looks like a protocol, a retransmission would be "malformed" for its reassembly.
+    // The payload is random: where some of it looks like a protocol, a retransmission would be "malformed" for its
+    // reassembly.
     arguments.extend(["-o", "tcp.desegment_tcp_streams:FALSE"]);
     arguments.extend(fields.iter().flat_map(|field| ["-e", field]));
     Ok(run_here("tshark", &arguments)?.lines().map(str::to_owned).collect())

@@ -50,7 +50,8 @@ impl Lab {
         self.gateway.as_ref()
     }
 
-    /// The namespace of the emulator. Its devices `client1`, `server1`, ... are where a capture sees path 1 in the middle.
+    /// The namespace of the emulator. Its devices `client1`, `server1`, ... are where a capture sees path 1 in the
+    /// middle.
     pub fn middle(&self) -> &NetworkNamespace {
         &self.middle
     }

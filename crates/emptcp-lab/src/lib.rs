@@ -1,5 +1,5 @@
-//! Test beds for Multipath TCP on one machine: hosts in network namespaces, paths with a set rate, delay, jitter, loss and
-//! queue, MPTCP sockets with verified traffic, and what the kernels of both hosts say about it.
+//! Test beds for Multipath TCP on one machine: hosts in network namespaces, paths with a set rate, delay, jitter, loss
+//! and queue, MPTCP sockets with verified traffic, and what the kernels of both hosts say about it.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -14,22 +14,24 @@
 //! lab.path(1).set_rate(Rate::mbit(10))?;
 //! let report = transfer.finish()?; // an error if a single byte arrived wrong
 //! for subflow in report.server.subflows() {
-//!     let rate = report.server.throughput(&subflow, Counter::Received, Duration::from_secs(5), Duration::from_secs(10));
-//!     println!("{subflow}: {rate:?} Mbit/s");
+//!     let rate = report.server.throughput(&subflow, Counter::Received, Duration::from_secs(5),
+//!     Duration::from_secs(10)); println!("{subflow}: {rate:?} Mbit/s");
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Everything needs root and ends with the [`Lab`]: when it is dropped, in a panic too. What a killed process leaves behind is
-//! removed by [`Lab::sweep`]. Labs run in parallel without meeting, with the same addresses.
+//! Everything needs root and ends with the [`Lab`]: when it is dropped, in a panic too. What a killed process leaves
+//! behind is removed by [`Lab::sweep`]. Labs run in parallel without meeting, with the same addresses.
 //!
 //! # Map
 //!
-//! * The bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes), `names.rs` (names,
-//!   guards, sweep), `netns.rs`, `command.rs`.
-//! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet sockets).
-//! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and judge).
+//! * The bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes), `names.rs`
+//!   (names, guards, sweep), `netns.rs`, `command.rs`.
+//! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet
+//!   sockets).
+//! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and
+//!   judge).
 //! * Strangers: `inject.rs` (frames from a third party on a path).
 //! * Traffic: `socket/` (MPTCP sockets and what the kernel tells of them), `traffic/` (bulk, requests, samples).
 //! * `ffi.rs`: the only unsafe code, for options of packet sockets. `error.rs`: what can go wrong.

@@ -53,8 +53,8 @@ impl LivePath {
         self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes rate, delay, jitter, loss or queue while traffic runs, e.g. `update(|path| path.loss(0.01))`. Packets already
-    /// in flight keep their delay.
+    /// Changes rate, delay, jitter, loss or queue while traffic runs, e.g. `update(|path| path.loss(0.01))`. Packets
+    /// already in flight keep their delay.
     ///
     /// # Errors
     /// For a path without emulator; for a change of addresses or MTU, which are fixed.

@@ -7,7 +7,8 @@ use crate::error::{LabError, Result};
 use crate::host::Host;
 use crate::netns::NetworkNamespace;
 
-/// A reading of `/proc/net/netstat` and `/proc/net/snmp`; keys such as `MPTcpExt.MPCapableFallbackACK` or `Tcp.InCsumErrors`.
+/// A reading of `/proc/net/netstat` and `/proc/net/snmp`; keys such as `MPTcpExt.MPCapableFallbackACK` or
+/// `Tcp.InCsumErrors`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mib(BTreeMap<String, i64>);
 

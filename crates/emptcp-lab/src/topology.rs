@@ -1,8 +1,9 @@
 //! How devices, addresses and routes are laid out, as lines for `ip -batch`. Pure: nothing here touches the system.
 //!
-//! Path `i` (from 0) is `10.1.i.0/24` and `fd00:1:i::/64`; the client's end is `.1`, the other end `.2`. A packet's path is
-//! chosen by the *client's* address: the client routes by source address, the server reaches each client address on its path.
-//! So a subflow from the client's address on path 1 stays on path 1 whatever address of the server it goes to.
+//! Path `i` (from 0) is `10.1.i.0/24` and `fd00:1:i::/64`; the client's end is `.1`, the other end `.2`. A packet's
+//! path is chosen by the *client's* address: the client routes by source address, the server reaches each client
+//! address on its path. So a subflow from the client's address on path 1 stays on path 1 whatever address of the server
+//! it goes to.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -281,8 +281,8 @@ pub(crate) fn name_of<'a>(ifindex: u32, devices: &'a Devices, state: Option<&'a 
     devices.name(ifindex).or_else(noted).unwrap_or("?")
 }
 
-/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is possible
-/// beside the former one.
+/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is
+/// possible beside the former one.
 fn prepare_change(
     instance: &Instance,
     placement: &Placement,

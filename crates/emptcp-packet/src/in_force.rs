@@ -76,8 +76,8 @@ pub struct DeviceState {
     pub renamed_to: Option<String>,
     /// The device to which the policies were applied is in another network namespace, with the programs.
     pub moved: bool,
-    /// The device was moved away and came back with another index: the programs are still attached to it, and pass every packet,
-    /// since no rule knows the index.
+    /// The device was moved away and came back with another index: the programs are still attached to it, and pass
+    /// every packet, since no rule knows the index.
     pub came_back: bool,
     /// The root qdisc that emptcp made for `mode=shape`, kind and handle; at egress.
     pub qdisc: Option<&'static str>,

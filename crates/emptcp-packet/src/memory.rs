@@ -24,8 +24,8 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
     sum(plan, catalog, None)
 }
 
-/// Bytes that the kernel will take for this plan beside the tables that `instance` has: those keep their sizes, and elements that
-/// it does not use yet bring theirs.
+/// Bytes that the kernel will take for this plan beside the tables that `instance` has: those keep their sizes, and
+/// elements that it does not use yet bring theirs.
 ///
 /// # Errors
 /// As [`needed`]; also when the kernel cannot be asked about its tables.

@@ -277,8 +277,8 @@ impl Shaping {
         failed
     }
 
-    /// Removes the root qdiscs that the instance `name` has made, by its `records`, and those that no instance of this network
-    /// namespace remembers any more. Returns the devices that had one.
+    /// Removes the root qdiscs that the instance `name` has made, by its `records`, and those that no instance of this
+    /// network namespace remembers any more. Returns the devices that had one.
     pub(crate) fn remove_all(name: &str, records: Option<&MapHandle>, devices: &Devices) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         if let Some(records) = records {

@@ -24,8 +24,8 @@ pub struct Diagnostic {
     pub help: String,
     /// The line of the file, as it is.
     pub text: String,
-    /// That line, with all that is wrong on it corrected, where it is known what was meant: the file then has no mistake
-    /// on this line.
+    /// That line, with all that is wrong on it corrected, where it is known what was meant: the file then has no
+    /// mistake on this line.
     pub corrected: Option<String>,
 }
 
@@ -199,7 +199,8 @@ impl<'a> Reporter<'a> {
         self.edits.insert(edit);
     }
 
-    /// Shows the lines that hold an edit as they are with all edits of the file, where `check` then finds nothing wrong.
+    /// Shows the lines that hold an edit as they are with all edits of the file, where `check` then finds nothing
+    /// wrong.
     pub(crate) fn correct(&mut self, check: impl FnOnce(&str) -> Vec<Diagnostic>) {
         let mut edits: Vec<&Instead> = self.edits.iter().collect();
         edits.sort_by_key(|edit| (edit.span.start, edit.span.end, &edit.text));

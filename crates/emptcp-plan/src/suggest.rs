@@ -2,8 +2,8 @@
 
 use crate::visible::escaped;
 
-/// The candidate nearest to `word`, when it is near enough to be a slip of the finger. Of two that are equally near none:
-/// `of` may be `on` or `off`.
+/// The candidate nearest to `word`, when it is near enough to be a slip of the finger. Of two that are equally near
+/// none: `of` may be `on` or `off`.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer words are no slips, and the distance costs the product of the lengths.
     if word.len() > 64 {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How a character is shown, where it is not shown as it is: characters that control a terminal, that turn the direction of
-/// the text around them, or that nobody can see.
+/// How a character is shown, where it is not shown as it is: characters that control a terminal, that turn the
+/// direction of the text around them, or that nobody can see.
 pub(crate) fn escaped(c: char) -> Option<String> {
     let hidden = c.is_control()
         || matches!(c,

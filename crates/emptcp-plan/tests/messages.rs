@@ -1,7 +1,8 @@
 //! What users are told about their mistakes.
 //!
 //! `messages/*.txt` hold mistakes, each followed by what is said about it, indented: `line:column+width message`, then
-//! what would be accepted, then the line as it would be right, where that is known. `EMPTCP_BLESS=1 cargo test` writes the answers anew; read the difference before you keep it.
+//! what would be accepted, then the line as it would be right, where that is known. `EMPTCP_BLESS=1 cargo test` writes
+//! the answers anew; read the difference before you keep it.
 
 mod common;
 

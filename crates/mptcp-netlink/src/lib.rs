@@ -1,6 +1,6 @@
-//! What Linux tells about the subflows of a host's MPTCP sockets by netlink (`sock_diag`, sock_diag(7)): tokens, address
-//! ids, who opened a subflow and how, backup flags. No right is needed; without CAP_NET_ADMIN newer kernels leave out the
-//! tokens.
+//! What Linux tells about the subflows of a host's MPTCP sockets by netlink (`sock_diag`, sock_diag(7)): tokens,
+//! address ids, who opened a subflow and how, backup flags. No right is needed; without CAP_NET_ADMIN newer kernels
+//! leave out the tokens.
 //!
 //! ```no_run
 //! use mptcp_netlink::SockDiag;
@@ -35,7 +35,8 @@
 //! * `subflow.rs`: [`Subflow`] and [`SubflowFlags`], what an answer says.
 //! * `request.rs`, `message.rs`, `attribute.rs`: the bytes of netlink. `error.rs`: [`Error`].
 //!
-//! What only the process that has an MPTCP socket can ask (`MPTCP_INFO`, `TCP_INFO` of each subflow) is in `mptcp-socket`.
+//! What only the process that has an MPTCP socket can ask (`MPTCP_INFO`, `TCP_INFO` of each subflow) is in
+//! `mptcp-socket`.
 
 mod attribute;
 mod diag;

@@ -35,8 +35,8 @@ pub struct Subflow {
     pub state: State,
     /// Token of this host; `None` while the kernel does not tell.
     pub local_token: Option<Token>,
-    /// Token of the other host. The kernel keeps it only with subflows that this host has opened; `None` where no subflow
-    /// of the connection is of that kind.
+    /// Token of the other host. The kernel keeps it only with subflows that this host has opened; `None` where no
+    /// subflow of the connection is of that kind.
     pub remote_token: Option<Token>,
     /// Initial sequence number of the other host; 0 while the kernel does not tell.
     pub remote_initial: SequenceNumber,
@@ -44,7 +44,8 @@ pub struct Subflow {
     pub flags: SubflowFlags,
     /// Address ids of this and of the other host; `None` while the kernel does not tell.
     pub address_ids: Option<[AddressId; 2]>,
-    /// `struct tcp_info` as the kernel wrote it, for a reader such as `mptcp_socket::TcpInfo`; empty when it is missing.
+    /// `struct tcp_info` as the kernel wrote it, for a reader such as `mptcp_socket::TcpInfo`; empty when it is
+    /// missing.
     pub tcp_info: Vec<u8>,
 }
 

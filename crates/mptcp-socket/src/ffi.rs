@@ -171,7 +171,8 @@ pub(crate) fn mptcp_socket() -> io::Result<OwnedFd> {
 
 fn ask(socket: &impl AsFd, level: libc::c_int, option: libc::c_int, answer: &mut [u8]) -> io::Result<usize> {
     let mut length = answer.len() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes to `answer`, which is as long as that; these options hold no pointers.
+    // SAFETY: the kernel writes at most `length` bytes to `answer`, which is as long as that; these options hold no
+    // pointers.
     let result = unsafe {
         libc::getsockopt(
             socket.as_fd().as_raw_fd(),

@@ -35,7 +35,8 @@
 //!
 //! # Map
 //!
-//! * `connection.rs`: [`ConnectionInfo`] (`MPTCP_FULL_INFO`, before Linux 6.5 `MPTCP_INFO` and others) and [`SubflowInfo`].
+//! * `connection.rs`: [`ConnectionInfo`] (`MPTCP_FULL_INFO`, before Linux 6.5 `MPTCP_INFO` and others) and
+//!   [`SubflowInfo`].
 //! * `tcp.rs`: [`TcpInfo`] (`TCP_INFO`). `probe.rs`: [`has_full_info`], what this kernel offers.
 //! * `fields.rs`: reading the kernel's structures. `error.rs`: [`Error`]. `ffi.rs`: the only unsafe code.
 //!

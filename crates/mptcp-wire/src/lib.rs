@@ -16,8 +16,9 @@
 //!   a `View` (zero-copy) and a `Repr` (owned meaning, `parse` and `emit`).
 //! * [`tcp::option`]: TCP options and the iterator over an option area.
 //! * [`mptcp`]: the MPTCP options, one file per subtype.
-//! * [`types`], [`sequence`]: keys, tokens, identifiers and sequence numbers as types of their own, each with one form as
-//!   text and, with the feature `serde`, in JSON. The feature `zerocopy` makes them parts of structures in raw memory.
+//! * [`types`], [`sequence`]: keys, tokens, identifiers and sequence numbers as types of their own, each with one form
+//!   as text and, with the feature `serde`, in JSON. The feature `zerocopy` makes them parts of structures in raw
+//!   memory.
 //! * [`crypto`]: tokens, initial data sequence numbers and HMACs of both versions.
 //! * [`checksum`]: the Internet checksum, the TCP and DSS checksums, incremental updates.
 //! * [`error`], [`list`]: what all of these share.

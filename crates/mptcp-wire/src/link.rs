@@ -17,8 +17,8 @@ pub enum LinkType {
     LinuxSll2,
     /// BSD loopback: 4 bytes of address family, in either byte order.
     Loopback,
-    /// Point-to-point protocol, RFC 1661: behind the address and control bytes of RFC 1662 or without them, the protocol
-    /// in one byte or two; also Cisco's HDLC, which captures of serial lines hold under the same number.
+    /// Point-to-point protocol, RFC 1661: behind the address and control bytes of RFC 1662 or without them, the
+    /// protocol in one byte or two; also Cisco's HDLC, which captures of serial lines hold under the same number.
     Ppp,
 }
 

@@ -1,8 +1,8 @@
 //! Dependencies run one way: between the crates of the workspace, and between the modules of each crate.
 //!
-//! A module is a file beside `lib.rs`, or a folder with all that is in it. It depends on another one when it names it by
-//! `crate::` or `super::`; what `lib.rs` re-exports counts as the module that it comes from. Tests beside the code may
-//! name what they like.
+//! A module is a file beside `lib.rs`, or a folder with all that is in it. It depends on another one when it names it
+//! by `crate::` or `super::`; what `lib.rs` re-exports counts as the module that it comes from. Tests beside the code
+//! may name what they like.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
 //! The fuzz targets in `fuzz/`, built by the toolchain that builds everything else and run for a while.
 //!
-//! cargo-fuzz adds flags to a build that stable Rust takes as well. Only the address sanitizer needs nightly; the crates
-//! that are tested here hold no unsafe code.
+//! cargo-fuzz adds flags to a build that stable Rust takes as well. Only the address sanitizer needs nightly; the
+//! crates that are tested here hold no unsafe code.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -57,8 +57,8 @@ pub(crate) fn measure(runs: usize, quiet: bool) -> Result<Vec<Measured>> {
     Ok(results.lines)
 }
 
-/// Analyses `packets` packets that are made on the way; the most memory that this process had, KiB. For a process of its
-/// own.
+/// Analyses `packets` packets that are made on the way; the most memory that this process had, KiB. For a process of
+/// its own.
 pub(crate) fn peak_memory(packets: u64) -> Result<u64> {
     analyse(source::from_reader("generated", Traffic::new(1, packets))?)?;
     let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;

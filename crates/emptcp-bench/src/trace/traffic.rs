@@ -13,8 +13,8 @@ const AT_ONCE: usize = 200;
 const LONGEST_TRAIN: u32 = 8;
 /// Bytes of each packet that are kept.
 const SNAP_LENGTH: usize = 128;
-/// Microseconds from packet to packet: 20 000 packets in a second, so that as many connections linger in the analysis of
-/// 2 million packets as in that of more.
+/// Microseconds from packet to packet: 20 000 packets in a second, so that as many connections linger in the analysis
+/// of 2 million packets as in that of more.
 const STEP: u32 = 50;
 /// Written at once.
 const CHUNK: usize = 256 << 10;

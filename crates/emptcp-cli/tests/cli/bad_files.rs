@@ -1,4 +1,5 @@
-//! Files that are no files, too large, of any bytes, and disks that are full: told about, never waited for, nothing left behind.
+//! Files that are no files, too large, of any bytes, and disks that are full: told about, never waited for, nothing
+//! left behind.
 
 use crate::common::{EMPTCP, Netns, PolicyFile, Said, emptcp, emptcp_with, require_root, run};
 use nix::{sys::stat::Mode, unistd::mkfifo};
@@ -11,7 +12,8 @@ use std::{
 
 const COUNT: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = 'count'";
 
-/// Runs `emptcp` in `folder`, with the elements that are installed in it. A command that waits for good is ended, by `timeout`.
+/// Runs `emptcp` in `folder`, with the elements that are installed in it. A command that waits for good is ended, by
+/// `timeout`.
 fn in_folder(folder: &Path, arguments: &[&str]) -> Said {
     let mut command = Command::new("timeout");
     command

@@ -72,7 +72,8 @@ fn tables_that_do_not_fit_into_the_memory_are_refused_before_anything_is_made() 
     netns.emptcp(&["show"]).exits(1);
 }
 
-/// Runs `emptcp` in a mount namespace of its own, where what `folder` holds lies over what has the same place in the file system.
+/// Runs `emptcp` in a mount namespace of its own, where what `folder` holds lies over what has the same place in the
+/// file system.
 fn emptcp_over(folder: &Path, places: &[&str], arguments: &[&str]) -> Said {
     // The shell becomes the command: `$$` is its process.
     let mounts: String = places

@@ -1,5 +1,5 @@
-//! Devices under policy that are renamed, or moved to another network namespace: their programs go with them. The judges are
-//! `ip`, which shows XDP programs, and bpffs: nothing but its pin holds a link.
+//! Devices under policy that are renamed, or moved to another network namespace: their programs go with them. The
+//! judges are `ip`, which shows XDP programs, and bpffs: nothing but its pin holds a link.
 
 use crate::common::{Netns, Said, require_root};
 use serde_json::{Value, json};

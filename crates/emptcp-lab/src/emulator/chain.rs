@@ -1,8 +1,8 @@
 //! One emulated path: two chains of cells, and the handles by which they change at run time.
 //!
-//! The cells run in tasks of ours and not under `RattanCore`: that yields to the scheduler, and so polls the kernel, after
-//! each packet in each cell (0.56 against 0.48 of a CPU for 100 Mbit/s when both were built without optimisation; built
-//! with it, 0.25 to 0.45, most of it the wake-ups and the hosts' own TCP, which runs in the sending system call).
+//! The cells run in tasks of ours and not under `RattanCore`: that yields to the scheduler, and so polls the kernel,
+//! after each packet in each cell (0.56 against 0.48 of a CPU for 100 Mbit/s when both were built without optimisation;
+//! built with it, 0.25 to 0.45, most of it the wake-ups and the hosts' own TCP, which runs in the sending system call).
 
 use std::sync::Arc;
 

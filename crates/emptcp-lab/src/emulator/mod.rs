@@ -6,8 +6,8 @@
 //!                   segment.rs)      BwCell)
 //! ```
 //!
-//! Three things are ours and not rattan's, each for a reason. The *device*: rattan's own rewrites MAC addresses, drops ARP
-//! and neighbour discovery, and cannot take 64 kB aggregates of segmentation offload; ours does what a network card
+//! Three things are ours and not rattan's, each for a reason. The *device*: rattan's own rewrites MAC addresses, drops
+//! ARP and neighbour discovery, and cannot take 64 kB aggregates of segmentation offload; ours does what a network card
 //! does: it cuts aggregates into segments and completes checksums. The *delay*: rattan's `DelayCell` has no
 //! jitter and its per-packet delay reorders. The *tasks* between the cells: see `chain.rs`.
 

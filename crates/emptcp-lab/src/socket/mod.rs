@@ -1,4 +1,5 @@
-//! Sockets on the hosts, MPTCP or plain TCP, and what the kernel tells about their connections (by `mptcp-socket` and `mptcp-netlink`).
+//! Sockets on the hosts, MPTCP or plain TCP, and what the kernel tells about their connections (by `mptcp-socket` and
+//! `mptcp-netlink`).
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -185,8 +186,8 @@ impl Connection {
         &self.socket
     }
 
-    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in parts). A socket that is plain TCP, because it was
-    /// asked for or because the connection fell back before it was accepted, has
+    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in parts). A socket that
+    /// is plain TCP, because it was asked for or because the connection fell back before it was accepted, has
     /// [`fallback`](ConnectionInfo::fallback) set and no subflows.
     ///
     /// # Errors

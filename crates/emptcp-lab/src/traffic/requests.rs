@@ -29,8 +29,8 @@ pub struct Requests<'a> {
 }
 
 impl Lab {
-    /// Describes request traffic. Default: 50 requests of 100 bytes, responses of 1000 bytes, one every 50 ms, over MPTCP and
-    /// IPv4, the first subflow on path 0, over within 60 s.
+    /// Describes request traffic. Default: 50 requests of 100 bytes, responses of 1000 bytes, one every 50 ms, over
+    /// MPTCP and IPv4, the first subflow on path 0, over within 60 s.
     pub fn requests(&self) -> Requests<'_> {
         Requests {
             lab: self,

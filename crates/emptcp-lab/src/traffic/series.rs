@@ -98,7 +98,8 @@ impl TimeSeries {
 
     /// Rate of a subflow between `from` and `to` after the begin of the transfer, in Mbit/s of payload.
     ///
-    /// It is taken between the first and the last sample within, in which the subflow exists; `None` with fewer than two.
+    /// It is taken between the first and the last sample within, in which the subflow exists; `None` with fewer than
+    /// two.
     pub fn throughput(&self, key: &FourTuple, counter: Counter, from: Duration, to: Duration) -> Option<f64> {
         let mut within = self
             .of(key)

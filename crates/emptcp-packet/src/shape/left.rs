@@ -6,8 +6,8 @@ use emptcp_host::device::Devices;
 use std::collections::BTreeSet;
 
 /// Devices with a root qdisc of ours that no instance of this network namespace remembers. Ours is what has our handle
-/// and holds nothing that is somebody else's. `name`: the instance to be removed, which may have lost its records; where
-/// another one has, nothing is known to be left.
+/// and holds nothing that is somebody else's. `name`: the instance to be removed, which may have lost its records;
+/// where another one has, nothing is known to be left.
 pub(super) fn devices(devices: &Devices, name: &str) -> Result<Vec<String>> {
     let mut ours = Vec::new();
     for device in devices.iter() {

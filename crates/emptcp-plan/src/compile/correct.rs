@@ -1,4 +1,5 @@
-//! A text with everything that is known to be meant written in its place. Only a text that is right in the end is shown.
+//! A text with everything that is known to be meant written in its place. Only a text that is right in the end is
+//! shown.
 
 use crate::diagnostics::Problem;
 

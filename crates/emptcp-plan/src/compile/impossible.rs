@@ -1,6 +1,7 @@
 //! Conditions that no packet can fulfil: tests under one `and` that exclude each other, or the hooks of the policy.
 //!
-//! Only what is plain is found: fields that have one value in each packet, tested without `not` around an `and` or `or`.
+//! Only what is plain is found: fields that have one value in each packet, tested without `not` around an `and` or
+//! `or`.
 
 use super::exclusive::{Constraint, disjoint};
 use super::segments::{self, Segments};

@@ -29,8 +29,8 @@ impl Segments {
     }
 }
 
-/// Whether a segment is of a kind that its flags and its payload decide alone, as `parse.h` of the core does; `None` for
-/// others.
+/// Whether a segment is of a kind that its flags and its payload decide alone, as `parse.h` of the core does; `None`
+/// for others.
 fn decided(kind: u32, segment: u32) -> Option<bool> {
     let has = |what: u32| segment & what == what;
     Some(match kind {

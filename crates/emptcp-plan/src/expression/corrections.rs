@@ -140,8 +140,8 @@ impl Cursor<'_> {
         }
     }
 
-    /// `tcp.port < 1024`, `dsn >= 5`: as a range, which `write` puts into words from its ends, both inclusive or the second
-    /// not there. The next token is the comparison.
+    /// `tcp.port < 1024`, `dsn >= 5`: as a range, which `write` puts into words from its ends, both inclusive or the
+    /// second not there. The next token is the comparison.
     pub(super) fn as_range(&self, problem: Problem, write: impl Fn(u64, Option<u64>) -> String) -> Problem {
         let Kind::Compare(compare) = self.peek() else {
             return problem;

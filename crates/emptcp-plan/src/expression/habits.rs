@@ -1,7 +1,7 @@
 //! What people bring along from Wireshark, tcpdump, nftables and `ss`: their words, and what they are here.
 //!
-//! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word takes. A correction is only shown when the corrected condition is right, and a
-//! test corrects every word of the tables.
+//! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word takes. A
+//! correction is only shown when the corrected condition is right, and a test corrects every word of the tables.
 
 mod arguments;
 mod fields;

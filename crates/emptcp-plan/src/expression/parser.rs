@@ -126,8 +126,8 @@ impl Parser<'_> {
         inner
     }
 
-    /// Notes the problem and goes on where a reader would: before the next `and`, `or` or `)` of the same level. The value
-    /// returned is never used, as there is a problem.
+    /// Notes the problem and goes on where a reader would: before the next `and`, `or` or `)` of the same level. The
+    /// value returned is never used, as there is a problem.
     fn failed(&mut self, problem: Problem) -> Expression {
         self.problems.push(problem);
         let mut open = 0usize;

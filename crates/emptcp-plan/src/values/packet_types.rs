@@ -115,8 +115,8 @@ mod tests {
     fn every_bit_that_the_core_sets_has_a_name() {
         let named = KINDS.iter().chain(OPTIONS).fold(0, |bits, (_, bit)| bits | bit);
         let known = bits::ALL.iter().fold(0, |bits, (_, bit)| bits | bit);
-        // Matters of the core: a broken option list, to which nothing is written; PSH, which tells data from keep-alives;
-        // a mapping of either kind, on which `dsn` rests.
+        // Matters of the core: a broken option list, to which nothing is written; PSH, which tells data from
+        // keep-alives; a mapping of either kind, on which `dsn` rests.
         assert_eq!(known & !named, bits::OPTIONS_BROKEN | bits::PSH | bits::MAPPED);
     }
 

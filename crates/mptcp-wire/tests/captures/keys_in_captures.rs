@@ -205,8 +205,8 @@ fn version_0_tokens_and_hmacs_of_the_vectors_are_computed_right() {
 
 #[test]
 fn version_1_values_of_the_fixtures_are_computed_right() {
-    // Not tcpdump's mptcp-aa-v1.pcap: its ADD_ADDR is not signed as RFC 8684 says, but with the receiver's key first and
-    // the leftmost 64 bits of the HMAC.
+    // Not tcpdump's mptcp-aa-v1.pcap: its ADD_ADDR is not signed as RFC 8684 says, but with the receiver's key first
+    // and the leftmost 64 bits of the HMAC.
     let captures = [fixtures("ptcpdump"), fixtures("v1")].concat();
     let checked = follow(&captures);
     assert!(

@@ -1,4 +1,5 @@
-//! Arguments as other languages write them: `(rate=4mbit, mode=police)`, `rate: 4mbit`, `--rate 4mbit`, `rate == 4mbit`.
+//! Arguments as other languages write them: `(rate=4mbit, mode=police)`, `rate: 4mbit`, `--rate 4mbit`,
+//! `rate == 4mbit`.
 
 use super::super::ast::Compare;
 use super::super::lexer::Kind;
@@ -85,7 +86,8 @@ impl Cursor<'_> {
         }
     }
 
-    /// `src prefix=10.0.0.0/8`: a selector by name, its arguments as those of an action. How many tokens, and what is meant.
+    /// `src prefix=10.0.0.0/8`: a selector by name, its arguments as those of an action. How many tokens, and what is
+    /// meant.
     pub(super) fn call_like_an_action(&self) -> Option<(usize, String)> {
         let name = self.word_at(0)?;
         let mut arguments = Vec::new();
