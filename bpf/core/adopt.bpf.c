@@ -147,8 +147,8 @@ EMPTCP_SECTION int emptcp_adopt(emptcp_context *ctx)
 	if (opening && opening->state == EMPTCP_FLOW_ADOPTING)
 		bpf_map_delete_elem(&emptcp_half_open, &key);
 	/*
-	 * Only in the last run, before which the data path may still exchange the record. A connection that the data path
-	 * has made has counted its subflows.
+	 * Only in the last run, before which the data path may still exchange the record. A connection that the data
+	 * path has made has counted its subflows.
 	 */
 	if (adoption->made)
 		connection_subflow(flow);

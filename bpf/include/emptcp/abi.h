@@ -437,8 +437,8 @@ struct emptcp_event_ring {
 struct emptcp_event_slot {
 	__u64 sequence; /* 0: never used; 2n + 1: event n is being written; 2n + 2: it is complete */
 	/*
-	 * Over sequence, length and words, by emptcp_event_sum(). A reader that copies while another event is written, or
-	 * on a CPU that reorders stores, sees it.
+	 * Over sequence, length and words, by emptcp_event_sum(). A reader that copies while another event is written,
+	 * or on a CPU that reorders stores, sees it.
 	 */
 	__u64 checksum;
 	__u32 length; /* bytes of the event, header included */
