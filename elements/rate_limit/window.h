@@ -64,8 +64,10 @@ static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u
 		clamp->highest = clamp->at_begin = data_ack;
 		return;
 	}
-	/* Subflows acknowledge on several CPUs. What is stored is always a DATA_ACK that was seen, so an update that gets
-	 * lost is made up for by the next. */
+	/*
+	 * Subflows acknowledge on several CPUs. What is stored is always a DATA_ACK that was seen, so an update that
+	 * gets lost is made up for by the next.
+	 */
 	if (progress < 1u << 31)
 		clamp->highest += progress;
 	/* On another CPU the round may have begun after `now`. */
