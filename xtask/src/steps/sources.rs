@@ -30,8 +30,10 @@ pub(super) fn faults(root: &Path) -> anyhow::Result<Vec<String>> {
         let path = root.join(&file);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let is_c = file.extension() != Some(OsStr::new("rs"));
+        let is_ffi = |part: &OsStr| part == "ffi" || part == "ffi.rs";
+        let may_be_unsafe = is_c || file.iter().any(is_ffi);
         faults.extend(
-            faults_of(&text, is_c)
+            faults_of(&text, is_c, may_be_unsafe)
                 .into_iter()
                 .map(|fault| format!("{}: {fault}", file.display())),
         );
@@ -39,7 +41,7 @@ pub(super) fn faults(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(faults)
 }
 
-fn faults_of(text: &str, is_c: bool) -> Vec<String> {
+fn faults_of(text: &str, is_c: bool, may_be_unsafe: bool) -> Vec<String> {
     let mut faults = Vec::new();
     if is_c && !text.lines().next().unwrap_or_default().contains(SPDX) {
         faults.push(format!("the first line must hold `{SPDX}`"));
@@ -48,6 +50,19 @@ fn faults_of(text: &str, is_c: bool) -> Vec<String> {
     if lines > LINES {
         faults.push(format!(
             "{lines} lines; no file may have more than {LINES}: split it by idea"
+        ));
+    }
+    let is_unsafe = |line: &str| {
+        let code = line.split("//").next().unwrap_or_default();
+        let words: Vec<_> = code.split_whitespace().collect();
+        words
+            .windows(2)
+            .any(|pair| pair[0] == "unsafe" && ["{", "fn", "impl", "extern"].contains(&pair[1]))
+    };
+    if let Some(line) = text.lines().position(is_unsafe).filter(|_| !may_be_unsafe) {
+        faults.push(format!(
+            "line {}: unsafe code belongs into the module `ffi` of a crate",
+            line + 1
         ));
     }
     let is_comment = |line: &str| {
@@ -109,32 +124,47 @@ mod tests {
 
     #[test]
     fn a_c_file_without_its_licence_line_is_a_fault() {
-        assert!(faults_of("/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n", true).is_empty());
-        assert_eq!(faults_of("#include <linux/bpf.h>\n", true).len(), 1);
-        assert_eq!(faults_of("", true).len(), 1);
+        assert!(
+            faults_of(
+                "/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n",
+                true,
+                false
+            )
+            .is_empty()
+        );
+        assert_eq!(faults_of("#include <linux/bpf.h>\n", true, false).len(), 1);
+        assert_eq!(faults_of("", true, false).len(), 1);
     }
 
     #[test]
     fn a_rust_file_needs_no_licence_line() {
-        assert!(faults_of("//! Map of the crate.\n", false).is_empty());
+        assert!(faults_of("//! Map of the crate.\n", false, false).is_empty());
     }
 
     #[test]
     fn a_file_of_too_many_lines_is_a_fault() {
-        assert!(faults_of(&"\n".repeat(LINES), false).is_empty());
-        assert_eq!(faults_of(&"\n".repeat(LINES + 1), false).len(), 1);
+        assert!(faults_of(&"\n".repeat(LINES), false, false).is_empty());
+        assert_eq!(faults_of(&"\n".repeat(LINES + 1), false, false).len(), 1);
     }
 
     #[test]
     fn a_comment_of_too_many_columns_is_a_fault() {
         let line = |length: usize| format!("// {}\n", "x".repeat(length));
-        assert!(faults_of(&line(COLUMNS - 3), false).is_empty());
+        assert!(faults_of(&line(COLUMNS - 3), false, false).is_empty());
         assert_eq!(
-            faults_of(&line(COLUMNS - 2), false),
+            faults_of(&line(COLUMNS - 2), false, false),
             ["line 1: a comment of more than 120 columns"]
         );
-        assert!(faults_of(&format!("let text = \"{}\";\n", "x".repeat(COLUMNS)), false).is_empty());
+        assert!(faults_of(&format!("let text = \"{}\";\n", "x".repeat(COLUMNS)), false, false).is_empty());
         assert_eq!(width("\tx\ty"), 17);
+    }
+
+    #[test]
+    fn unsafe_code_is_in_the_module_for_it() {
+        let text = format!("fn f() {{ {} {{ g() }} }}\n", "unsafe");
+        assert_eq!(faults_of(&text, false, false).len(), 1);
+        assert!(faults_of(&text, false, true).is_empty());
+        assert!(faults_of("// an unsafe { block } in words\n", false, false).is_empty());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A device as a source of packets.
 
 use super::block::{Captured, Cursor};
+use super::ffi::{BLOCK_TIMEOUT, Ring};
 use super::filter::{TAG, is_vlan, program};
-use super::ring::{BLOCK_TIMEOUT, Ring};
 use crate::{Error, Frame, Next, PacketNumber, Result, Source, Span, Timestamp};
 use mptcp_wire::LinkType;
 use nix::errno::Errno;

@@ -2,7 +2,7 @@
 //!
 //! * `device.rs`: the source. `starts.rs`: a source that counts subflows whose start was not seen.
 //! * `filter.rs`: the program that lets the kernel pass on only TCP. `block.rs`: packets in a block of the ring.
-//! * `ring.rs`: the ring that the kernel writes to, the only unsafe code of this crate.
+//! * `ffi.rs`: the ring that the kernel writes to, the only unsafe code of this crate.
 //!
 //! A packet socket of type `SOCK_DGRAM` gives packets from the network header on, whatever the device: Ethernet,
 //! tunnels and loopback are all the same, and `any` may have all of them at once. The kernel takes the outer VLAN tag
@@ -12,12 +12,12 @@
 
 mod block;
 mod device;
-mod filter;
 #[expect(
     unsafe_code,
     reason = "memory shared with the kernel, and socket options that no crate wraps"
 )]
-mod ring;
+mod ffi;
+mod filter;
 mod starts;
 
 pub use device::{Counters, Device, DeviceSettings};
