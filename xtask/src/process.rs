@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, bail};
 
 use crate::report;
-use crate::tally::Tally;
+use crate::tally::{Said, Tally};
 
 /// A program with its arguments, run in the root of the repository unless told otherwise.
 pub(crate) struct Invocation {
@@ -80,8 +80,9 @@ impl Invocation {
         let stdout = child.stdout.take().expect("standard output is piped");
         let stderr = child.stderr.take().expect("standard error is piped");
         let of_errors = thread::spawn(move || forward(stderr, std::io::stderr()));
-        *tally += forward(stdout, std::io::stdout())?;
-        *tally += of_errors.join().expect("the thread that forwards does not panic")?;
+        let mut said = forward(stdout, std::io::stdout())?;
+        said.join(of_errors.join().expect("the thread that forwards does not panic")?);
+        *tally += said.tally();
         let status = child.wait()?;
         if !status.success() {
             bail!("{}: {status}", self.name());
@@ -169,19 +170,17 @@ impl Invocation {
     }
 }
 
-fn forward(from: impl Read, mut to: impl Write) -> anyhow::Result<Tally> {
-    let mut tally = Tally::default();
+fn forward(from: impl Read, mut to: impl Write) -> anyhow::Result<Said> {
+    let mut said = Said::default();
     let mut lines = BufReader::new(from);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         to.write_all(&line)?;
-        if let Some(counted) = Tally::of_line(&String::from_utf8_lossy(&line)) {
-            tally += counted;
-        }
+        said.read(&String::from_utf8_lossy(&line));
         line.clear();
     }
     to.flush()?;
-    Ok(tally)
+    Ok(said)
 }
 
 fn quoted(word: &OsStr) -> String {
@@ -210,8 +209,9 @@ mod tests {
     fn output_is_passed_on_as_it_is_and_its_tests_are_counted() {
         let output = b"compiling\n Summary [ 1.0s] 3 tests run: 3 passed, 0 skipped\n\xff\nno end of line";
         let mut passed_on = Vec::new();
-        let tally = forward(&output[..], &mut passed_on).expect("memory can be read and written");
-        assert_eq!(tally, Tally { passed: 3, failed: 0 });
+        let said = forward(&output[..], &mut passed_on).expect("memory can be read and written");
+        let tally = said.tally();
+        assert_eq!((tally.passed, tally.failed), (3, 0));
         assert_eq!(passed_on, output);
     }
 

@@ -118,6 +118,14 @@ pub(crate) fn list() {
     }
 }
 
+/// The steps for while one works: those that need no live network, and neither install nor build tools.
+const QUICK: &[&str] = &["fmt", "clang-format", "sources", "clippy", "unit", "cases"];
+
+/// Runs the quick steps.
+pub(crate) fn run_quick() -> bool {
+    run(&QUICK.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+}
+
 /// Runs the steps named in `only`, or all when it is empty, prints a summary and returns whether all went well. A step
 /// that fails does not keep the others from running, except the first one: nothing works without the packages.
 pub(crate) fn run(only: &[String]) -> bool {
@@ -132,7 +140,7 @@ pub(crate) fn run(only: &[String]) -> bool {
         let step_started = Instant::now();
         let mut tally = Tally::default();
         let result = report::section(step.name, step.about, || (step.work)(&mut tally));
-        total += tally;
+        total += tally.clone();
         let state = match &result {
             Ok(Done::Complete) => format!("{GOOD}ok{GOOD:#}"),
             Ok(Done::Partly(why)) => format!("{GOOD}ok{GOOD:#}, but {why}"),
@@ -146,7 +154,7 @@ pub(crate) fn run(only: &[String]) -> bool {
                 format!("{BAD}failed{BAD:#}")
             }
         };
-        lines.push(summary(step.name, step_started.elapsed(), tally, &state));
+        lines.push(summary(step.name, step_started.elapsed(), &tally, &state));
         if step.name == "setup" && result.is_err() {
             break;
         }
@@ -155,6 +163,12 @@ pub(crate) fn run(only: &[String]) -> bool {
     report::heading("summary", &format!("{} in all", report::seconds(started.elapsed())));
     for line in lines {
         eprintln!("   {line}");
+    }
+    if !total.slowest.is_empty() {
+        eprintln!("\n   the slowest tests:");
+    }
+    for timed in &total.slowest {
+        eprintln!("   {:>12}  {}", report::seconds(timed.time), timed.name);
     }
     let which = if failed.is_empty() {
         String::new()
@@ -167,7 +181,7 @@ pub(crate) fn run(only: &[String]) -> bool {
     failed.is_empty()
 }
 
-fn summary(name: &str, elapsed: Duration, tally: Tally, state: &str) -> String {
+fn summary(name: &str, elapsed: Duration, tally: &Tally, state: &str) -> String {
     let tests = if tally.total() == 0 {
         String::new()
     } else {

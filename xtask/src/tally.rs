@@ -1,18 +1,93 @@
-//! How many tests ran, read from the summary lines of cargo-nextest and of Rust's own test runner.
+//! How many tests ran and which took longest, read from the output of cargo-nextest and of Rust's own test runner.
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::time::Duration;
+
+/// Tests that are named as the slowest.
+const SLOWEST: usize = 5;
 
 /// Tests that ran to an end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// Those that took longest, the slowest first; only nextest says how long a test took.
+    pub(crate) slowest: Vec<Timed>,
+}
+
+/// A test and the time that it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Timed {
+    pub(crate) time: Duration,
+    pub(crate) name: String,
+}
+
+/// What one invocation of a runner has said so far.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    by_tests: Tally,
+    by_nextest: Option<Tally>,
+    times: Vec<Timed>,
+}
+
+impl Said {
+    /// Reads one line of output.
+    pub(crate) fn read(&mut self, line: &str) {
+        let line = anstream::adapter::strip_str(line).to_string();
+        if let Some(counted) = Tally::of_line(&line) {
+            match line.trim().starts_with("Summary [") {
+                true => *self.by_nextest.get_or_insert_default() += counted,
+                false => self.by_tests += counted,
+            }
+        }
+        self.times.extend(Timed::of_line(&line));
+    }
+
+    /// Adds what another stream of the same invocation has said.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.by_tests += other.by_tests;
+        if let Some(tally) = other.by_nextest {
+            *self.by_nextest.get_or_insert_default() += tally;
+        }
+        self.times.extend(other.times);
+    }
+
+    /// What it comes to. Under nextest each test is a program with a summary line of its own, which is shown again when
+    /// it fails: then only nextest's summary counts.
+    pub(crate) fn tally(self) -> Tally {
+        let mut tally = self.by_nextest.unwrap_or(self.by_tests);
+        tally += Tally {
+            slowest: self.times,
+            ..Tally::default()
+        };
+        tally
+    }
+}
+
+impl Timed {
+    /// `PASS [  12.345s] (1/9) package::program name of the test`.
+    fn of_line(line: &str) -> Option<Self> {
+        let (state, rest) = line.trim().split_once(" [")?;
+        if !["PASS", "FAIL", "TIMEOUT"].contains(&state.trim()) {
+            return None;
+        }
+        let (seconds, rest) = rest.split_once("s]")?;
+        let rest = rest.trim();
+        let name = match rest.strip_prefix('(') {
+            Some(counted) => counted.split_once(')')?.1.trim(),
+            None => rest,
+        };
+        Some(Self {
+            time: Duration::try_from_secs_f64(seconds.trim().parse().ok()?).ok()?,
+            name: name.to_owned(),
+        })
+    }
 }
 
 impl Tally {
     /// Tests that ran.
-    pub(crate) fn total(self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.passed + self.failed
     }
 
@@ -52,6 +127,12 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.slowest.extend(other.slowest);
+        self.slowest
+            .sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.name.cmp(&b.name)));
+        // nextest shows a failed test again at its end.
+        self.slowest.dedup();
+        self.slowest.truncate(SLOWEST);
     }
 }
 
@@ -67,7 +148,31 @@ mod tests {
     use super::*;
 
     fn tally(passed: u64, failed: u64) -> Option<Tally> {
-        Some(Tally { passed, failed })
+        Some(Tally {
+            passed,
+            failed,
+            slowest: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn under_nextest_a_failed_test_counts_once_and_the_slowest_are_named() {
+        let mut said = Said::default();
+        for line in [
+            "        PASS [   0.021s] (1/3) a::b quick",
+            "        \x1b[31;1mFAIL\x1b[0m [   2.500s] (2/3) a::b slow",
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 2.49s",
+            "     Summary [   2.6s] 3 tests run: 2 passed, 1 failed, 0 skipped",
+            "        FAIL [   2.500s] (2/3) a::b slow",
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 2.49s",
+        ] {
+            said.read(line);
+        }
+        let tally = said.tally();
+        assert_eq!((tally.passed, tally.failed), (2, 1));
+        let slowest: Vec<_> = tally.slowest.iter().map(|timed| timed.name.as_str()).collect();
+        assert_eq!(slowest, ["a::b slow", "a::b quick"]);
+        assert_eq!(tally.slowest[0].time, Duration::from_millis(2500));
     }
 
     #[test]

@@ -168,7 +168,7 @@ mod tests {
         let [cases, live] = &console.jobs[..] else {
             panic!("{:?}", console.jobs)
         };
-        assert_eq!(cases.tally, Tally { passed: 3, failed: 0 });
+        assert_eq!((cases.tally.passed, cases.tally.failed), (3, 0));
         assert_eq!(cases.skipped, ["no fq"]);
         assert_eq!((cases.status, live.status), (Some(0), Some(101)));
     }
