@@ -143,8 +143,8 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
             dropped > 0 || sent * (flows.len() as f64) < allowed,
             "no queue was full"
         );
-        // What is lost on the way to the queue passes beyond that. Each queue may end a packet of each CPU too long, and
-        // begin a tick too early: the clock that it reads stands still in between.
+        // What is lost on the way to the queue passes beyond that. Each queue may end a packet of each CPU too long,
+        // and begin a tick too early: the clock that it reads stands still in between.
         let tick = Duration::from(clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).expect("a clock"));
         let packets = 8e-6 * f64::from(PAYLOAD) * (flows.len() * 8) as f64;
         let slack = packets + rate * tick.as_secs_f64() * flows.len() as f64;

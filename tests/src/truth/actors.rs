@@ -20,9 +20,9 @@ use super::{
     outside::Outside,
     places::{
         Expect, always, at_egress, where_acknowledgements_pass, where_announcements_pass, where_backups_return,
-        where_both_hooks_are_named, where_data_frames_show, where_data_passes, where_frames_show,
-        where_handshakes_pass, where_keys_are_seen, where_queueing_follows, where_resets_can_be_made,
-        where_routing_follows, where_starts_are_seen, where_windows_pass,
+        where_both_hooks_are_named, where_connections_are_known, where_data_frames_show, where_data_passes,
+        where_frames_show, where_handshakes_pass, where_keys_are_seen, where_queueing_follows,
+        where_resets_can_be_made, where_routing_follows, where_starts_are_seen, where_windows_pass,
     },
     seen::{BedKind, Finding, Seen},
 };
@@ -218,7 +218,7 @@ pub const ACTORS: [Actor; 31] = [
         ..actor(
             "police-connection",
             "rate_limit rate=500kbit mode=police per=connection ramp=no",
-            where_data_passes,
+            where_connections_are_known,
             each_has_its_rate,
         )
         .limiting()

@@ -112,6 +112,16 @@ pub(super) fn where_data_passes(case: &Case) -> Expect {
     }
 }
 
+/// Where data passes, and the connection of a subflow is known: from its handshake, or from a socket of the host.
+pub(super) fn where_connections_are_known(case: &Case) -> Expect {
+    match where_data_passes(case) {
+        Works if case.moment != Moment::Before && case.place.is_router() => Nothing(
+            "on a router the connection of a subflow from mid-stream is not known: each has the rate for itself",
+        ),
+        expect => expect,
+    }
+}
+
 /// MP_PRIO rides on pure ACKs: there are many where only acknowledgements pass.
 pub(super) fn where_acknowledgements_pass(case: &Case) -> Expect {
     if case.traffic != Traffic::Both && !case.traffic.goes(case.place.sees_uploads()) {
