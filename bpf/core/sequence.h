@@ -30,7 +30,8 @@ static __always_inline __u32 shared(__u32 a, __u32 a_end, __u32 b, __u32 b_end)
 
 /*
  * Adds [begin, end). Answers how many of its bytes were seen before, with SEQUENCE_UNCERTAIN where that cannot be
- * known. In the function all numbers count from `base`, so that they compare without wrapping round.
+ * known. In the function all numbers count from `base`, so that they compare without wrapping round. Global, so
+ * that the verifier walks its many ways once, not again for each that leads here; so it finds the record itself.
  */
 __noinline __u64 emptcp_sequence_add(__u32 begin, __u32 end, __u32 half_open)
 {

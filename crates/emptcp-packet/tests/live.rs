@@ -98,14 +98,11 @@ fn a_connection_that_already_runs_is_taken_over_with_its_token_and_scales() {
     let mut connection = pair.connect();
     exchange(&mut connection, 1000);
     pair.server.within(|| {
-        let applied = apply(
-            DEFAULT,
-            &plan(&catalog, COUNT),
-            COUNT,
-            &catalog,
-            &ApplyOptions::default(),
-        )
-        .unwrap();
+        let put_in_force = || {
+            let (plan, options) = (plan(&catalog, COUNT), ApplyOptions::default());
+            apply(DEFAULT, &plan, COUNT, &catalog, &options).unwrap()
+        };
+        let applied = put_in_force();
         assert_eq!(applied.adopted, 1);
         exchange(&mut connection, 5000);
         let instance = Instance::open(DEFAULT).unwrap();
@@ -121,14 +118,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_token_and_scales() {
         assert_eq!(flow.policies, ["p"]);
         assert_eq!(instance.connections().unwrap().len(), 1);
         assert!(instance.stats(&catalog).unwrap().policies[0].matched.bytes >= 5000);
-        let again = apply(
-            DEFAULT,
-            &plan(&catalog, COUNT),
-            COUNT,
-            &catalog,
-            &ApplyOptions::default(),
-        )
-        .unwrap();
+        let again = put_in_force();
         assert_eq!(again.adopted, 0, "it is known by now");
     });
 }
