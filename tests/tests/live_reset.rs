@@ -1,6 +1,6 @@
 //! `reset` on live MPTCP, judged by the kernels of both hosts, by tshark, and by what the application sees.
 
-use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
+use emptcp_packet::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{End, Host, IpVersion, Mib, RunningBulk, Topology};
 use emptcp_tests::live::{Bed, seconds, two_paths, until, wait_for};
 use mptcp_wire::tcp::State;

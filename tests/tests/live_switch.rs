@@ -1,6 +1,6 @@
 //! A policy set that is replaced all the time, under load: every packet meets exactly one of the sets.
 
-use emptcp::{require, stats::Stats, testing::is_root};
+use emptcp_packet::{require, stats::Stats, testing::is_root};
 use emptcp_lab::{IpVersion, Lab, Path, Rate, TransferDirection};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;

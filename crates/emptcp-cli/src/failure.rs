@@ -2,7 +2,7 @@
 
 use crate::{not_in_force::NotInForce, session::BOLD_RED, units};
 use emptcp::{Diagnostics, Error, Instance, refusal::Refusal};
-use emptcp_plan::visible;
+use emptcp::visible;
 use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 use std::{

@@ -6,7 +6,7 @@ use super::{
     outside::Packets,
 };
 use crate::live::{Bed, seconds};
-use emptcp::events::Event;
+use emptcp_packet::events::Event;
 use emptcp_lab::{
     BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, FourTuple, Host, Lab, Mib, Path, Rate, Topology,
 };

@@ -9,7 +9,7 @@ use emptcp::{
     Catalog,
     plan::{Node, Plan, PolicyPlan, Rule, RuleTest, Target, Value},
 };
-use emptcp_plan::values::{self, Prefix};
+use emptcp::values::{self, Prefix};
 
 /// All policies and rules.
 pub(crate) fn plan(plan: &Plan, catalog: &Catalog) -> String {

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::element::{self, ElementInfo};
-use emptcp_plan::{nearest, values, visible};
+use emptcp::{nearest, values, visible};
 
 /// List the elements that policies can use
 #[derive(Args, Debug)]

@@ -63,10 +63,9 @@ const HALF_OPEN_SHOWN_MS: u64 = 10_000;
 
 impl Flows {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
+        let instance = session.instance()?;
         let mut before = None;
         self.watch.run(session, || {
-            let instance = session.open_again()?;
             let mut groups = groups(&instance)?;
             let left_out = if self.half_open {
                 0

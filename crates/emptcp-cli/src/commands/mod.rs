@@ -39,7 +39,7 @@ pub(crate) fn catalog() -> emptcp::Result<emptcp::Catalog> {
     for broken in catalog.broken() {
         anstream::eprintln!(
             "{YELLOW}warning:{YELLOW:#} {}",
-            emptcp_plan::visible(&broken.to_string())
+            emptcp::visible(&broken.to_string())
         );
     }
     Ok(catalog)

@@ -5,10 +5,8 @@ use crate::truth::{
     case::Moment,
     seen::{Finding, Seen},
 };
-use emptcp::{
-    events::{Body, Event},
-    plan::Direction,
-};
+use emptcp_packet::events::{Body, Event};
+use emptcp_plan::plan::Direction;
 use emptcp_lab::{End, FourTuple, TimeSeries};
 use mptcp_wire::{Token, Version, crypto::derive};
 use std::collections::{BTreeMap, BTreeSet};
