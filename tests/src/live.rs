@@ -5,8 +5,8 @@
 
 use crate::command::output_of;
 use emptcp_abi::Flow;
-use emptcp_packet::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
 use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Offloads, Path, Rate, RunningBulk, TimeSeries};
+use emptcp_packet::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

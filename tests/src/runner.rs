@@ -7,7 +7,10 @@ use crate::{
     hosts::{Hosts, Who},
     sandbox::{Place, direction, policy},
 };
-use emptcp_packet::{Catalog, testrun::{Input, Output, Verdict}};
+use emptcp_packet::{
+    Catalog,
+    testrun::{Input, Output, Verdict},
+};
 use emptcp_plan::manifest::{self, Hook};
 use mptcp_wire::{Key, Version};
 use std::{

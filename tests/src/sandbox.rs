@@ -4,7 +4,11 @@ use crate::{
     describe::Packet,
     hosts::{Hosts, Who},
 };
-use emptcp_packet::{Catalog, element, stats::PolicyStats, testrun::{Input, Output, Sandbox, Verdict}};
+use emptcp_packet::{
+    Catalog, element,
+    stats::PolicyStats,
+    testrun::{Input, Output, Sandbox, Verdict},
+};
 use emptcp_plan::manifest::Hook;
 use std::{collections::BTreeMap, path::Path};
 

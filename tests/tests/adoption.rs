@@ -1,7 +1,11 @@
 //! Subflows that a socket of the host has, taken over while packets of the same subflows pass.
 
 use emptcp_abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, flow_flag, flow_state};
-use emptcp_packet::{require, testing::is_root, testrun::{Adopter, Input}};
+use emptcp_packet::{
+    require,
+    testing::is_root,
+    testrun::{Adopter, Input},
+};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},

@@ -6,7 +6,11 @@
 //! `EMPTCP_REPLAY=all` replays every capture; else some are left out, to save time.
 
 use emptcp_abi::{Flow, FlowKey, flow_flag};
-use emptcp_packet::{require, testing::is_root, testrun::{Input, Sandbox, Verdict}};
+use emptcp_packet::{
+    require,
+    testing::is_root,
+    testrun::{Input, Sandbox, Verdict},
+};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     captures::{self, Frame},

@@ -1,8 +1,15 @@
 //! `get_connect`, `get_subflow` and `record` on live MPTCP say what the kernel says; `reset` ends a subflow.
 
-use emptcp_packet::{Instance, event_reader::Begin, events::{Body, Event}, instance::DEFAULT, require, testing::is_root};
-use emptcp_plan::plan::Direction;
 use emptcp_lab::{ConnectionInfo, End, Host, IpVersion};
+use emptcp_packet::{
+    Instance,
+    event_reader::Begin,
+    events::{Event, EventBody},
+    instance::DEFAULT,
+    require,
+    testing::is_root,
+};
+use emptcp_plan::plan::DeviceDirection;
 use emptcp_tests::live::{Bed, seconds, two_paths, wait_for};
 use mptcp_wire::{Side, Version, tcp::State};
 use std::{
@@ -115,9 +122,9 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
             // The policy has two directions, and each of them speaks for itself; an end is seen in one of them.
             for event in one.0 {
                 let text = format!("{here}: {event:?}");
-                let once = i64::from(event.direction == Direction::Ingress);
+                let once = i64::from(event.direction == DeviceDirection::Ingress);
                 match event.body {
-                    Body::Connection {
+                    EventBody::Connection {
                         local_token,
                         remote_token,
                         version,
@@ -133,7 +140,7 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                             "{here}"
                         );
                     }
-                    Body::Subflow {
+                    EventBody::Subflow {
                         local_token,
                         remote_token,
                         established,
@@ -147,8 +154,8 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         joined += if established && initial == Some(false) { once } else { 0 };
                         down += i64::from(!established);
                     }
-                    Body::Record(_) => records += 1,
-                    Body::User { .. } => panic!("{here}: nobody has such an element"),
+                    EventBody::Record(_) => records += 1,
+                    EventBody::User { .. } => panic!("{here}: nobody has such an element"),
                 }
             }
             eprintln!(

@@ -1,9 +1,9 @@
 //! What was on a machine before a policy set came stays as it is: other people's programs, filters and qdiscs, and
 //! connections that already run.
 
+use emptcp_lab::{FourTuple, Host, IpVersion, TransferDirection};
 use emptcp_packet::{ApplyOptions, Error, Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_plan::compile;
-use emptcp_lab::{FourTuple, Host, IpVersion, TransferDirection};
 use emptcp_tests::live::{Bed, seconds, shell, two_paths, wait_for};
 use std::{
     fs,

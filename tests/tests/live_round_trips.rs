@@ -2,8 +2,8 @@
 //! them: with think times, where idle time must not appear, and in one-way bulk transfers.
 
 use emptcp_abi::Flow;
-use emptcp_packet::{require, testing::is_root};
 use emptcp_lab::{Connection, EndpointPlan, FourTuple, Host, IpVersion, Lab, Path, Rate, Topology};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::{
     io::{ErrorKind, Read, Write},

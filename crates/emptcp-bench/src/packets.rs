@@ -88,12 +88,7 @@ pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool)
 }
 
 /// A case and the empty program in turn, so that a machine that slows down slows both.
-fn one(
-    case: &Case,
-    hook: Hook,
-    baseline: &Baseline,
-    (runs, repeat): (usize, u32),
-) -> Result<(u32, u32, f64)> {
+fn one(case: &Case, hook: Hook, baseline: &Baseline, (runs, repeat): (usize, u32)) -> Result<(u32, u32, f64)> {
     let sandbox = Sandbox::new(case.policies.plan(), hook, case.policies.elements(), &[(DEVICE, 1)])?;
     open_flow(&sandbox, PORT, 0)?;
     let packet = cases::pure_ack(PORT, 0);

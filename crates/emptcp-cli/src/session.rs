@@ -76,10 +76,7 @@ impl Session {
     /// # Errors
     /// When there is no such namespace.
     pub(crate) fn namespace(&self) -> emptcp::Result<Namespace> {
-        match &self.global.netns {
-            Some(name) => Namespace::find(name),
-            None => Namespace::current(),
-        }
+        namespace(self.global.netns.as_deref())
     }
 
     /// The instance that the user named.
@@ -92,7 +89,9 @@ impl Session {
     /// # Errors
     /// When there is no such namespace.
     pub(crate) fn instance(&self) -> emptcp::Result<Instance> {
-        Ok(self.namespace()?.instance(self.named_instance().unwrap_or(Instance::DEFAULT)))
+        Ok(self
+            .namespace()?
+            .instance(self.named_instance().unwrap_or(Instance::DEFAULT)))
     }
 
     /// The instances to work on: the one that the user named, or all of the namespace.
@@ -138,6 +137,11 @@ impl Session {
         text.push('\n');
         Ok(plain(&text)?)
     }
+}
+
+/// The network namespace that a user names, or this one.
+pub(crate) fn namespace(name: Option<&str>) -> emptcp::Result<Namespace> {
+    name.map_or_else(Namespace::current, Namespace::find)
 }
 
 fn plain(text: &str) -> io::Result<()> {

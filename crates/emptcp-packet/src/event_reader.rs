@@ -17,6 +17,12 @@ use emptcp_abi::Generation;
 use emptcp_host::device::Devices;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+/// How often a reader looks.
+pub const PERIOD: Duration = Duration::from_millis(20);
+
+/// An event is emitted when it is this old, so that an older one of another CPU has arrived.
+pub const SETTLED: Duration = Duration::from_millis(2);
+
 /// How long an event may take to be written. A program needs a microsecond.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -77,12 +83,6 @@ struct Position {
 }
 
 impl<P: Policies> EventReader<P> {
-    /// How often a reader looks.
-    pub const PERIOD: Duration = Duration::from_millis(20);
-
-    /// An event is emitted when it is this old, so that an older one of another CPU has arrived.
-    pub const SETTLED: Duration = Duration::from_millis(2);
-
     pub(crate) fn new(maps: &Maps, policies: P, devices: Devices, begin: Begin) -> Result<Self> {
         let rings = Rings::open(maps)?;
         let position = |cpu| {
@@ -118,10 +118,10 @@ impl<P: Policies> EventReader<P> {
         self.collect(self.looked_ns)
     }
 
-    /// The next event that the last look found, when it was [`EventReader::SETTLED`] by then.
+    /// The next event that the last look found, when it was [`SETTLED`] by then.
     pub fn take(&mut self) -> Option<Event> {
         let entry = self.waiting.first_entry()?;
-        let settled = entry.key().0.saturating_add(Self::SETTLED.as_nanos() as u64) <= self.looked_ns;
+        let settled = entry.key().0.saturating_add(SETTLED.as_nanos() as u64) <= self.looked_ns;
         settled.then(|| *entry.remove())
     }
 
@@ -130,7 +130,7 @@ impl<P: Policies> EventReader<P> {
     /// # Errors
     /// When the names of the policies in force cannot be read.
     pub fn read(&mut self, timeout: Duration, mut take: impl FnMut(Event)) -> Result<u64> {
-        let end = now_ns().saturating_add((timeout + Self::SETTLED).as_nanos() as u64);
+        let end = now_ns().saturating_add((timeout + SETTLED).as_nanos() as u64);
         let mut missed = 0;
         loop {
             missed += self.look()?;
@@ -141,7 +141,7 @@ impl<P: Policies> EventReader<P> {
             if left.is_zero() {
                 return Ok(missed);
             }
-            std::thread::sleep(left.min(Self::PERIOD));
+            std::thread::sleep(left.min(PERIOD));
         }
     }
 

@@ -12,7 +12,7 @@ use emptcp_abi::EVENT_BODY;
 use emptcp_packet::{
     Catalog,
     event_reader::{Begin, EventReader},
-    events::{Body, Event},
+    events::{Event, EventBody},
     require,
     testing::is_root,
     testrun::{Input, Sandbox},
@@ -135,7 +135,7 @@ impl Got {
     fn read(&mut self, reader: &mut EventReader<&Sandbox>) {
         let times = &mut self.times;
         let missed = reader.read(Duration::ZERO, |event| {
-            let Body::User { kind: 64, body } = &event.body else {
+            let EventBody::User { kind: 64, body } = &event.body else {
                 panic!("{event:?}")
             };
             assert_eq!(body.len(), EVENT_BODY as usize);
@@ -305,7 +305,7 @@ fn a_record_that_is_told_names_the_policies_that_want_its_subflow() {
     let data = segment(CLIENT, SERVER, (1001, 5001), ACK, &DATA_ACK, &[7; 100]);
     let mut reader = sandbox.event_reader(Begin::Now).unwrap();
     sandbox.run(&Input::new(&data)).unwrap();
-    let Body::Record(record) = first(&mut reader).body else {
+    let EventBody::Record(record) = first(&mut reader).body else {
         panic!("no record was emitted")
     };
     assert_eq!(record.policies, ["tell", "count"]);

@@ -1,13 +1,13 @@
 //! Events as a stream of tokio.
 
 use crate::{Events, error::Result, model::Event};
+use emptcp_packet::event_reader::PERIOD;
 use futures_core::Stream;
 use std::{
-    os::fd::AsRawFd,
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// [`Events`] as a stream. It ends when the instance is removed.
 ///
@@ -16,9 +16,9 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// use futures_util::StreamExt;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn main() -> emptcp::Result<()> {
 /// let events = Namespace::current()?.instance("default").events()?;
-/// let mut events = EventStream::new(events)?;
+/// let mut events = EventStream::new(events);
 /// while let Some(event) = events.next().await {
 ///     println!("{:?}", event?.body);
 /// }
@@ -26,34 +26,26 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct EventStream(AsyncFd<Ticking>);
-
-/// What tokio waits for.
-#[derive(Debug)]
-struct Ticking(Events);
-
-impl AsRawFd for Ticking {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        use std::os::fd::AsFd;
-        self.0.as_fd().as_raw_fd()
-    }
+pub struct EventStream {
+    events: Events,
+    /// When to look again.
+    ticks: Interval,
 }
 
 impl EventStream {
     /// A stream of these events, in the runtime of the caller.
     ///
-    /// # Errors
-    /// When the runtime refuses the file descriptor.
-    ///
     /// # Panics
-    /// Outside a runtime of tokio with I/O.
-    pub fn new(events: Events) -> std::io::Result<Self> {
-        AsyncFd::with_interest(Ticking(events), Interest::READABLE).map(Self)
+    /// Outside a runtime of tokio with time.
+    pub fn new(events: Events) -> Self {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { events, ticks }
     }
 
     /// How many events gave way to newer ones before this reader came to them, up to now.
     pub fn missed(&self) -> u64 {
-        self.0.get_ref().0.missed()
+        self.events.missed()
     }
 }
 
@@ -62,24 +54,13 @@ impl Stream for EventStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let events = &mut self.0.get_mut().0;
-            match events.try_next() {
-                Ok(None) if events.has_ended() => return Poll::Ready(None),
+            match self.events.try_next() {
+                Ok(None) if self.events.has_ended() => return Poll::Ready(None),
                 Ok(None) => {}
                 Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            // `try_next` has read the timer: it is not readable before its next tick.
-            match ready!(self.0.poll_read_ready(context)) {
-                Ok(mut guard) => guard.clear_ready(),
-                Err(error) => {
-                    let error = emptcp_host::Error::Kernel {
-                        action: "wait for events".to_owned(),
-                        source: error,
-                    };
-                    return Poll::Ready(Some(Err(error.into())));
-                }
-            }
+            ready!(self.ticks.poll_tick(context));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::{Instance, error::Result, model::Event};
 pub use emptcp_packet::event_reader::Begin;
-use emptcp_packet::{Instance as Open, event_reader::EventReader};
+use emptcp_packet::{
+    Instance as Open,
+    event_reader::{EventReader, PERIOD, SETTLED},
+};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -111,7 +114,7 @@ impl Events {
     /// # Errors
     /// When the instance cannot be read.
     pub fn next_within(&mut self, timeout: Duration) -> Result<Option<Event>> {
-        let end = Moment::now().checked_add(timeout + EventReader::<Open>::SETTLED);
+        let end = Moment::now().checked_add(timeout + SETTLED);
         loop {
             let event = self.try_next()?;
             let left = end.map(|end| end.saturating_duration_since(Moment::now()));
@@ -161,8 +164,11 @@ fn reader(instance: &Instance, begin: Begin) -> Result<EventReader<Open>> {
 }
 
 fn timer() -> nix::Result<TimerFd> {
-    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
-    let period = TimeSpec::from_duration(EventReader::<Open>::PERIOD);
+    let timer = TimerFd::new(
+        ClockId::CLOCK_MONOTONIC,
+        TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
+    )?;
+    let period = TimeSpec::from_duration(PERIOD);
     timer.set(Expiration::Interval(period), TimerSetTimeFlags::empty())?;
     Ok(timer)
 }

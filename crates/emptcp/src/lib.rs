@@ -39,6 +39,7 @@ mod error;
 mod event_stream;
 mod events;
 mod handle;
+mod kind_tmp;
 mod namespace;
 mod policies;
 mod policy_text;
@@ -46,18 +47,18 @@ mod policy_text;
 pub use apply::{Applied, Apply};
 pub use emptcp_abi as abi;
 pub use emptcp_model as model;
-pub use emptcp_model::ErrorKind;
+pub use emptcp_packet::{Applied as Report, Error as PacketError};
 pub use emptcp_packet::{
     AttachedTo, Catalog, Holder, MovedHere, Preview, Removed, Shaped, element, in_force, instance, memory, probe,
     refusal, require, sdk, stale, testing, testrun,
 };
-pub use emptcp_packet::Applied as Report;
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, manifest, nearest, plan, values, visible};
 pub use error::{Error, Result};
 #[cfg(feature = "tokio")]
 pub use event_stream::EventStream;
 pub use events::{Begin, Events};
 pub use handle::Instance;
+pub use kind_tmp::ErrorKind;
 pub use mptcp_wire as wire;
 pub use namespace::Namespace;
 pub use policies::Policies;

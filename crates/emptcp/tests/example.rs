@@ -20,7 +20,10 @@ fn a_policy_is_compiled_applied_read_and_removed_in_a_namespace_that_no_thread_e
     let policies = Policies::parse("cap.toml", CAP).unwrap();
     let instance = own.namespace().instance(Instance::DEFAULT);
     assert!(!instance.is_in_force().unwrap());
-    assert_eq!(instance.stats(policies.elements()).unwrap_err().kind(), ErrorKind::NoInstance);
+    assert_eq!(
+        instance.stats(policies.elements()).unwrap_err().kind(),
+        ErrorKind::NoInstance
+    );
 
     let applied = instance.apply(&policies, Apply::new()).unwrap();
     assert_eq!(applied.generation().0, 1);
@@ -52,7 +55,11 @@ fn events_come_by_the_iterator_and_the_descriptor_and_end_when_the_instance_is_r
     let own = Own::new("events");
     let namespace = own.namespace();
     let policies = Policies::parse("watch.toml", WATCH).unwrap();
-    let instance = namespace.instance("watch").apply(&policies, Apply::new()).unwrap().instance;
+    let instance = namespace
+        .instance("watch")
+        .apply(&policies, Apply::new())
+        .unwrap()
+        .instance;
     let mut events = instance.events().unwrap();
     assert_eq!(events.try_next().unwrap(), None);
     connect(&namespace);
@@ -84,12 +91,21 @@ fn a_stream_yields_the_events_and_ends_when_the_instance_is_removed() {
     let own = Own::new("stream");
     let namespace = own.namespace();
     let policies = Policies::parse("watch.toml", WATCH).unwrap();
-    let instance = namespace.instance("watch").apply(&policies, Apply::new()).unwrap().instance;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let instance = namespace
+        .instance("watch")
+        .apply(&policies, Apply::new())
+        .unwrap()
+        .instance;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let mut events = emptcp::EventStream::new(instance.events().unwrap()).unwrap();
+        let mut events = emptcp::EventStream::new(instance.events().unwrap());
         connect(&namespace);
-        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await.unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next())
+            .await
+            .unwrap();
         let event = event.unwrap().unwrap();
         assert!(matches!(event.body, EventBody::Connection { .. }), "{event:?}");
         instance.remove().unwrap();

@@ -71,5 +71,8 @@ fn a_crate_outside_the_workspace_builds_and_logs_the_subflows_of_a_connection() 
     let event: emptcp::model::Event = serde_json::from_str(&logged).unwrap();
     assert_eq!(event.policy.as_deref(), Some("log"));
     instance.remove().unwrap();
-    assert!(running.0.wait().unwrap().success(), "it ends when its instance is removed");
+    assert!(
+        running.0.wait().unwrap().success(),
+        "it ends when its instance is removed"
+    );
 }

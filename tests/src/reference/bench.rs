@@ -7,12 +7,15 @@ use super::{
 };
 use crate::sandbox::{DEVICE, direction, policy};
 use emptcp_abi::{ConnectionId, Flow, FlowKey};
-use emptcp_packet::{Catalog, testrun::{Input, Sandbox, Verdict}};
-use emptcp_plan::manifest::Hook;
 use emptcp_flow_reference::{
     Counters, FourTuple, Model, Packet, Sampled, Side, Times,
     update::{microseconds, smoothed},
 };
+use emptcp_packet::{
+    Catalog,
+    testrun::{Input, Sandbox, Verdict},
+};
+use emptcp_plan::manifest::Hook;
 use std::{fmt::Write, time::Duration};
 
 /// One step of a sequence.

@@ -3,8 +3,8 @@
 
 use super::{case::Case, seen};
 use crate::live::Bed;
-use emptcp_packet::{ApplyOptions, instance::DEFAULT};
 use emptcp_lab::Host;
+use emptcp_packet::{ApplyOptions, instance::DEFAULT};
 use std::process::Command;
 
 /// Beside the policy, for the time of a case.
@@ -60,7 +60,8 @@ impl<'a> XdpPeers<'a> {
     pub(super) fn set_up(bed: &'a Bed) -> Result<Self, String> {
         let text = "[[policy]]\nname = \"peers\"\ndevice = [\"client1\", \"client2\", \"server1\", \"server2\"]\n\
                     hook = \"ingress\"\nattach = \"xdp-native\"\ndo = ['count']\n";
-        let plan = emptcp_plan::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
+        let plan =
+            emptcp_plan::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
         let apply = || emptcp_packet::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
         bed.lab
             .middle()

@@ -7,8 +7,8 @@ use super::{
     seen::{self, MEASURE, Seen},
 };
 use crate::live::{Bed, seconds};
-use emptcp_packet::{ApplyOptions, Instance, event_reader::Begin, events::Event, instance::DEFAULT};
 use emptcp_lab::{BulkReport, End, Host, RunningBulk};
+use emptcp_packet::{ApplyOptions, Instance, event_reader::Begin, events::Event, instance::DEFAULT};
 use std::{
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},

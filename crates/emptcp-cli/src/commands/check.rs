@@ -100,11 +100,7 @@ impl Check {
             "\n{GREEN}ok{GREEN:#}: {}: {} and {}; the tables take {}\n",
             path.display(),
             units::count_of(plan.policies.len(), "policy", "policies"),
-            units::count_of(
-                plan.rules.len(),
-                "rule of the classifier",
-                "rules of the classifier"
-            ),
+            units::count_of(plan.rules.len(), "rule of the classifier", "rules of the classifier"),
             units::bytes(memory)
         );
         text += &words::warnings(&warnings);

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     manifest::Unit,
-    stats::{NamedCounter, PolicyStats, Stats as Counters},
+    model::{NamedCounter, PolicyStats, Stats as Counters},
 };
 use std::time::Instant;
 
