@@ -4,7 +4,7 @@
 //! * [`Outcome`]: what came of it.
 
 use crate::live::{Bed, seconds};
-use emptcp::abi::{Flow, flow_flag, flow_state};
+use emptcp_abi::{Flow, flow_flag, flow_state};
 use emptcp_lab::{Connection, End, FourTuple, Host, Injector, IpVersion, Lab, Path};
 use mptcp_wire::{
     AddressId, DataSequenceNumber, Key, Nonce, PacketBuilder, SubflowSequenceNumber, Token, TruncatedHmac, Version,

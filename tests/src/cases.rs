@@ -6,7 +6,7 @@
 //! for that, so no case can pass with a wrong one.
 
 use crate::{describe::Packet, hosts::Who};
-use emptcp::manifest::Hook;
+use emptcp_plan::manifest::Hook;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -4,8 +4,9 @@
 //! * [`Rates`]: what each path carried between two moments.
 
 use crate::command::output_of;
-use emptcp::{Applied, ApplyOptions, Catalog, Instance, abi::Flow, instance::DEFAULT, stats::Stats};
+use emptcp_abi::Flow;
 use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Offloads, Path, Rate, RunningBulk, TimeSeries};
+use emptcp_packet::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -98,9 +99,9 @@ impl Bed {
     /// # Panics
     /// When it is refused.
     pub fn apply_with(&self, host: &Host, policies: &str, options: &ApplyOptions) -> Applied {
-        let plan = emptcp::compile("live.toml", policies, &self.catalog.manifests())
+        let plan = emptcp_plan::compile("live.toml", policies, &self.catalog.manifests())
             .unwrap_or_else(|mistakes| panic!("{mistakes}\n{policies}"));
-        host.run(|| emptcp::apply(DEFAULT, &plan, policies, &self.catalog, options))
+        host.run(|| emptcp_packet::apply(DEFAULT, &plan, policies, &self.catalog, options))
             .unwrap()
             .unwrap_or_else(|error| panic!("{error}\n{policies}"))
     }
@@ -110,7 +111,7 @@ impl Bed {
     /// # Panics
     /// When there are none.
     pub fn remove(&self, host: &Host) {
-        host.run(|| emptcp::remove(DEFAULT)).unwrap().unwrap();
+        host.run(|| emptcp_packet::remove(DEFAULT)).unwrap().unwrap();
     }
 
     /// Counters of a host's policies.
@@ -212,7 +213,7 @@ impl Drop for Bed {
         for host in self.hosts() {
             let removed = host.run(|| {
                 for name in Instance::list().unwrap_or_default() {
-                    if let Err(error) = emptcp::remove(&name) {
+                    if let Err(error) = emptcp_packet::remove(&name) {
                         eprintln!("removing the policies of {}: {error}", host.role());
                     }
                 }

@@ -7,11 +7,11 @@ use crate::{
     hosts::{Hosts, Who},
     sandbox::{Place, direction, policy},
 };
-use emptcp::{
+use emptcp_packet::{
     Catalog,
-    manifest::{self, Hook},
     testrun::{Input, Output, Verdict},
 };
+use emptcp_plan::manifest::{self, Hook};
 use mptcp_wire::{Key, Version};
 use std::{
     collections::BTreeMap,

@@ -4,12 +4,12 @@ use crate::{
     describe::Packet,
     hosts::{Hosts, Who},
 };
-use emptcp::{
+use emptcp_packet::{
     Catalog, element,
-    manifest::Hook,
     stats::PolicyStats,
     testrun::{Input, Output, Sandbox, Verdict},
 };
+use emptcp_plan::manifest::Hook;
 use std::{collections::BTreeMap, path::Path};
 
 /// Name that policies use for the device.
@@ -73,7 +73,7 @@ impl Place {
     /// # Panics
     /// As [`Place::new`].
     pub fn with_catalog(catalog: &Catalog, hook: Hook, sender: Who, policies: &str) -> Self {
-        let plan = emptcp::compile("case.toml", policies, &catalog.manifests())
+        let plan = emptcp_plan::compile("case.toml", policies, &catalog.manifests())
             .unwrap_or_else(|error| panic!("{error}\nin:\n{policies}"));
         let sandbox = Sandbox::new(&plan, hook, catalog, &[(DEVICE, 1)])
             .unwrap_or_else(|error| panic!("{error}\nfor:\n{policies}"));
@@ -90,7 +90,7 @@ impl Place {
     /// # Panics
     /// As [`Place::new`].
     pub fn switch(&mut self, policies: &str) {
-        let plan = emptcp::compile("case.toml", policies, &Catalog::built_in().manifests())
+        let plan = emptcp_plan::compile("case.toml", policies, &Catalog::built_in().manifests())
             .unwrap_or_else(|error| panic!("{error}\nin:\n{policies}"));
         self.sandbox.switch(&plan).unwrap_or_else(|error| panic!("{error}"));
     }

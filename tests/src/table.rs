@@ -5,10 +5,8 @@ use crate::{
     hosts::{Hosts, Who},
     sandbox::Place,
 };
-use emptcp::{
-    abi::{Flow, flow_state},
-    manifest::Hook,
-};
+use emptcp_abi::{Flow, flow_state};
+use emptcp_plan::manifest::Hook;
 use mptcp_wire::{Key, Version};
 use rand::{RngExt, rngs::StdRng};
 use std::net::SocketAddr;

@@ -1,12 +1,12 @@
 //! Subflows that a socket of the host has, taken over while packets of the same subflows pass.
 
-use emptcp::{
-    abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, flow_flag, flow_state},
-    manifest::Hook,
+use emptcp_abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, flow_flag, flow_state};
+use emptcp_packet::{
     require,
     testing::is_root,
     testrun::{Adopter, Input},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -112,7 +112,7 @@ fn a_subflow_whose_handshake_was_seen_keeps_what_it_knows() {
 }
 
 /// Every record: how often its key is in the table, and the record.
-fn census(place: &Place) -> BTreeMap<String, (usize, emptcp::abi::Flow)> {
+fn census(place: &Place) -> BTreeMap<String, (usize, emptcp_abi::Flow)> {
     let mut census = BTreeMap::new();
     for (key, flow) in place.sandbox.records().unwrap() {
         census.entry(key.to_string()).or_insert((0, flow)).0 += 1;

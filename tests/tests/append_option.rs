@@ -1,6 +1,7 @@
 //! An element of an operator's own appends an option to packets that it cannot be appended to: "no" leaves every byte.
 
-use emptcp::{manifest::Hook, require, stats::PolicyStats, testing::is_root};
+use emptcp_packet::{require, stats::PolicyStats, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::{change, checksums_are_right, set_checksums},

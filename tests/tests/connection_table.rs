@@ -1,6 +1,7 @@
 //! What full tables of connections give up.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     hosts::Who,
     sandbox::{Place, alone, policy},

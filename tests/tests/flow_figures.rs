@@ -1,6 +1,8 @@
 //! The figures of a subflow and of its connection: roles, windows, round trips, sequence numbers, counts.
 
-use emptcp::{abi::flow_flag, manifest::Hook, require, testing::is_root, testrun::Input};
+use emptcp_abi::flow_flag;
+use emptcp_packet::{require, testing::is_root, testrun::Input};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},

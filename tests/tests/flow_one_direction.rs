@@ -1,11 +1,8 @@
 //! Subflows of which the device sees only what one side sends, and how long silence is (docs/flow-records.md).
 
-use emptcp::{
-    abi::{FlowKey, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-};
+use emptcp_abi::{FlowKey, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},

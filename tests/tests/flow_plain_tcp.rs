@@ -1,12 +1,8 @@
 //! What other people's plain TCP, or a peer that bends the rules, must not do to records (docs/flow-records.md).
 
-use emptcp::{
-    abi::{flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-    testrun::Verdict,
-};
+use emptcp_abi::{flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},

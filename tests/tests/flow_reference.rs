@@ -1,7 +1,8 @@
 //! The programs and the model of docs/flow-records.md say the same about the same packets, in every field, after every
 //! packet.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{reference::bench::Bench, sandbox::alone};
 
 /// Packets for each hook. `cargo xtask fuzz` runs more.

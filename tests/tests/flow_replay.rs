@@ -5,13 +5,13 @@
 //!
 //! `EMPTCP_REPLAY=all` replays every capture; else some are left out, to save time.
 
-use emptcp::{
-    abi::{Flow, FlowKey, flow_flag},
-    manifest::Hook,
+use emptcp_abi::{Flow, FlowKey, flow_flag};
+use emptcp_packet::{
     require,
     testing::is_root,
     testrun::{Input, Sandbox, Verdict},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     captures::{self, Frame},
     sandbox::{DEVICE, alone, policy},
@@ -232,7 +232,7 @@ fn compare_connection(capture: &str, connection: &Connection, records: &[(&Subfl
         let known: Vec<_> = senders
             .filter(|sender| sender.dsn_next.0 != 0 && sender.idsn.0 != 0)
             .collect();
-        let first = |sender: &emptcp::abi::Sender| sender.idsn.first_byte();
+        let first = |sender: &emptcp_abi::Sender| sender.idsn.first_byte();
         let Some(highest) = known
             .iter()
             .map(|sender| sender.dsn_next.0.wrapping_sub(first(sender).0))
@@ -323,12 +323,12 @@ fn records_of_replayed_captures_say_what_the_analysis_and_tcptrace_say() {
     let folder = tempfile::tempdir().unwrap();
     let (mut comparison, mut replayed, mut packets) = (Comparison::default(), BTreeSet::new(), 0);
     alone(|| {
-        let catalog = emptcp::Catalog::built_in();
+        let catalog = emptcp_packet::Catalog::built_in();
         let policies = format!(
             "[tables]\nflows = 2048\n{}",
             policy("none", "ingress", "connection.bytes < 1", &["count"])
         );
-        let plan = emptcp::compile("replay.toml", &policies, &catalog.manifests()).expect("a policy file");
+        let plan = emptcp_plan::compile("replay.toml", &policies, &catalog.manifests()).expect("a policy file");
         let sandbox = Sandbox::new(&plan, Hook::TcIngress, &catalog, &[(DEVICE, 1)]).expect("programs that load");
         for capture in &captures {
             let frames: Vec<_> = captures::read(capture).into_iter().flat_map(cut).collect();

@@ -1,12 +1,8 @@
 //! What the core knows about subflows and connections, and what it does not let itself be told.
 
-use emptcp::{
-    abi::{SCALE_UNKNOWN, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-    testrun::Verdict,
-};
+use emptcp_abi::{SCALE_UNKNOWN, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},

@@ -1,11 +1,8 @@
 //! A record says what the two hosts believe, whatever else arrives (docs/flow-records.md).
 
-use emptcp::{
-    abi::{Flow, FlowKey, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-};
+use emptcp_abi::{Flow, FlowKey, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},

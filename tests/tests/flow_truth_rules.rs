@@ -1,11 +1,8 @@
 //! Single rules of docs/flow-records.md that a comparison with the model has shown to be broken once.
 
-use emptcp::{
-    abi::{FlowKey, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-};
+use emptcp_abi::{FlowKey, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::Who,

@@ -1,6 +1,7 @@
 //! Packets that nobody should send: they pass bit for bit, unless a policy may act on them, and nothing breaks.
 
-use emptcp::{manifest::Hook, require, testing::is_root, testrun::Verdict};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet, hex},
     hosts::{Hosts, Who},

@@ -1,6 +1,6 @@
 //! A stranger who knows the 4-tuples of running connections cannot change what their records say.
 
-use emptcp::{require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::{
     attack::{Attack, attack},
     live::seconds,

@@ -1,15 +1,15 @@
 //! `get_connect`, `get_subflow` and `record` on live MPTCP say what the kernel says; `reset` ends a subflow.
 
-use emptcp::{
+use emptcp_lab::{ConnectionInfo, End, Host, IpVersion};
+use emptcp_packet::{
     Instance,
-    event_reader::{Begin, Item},
+    event_reader::Begin,
     events::{Event, EventBody},
     instance::DEFAULT,
-    plan::DeviceDirection,
     require,
     testing::is_root,
 };
-use emptcp_lab::{ConnectionInfo, End, Host, IpVersion};
+use emptcp_plan::plan::DeviceDirection;
 use emptcp_tests::live::{Bed, seconds, two_paths, wait_for};
 use mptcp_wire::{Side, Version, tcp::State};
 use std::{
@@ -36,15 +36,8 @@ fn watch(host: &Host, ready: Sender<()>, stop: &AtomicBool) -> (Vec<Event>, u64)
         loop {
             // What came before it was told to stop is read by a last call.
             let last = stop.load(Ordering::Acquire);
-            reader
-                .read(Some(Duration::from_millis(50)), |item| {
-                    match item {
-                        Item::Event(event) => events.push(*event),
-                        Item::Missed(count) => missed += count,
-                    }
-                    true
-                })
-                .unwrap();
+            let read = reader.read(Duration::from_millis(50), |event| events.push(event));
+            missed += read.unwrap();
             if last {
                 break;
             }

@@ -1,7 +1,7 @@
 //! 10 MB each way through every actor on live MPTCP: what arrives is what was sent, and nobody notices.
 
-use emptcp::{attach::Kind, require, testing::is_root};
 use emptcp_lab::{IpVersion, Lab, LabBuilder, Offloads, Path, Rate, TransferDirection};
+use emptcp_packet::{attach::Kind, require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;
 
@@ -210,7 +210,7 @@ fn all_actors(name: &str, offloads: Offloads, attach: &str, first: IpVersion) {
             let ingress = applied
                 .attached
                 .iter()
-                .find(|attached| attached.direction == emptcp::plan::DeviceDirection::Ingress);
+                .find(|attached| attached.direction == emptcp_plan::plan::DeviceDirection::Ingress);
             assert!(
                 ingress.is_none_or(|attached| attached.kind == kind || attach == "tc"),
                 "{ingress:?}"

@@ -1,7 +1,7 @@
 //! `hold_add_addr` on live MPTCP: no second subflow while it holds, and one afterwards.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::{EndpointPlan, RunningBulk};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, two_paths, until, wait_for};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A command that is killed in the middle of `apply` leaves the old policy set or the new one, never a mix.
 
-use emptcp::{Instance, instance::DEFAULT, require, stats::Stats, testing::is_root};
 use emptcp_lab::{Connection, Endpoint, Host, IpVersion, Lab, Path};
+use emptcp_packet::{Instance, instance::DEFAULT, require, stats::Stats, testing::is_root};
 use emptcp_tests::live::{Bed, seconds, shell};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use std::{

@@ -1,8 +1,9 @@
 //! What was on a machine before a policy set came stays as it is: other people's programs, filters and qdiscs, and
 //! connections that already run.
 
-use emptcp::{ApplyOptions, Error, Instance, compile, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{FourTuple, Host, IpVersion, TransferDirection};
+use emptcp_packet::{ApplyOptions, Error, Instance, instance::DEFAULT, require, testing::is_root};
+use emptcp_plan::compile;
 use emptcp_tests::live::{Bed, seconds, shell, two_paths, wait_for};
 use std::{
     fs,
@@ -32,7 +33,7 @@ impl<'a> Stranger<'a> {
         };
         let folder = server
             .run(|| {
-                emptcp::apply(name, &plan, policies, &bed.catalog, &options).unwrap();
+                emptcp_packet::apply(name, &plan, policies, &bed.catalog, &options).unwrap();
                 Instance::open(name).unwrap().show().unwrap().folder
             })
             .unwrap();
@@ -70,7 +71,7 @@ impl Drop for Stranger<'_> {
     fn drop(&mut self) {
         let removed = fs::create_dir_all(self.folder.parent().expect("a folder of the namespace"))
             .and_then(|()| fs::rename(&self.hidden, &self.folder))
-            .map(|()| self.bed.lab.server().run(|| emptcp::remove(self.name)));
+            .map(|()| self.bed.lab.server().run(|| emptcp_packet::remove(self.name)));
         if !matches!(removed, Ok(Ok(Ok(_)))) {
             eprintln!("{}: {removed:?}", self.name);
         }
@@ -162,7 +163,7 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
 
     let refused = |policies: &str| {
         let plan = compile("refused.toml", policies, &bed.catalog.manifests()).unwrap();
-        let apply = || emptcp::apply(DEFAULT, &plan, policies, &bed.catalog, &ApplyOptions::default());
+        let apply = || emptcp_packet::apply(DEFAULT, &plan, policies, &bed.catalog, &ApplyOptions::default());
         let error = server.run(apply).unwrap().unwrap_err();
         assert!(server.run(Instance::list).unwrap().unwrap().is_empty(), "{error}");
         assert_eq!(network(server), before, "{error}");

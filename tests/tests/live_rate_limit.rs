@@ -1,7 +1,7 @@
 //! `rate_limit` on live MPTCP: one subflow of two held at a rate, from the middle of a transfer on, in every mode.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::{End, Host, Lab, Path, Queue, Rate, RunningBulk, TransferDirection};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, ROUND_TRIPS, at_server, seconds, shell, two_paths, until};
 use std::{fs, process::Command, time::Duration};
 

@@ -1,7 +1,7 @@
 //! `reset` on live MPTCP, judged by the kernels of both hosts, by tshark, and by what the application sees.
 
-use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{End, Host, IpVersion, Mib, RunningBulk, Topology};
+use emptcp_packet::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds, two_paths, until, wait_for};
 use mptcp_wire::tcp::State;
 use std::{
@@ -284,7 +284,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
             let flows = flows.unwrap().unwrap();
             flows
                 .iter()
-                .filter(|flow| flow.is_live() && flow.role == Some(emptcp::model::SubflowRole::Joined))
+                .filter(|flow| flow.is_live() && flow.role == Some(emptcp_packet::flows::SubflowRole::Joined))
                 .count()
         };
         let transfer = long(&bed);

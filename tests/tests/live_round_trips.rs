@@ -1,8 +1,9 @@
 //! Round trips of records against the kernel's own (`tcpi_rtt`, `tcpi_min_rtt`), at both ends and on a router between
 //! them: with think times, where idle time must not appear, and in one-way bulk transfers.
 
-use emptcp::{abi::Flow, require, testing::is_root};
+use emptcp_abi::Flow;
 use emptcp_lab::{Connection, EndpointPlan, FourTuple, Host, IpVersion, Lab, Path, Rate, Topology};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::{
     io::{ErrorKind, Read, Write},

@@ -1,7 +1,7 @@
 //! `set_backup` on live MPTCP: the peer stops using a subflow, and resumes.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::Host;
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, at_server, seconds, two_paths, until};
 
 fn policy(hook: &str, state: &str) -> String {

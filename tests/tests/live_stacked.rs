@@ -1,7 +1,7 @@
 //! A bridge and its port under the same policies, on live MPTCP: every packet counts once, and limits hold.
 
-use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{Counter, Host, IpVersion};
+use emptcp_packet::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_tests::live::{Bed, at_server, seconds, shell, two_paths, until};
 
 /// Puts a device on top of the server's second path, which takes over address and neighbours.

@@ -1,7 +1,7 @@
 //! A policy set that is replaced all the time, under load: every packet meets exactly one of the sets.
 
-use emptcp::{require, stats::Stats, testing::is_root};
 use emptcp_lab::{IpVersion, Lab, Path, Rate, TransferDirection};
+use emptcp_packet::{require, stats::Stats, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;
 

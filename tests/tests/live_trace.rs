@@ -1,7 +1,7 @@
 //! What `emptcp trace live` sees of a connection is what the kernel counts of it.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::{Connection, ConnectionInfo, IpVersion, Lab, LabError, Path, Rate};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::seconds;
 use emptcp_trace::{
     Analyzer, Direction, Event,

@@ -1,12 +1,12 @@
 //! The buckets of `rate_limit` hold with numbers that are large, and when several CPUs use one at the same time.
 
-use emptcp::{
-    manifest::Hook,
+use emptcp_packet::{
     require,
     stats::ElementStats,
     testing::is_root,
     testrun::{Input, Verdict},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},

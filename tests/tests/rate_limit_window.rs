@@ -1,6 +1,7 @@
 //! `rate_limit mode=window` finds the window of every connection, wherever its data sequence numbers begin.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::Who,

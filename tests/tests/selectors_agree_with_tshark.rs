@@ -4,7 +4,8 @@
 //! subflows that the flow table knows, so both answers are taken over the packets that a policy without a condition
 //! selects; a test of its own says which packets these are.
 
-use emptcp::{manifest::Hook, require, testing::is_root, testrun::Input};
+use emptcp_packet::{require, testing::is_root, testrun::Input};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     captures::{Frame, LOCAL_SENDS, REMOTE_SENDS, read, shared},
     hosts::Who,

@@ -1,13 +1,12 @@
 //! One packet on a bridge and on its port: counted once, and every policy acts on it once.
 
-use emptcp::{
-    Catalog,
-    abi::{Flow, FlowId, Passage, Resolution, flow_state},
-    manifest::Hook,
-    require,
+use emptcp_abi::{Flow, FlowId, Passage, Resolution, flow_state};
+use emptcp_packet::{
+    Catalog, require,
     testing::is_root,
     testrun::{Input, Sandbox},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -54,7 +53,8 @@ fn host(hook: Hook, stacked: bool) -> Sandbox {
         );
     }
     let catalog = Catalog::built_in();
-    let plan = emptcp::compile("stack.toml", &text, &catalog.manifests()).unwrap_or_else(|error| panic!("{error}"));
+    let plan =
+        emptcp_plan::compile("stack.toml", &text, &catalog.manifests()).unwrap_or_else(|error| panic!("{error}"));
     let mut sandbox = Sandbox::new(&plan, hook, &catalog, &NAMES).unwrap_or_else(|error| panic!("{error}"));
     if stacked {
         sandbox.stack(&STACK).unwrap();

@@ -5,9 +5,9 @@ use emptcp::{
     AttachedTo,
     in_force::{DeviceState, Standing},
     manifest::{Hook, Kind},
+    model::PolicyStats,
     plan::{Attach, DeviceDirection},
     stale::{Life, Placed},
-    stats::PolicyStats,
 };
 use serde_json::Value;
 

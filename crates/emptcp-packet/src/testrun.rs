@@ -308,11 +308,11 @@ impl Sandbox {
         Adopter::load(&self.maps)
     }
 
-    /// A reader of the events that these policies tell.
+    /// A reader of the events that these policies emit.
     ///
     /// # Errors
     /// When the rings cannot be mapped.
-    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
+    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<&Self>> {
         EventReader::new(&self.maps, self, self.devices.clone(), begin)
     }
 

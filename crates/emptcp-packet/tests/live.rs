@@ -5,8 +5,8 @@ mod common;
 use common::{Namespace, SetWhenDropped, catalog_with_tally, plan, run};
 use emptcp_host::namespace;
 use emptcp_packet::{
-    ApplyOptions, Catalog, Instance, apply, events::EventBody, flows::FlowState, instance::DEFAULT, require,
-    testing::is_root,
+    ApplyOptions, Catalog, Instance, apply, event_reader::Begin, events::EventBody, flows::FlowState,
+    instance::DEFAULT, require, testing::is_root,
 };
 use mptcp_wire::Version;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -140,12 +140,15 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
         let mut connection = pair.connect();
         exchange(&mut connection, 100_000);
         let instance = Instance::open(DEFAULT).unwrap();
+        let patience = std::time::Instant::now();
+        let mut reader = instance.event_reader(Begin::Kept).unwrap();
         let mut events = Vec::new();
-        let mut take = |event| {
-            events.push(event);
-            false
-        };
-        instance.events(Some(Duration::from_secs(30)), &mut take).unwrap();
+        while events.is_empty() {
+            reader
+                .read(Duration::from_millis(100), |event| events.push(event))
+                .unwrap();
+            assert!(patience.elapsed() < Duration::from_secs(30), "no event came");
+        }
         assert!(
             matches!(
                 &events[0].body,

@@ -1,7 +1,7 @@
 //! Compares flow records with their model on random packets at one hook:
 //! `emptcp-test-fuzz xdp|ingress|egress SEED PACKETS`. `cargo xtask fuzz` runs it for every hook.
 
-use emptcp::manifest::Hook;
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{reference::bench::Bench, sandbox::alone};
 use std::{
     io::{IsTerminal, Write, stderr},
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         eprintln!("error: what is wanted is: emptcp-test-fuzz xdp|ingress|egress SEED PACKETS");
         return ExitCode::from(2);
     };
-    if !emptcp::testing::is_root() {
+    if !emptcp_packet::testing::is_root() {
         eprintln!("error: this loads BPF programs, which needs root");
         return ExitCode::FAILURE;
     }

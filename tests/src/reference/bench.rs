@@ -6,16 +6,16 @@ use super::{
     traffic,
 };
 use crate::sandbox::{DEVICE, direction, policy};
-use emptcp::{
-    Catalog,
-    abi::{ConnectionId, Flow, FlowKey},
-    manifest::Hook,
-    testrun::{Input, Sandbox, Verdict},
-};
+use emptcp_abi::{ConnectionId, Flow, FlowKey};
 use emptcp_flow_reference::{
     Counters, FourTuple, Model, Packet, Sampled, Side, Times,
     update::{microseconds, smoothed},
 };
+use emptcp_packet::{
+    Catalog,
+    testrun::{Input, Sandbox, Verdict},
+};
+use emptcp_plan::manifest::Hook;
 use std::{fmt::Write, time::Duration};
 
 /// One step of a sequence.
@@ -116,7 +116,7 @@ impl Bench {
         let policies = policy("none", direction(hook), condition, &["count"]);
         let policies = format!("[tables]\nflows = 64\n{policies}");
         let catalog = Catalog::built_in();
-        let plan = emptcp::compile("reference.toml", &policies, &catalog.manifests()).expect("a policy file");
+        let plan = emptcp_plan::compile("reference.toml", &policies, &catalog.manifests()).expect("a policy file");
         let sandbox = Sandbox::new(&plan, hook, &catalog, &[(DEVICE, 1)]).expect("programs that load");
         Self { sandbox, hook }
     }

@@ -1,6 +1,6 @@
 //! The fields of a record, of the model's kind and of the program's, under the same names: a row of a table each.
 
-use emptcp::abi::{self, SCALE_UNKNOWN, fin, flow_flag, flow_state, known};
+use emptcp_abi::{self as abi, SCALE_UNKNOWN, fin, flow_flag, flow_state, known};
 use emptcp_flow_reference::{Connection, Fin, Numbers, Record, Sender, Side, State};
 
 /// A field's name and value.

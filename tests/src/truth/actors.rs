@@ -343,7 +343,8 @@ pub const ACTORS: [Actor; 31] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::{Catalog, manifest::Kind};
+    use emptcp_packet::Catalog;
+    use emptcp_plan::manifest::Kind;
 
     #[test]
     fn every_actor_that_is_shipped_is_in_the_table() {

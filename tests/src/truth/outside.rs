@@ -3,8 +3,8 @@
 
 use super::{case::Case, seen};
 use crate::live::Bed;
-use emptcp::{ApplyOptions, instance::DEFAULT};
 use emptcp_lab::Host;
+use emptcp_packet::{ApplyOptions, instance::DEFAULT};
 use std::process::Command;
 
 /// Beside the policy, for the time of a case.
@@ -60,8 +60,9 @@ impl<'a> XdpPeers<'a> {
     pub(super) fn set_up(bed: &'a Bed) -> Result<Self, String> {
         let text = "[[policy]]\nname = \"peers\"\ndevice = [\"client1\", \"client2\", \"server1\", \"server2\"]\n\
                     hook = \"ingress\"\nattach = \"xdp-native\"\ndo = ['count']\n";
-        let plan = emptcp::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
-        let apply = || emptcp::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
+        let plan =
+            emptcp_plan::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
+        let apply = || emptcp_packet::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
         bed.lab
             .middle()
             .run(apply)
@@ -73,7 +74,7 @@ impl<'a> XdpPeers<'a> {
 
 impl Drop for XdpPeers<'_> {
     fn drop(&mut self) {
-        match self.0.lab.middle().run(|| emptcp::remove(DEFAULT)) {
+        match self.0.lab.middle().run(|| emptcp_packet::remove(DEFAULT)) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => eprintln!("{error}"),
             Err(error) => eprintln!("{error}"),

@@ -6,10 +6,10 @@ use super::{
     outside::Packets,
 };
 use crate::live::{Bed, seconds};
-use emptcp::events::Event;
 use emptcp_lab::{
     BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, FourTuple, Host, Lab, Mib, Path, Rate, Topology,
 };
+use emptcp_packet::events::Event;
 use mptcp_wire::tcp::State;
 use serde::Serialize;
 use std::time::Duration;

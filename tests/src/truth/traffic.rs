@@ -7,13 +7,8 @@ use super::{
     seen::{self, MEASURE, Seen},
 };
 use crate::live::{Bed, seconds};
-use emptcp::{
-    ApplyOptions, Instance,
-    event_reader::{Begin, Item},
-    events::Event,
-    instance::DEFAULT,
-};
 use emptcp_lab::{BulkReport, End, Host, RunningBulk};
+use emptcp_packet::{ApplyOptions, Instance, event_reader::Begin, events::Event, instance::DEFAULT};
 use std::{
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -64,11 +59,11 @@ pub fn policy(actor: &Actor, case: &Case, action: &str) -> String {
 
 /// Applies a policy that has to be refused, before anything is changed. Returns what was said.
 pub fn refusal(bed: &Bed, case: &Case, text: &str) -> Option<String> {
-    let plan = match emptcp::compile("truth.toml", text, &bed.catalog.manifests()) {
+    let plan = match emptcp_plan::compile("truth.toml", text, &bed.catalog.manifests()) {
         Ok(plan) => plan,
         Err(mistakes) => return Some(mistakes.to_string()),
     };
-    let apply = || emptcp::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
+    let apply = || emptcp_packet::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
     let host = seen::host(bed, case.place);
     let error = host
         .run(apply)
@@ -135,19 +130,13 @@ fn remains(transfer: RunningBulk, ended: Option<f64>) -> (BulkReport, Option<(St
 
 /// All events that are kept, until no new one comes for half a second.
 fn events(at: &Host) -> Result<(Vec<Event>, u64), String> {
-    let read = || -> emptcp::Result<(Vec<Event>, u64)> {
+    let read = || -> emptcp_packet::Result<(Vec<Event>, u64)> {
         let instance = Instance::open(DEFAULT)?;
         let mut reader = instance.event_reader(Begin::Kept)?;
         let (mut events, mut missed) = (Vec::new(), 0);
         loop {
             let before = events.len();
-            reader.read(Some(Duration::from_millis(500)), |item| {
-                match item {
-                    Item::Event(event) => events.push(*event),
-                    Item::Missed(count) => missed += count,
-                }
-                true
-            })?;
+            missed += reader.read(Duration::from_millis(500), |event| events.push(event))?;
             if events.len() == before {
                 return Ok((events, missed));
             }

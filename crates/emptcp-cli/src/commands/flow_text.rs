@@ -3,7 +3,7 @@
 use crate::{session::BOLD, table::Table, units, words};
 use emptcp::{
     abi::FlowId,
-    flows::{Connection, Flow, SubflowRole},
+    model::{Connection, Flow, SubflowRole},
     wire::Side,
 };
 use serde::Serialize;
@@ -191,7 +191,7 @@ pub(super) mod tests {
     use super::*;
     use emptcp::{
         abi::{ConnectionId, Totals},
-        flows::{FlowState, SenderStats},
+        model::{FlowState, SenderStats},
         wire::{AddressId, Token, Version},
     };
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Instance, flows::Flow};
+use emptcp::{Instance, model::Flow};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -63,10 +63,9 @@ const HALF_OPEN_SHOWN_MS: u64 = 10_000;
 
 impl Flows {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
+        let instance = session.instance()?;
         let mut before = None;
         self.watch.run(session, || {
-            let instance = session.open_again()?;
             let mut groups = groups(&instance)?;
             let left_out = if self.half_open {
                 0
@@ -171,7 +170,7 @@ fn json(groups: &[Group], left_out: usize) -> Result<Value> {
 mod tests {
     use super::*;
     use crate::commands::flow_text::tests::flow;
-    use emptcp::flows::FlowState;
+    use emptcp::model::FlowState;
 
     #[test]
     fn a_connection_without_a_live_subflow_is_left_out_after_a_minute() {

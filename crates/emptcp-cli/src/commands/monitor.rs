@@ -9,9 +9,9 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
+    Begin,
     abi::ConnectionId,
-    event_reader::{Begin, Item},
-    events::{Event, EventBody},
+    model::{Event, EventBody},
     wire::{Side, Token},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -58,50 +58,54 @@ pub(crate) struct Monitor {
     backlog: bool,
 }
 
-/// How often to look whether the instance is still there.
+/// How long to wait for an event at a time.
 const SLICE: Duration = Duration::from_secs(2);
 
 impl Monitor {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let mut instance = session.open()?;
+        let begin = if self.backlog { Begin::Kept } else { Begin::Now };
+        let mut events = session.instance()?.events_from(begin)?;
         end_on_signal()?;
-        let end = self.time.map(|Seconds(time)| Instant::now() + time);
-        let mut left = self.count;
-        let mut begin = if self.backlog { Begin::Kept } else { Begin::Now };
         let clocks = Clocks::read();
+        let end = self
+            .time
+            .map(|Seconds(time)| (Instant::now() + time, clocks.monotonic + time));
+        let mut left = self.count;
+        let mut missed = 0;
         loop {
-            let mut reader = instance.event_reader(begin)?;
-            let another = loop {
-                let time = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
-                let mut printed = Ok(());
-                reader.read(Some(time), |item| {
-                    printed = match &item {
-                        Item::Event(event) => {
-                            left = left.map(|left| left - 1);
-                            print(session, event, clocks)
-                        }
-                        Item::Missed(count) => print_missed(session, *count),
-                    };
-                    printed.is_ok() && left != Some(0)
-                })?;
-                printed?;
-                if left == Some(0) || end.is_some_and(|end| end <= Instant::now()) {
+            let time = end.map_or(SLICE, |(end, _)| {
+                end.saturating_duration_since(Instant::now()).min(SLICE)
+            });
+            let event = match events.next_within(time) {
+                Err(error) => {
+                    let error = anyhow::Error::from(error);
+                    if !is_removed(session, &error) {
+                        return Err(error);
+                    }
+                    tell_removed();
                     return Ok(());
                 }
-                let another = match session.open_again() {
-                    Err(error) if is_removed(session, &error) => {
-                        tell_removed();
-                        return Ok(());
-                    }
-                    another => another?,
-                };
-                if !another.is_same_as(&instance)? {
-                    break another;
-                }
+                Ok(event) => event,
             };
-            // It was removed and made again; all its events are new.
-            instance = another;
-            begin = Begin::Kept;
+            if events.missed() > missed {
+                print_missed(session, events.missed() - missed)?;
+                missed = events.missed();
+            }
+            match event {
+                // It happened after the time that was asked for.
+                Some(event) if end.is_some_and(|(_, end)| Duration::from_nanos(event.time_ns) > end) => return Ok(()),
+                Some(event) => print(session, &event, clocks)?,
+                None if events.has_ended() => {
+                    tell_removed();
+                    return Ok(());
+                }
+                None if end.is_some_and(|(end, _)| end <= Instant::now()) => return Ok(()),
+                None => continue,
+            }
+            left = left.map(|left| left - 1);
+            if left == Some(0) {
+                return Ok(());
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let instance = session.open()?;
+        let instance = session.instance()?;
         let shown = instance.show()?;
         if session.wants_json() {
             let mut answer = serde_json::to_value(&shown)?;

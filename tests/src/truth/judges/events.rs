@@ -5,11 +5,9 @@ use crate::truth::{
     case::Moment,
     seen::{Finding, Seen},
 };
-use emptcp::{
-    events::{Event, EventBody},
-    plan::DeviceDirection,
-};
 use emptcp_lab::{End, FourTuple, TimeSeries};
+use emptcp_packet::events::{Event, EventBody};
+use emptcp_plan::plan::DeviceDirection;
 use mptcp_wire::{Token, Version, crypto::derive};
 use std::collections::{BTreeMap, BTreeSet};
 
