@@ -1,12 +1,12 @@
 //! An error in words on stderr, as JSON on stdout, and as exit code.
 
 use crate::{
+    advice,
     not_in_force::NotInForce,
     session::{self, BOLD_RED},
-    units,
 };
 use emptcp::visible;
-use emptcp::{Diagnostics, Namespace, PacketError as Error, Unreadable, refusal::Refusal};
+use emptcp::{Diagnostics, HostError, Namespace, PacketError as Error, Unreadable, refusal::Refusal};
 use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 use std::{
@@ -220,9 +220,28 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
         details.insert(key.to_owned(), value);
     };
     let mut code = FAILURE;
-    let mut message = error.to_string();
+    let mut others = Vec::new();
     let kind = match error {
-        Error::NotPermitted { .. } => "not_permitted",
+        Error::Host(HostError::NotPermitted { .. }) => "not_permitted",
+        Error::Host(HostError::Namespace { name, .. }) => {
+            detail("netns", json!(name));
+            "netns"
+        }
+        Error::Host(HostError::Io { path, .. }) => {
+            detail("path", json!(path));
+            match error.errno() {
+                Some(errno) if errno == Errno::EACCES as i32 => "not_permitted",
+                _ => "io",
+            }
+        }
+        Error::Host(HostError::Kernel { answer, .. }) => {
+            detail("errno", json!(answer.errno()));
+            "kernel"
+        }
+        Error::Load(_) => {
+            detail("errno", json!(error.errno()));
+            "kernel"
+        }
         Error::UnknownDevice { policy, device, .. } => {
             detail("policy", json!(policy));
             detail("device", json!(device));
@@ -275,13 +294,7 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
             "too_many"
         }
         Error::NoInstance { name } => {
-            let others = namespace.map_or_else(Vec::new, |namespace| other_instances(namespace, name));
-            if let [first, ..] = others.as_slice() {
-                message = format!(
-                    "there is no instance `{name}` in this network namespace; {} in force here: `--instance {first}`",
-                    units::listed(&others)
-                );
-            }
+            others = namespace.map_or_else(Vec::new, |namespace| advice::others_in_force(namespace, name));
             detail("instance", json!(name));
             detail("in_force", json!(others));
             "no_instance"
@@ -296,7 +309,7 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
             "usage"
         }
         Error::NoBpffs(_) => "no_bpffs",
-        Error::State { instance, .. } => {
+        Error::OtherBuild { instance, .. } | Error::State { instance, .. } => {
             detail("instance", json!(instance));
             "state"
         }
@@ -313,45 +326,19 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
             detail("device", json!(device));
             "shape"
         }
-        Error::Namespace { name, .. } => {
-            detail("netns", json!(name));
-            "netns"
-        }
-        Error::Io { path, source } => {
-            detail("path", json!(path));
-            if source.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::geteuid().is_root() {
-                message += "; run as root";
-                "not_permitted"
-            } else {
-                "io"
-            }
-        }
         Error::HalfRemoved { instance, .. } => {
             detail("instance", json!(instance));
             "half_removed"
-        }
-        Error::Kernel { source, .. } => {
-            detail("errno", json!(source.raw_os_error()));
-            "kernel"
         }
         _ => "failure",
     };
     Told {
         kind,
-        message,
+        message: advice::told(error, &others),
         code,
         details,
         shown: None,
     }
-}
-
-/// Instances of this network namespace; one that cannot be listed is no help.
-fn other_instances(namespace: &Namespace, name: &str) -> Vec<String> {
-    let others = namespace.instances().unwrap_or_default().into_iter();
-    others
-        .filter(|other| other.name() != name && other.is_in_force().is_ok_and(|in_force| in_force))
-        .map(|other| other.name().to_owned())
-        .collect()
 }
 
 fn refused(refusal: &Refusal) -> Map<String, Value> {

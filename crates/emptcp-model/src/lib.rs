@@ -14,6 +14,7 @@
 //! | [`DeviceDirection`], [`Hook`] | where in a device's path a packet is seen |
 //! | [`FlowId`], [`ConnectionId`], [`PolicyId`], [`Generation`] | ids |
 //! | [`Counter`], [`Totals`], [`Unit`] | sums of packets and bytes |
+//! | [`ErrorKind`] | what kind of thing went wrong |
 //!
 //! The records as they lie in the kernel's maps are those of `emptcp-abi`, which has a `Flow` and a `Connection` too:
 //! where both are in use, write `model::Flow` and `abi::Flow`.
@@ -45,6 +46,7 @@ mod connection;
 mod counter;
 mod device;
 mod direction;
+mod error_kind;
 mod event;
 mod flow;
 mod flow_state;
@@ -56,6 +58,7 @@ pub use connection::Connection;
 pub use counter::{Counter, Totals, Unit};
 pub use device::{DeviceState, Standing};
 pub use direction::DeviceDirection;
+pub use error_kind::ErrorKind;
 pub use event::{Event, EventBody};
 pub use flow::{Flow, SenderStats};
 pub use flow_state::{FlowState, SubflowRole, UnknownState};

@@ -360,7 +360,7 @@ impl Transaction<'_> {
         Error::NotUndone {
             error: Box::new(error),
             left: failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-            remedy: if fresh { "emptcp remove" } else { "emptcp apply" },
+            fresh,
         }
     }
 }

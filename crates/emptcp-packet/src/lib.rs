@@ -83,7 +83,7 @@ pub use elements::{
     sdk,
 };
 pub use emptcp_host::{namespaces::Holder, require};
-pub use error::{Error, Result};
+pub use error::{Error, HostError, Result};
 pub use instance::Instance;
 pub use moved_here::{MovedHere, moved_here};
 pub use preview::{Preview, preview};

@@ -3,7 +3,7 @@
 
 use crate::{
     baseline::Baseline,
-    error::{Error, OrKernel, Result},
+    error::{AttachProblem, Error, OrKernel, Result},
     instance::Instance,
 };
 use emptcp_load::{link, program as bpf};
@@ -54,7 +54,7 @@ impl Swap {
             let link = attachment.link.ok_or_else(|| Error::Attach {
                 device: attachment.device.clone().unwrap_or_default(),
                 hook: attachment.kind.name().to_owned(),
-                reason: "only what a link holds can be exchanged".to_owned(),
+                problem: AttachProblem::NoLink,
             })?;
             let link = link::by_id(link).or_kernel("open a link")?;
             let program = link::info(link.as_fd()).or_kernel("ask for a link")?.program;

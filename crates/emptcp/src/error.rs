@@ -1,7 +1,7 @@
 //! What can go wrong.
 
-use crate::kind_tmp::{ErrorKind, Kind as _};
 use crate::policy_text::Unreadable;
+use emptcp_model::ErrorKind;
 use emptcp_plan::Diagnostics;
 use std::path::Path;
 

@@ -62,7 +62,7 @@ impl Events {
     pub(crate) fn new(instance: Instance, begin: Begin) -> Result<Self> {
         let timer = timer().map_err(|error| emptcp_host::Error::Kernel {
             action: "make a timer for events".to_owned(),
-            source: error.into(),
+            answer: error.into(),
         })?;
         let reader = reader(&instance, begin)?;
         Ok(Self {
@@ -134,7 +134,7 @@ impl Events {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(emptcp_host::Error::Kernel {
                 action: "wait for events".to_owned(),
-                source: error.into(),
+                answer: error.into(),
             }
             .into()),
         }

@@ -1,7 +1,7 @@
 //! An instance of a namespace: policies go in force there, and what is in force is read.
 
 use crate::{
-    Applied, Apply, Begin, Catalog, Change, Events, Namespace, Policies, Preview, Removed,
+    Applied, Apply, Begin, Catalog, Change, ErrorKind, Events, Namespace, Policies, Preview, Removed,
     error::Result,
     in_force::DeviceState,
     instance::{AttachmentInfo, Shown},
@@ -19,6 +19,11 @@ use std::fmt;
 pub struct Instance {
     namespace: Namespace,
     name: String,
+}
+
+/// Whether an apply replaces what is there, since it cannot be read.
+fn is_unreadable(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::OtherBuild | ErrorKind::Damaged)
 }
 
 impl fmt::Display for Instance {
@@ -84,7 +89,7 @@ impl Instance {
     pub fn changes(&self, policies: &Policies) -> Result<Vec<Change>> {
         let shown = match self.show() {
             Ok(shown) => Some(shown),
-            Err(error) if error.is_nothing_in_force() || error.kind() == crate::ErrorKind::OtherBuild => None,
+            Err(error) if error.is_nothing_in_force() || is_unreadable(error.kind()) => None,
             Err(error) => return Err(error),
         };
         Ok(diff(shown.as_ref().map(|shown| &shown.plan), policies.plan()))

@@ -39,7 +39,6 @@ mod error;
 mod event_stream;
 mod events;
 mod handle;
-mod kind_tmp;
 mod namespace;
 mod policies;
 mod policy_text;
@@ -47,6 +46,8 @@ mod policy_text;
 pub use apply::{Applied, Apply};
 pub use emptcp_abi as abi;
 pub use emptcp_model as model;
+pub use emptcp_model::ErrorKind;
+pub use emptcp_packet::error::{AttachProblem, BpffsProblem, HostError, NamespaceProblem};
 pub use emptcp_packet::{Applied as Report, Error as PacketError};
 pub use emptcp_packet::{
     AttachedTo, Catalog, Holder, MovedHere, Preview, Removed, Shaped, element, in_force, instance, memory, probe,
@@ -58,7 +59,6 @@ pub use error::{Error, Result};
 pub use event_stream::EventStream;
 pub use events::{Begin, Events};
 pub use handle::Instance;
-pub use kind_tmp::ErrorKind;
 pub use mptcp_wire as wire;
 pub use namespace::Namespace;
 pub use policies::Policies;

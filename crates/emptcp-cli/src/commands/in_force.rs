@@ -1,6 +1,7 @@
 //! `emptcp check --in-force`.
 
 use crate::{
+    advice,
     not_in_force::{Device, NotInForce, table},
     session::{GREEN, Session},
 };
@@ -18,7 +19,7 @@ pub(crate) fn check(session: &Session) -> Result<()> {
             Err(error) if error.kind() == ErrorKind::NoInstance => Vec::new(),
             // The others are looked at all the same.
             Err(error) if error.kind() == ErrorKind::NothingInForce => {
-                session.warn(&error);
+                session.warn(&advice::in_full(&error));
                 Vec::new()
             }
             Err(error) => return Err(error.into()),

@@ -1,6 +1,7 @@
 //! `emptcp list`.
 
 use crate::{
+    advice,
     session::{Session, YELLOW},
     table::Table,
     units, words,
@@ -164,7 +165,7 @@ fn collect(session: &Session) -> Result<Vec<Stats>> {
             // Removed meanwhile.
             Err(error) if error.kind() == ErrorKind::NoInstance => {}
             // The rest is listed all the same.
-            Err(error) if error.kind() == ErrorKind::NothingInForce => session.warn(&error),
+            Err(error) if error.kind() == ErrorKind::NothingInForce => session.warn(&advice::in_full(&error)),
             Err(error) => return Err(error.into()),
         }
     }

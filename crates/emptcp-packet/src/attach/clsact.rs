@@ -1,8 +1,9 @@
 //! clsact, for kernels before tcx: a BPF filter at a place of its own.
 
 use super::Spot;
-use crate::error::{Error, OrKernel, Result};
+use crate::error::{AttachProblem, Error, OrKernel, Result};
 use emptcp_host::qdisc::{self, CLSACT_EGRESS, CLSACT_INGRESS};
+use emptcp_load::error::answer;
 use emptcp_plan::plan::DeviceDirection;
 use libbpf_rs::{TC_EGRESS, TC_INGRESS, TcHook, TcHookBuilder};
 use std::{
@@ -25,7 +26,7 @@ fn refused(spot: Spot<'_>, error: &libbpf_rs::Error) -> Error {
     Error::Attach {
         device: spot.device.to_owned(),
         hook: format!("clsact {}", spot.direction.name()),
-        reason: error.to_string(),
+        problem: AttachProblem::Kernel(answer(error)),
     }
 }
 
@@ -36,8 +37,7 @@ pub(super) fn is_present(spot: Spot<'_>) -> Result<bool> {
         return Err(Error::Attach {
             device: spot.device.to_owned(),
             hook: "clsact".to_owned(),
-            reason: "somebody's `ingress` qdisc is in its place; replace it by `clsact`, which takes the same filters"
-                .to_owned(),
+            problem: AttachProblem::IngressQdisc,
         });
     }
     Ok(qdiscs.iter().any(|qdisc| qdisc.kind == "clsact"))

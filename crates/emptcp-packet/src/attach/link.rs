@@ -1,7 +1,7 @@
 //! tcx and XDP: BPF links, pinned, so that they outlive us and vanish with their pin.
 
 use super::{Kind, Spot};
-use crate::error::{Error, OrKernel, Result};
+use crate::error::{AttachProblem, Error, OrKernel, Result};
 use emptcp_load::{link, link::Info as LinkInfo, pin, program as bpf};
 use emptcp_plan::plan::DeviceDirection;
 use std::{
@@ -78,22 +78,13 @@ fn is_at(info: LinkInfo, attach_type: u32) -> io::Result<bool> {
 fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
     let what = format!("attach by {} to {}", kind.name(), spot.device);
     let xdp = matches!(kind, Kind::XdpNative | Kind::XdpGeneric);
-    let reason = match error.raw_os_error() {
+    let problem = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => return Error::kernel(what, error),
-        Some(libc::EBUSY | libc::EEXIST) if xdp => {
-            format!(
-                "{} is already there; one device takes one XDP program; remove it, or use attach = \"tc\"",
-                others(spot)
-            )
-        }
-        Some(libc::EOPNOTSUPP | libc::EINVAL) if kind == Kind::XdpNative => {
-            "its driver has no native XDP; use attach = \"tc\" or \"xdp-generic\"".to_owned()
-        }
-        Some(libc::ENODEV) => "the device is gone".to_owned(),
-        Some(libc::E2BIG | libc::ERANGE) if kind == Kind::XdpNative => {
-            "its MTU is too large for native XDP; use attach = \"tc\"".to_owned()
-        }
-        _ => error.to_string(),
+        Some(libc::EBUSY | libc::EEXIST) if xdp => AttachProblem::OtherXdp(others(spot)),
+        Some(libc::EOPNOTSUPP | libc::EINVAL) if kind == Kind::XdpNative => AttachProblem::NoNativeXdp,
+        Some(libc::ENODEV) => AttachProblem::DeviceGone,
+        Some(libc::E2BIG | libc::ERANGE) if kind == Kind::XdpNative => AttachProblem::MtuTooLarge,
+        _ => AttachProblem::Kernel(error.into()),
     };
     let hook = if xdp {
         kind.name().to_owned()
@@ -103,7 +94,7 @@ fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
     Error::Attach {
         device: spot.device.to_owned(),
         hook,
-        reason,
+        problem,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     elements::about,
     elements::catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
     elements::sdk,
-    error::{Error, Result},
+    error::{Error, HostError, Result},
     program::{self, Fill, Presence, Who},
     tables,
 };
@@ -115,7 +115,7 @@ pub fn build(folder: &Path) -> Result<Built> {
     }
     match check(&element) {
         Ok(()) => built.checked = manifest.hooks,
-        Err(Error::NotPermitted { .. }) => built.warnings.push(
+        Err(Error::Host(HostError::NotPermitted { .. })) => built.warnings.push(
             "built, but not checked by the verifier: that needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
                 .to_owned(),
         ),
