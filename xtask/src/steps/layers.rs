@@ -17,15 +17,6 @@ use crate::process::Invocation;
 /// What each node of a graph depends on.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// Circles that still exist, by crate. None may be added; one that is gone leaves the list.
-const KNOWN: &[(&str, &[&str])] = &[
-    ("emptcp-flow-reference", &["model", "update"]),
-    ("emptcp-lab", &["builder", "lab"]),
-    ("emptcp-lab", &["command", "netns"]),
-    ("emptcp-tests", &["describe", "hosts"]),
-    ("mptcp-wire", &["mptcp", "tcp"]),
-];
-
 /// Crates that may depend on no other crates of ours than these; `mptcp-` stands for all whose name begins so.
 const FOUNDATIONS: &[(&str, &[&str])] = &[
     ("mptcp-", &["mptcp-"]),
@@ -46,30 +37,11 @@ pub(super) fn faults() -> anyhow::Result<Vec<String>> {
     for package in &packages {
         let folder = package.manifest_path.with_file_name("src");
         let graph = modules(&sources(&folder)?);
-        let found = circles(&graph);
-        let new = found.iter().filter(|circle| !is_known(&package.name, circle));
-        faults.extend(new.map(|circle| format!("{}: {}", package.name, shown(&graph, circle))));
-        faults.extend(gone(&package.name, &found));
+        let circles = circles(&graph);
+        let lines = circles.iter().map(|circle| shown(&graph, circle));
+        faults.extend(lines.map(|line| format!("{}: {line}", package.name)));
     }
     Ok(faults)
-}
-
-fn is_known(name: &str, circle: &[String]) -> bool {
-    KNOWN
-        .iter()
-        .any(|(owner, modules)| *owner == name && circle == *modules)
-}
-
-/// Circles of the list that are no more.
-fn gone(name: &str, found: &[Vec<String>]) -> Vec<String> {
-    KNOWN
-        .iter()
-        .filter(|(owner, modules)| *owner == name && !found.iter().any(|circle| circle == modules))
-        .map(|(_, modules)| {
-            let modules = modules.join(" and ");
-            format!("{name}: {modules} are no circle any more: take them off the list in xtask/src/steps/layers.rs")
-        })
-        .collect()
 }
 
 fn shown(graph: &Graph, circle: &[String]) -> String {
