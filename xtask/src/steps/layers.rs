@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::Deserialize;
 
 use crate::process::Invocation;
+use crate::rust_files;
 
 /// What each node of a graph depends on.
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -36,7 +36,7 @@ pub(super) fn faults() -> anyhow::Result<Vec<String>> {
     let mut faults = of_crates(&packages);
     for package in &packages {
         let folder = package.manifest_path.with_file_name("src");
-        let graph = modules(&sources(&folder)?);
+        let graph = modules(&rust_files::below(&folder)?);
         let circles = circles(&graph);
         let lines = circles.iter().map(|circle| shown(&graph, circle));
         faults.extend(lines.map(|line| format!("{}: {line}", package.name)));
@@ -105,27 +105,6 @@ fn too_high<'a>(name: &str, dependencies: impl Iterator<Item = &'a str>) -> Vec<
         .filter(|other| !allowed.iter().any(|pattern| is(pattern, other)))
         .map(|other| format!("{name} may not depend on {other}, which is above it"))
         .collect()
-}
-
-/// The sources of a crate: where each is below `src`, and its text.
-fn sources(folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
-    let mut sources = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            for entry in path
-                .read_dir()
-                .with_context(|| format!("cannot read {}", path.display()))?
-            {
-                open.push(entry?.path());
-            }
-        } else if path.extension() == Some(OsStr::new("rs")) {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let inside = path.strip_prefix(folder).expect("it was found below the folder");
-            sources.push((inside.to_owned(), text));
-        }
-    }
-    Ok(sources)
 }
 
 /// The modules of a crate and what they name.
