@@ -210,6 +210,15 @@ impl Packet {
     }
 }
 
+impl Hosts {
+    /// The handshake of a subflow.
+    pub fn handshake(&self, subflow: usize) -> [Packet; 3] {
+        use Kind::{Syn, SynAck, ThirdAck};
+        [(Who::Client, Syn), (Who::Server, SynAck), (Who::Client, ThirdAck)]
+            .map(|(from, kind)| Packet::new(from, kind).on(subflow))
+    }
+}
+
 fn shifted(number: u32, offset: i64) -> u32 {
     number.wrapping_add(offset as u32)
 }

@@ -1,6 +1,5 @@
 //! Two hosts and one MPTCP connection between them, as far as packets go: no timers, no windows, only numbers that fit.
 
-use crate::describe::{Kind, Packet};
 use mptcp_wire::{
     AddressId, JoinHmac, Key, Nonce, Token, Version,
     crypto::{Derived, add_addr_hmac, derive, join_ack_hmac, join_syn_ack_hmac},
@@ -107,13 +106,6 @@ impl Hosts {
                 joined,
             ],
         }
-    }
-
-    /// The handshake of a subflow.
-    pub fn handshake(&self, subflow: usize) -> [Packet; 3] {
-        use Kind::{Syn, SynAck, ThirdAck};
-        [(Who::Client, Syn), (Who::Server, SynAck), (Who::Client, ThirdAck)]
-            .map(|(from, kind)| Packet::new(from, kind).on(subflow))
     }
 
     /// Token and initial data sequence number of a host.

@@ -2,7 +2,6 @@
 
 use nix::unistd::geteuid;
 
-use crate::command::{ip_batch, ip_batch_v6};
 use crate::emulator::socket::PacketSocket;
 use crate::emulator::{self, EmulatedPath};
 use crate::error::{LabError, Result};
@@ -43,9 +42,10 @@ pub struct LabBuilder {
     seed: u64,
 }
 
-impl LabBuilder {
-    pub(crate) fn new() -> Self {
-        Self {
+impl Lab {
+    /// Begins the description of a test bed.
+    pub fn builder() -> LabBuilder {
+        LabBuilder {
             paths: Vec::new(),
             topology: Topology::TwoHosts,
             endpoints: EndpointPlan::ClientSubflows,
@@ -56,7 +56,9 @@ impl LabBuilder {
             seed: 1,
         }
     }
+}
 
+impl LabBuilder {
     /// Adds a path. Its device is `path1` on both hosts if it is the first, and so on.
     pub fn path(mut self, path: Path) -> Self {
         self.paths.push(path);
@@ -210,7 +212,7 @@ impl LabBuilder {
         settings
             .iter()
             .try_for_each(|(name, value)| host.set_sysctl(name, value))?;
-        ip_batch(host.netns(), &["link set dev lo up".to_owned()])?;
+        host.netns().ip_batch(&["link set dev lo up".to_owned()])?;
         host.set_limits(ENDPOINT_LIMIT as u8, ENDPOINT_LIMIT as u8)
     }
 
@@ -236,14 +238,17 @@ impl LabBuilder {
             ));
             at_far.extend(topology::gateway_addresses(End::Client));
         }
-        ip_batch(middle, &links)?;
-        ip_batch(middle, &at_middle)?;
-        ip_batch(client, &at_client)?;
-        ip_batch(client, &rules_v4)?;
-        ip_batch_v6(client, &rules_v6)?;
-        ip_batch(far, &at_far)?;
+        middle.ip_batch(&links)?;
+        middle.ip_batch(&at_middle)?;
+        client.ip_batch(&at_client)?;
+        client.ip_batch(&rules_v4)?;
+        client.ip_batch_v6(&rules_v6)?;
+        far.ip_batch(&at_far)?;
         if hosts.gateway.is_some() {
-            ip_batch(hosts.server.netns(), &topology::gateway_addresses(End::Server))?;
+            hosts
+                .server
+                .netns()
+                .ip_batch(&topology::gateway_addresses(End::Server))?;
         }
         match self.offloads {
             Some(offloads) => hosts.all().try_for_each(|host| host.set_all_offloads(offloads)),

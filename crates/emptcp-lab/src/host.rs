@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::command::run_in;
 use crate::error::{LabError, Result};
 use crate::netns::NetworkNamespace;
 use mptcp_wire::IpVersion;
@@ -134,7 +133,7 @@ impl Host {
         for (name, wanted) in offloads.named() {
             arguments.extend([name, if wanted { "on" } else { "off" }]);
         }
-        run_in(&self.netns, "ethtool", &arguments).map(drop)
+        self.netns.command("ethtool", &arguments).map(drop)
     }
 
     /// Switches offloads of every device of the host.

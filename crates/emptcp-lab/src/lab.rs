@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::builder::LabBuilder;
 use crate::error::{LabError, Result};
 use crate::host::{Host, Interface};
 use crate::live_path::LivePath;
@@ -30,11 +29,6 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Begins the description of a test bed.
-    pub fn builder() -> LabBuilder {
-        LabBuilder::new()
-    }
-
     /// The host that opens connections.
     pub fn client(&self) -> &Host {
         &self.client

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-use crate::command::run_in;
 use crate::emulator::EmulatedPath;
 use crate::error::{LabError, Result};
 use crate::netns::NetworkNamespace;
@@ -98,7 +97,9 @@ impl LivePath {
         }
         let device = topology::emulator_device(self.index, End::Client);
         let state = if plugged { "up" } else { "down" };
-        run_in(&self.middle, "ip", &["link", "set", "dev", &device, state]).map(drop)
+        self.middle
+            .command("ip", &["link", "set", "dev", &device, state])
+            .map(drop)
     }
 
     /// Counters of the emulator; `None` for a direct path.

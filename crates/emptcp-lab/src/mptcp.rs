@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use crate::command::run_in;
 use crate::error::Result;
 use crate::host::Host;
 
@@ -82,38 +81,32 @@ impl Host {
         let address = endpoint.address.to_string();
         let mut arguments = vec!["mptcp", "endpoint", "add", &address];
         arguments.extend(endpoint.words.iter().map(String::as_str));
-        run_in(self.netns(), "ip", &arguments).map(drop)
+        self.netns().command("ip", &arguments).map(drop)
     }
 
     /// Removes the endpoint with this id; its subflows end and the peer gets REMOVE_ADDR.
     pub fn remove_endpoint(&self, id: u8) -> Result<()> {
-        run_in(
-            self.netns(),
-            "ip",
-            &["mptcp", "endpoint", "delete", "id", &id.to_string()],
-        )
-        .map(drop)
+        self.netns()
+            .command("ip", &["mptcp", "endpoint", "delete", "id", &id.to_string()])
+            .map(drop)
     }
 
     /// Makes the endpoint with this id backup or regular; running subflows follow by MP_PRIO.
     pub fn set_endpoint_backup(&self, id: u8, backup: bool) -> Result<()> {
         let flag = if backup { "backup" } else { "nobackup" };
-        run_in(
-            self.netns(),
-            "ip",
-            &["mptcp", "endpoint", "change", "id", &id.to_string(), flag],
-        )
-        .map(drop)
+        self.netns()
+            .command("ip", &["mptcp", "endpoint", "change", "id", &id.to_string(), flag])
+            .map(drop)
     }
 
     /// Removes all endpoints.
     pub fn flush_endpoints(&self) -> Result<()> {
-        run_in(self.netns(), "ip", &["mptcp", "endpoint", "flush"]).map(drop)
+        self.netns().command("ip", &["mptcp", "endpoint", "flush"]).map(drop)
     }
 
     /// The endpoints as `ip mptcp endpoint show` prints them, one per line.
     pub fn endpoints(&self) -> Result<Vec<String>> {
-        let text = run_in(self.netns(), "ip", &["mptcp", "endpoint", "show"])?;
+        let text = self.netns().command("ip", &["mptcp", "endpoint", "show"])?;
         Ok(text
             .lines()
             .map(|line| line.trim().to_owned())
@@ -133,6 +126,6 @@ impl Host {
             "add_addr_accepted",
             &accepted,
         ];
-        run_in(self.netns(), "ip", &arguments).map(drop)
+        self.netns().command("ip", &arguments).map(drop)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emptcp_host::namespace::Namespace;
 
-use crate::command::run_here;
+use crate::command::{self, run_here};
 use crate::error::Result;
 
 /// Where iproute2 keeps named namespaces, so that `ip -n NAME` and `emptcp --netns NAME` find ours.
@@ -41,6 +41,32 @@ impl NetworkNamespace {
         F: FnOnce() -> T + Send,
     {
         Ok(self.0.run(body)?)
+    }
+
+    /// Runs a command in this namespace and returns its standard output.
+    pub(crate) fn command(&self, program: &'static str, arguments: &[&str]) -> Result<String> {
+        let output = self.run(|| command::output(program, arguments))?;
+        command::judge(program, &arguments.join(" "), self.name(), output)
+    }
+
+    /// Feeds many lines to one `ip -batch`: one process instead of one per line.
+    pub(crate) fn ip_batch(&self, lines: &[String]) -> Result<()> {
+        self.feed_ip(&["-batch", "-"], lines)
+    }
+
+    /// The same for lines about IPv6, where the kind of line (a rule) does not tell.
+    pub(crate) fn ip_batch_v6(&self, lines: &[String]) -> Result<()> {
+        self.feed_ip(&["-6", "-batch", "-"], lines)
+    }
+
+    fn feed_ip(&self, arguments: &[&str], lines: &[String]) -> Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let text = lines.join("\n") + "\n";
+        let output = self.run(|| command::output_with_input("ip", arguments, &text))?;
+        let shown = format!("{} ({})", arguments.join(" "), lines.join("; "));
+        command::judge("ip", &shown, self.name(), output).map(drop)
     }
 }
 

@@ -21,7 +21,7 @@
 //!   memory.
 //! * [`crypto`]: tokens, initial data sequence numbers and HMACs of both versions.
 //! * [`checksum`]: the Internet checksum, the TCP and DSS checksums, incremental updates.
-//! * [`error`], [`list`]: what all of these share.
+//! * [`error`], [`list`], `stage` (of the handshake): what all of these share.
 //!
 //! # Example
 //!
@@ -70,6 +70,7 @@ pub mod list;
 pub mod mptcp;
 pub mod segment;
 pub mod sequence;
+mod stage;
 pub mod tcp;
 mod text;
 pub mod types;

@@ -5,6 +5,7 @@
 //! packet. Nothing here is made to be fast.
 //!
 //! * [`packet`]: a frame to the facts that count.
+//! * [`times`]: when a packet came, on both clocks of the programs.
 //! * [`record`]: a record, its two sides, a connection.
 //! * [`numbers`]: acceptable segments, and the run of those that are not.
 //! * [`one_direction`]: subflows of which only one side's segments pass.
@@ -18,9 +19,11 @@ pub mod numbers;
 pub mod one_direction;
 pub mod packet;
 pub mod record;
+pub mod times;
 pub mod update;
 
-pub use model::{Counters, Model, Outcome, Sampled, Times};
+pub use model::{Counters, Model, Outcome, Sampled};
 pub use mptcp_wire::{FourTuple, Side};
 pub use packet::Packet;
 pub use record::{Connection, Fin, Numbers, Record, Sender, State};
+pub use times::Times;

@@ -5,19 +5,11 @@ use crate::numbers::{acceptable, extend_run, find_again, is_found_again, reset_e
 use crate::one_direction::{ended_by_silence, is_known, one_sided, succeeds};
 use crate::packet::Packet;
 use crate::record::{Connection, Fin, Record, State, WINDOW_LEAST};
+use crate::times::Times;
 use crate::update::{Done, ends, update};
 use mptcp_wire::WireDataSequenceNumber;
 use mptcp_wire::{FourTuple, Side};
 use std::collections::HashMap;
-
-/// The time of a packet on the two clocks of the programs, ns.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// To the tick.
-    pub coarse: u64,
-    /// Exact: what round trips are measured with.
-    pub exact: u64,
-}
 
 /// A round-trip sample that ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,9 +1,9 @@
 //! What an acceptable segment changes in its record.
 
-use crate::model::Times;
 use crate::numbers::{sure_place, window};
 use crate::packet::{Packet, after, distance};
 use crate::record::{Fin, Numbers, RANGES, Record, Sample, Sender, State};
+use crate::times::Times;
 
 /// What a segment did beside changing fields.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,7 +4,7 @@ use super::view::begin;
 use super::{Subtype, View, wrong_length};
 use crate::bytes::{array_at, u8_at, u16_at};
 use crate::error::{Error, Result};
-use crate::tcp::Stage;
+use crate::stage::Stage;
 use crate::types::{Key, Version};
 
 const NAME: &str = "MP_CAPABLE";

@@ -4,7 +4,7 @@ use super::view::begin;
 use super::{Subtype, View, wrong_length};
 use crate::bytes::{array_at, u8_at, u32_at, u64_at};
 use crate::error::{Error, Result};
-use crate::tcp::Stage;
+use crate::stage::Stage;
 use crate::types::{AddressId, JoinHmac, Nonce, Token, TruncatedHmac};
 
 /// Offsets in the option, and its lengths.

@@ -25,6 +25,9 @@ pub use view::{Subtype, View};
 
 use crate::error::{Error, Result};
 
+/// The kind of the TCP option that every MPTCP option is (IANA "TCP Option Kind Numbers").
+pub const KIND: u8 = 30;
+
 /// Offsets that all MPTCP options share.
 mod field {
     pub(super) const LENGTH: usize = 1;

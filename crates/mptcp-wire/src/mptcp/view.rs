@@ -1,9 +1,8 @@
 //! Any MPTCP option in place.
 
-use super::field;
+use super::{KIND, field};
 use crate::bytes::{Writer, tail, u8_at};
 use crate::error::{Error, Result};
-use crate::tcp::option::kind;
 use core::fmt;
 
 /// What an MPTCP option is (RFC 8684, table 2).
@@ -106,7 +105,7 @@ impl<'a> View<'a> {
     /// fewer than the 3 bytes that hold a subtype.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let found = u8_at(bytes, 0);
-        if found != kind::MPTCP {
+        if found != KIND {
             let (option, field, expected) = ("MPTCP option", "kind", "30");
             return Err(Error::OptionValue {
                 option,
@@ -169,7 +168,7 @@ pub(super) fn begin(buffer: &mut [u8], length: usize, subtype: Subtype, nibble: 
     let mut writer = Writer::new(buffer, length)?;
     // At most 40, as every content is bounded.
     writer.put(&[
-        kind::MPTCP,
+        KIND,
         u8::try_from(length).unwrap_or(u8::MAX),
         (subtype.number() << 4) | (nibble & 0x0f),
     ]);

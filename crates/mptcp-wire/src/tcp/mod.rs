@@ -5,8 +5,9 @@ mod flags;
 pub mod option;
 mod state;
 
+pub use crate::stage::Stage;
 pub use area::{Area, Located, Options};
-pub use flags::{Flags, Stage};
+pub use flags::Flags;
 pub use option::{SackBlock, TcpOption};
 pub use state::State;
 

@@ -23,7 +23,7 @@ pub mod kind {
     /// Timestamps.
     pub const TIMESTAMPS: u8 = 8;
     /// Multipath TCP.
-    pub const MPTCP: u8 = 30;
+    pub const MPTCP: u8 = crate::mptcp::KIND;
 }
 
 /// Offsets in the options read here.
