@@ -164,6 +164,9 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
             );
         }
     }
+    for (key, message, help) in manifest.class_mistakes() {
+        reporter.report(places.key(key), message, help);
+    }
     if manifest.counters.len() > Manifest::COUNTERS {
         let message = format!("the element has {} counters", manifest.counters.len());
         reporter.report(

@@ -23,6 +23,7 @@
 //! The language is documented in `docs/policy-language.md`; the tests of this crate compile every example there.
 
 mod catalog;
+mod class;
 mod compile;
 mod diagnostics;
 mod diff;

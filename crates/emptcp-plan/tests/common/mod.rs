@@ -54,6 +54,7 @@ fn manifest(kind: Kind, name: &str, hooks: &[Hook], needs: &[Need], arguments: &
         },
         counters: Vec::new(),
         needs: needs.to_vec(),
+        class: None,
     }
 }
 
