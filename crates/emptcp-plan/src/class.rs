@@ -216,7 +216,7 @@ values = ["one", "all"]
             (
                 "rate = \"rate\"",
                 "rate = \"mode\"",
-                "9:1: `mode` is no argument with a rate",
+                "8:1: `mode` is no argument with a rate",
             ),
             ("[\"hard\"]", "[\"hart\"]", "`mode` has no word `hart`"),
             ("needs = [\"class\"]", "", "`[class]` without `needs"),

@@ -1,6 +1,7 @@
 //! `element.toml`: what an element is, which arguments it takes and where it can run.
 
 pub use crate::class::{ClassNeed, ClassWish, ClassWords};
+pub use crate::fields::{Declaration, Form};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -192,6 +193,9 @@ pub struct Manifest {
     /// What it needs besides the packet.
     #[serde(default)]
     pub needs: Vec<Need>,
+    /// Words of conditions that it gives a meaning.
+    #[serde(default, rename = "field", skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Declaration>,
     /// With [`Need::Class`]: which class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ClassNeed>,

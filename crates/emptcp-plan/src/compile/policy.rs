@@ -33,7 +33,7 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
     let when = raw
         .when
         .as_ref()
-        .and_then(|text| match expression::parse(text.as_str()) {
+        .and_then(|text| match expression::parse(text.as_str(), catalog.fields()) {
             Ok(expression) => Some((text, expression)),
             Err(problems) => {
                 chain::report(
@@ -59,7 +59,7 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
                     constraints.extend(Constraint::of(conjunct));
                     statics.push(formula);
                 }
-                None => dynamics.push(calls::formula(conjunct)),
+                None => dynamics.push(calls::formula(conjunct, catalog.fields())),
             }
         }
     }
