@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Namespace, catalog_with_tally, element, message, plan};
+use common::{Namespace, catalog_with_tally, documented, message, plan};
 use emptcp_packet::{
     ApplyOptions, Catalog, Error, Instance, apply, attach::Kind, instance::DEFAULT, remove, require, testing::is_root,
 };
@@ -196,56 +196,12 @@ fn shaping_makes_a_class_and_takes_it_back_and_refuses_somebodys_qdisc() {
     }
 }
 
-/// An actor that puts what the policy selects into a class of its own: with the headers of the SDK alone.
-const LANE: (&str, &str) = (
-    r#"
-name = "lane"
-kind = "actor"
-summary = "Sends in a class of its own."
-hooks = ["tc_egress"]
-counters = ["entered", "missing"]
-needs = ["class"]
-
-[class]
-rate = "rate"
-
-[[argument]]
-name = "rate"
-type = "rate"
-help = "Of the class."
-"#,
-    r"
-#include <emptcp/element.h>
-#include <emptcp/class.h>
-
-struct arguments {
-	__u64 rate;
-};
-ARGUMENTS;
-COUNTERS(entered, missing);
-
-ACTOR(lane)
-{
-	if (emptcp_class.rate != arguments.rate || !emptcp_class_in_place(ctx)) {
-		emptcp_count(packet, missing);
-		return EMPTCP_CONTINUE;
-	}
-	if (emptcp_class.departure)
-		emptcp_class_depart_at(ctx, bpf_ktime_get_ns());
-	else
-		emptcp_class_enter(ctx);
-	emptcp_count(packet, entered);
-	return EMPTCP_CONTINUE;
-}
-",
-);
-
 #[test]
 fn an_operator_s_own_element_gets_a_class_with_the_rate_that_it_was_given() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let sources = tempfile::tempdir().unwrap();
-    let lane = element(sources.path(), "lane", LANE.0, LANE.1);
+    let lane = documented(sources.path(), "lane");
     emptcp_packet::element::install_into(&lane, folder.path()).unwrap_or_else(|error| panic!("{error}"));
     let catalog = Catalog::load_from(folder.path()).unwrap();
     let namespace = Namespace::new();

@@ -114,6 +114,11 @@ pub fn build(folder: &Path) -> Result<Built> {
                 .to_owned(),
         );
     }
+    if let Some(why) = Catalog::built_in().manifests().conflict(&manifest) {
+        built.warnings.push(format!(
+            "{why}: `emptcp element install` refuses this one; choose another word"
+        ));
+    }
     match check(&element) {
         Ok(()) => built.checked = manifest.hooks,
         Err(Error::NotPermitted { .. }) => built.warnings.push(
@@ -258,7 +263,7 @@ pub fn install(folder: &Path) -> Result<Built> {
 /// As [`install`].
 pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     let built = build(folder)?;
-    Catalog::built_in().not_shipped(&built.name)?;
+    Catalog::load_from(installed)?.takes(&catalog::read_manifest(folder)?)?;
     // The source goes along, so that what runs can be read later.
     let files = built.objects.iter().cloned().chain(sources(folder)?);
     let copy = |path: PathBuf| {
