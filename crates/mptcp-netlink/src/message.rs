@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_another_question_are_passed_over_and_the_end_is_told() {
+    fn answers_to_other_requests_are_skipped_and_the_end_is_reported() {
         let datagram = [
             message(20, 7, b"old"),
             message(20, 8, b"new"),

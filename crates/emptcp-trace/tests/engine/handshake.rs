@@ -103,7 +103,7 @@ fn flags_of_either_side_count() {
 }
 
 #[test]
-fn the_first_key_counts_and_a_second_is_told() {
+fn the_first_key_counts_and_a_second_is_reported() {
     let mut peers = Peers::new(Version::V0, 1);
     let expected = [UP, DOWN].map(|way| Some(peers.token(way, Version::V0)));
     peers.connect();
@@ -232,7 +232,7 @@ fn lengths_that_the_ip_header_leaves_unset_are_those_of_the_frame() {
 }
 
 #[test]
-fn announced_addresses_are_counted_with_their_echoes_and_wrong_hmacs_told() {
+fn announced_addresses_are_counted_with_their_echoes_and_wrong_hmacs_reported() {
     let mut peers = Peers::new(Version::V1, 1);
     peers.connect().data(0, UP, 0, 10);
     let announced = |form| AddAddr {

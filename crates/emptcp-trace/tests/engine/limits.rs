@@ -23,7 +23,7 @@ fn three() -> Peers {
 }
 
 #[test]
-fn of_too_many_connections_the_one_idle_for_longest_is_given_out() {
+fn of_too_many_connections_the_one_idle_for_longest_is_emitted() {
     let all: Vec<_> = (1..=3)
         .map(|number| {
             let mut peers = Peers::new(Version::V1, number);

@@ -70,7 +70,7 @@ fn files_side_by_side_are_merged_by_time_and_counted_once() {
 }
 
 #[test]
-fn damage_of_one_file_is_told_after_the_packets_of_all() {
+fn damage_of_one_file_is_reported_after_the_packets_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let cut = pcap(&[1, 5, 9]);
     let files: [(&str, &[u8]); 3] = [
