@@ -1,4 +1,4 @@
-//! The initial subflow, keys and what follows from them.
+//! The initial subflow, keys, and values derived from them.
 
 use crate::peers::{DOWN, Peers, UP, analyse, at, side};
 use emptcp_trace::record::{End, Fallback, Hash, MarkKind};

@@ -1,4 +1,4 @@
-//! What is no capture, or not a whole one.
+//! Files that are not captures, and truncated or damaged captures.
 
 use crate::common::{Bytes, Order, drain, from_bytes, gzip, pcap, pcap_head, refusal, whole, zstandard};
 use emptcp_trace::{Error, source};
@@ -88,7 +88,7 @@ fn absurd_lengths_are_refused() {
     let record = |captured| pcap_head(Order::Little, 0xa1b2_c3d4).u32(0).u32(0).u32(captured).u32(0);
     assert!(damaged(&record(u32::MAX).bytes).2.contains("4294967295 captured bytes"));
     assert!(damaged(&record(1 << 28).bytes).2.contains("implausible"));
-    // Believed, but there is no such packet, and nothing is allocated for it.
+    // A plausible length without such a packet: no memory is allocated for it.
     assert!(
         damaged(&record(1 << 24).bytes)
             .2
@@ -138,7 +138,7 @@ fn what_contradicts_itself_is_refused_where_it_stands() {
             .2
             .contains("5 captured bytes in a packet block of 36 bytes")
     );
-    // A new section forgets the interfaces.
+    // A new section has no interfaces yet.
     assert!(
         damaged(&pcapng().section().enhanced(0, 1, b"").bytes)
             .2
@@ -155,7 +155,7 @@ fn what_contradicts_itself_is_refused_where_it_stands() {
         assert!(
             damaged(&file)
                 .2
-                .contains("32 bytes at its front and 16777248 at its end"),
+                .contains("length 32 at its beginning and 16777248 at its end"),
             "{kind}"
         );
     }
