@@ -1,4 +1,4 @@
-//! Names of namespaces: unique among processes and labs, and enough to tell whose they are.
+//! Names of namespaces: unique among processes and labs, and sufficient to identify their owner.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::netns::{NETNS_DIRECTORY, NetworkNamespace};
 /// Every namespace of ours begins with this; the process id, the lab's number and the role follow.
 const PREFIX: &str = "emptcp-lab-";
 
-/// Namespaces that this process made and has not removed yet: what a signal handler must remove.
+/// Namespaces that this process created and has not removed yet: a signal handler must remove them.
 static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The common part of all names of one lab, e.g. `emptcp-lab-4711-2f3a9c`.
@@ -30,7 +30,7 @@ pub(crate) struct NamespaceGuard {
 }
 
 impl NamespaceGuard {
-    /// Makes a namespace and remembers to remove it.
+    /// Creates a namespace, to be removed on drop.
     pub(crate) fn create(&mut self, name: String) -> Result<NetworkNamespace> {
         live().insert(name.clone());
         let made = NetworkNamespace::create(&name);
@@ -46,11 +46,11 @@ impl NamespaceGuard {
 impl Drop for NamespaceGuard {
     fn drop(&mut self) {
         for name in &self.names {
-            // Whoever takes the name out of the set removes the namespace: this guard or the signal handler.
+            // Either this guard or the signal handler takes the name from the set, and then removes the namespace.
             if live().remove(name)
                 && let Err(error) = NetworkNamespace::remove(name)
             {
-                tracing::warn!(%error, name, "a namespace was left behind; `Lab::sweep` removes it later");
+                tracing::warn!(%error, name, "a namespace could not be removed; `Lab::sweep` removes it later");
             }
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn remove_all_live() {
     let names = std::mem::take(&mut *live());
     for name in names {
         if let Err(error) = NetworkNamespace::remove(&name) {
-            tracing::warn!(%error, name, "a namespace was left behind");
+            tracing::warn!(%error, name, "a namespace could not be removed");
         }
     }
 }
