@@ -207,7 +207,7 @@ fn tshark(capture: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> 
     let capture = capture.to_string_lossy();
     let mut arguments = vec!["-n", "-r", &capture, "-Y", filter, "-T", "fields"];
     arguments.extend(["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
-    // The payload is random: where some of it looks like a protocol, a retransmission would be "malformed" for its
+    // The payload is random. If some of it looks like a protocol, a retransmission would be "malformed" for tshark's
     // reassembly.
     arguments.extend(["-o", "tcp.desegment_tcp_streams:FALSE"]);
     arguments.extend(fields.iter().flat_map(|field| ["-e", field]));

@@ -19,7 +19,7 @@ static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 pub(crate) fn unique_stem() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    // The random part keeps apart the labs of two processes with the same id (after a wrap-around of ids).
+    // The random part distinguishes labs of two processes with the same id (after a wrap-around of ids).
     format!("{PREFIX}{}-{count}{:04x}", process::id(), rand::random::<u16>())
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn sweep() -> Result<Vec<String>> {
         if Path::new("/proc").join(owner.to_string()).exists() {
             continue;
         }
-        // Two sweeps at once are harmless: the second finds the name gone.
+        // Two sweeps at once are harmless: the second does not find the name.
         match NetworkNamespace::remove(&name) {
             Ok(()) => removed.push(name),
             Err(error) => tracing::debug!(%error, name, "not removed, perhaps by another sweep"),

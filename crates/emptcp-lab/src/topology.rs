@@ -155,7 +155,7 @@ pub(crate) fn source_routes(index: usize, path: &Path, version: IpVersion) -> Ve
     vec![
         format!("rule add from {source} lookup {table}"),
         format!("route add default via {gateway} dev {device} table {table}"),
-        // For sockets that have no source address yet: the first path comes first.
+        // For sockets without a source address: prefers the first path.
         format!("route add default via {gateway} dev {device} metric {table}"),
     ]
 }

@@ -98,8 +98,8 @@ impl EmulatedPath {
 }
 
 impl LinkControl {
-    /// Starts loss -> rate -> delay between two devices, in the context of a runtime. Losses come first, as on a link
-    /// whose sender cannot know them.
+    /// Starts loss -> rate -> delay between two devices, in the context of a runtime. Loss comes first, so
+    /// lost packets take no room in the queue.
     fn start(mut from: DeviceReceiver, to: DeviceSender, link: &Link, seed: u64) -> Result<Self, Error> {
         let loss = LossCell::new(loss_pattern(link), StdRng::seed_from_u64(seed))?;
         let rate = BwCell::new(bandwidth(link), DropTailQueue::new(queue(link)), BwType::NetworkLayer)?;

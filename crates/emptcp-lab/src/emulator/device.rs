@@ -82,7 +82,7 @@ impl DeviceReceiver {
     }
 }
 
-/// Takes a batch of frames. `WouldBlock` only if there was none, so that readiness is forgotten at the right moment.
+/// Takes a batch of frames. `WouldBlock` only if there was none, so that readiness is cleared at the right time.
 fn take_batch(socket: &PacketSocket, buffer: &mut [u8], ready: &mut VecDeque<StdPacket>) -> io::Result<()> {
     for index in 0..BATCH {
         let length = match socket.receive(buffer) {

@@ -60,7 +60,7 @@ impl PacketSocket {
     }
 }
 
-/// A socket that only sends, out of `device` of the calling thread's namespace.
+/// A socket that only sends, through `device` of the calling thread's namespace.
 pub(crate) fn sender(device: &str) -> Result<OwnedFd> {
     let failed = |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -71,7 +71,7 @@ pub(crate) fn sender(device: &str) -> Result<OwnedFd> {
 }
 
 fn link_address(device: &str) -> Result<SockaddrStorage> {
-    // `getifaddrs` hands out a ready link address: no need to build a `sockaddr_ll` by hand.
+    // `getifaddrs` returns a complete link address, so there is no need to build a `sockaddr_ll`.
     getifaddrs()
         .map_err(|errno| LabError::system(format!("getifaddrs for {device}"), errno))?
         .filter(|interface| interface.interface_name == device)
