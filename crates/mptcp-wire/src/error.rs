@@ -64,7 +64,7 @@ impl fmt::Display for Header {
 #[non_exhaustive]
 pub enum Error {
     /// A header extends beyond the end of the bytes.
-    #[error("{header}: {needed} bytes needed, {available} there")]
+    #[error("{header}: {needed} bytes needed, {available} available")]
     Truncated {
         /// Which header.
         header: Header,

@@ -1,4 +1,4 @@
-//! Packets of somebody else: random numbers, numbers near the right ones, repetitions, forged and cut-off options.
+//! Packets of an attacker: random numbers, numbers near the right ones, repetitions, forged and truncated options.
 
 use super::{
     bench::Step,
@@ -41,7 +41,7 @@ fn replayed(traffic: &mut Traffic) -> Option<(Side, Vec<u8>)> {
     }
 }
 
-/// Changes bytes of the TCP header and its options; where they claim to end, too.
+/// Changes bytes of the TCP header and its options, lengths included.
 fn spoil(random: &mut StdRng, frame: &mut [u8]) {
     let tcp = transport(frame);
     for _ in 0..random.random_range(1..4) {
@@ -62,7 +62,7 @@ fn spoil(random: &mut StdRng, frame: &mut [u8]) {
         }
     }
     if random.random_ratio(1, 8) {
-        // An IP header that claims less.
+        // An IP header with a smaller length.
         let at = if frame[12] == 0x08 { 16 } else { 18 };
         frame[at + 1] = frame[at + 1].wrapping_sub(random.random_range(0..40));
     }

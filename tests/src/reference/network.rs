@@ -1,4 +1,4 @@
-//! The network: it loses, delays and repeats packets, and leads some around the device.
+//! The network: it loses, delays and repeats packets, and sends some around the device.
 
 use super::{
     bench::Step,
@@ -130,7 +130,7 @@ impl Traffic {
 }
 
 impl Host {
-    /// Takes what came, in order or not.
+    /// Receives a segment, in order or not.
     fn receive(&mut self, begin: u32, end: u32) {
         let ahead = |number: u32, expected: u32| number.wrapping_sub(expected) as i32;
         if begin == end || ahead(end, self.expected) <= 0 {

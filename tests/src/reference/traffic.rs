@@ -1,8 +1,7 @@
 //! Two honest hosts and the network between them, as one device sees it.
 //!
-//! The hosts keep to the RFCs as far as numbers go; what they do next is left to chance. The network loses packets
-//! before the device and behind it, leads some around it, delays and repeats them. One seed gives one sequence of
-//! steps.
+//! The sequence numbers of the hosts follow the RFCs; their actions are random. The network loses packets before and after
+//! the device, sends some around it, and delays and repeats packets. One seed gives one sequence of steps.
 
 use super::{
     attacker,
@@ -20,7 +19,7 @@ use mptcp_wire::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{net::SocketAddr, time::Duration};
 
-/// What a host has sent and may send again.
+/// Data that a host sent and may retransmit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) sequence: u32,
@@ -107,7 +106,7 @@ impl Out {
     }
 }
 
-/// What the network and the attacker do, in tenths of a percent.
+/// Probabilities of events in the network and of attacks, in tenths of a percent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weather {
     pub(super) lost: u32,
@@ -247,7 +246,7 @@ impl Traffic {
             self.steps.push(Step::Tick);
         }
         if self.chance(4) {
-            // So much data passes elsewhere.
+            // This much data takes another path.
             let from = usize::from(self.random.random::<bool>());
             let bytes = 1 << self.random.random_range(29..36);
             self.data_next[from] = self.data_next[from].wrapping_add(bytes);
@@ -378,7 +377,7 @@ impl Traffic {
         self.send(index, 0, Out::new(sequence, flag::ACK, options, payload, "third ACK"));
     }
 
-    /// Takes note of new data, which may be sent again.
+    /// Records new data, which may be retransmitted.
     fn note(&mut self, index: usize, from: usize, length: u32, fin: bool) -> Sent {
         let host = &mut self.subflows[index].hosts[from];
         let sent = Sent {
@@ -486,7 +485,7 @@ impl Traffic {
         }
         let mut once = sent[self.random.random_range(0..sent.len())];
         if once.length > 2 && self.chance(200) {
-            // Another cut of the same bytes.
+            // The same bytes with other segment borders.
             let cut = self.random.random_range(1..once.length);
             once.sequence = once.sequence.wrapping_add(cut);
             once.dsn = once.dsn.wrapping_add(cut.into());

@@ -1,4 +1,4 @@
-//! The traffic of a case: connections, the policy, and what is read while they run.
+//! The traffic of a case: connections, the policy, and measurements while they run.
 
 use super::{
     actors::Actor,
@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// When a policy comes in mid-transfer, in seconds.
+/// The start of a policy in mid-transfer, in seconds.
 const BEFORE: f64 = 1.5;
 
 /// How long the first path is unplugged: longer than a retransmission time-out.
@@ -62,7 +62,7 @@ pub fn policy(actor: &Actor, case: &Case, action: &str) -> String {
     format!("[[policy]]\nname = \"truth\"\ndevice = [{devices}]\nhook = {hook}\n{attach}{when}do = ['{action}']\n")
 }
 
-/// Applies a policy that has to be refused, before anything is changed. Returns what was said.
+/// Applies a policy that must be refused before any change. Returns the error.
 pub fn refusal(bed: &Bed, case: &Case, text: &str) -> Option<String> {
     let plan = match emptcp::compile("truth.toml", text, &bed.catalog.manifests()) {
         Ok(plan) => plan,
@@ -81,7 +81,7 @@ pub fn refusal(bed: &Bed, case: &Case, text: &str) -> Option<String> {
     error
 }
 
-/// Takes the policy away, at the latest when dropped.
+/// Removes the policy, at the latest on drop.
 struct InForce<'a>(Option<(&'a Bed, &'a Host)>);
 
 impl InForce<'_> {
@@ -100,7 +100,7 @@ impl Drop for InForce<'_> {
     }
 }
 
-/// Waits until every connection has ended, or the time is over. When each did.
+/// Waits until every connection has ended, or the time is over. Returns the time of each end.
 fn ends(transfers: &[RunningBulk], limit: f64) -> Vec<Option<f64>> {
     let begin = Instant::now();
     let mut ended = vec![None; transfers.len()];
@@ -115,7 +115,7 @@ fn ends(transfers: &[RunningBulk], limit: f64) -> Vec<Option<f64>> {
     ended
 }
 
-/// What a connection that was to end before its time left.
+/// The report of a connection that ended early.
 fn remains(transfer: RunningBulk, ended: Option<f64>) -> (BulkReport, Option<(String, f64)>) {
     let [client, server] = [End::Client, End::Server].map(|end| transfer.series(end));
     let outcome = transfer.finish();
@@ -133,7 +133,7 @@ fn remains(transfer: RunningBulk, ended: Option<f64>) -> (BulkReport, Option<(St
     }
 }
 
-/// All events that are kept, until no new one comes for half a second.
+/// All stored events, until no new one comes for half a second.
 fn events(at: &Host) -> Result<(Vec<Event>, u64), String> {
     let read = || -> emptcp::Result<(Vec<Event>, u64)> {
         let instance = Instance::open(DEFAULT)?;
@@ -161,7 +161,7 @@ fn events(at: &Host) -> Result<(Vec<Event>, u64), String> {
 /// Runs the traffic of a case, `bare` without its policy. An error is a fault of the traffic: wrong bytes, or none.
 ///
 /// # Errors
-/// What a transfer said.
+/// The error of a transfer.
 ///
 /// # Panics
 /// When the policy is refused, or the lab fails.
@@ -249,7 +249,7 @@ pub fn run<'a>(
     let last = time_of_day();
     transfers.iter().for_each(RunningBulk::stop);
     if !actor.events {
-        // What waits behind a policy would take long to arrive: the payload is compared to its end all the same.
+        // Data that a policy holds back may arrive late; the payload is still compared to its end.
         in_force.end();
     }
     let mut all = Vec::new();
