@@ -1,5 +1,4 @@
-//! What was on a machine before a policy set came stays as it is: other people's programs, filters and qdiscs, and
-//! connections that already run.
+//! A policy set does not change what others have on the machine: programs, filters, qdiscs, and running connections.
 
 use emptcp::{ApplyOptions, Error, Instance, compile, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{FourTuple, Host, IpVersion, TransferDirection};
@@ -14,7 +13,7 @@ use std::{
 const COUNT: &str = "[[policy]]\nname = \"mine\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
                      attach = \"tc\"\ndo = ['count']\n";
 
-/// Programs that nobody here knows: a policy set whose pins are moved out of sight.
+/// Foreign programs: a policy set whose pins are hidden.
 struct Stranger<'a> {
     bed: &'a Bed,
     name: &'static str,
@@ -51,7 +50,7 @@ impl<'a> Stranger<'a> {
 
     /// Packets that its programs have counted.
     fn counted(&self) -> u64 {
-        // It goes with the last policy set that is known there.
+        // The folder is removed with the last known policy set.
         fs::create_dir_all(self.folder.parent().expect("a folder of the namespace")).unwrap();
         fs::rename(&self.hidden, &self.folder).unwrap();
         let instance = || Instance::open(self.name).and_then(|instance| instance.stats(&self.bed.catalog));
@@ -77,7 +76,7 @@ impl Drop for Stranger<'_> {
     }
 }
 
-/// Filters, qdiscs and XDP programs of the host, in the words of `tc` and `ip`.
+/// Filters, qdiscs and XDP programs of the host, by `tc` and `ip`.
 fn network(host: &Host) -> String {
     let mut text = shell(host, "ip -details -json link show") + &shell(host, "tc qdisc show");
     for device in ["path1", "path2"] {
@@ -114,7 +113,7 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
     ];
     assert!(
         server.run(Instance::list).unwrap().unwrap().is_empty(),
-        "nobody knows them"
+        "they are unknown to emptcp"
     );
     let before = network(server);
     assert!(
@@ -229,7 +228,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_tokens_and_window_scale
                 let info = infos
                     .iter()
                     .find(|info| info.addresses == FourTuple::new(flow.local, flow.remote));
-                let info = info.unwrap_or_else(|| panic!("the kernel does not know {flow:?}"));
+                let info = info.unwrap_or_else(|| panic!("the kernel does not have {flow:?}"));
                 assert_eq!(flow.local_token, own, "{flow:?}");
                 // The kernel of a host that was connected to does not keep the token of the other.
                 assert!(
@@ -244,7 +243,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_tokens_and_window_scale
                 };
                 assert!(flow.flags.iter().any(|flag| flag == role), "{flow:?}");
                 assert!(flow.flags.iter().any(|flag| flag == "partial"), "{flow:?}");
-                // Without a scale a window of more than 65 535 bytes cannot be told.
+                // Without a scale a window above 65 535 bytes cannot be announced.
                 if flow.sent.packets > 0 {
                     assert!(flow.sent.window.is_some_and(|window| window > 0xffff), "{flow:?}");
                 }

@@ -1,5 +1,5 @@
-//! What `explain` says of real captures, against what was done when they were taken (`truth.json`), and whether a
-//! connection that was split off analyses to the same record.
+//! The output of `explain` for real captures, compared with their scenarios (`truth.json`); and the analysis of a
+//! connection copied by `split`, which must give the same record.
 
 use emptcp_tests::captures::shared;
 use emptcp_trace::record::Connection;
@@ -281,7 +281,7 @@ fn no_story_is_long() {
     }
 }
 
-/// A record without what names it.
+/// A record without its identity.
 fn nameless(connection: &Connection) -> Value {
     let mut value = serde_json::to_value(connection).expect("JSON");
     let object = value.as_object_mut().expect("an object");

@@ -80,7 +80,7 @@ pub fn map(
     }
 }
 
-/// A DATA_ACK of `side`: what is far from all others is believed once it is covered.
+/// A DATA_ACK of `side`: a distant DSN is accepted once a DATA_ACK covers it.
 pub fn cover(record: &mut Record, connection: Option<&mut Connection>, side: Side, data_ack: WireDataSequenceNumber) {
     let (other, WireDataSequenceNumber::Long(data_ack)) = (side.other(), data_ack) else {
         return;

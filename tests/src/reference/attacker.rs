@@ -177,7 +177,7 @@ fn options(random: &mut StdRng) -> Vec<u8> {
     };
     let mut bytes = option_bytes(&options);
     if random.random_ratio(1, 10) && bytes.len() > 2 {
-        // A length that is not the option's.
+        // A wrong option length.
         bytes[1] = random.random_range(0..44);
     }
     bytes

@@ -242,7 +242,7 @@ impl Bench {
                 .max()
                 .unwrap_or(ended)
         };
-        // A record that ended has left its stamp with the connection.
+        // A record that ended has left its timestamp in the connection.
         let tables = [&model.established, &model.opening];
         let records = tables.iter().filter_map(|table| table.get(&packet.key));
         let met = records.filter_map(|record| record.connection).map(ConnectionId);

@@ -284,7 +284,7 @@ impl Traffic {
         let scaling = self.random.random_ratio(4, 5);
         let stamp = [self.random.random(), self.random.random()];
         let subflow = &mut self.subflows[index];
-        // A host that uses the ports again may go on near the old numbers.
+        // A host that reuses the ports may continue near the old numbers.
         let near = flags[3] && subflow.epoch > 0;
         for (host, isn) in subflow.hosts.iter_mut().zip(isns) {
             let isn = if near {

@@ -167,7 +167,7 @@ pub const ACTORS: [Actor; 31] = [
     actor("sample", "mark dscp=46", where_data_frames_show, one_in_ten_is_marked)
         .marking("packet is data and sample 1 in 10"),
     Actor {
-        // Numbers of the connection begin with the keys, and those pass on the first path.
+        // The first DSN depends on the keys, which pass on the first path.
         whole: true,
         ..actor("sequence-dsn", "mark dscp=46", where_starts_are_seen, a_range_is_marked)
             .marking("dsn in +1000000..+2000000")

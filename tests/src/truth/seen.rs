@@ -281,7 +281,7 @@ impl Seen<'_> {
     }
 }
 
-/// Where frames are seen behind the hook of the policy; `None` where only a host's stack lies behind it.
+/// Where frames after the policy's hook are captured; `None` if only the host's stack follows the hook.
 pub(super) fn capture(bed: &Bed, place: Place, folder: &std::path::Path) -> Option<Capture> {
     let file = folder.join("truth.pcap");
     let number = PATH + 1;

@@ -200,7 +200,7 @@ pub fn run<'a>(
         bed.apply(at, &policy(actor, case, actor.first));
         in_force.0 = Some((bed, at));
     }
-    // The connections of the case before may still say goodbye.
+    // Connections of the previous case may still be closing.
     let begin = time_of_day();
     let (mut transfers, mut begun_ns) = (Vec::new(), Vec::new());
     for index in 0..connections {
