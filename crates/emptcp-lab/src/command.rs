@@ -1,4 +1,4 @@
-//! Running the system's own configuration tools and keeping their words when they fail.
+//! Runs configuration tools of the system; errors contain their messages.
 
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Output, Stdio};
@@ -18,7 +18,7 @@ pub(crate) fn run_in(netns: &NetworkNamespace, program: &'static str, arguments:
     judge(program, &arguments.join(" "), netns.name(), output)
 }
 
-/// Feeds many lines to one `ip -batch` in `netns`: one process instead of one per line.
+/// Passes many lines to one `ip -batch` in `netns`, instead of one process per line.
 pub(crate) fn ip_batch(netns: &NetworkNamespace, lines: &[String]) -> Result<()> {
     feed_ip(netns, &["-batch", "-"], lines)
 }
