@@ -162,7 +162,7 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         down += i64::from(!established);
                     }
                     Body::Record(_) => records += 1,
-                    Body::User { .. } => panic!("{here}: no such element is in use"),
+                    Body::User { .. } => panic!("{here}: nobody has such an element"),
                 }
             }
             eprintln!(

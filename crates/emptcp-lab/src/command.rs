@@ -1,4 +1,4 @@
-//! Runs configuration tools of the system; errors contain their messages.
+//! Running the system's own configuration tools and keeping their words when they fail.
 
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Output, Stdio};
@@ -18,7 +18,7 @@ pub(crate) fn run_in(netns: &NetworkNamespace, program: &'static str, arguments:
     judge(program, &arguments.join(" "), netns.name(), output)
 }
 
-/// Passes many lines to one `ip -batch` in `netns`, instead of one process per line.
+/// Feeds many lines to one `ip -batch` in `netns`: one process instead of one per line.
 pub(crate) fn ip_batch(netns: &NetworkNamespace, lines: &[String]) -> Result<()> {
     feed_ip(netns, &["-batch", "-"], lines)
 }
