@@ -14,17 +14,17 @@ const COUNT: &str = "[[policy]]\nname = \"mine\"\ndevice = [\"path1\", \"path2\"
                      attach = \"tc\"\ndo = ['count']\n";
 
 /// Foreign programs: a policy set whose pins are hidden.
-struct Stranger<'a> {
+struct ForeignSet<'a> {
     bed: &'a Bed,
     name: &'static str,
     folder: PathBuf,
     hidden: PathBuf,
 }
 
-impl<'a> Stranger<'a> {
+impl<'a> ForeignSet<'a> {
     fn new(bed: &'a Bed, name: &'static str, policies: &str, clsact: bool) -> Self {
         let server = bed.lab.server();
-        let plan = compile("stranger.toml", policies, &bed.catalog.manifests()).unwrap();
+        let plan = compile("foreign.toml", policies, &bed.catalog.manifests()).unwrap();
         let options = ApplyOptions {
             clsact,
             ..ApplyOptions::default()
@@ -65,7 +65,7 @@ impl<'a> Stranger<'a> {
     }
 }
 
-impl Drop for Stranger<'_> {
+impl Drop for ForeignSet<'_> {
     fn drop(&mut self) {
         let removed = fs::create_dir_all(self.folder.parent().expect("a folder of the namespace"))
             .and_then(|()| fs::rename(&self.hidden, &self.folder))
@@ -107,9 +107,9 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
         )
     };
     let strangers = [
-        Stranger::new(&bed, "stranger-tcx", &of_stranger("path2", "tc"), false),
-        Stranger::new(&bed, "stranger-cls", &of_stranger("path2", "tc"), true),
-        Stranger::new(&bed, "stranger-xdp", &of_stranger("path1", "xdp-generic"), false),
+        ForeignSet::new(&bed, "foreign-tcx", &of_stranger("path2", "tc"), false),
+        ForeignSet::new(&bed, "foreign-cls", &of_stranger("path2", "tc"), true),
+        ForeignSet::new(&bed, "foreign-xdp", &of_stranger("path1", "xdp-generic"), false),
     ];
     assert!(
         server.run(Instance::list).unwrap().unwrap().is_empty(),
@@ -126,7 +126,7 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
     );
 
     for clsact in [false, true] {
-        let counted = strangers.each_ref().map(Stranger::counted);
+        let counted = strangers.each_ref().map(ForeignSet::counted);
         bed.apply_with(
             server,
             COUNT,
@@ -149,11 +149,11 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
             .iter()
             .map(|policy| policy.matched.packets)
             .collect();
-        let theirs = strangers.each_ref().map(Stranger::counted);
+        let theirs = strangers.each_ref().map(ForeignSet::counted);
         eprintln!("clsact {clsact}: mine {mine:?}, theirs {counted:?} then {theirs:?}");
         assert!(mine.iter().all(|packets| *packets > 500), "{mine:?}");
-        for (stranger, (was, is)) in strangers.iter().zip(counted.into_iter().zip(theirs)) {
-            assert!(is > was + 500, "{} goes on: {was} to {is}", stranger.name);
+        for (foreign, (was, is)) in strangers.iter().zip(counted.into_iter().zip(theirs)) {
+            assert!(is > was + 500, "{} goes on: {was} to {is}", foreign.name);
         }
         bed.remove(server);
         assert_eq!(network(server), before, "clsact {clsact}");

@@ -17,15 +17,15 @@ use rand::{RngExt, rngs::StdRng};
 /// One packet of an attacker.
 pub(super) fn forge(traffic: &mut Traffic) -> (Side, Vec<u8>) {
     match traffic.random.random_range(0..10) {
-        0..2 => replayed(traffic).unwrap_or_else(|| invented(traffic)),
+        0..2 => replayed(traffic).unwrap_or_else(|| random_frame(traffic)),
         2..4 => match replayed(traffic) {
             Some((side, mut frame)) => {
-                spoil(&mut traffic.random, &mut frame);
+                corrupt(&mut traffic.random, &mut frame);
                 (side, frame)
             }
-            None => invented(traffic),
+            None => random_frame(traffic),
         },
-        _ => invented(traffic),
+        _ => random_frame(traffic),
     }
 }
 
@@ -42,7 +42,7 @@ fn replayed(traffic: &mut Traffic) -> Option<(Side, Vec<u8>)> {
 }
 
 /// Changes bytes of the TCP header and its options, lengths included.
-fn spoil(random: &mut StdRng, frame: &mut [u8]) {
+fn corrupt(random: &mut StdRng, frame: &mut [u8]) {
     let tcp = transport(frame);
     for _ in 0..random.random_range(1..4) {
         let (from, to) = match random.random_range(0..6) {
@@ -82,7 +82,7 @@ fn number(random: &mut StdRng, right: u32) -> u32 {
     right.wrapping_add(distance as u32)
 }
 
-fn invented(traffic: &mut Traffic) -> (Side, Vec<u8>) {
+fn random_frame(traffic: &mut Traffic) -> (Side, Vec<u8>) {
     let index = traffic.random.random_range(0..traffic.subflows.len());
     let from = usize::from(traffic.random.random::<bool>());
     let side = traffic.side(from);

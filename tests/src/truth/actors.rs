@@ -123,7 +123,7 @@ impl Actor {
     }
 
     /// For actors that emit events.
-    const fn telling(mut self) -> Self {
+    const fn emitting_events(mut self) -> Self {
         (self.whole, self.events) = (true, true);
         self
     }
@@ -318,15 +318,15 @@ pub const ACTORS: [Actor; 31] = [
         where_handshakes_pass,
         connections_are_told,
     )
-    .telling(),
+    .emitting_events(),
     actor(
         "get_connect-keys",
         "get_connect keys=yes",
         where_handshakes_pass,
         connections_are_told,
     )
-    .telling(),
-    actor("get_subflow", "get_subflow", always, subflows_are_told).telling(),
+    .emitting_events(),
+    actor("get_subflow", "get_subflow", always, subflows_are_told).emitting_events(),
     Actor {
         both_hooks: true,
         ..actor(
@@ -335,9 +335,9 @@ pub const ACTORS: [Actor; 31] = [
             where_both_hooks_are_named,
             subflows_are_told,
         )
-        .telling()
+        .emitting_events()
     },
-    actor("record", "record every=200ms", where_data_passes, figures_are_told).telling(),
+    actor("record", "record every=200ms", where_data_passes, figures_are_told).emitting_events(),
 ];
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ const MARK_77: &str = "4,32 0 0 4294963220,21 0 1 77,6 0 0 458754,6 0 0 0";
 pub type Packets = [u64; 2];
 
 /// The installed set-up; removed on drop.
-pub(super) struct Standing<'a> {
+pub(super) struct Installed<'a> {
     bed: &'a Bed,
     at: &'a Host,
     what: Outside,
@@ -87,7 +87,7 @@ fn rule(at: &Host, ipv6: bool, verb: &str, words: &str) -> Result<String, String
     command(at, &all)
 }
 
-impl<'a> Standing<'a> {
+impl<'a> Installed<'a> {
     pub(super) fn set_up(bed: &'a Bed, case: &Case, what: Outside) -> Result<Self, String> {
         let standing = Self {
             bed,
@@ -149,7 +149,7 @@ impl<'a> Standing<'a> {
     }
 }
 
-impl Drop for Standing<'_> {
+impl Drop for Installed<'_> {
     fn drop(&mut self) {
         let undone = match self.what {
             Outside::Nothing => Ok(()),

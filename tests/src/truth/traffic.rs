@@ -3,7 +3,7 @@
 use super::{
     actors::Actor,
     case::{Attach, Case, Moment, word},
-    outside::{Standing, XdpPeers},
+    outside::{Installed, XdpPeers},
     seen::{self, MEASURE, Seen},
 };
 use crate::live::{Bed, seconds};
@@ -181,7 +181,7 @@ pub fn run<'a>(
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let sends_back = case.attach == Attach::XdpNative && actor.action.starts_with("reset");
     let _peers = sends_back.then(|| XdpPeers::set_up(bed)).transpose()?;
-    let outside = Standing::set_up(bed, case, actor.outside)?;
+    let outside = Installed::set_up(bed, case, actor.outside)?;
     let before = bed.hosts().map(|host| host.mib().expect("counters"));
     let capture = if actor.capture {
         seen::capture(bed, case.place, folder.path())
