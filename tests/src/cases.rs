@@ -34,7 +34,7 @@ pub enum Setup {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// A sentence that says what holds.
+    /// A sentence that describes the expected behaviour.
     pub name: String,
     /// Hooks; absent: all that the element supports.
     pub hooks: Option<Vec<Hook>>,

@@ -127,7 +127,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
         file
     });
     // Kills fall between 0 and this. It starts with what an undisturbed apply takes, and grows or shrinks so that as
-    // many fall before the switch as behind it, however busy the machine is.
+    // many fall before the switch as after it, however busy the machine is.
     let mut span = Duration::ZERO;
     for file in [&files[0], &files[1], &files[0]] {
         let begin = Instant::now();

@@ -51,7 +51,7 @@ fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Reads exactly so much; false when it is time to stop.
+/// Reads exactly this many bytes; false when it is time to stop.
 fn read(connection: &Connection, length: usize, stop: &AtomicBool) -> bool {
     let mut buffer = vec![0; length];
     let mut got = 0;

@@ -17,7 +17,7 @@ pub enum Watch {
 /// Whether packets are sorted by time before the analysis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// When the source says that it may be out of order: several interfaces, or files side by side.
+    /// When the source may be out of order: several interfaces, or parallel files.
     #[default]
     Auto,
     /// Always.

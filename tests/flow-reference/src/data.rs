@@ -121,7 +121,7 @@ impl Connection {
         })
     }
 
-    /// A subflow tells one past the highest data sequence number of a side.
+    /// Updates `dsn_next` of a side from a subflow.
     fn hears(&mut self, side: Side, next: u64) {
         let known = &mut self.dsn_next[side as usize];
         if known.is_none_or(|known| after(next, known)) {

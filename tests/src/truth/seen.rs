@@ -113,7 +113,7 @@ pub struct Seen<'a> {
     pub transfers: Vec<(BulkReport, f64)>,
     /// Changes of the kernels' counters: client, server.
     pub mib: [Mib; 2],
-    /// Frames behind the place of the policy, and the times of day between which it is in force.
+    /// Frames after the place of the policy, and the times of day between which it is in force.
     pub capture: Option<(CaptureFile, [f64; 2])>,
     /// The client's established subflows, as `ss -ti` shows them.
     pub sockets: String,

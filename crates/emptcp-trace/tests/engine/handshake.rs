@@ -269,7 +269,7 @@ fn short_numbers_are_extended_and_may_wrap() {
     peers.connect();
     let low = u64::from(peers.number(DOWN, 0).low());
     let before = (1_u64 << 32) - low - 50;
-    // Up to there by one jump that the capture has lost, short of what is believed impossible.
+    // Up to there by one jump that the capture has lost, just below the limit of plausible jumps.
     let mut sent = 0;
     for offset in [0, before] {
         let mut option = peers.mapping(DOWN, offset, peers.paths[0].next[1], 100);
