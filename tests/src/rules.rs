@@ -1,4 +1,4 @@
-//! What tests of single rules of docs/flow-records.md begin with.
+//! Set-up for tests of single rules of docs/flow-records.md.
 
 use crate::{
     describe::{Kind, Packet},

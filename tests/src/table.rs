@@ -1,4 +1,4 @@
-//! The flow table as a test sees it: records of subflows whose packets went through a [`Place`].
+//! The flow table for tests: records of subflows whose packets went through a [`Place`].
 
 use crate::{
     describe::{Kind, Packet},

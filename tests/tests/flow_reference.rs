@@ -1,5 +1,4 @@
-//! The programs and the model of docs/flow-records.md say the same about the same packets, in every field, after every
-//! packet.
+//! The programs and the model of docs/flow-records.md agree in every field after every packet.
 
 use emptcp_packet::{require, testing::is_root};
 use emptcp_plan::manifest::Hook;
@@ -14,7 +13,7 @@ fn agree(hook: Hook) {
         let compared = Bench::new(hook)
             .run(1, PACKETS, &mut |_| {})
             .unwrap_or_else(|difference| panic!("{difference}"));
-        // What it compares is something.
+        // It must compare something.
         assert!(compared.accepted > compared.packets / 3, "{compared:?}");
         assert!(compared.unacceptable > compared.packets / 50, "{compared:?}");
         assert!(compared.samples > compared.packets / 30, "{compared:?}");

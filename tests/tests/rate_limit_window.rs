@@ -39,7 +39,7 @@ fn a_hundred_connections_with_random_initial_data_sequence_numbers_are_all_broug
             packet.window = Some(60_000);
             packet
         };
-        // The first acknowledgement says nothing about data.
+        // The first acknowledgement has no information about data.
         let first: Vec<_> = connections
             .iter_mut()
             .map(|hosts| window(&place.frame(Who::Client, &large(&[]).build(hosts)).packet))

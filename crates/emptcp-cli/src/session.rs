@@ -9,7 +9,7 @@ use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Headings.
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -55,14 +55,14 @@ impl Session {
             1 => "debug",
             _ => "trace",
         };
-        let filter = EnvFilter::builder()
-            .parse(std::env::var("EMPTCP_LOG").unwrap_or_else(|_| level.to_owned()))
+        let filter: Targets = std::env::var("EMPTCP_LOG")
+            .unwrap_or_else(|_| level.to_owned())
+            .parse()
             .context("EMPTCP_LOG")?;
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-            .init();
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+        tracing_subscriber::registry().with(lines).with(filter).init();
         Ok(Self { global })
     }
 

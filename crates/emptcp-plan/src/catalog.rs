@@ -2,35 +2,51 @@
 
 use crate::diagnostics::{Diagnostics, Reporter};
 use crate::expression::vocabulary::KEYWORDS;
+use crate::fields::Fields;
 use crate::manifest::{Argument, ArgumentType, Kind, Manifest};
 use crate::{suggest, values};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use toml::de::DeTable;
 
-/// All elements that policies may use, by name.
+/// All elements that policies may use, by name, and the fields that they declare.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog(BTreeMap<String, Manifest>);
+pub struct Catalog {
+    elements: BTreeMap<String, Manifest>,
+    fields: Fields,
+}
 
 impl Catalog {
     /// The element of this name.
     pub fn get(&self, name: &str) -> Option<&Manifest> {
-        self.0.get(name)
+        self.elements.get(name)
     }
 
     /// All elements, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Manifest> {
-        self.0.values()
+        self.elements.values()
     }
 
     /// Adds an element; returns the one of the same name that it replaces.
     pub fn insert(&mut self, manifest: Manifest) -> Option<Manifest> {
-        self.0.insert(manifest.name.clone(), manifest)
+        let replaced = self.elements.insert(manifest.name.clone(), manifest);
+        self.fields = Fields::of(self.elements.values());
+        replaced
+    }
+
+    /// The fields that conditions may use, besides those of the compiler itself.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Why `manifest` cannot be used beside these elements: a field, or an alias of one, that another element declares.
+    pub fn conflict(&self, manifest: &Manifest) -> Option<String> {
+        self.fields.conflict(manifest)
     }
 
     /// Names of all elements of one kind.
     pub(crate) fn names(&self, kind: Kind) -> impl Iterator<Item = &str> + Clone {
-        self.0
+        self.elements
             .values()
             .filter(move |manifest| manifest.kind == kind)
             .map(|manifest| manifest.name.as_str())
@@ -40,12 +56,10 @@ impl Catalog {
 /// Of several elements with one name, the last stays.
 impl FromIterator<Manifest> for Catalog {
     fn from_iter<I: IntoIterator<Item = Manifest>>(manifests: I) -> Self {
-        Self(
-            manifests
-                .into_iter()
-                .map(|manifest| (manifest.name.clone(), manifest))
-                .collect(),
-        )
+        let named = manifests.into_iter().map(|manifest| (manifest.name.clone(), manifest));
+        let elements: BTreeMap<_, _> = named.collect();
+        let fields = Fields::of(elements.values());
+        Self { elements, fields }
     }
 }
 
@@ -71,7 +85,7 @@ impl Manifest {
                 reporter.finish().map(|()| manifest)
             }
             Err(error) => {
-                let help = "expected an element manifest: `name`, `kind`, `summary`, `hooks`, and optionally `[[argument]]`, `counters`, `needs`";
+                let help = "expected an element manifest: `name`, `kind`, `summary`, `hooks`, and optionally `[[argument]]`, `[[field]]`, `counters`, `needs`, `[class]`";
                 reporter.report(error.span().unwrap_or(0..0), error.message(), help);
                 Err(reporter.finish().expect_err("a mistake was reported"))
             }
@@ -95,9 +109,14 @@ impl<'i> Places<'i> {
     }
 
     fn argument(&self, position: usize, key: &str) -> Range<usize> {
-        let arguments = self.0.as_ref().and_then(|table| table.get_ref().get("argument"));
-        let argument = arguments.and_then(|arguments| arguments.get_ref().get(position));
-        let value = argument.and_then(|argument| argument.get_ref().get(key)).or(argument);
+        self.of_table("argument", position, key)
+    }
+
+    /// A key of one of the tables with this name, or the table where it is missing.
+    fn of_table(&self, name: &str, position: usize, key: &str) -> Range<usize> {
+        let tables = self.0.as_ref().and_then(|table| table.get_ref().get(name));
+        let table = tables.and_then(|tables| tables.get_ref().get(position));
+        let value = table.and_then(|table| table.get_ref().get(key)).or(table);
         value.map_or(0..0, toml::Spanned::span)
     }
 }
@@ -163,6 +182,12 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
                 "expected arguments of the element that have a `default`",
             );
         }
+    }
+    for (position, (key, message, help)) in manifest.field_mistakes() {
+        reporter.report(places.of_table("field", position, key), message, help);
+    }
+    for (key, message, help) in manifest.class_mistakes() {
+        reporter.report(places.key(key), message, help);
     }
     if manifest.counters.len() > Manifest::COUNTERS {
         let message = format!("the element has {} counters", manifest.counters.len());

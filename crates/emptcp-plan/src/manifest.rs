@@ -1,5 +1,7 @@
 //! `element.toml`: what an element is, which arguments it takes and where it can run.
 
+pub use crate::class::{ClassNeed, ClassWish, ClassWords};
+pub use crate::fields::{Declaration, Form};
 pub use emptcp_model::{Hook, Unit};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -46,7 +48,7 @@ pub enum ArgumentType {
     Choice,
 }
 
-/// What an element reads besides the packet itself; the core only prepares what some element needs.
+/// What an element needs besides the packet itself; the core and the loader only prepare what some element needs.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
@@ -54,6 +56,8 @@ pub enum Need {
     FlowView,
     /// `packet->connection`.
     Connection,
+    /// A class of its own in the queue of the device, with a rate: `emptcp_class`, see [`ClassNeed`].
+    Class,
 }
 
 /// One argument of an element.
@@ -148,7 +152,13 @@ pub struct Manifest {
     /// Its counters, in the order of `COUNTERS(...)`.
     #[serde(default)]
     pub counters: Vec<CounterName>,
-    /// What it reads besides the packet.
+    /// What it needs besides the packet.
     #[serde(default)]
     pub needs: Vec<Need>,
+    /// Words of conditions that it gives a meaning.
+    #[serde(default, rename = "field", skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Declaration>,
+    /// With [`Need::Class`]: which class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ClassNeed>,
 }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Some((hook, seed.parse().ok()?, packets.parse().ok()?))
     };
     let Some((hook, seed, packets)) = read(&arguments) else {
-        eprintln!("error: what is wanted is: emptcp-test-fuzz xdp|ingress|egress SEED PACKETS");
+        eprintln!("error: usage: emptcp-test-fuzz xdp|ingress|egress SEED PACKETS");
         return ExitCode::from(2);
     };
     if !emptcp_packet::testing::is_root() {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let begun = Instant::now();
-    // On a terminal one line that changes, in a log a line now and then.
+    // On a terminal one line that is updated, in a log occasional lines.
     let (line, pause) = match stderr().is_terminal() {
         true => ("\r", Duration::from_millis(500)),
         false => ("\n", Duration::from_secs(30)),

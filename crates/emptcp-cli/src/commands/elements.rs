@@ -103,6 +103,14 @@ fn explain(info: &ElementInfo) -> String {
         }
         text += &table.render(2);
     }
+    if !info.manifest.fields.is_empty() {
+        let fields = info
+            .manifest
+            .fields
+            .iter()
+            .map(|field| visible(&field.name).to_string());
+        text += &format!("  conditions test {}\n", fields.collect::<Vec<_>>().join(", "));
+    }
     if !info.manifest.counters.is_empty() {
         let counters = info.manifest.counters.iter();
         let counters = counters.map(|counter| format!("{} ({})", counter.name, counter.unit.word()));

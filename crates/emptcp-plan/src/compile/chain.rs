@@ -122,10 +122,10 @@ pub(crate) fn report(
 
 /// What is wrong with a condition.
 pub(crate) fn condition_problems(text: &str, catalog: &Catalog) -> Vec<Problem> {
-    match expression::parse(text) {
+    match expression::parse(text, catalog.fields()) {
         Err(problems) => problems,
         Ok(expression) => {
-            let jumps = jumps(calls::formula(&expression));
+            let jumps = jumps(calls::formula(&expression, catalog.fields()));
             jumps
                 .iter()
                 .filter_map(|jump| selector(text, &jump.atom, catalog).err())
@@ -159,10 +159,12 @@ fn selector<'c>(text: &str, call: &Call, catalog: &'c Catalog) -> Resolved<'c> {
         ]),
         None => Err(problem(
             format!(
-                "`{}` needs the selector `{name}`, which is not installed",
+                "no element is there that could answer `{}` for each packet",
                 suggest::shorten(&text[at.clone()])
             ),
-            "expected that element in the folder of elements (see `emptcp elements`)".to_owned(),
+            "expected an element that declares this field (see `emptcp elements`), or the test joined to the others by `and` \
+             alone"
+                .to_owned(),
         )),
     }
 }
@@ -173,6 +175,7 @@ fn actor<'c>(text: &str, catalog: &'c Catalog) -> Resolved<'c> {
     let tokens = lexer::tokens(text).map_err(one)?;
     let mut cursor = Cursor {
         text,
+        fields: catalog.fields(),
         tokens: &tokens,
         at: 0,
         test: 0,

@@ -124,7 +124,7 @@ mod tests {
     use crate::expression::parse;
 
     fn constraints(text: &str) -> Vec<Constraint> {
-        let expression = parse(text).unwrap();
+        let expression = parse(text, &crate::Fields::default()).unwrap();
         expression.conjuncts().into_iter().flat_map(Constraint::of).collect()
     }
 

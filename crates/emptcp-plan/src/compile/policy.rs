@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
 use crate::file::{RawPolicy, Text};
-use crate::manifest::{Hook, Need};
+use crate::manifest::{ClassWish, Hook, Need};
 use crate::plan::{Attach, DeviceDirection, PolicyPlan, RuleTest};
 use crate::suggest;
 use emptcp_abi::feature;
@@ -33,7 +33,7 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
     let when = raw
         .when
         .as_ref()
-        .and_then(|text| match expression::parse(text.as_str()) {
+        .and_then(|text| match expression::parse(text.as_str(), catalog.fields()) {
             Ok(expression) => Some((text, expression)),
             Err(problems) => {
                 chain::report(
@@ -59,13 +59,14 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
                     constraints.extend(Constraint::of(conjunct));
                     statics.push(formula);
                 }
-                None => dynamics.push(calls::formula(conjunct)),
+                None => dynamics.push(calls::formula(conjunct, catalog.fields())),
             }
         }
     }
     let chain_condition = when.as_ref().map(|(text, _)| (*text, Formula::And(dynamics)));
     let links = chain::build(chain_condition, &raw.actions, catalog, reporter);
     let name = raw.name.as_deref().unwrap_or_default();
+    one_class(&links, reporter);
     raw.directions
         .iter()
         .map(|direction| {
@@ -109,8 +110,36 @@ fn features(needs: &[Need]) -> u32 {
         bits | match need {
             Need::FlowView => feature::FLOW_VIEW,
             Need::Connection => feature::CONNECTION,
+            Need::Class => 0,
         }
     })
+}
+
+/// A packet waits in one class of its device.
+fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
+    let needs_one = |link: &&Link<'_>| {
+        matches!(
+            link.manifest.class_wish(&link.node.arguments),
+            ClassWish::Required { .. }
+        )
+    };
+    let mut needing = links.iter().filter(needs_one);
+    let Some(first) = needing.next() else {
+        return;
+    };
+    for other in needing {
+        let message = format!(
+            "`{}` and `{}` both need a class of their own, and a packet can be in one only",
+            first.node.element, other.node.element
+        );
+        let help = match other.manifest.class_wish(&other.node.arguments) {
+            ClassWish::Required {
+                instead: Some(instead), ..
+            } => format!("expected one of them in this policy, or `{instead}`"),
+            _ => "expected one of them in this policy".to_owned(),
+        };
+        reporter.report(other.span.clone(), message, help);
+    }
 }
 
 /// A test for a device at which the policy never is can only be a mistake.
