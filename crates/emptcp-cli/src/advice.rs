@@ -1,7 +1,7 @@
 //! What to type next: the library says what went wrong, the command says what to do about it.
 
 use crate::units;
-use emptcp::{BpffsProblem, HostError, Namespace, NamespaceProblem, PacketError as Error};
+use emptcp::{BpffsProblem, HostError, Namespace, NamespaceProblem, PacketError as Error, element};
 use nix::errno::Errno;
 
 /// An error in words, with what to do.
@@ -36,10 +36,23 @@ fn advice(error: &Error, others: &[String]) -> Option<String> {
         Error::NotUndone { fresh: true, .. } => "run `emptcp remove`",
         Error::NotUndone { fresh: false, .. } => "run `emptcp apply`",
         Error::HalfRemoved { .. } => "run `emptcp remove` again when that is mended",
+        Error::NoElement { .. } => "`emptcp sdk FOLDER` writes one to start from",
+        Error::Mismatch {
+            element, rebuild: true, ..
+        } => return Some(format!("`emptcp element install {}` does that", folder_of(element))),
         Error::NoBpffs(problem) => return on_bpffs(problem).map(str::to_owned),
         _ => return None,
     };
     Some(advice.to_owned())
+}
+
+/// The folder of an element, as far as it is known: an installed one has its source beside its objects.
+fn folder_of(element: &str) -> String {
+    let installed = element::installed_folder().join(element);
+    match installed.is_dir() {
+        true => installed.display().to_string(),
+        false => "FOLDER".to_owned(),
+    }
 }
 
 fn on_the_machine(error: &HostError) -> Option<String> {

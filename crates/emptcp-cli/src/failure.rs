@@ -313,6 +313,10 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
             detail("instance", json!(instance));
             "state"
         }
+        Error::NoElement { folder, .. } => {
+            detail("element", json!(folder));
+            "element"
+        }
         Error::Element { element, .. } => {
             detail("element", json!(element));
             "element"

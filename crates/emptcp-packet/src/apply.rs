@@ -299,9 +299,8 @@ impl Transaction<'_> {
             self.instance.maps.forget_private(folder, &used)
         });
         failed.extend(forgotten.err());
-        let warning = |error: Error| {
-            format!("the new policy set is in force, but cleaning up failed: {error}; run `emptcp apply` again")
-        };
+        let warning =
+            |error: Error| format!("the new policy set is in force, but cleaning up failed: {error}; apply again");
         (detached, failed.into_iter().map(warning).collect())
     }
 

@@ -9,7 +9,6 @@ use crate::{
     program::{Fill, Presence, Who},
     rules,
     shape::{Given, Shaping},
-
 };
 use emptcp_abi::{BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, SLOT_END, SLOT_LAST_ELEMENT, SLOT_SLOW_PATH};
 use emptcp_host::device::Devices;

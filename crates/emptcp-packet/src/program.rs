@@ -32,12 +32,26 @@ impl Who<'_> {
             element: self.element.to_owned(),
             hook: self.hook.name().to_owned(),
             detail: detail.into(),
+            rebuild: false,
+        }
+    }
+
+    /// The same, where the objects must be built again.
+    pub(crate) fn outdated(&self, detail: impl Into<String>) -> Error {
+        Error::Mismatch {
+            element: self.element.to_owned(),
+            hook: self.hook.name().to_owned(),
+            detail: detail.into(),
+            rebuild: true,
         }
     }
 
     /// What went wrong with this program.
     fn told(&self, error: emptcp_load::Error) -> Error {
         match error {
+            emptcp_load::Error::Misfit(misfit @ (Misfit::Object(_) | Misfit::Map(_))) => {
+                self.outdated(in_words(&misfit))
+            }
             emptcp_load::Error::Misfit(misfit) => self.mismatch(in_words(&misfit)),
             emptcp_load::Error::Refused(verifier) => Error::Refused(Box::new(Refusal {
                 element: self.element.to_owned(),
@@ -57,7 +71,7 @@ impl Who<'_> {
 /// How an object does not fit, in words of who wrote the element.
 fn in_words(misfit: &Misfit) -> String {
     match misfit {
-        Misfit::Object(_) => format!("{misfit}; build the element again: `emptcp element install FOLDER`"),
+        Misfit::Object(_) => format!("{misfit}; build the element again"),
         Misfit::NoConstant { exact, .. } if !exact.is_empty() => {
             let names: Vec<_> = exact.iter().map(|name| format!("`{name}`")).collect();
             format!(

@@ -27,7 +27,7 @@ fn a_policy_is_compiled_applied_read_and_removed_in_a_namespace_that_no_thread_e
 
     let applied = instance.apply(&policies, Apply::new()).unwrap();
     assert_eq!(applied.generation().0, 1);
-    assert_eq!(own.namespace().instances().unwrap(), [instance.clone()]);
+    assert_eq!(own.namespace().instances().unwrap(), std::slice::from_ref(&instance));
     assert!(instance.is_in_force().unwrap());
     assert_eq!(instance.show().unwrap().source, CAP);
     let stats = instance.stats(policies.elements()).unwrap();

@@ -71,11 +71,8 @@ impl About {
     /// Why the object does not fit its element.
     fn objection(&self, manifest: &Manifest, origin: &Origin) -> Option<String> {
         let rebuild = match origin {
-            Origin::Installed(folder) => format!(
-                "build it again with this version's SDK: `emptcp element install {}`",
-                folder.display()
-            ),
-            Origin::BuiltIn => "build emptcp again".to_owned(),
+            Origin::Installed(_) => "build it again with this version's SDK",
+            Origin::BuiltIn => "build emptcp again",
         };
         match self.abi {
             Some(version) if version == u64::from(ABI_VERSION) => {}
@@ -171,9 +168,12 @@ pub(crate) fn agree(
 ) -> Result<()> {
     let about =
         About::read(object, layout).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))?;
-    about
-        .objection(manifest, origin)
-        .map_or(Ok(()), |detail| Err(who.mismatch(detail)))
+    let is_outdated = about.abi != Some(u64::from(ABI_VERSION)) && *origin != Origin::BuiltIn;
+    match about.objection(manifest, origin) {
+        Some(detail) if is_outdated => Err(who.outdated(detail)),
+        Some(detail) => Err(who.mismatch(detail)),
+        None => Ok(()),
+    }
 }
 
 /// Bytes of one number in a member of `struct arguments`.

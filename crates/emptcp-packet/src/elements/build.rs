@@ -1,8 +1,9 @@
 //! An operator's own elements: build, install, list, remove.
 
+pub use crate::elements::catalog::installed_folder;
 use crate::{
     elements::about,
-    elements::catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
+    elements::catalog::{self, Catalog, Element, Origin, named_as_its_folder, variant_of},
     elements::sdk,
     error::{Error, HostError, Result},
     program::{self, Fill, Presence, Who},
@@ -109,8 +110,7 @@ pub fn build(folder: &Path) -> Result<Built> {
     };
     if Catalog::built_in().not_shipped(&built.name).is_err() {
         built.warnings.push(
-            "a shipped element has this name, and policies mean that one: `emptcp element install` refuses this one; choose \
-             another name"
+            "a shipped element has this name, and policies mean that one: this one cannot be installed; choose another name"
                 .to_owned(),
         );
     }

@@ -127,12 +127,9 @@ pub(crate) fn variant_of(hook: Hook) -> Variant {
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("element.toml");
     let text = files::read_regular(&path, MANIFEST_BYTES).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::Element {
-            element: folder.display().to_string(),
-            detail: format!(
-                "no element is there: {}: {source}; name the folder of one, `emptcp sdk FOLDER` writes one to start from",
-                path.display()
-            ),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NoElement {
+            folder: folder.to_owned(),
+            source,
         },
         _ => Error::io(&path, source),
     })?;
@@ -191,10 +188,9 @@ pub struct Broken {
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         write!(
             f,
-            "the installed element in {} is left out: {}; install it again, or `emptcp element remove {name}`",
+            "the installed element in {} is left out: {}",
             self.folder.display(),
             self.why
         )

@@ -21,7 +21,7 @@ impl Error {
             Self::Attach { problem, .. } => problem.kind(),
             Self::Refused(_) => ErrorKind::Refused,
             Self::Mismatch { .. } | Self::Element { .. } | Self::Compile { .. } => ErrorKind::BadElement,
-            Self::UnknownElement(_) => ErrorKind::NoElement,
+            Self::UnknownElement(_) | Self::NoElement { .. } => ErrorKind::NoElement,
             Self::TooMany { .. } => ErrorKind::LimitExceeded,
             Self::NoInstance { .. } => ErrorKind::NoInstance,
             Self::NothingInForce { .. } => ErrorKind::NothingInForce,
@@ -98,13 +98,17 @@ impl Error {
 
     /// The file or folder that it is about.
     pub fn path(&self) -> Option<&Path> {
-        self.host().and_then(Host::path)
+        match self {
+            Self::NoElement { folder, .. } => Some(folder),
+            _ => self.host().and_then(Host::path),
+        }
     }
 
     /// The kernel's number, one of errno(3), where it is known.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Attach { problem, .. } => problem.errno(),
+            Self::NoElement { source, .. } => source.raw_os_error(),
             _ => self.host().and_then(Host::errno),
         }
     }

@@ -86,6 +86,8 @@ pub enum Error {
         hook: String,
         /// What does not fit.
         detail: String,
+        /// Whether its objects must be built again from its source.
+        rebuild: bool,
     },
     /// A policy uses an element that is not there.
     #[error("there is no element `{0}`")]
@@ -147,6 +149,14 @@ pub enum Error {
         instance: String,
         /// Why.
         detail: String,
+    },
+    /// No element is in a folder.
+    #[error("element `{}`: no element is there: {}: {source}; name the folder of one", folder.display(), folder.join("element.toml").display())]
+    NoElement {
+        /// The folder.
+        folder: PathBuf,
+        /// What came of reading its `element.toml`.
+        source: io::Error,
     },
     /// An element could not be built or installed.
     #[error("element `{element}`: {detail}")]
