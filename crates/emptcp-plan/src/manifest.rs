@@ -1,4 +1,6 @@
-//! `element.toml`: what an element is, which arguments it takes and where it can run.
+//! `element.toml`: what an element is, which arguments it takes and where it can run. `check`: what can be wrong with it.
+
+mod check;
 
 pub use crate::class::{ClassNeed, ClassWish, ClassWords};
 pub use crate::fields::{Declaration, Form};
@@ -88,7 +90,7 @@ pub struct Argument {
     /// For numbers, rates, sizes and durations: the least that is accepted, in the base unit (bytes, ns, bit/s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
-    /// Likewise the most; needed where the member of `struct arguments` has fewer than 8 bytes.
+    /// The most that is accepted, in the same unit; needed where the member of `struct arguments` has fewer than 8 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
     /// For [`ArgumentType::Choice`]: words that cannot run at every hook of the element, and the hooks where they can.

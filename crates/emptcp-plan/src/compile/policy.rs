@@ -15,7 +15,7 @@ use emptcp_abi::feature;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// A compiled policy that was not yet weighed against the others.
+/// A compiled policy, not yet compared with the others.
 pub(crate) struct Draft {
     pub(crate) plan: PolicyPlan,
     /// What the classifier tests.

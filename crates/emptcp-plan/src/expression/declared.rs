@@ -1,4 +1,4 @@
-//! One test of a field that an element declares, and words that nobody knows.
+//! One test of a field that an element declares, and unknown words.
 
 use super::ast::{Compare, Primary, Wanted};
 use super::lexer::Kind;

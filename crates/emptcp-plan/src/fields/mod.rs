@@ -115,7 +115,7 @@ impl Field {
         })
     }
 
-    /// Likewise a number.
+    /// Reads a number as it is written in a condition.
     pub(crate) fn read_number(&self, text: &str) -> Result<u64, ValueError> {
         match self.read(text)? {
             Value::Integer(number) => Ok(number),
@@ -188,7 +188,7 @@ impl Fields {
         table
     }
 
-    /// The field that a test with this declaration's words would mean. `is` tells two fields of one name apart.
+    /// The field that shares the name of this declaration. Two fields may, when one of them is written with `is`.
     fn same(&self, declaration: &Declaration) -> Option<&Arc<Field>> {
         let is = |form| form == Form::Is;
         let named = self.fields.get(&declaration.name)?;
