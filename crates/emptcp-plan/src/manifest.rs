@@ -1,9 +1,11 @@
-//! `element.toml`: what an element is, which arguments it takes and where it can run. `check`: what can be wrong with it.
+//! `element.toml`: what an element is, which arguments it takes and where it can run. `field`: the words of conditions
+//! that it declares. `class`: the class that it asks for.
 
-mod check;
+mod class;
+mod field;
 
-pub use crate::class::{ClassNeed, ClassWish, ClassWords};
-pub use crate::fields::{Declaration, Form};
+pub use class::{ClassNeed, ClassWords};
+pub use field::{Declaration, Form};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -90,7 +92,8 @@ pub struct Argument {
     /// For numbers, rates, sizes and durations: the least that is accepted, in the base unit (bytes, ns, bit/s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
-    /// The most that is accepted, in the same unit; needed where the member of `struct arguments` has fewer than 8 bytes.
+    /// The most that is accepted, in the same unit; needed where the member of `struct arguments` has fewer than 8
+    /// bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
     /// For [`ArgumentType::Choice`]: words that cannot run at every hook of the element, and the hooks where they can.

@@ -1,8 +1,10 @@
-//! Reads an `element.toml` and checks it.
+//! Reads an `element.toml` and checks it. `fields`: the words of conditions that it declares.
 
-use super::{Argument, ArgumentType, Manifest};
+mod fields;
+
 use crate::diagnostics::{Diagnostics, Reporter};
 use crate::expression::vocabulary::KEYWORDS;
+use crate::manifest::{Argument, ArgumentType, Manifest};
 use crate::{suggest, values};
 use std::collections::HashSet;
 use std::ops::Range;
