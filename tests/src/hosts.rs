@@ -1,6 +1,5 @@
-//! Two hosts and one MPTCP connection between them, as far as packets go: no timers, no windows, only numbers that fit.
+//! Packets of two hosts with one MPTCP connection: no timers and windows, only consistent numbers.
 
-use crate::describe::{Kind, Packet};
 use mptcp_wire::{
     AddressId, JoinHmac, Key, Nonce, Token, Version,
     crypto::{Derived, add_addr_hmac, derive, join_ack_hmac, join_syn_ack_hmac},
@@ -109,13 +108,6 @@ impl Hosts {
         }
     }
 
-    /// The handshake of a subflow.
-    pub fn handshake(&self, subflow: usize) -> [Packet; 3] {
-        use Kind::{Syn, SynAck, ThirdAck};
-        [(Who::Client, Syn), (Who::Server, SynAck), (Who::Client, ThirdAck)]
-            .map(|(from, kind)| Packet::new(from, kind).on(subflow))
-    }
-
     /// Token and initial data sequence number of a host.
     pub fn derived(&self, who: Who) -> Derived {
         derive(self.version, self.keys[who as usize])
@@ -191,7 +183,7 @@ impl Hosts {
     }
 }
 
-/// Where in the three-way handshake a packet stands.
+/// The position of a packet in the three-way handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HandshakeStage {
     /// SYN.

@@ -5,18 +5,22 @@
 //!
 //! * [`packages`] and [`toolchain`]: what must be on the machine, and how it gets there.
 //! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
+//! * [`api`]: the public items of the library crates, in files that show when they change.
 //! * [`fuzz`]: flow records against their model, on random packets.
 //! * [`kernels`]: the tests on other kernels, in virtual machines.
 //! * [`truth`]: actors on live traffic, judged by others.
 //! * [`tally`]: how many tests ran, read from what the runners print.
 //! * [`process`] and [`report`]: starting commands, and telling what happens.
+//! * [`rust_files`]: the sources of a crate.
 
+mod api;
 mod fuzz;
 mod kernels;
 mod packages;
 mod process;
 mod python;
 mod report;
+mod rust_files;
 mod steps;
 mod tally;
 mod toolchain;
@@ -73,6 +77,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// The tests on other kernels, each in a virtual machine
     Kernels(kernels::Arguments),
+    /// The public items of the library crates against the files that list them
+    Api(api::Arguments),
     /// Install the packages that are missing, and nothing else
     Setup,
 }
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         Command::Truth(arguments) => truth::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Kernels(arguments) => kernels::run(&arguments),
+        Command::Api(arguments) => api::run(&arguments),
         Command::Setup => packages::install(Purpose::Test).and_then(|()| python::install()),
     };
     match outcome {

@@ -56,7 +56,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sources",
-        about: "licence lines, file lengths, dependencies that run one way",
+        about: "licence lines, file lengths, dependencies that run one way, public items",
         work: checks::sources,
     },
     Step {

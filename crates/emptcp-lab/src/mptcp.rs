@@ -1,12 +1,11 @@
-//! What the in-kernel path manager of a host knows: endpoints and limits.
+//! The in-kernel path manager of a host: endpoints and limits.
 
 use std::net::IpAddr;
 
-use crate::command::run_in;
 use crate::error::Result;
 use crate::host::Host;
 
-/// Which host makes the connection multipath, set up by [`LabBuilder::endpoints`](crate::LabBuilder::endpoints).
+/// How further subflows are opened, set up by [`LabBuilder::endpoints`](crate::LabBuilder::endpoints).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EndpointPlan {
     /// The client opens a subflow from its address on every further path.
@@ -14,7 +13,7 @@ pub enum EndpointPlan {
     ClientSubflows,
     /// The server announces its address on every further path (ADD_ADDR) and the client joins.
     ServerSignals,
-    /// Nobody does; add endpoints with [`Host::add_endpoint`].
+    /// Neither; add endpoints with [`Host::add_endpoint`].
     None,
 }
 
@@ -58,7 +57,7 @@ impl Endpoint {
         self
     }
 
-    /// Address id (1 to 255), else the kernel chooses.
+    /// Address id (1 to 255); by default the kernel chooses.
     pub fn id(mut self, id: u8) -> Self {
         self.words.extend(["id".to_owned(), id.to_string()]);
         self
@@ -77,43 +76,37 @@ impl Endpoint {
 }
 
 impl Host {
-    /// Adds an endpoint; running connections use it at once.
+    /// Adds an endpoint; running connections use it immediately.
     pub fn add_endpoint(&self, endpoint: &Endpoint) -> Result<()> {
         let address = endpoint.address.to_string();
         let mut arguments = vec!["mptcp", "endpoint", "add", &address];
         arguments.extend(endpoint.words.iter().map(String::as_str));
-        run_in(self.netns(), "ip", &arguments).map(drop)
+        self.netns().command("ip", &arguments).map(drop)
     }
 
     /// Removes the endpoint with this id; its subflows end and the peer gets REMOVE_ADDR.
     pub fn remove_endpoint(&self, id: u8) -> Result<()> {
-        run_in(
-            self.netns(),
-            "ip",
-            &["mptcp", "endpoint", "delete", "id", &id.to_string()],
-        )
-        .map(drop)
+        self.netns()
+            .command("ip", &["mptcp", "endpoint", "delete", "id", &id.to_string()])
+            .map(drop)
     }
 
     /// Makes the endpoint with this id backup or regular; running subflows follow by MP_PRIO.
     pub fn set_endpoint_backup(&self, id: u8, backup: bool) -> Result<()> {
         let flag = if backup { "backup" } else { "nobackup" };
-        run_in(
-            self.netns(),
-            "ip",
-            &["mptcp", "endpoint", "change", "id", &id.to_string(), flag],
-        )
-        .map(drop)
+        self.netns()
+            .command("ip", &["mptcp", "endpoint", "change", "id", &id.to_string(), flag])
+            .map(drop)
     }
 
     /// Removes all endpoints.
     pub fn flush_endpoints(&self) -> Result<()> {
-        run_in(self.netns(), "ip", &["mptcp", "endpoint", "flush"]).map(drop)
+        self.netns().command("ip", &["mptcp", "endpoint", "flush"]).map(drop)
     }
 
     /// The endpoints as `ip mptcp endpoint show` prints them, one per line.
     pub fn endpoints(&self) -> Result<Vec<String>> {
-        let text = run_in(self.netns(), "ip", &["mptcp", "endpoint", "show"])?;
+        let text = self.netns().command("ip", &["mptcp", "endpoint", "show"])?;
         Ok(text
             .lines()
             .map(|line| line.trim().to_owned())
@@ -133,6 +126,6 @@ impl Host {
             "add_addr_accepted",
             &accepted,
         ];
-        run_in(self.netns(), "ip", &arguments).map(drop)
+        self.netns().command("ip", &arguments).map(drop)
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 use emptcp_host::device::Devices;
 use emptcp_plan::{
     ClassWish,
-    plan::{Direction, Plan, PolicyPlan},
+    plan::{DeviceDirection, Plan, PolicyPlan},
 };
 use libbpf_rs::MapHandle;
 use root::{MAJOR, QDISC, Root, holds_only_ours, present_classes, remove_classes, remove_root, root_kind, root_of, tc};
@@ -104,14 +104,14 @@ impl Shaping {
             let (rate, shared, instead) = match wish(policy, catalog)? {
                 ClassWish::None => continue,
                 ClassWish::IfFree { .. } => {
-                    let at_egress = policy.direction == Direction::Egress;
+                    let at_egress = policy.direction == DeviceDirection::Egress;
                     shaping.policies[position].departure = at_egress && all_fq(policy, devices)?;
                     continue;
                 }
                 ClassWish::Required { rate, shared, instead } => (rate, shared, instead),
             };
             let otherwise = |join: &str| instead.map(|instead| format!("{join} {instead}")).unwrap_or_default();
-            if policy.direction == Direction::Ingress {
+            if policy.direction == DeviceDirection::Ingress {
                 return Err(Error::Shape {
                     device: policy.devices.join(", "),
                     reason: format!(

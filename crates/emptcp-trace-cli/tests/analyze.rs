@@ -39,7 +39,7 @@ fn plain(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Fails, says these words, and leaves nothing in the folder.
+/// Asserts that the command fails with these words and leaves nothing in the folder.
 fn refuses(arguments: &[&str], words: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let tables = folder.path().join("tables");

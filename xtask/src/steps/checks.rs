@@ -3,11 +3,11 @@
 use anyhow::{Context, bail};
 
 use super::{Done, layers, sources};
-use crate::packages;
 use crate::process::Invocation;
 use crate::report;
 use crate::tally::Tally;
 use crate::toolchain;
+use crate::{api, packages};
 
 pub(super) fn rustfmt(_: &mut Tally) -> anyhow::Result<Done> {
     toolchain::component("rustfmt", "fmt")?;
@@ -44,6 +44,7 @@ pub(super) fn clang_format(_: &mut Tally) -> anyhow::Result<Done> {
 pub(super) fn sources(_: &mut Tally) -> anyhow::Result<Done> {
     let mut faults = sources::faults(&crate::root())?;
     faults.extend(layers::faults()?);
+    faults.extend(api::faults(&crate::root())?);
     if !faults.is_empty() {
         bail!("\n  {}", faults.join("\n  "));
     }

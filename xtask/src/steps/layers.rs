@@ -6,36 +6,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::Deserialize;
 
 use crate::process::Invocation;
+use crate::rust_files;
 
 /// What each node of a graph depends on.
 type Graph = BTreeMap<String, BTreeSet<String>>;
-
-/// Circles that still exist, by crate. None may be added; one that is gone leaves the list.
-const KNOWN: &[(&str, &[&str])] = &[
-    ("emptcp-flow-reference", &["model", "update"]),
-    ("emptcp-lab", &["builder", "lab"]),
-    ("emptcp-lab", &["command", "netns"]),
-    ("emptcp-tests", &["describe", "hosts"]),
-    ("mptcp-wire", &["mptcp", "tcp"]),
-];
 
 /// Crates that may depend on no other crates of ours than these; `mptcp-` stands for all whose name begins so.
 const FOUNDATIONS: &[(&str, &[&str])] = &[
     ("mptcp-", &["mptcp-"]),
     ("emptcp-host", &[]),
     ("emptcp-load", &["emptcp-host"]),
-    ("emptcp-abi", &["mptcp-"]),
-    ("emptcp-plan", &["mptcp-", "emptcp-abi"]),
+    ("emptcp-model", &["mptcp-"]),
+    ("emptcp-abi", &["mptcp-", "emptcp-model"]),
+    ("emptcp-plan", &["mptcp-", "emptcp-model", "emptcp-abi"]),
     (
         "emptcp-packet",
-        &["mptcp-", "emptcp-abi", "emptcp-plan", "emptcp-host", "emptcp-load"],
+        &[
+            "mptcp-",
+            "emptcp-model",
+            "emptcp-abi",
+            "emptcp-plan",
+            "emptcp-host",
+            "emptcp-load",
+        ],
     ),
 ];
 
@@ -45,31 +44,12 @@ pub(super) fn faults() -> anyhow::Result<Vec<String>> {
     let mut faults = of_crates(&packages);
     for package in &packages {
         let folder = package.manifest_path.with_file_name("src");
-        let graph = modules(&sources(&folder)?);
-        let found = circles(&graph);
-        let new = found.iter().filter(|circle| !is_known(&package.name, circle));
-        faults.extend(new.map(|circle| format!("{}: {}", package.name, shown(&graph, circle))));
-        faults.extend(gone(&package.name, &found));
+        let graph = modules(&rust_files::below(&folder)?);
+        let circles = circles(&graph);
+        let lines = circles.iter().map(|circle| shown(&graph, circle));
+        faults.extend(lines.map(|line| format!("{}: {line}", package.name)));
     }
     Ok(faults)
-}
-
-fn is_known(name: &str, circle: &[String]) -> bool {
-    KNOWN
-        .iter()
-        .any(|(owner, modules)| *owner == name && circle == *modules)
-}
-
-/// Circles of the list that are no more.
-fn gone(name: &str, found: &[Vec<String>]) -> Vec<String> {
-    KNOWN
-        .iter()
-        .filter(|(owner, modules)| *owner == name && !found.iter().any(|circle| circle == modules))
-        .map(|(_, modules)| {
-            let modules = modules.join(" and ");
-            format!("{name}: {modules} are no circle any more: take them off the list in xtask/src/steps/layers.rs")
-        })
-        .collect()
 }
 
 fn shown(graph: &Graph, circle: &[String]) -> String {
@@ -133,27 +113,6 @@ fn too_high<'a>(name: &str, dependencies: impl Iterator<Item = &'a str>) -> Vec<
         .filter(|other| !allowed.iter().any(|pattern| is(pattern, other)))
         .map(|other| format!("{name} may not depend on {other}, which is above it"))
         .collect()
-}
-
-/// The sources of a crate: where each is below `src`, and its text.
-fn sources(folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
-    let mut sources = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            for entry in path
-                .read_dir()
-                .with_context(|| format!("cannot read {}", path.display()))?
-            {
-                open.push(entry?.path());
-            }
-        } else if path.extension() == Some(OsStr::new("rs")) {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let inside = path.strip_prefix(folder).expect("it was found below the folder");
-            sources.push((inside.to_owned(), text));
-        }
-    }
-    Ok(sources)
 }
 
 /// The modules of a crate and what they name.
@@ -346,6 +305,7 @@ mod tests {
         assert_eq!(faults("emptcp-load", &["emptcp-plan"]), 1);
         assert_eq!(faults("mptcp-socket", &["emptcp-abi"]), 1);
         assert_eq!(faults("mptcp-socket", &["mptcp-wire"]), 0);
+        assert_eq!(faults("emptcp-model", &["emptcp-abi"]), 1);
         assert_eq!(faults("emptcp-cli", &["emptcp"]), 0);
     }
 

@@ -26,8 +26,8 @@ pub(crate) struct Doctor {}
 
 impl Doctor {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
-        let report = progress::during("trying out", emptcp::probe::probe);
+        let namespace = session.namespace()?;
+        let report = progress::during("trying out", || namespace.probe())?;
         if session.wants_json() {
             return session.print_json(&report);
         }

@@ -37,10 +37,7 @@ use crate::session::YELLOW;
 pub(crate) fn catalog() -> emptcp::Result<emptcp::Catalog> {
     let catalog = emptcp::Catalog::load()?;
     for broken in catalog.broken() {
-        anstream::eprintln!(
-            "{YELLOW}warning:{YELLOW:#} {}",
-            emptcp_plan::visible(&broken.to_string())
-        );
+        anstream::eprintln!("{YELLOW}warning:{YELLOW:#} {}", emptcp::visible(&broken.to_string()));
     }
     Ok(catalog)
 }

@@ -9,7 +9,7 @@ use crate::{
 use emptcp_host::qdisc;
 use emptcp_plan::{
     ClassWish,
-    plan::{Direction, PolicyPlan},
+    plan::{DeviceDirection, PolicyPlan},
 };
 use libbpf_rs::MapHandle;
 use std::{io, process::Command};
@@ -54,7 +54,7 @@ pub(crate) fn in_place(
     let Ok(ClassWish::Required { rate, .. }) = wish(policy, catalog) else {
         return InPlace::Yes;
     };
-    if policy.direction == Direction::Ingress {
+    if policy.direction == DeviceDirection::Ingress {
         return InPlace::Yes;
     }
     let wanted = if has_classes { Root::Ours } else { Root::Fq };

@@ -2,7 +2,7 @@
 
 use super::vocabulary as words;
 use crate::fields::Field;
-use crate::plan::{Direction, Value};
+use crate::plan::{DeviceDirection, Value};
 use crate::values::{Ports, Prefix, format_range, packet_types};
 use mptcp_wire::IpVersion;
 use std::fmt;
@@ -140,7 +140,7 @@ pub enum Primary {
     /// `device`
     Device(Vec<String>),
     /// `direction is`
-    Direction(Direction),
+    Direction(DeviceDirection),
     /// `packet is`: any of these bits of `KINDS`
     PacketIs(u32),
     /// `packet has`: any of these bits of `OPTIONS`

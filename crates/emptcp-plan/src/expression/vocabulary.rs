@@ -3,7 +3,7 @@
 
 use super::ast::{Compare, End, PortSide};
 pub(crate) use crate::fields::core::*;
-use crate::plan::Direction;
+use crate::plan::DeviceDirection;
 use crate::values::packet_types;
 
 pub(crate) const AND: &str = "and";
@@ -17,7 +17,10 @@ pub(crate) const HAS: &str = "has";
 pub(crate) const KEYWORDS: &[&str] = &[AND, OR, NOT, IN, IS, HAS];
 
 /// Directions at a device.
-pub(crate) const DIRECTIONS: &[(&str, Direction)] = &[("ingress", Direction::Ingress), ("egress", Direction::Egress)];
+pub(crate) const DIRECTIONS: &[(&str, DeviceDirection)] = &[
+    ("ingress", DeviceDirection::Ingress),
+    ("egress", DeviceDirection::Egress),
+];
 
 impl Compare {
     /// All comparisons.
@@ -70,10 +73,10 @@ pub(crate) fn port(side: PortSide) -> &'static str {
     }
 }
 
-pub(crate) fn direction(direction: Direction) -> &'static str {
+pub(crate) fn direction(direction: DeviceDirection) -> &'static str {
     match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
+        DeviceDirection::Ingress => "ingress",
+        DeviceDirection::Egress => "egress",
     }
 }
 

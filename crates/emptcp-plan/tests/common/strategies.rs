@@ -3,7 +3,7 @@
 use super::catalog;
 use emptcp_plan::Field;
 use emptcp_plan::expression::*;
-use emptcp_plan::plan::{Direction, Value};
+use emptcp_plan::plan::{DeviceDirection, Value};
 use emptcp_plan::values::{Ports, Prefix};
 use mptcp_wire::IpVersion as Ip;
 use proptest::collection::vec;
@@ -140,7 +140,7 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
             .prop_map(|(side, set)| Port(side, set)),
         vec(select(vec![Ip::V4, Ip::V6]), 1..3).prop_map(IpVersion),
         vec(select(DEVICES).prop_map(str::to_owned), 1..3).prop_map(Device),
-        select(vec![Direction::Ingress, Direction::Egress]).prop_map(Primary::Direction),
+        select(vec![DeviceDirection::Ingress, DeviceDirection::Egress]).prop_map(Primary::Direction),
     ];
     let dynamics = prop_oneof![
         (1u32..256).prop_map(PacketIs),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::sequence::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber};
-use crate::tcp::Stage;
+use crate::stage::Stage;
 use crate::types::{AddressId, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
 use proptest::option::of;
 use proptest::prelude::*;

@@ -1,12 +1,11 @@
 //! Any MPTCP option in place.
 
-use super::field;
+use super::{KIND, field};
 use crate::bytes::{Writer, tail, u8_at};
 use crate::error::{Error, Result};
-use crate::tcp::option::kind;
 use core::fmt;
 
-/// What an MPTCP option is (RFC 8684, table 2).
+/// The subtype of an MPTCP option (RFC 8684, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subtype {
     /// 0x0.
@@ -95,18 +94,18 @@ impl fmt::Display for Subtype {
     }
 }
 
-/// An MPTCP option with its kind, length and subtype inside the bytes. Nothing else is known of it.
+/// An MPTCP option in place. Kind, length and subtype are inside the bytes; nothing else is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> View<'a> {
-    /// `bytes` are the whole option; refuses another kind, a length byte that does not say how long `bytes` are, and
-    /// fewer than the 3 bytes that hold a subtype.
+    /// `bytes` are the whole option. An error for another kind, a length byte other than the length of `bytes`, and fewer
+    /// than the 3 bytes that contain a subtype.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let found = u8_at(bytes, 0);
-        if found != kind::MPTCP {
+        if found != KIND {
             let (option, field, expected) = ("MPTCP option", "kind", "30");
             return Err(Error::OptionValue {
                 option,
@@ -169,7 +168,7 @@ pub(super) fn begin(buffer: &mut [u8], length: usize, subtype: Subtype, nibble: 
     let mut writer = Writer::new(buffer, length)?;
     // At most 40, as every content is bounded.
     writer.put(&[
-        kind::MPTCP,
+        KIND,
         u8::try_from(length).unwrap_or(u8::MAX),
         (subtype.number() << 4) | (nibble & 0x0f),
     ]);

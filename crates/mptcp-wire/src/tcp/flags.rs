@@ -1,5 +1,6 @@
 //! TCP flags, and the stage of the handshake that they show.
 
+use crate::stage::Stage;
 use core::ops::BitOr;
 
 /// The twelve bits after the data offset: eight flags of RFC 9293, AE of RFC 9768, three reserved.
@@ -44,7 +45,7 @@ impl Flags {
         self.0 & flags.0 == flags.0
     }
 
-    /// Where in a handshake a segment with these flags can stand. `None`: no ACK and no SYN, or a reset.
+    /// The stage of the handshake of a segment with these flags. `None`: neither ACK nor SYN, or a reset.
     #[must_use]
     pub fn stage(self) -> Option<Stage> {
         match (
@@ -66,17 +67,6 @@ impl BitOr for Flags {
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
-}
-
-/// A stage of the TCP handshake: MP_CAPABLE and MP_JOIN have another form in each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// SYN without ACK.
-    Syn,
-    /// SYN with ACK.
-    SynAck,
-    /// ACK without SYN: the third ACK, with or without data.
-    Ack,
 }
 
 #[cfg(test)]
