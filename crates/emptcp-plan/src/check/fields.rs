@@ -31,6 +31,12 @@ impl Manifest {
             if twice {
                 check.mistake("name", "the field is declared twice", "expected each field once");
             }
+            let before = before.iter().flat_map(|other| &other.aliases);
+            let taken: Vec<&String> = before.filter(|alias| declaration.aliases.contains(alias)).collect();
+            if let [alias, ..] = taken.as_slice() {
+                let message = format!("`{alias}` is an alias of another field too");
+                check.mistake("aliases", message, "expected each alias once");
+            }
             check.all();
             found.extend(check.found.into_iter().map(|mistake| (position, mistake)));
         }
