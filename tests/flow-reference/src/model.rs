@@ -13,9 +13,9 @@ use std::collections::HashMap;
 /// The time of a packet on the two clocks of the programs, ns.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// The coarse clock.
+    /// To the tick.
     pub coarse: u64,
-    /// The exact clock, for round trips.
+    /// Exact: what round trips are measured with.
     pub exact: u64,
 }
 
