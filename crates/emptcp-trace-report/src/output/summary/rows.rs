@@ -144,8 +144,8 @@ impl Rows {
         self.end(DIM, cells, &repeated, None, notes::subflow(subflow));
     }
 
-    /// Ends a row with the shares of retransmitted and reinjected bytes, and the notes: in columns of their own, or below
-    /// the row where there is no room.
+    /// Ends a row with the shares of retransmitted and reinjected bytes, and the notes: in columns of their own, or
+    /// below the row where there is no room.
     fn end(
         &mut self,
         style: Style,
