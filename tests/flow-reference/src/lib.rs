@@ -4,7 +4,7 @@
 //! packets with `mptcp-wire`, not with their parser. So two independent implementations of one page can be compared,
 //! packet by packet. It is not optimised.
 //!
-//! * [`packet`]: a frame to the facts that count.
+//! * [`packet`]: parses a frame.
 //! * [`record`]: a record, its two sides, a connection.
 //! * [`numbers`]: acceptable segments, and the run of those that are not.
 //! * [`one_direction`]: subflows of which only one side's segments pass.

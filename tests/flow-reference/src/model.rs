@@ -13,9 +13,9 @@ use std::collections::HashMap;
 /// The time of a packet on the two clocks of the programs, ns.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// To the tick.
+    /// The coarse clock.
     pub coarse: u64,
-    /// Exact: what round trips are measured with.
+    /// The exact clock, for round trips.
     pub exact: u64,
 }
 
