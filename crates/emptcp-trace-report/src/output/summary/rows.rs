@@ -9,7 +9,7 @@ use emptcp_trace::{Direction, PerDirection, Timestamp};
 use std::path::{Path, PathBuf};
 
 /// From this width on, everything is in one line.
-const WIDE: usize = 150;
+const WIDE: usize = 160;
 /// Subflows of a connection that are shown.
 const SUBFLOWS: usize = 16;
 
