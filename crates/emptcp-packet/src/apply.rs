@@ -2,7 +2,8 @@
 //!
 //! 1. Everything is checked that can be checked without a change.
 //! 2. The bank that is not in force is filled: programs are loaded and verified, rules written, the plan stored.
-//! 3. Entry programs are attached to new devices; they see the old set, which does not want these devices.
+//! 3. Where another build made the core in force, its programs are [replaced](crate::upgrade), under the old set.
+//!    Entry programs are attached to new devices; they see the old set, which does not want these devices.
 //!    A device that changes between XDP and tc gets its new hook now, with a program that does nothing.
 //! 4. One store switches all devices and directions. Right before it a hook that is given up for another one is halted,
 //!    right behind it the other one begins.
@@ -18,6 +19,7 @@ use crate::{
     bank::{self, Filling},
     device::OfPolicy,
     elements::catalog::Catalog,
+    entry::Wanted,
     error::{Error, Result},
     fault,
     hooks::{self, Hooks, kinds_hooks, spot_of},
@@ -27,7 +29,8 @@ use crate::{
     placement::{self, Placements},
     shape::{Shaped, Shaping},
     stacked, stale,
-    store::{self, State},
+    store::State,
+    upgrade::{self, Upgrade},
 };
 use emptcp_abi::{DevicePair, Generation, feature};
 use emptcp_host::device::Devices;
@@ -113,6 +116,7 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
         shaping: Shaping::default(),
         hooks: Hooks::default(),
         pins: Vec::new(),
+        upgrade: None,
     };
     let prepared = match transaction.prepare(options) {
         Ok(prepared) => prepared,
@@ -156,7 +160,7 @@ fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
             place::remove_folder(&instance.folder)?;
         }
         Ok(instance) => {
-            instance.check_build()?;
+            instance.check_layout()?;
             return Ok((instance, false));
         }
         Err(Error::NoInstance { .. }) => {}
@@ -176,6 +180,8 @@ struct Transaction<'a> {
     shaping: Shaping,
     hooks: Hooks<'a>,
     pins: Vec<Replaced>,
+    /// Another build has made the core in force.
+    upgrade: Option<Upgrade>,
 }
 
 /// A set that is ready to be switched to.
@@ -199,6 +205,7 @@ impl Transaction<'_> {
     fn prepare(&mut self, options: &ApplyOptions) -> Result<Prepared> {
         let before = fault::step("reading the set in force", || self.instance.state())?;
         fault::step("repairing", || {
+            upgrade::repair(&self.instance)?;
             hooks::repair(&self.instance, self.devices, before.as_ref())
         })?;
         let old = before.as_ref().map(|state| (&state.plan, &state.allocation));
@@ -209,10 +216,24 @@ impl Transaction<'_> {
         self.shaping = fault::step("checking the shaping", || {
             Shaping::prepare(self.plan, &allocation, self.catalog, self.devices)
         })?;
+        fault::step("taking over from another build", || {
+            self.upgrade = Upgrade::begin(&mut self.instance, generation)?;
+            Ok(())
+        })?;
         let wanted: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
+        let mut core = Wanted {
+            hooks: wanted,
+            entries: BTreeSet::new(),
+            rules: self.plan.rules.len(),
+        };
+        if let Some(upgrade) = &self.upgrade {
+            core.add(
+                upgrade.entries(),
+                before.as_ref().map_or(0, |state| state.plan.rules.len()),
+            );
+        }
         fault::step("loading the core", || {
-            self.hooks
-                .load_core(&self.instance, self.placements, &wanted, self.plan.rules.len())
+            self.hooks.load_core(&self.instance, self.placements, core)
         })?;
         let filling = Filling {
             plan: self.plan,
@@ -235,9 +256,7 @@ impl Transaction<'_> {
                 .map_or(0, |d| d.as_secs()),
             interfaces: self.placements.interfaces(),
         };
-        fault::step("storing the plan", || {
-            store::write(self.instance.states()?, generation.bank(), &state)
-        })?;
+        fault::step("storing the plan", || self.instance.store(&state))?;
         let folder = &self.instance.folder;
         self.instance
             .maps
@@ -253,6 +272,9 @@ impl Transaction<'_> {
         } else {
             0
         };
+        if let Some(upgrade) = &self.upgrade {
+            upgrade.exchange(&self.instance)?;
+        }
         // From here to the switch and the start of the new hooks, devices that change theirs are not steered.
         self.hooks.halt_former(&self.instance)?;
         fault::point("before", "the switch")?;
@@ -286,6 +308,10 @@ impl Transaction<'_> {
             stacked::keep(&self.instance.maps, &prepared.stacked)
         });
         failed.extend(kept.err());
+        if self.upgrade.is_some() {
+            let removed = fault::step("removing the former core", || upgrade::clean_up(&self.instance));
+            failed.extend(removed.err());
+        }
         let old_bank = prepared.state.generation().next().bank();
         let cleared = fault::step("emptying the old bank", || {
             bank::clear_slots(&self.instance.maps, old_bank)
@@ -340,7 +366,13 @@ impl Transaction<'_> {
 
     /// Takes back what this transaction did, as far as possible. Returns the error, with what could not be taken back.
     fn undo(&mut self, fresh: bool, error: Error) -> Error {
-        let mut failed = self.hooks.undo(&self.instance);
+        let mut failed = Vec::new();
+        if let Some(upgrade) = &mut self.upgrade {
+            // Removed below, when nothing runs them any more.
+            self.hooks.leave_pins();
+            failed.extend(upgrade.take_back(&mut self.instance).err());
+        }
+        failed.extend(self.hooks.undo(&self.instance));
         failed.extend(self.shaping.undo(&self.instance));
         // With a hook or qdisc left behind the folder stays: by it the next command finds them.
         if fresh && failed.is_empty() {
@@ -350,6 +382,10 @@ impl Transaction<'_> {
             let bank = self.instance.generation().next().bank();
             let cleared = fault::step("emptying the bank", || bank::clear_slots(&self.instance.maps, bank));
             failed.extend(cleared.err());
+            if self.upgrade.is_some() && failed.is_empty() {
+                let removed = fault::step("removing the new core", || upgrade::clean_up(&self.instance));
+                failed.extend(removed.err());
+            }
             for replaced in self.pins.iter().rev() {
                 failed.extend(fault::step("putting back a map", || replaced.put_back()).err());
             }

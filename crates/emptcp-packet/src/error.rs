@@ -137,6 +137,19 @@ pub enum Error {
         /// Why.
         detail: String,
     },
+    /// This build cannot go on with the tables of an instance.
+    #[error(
+        "the instance `{instance}` cannot be taken over: {detail}; `emptcp apply --replace` puts new tables in their place: what \
+         they hold is lost (subflow and connection records, counters, the state of elements such as the buckets of \
+         rate_limit); the connections of this host's own sockets are taken over, and no device is without policies in \
+         between; to do without emptcp: `emptcp remove`"
+    )]
+    Layout {
+        /// The instance.
+        instance: String,
+        /// What does not fit.
+        detail: String,
+    },
     /// An element could not be built or installed.
     #[error("element `{element}`: {detail}")]
     Element {

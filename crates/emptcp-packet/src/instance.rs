@@ -3,17 +3,18 @@
 
 use crate::{
     attach::{Attachments, Hold, Kind, Spot},
+    core_objects::CoreObjects,
     error::{Error, OrKernel, Result},
     event_ring, identity,
-    maps::Maps,
+    maps::{CoreNumber, Maps},
     place,
-    records::{self, DEVICES_MAP, Origin, Records},
+    records::{self, Core, DEVICES_MAP, Origin, Records},
     store::{self, STATE_MAP, State},
     tables,
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_host::{boot::BootId, device::Devices};
-use emptcp_load::{embedded, mapping::Control, pin};
+use emptcp_load::{mapping::Control, pin};
 use emptcp_plan::plan::{Direction, Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct Instance {
     pub(crate) folder: PathBuf,
     pub(crate) maps: Maps,
     pub(crate) control: Control,
+    /// The core programs that are in force.
+    pub(crate) core: Core,
 }
 
 /// One device and direction of an instance.
@@ -117,21 +120,32 @@ impl Instance {
     }
 
     pub(crate) fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
-        let mut maps = Maps::open(&folder, &Tables::default())?;
+        let maps = Maps::open(&folder, &Tables::default(), CoreNumber::default())?;
         let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let mut instance = Self {
             name: name.to_owned(),
             folder,
             maps,
             control,
+            core: Core::default(),
         };
         // Another version may have other maps: what can still be done with it needs no sizes.
         if instance.check_version().is_ok() {
             let tables = instance.tables_of_maps()?;
-            maps = Maps::open(&instance.folder, &tables)?;
-            instance.maps = maps;
+            instance.core = instance.core_in_force()?;
+            instance.maps = Maps::open(&instance.folder, &tables, instance.core.number)?;
         }
         Ok(instance)
+    }
+
+    /// The core with which the policy set in force runs.
+    fn core_in_force(&self) -> Result<Core> {
+        let records = Records::read(self.records()?)?;
+        let made = Core {
+            number: CoreNumber::default(),
+            build: records.origin.map_or(0, |origin| origin.build),
+        };
+        Ok(records.cores[self.generation().bank() as usize].unwrap_or(made))
     }
 
     /// Makes the maps of a new instance, without programs and without devices, in one step as far as others see it.
@@ -161,7 +175,7 @@ impl Instance {
         let origin = Origin {
             state_entries: tables.state,
             cookie: emptcp_host::namespace::cookie().unwrap_or_default(),
-            build: embedded::fingerprint(),
+            build: CoreObjects::current().fingerprint(),
         };
         records::note_origin(&records, origin, ABI_VERSION, BootId::current())?;
         for (name, map) in [(STATE_MAP, store::create_map()?), (DEVICES_MAP, records)] {
@@ -204,19 +218,38 @@ impl Instance {
         })
     }
 
-    /// Maps of another build may have another shape.
-    pub(crate) fn check_build(&self) -> Result<()> {
-        self.check_version()?;
-        if self
-            .origin()?
-            .is_some_and(|origin| origin.build == embedded::fingerprint())
-        {
-            return Ok(());
-        }
-        Err(Error::State {
+    /// Whether this build can go on with the tables and the policy set of the instance.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] when it cannot, with the reason.
+    pub(crate) fn check_layout(&self) -> Result<()> {
+        let other = |detail: String| Error::Layout {
             instance: self.name.clone(),
-            detail: "it was made by another build of emptcp, whose core differs".to_owned(),
+            detail,
+        };
+        self.check_version().map_err(|error| match error {
+            Error::State { detail, .. } => other(detail),
+            error => error,
+        })?;
+        if let Some(misfit) = self.maps.misfit(&tables::shapes(&self.tables_of_maps()?)?) {
+            return Err(other(misfit));
+        }
+        self.state().map(drop).map_err(|error| match error {
+            Error::State { detail, .. } => other(format!("its policy set cannot be read: {detail}")),
+            error => error,
         })
+    }
+
+    /// Whether the core programs in force are those of this build.
+    pub(crate) fn is_of_this_build(&self) -> bool {
+        self.core.build == CoreObjects::current().fingerprint()
+    }
+
+    /// Stores a policy set in its bank, which is not in force, with the core that it runs with.
+    pub(crate) fn store(&self, state: &State) -> Result<()> {
+        let bank = state.generation().bank();
+        store::write(self.states()?, bank, state)?;
+        records::note_core(self.records()?, bank, self.core)
     }
 
     /// Whether the folder was left by a namespace that is gone and whose number is used again.

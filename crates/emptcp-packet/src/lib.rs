@@ -16,6 +16,8 @@
 //!   says in a [`refusal`] which one the verifier did not take. `entry` keeps those that are attached.
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for,
 //!   [`memory`] says what they take; `flow_table` reads the largest of them, `rules` are what its classifier compares.
+//! * `upgrade` lets another build take over what is in force; `core_objects` are the objects of a build, `entry_pins` the
+//!   pins of its entry programs.
 //! * `adopt` takes over connections that already run, of which the host's `sockets` tell.
 //! * [`probe`] tries out what this kernel offers.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program, [`swap`] puts it in place of
@@ -49,10 +51,12 @@ mod adopt;
 mod allocation;
 mod apply;
 mod bank;
+mod core_objects;
 mod core_programs;
 mod device;
 mod elements;
 mod entry;
+mod entry_pins;
 mod event_ring;
 mod exchange;
 mod fault;
@@ -74,6 +78,7 @@ mod sockets;
 mod stacked;
 mod store;
 mod tables;
+mod upgrade;
 mod words;
 
 pub use apply::{Applied, ApplyOptions, apply};

@@ -82,7 +82,7 @@ pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOption
     }
     let mut unshaped = Vec::new();
     if let Some(instance) = &instance {
-        instance.check_build()?;
+        instance.check_layout()?;
         let state = instance.state()?;
         detached = detachments(instance, &placements, &devices, state.as_ref())?;
         unshaped = shaping.would_remove(instance, &devices)?;

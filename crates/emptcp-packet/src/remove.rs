@@ -11,7 +11,7 @@ use crate::{
     records::{self, Records, SpotKey},
     shape::Shaping,
     stale,
-    store::{self, State},
+    store::State,
 };
 use emptcp_abi::{RULES, Rule};
 use emptcp_host::device::Devices;
@@ -149,7 +149,7 @@ fn put_nothing_in_force(instance: &Instance) -> Result<()> {
         applied_at: 0,
         interfaces: BTreeMap::new(),
     };
-    store::write(instance.states()?, generation.bank(), &state)?;
+    instance.store(&state)?;
     instance.switch(generation, 0);
     Ok(())
 }
