@@ -14,9 +14,9 @@ use crate::{
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_host::{boot::BootId, device::Devices};
-use emptcp_load::{mapping::Control, pin};
+use emptcp_load::{entries, mapping::Control, pin};
 use emptcp_plan::plan::{Direction, Plan, Tables};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{MapCore, MapHandle};
 use serde::Serialize;
 use std::{
     os::fd::AsFd,
@@ -409,15 +409,8 @@ impl Instance {
         })
     }
 
-    /// Reads a whole map: key and value of every entry that is there throughout.
-    pub(crate) fn entries(&self, map: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let map = self.maps.get(map)?;
-        let mut entries = Vec::new();
-        for key in map.keys() {
-            if let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")? {
-                entries.push((key, value));
-            }
-        }
-        Ok(entries)
+    /// Hands out key and value of every entry of a hash table that is there throughout.
+    pub(crate) fn for_each_entry(&self, map: &str, take: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        Ok(entries::for_each(self.maps.get(map)?, take)?)
     }
 }
