@@ -3,9 +3,9 @@
 use emptcp::{
     Instance,
     event_reader::{Begin, Item},
-    events::{Body, Event},
+    events::{Event, EventBody},
     instance::DEFAULT,
-    plan::Direction,
+    plan::DeviceDirection,
     require,
     testing::is_root,
 };
@@ -129,9 +129,9 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
             // The policy has two directions, and each of them speaks for itself; an end is seen in one of them.
             for event in one.0 {
                 let text = format!("{here}: {event:?}");
-                let once = i64::from(event.direction == Direction::Ingress);
+                let once = i64::from(event.direction == DeviceDirection::Ingress);
                 match event.body {
-                    Body::Connection {
+                    EventBody::Connection {
                         local_token,
                         remote_token,
                         version,
@@ -147,7 +147,7 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                             "{here}"
                         );
                     }
-                    Body::Subflow {
+                    EventBody::Subflow {
                         local_token,
                         remote_token,
                         established,
@@ -161,8 +161,8 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         joined += if established && initial == Some(false) { once } else { 0 };
                         down += i64::from(!established);
                     }
-                    Body::Record(_) => records += 1,
-                    Body::User { .. } => panic!("{here}: nobody has such an element"),
+                    EventBody::Record(_) => records += 1,
+                    EventBody::User { .. } => panic!("{here}: nobody has such an element"),
                 }
             }
             eprintln!(

@@ -210,7 +210,7 @@ fn all_actors(name: &str, offloads: Offloads, attach: &str, first: IpVersion) {
             let ingress = applied
                 .attached
                 .iter()
-                .find(|attached| attached.direction == emptcp::plan::Direction::Ingress);
+                .find(|attached| attached.direction == emptcp::plan::DeviceDirection::Ingress);
             assert!(
                 ingress.is_none_or(|attached| attached.kind == kind || attach == "tc"),
                 "{ingress:?}"

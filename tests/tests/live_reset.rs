@@ -284,7 +284,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
             let flows = flows.unwrap().unwrap();
             flows
                 .iter()
-                .filter(|flow| flow.is_live() && flow.role.as_deref() == Some("joined"))
+                .filter(|flow| flow.is_live() && flow.role == Some(emptcp::model::SubflowRole::Joined))
                 .count()
         };
         let transfer = long(&bed);

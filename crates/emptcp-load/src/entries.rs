@@ -104,7 +104,9 @@ pub fn array(map: &MapHandle, first: u32, count: u32, values: &mut Vec<u8>) -> R
 fn array_one_by_one(map: &MapHandle, first: u32, count: u32, values: &mut Vec<u8>) -> Result<()> {
     values.clear();
     for index in first..first + count {
-        let value = map.lookup(&index.to_ne_bytes(), MapFlags::ANY).or_kernel("read a table")?;
+        let value = map
+            .lookup(&index.to_ne_bytes(), MapFlags::ANY)
+            .or_kernel("read a table")?;
         let Some(value) = value else { break };
         values.extend_from_slice(&value);
     }

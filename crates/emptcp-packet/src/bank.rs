@@ -9,7 +9,6 @@ use crate::{
     program::{Fill, Presence, Who},
     rules,
     shape::Shaping,
-    words::direction_name,
 };
 use emptcp_abi::{BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, SLOT_END, SLOT_LAST_ELEMENT, SLOT_SLOW_PATH};
 use emptcp_host::device::Devices;
@@ -108,7 +107,7 @@ impl Filling<'_> {
             policy: policy.name.clone(),
             element: node.element.clone(),
             hook,
-            direction: direction_name(policy.direction).to_owned(),
+            direction: policy.direction.name().to_owned(),
         })?;
         let who = Who {
             element: &node.element,

@@ -1,6 +1,6 @@
 //! What can go wrong, in words that say what happened, where, and what to do.
 
-use crate::{refusal::Refusal, words::hook_name};
+use crate::refusal::Refusal;
 pub(crate) use emptcp_load::LOADING;
 use emptcp_plan::manifest::Hook;
 use std::{io, path::PathBuf};
@@ -87,7 +87,7 @@ pub enum Error {
     #[error("there is no element `{0}`; `emptcp elements` lists those that are installed")]
     UnknownElement(String),
     /// A policy's chain cannot run at the hook that its device needs.
-    #[error("policy `{policy}` cannot run at {} {direction}: element `{element}` has no program for it", hook_name(*hook))]
+    #[error("policy `{policy}` cannot run at {} {direction}: element `{element}` has no program for it", hook.name())]
     NoProgram {
         /// The policy.
         policy: String,

@@ -71,16 +71,14 @@ fn tags(maps: &Maps) -> Result<Vec<u8>> {
     Ok(tags)
 }
 
-/// Hands out every record in the table: slot, key, record. `hint` is told how many there are.
-pub(crate) fn for_each_record(
-    maps: &Maps,
-    hint: impl FnOnce(usize),
-    mut take: impl FnMut(u32, &FlowKey, &Flow),
-) -> Result<()> {
+/// Hands out every record in the table: slot, key, record.
+pub(crate) fn for_each_record(maps: &Maps, mut take: impl FnMut(u32, &FlowKey, &Flow)) -> Result<()> {
     let (tags, flows) = (tags(maps)?, maps.get("emptcp_flows")?);
-    hint(tags.iter().filter(|tag| **tag != 0).count());
     let mut values = Vec::new();
-    for (first, part) in (0..).step_by(SLOTS_AT_ONCE as usize).zip(tags.chunks(SLOTS_AT_ONCE as usize)) {
+    for (first, part) in (0..)
+        .step_by(SLOTS_AT_ONCE as usize)
+        .zip(tags.chunks(SLOTS_AT_ONCE as usize))
+    {
         let used = || (first..).zip(part).filter(|(_, tag)| **tag != 0).map(|(slot, _)| slot);
         if used().count() < FEW {
             for index in used() {
@@ -104,13 +102,9 @@ pub(crate) fn for_each_record(
 
 /// Every record in the table: slot, key, record.
 pub(crate) fn records(maps: &Maps) -> Result<Vec<(u32, FlowKey, Flow)>> {
-    let records = std::cell::RefCell::new(Vec::new());
-    for_each_record(
-        maps,
-        |count| records.borrow_mut().reserve(count),
-        |slot, key, flow| records.borrow_mut().push((slot, *key, *flow)),
-    )?;
-    Ok(records.into_inner())
+    let mut records = Vec::new();
+    for_each_record(maps, |slot, key, flow| records.push((slot, *key, *flow)))?;
+    Ok(records)
 }
 
 /// Records in the table.

@@ -15,7 +15,7 @@ use crate::{
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_host::{boot::BootId, device::Devices};
 use emptcp_load::{entries, mapping::Control, pin};
-use emptcp_plan::plan::{Direction, Plan, Tables};
+use emptcp_plan::plan::{DeviceDirection, Plan, Tables};
 use libbpf_rs::{MapCore, MapHandle};
 use serde::Serialize;
 use std::{
@@ -45,7 +45,7 @@ pub struct AttachmentInfo {
     /// Its index.
     pub ifindex: u32,
     /// The direction.
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     /// How.
     pub kind: Kind,
     /// Id of the BPF link, for tcx and XDP.

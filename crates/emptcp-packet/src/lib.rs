@@ -27,8 +27,7 @@
 //! * [`stale`] lists the instances of all network namespaces and frees what dead ones have left; `identity` is what an
 //!   instance tells about its own.
 //! * `place` is the folder in bpffs and the lock; `device` finds the devices that policies name.
-//! * `fault` lets tests make an apply fail at any point; `words` names hooks and directions in messages; [`error`]:
-//!   what can go wrong.
+//! * `fault` lets tests make an apply fail at any point; [`error`]: what can go wrong.
 
 pub mod attach;
 pub mod baseline;
@@ -79,7 +78,6 @@ mod stacked;
 mod store;
 mod tables;
 mod upgrade;
-mod words;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use attach::AttachedTo;

@@ -5,7 +5,6 @@ use crate::{
     error::{Error, Result},
     maps::Maps,
     refusal::Refusal,
-    words::hook_name,
 };
 pub(crate) use emptcp_load::object::Presence;
 use emptcp_load::{
@@ -31,7 +30,7 @@ impl Who<'_> {
     pub(crate) fn mismatch(&self, detail: impl Into<String>) -> Error {
         Error::Mismatch {
             element: self.element.to_owned(),
-            hook: hook_name(self.hook).to_owned(),
+            hook: self.hook.name().to_owned(),
             detail: detail.into(),
         }
     }
@@ -51,7 +50,7 @@ impl Who<'_> {
     }
 
     fn name(&self) -> String {
-        format!("`{}` for {}", self.element, hook_name(self.hook))
+        format!("`{}` for {}", self.element, self.hook.name())
     }
 }
 

@@ -16,10 +16,9 @@
 use crate::{
     error::{Error, OrKernel, Result},
     maps::CoreNumber,
-    words::{direction_from, direction_number},
 };
 use emptcp_host::boot::BootId;
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use std::{
     cmp::Ordering,
@@ -59,7 +58,7 @@ impl Key {
 
 impl From<SpotKey> for Key {
     fn from(SpotKey { ifindex, direction }: SpotKey) -> Self {
-        let kind = direction_number(direction);
+        let kind = direction.number();
         Self { ifindex, kind }
     }
 }
@@ -73,12 +72,12 @@ pub(crate) struct SpotKey {
     /// Interface index.
     pub(crate) ifindex: u32,
     /// The direction.
-    pub(crate) direction: Direction,
+    pub(crate) direction: DeviceDirection,
 }
 
 impl Ord for SpotKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        let numbers = |spot: &Self| (spot.ifindex, direction_number(spot.direction));
+        let numbers = |spot: &Self| (spot.ifindex, spot.direction.number());
         numbers(self).cmp(&numbers(other))
     }
 }
@@ -219,7 +218,7 @@ impl Records {
                 self.shaped.insert(ifindex);
             }
             Key { ifindex, kind } => {
-                if let Some(direction) = direction_from(kind) {
+                if let Some(direction) = DeviceDirection::from_number(kind) {
                     self.attachments.insert(SpotKey { ifindex, direction }, words.into());
                 }
             }
@@ -342,7 +341,10 @@ mod tests {
                     build: 9,
                 }),
             ],
-            attachments: BTreeMap::from([(spot(Direction::Ingress), filter), (spot(Direction::Egress), link)]),
+            attachments: BTreeMap::from([
+                (spot(DeviceDirection::Ingress), filter),
+                (spot(DeviceDirection::Egress), link),
+            ]),
             shaped: BTreeSet::from([7]),
         };
         assert_eq!(records, wanted);
@@ -351,6 +353,6 @@ mod tests {
             records.origin.map(Words::from),
             Some([65_536, 0x5566_7788, 0x1122_3344, 9])
         );
-        assert!(direction_from(Key::SHAPED).is_none());
+        assert!(DeviceDirection::from_number(Key::SHAPED).is_none());
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     records::{self, Records},
 };
 use emptcp_host::device::Devices;
-use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
+use emptcp_plan::plan::{DeviceDirection, Plan, PolicyPlan, Value};
 use libbpf_rs::MapHandle;
 use root::{MAJOR, QDISC, Root, holds_only_ours, present_classes, remove_classes, remove_root, root_kind, root_of, tc};
 use serde::Serialize;
@@ -80,12 +80,13 @@ impl Shaping {
             let (rate, shared) = match wish(policy, catalog)? {
                 Wish::None => continue,
                 Wish::IfFree => {
-                    shaping.policies[position].edt = policy.direction == Direction::Egress && all_fq(policy, devices)?;
+                    shaping.policies[position].edt =
+                        policy.direction == DeviceDirection::Egress && all_fq(policy, devices)?;
                     continue;
                 }
                 Wish::Shape { rate, shared } => (rate, shared),
             };
-            if policy.direction == Direction::Ingress {
+            if policy.direction == DeviceDirection::Ingress {
                 return Err(Error::Shape {
                     device: policy.devices.join(", "),
                     reason: format!(

@@ -7,7 +7,7 @@ use crate::{
     instance::Instance,
 };
 use emptcp_load::{link, program as bpf};
-use emptcp_plan::{manifest::Hook, plan::Direction};
+use emptcp_plan::{manifest::Hook, plan::DeviceDirection};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What runs at the hooks.
@@ -48,8 +48,8 @@ impl Swap {
         let mut places = Vec::new();
         for attachment in instance.attached()? {
             let (hook, attach_type) = match attachment.direction {
-                Direction::Ingress => (Hook::TcIngress, libbpf_sys::BPF_TCX_INGRESS),
-                Direction::Egress => (Hook::TcEgress, libbpf_sys::BPF_TCX_EGRESS),
+                DeviceDirection::Ingress => (Hook::TcIngress, libbpf_sys::BPF_TCX_INGRESS),
+                DeviceDirection::Egress => (Hook::TcEgress, libbpf_sys::BPF_TCX_EGRESS),
             };
             let link = attachment.link.ok_or_else(|| Error::Attach {
                 device: attachment.device.clone().unwrap_or_default(),

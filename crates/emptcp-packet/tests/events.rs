@@ -12,7 +12,7 @@ use emptcp_abi::EVENT_BODY;
 use emptcp_packet::{
     Catalog,
     event_reader::{Begin, EventReader, Item},
-    events::Body,
+    events::EventBody,
     require,
     testing::is_root,
     testrun::{Input, Sandbox},
@@ -138,7 +138,7 @@ impl Got {
                 match item {
                     Item::Missed(count) => self.missed += count,
                     Item::Event(event) => {
-                        let Body::User { kind: 64, body } = &event.body else {
+                        let EventBody::User { kind: 64, body } = &event.body else {
                             panic!("{event:?}")
                         };
                         assert_eq!(body.len(), EVENT_BODY as usize);
@@ -307,7 +307,7 @@ fn a_record_that_is_told_names_the_policies_that_want_its_subflow() {
     let mut told = Vec::new();
     let mut take = |item| {
         if let Item::Event(event) = item
-            && let Body::Record(record) = event.body
+            && let EventBody::Record(record) = event.body
         {
             told.push(record.policies);
         }

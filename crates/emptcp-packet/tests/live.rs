@@ -8,7 +8,8 @@ use common::{
     plan, run,
 };
 use emptcp_packet::{
-    ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, require, testing::is_root,
+    ApplyOptions, Catalog, Instance, apply, events::EventBody, flows::FlowState, instance::DEFAULT, require,
+    testing::is_root,
 };
 use mptcp_wire::Version;
 use std::{
@@ -79,7 +80,7 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
         assert!(
             matches!(
                 &events[0].body,
-                Body::Connection {
+                EventBody::Connection {
                     local_token: Some(_),
                     remote_token: Some(_),
                     version: Some(Version::V1),
@@ -94,7 +95,7 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
             (Some("tell"), "10.9.0.2".parse().unwrap())
         );
         let flows = instance.flows().unwrap();
-        assert_eq!((flows.len(), flows[0].state.as_str()), (1, "established"));
+        assert_eq!((flows.len(), flows[0].state), (1, FlowState::Established));
         assert!(flows[0].flags.contains(&"initial".to_owned()) && !flows[0].flags.contains(&"partial".to_owned()));
         assert!(
             flows[0].received.bytes >= 100_000 && flows[0].sent.bytes >= 100_000,

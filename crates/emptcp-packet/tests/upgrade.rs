@@ -16,7 +16,7 @@ use emptcp_packet::{
     preview, remove, require,
     testing::{as_another_build, is_root, with_faults},
 };
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use std::{
     os::fd::AsFd,
     sync::atomic::{AtomicBool, Ordering},
@@ -170,7 +170,7 @@ fn programs() -> Vec<u32> {
     let of = |info: &AttachmentInfo| match info.link {
         Some(id) => link::info(link::by_id(id).unwrap().as_fd()).unwrap().program,
         None => {
-            let parent = if info.direction == Direction::Ingress {
+            let parent = if info.direction == DeviceDirection::Ingress {
                 qdisc::CLSACT_INGRESS
             } else {
                 qdisc::CLSACT_EGRESS

@@ -1,5 +1,6 @@
 //! `element.toml`: what an element is, which arguments it takes and where it can run.
 
+pub use emptcp_model::{Hook, Unit};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -13,18 +14,6 @@ pub enum Kind {
     Selector,
     /// Does something to the packet or about it.
     Actor,
-}
-
-/// A hook where an element can run.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hook {
-    /// XDP, ingress.
-    Xdp,
-    /// tc, ingress.
-    TcIngress,
-    /// tc, egress.
-    TcEgress,
 }
 
 /// The type of an argument: how it is written in a policy and how it lies in `struct arguments`.
@@ -93,33 +82,6 @@ pub struct Argument {
     /// For [`ArgumentType::Choice`]: the words, in the order of the C enumeration.
     #[serde(default)]
     pub values: Vec<String>,
-}
-
-/// What one step of a counter stands for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Segments on the wire: an aggregate counts as what it holds. `emptcp_count` counts them, and their bytes.
-    #[default]
-    Segments,
-    /// Packets as the hook sees them: an aggregate is one.
-    Packets,
-    /// What happened once, whatever the packet holds. `emptcp_count_event` counts it, without bytes.
-    Events,
-}
-
-impl Unit {
-    /// All units.
-    pub const ALL: [Self; 3] = [Self::Segments, Self::Packets, Self::Events];
-
-    /// As in `element.toml` and at the head of a column.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Segments => "segments",
-            Self::Packets => "packets",
-            Self::Events => "events",
-        }
-    }
 }
 
 /// A counter: in `element.toml` its name alone, or `{ name = "told", unit = "events" }`.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{compiled, file_with, policy};
 use emptcp_plan::manifest::{Hook, Kind};
-use emptcp_plan::plan::{Attach, Direction, Plan, RuleTest, Target, Value};
+use emptcp_plan::plan::{Attach, DeviceDirection, Plan, RuleTest, Target, Value};
 use emptcp_plan::{CHAIN_LIMIT, COUNTER_BLOCKS, POLICIES, RULES, SLOTS};
 
 fn good(text: &str) -> Plan {
@@ -32,7 +32,7 @@ fn static_conditions_become_rules_and_leave_the_chain() {
     assert_eq!((nodes[0].on_match, nodes[0].on_miss), (Target::Node(1), Target::End));
     assert!(nodes[1].first_actor);
     let tests: Vec<&RuleTest> = plan.rules.iter().map(|rule| &rule.test).collect();
-    assert_eq!(tests[0], &RuleTest::Direction(Direction::Ingress));
+    assert_eq!(tests[0], &RuleTest::Direction(DeviceDirection::Ingress));
     assert_eq!(
         tests[1..3],
         [&RuleTest::Device("eth0".into()), &RuleTest::Device("eth1".into())]

@@ -37,11 +37,13 @@
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
 //! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
 //! * Without a network: [`testrun`] runs chains on packets.
-//! * What the kernel's side and this side share: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
+//! * What people and other programs see of subflows, connections, events and counters: [`model`]. What the kernel's side and
+//!   this side share: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
 
 pub mod netns;
 
 pub use emptcp_abi as abi;
+pub use emptcp_model as model;
 pub use emptcp_packet::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
     apply, attach, catalog, doubts, element, event_reader, events, flows, in_force, instance, memory, moved_here,

@@ -11,7 +11,7 @@ use clap::Args;
 use emptcp::{
     abi::ConnectionId,
     event_reader::{Begin, Item},
-    events::{Body, Event},
+    events::{Event, EventBody},
     wire::{Side, Token},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -150,9 +150,9 @@ fn shown(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%F %T.%6f%:z").to_string()
 }
 
-fn describe(body: &Body) -> String {
+fn describe(body: &EventBody) -> String {
     match body {
-        Body::Connection {
+        EventBody::Connection {
             connection,
             local_token,
             remote_token,
@@ -171,7 +171,7 @@ fn describe(body: &Body) -> String {
             }
             text
         }
-        Body::Subflow {
+        EventBody::Subflow {
             connection,
             local_token,
             remote_token,
@@ -205,7 +205,7 @@ fn describe(body: &Body) -> String {
                 |[local, remote]| format!("address ids {local} <-> {remote}")
             ),
         ),
-        Body::Record(flow) => format!(
+        EventBody::Record(flow) => format!(
             "record, {}, {}, {}, sent {}, received {}, RTT {}, age {}",
             of_connection(flow.connection),
             tokens(flow.local_token, flow.remote_token),
@@ -215,7 +215,7 @@ fn describe(body: &Body) -> String {
             units::microseconds(flow.sent.rtt_us.or(flow.received.rtt_us)),
             units::milliseconds(flow.age_ms),
         ),
-        Body::User { kind, body } => {
+        EventBody::User { kind, body } => {
             let bytes: Vec<_> = body.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("event {kind}, {}", bytes.join(" "))
         }
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn events_are_told_in_a_sentence() {
-        let subflow = Body::Subflow {
+        let subflow = EventBody::Subflow {
             connection: Some(ConnectionId(0xab)),
             local_token: None,
             remote_token: Some(Token(0x1234)),
@@ -293,7 +293,7 @@ mod tests {
             "joined subflow (backup) reset, connection 0x00000000000000ab, tokens ? <-> 0x00001234, \
              opened by the remote side, address ids 1 <-> 2"
         );
-        let unknown = Body::Subflow {
+        let unknown = EventBody::Subflow {
             connection: None,
             local_token: None,
             remote_token: None,
@@ -312,7 +312,7 @@ mod tests {
         for member in ["connection", "local_token", "opened_by", "initial", "address_ids"] {
             assert!(unknown[member].is_null(), "{member} in {unknown}");
         }
-        let connection = Body::Connection {
+        let connection = EventBody::Connection {
             connection: ConnectionId(1),
             local_token: Some(Token(0x1234)),
             remote_token: None,
@@ -325,7 +325,7 @@ mod tests {
             "connection 0x0000000000000001, tokens 0x00001234 <-> ?, MPTCP v1, opened by the local side"
         );
         assert_eq!(
-            describe(&Body::User {
+            describe(&EventBody::User {
                 kind: 70,
                 body: vec![1, 255]
             }),

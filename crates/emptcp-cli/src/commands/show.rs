@@ -107,7 +107,7 @@ fn states(devices: &[DeviceState]) -> Table {
         table.row([
             device.device.clone(),
             words::direction(device.direction).to_owned(),
-            match device.qdisc {
+            match &device.qdisc {
                 Some(qdisc) => format!("{}, root qdisc {qdisc} made for mode=shape", device.words()),
                 None => device.words(),
             },

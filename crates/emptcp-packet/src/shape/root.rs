@@ -7,7 +7,7 @@ use crate::{
     fault, records,
 };
 use emptcp_host::qdisc;
-use emptcp_plan::plan::{Direction, PolicyPlan};
+use emptcp_plan::plan::{DeviceDirection, PolicyPlan};
 use libbpf_rs::MapHandle;
 use std::{io, process::Command};
 
@@ -51,7 +51,7 @@ pub(crate) fn in_place(
     let Ok(Wish::Shape { rate, .. }) = wish(policy, catalog) else {
         return InPlace::Yes;
     };
-    if policy.direction == Direction::Ingress {
+    if policy.direction == DeviceDirection::Ingress {
         return InPlace::Yes;
     }
     let wanted = if has_classes { Root::Ours } else { Root::Fq };

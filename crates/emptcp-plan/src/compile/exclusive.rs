@@ -1,7 +1,7 @@
 //! Which policies can never want the same flow, as far as that is plain from their static conditions.
 
 use crate::expression::{End, Expression, PortSide, Primary};
-use crate::plan::Direction;
+use crate::plan::DeviceDirection;
 use crate::values::{Ports, Prefix};
 use mptcp_wire::IpVersion;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ pub(crate) enum Constraint {
     IpVersion(Vec<IpVersion>),
     Subflow(SocketAddr, SocketAddr),
     Device(Vec<String>),
-    Direction(Direction),
+    Direction(DeviceDirection),
 }
 
 impl Constraint {
@@ -100,7 +100,7 @@ impl Constraint {
     }
 
     /// Whether a policy with this constraint can want anything at `device` in `direction`.
-    pub(crate) fn allows(&self, device: &str, direction: Direction) -> bool {
+    pub(crate) fn allows(&self, device: &str, direction: DeviceDirection) -> bool {
         match self {
             Self::Device(devices) => devices.iter().any(|known| known == device),
             Self::Direction(only) => *only == direction,

@@ -7,7 +7,7 @@ use super::exclusive::{Constraint, disjoint};
 use super::segments::{self, Segments};
 use crate::diagnostics::Problem;
 use crate::expression::{Compare, Expression, Ids, Primary, Role, Test, vocabulary as words};
-use crate::plan::Direction;
+use crate::plan::DeviceDirection;
 use crate::suggest;
 use crate::values::Prefix;
 use mptcp_wire::{IpVersion, Side};
@@ -39,7 +39,7 @@ struct Known<'e> {
 }
 
 /// What is wrong with `expression` in a policy for these directions.
-pub(crate) fn problems(text: &str, expression: &Expression, directions: &[Direction]) -> Vec<Problem> {
+pub(crate) fn problems(text: &str, expression: &Expression, directions: &[DeviceDirection]) -> Vec<Problem> {
     let mut search = Search {
         text,
         hook: match directions {
@@ -55,7 +55,7 @@ pub(crate) fn problems(text: &str, expression: &Expression, directions: &[Direct
 struct Search<'t> {
     text: &'t str,
     /// The only direction of the policy.
-    hook: Option<Direction>,
+    hook: Option<DeviceDirection>,
     found: Vec<Problem>,
 }
 
@@ -91,8 +91,8 @@ impl<'t> Search<'t> {
                     && disjoint(constraints, &[Constraint::Direction(hook)])
                 {
                     let (here, other) = match hook {
-                        Direction::Ingress => ("ingress", "egress"),
-                        Direction::Egress => ("egress", "ingress"),
+                        DeviceDirection::Ingress => ("ingress", "egress"),
+                        DeviceDirection::Egress => ("egress", "ingress"),
                     };
                     let message = format!("{} never holds: this policy is for {here} only", self.written(one));
                     let help = format!("expected `hook` to have `{other}` too, or no such test");
@@ -222,8 +222,12 @@ fn opposite(primary: &Primary) -> Option<Fact> {
                 .filter(|version| !versions.contains(version));
             Fact::Flow(vec![Constraint::IpVersion(others.collect())])
         }
-        Primary::Direction(Direction::Ingress) => Fact::Flow(vec![Constraint::Direction(Direction::Egress)]),
-        Primary::Direction(Direction::Egress) => Fact::Flow(vec![Constraint::Direction(Direction::Ingress)]),
+        Primary::Direction(DeviceDirection::Ingress) => {
+            Fact::Flow(vec![Constraint::Direction(DeviceDirection::Egress)])
+        }
+        Primary::Direction(DeviceDirection::Egress) => {
+            Fact::Flow(vec![Constraint::Direction(DeviceDirection::Ingress)])
+        }
         _ => return None,
     })
 }

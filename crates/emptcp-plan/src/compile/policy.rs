@@ -9,7 +9,7 @@ use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
 use crate::file::{RawPolicy, Text};
 use crate::manifest::{Hook, Need};
-use crate::plan::{Attach, Direction, PolicyPlan, RuleTest};
+use crate::plan::{Attach, DeviceDirection, PolicyPlan, RuleTest};
 use crate::suggest;
 use emptcp_abi::feature;
 use std::collections::HashSet;
@@ -70,7 +70,7 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
         .iter()
         .map(|direction| {
             // Egress is always at tc.
-            let attach = if *direction == Direction::Egress {
+            let attach = if *direction == DeviceDirection::Egress {
                 Attach::Auto
             } else {
                 raw.attach
@@ -134,16 +134,16 @@ fn check_devices(raw: &RawPolicy, text: &Text, expression: &Expression, reporter
 /// Hooks that fit the direction, the attach mode and every element.
 fn hooks(
     policy: &str,
-    direction: Direction,
+    direction: DeviceDirection,
     attach: Attach,
     links: &[Link<'_>],
     reporter: &mut Reporter<'_>,
 ) -> Vec<Hook> {
     let allowed: &[Hook] = match (direction, attach) {
-        (Direction::Egress, _) => &[Hook::TcEgress],
-        (Direction::Ingress, Attach::Auto) => &[Hook::Xdp, Hook::TcIngress],
-        (Direction::Ingress, Attach::Tc) => &[Hook::TcIngress],
-        (Direction::Ingress, Attach::XdpNative | Attach::XdpGeneric) => &[Hook::Xdp],
+        (DeviceDirection::Egress, _) => &[Hook::TcEgress],
+        (DeviceDirection::Ingress, Attach::Auto) => &[Hook::Xdp, Hook::TcIngress],
+        (DeviceDirection::Ingress, Attach::Tc) => &[Hook::TcIngress],
+        (DeviceDirection::Ingress, Attach::XdpNative | Attach::XdpGeneric) => &[Hook::Xdp],
     };
     let mut left = allowed.to_vec();
     for link in links {

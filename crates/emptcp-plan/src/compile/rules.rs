@@ -2,13 +2,13 @@
 
 use super::formula::{Formula, Goal, jumps};
 use crate::expression::{End, Expression, PortSide, Primary};
-use crate::plan::{Direction, Rule, RuleTest};
+use crate::plan::{DeviceDirection, Rule, RuleTest};
 use crate::values::{Ports, Prefix};
 use std::net::SocketAddr;
 
 /// What the classifier tests before a policy wants a flow.
 pub(crate) fn condition(
-    direction: Direction,
+    direction: DeviceDirection,
     devices: &[String],
     conjuncts: Vec<Formula<RuleTest>>,
 ) -> Formula<RuleTest> {

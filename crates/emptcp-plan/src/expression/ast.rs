@@ -1,7 +1,7 @@
 //! The syntax tree of a condition, and how it is written.
 
 use super::vocabulary::{self as words, What};
-use crate::plan::Direction;
+use crate::plan::DeviceDirection;
 use crate::values::quantity::{self, DURATION_UNITS, SIZE_UNITS};
 use crate::values::{Ports, Prefix, format_range, packet_types};
 use mptcp_wire::{IpVersion, Side, Token};
@@ -174,7 +174,7 @@ pub enum Primary {
     /// `device`
     Device(Vec<String>),
     /// `direction is`
-    Direction(Direction),
+    Direction(DeviceDirection),
     /// `ip.dscp`
     Dscp(Vec<u8>),
     /// `packet is`: any of these bits of `KINDS`

@@ -1,7 +1,7 @@
 //! Every word of the language of conditions.
 
 use super::ast::{Compare, End, PortSide, Role, Scope, Space};
-use crate::plan::Direction;
+use crate::plan::DeviceDirection;
 use crate::values::packet_types;
 use mptcp_wire::Side;
 
@@ -75,7 +75,10 @@ pub(crate) const ROLES: &[(&str, Role)] = &[
 ];
 
 /// Directions at a device.
-pub(crate) const DIRECTIONS: &[(&str, Direction)] = &[("ingress", Direction::Ingress), ("egress", Direction::Egress)];
+pub(crate) const DIRECTIONS: &[(&str, DeviceDirection)] = &[
+    ("ingress", DeviceDirection::Ingress),
+    ("egress", DeviceDirection::Egress),
+];
 
 /// What a live metric measures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -202,10 +205,10 @@ pub(crate) fn scope(scope: Scope) -> &'static str {
     }
 }
 
-pub(crate) fn direction(direction: Direction) -> &'static str {
+pub(crate) fn direction(direction: DeviceDirection) -> &'static str {
     match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
+        DeviceDirection::Ingress => "ingress",
+        DeviceDirection::Egress => "egress",
     }
 }
 

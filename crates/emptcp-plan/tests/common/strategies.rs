@@ -1,7 +1,7 @@
 //! Random conditions. Values come from small sets, so that random packets fulfil them often enough.
 
 use emptcp_plan::expression::*;
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use emptcp_plan::values::{Ports, Prefix};
 use mptcp_wire::{IpVersion as Ip, Side, Token};
 use proptest::collection::vec;
@@ -93,7 +93,7 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
             .prop_map(|(side, set)| Port(side, set)),
         vec(select(vec![Ip::V4, Ip::V6]), 1..3).prop_map(IpVersion),
         vec(select(DEVICES).prop_map(str::to_owned), 1..3).prop_map(Device),
-        select(vec![Direction::Ingress, Direction::Egress]).prop_map(Primary::Direction),
+        select(vec![DeviceDirection::Ingress, DeviceDirection::Egress]).prop_map(Primary::Direction),
     ];
     let dynamics = prop_oneof![
         vec(0u8..64, 1..3).prop_map(Dscp),

@@ -3,7 +3,7 @@
 use super::strategies::{ADDRESSES, PORTS};
 use emptcp_plan::expression::*;
 use emptcp_plan::manifest::Kind;
-use emptcp_plan::plan::{Direction, Node, Plan, RuleTest, Target, Value};
+use emptcp_plan::plan::{DeviceDirection, Node, Plan, RuleTest, Target, Value};
 use emptcp_plan::values::Prefix;
 use mptcp_wire::{IpVersion, Side};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     pub device: &'static str,
     pub source: IpAddr,
     pub destination: IpAddr,
@@ -62,7 +62,11 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
     );
     (at, packet, flow, options).prop_map(
         |((ingress, device, (a, b), ports), (dscp, types, sequence), flow, (add_addr, join))| World {
-            direction: if ingress { Direction::Ingress } else { Direction::Egress },
+            direction: if ingress {
+                DeviceDirection::Ingress
+            } else {
+                DeviceDirection::Egress
+            },
             device,
             source: a.parse().expect("an address"),
             destination: b.parse().expect("an address"),
@@ -274,7 +278,7 @@ impl World {
             },
             "ip_version" => number("version") == u64::from(self.version().number()),
             "device" => *value("device") == Value::Device(self.device.to_owned()),
-            "direction" => (number("direction") == 1) == (self.direction == Direction::Ingress),
+            "direction" => (number("direction") == 1) == (self.direction == DeviceDirection::Ingress),
             "dscp" => number("value") == u64::from(self.dscp),
             "packet_type" => number("types") & u64::from(self.types) != 0,
             "sequence" => {

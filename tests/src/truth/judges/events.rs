@@ -6,8 +6,8 @@ use crate::truth::{
     seen::{Finding, Seen},
 };
 use emptcp::{
-    events::{Body, Event},
-    plan::Direction,
+    events::{Event, EventBody},
+    plan::DeviceDirection,
 };
 use emptcp_lab::{End, FourTuple, TimeSeries};
 use mptcp_wire::{Token, Version, crypto::derive};
@@ -44,7 +44,7 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let (mut told, mut keys_right) = (Vec::new(), 0.0);
     for event in &seen.events.0 {
-        if let Body::Connection {
+        if let EventBody::Connection {
             local_token,
             remote_token,
             keys,
@@ -86,11 +86,11 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
 pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let series = seen.transfers.iter().map(|(report, _)| report.series(seen.near()));
     let wanted: BTreeSet<FourTuple> = series.flat_map(|series| series.subflows()).collect();
-    let told = |up: bool, direction: Option<Direction>| {
+    let told = |up: bool, direction: Option<DeviceDirection>| {
         let events = seen.events.0.iter();
         let events = events.filter(|event| direction.is_none_or(|direction| direction == event.direction));
         let keys = events.filter_map(|event| match event.body {
-            Body::Subflow { established, .. } if established == up => Some(key(event)),
+            EventBody::Subflow { established, .. } if established == up => Some(key(event)),
             _ => None,
         });
         keys.collect::<Vec<_>>()
@@ -104,8 +104,11 @@ pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     )];
     // Those of the case before that still said goodbye when the policy came.
     let goodbyes = if seen.case.moment == Moment::Before { 0.0 } else { 1e9 };
-    for (direction, name) in [(Direction::Ingress, "ingress"), (Direction::Egress, "egress")] {
-        if !seen.actor.both_hooks && (direction == Direction::Egress) != seen.case.place.is_egress() {
+    for (direction, name) in [
+        (DeviceDirection::Ingress, "ingress"),
+        (DeviceDirection::Egress, "egress"),
+    ] {
+        if !seen.actor.both_hooks && (direction == DeviceDirection::Egress) != seen.case.place.is_egress() {
             continue;
         }
         let (up, strange) = once(&wanted, told(true, Some(direction)).into_iter());
@@ -157,7 +160,7 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
         // Time and bytes of the first and the last record of each subflow.
         let mut records: BTreeMap<FourTuple, [(u64, u64); 2]> = BTreeMap::new();
         for event in &seen.events.0 {
-            if let Body::Record(flow) = &event.body {
+            if let EventBody::Record(flow) = &event.body {
                 let sender = if sent_here { &flow.sent } else { &flow.received };
                 let now = (event.time_ns, sender.bytes);
                 records.entry(key(event)).or_insert([now; 2])[1] = now;
