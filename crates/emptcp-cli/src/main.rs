@@ -7,6 +7,7 @@
 
 mod cli;
 mod commands;
+mod document;
 mod failure;
 mod not_in_force;
 mod progress;

@@ -1,5 +1,6 @@
 //! The subflows and connections that an instance knows: from records of the kernel's side to what people see.
 
+pub use crate::grouped::{Group, grouped};
 use crate::{error::Result, flow_table, instance::Instance, names::Names, sockets, stats};
 use emptcp_abi::{self as abi, FlowKey, SCALE_UNKNOWN, Sender, bit_names, flow_flag};
 use emptcp_host::device::Devices;

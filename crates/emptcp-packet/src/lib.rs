@@ -60,6 +60,7 @@ mod event_ring;
 mod exchange;
 mod fault;
 mod flow_table;
+mod grouped;
 mod hooks;
 mod identity;
 mod maps;

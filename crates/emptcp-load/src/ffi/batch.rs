@@ -10,7 +10,7 @@ use std::{
 
 /// Where a reading of a map goes on; the kernel's own mark.
 #[derive(Debug)]
-pub struct Position {
+pub(crate) struct Position {
     /// Room for a key, or for the number of a bucket.
     mark: Vec<u8>,
     begun: bool,
@@ -18,7 +18,7 @@ pub struct Position {
 
 impl Position {
     /// The beginning of a map.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self {
             mark: Vec::new(),
             begun: false,
@@ -26,7 +26,7 @@ impl Position {
     }
 
     /// Behind the entry `index` of an array.
-    pub fn behind(index: u32) -> Self {
+    pub(crate) fn behind(index: u32) -> Self {
         Self {
             mark: index.to_ne_bytes().to_vec(),
             begun: true,
@@ -36,11 +36,11 @@ impl Position {
 
 /// What a call has read.
 #[derive(Clone, Copy, Debug)]
-pub struct Read {
+pub(crate) struct Read {
     /// Entries.
-    pub count: usize,
+    pub(crate) count: usize,
     /// That was the last one.
-    pub is_end: bool,
+    pub(crate) is_end: bool,
 }
 
 /// Reads entries into `keys` and `values`, as many as there is room for.
@@ -48,7 +48,7 @@ pub struct Read {
 /// # Errors
 /// What the kernel answers: `ENOSPC` where a bucket of a hash table holds more than there is room for, `EINVAL` before
 /// Linux 5.6; `EINVAL` also for maps with a value for each CPU.
-pub fn lookup(map: &MapHandle, position: &mut Position, keys: &mut [u8], values: &mut [u8]) -> io::Result<Read> {
+pub(crate) fn lookup(map: &MapHandle, position: &mut Position, keys: &mut [u8], values: &mut [u8]) -> io::Result<Read> {
     if map.map_type().is_percpu() {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
