@@ -30,6 +30,7 @@ use crate::{
     shape::{Shaped, Shaping},
     stacked, stale,
     store::State,
+    takeover::{self, Takeover},
     upgrade::{self, Upgrade},
 };
 use emptcp_abi::{DevicePair, Generation, feature};
@@ -85,8 +86,18 @@ pub struct Applied {
     pub adopted: usize,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// The instance took the place of one whose tables it could not use.
+    pub replaced: Option<Former>,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// An instance whose place another one has taken, with new tables.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Former {
+    /// How long, after the switch, the former instance's programs may have acted too, on devices that have another hook
+    /// than before.
+    pub both_acted: Duration,
 }
 
 /// Puts `plan` in force as instance `name`; `source` is the policy file's text, kept for `show`.
@@ -94,18 +105,45 @@ pub struct Applied {
 /// # Errors
 /// See [`Error`]. Whatever was in force before stays in force.
 pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: &ApplyOptions) -> Result<Applied> {
+    put(name, plan, source, catalog, options, false)
+}
+
+/// As [`apply`]; where that answers [`Error::Layout`], a new instance takes the place of the one that is there. What its
+/// tables hold is lost: records, counters, the elements' state.
+///
+/// # Errors
+/// See [`Error`]. Whatever was in force before stays in force.
+pub fn replace(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: &ApplyOptions) -> Result<Applied> {
+    put(name, plan, source, catalog, options, true)
+}
+
+fn put(
+    name: &str,
+    plan: &Plan,
+    source: &str,
+    catalog: &Catalog,
+    options: &ApplyOptions,
+    may_replace: bool,
+) -> Result<Applied> {
     let started = Instant::now();
     let folder = place::folder(name)?;
     place::ensure_bpffs()?;
     let lock = Lock::take()?;
     place::may_change(&folder)?;
     stale::clear(&lock);
+    takeover::repair(name, &folder)?;
     let devices = Devices::read()?;
     let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
 
-    let (instance, fresh) = open_or_create(name, plan)?;
+    let (instance, fresh, takeover) = match open_or_create(name, plan) {
+        Err(Error::Layout { .. }) if may_replace => {
+            let takeover = Takeover::of(name, &folder)?;
+            (Instance::create_beside(name, &plan.tables)?, true, Some(takeover))
+        }
+        opened => opened.map(|(instance, fresh)| (instance, fresh, None))?,
+    };
     let mut transaction = Transaction {
         instance,
         plan,
@@ -117,6 +155,7 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
         hooks: Hooks::default(),
         pins: Vec::new(),
         upgrade: None,
+        takeover,
     };
     let prepared = match transaction.prepare(options) {
         Ok(prepared) => prepared,
@@ -126,9 +165,15 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     transaction
         .instance
         .switch(prepared.state.generation(), prepared.features(plan));
-    let failed = transaction.hooks.start_new();
-    let (detached, warnings) = transaction.clean_up(&prepared, failed);
-    let mut applied = transaction.applied(prepared, detached, warnings);
+    let mut failed = transaction.hooks.start_new();
+    let taken_over = transaction.finish_takeover(&mut failed);
+    let (mut detached, warnings) = transaction.clean_up(&prepared, failed);
+    let mut applied = transaction.applied(prepared, Vec::new(), warnings);
+    if let Some((former, also)) = taken_over {
+        detached.splice(..0, also);
+        applied.replaced = Some(former);
+    }
+    applied.detached = detached;
     applied.duration = started.elapsed();
     Ok(applied)
 }
@@ -182,6 +227,8 @@ struct Transaction<'a> {
     pins: Vec<Replaced>,
     /// Another build has made the core in force.
     upgrade: Option<Upgrade>,
+    /// The instance takes the place of another one.
+    takeover: Option<Takeover>,
 }
 
 /// A set that is ready to be switched to.
@@ -264,7 +311,13 @@ impl Transaction<'_> {
         let under_policy = self.placements.devices.iter().map(|placement| placement.ifindex);
         let stacked = stacked::pairs(self.devices, &under_policy.collect());
         fault::step("noting stacked devices", || stacked::add(&self.instance.maps, &stacked))?;
+        if let Some(takeover) = &self.takeover {
+            takeover.begin(&self.instance)?;
+        }
         self.shaping.set_up(&self.instance, self.devices)?;
+        if let Some(takeover) = &self.takeover {
+            takeover.hand_over(&self.instance, self.placements)?;
+        }
         self.hooks.attach_new(&self.instance, self.placements, generation)?;
         // Behind what can fail, since records of running connections stay: they are true with the old set as well.
         let adopted = if options.adopt {
@@ -285,6 +338,28 @@ impl Transaction<'_> {
             adopted,
             stacked,
         })
+    }
+
+    /// The first thing behind the switch when the instance takes the place of another one. Returns what was detached.
+    fn finish_takeover(&mut self, failed: &mut Vec<Error>) -> Option<(Former, Vec<AttachedTo>)> {
+        let takeover = self.takeover.as_ref()?;
+        let switched = Instant::now();
+        let finished = takeover.finish(&mut self.instance, self.devices);
+        let both_acted = match &finished {
+            Ok(detached) if detached.is_empty() => Duration::ZERO,
+            _ => switched.elapsed(),
+        };
+        let detached = match finished {
+            Ok(detached) => {
+                self.takeover = None;
+                detached
+            }
+            Err(error) => {
+                failed.push(error);
+                Vec::new()
+            }
+        };
+        Some((Former { both_acted }, detached))
     }
 
     /// Everything behind the switch. The new set is in force whatever happens here: what fails becomes a warning.
@@ -313,10 +388,13 @@ impl Transaction<'_> {
             failed.extend(removed.err());
         }
         let old_bank = prepared.state.generation().next().bank();
-        let cleared = fault::step("emptying the old bank", || {
-            bank::clear_slots(&self.instance.maps, old_bank)
-        });
-        failed.extend(cleared.err());
+        // What could not be taken over still goes through it.
+        if self.takeover.is_none() {
+            let cleared = fault::step("emptying the old bank", || {
+                bank::clear_slots(&self.instance.maps, old_bank)
+            });
+            failed.extend(cleared.err());
+        }
         // State of elements that neither this set nor the former one uses.
         let before = prepared.before.as_ref().map(|state| uses(&state.plan));
         let used = |element: &str| uses(self.plan)(element) || before.as_ref().is_some_and(|uses| uses(element));
@@ -360,6 +438,7 @@ impl Transaction<'_> {
             programs: prepared.programs,
             adopted: prepared.adopted,
             warnings,
+            replaced: None,
             duration: Duration::ZERO,
         }
     }
@@ -371,6 +450,9 @@ impl Transaction<'_> {
             // Removed below, when nothing runs them any more.
             self.hooks.leave_pins();
             failed.extend(upgrade.take_back(&mut self.instance).err());
+        }
+        if let Some(takeover) = &self.takeover {
+            failed.extend(takeover.take_back(&self.instance).err());
         }
         failed.extend(self.hooks.undo(&self.instance));
         failed.extend(self.shaping.undo(&self.instance));

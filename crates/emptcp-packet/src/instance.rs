@@ -150,19 +150,28 @@ impl Instance {
 
     /// Makes the maps of a new instance, without programs and without devices, in one step as far as others see it.
     pub(crate) fn create(name: &str, tables: &Tables) -> Result<Self> {
+        let folder = place::folder(name)?;
+        let unfinished = Self::create_beside(name, tables)?.folder;
+        if let Err(error) = std::fs::rename(&unfinished, &folder) {
+            let _ = place::remove_folder(&unfinished);
+            return Err(Error::io(&folder, error));
+        }
+        Self::open_folder(name, folder)
+    }
+
+    /// The same in another folder, where nobody sees it.
+    pub(crate) fn create_beside(name: &str, tables: &Tables) -> Result<Self> {
         place::ensure_bpffs()?;
         let folder = place::folder(name)?;
         // bpffs reserves dots; no instance has an underscore in its name.
         let unfinished = folder.with_file_name(format!("{name}{}", place::UNFINISHED));
         place::remove_folder(&unfinished)?;
         std::fs::create_dir_all(&unfinished).map_err(|error| place::refused(&unfinished, error))?;
-        let made = Self::create_in(&unfinished, tables)
-            .and_then(|()| std::fs::rename(&unfinished, &folder).map_err(|error| Error::io(&folder, error)));
-        if let Err(error) = made {
+        if let Err(error) = Self::create_in(&unfinished, tables) {
             let _ = place::remove_folder(&unfinished);
             return Err(error);
         }
-        Self::open_folder(name, folder)
+        Self::open_folder(name, unfinished)
     }
 
     fn create_in(folder: &Path, tables: &Tables) -> Result<()> {

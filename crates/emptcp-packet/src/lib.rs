@@ -16,7 +16,8 @@
 //!   says in a [`refusal`] which one the verifier did not take. `entry` keeps those that are attached.
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for,
 //!   [`memory`] says what they take; `flow_table` reads the largest of them, `rules` are what its classifier compares.
-//! * `upgrade` lets another build take over what is in force; `core_objects` are the objects of a build, `entry_pins` the
+//! * `upgrade` lets another build take over what is in force, `takeover` puts a new instance in the place of one whose
+//!   tables it cannot use; `core_objects` are the objects of a build, `entry_pins` the
 //!   pins of its entry programs.
 //! * `adopt` takes over connections that already run, of which the host's `sockets` tell.
 //! * [`probe`] tries out what this kernel offers.
@@ -78,9 +79,10 @@ mod sockets;
 mod stacked;
 mod store;
 mod tables;
+mod takeover;
 mod upgrade;
 
-pub use apply::{Applied, ApplyOptions, apply};
+pub use apply::{Applied, ApplyOptions, Former, apply, replace};
 pub use attach::AttachedTo;
 pub use device::with_real_names;
 pub use elements::{

@@ -6,6 +6,7 @@
 //! | device 0, 0 | [`Origin`] |
 //! | device 0, 1 | the boot in which the instance was made |
 //! | device 0, 3 | `ABI_VERSION` of the emptcp that made it; instances made before version 3 have none |
+//! | device 0, 6 | a mark: the instance is taking the place of another one of its name |
 //! | device 0, 4 and 5 | [`Core`] of either bank; none while the build that made the instance runs it |
 //! | device, direction | [`Attachment`] |
 //! | device, 2 | a root qdisc for [shaping](crate::shape) that the instance has made |
@@ -47,6 +48,7 @@ impl Key {
     const BOOT: Self = Self { ifindex: 0, kind: 1 };
     const VERSION: Self = Self { ifindex: 0, kind: 3 };
     const CORES: [Self; 2] = [Self { ifindex: 0, kind: 4 }, Self { ifindex: 0, kind: 5 }];
+    const TAKES_OVER: Self = Self { ifindex: 0, kind: 6 };
     /// No direction has this number.
     const SHAPED: u32 = 2;
 
@@ -180,6 +182,8 @@ pub(crate) struct Records {
     pub(crate) version: Option<u32>,
     /// With which core the policy set of each bank runs; `None`: with that of the origin.
     pub(crate) cores: [Option<Core>; 2],
+    /// It is taking the place of another instance of its name: see [`takeover`](crate::takeover).
+    pub(crate) takes_over: bool,
     /// Where programs are attached, and how.
     pub(crate) attachments: BTreeMap<SpotKey, Attachment>,
     /// Interface indices of the devices with a root qdisc that the instance has made.
@@ -210,6 +214,7 @@ impl Records {
             key if Key::CORES.contains(&key) => {
                 self.cores[usize::from(key == Key::CORES[1])] = Some(words.into());
             }
+            Key::TAKES_OVER => self.takes_over = true,
             Key { ifindex: 0, .. } => {}
             Key {
                 ifindex,
@@ -258,6 +263,16 @@ pub(crate) fn note_origin(map: &MapHandle, origin: Origin, version: u32, boot: O
 /// Notes with which core the policy set of a bank runs. Comes before the set is in force.
 pub(crate) fn note_core(map: &MapHandle, bank: u32, core: Core) -> Result<()> {
     put(map, Key::CORES[bank as usize % 2], core.into())
+}
+
+/// Marks an instance that is taking the place of another one.
+pub(crate) fn mark_takeover(map: &MapHandle) -> Result<()> {
+    put(map, Key::TAKES_OVER, [1, 0, 0, 0])
+}
+
+/// Takes the mark away, if it is there.
+pub(crate) fn forget_takeover(map: &MapHandle) -> Result<()> {
+    drop(map, Key::TAKES_OVER)
 }
 
 /// Notes an attachment.
@@ -341,6 +356,7 @@ mod tests {
                     build: 9,
                 }),
             ],
+            takes_over: false,
             attachments: BTreeMap::from([
                 (spot(DeviceDirection::Ingress), filter),
                 (spot(DeviceDirection::Egress), link),

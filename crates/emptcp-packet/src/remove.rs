@@ -12,6 +12,7 @@ use crate::{
     shape::Shaping,
     stale,
     store::State,
+    takeover,
 };
 use emptcp_abi::{RULES, Rule};
 use emptcp_host::device::Devices;
@@ -45,6 +46,7 @@ pub fn remove(name: &str) -> Result<Removed> {
     let lock = Lock::take()?;
     place::may_change(&folder)?;
     stale::clear(&lock);
+    takeover::repair(name, &folder)?;
     let mut removed = Removed {
         instance: name.to_owned(),
         detached: Vec::new(),

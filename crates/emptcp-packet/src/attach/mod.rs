@@ -43,7 +43,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn from_number(number: u32) -> Option<Self> {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
         [Self::Tcx, Self::Clsact, Self::XdpNative, Self::XdpGeneric]
             .into_iter()
             .find(|kind| *kind as u32 == number)
@@ -275,6 +275,11 @@ impl Attachments<'_> {
             Some((Kind::Clsact, record)) => clsact::exchange(spot, record.handle, record.priority, program),
             _ => self.run(spot, program),
         }
+    }
+
+    /// Holds the link that another instance holds for a spot.
+    pub(crate) fn share_link(&self, spot: Spot<'_>, other: &Attachments<'_>) -> Result<()> {
+        link::share(&spot.link_path(other.folder), &spot.link_path(self.folder))
     }
 
     /// Ids of this instance's entry programs.
