@@ -294,6 +294,10 @@ fn library(error: &Error) -> Told {
             detail("instance", json!(instance));
             "state"
         }
+        Error::Layout { instance, .. } => {
+            detail("instance", json!(instance));
+            "layout"
+        }
         Error::Element { element, .. } => {
             detail("element", json!(element));
             "element"

@@ -94,6 +94,6 @@ pub use emptcp_host::{namespaces::Holder, require};
 pub use error::{Error, Result};
 pub use instance::Instance;
 pub use moved_here::{MovedHere, moved_here};
-pub use preview::{Preview, preview};
+pub use preview::{Preview, preview, preview_replace};
 pub use remove::{Removed, remove};
 pub use shape::{Shaped, doubts};

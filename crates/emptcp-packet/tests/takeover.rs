@@ -191,6 +191,35 @@ fn a_new_instance_takes_over_filters_of_clsact_without_a_gap() {
     replaced_again_and_again(true);
 }
 
+#[test]
+fn a_device_may_change_its_hook_when_an_instance_is_replaced() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let namespace = common::Namespace::new();
+    let put = |attach: &str| {
+        let (catalog, policy) = (Catalog::built_in(), policy("p").replace("egress", "ingress"));
+        let text = policy
+            .replace("mark dscp=10", "count")
+            .replace("do =", &format!("attach = \"{attach}\"\ndo ="));
+        replace(DEFAULT, &plan(&catalog, &text), &text, &catalog, &options(false)).unwrap()
+    };
+    namespace.within(|| {
+        put("xdp-generic");
+        for attach in ["tc", "xdp-generic"] {
+            set_version(&folder(), 3);
+            let applied = put(attach);
+            assert!(applied.warnings.is_empty(), "{applied:?}");
+            assert_eq!((applied.attached.len(), applied.detached.len()), (1, 1), "{applied:?}");
+            assert!(
+                applied.replaced.is_some_and(|former| !former.both_acted.is_zero()),
+                "{applied:?}"
+            );
+            assert_eq!(in_force(), ["p"]);
+            nothing_is_left();
+        }
+        remove(DEFAULT).unwrap();
+    });
+}
+
 /// Points of a replacement after which something is half done.
 const POINTS: [&str; 6] = [
     "before handing over",
@@ -248,7 +277,7 @@ fn a_replacement_that_is_killed_leaves_the_former_instance_or_the_new_one() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     require!(has_mptcp(), "this kernel has no MPTCP");
     under_traffic(false, |pair, _| {
-        for round in 0..15_u64 {
+        for round in 0..8_u64 {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args([
                     "--exact",
@@ -260,7 +289,7 @@ fn a_replacement_that_is_killed_leaves_the_former_instance_or_the_new_one() {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            std::thread::sleep(Duration::from_millis(20 + round * 137 % 1200));
+            std::thread::sleep(Duration::from_millis(20 + round * 237 % 1200));
             child.kill().unwrap();
             assert!(!child.wait().unwrap().success(), "it runs until it is killed");
             put("p", false).unwrap_or_else(|error| panic!("round {round}: {error}"));

@@ -47,7 +47,8 @@ pub use emptcp_model as model;
 pub use emptcp_packet::{
     Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
     apply, attach, catalog, doubts, element, event_reader, events, flows, in_force, instance, memory, moved_here,
-    preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
+    preview, preview_replace, probe, refusal, remove, replace, require, sdk, stale, stats, testing, testrun,
+    with_real_names,
 };
 pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};
 pub use mptcp_wire as wire;
