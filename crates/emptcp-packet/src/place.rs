@@ -185,7 +185,7 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Exchanges two folders with one step; false where bpffs cannot (before Linux 5.15).
+/// Exchanges two folders with one step; false where bpffs cannot, on older kernels.
 pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool> {
     match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
         Ok(()) => Ok(true),

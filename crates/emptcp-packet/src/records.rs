@@ -182,7 +182,7 @@ pub(crate) struct Records {
     pub(crate) version: Option<u32>,
     /// With which core the policy set of each bank runs; `None`: with that of the origin.
     pub(crate) cores: [Option<Core>; 2],
-    /// It is taking the place of another instance of its name: see [`takeover`](crate::takeover).
+    /// It is taking the place of another instance of its name: see `takeover`.
     pub(crate) takes_over: bool,
     /// Where programs are attached, and how.
     pub(crate) attachments: BTreeMap<SpotKey, Attachment>,

@@ -243,7 +243,7 @@ fn put_in_place(new: &Path, old: &Path) -> Result<()> {
     if place::exchange(new, old)? {
         return place::remove_folder(new);
     }
-    // Before Linux 5.15 for a moment there is none of the two; whoever finds the mark goes on.
+    // For a moment there is none of the two; whoever finds the mark goes on.
     place::remove_folder(old)?;
     fs::rename(new, old).map_err(|error| Error::io(old, error))
 }

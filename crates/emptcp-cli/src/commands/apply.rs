@@ -176,6 +176,8 @@ impl Apply {
                 "the tables of new elements",
             ),
             Err(Error::NoInstance { .. }) => (emptcp::memory::needed(&file.plan, &file.catalog)?, "the tables"),
+            // Both sets of tables are there until the new one is in force.
+            Err(_) if self.replace => (emptcp::memory::needed(&file.plan, &file.catalog)?, "the new tables"),
             // Told when it is applied.
             Err(_) => return Ok(()),
         };
@@ -319,7 +321,7 @@ fn told(plan: &Plan, applied: &Applied) -> String {
     }
     if let Some(former) = applied.replaced {
         text += "new tables are in the place of those of another version: records, counters and the state of elements began anew; \
-            one store switched all devices, and no packet passed without policies\n";
+            one store switched all devices\n";
         if !former.both_acted.is_zero() {
             text += &format!(
                 "on devices that have another hook than before both sets acted for {:.1} ms\n",
