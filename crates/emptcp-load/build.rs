@@ -43,8 +43,7 @@ fn main() {
     let mut jobs = Vec::new();
     let mut generated = String::new();
 
-    generated
-        .push_str("/// Core programs: name, tc object, XDP object.\npub const CORE: &[(&str, &[u8], &[u8])] = &[\n");
+    generated.push_str("/// Core programs: name, tc object, XDP object.\npub const CORE: &[CoreObject] = &[\n");
     for source in files(&root.join("bpf/core"), ".bpf.c") {
         let name = source
             .file_name()

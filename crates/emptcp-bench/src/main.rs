@@ -3,12 +3,14 @@
 //! * `cases`: the policy sets that are measured and the packets that they meet;
 //! * `packets`: nanoseconds per packet by `BPF_PROG_TEST_RUN`, as ratios to an empty program of the same run;
 //! * `table`: how the cost grows with the flow table;
+//! * `reading`: how long it takes to read a large table;
 //! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn, within one transfer;
 //! * `statistics`: medians and their intervals;
 //! * `trace`: captures analysed.
 
 mod cases;
 mod packets;
+mod reading;
 mod statistics;
 mod table;
 mod throughput;
@@ -46,6 +48,8 @@ enum Part {
     Packets,
     /// How they grow with the flow table
     Table,
+    /// How long it takes to read a large table, by one reader and by ten
+    Reading,
     /// A transfer with and without policies
     Throughput,
     /// Captures analysed; needs no root
@@ -74,6 +78,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Table) {
         table::measure(runs, repeat)?;
+    }
+    if wanted(Part::Reading) {
+        reading::measure(runs)?;
     }
     if wanted(Part::Throughput) {
         throughput::measure()?;

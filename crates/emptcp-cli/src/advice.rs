@@ -32,7 +32,16 @@ fn advice(error: &Error, others: &[String]) -> Option<String> {
         Error::NothingInForce { .. } => {
             "`emptcp remove` takes away what is left, `emptcp apply` puts policies in force"
         }
-        Error::OtherBuild { .. } | Error::State { .. } => "`emptcp remove` it and apply again",
+        Error::Layout { .. } => {
+            "`emptcp apply --replace` puts new tables in their place: what they hold is lost (subflow and connection \
+             records, counters, the state of elements such as the buckets of rate_limit); the connections of this \
+             host's own sockets are taken over, and no device is without policies in between; to do without emptcp: \
+             `emptcp remove`"
+        }
+        Error::OtherBuild { .. } => {
+            "`emptcp apply --replace` puts new policies in its place, `emptcp remove` takes it away"
+        }
+        Error::State { .. } => "`emptcp remove` it and apply again",
         Error::NotUndone { fresh: true, .. } => "run `emptcp remove`",
         Error::NotUndone { fresh: false, .. } => "run `emptcp apply`",
         Error::HalfRemoved { .. } => "run `emptcp remove` again when that is mended",
@@ -103,7 +112,7 @@ mod tests {
             instance: "lab".to_owned(),
             detail: "another build made it".to_owned(),
         };
-        assert!(told(&old, &[]).ends_with("another build made it; `emptcp remove` it and apply again"));
+        assert!(told(&old, &[]).ends_with("another build made it; `emptcp apply --replace` puts new policies in its place, `emptcp remove` takes it away"));
         let error = emptcp::Error::from(Error::UnknownElement("dorp".to_owned()));
         assert_eq!(
             in_full(&error),

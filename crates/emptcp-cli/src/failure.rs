@@ -317,6 +317,10 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
             detail("element", json!(folder));
             "element"
         }
+        Error::Layout { instance, .. } => {
+            detail("instance", json!(instance));
+            "layout"
+        }
         Error::Element { element, .. } => {
             detail("element", json!(element));
             "element"

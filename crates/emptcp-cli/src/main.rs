@@ -9,6 +9,7 @@
 mod advice;
 mod cli;
 mod commands;
+mod document;
 mod failure;
 mod not_in_force;
 mod progress;

@@ -1,5 +1,6 @@
 //! What all commands share.
 
+use crate::document::Document;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -126,9 +127,12 @@ impl Session {
 
     /// Prints a JSON document over several lines.
     pub(crate) fn print_json(&self, value: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(value)?;
-        text.push('\n');
-        Ok(plain(&text)?)
+        Ok(self.print_document(value, true)?)
+    }
+
+    /// Prints a JSON document while it is made: over several lines (`pretty`) or on one.
+    pub(crate) fn print_document(&self, document: &dyn Document, pretty: bool) -> io::Result<()> {
+        document.write(&mut io::stdout().lock(), pretty)
     }
 
     /// Prints a JSON document on one line.

@@ -1,6 +1,6 @@
 //! Showing the same again and again, until Ctrl-C or until the instance is removed.
 
-use crate::session::Session;
+use crate::{document::Document, session::Session};
 use anyhow::{Context, Result};
 use clap::Args;
 use signal_hook::{
@@ -53,7 +53,7 @@ impl Watch {
         let Some(Seconds(period)) = self.watch else {
             return match show()? {
                 Frame::Text(text) => Ok(session.print(&text)?),
-                Frame::Json(value) => session.print_json(&value),
+                Frame::Json(document) => Ok(session.print_document(&*document, true)?),
             };
         };
         end_on_signal()?;
@@ -79,7 +79,7 @@ impl Watch {
                     session.print_raw(clear)?;
                     session.print(&text)?;
                 }
-                Frame::Json(value) => session.print_json_line(&value)?,
+                Frame::Json(document) => session.print_document(&*document, false)?,
             }
             thread::sleep(period);
         }
@@ -116,7 +116,7 @@ pub(crate) enum Frame {
     /// To people.
     Text(String),
     /// To programs.
-    Json(serde_json::Value),
+    Json(Box<dyn Document>),
 }
 
 /// Ctrl-C and SIGTERM end this process with success, between two lines of output.

@@ -107,13 +107,6 @@ fn held(placed: &Placed) -> String {
 }
 
 /// No device has the index 0: a subflow that was taken over from a socket has none yet.
-pub(crate) fn without_index_0(flow: &mut Value) {
-    if let Some(index) = flow.get_mut("ifindex") {
-        none_for_0(index);
-    }
-}
-
-/// See [`without_index_0`].
 pub(crate) fn none_for_0(index: &mut Value) {
     if *index == 0 {
         *index = Value::Null;

@@ -12,14 +12,17 @@ macro_rules! aligned {
     }};
 }
 
+/// A program of the core: name, tc object, XDP object.
+pub type CoreObject = (&'static str, &'static [u8], &'static [u8]);
+
 /// A shipped element: manifest text, tc object, XDP object.
 pub type Shipped = (&'static str, Option<&'static [u8]>, Option<&'static [u8]>);
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// Tells builds with different core programs apart (FNV-1a).
-pub fn fingerprint() -> u32 {
-    let bytes = CORE.iter().flat_map(|(_, tc, xdp)| tc.iter().chain(*xdp));
+pub fn fingerprint(core: &[CoreObject]) -> u32 {
+    let bytes = core.iter().flat_map(|(_, tc, xdp)| tc.iter().chain(*xdp));
     bytes.fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })

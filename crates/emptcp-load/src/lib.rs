@@ -3,8 +3,8 @@
 //! * [`clang`] compiles a source, for the build script too. [`embedded`] is what that one built.
 //! * [`object`] opens an object, fills in its constants (where [`rodata`] finds them) and loads it with maps that its
 //!   caller [shares](object::Maps). What the verifier says against it is read by [`refusal`], with a hint from `traps`.
-//! * [`map`] makes maps and says what memory they take; [`mapping`] maps them into our memory; [`pin`] keeps things in
-//!   bpffs.
+//! * [`map`] makes maps and says what memory they take; [`mapping`] maps them into our memory, [`entries`] reads
+//!   whole ones; [`pin`] keeps things in bpffs.
 //! * [`link`] attaches, [`program`] asks about programs and runs them on packets, [`grace`] waits for those that run,
 //!   [`kernel`] asks what the kernel allows.
 //! * [`messages`] takes libbpf's messages, [`numbers`] puts its error numbers into words; [`error`]: what can go wrong.
@@ -34,6 +34,7 @@
 
 pub mod clang;
 pub mod embedded;
+pub mod entries;
 pub mod error;
 pub mod grace;
 pub mod kernel;

@@ -2,7 +2,7 @@
 
 use crate::{ConnectionId, FlowId, FlowState, SubflowRole};
 use mptcp_wire::{AddressId, DataSequenceNumber, Side, Token, Version};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 
 /// What one side of a subflow has sent.
@@ -48,7 +48,7 @@ pub struct Flow {
     /// The device where it was first seen.
     pub device: Option<String>,
     /// Interface index of that device; 0 when it was taken over from a socket and no packet was seen yet.
-    #[serde(deserialize_with = "zero_for_null")]
+    #[serde(serialize_with = "null_for_zero", deserialize_with = "zero_for_null")]
     pub ifindex: u32,
     /// Its connection, `None` unknown.
     pub connection: Option<ConnectionId>,
@@ -86,7 +86,13 @@ impl Flow {
     }
 }
 
-/// `emptcp flows --json` shows null for an index that no device has.
+/// No device has the index 0.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+fn null_for_zero<S: Serializer>(index: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(index).filter(|index| **index != 0).serialize(serializer)
+}
+
+/// See [`null_for_zero`].
 fn zero_for_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -7,7 +7,7 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Flow`], [`SenderStats`] | one subflow, and what each side of it has sent |
-//! | [`Connection`] | one MPTCP connection |
+//! | [`Connection`], [`Group`] | one MPTCP connection, and with its subflows |
 //! | [`Event`], [`EventBody`] | what a policy reports while traffic runs |
 //! | [`Stats`], [`PolicyStats`], [`ElementStats`], [`TableStats`] | counters of an instance |
 //! | [`DeviceState`], [`Standing`] | whether a device runs the policies that name it |
@@ -50,6 +50,7 @@ mod error_kind;
 mod event;
 mod flow;
 mod flow_state;
+mod group;
 mod hook;
 mod ids;
 mod stats;
@@ -62,6 +63,7 @@ pub use error_kind::ErrorKind;
 pub use event::{Event, EventBody};
 pub use flow::{Flow, SenderStats};
 pub use flow_state::{FlowState, SubflowRole, UnknownState};
+pub use group::{Group, grouped};
 pub use hook::Hook;
 pub use ids::{ConnectionId, FlowId, Generation, InvalidId, PolicyId};
 pub use stats::{ElementStats, NamedCounter, PolicyStats, Stats, TableStats};

@@ -3,7 +3,7 @@
 //! never changes memory that the data path writes.
 
 use crate::{
-    core_programs,
+    core_objects::CoreObjects,
     error::{OrKernel, Result},
     maps::Maps,
     program::{self, Who},
@@ -45,7 +45,7 @@ impl Adopter {
             hook,
         };
         Ok(Self(
-            program::load(core_programs::object("adopt", hook)?, who, &[], maps)?.program,
+            program::load(CoreObjects::current().object("adopt", hook)?, who, &[], maps)?.program,
         ))
     }
 

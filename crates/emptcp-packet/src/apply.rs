@@ -2,7 +2,8 @@
 //!
 //! 1. Everything is checked that can be checked without a change.
 //! 2. The bank that is not in force is filled: programs are loaded and verified, rules written, the plan stored.
-//! 3. Entry programs are attached to new devices; they see the old set, which does not want these devices.
+//! 3. Where another build made the core in force, its programs are [replaced](crate::upgrade), under the old set.
+//!    Entry programs are attached to new devices; they see the old set, which does not want these devices.
 //!    A device that changes between XDP and tc gets its new hook now, with a program that does nothing.
 //! 4. One store switches all devices and directions. Right before it a hook that is given up for another one is halted,
 //!    right behind it the other one begins.
@@ -18,6 +19,7 @@ use crate::{
     bank::{self, Filling},
     device::OfPolicy,
     elements::catalog::Catalog,
+    entry::Wanted,
     error::{Error, Result},
     fault,
     hooks::{self, Hooks, kinds_hooks, spot_of},
@@ -27,7 +29,9 @@ use crate::{
     placement::{self, Placements},
     shape::{Shaped, Shaping},
     stacked, stale,
-    store::{self, State},
+    store::State,
+    takeover::{self, Takeover},
+    upgrade::{self, Upgrade},
 };
 use emptcp_abi::{DevicePair, Generation, feature};
 use emptcp_host::device::Devices;
@@ -82,8 +86,18 @@ pub struct Applied {
     pub adopted: usize,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// The instance took the place of one whose tables it could not use.
+    pub replaced: Option<Former>,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// An instance whose place another one has taken, with new tables.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Former {
+    /// How long, after the switch, the former instance's programs may have acted too, on devices that have another hook
+    /// than before.
+    pub both_acted: Duration,
 }
 
 /// Puts `plan` in force as instance `name`; `source` is the policy file's text, kept for `show`.
@@ -91,18 +105,45 @@ pub struct Applied {
 /// # Errors
 /// See [`Error`]. Whatever was in force before stays in force.
 pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: &ApplyOptions) -> Result<Applied> {
+    put(name, plan, source, catalog, options, false)
+}
+
+/// As [`apply`]; where that answers [`Error::Layout`], a new instance takes the place of the one that is there. What its
+/// tables hold is lost: records, counters, the elements' state.
+///
+/// # Errors
+/// See [`Error`]. Whatever was in force before stays in force.
+pub fn replace(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: &ApplyOptions) -> Result<Applied> {
+    put(name, plan, source, catalog, options, true)
+}
+
+fn put(
+    name: &str,
+    plan: &Plan,
+    source: &str,
+    catalog: &Catalog,
+    options: &ApplyOptions,
+    may_replace: bool,
+) -> Result<Applied> {
     let started = Instant::now();
     let folder = place::folder(name)?;
     place::ensure_bpffs()?;
     let lock = Lock::take()?;
     place::may_change(&folder)?;
     stale::clear(&lock);
+    takeover::repair(name, &folder)?;
     let devices = Devices::read()?;
     let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
 
-    let (instance, fresh) = open_or_create(name, plan)?;
+    let (instance, fresh, takeover) = match open_or_create(name, plan) {
+        Err(Error::Layout { .. }) if may_replace => {
+            let takeover = Takeover::of(name, &folder)?;
+            (Instance::create_beside(name, &plan.tables)?, true, Some(takeover))
+        }
+        opened => opened.map(|(instance, fresh)| (instance, fresh, None))?,
+    };
     let mut transaction = Transaction {
         instance,
         plan,
@@ -113,6 +154,8 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
         shaping: Shaping::default(),
         hooks: Hooks::default(),
         pins: Vec::new(),
+        upgrade: None,
+        takeover,
     };
     let prepared = match transaction.prepare(options) {
         Ok(prepared) => prepared,
@@ -122,9 +165,15 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     transaction
         .instance
         .switch(prepared.state.generation(), prepared.features(plan));
-    let failed = transaction.hooks.start_new();
-    let (detached, warnings) = transaction.clean_up(&prepared, failed);
-    let mut applied = transaction.applied(prepared, detached, warnings);
+    let mut failed = transaction.hooks.start_new();
+    let taken_over = transaction.finish_takeover(&mut failed);
+    let (mut detached, warnings) = transaction.clean_up(&prepared, failed);
+    let mut applied = transaction.applied(prepared, Vec::new(), warnings);
+    if let Some((former, also)) = taken_over {
+        detached.splice(..0, also);
+        applied.replaced = Some(former);
+    }
+    applied.detached = detached;
     applied.duration = started.elapsed();
     Ok(applied)
 }
@@ -156,7 +205,7 @@ fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
             place::remove_folder(&instance.folder)?;
         }
         Ok(instance) => {
-            instance.check_build()?;
+            instance.check_layout()?;
             return Ok((instance, false));
         }
         Err(Error::NoInstance { .. }) => {}
@@ -176,6 +225,10 @@ struct Transaction<'a> {
     shaping: Shaping,
     hooks: Hooks<'a>,
     pins: Vec<Replaced>,
+    /// Another build has made the core in force.
+    upgrade: Option<Upgrade>,
+    /// The instance takes the place of another one.
+    takeover: Option<Takeover>,
 }
 
 /// A set that is ready to be switched to.
@@ -199,6 +252,7 @@ impl Transaction<'_> {
     fn prepare(&mut self, options: &ApplyOptions) -> Result<Prepared> {
         let before = fault::step("reading the set in force", || self.instance.state())?;
         fault::step("repairing", || {
+            upgrade::repair(&self.instance)?;
             hooks::repair(&self.instance, self.devices, before.as_ref())
         })?;
         let old = before.as_ref().map(|state| (&state.plan, &state.allocation));
@@ -209,10 +263,24 @@ impl Transaction<'_> {
         self.shaping = fault::step("checking the shaping", || {
             Shaping::prepare(self.plan, &allocation, self.catalog, self.devices)
         })?;
+        fault::step("taking over from another build", || {
+            self.upgrade = Upgrade::begin(&mut self.instance, generation)?;
+            Ok(())
+        })?;
         let wanted: BTreeSet<Hook> = self.placements.devices.iter().flat_map(kinds_hooks).collect();
+        let mut core = Wanted {
+            hooks: wanted,
+            entries: BTreeSet::new(),
+            rules: self.plan.rules.len(),
+        };
+        if let Some(upgrade) = &self.upgrade {
+            core.add(
+                upgrade.entries(),
+                before.as_ref().map_or(0, |state| state.plan.rules.len()),
+            );
+        }
         fault::step("loading the core", || {
-            self.hooks
-                .load_core(&self.instance, self.placements, &wanted, self.plan.rules.len())
+            self.hooks.load_core(&self.instance, self.placements, core)
         })?;
         let filling = Filling {
             plan: self.plan,
@@ -235,9 +303,7 @@ impl Transaction<'_> {
                 .map_or(0, |d| d.as_secs()),
             interfaces: self.placements.interfaces(),
         };
-        fault::step("storing the plan", || {
-            store::write(self.instance.states()?, generation.bank(), &state)
-        })?;
+        fault::step("storing the plan", || self.instance.store(&state))?;
         let folder = &self.instance.folder;
         self.instance
             .maps
@@ -245,7 +311,13 @@ impl Transaction<'_> {
         let under_policy = self.placements.devices.iter().map(|placement| placement.ifindex);
         let stacked = stacked::pairs(self.devices, &under_policy.collect());
         fault::step("noting stacked devices", || stacked::add(&self.instance.maps, &stacked))?;
+        if let Some(takeover) = &self.takeover {
+            takeover.begin(&self.instance)?;
+        }
         self.shaping.set_up(&self.instance, self.devices)?;
+        if let Some(takeover) = &self.takeover {
+            takeover.hand_over(&self.instance, self.placements)?;
+        }
         self.hooks.attach_new(&self.instance, self.placements, generation)?;
         // Behind what can fail, since records of running connections stay: they are true with the old set as well.
         let adopted = if options.adopt {
@@ -253,6 +325,9 @@ impl Transaction<'_> {
         } else {
             0
         };
+        if let Some(upgrade) = &self.upgrade {
+            upgrade.exchange(&self.instance)?;
+        }
         // From here to the switch and the start of the new hooks, devices that change theirs are not steered.
         self.hooks.halt_former(&self.instance)?;
         fault::point("before", "the switch")?;
@@ -263,6 +338,28 @@ impl Transaction<'_> {
             adopted,
             stacked,
         })
+    }
+
+    /// The first thing behind the switch when the instance takes the place of another one. Returns what was detached.
+    fn finish_takeover(&mut self, failed: &mut Vec<Error>) -> Option<(Former, Vec<AttachedTo>)> {
+        let takeover = self.takeover.as_ref()?;
+        let switched = Instant::now();
+        let finished = takeover.finish(&mut self.instance, self.devices);
+        let both_acted = match &finished {
+            Ok(detached) if detached.is_empty() => Duration::ZERO,
+            _ => switched.elapsed(),
+        };
+        let detached = match finished {
+            Ok(detached) => {
+                self.takeover = None;
+                detached
+            }
+            Err(error) => {
+                failed.push(error);
+                Vec::new()
+            }
+        };
+        Some((Former { both_acted }, detached))
     }
 
     /// Everything behind the switch. The new set is in force whatever happens here: what fails becomes a warning.
@@ -286,11 +383,18 @@ impl Transaction<'_> {
             stacked::keep(&self.instance.maps, &prepared.stacked)
         });
         failed.extend(kept.err());
+        if self.upgrade.is_some() {
+            let removed = fault::step("removing the former core", || upgrade::clean_up(&self.instance));
+            failed.extend(removed.err());
+        }
         let old_bank = prepared.state.generation().next().bank();
-        let cleared = fault::step("emptying the old bank", || {
-            bank::clear_slots(&self.instance.maps, old_bank)
-        });
-        failed.extend(cleared.err());
+        // What could not be taken over still goes through it.
+        if self.takeover.is_none() {
+            let cleared = fault::step("emptying the old bank", || {
+                bank::clear_slots(&self.instance.maps, old_bank)
+            });
+            failed.extend(cleared.err());
+        }
         // State of elements that neither this set nor the former one uses.
         let before = prepared.before.as_ref().map(|state| uses(&state.plan));
         let used = |element: &str| uses(self.plan)(element) || before.as_ref().is_some_and(|uses| uses(element));
@@ -333,13 +437,23 @@ impl Transaction<'_> {
             programs: prepared.programs,
             adopted: prepared.adopted,
             warnings,
+            replaced: None,
             duration: Duration::ZERO,
         }
     }
 
     /// Takes back what this transaction did, as far as possible. Returns the error, with what could not be taken back.
     fn undo(&mut self, fresh: bool, error: Error) -> Error {
-        let mut failed = self.hooks.undo(&self.instance);
+        let mut failed = Vec::new();
+        if let Some(upgrade) = &mut self.upgrade {
+            // Removed below, when nothing runs them any more.
+            self.hooks.leave_pins();
+            failed.extend(upgrade.take_back(&mut self.instance).err());
+        }
+        if let Some(takeover) = &self.takeover {
+            failed.extend(takeover.take_back(&self.instance).err());
+        }
+        failed.extend(self.hooks.undo(&self.instance));
         failed.extend(self.shaping.undo(&self.instance));
         // With a hook or qdisc left behind the folder stays: by it the next command finds them.
         if fresh && failed.is_empty() {
@@ -349,6 +463,10 @@ impl Transaction<'_> {
             let bank = self.instance.generation().next().bank();
             let cleared = fault::step("emptying the bank", || bank::clear_slots(&self.instance.maps, bank));
             failed.extend(cleared.err());
+            if self.upgrade.is_some() && failed.is_empty() {
+                let removed = fault::step("removing the new core", || upgrade::clean_up(&self.instance));
+                failed.extend(removed.err());
+            }
             for replaced in self.pins.iter().rev() {
                 failed.extend(fault::step("putting back a map", || replaced.put_back()).err());
             }

@@ -1,7 +1,7 @@
 //! The program that does nothing, run like any other: what every cost is compared with.
 
 use crate::{
-    core_programs,
+    core_objects::CoreObjects,
     error::{OrKernel, Result},
     program::{self, Who},
 };
@@ -27,7 +27,7 @@ impl Baseline {
             hook,
         };
         Ok(Self {
-            program: program::load_alone(core_programs::object("empty", hook)?, who)?.program,
+            program: program::load_alone(CoreObjects::current().object("empty", hook)?, who)?.program,
         })
     }
 

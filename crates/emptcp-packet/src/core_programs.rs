@@ -1,13 +1,13 @@
 //! The core's own programs: entry, slow path, next policy and the rest of `bpf/core`.
 
 use crate::{
+    core_objects::CoreObjects,
     error::{Error, OrKernel, Result},
     flow_table,
     maps::{self, Maps},
     program::{self, Fill, Presence, Who},
 };
 use emptcp_abi::{BANK_SLOTS, RULES, SLOT_NEXT_POLICY, SLOT_SLOW_PATH, direction};
-use emptcp_load::embedded;
 use emptcp_plan::{manifest::Hook, plan::Value};
 use libbpf_rs::{MapCore, MapFlags};
 use std::{
@@ -17,20 +17,6 @@ use std::{
     thread::{self, ScopedJoinHandle},
 };
 use zerocopy::IntoBytes;
-
-/// The object of a core program for a hook.
-pub(crate) fn object(name: &str, hook: Hook) -> Result<&'static [u8]> {
-    let (_, tc, xdp) = embedded::CORE
-        .iter()
-        .find(|(core, ..)| *core == name)
-        .ok_or_else(|| Error::Mismatch {
-            element: name.to_owned(),
-            hook: "core".to_owned(),
-            detail: "this build has no such core program".to_owned(),
-            rebuild: false,
-        })?;
-    Ok(if hook == Hook::Xdp { xdp } else { tc })
-}
 
 /// The direction of packets at a hook, as the core calls it.
 fn direction_of(hook: Hook) -> u32 {
@@ -43,6 +29,10 @@ fn direction_of(hook: Hook) -> u32 {
 
 /// Loads the program that is attached to devices.
 pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<OwnedFd> {
+    entry_of(CoreObjects::current(), maps, hook, link_header)
+}
+
+fn entry_of(core: CoreObjects, maps: &Maps, hook: Hook, link_header: u32) -> Result<OwnedFd> {
     let table = flow_table::description(maps)?;
     let fill = Fill {
         variable: "emptcp_entry_config",
@@ -59,7 +49,7 @@ pub(crate) fn load_entry(maps: &Maps, hook: Hook, link_header: u32) -> Result<Ow
         ],
         presence: Presence::Required,
     };
-    load("entry", maps, hook, &[fill])
+    load(core, "entry", maps, hook, &[fill])
 }
 
 /// Rules for which a slow path is made that the verifier is quicker with.
@@ -77,14 +67,15 @@ pub(crate) fn ensure(
     rules: usize,
     entries: &[(Hook, u32)],
 ) -> Result<Vec<OwnedFd>> {
+    let core = CoreObjects::current();
     thread::scope(|scope| {
         let chains: Vec<_> = hooks
             .iter()
-            .map(|&hook| scope.spawn(move || ensure_at(maps, hook, rules)))
+            .map(|&hook| scope.spawn(move || ensure_at(core, maps, hook, rules)))
             .collect();
         let entries: Vec<_> = entries
             .iter()
-            .map(|&(hook, link_header)| scope.spawn(move || load_entry(maps, hook, link_header)))
+            .map(|&(hook, link_header)| scope.spawn(move || entry_of(core, maps, hook, link_header)))
             .collect();
         chains.into_iter().try_for_each(outcome)?;
         entries.into_iter().map(outcome).collect()
@@ -95,7 +86,7 @@ fn outcome<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
-fn ensure_at(maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
+fn ensure_at(core: CoreObjects, maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
     let chain = maps.chain(hook)?;
     let is_filled = |slot: u32| {
         let program = chain.lookup(slot.as_bytes(), MapFlags::ANY);
@@ -103,7 +94,7 @@ fn ensure_at(maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
     };
     let few = rules <= FEW_RULES as usize;
     if !is_filled(if few { SLOT_SLOW_PATH } else { SLOT_ALL_RULES })? {
-        let program = load_slow_path(maps, hook, if few { FEW_RULES } else { RULES })?;
+        let program = load_slow_path(core, maps, hook, if few { FEW_RULES } else { RULES })?;
         maps::set_slot(chain, SLOT_SLOW_PATH, program.as_fd())?;
         if !few {
             maps::set_slot(chain, SLOT_ALL_RULES, program.as_fd())?;
@@ -111,27 +102,37 @@ fn ensure_at(maps: &Maps, hook: Hook, rules: usize) -> Result<()> {
     }
     for slot in [SLOT_NEXT_POLICY, BANK_SLOTS + SLOT_NEXT_POLICY] {
         if !is_filled(slot)? {
-            let program = load("next_policy", maps, hook, &[])?;
+            let program = load(core, "next_policy", maps, hook, &[])?;
             maps::set_slot(chain, slot, program.as_fd())?;
         }
     }
     Ok(())
 }
 
-fn load_slow_path(maps: &Maps, hook: Hook, rules: u32) -> Result<OwnedFd> {
+fn load_slow_path(core: CoreObjects, maps: &Maps, hook: Hook, rules: u32) -> Result<OwnedFd> {
     let fill = Fill {
         variable: "emptcp_slow_path_config",
         members: vec![("rule_steps", Value::Integer(rules.into()))],
         presence: Presence::Required,
     };
-    load("slow_path", maps, hook, &[fill])
+    load(core, "slow_path", maps, hook, &[fill])
 }
 
-fn load(name: &str, maps: &Maps, hook: Hook, fills: &[Fill<'_>]) -> Result<OwnedFd> {
+/// Loads the program that leads to the program in `slot`, and to the one in the next slot when a policy set is in force.
+pub(crate) fn load_handover(maps: &Maps, hook: Hook, slot: u32) -> Result<OwnedFd> {
+    let fill = Fill {
+        variable: "emptcp_handover_config",
+        members: vec![("slot", Value::Integer(slot.into()))],
+        presence: Presence::Required,
+    };
+    load(CoreObjects::current(), "handover", maps, hook, &[fill])
+}
+
+fn load(core: CoreObjects, name: &str, maps: &Maps, hook: Hook, fills: &[Fill<'_>]) -> Result<OwnedFd> {
     let who = Who {
         element: name,
         policy: None,
         hook,
     };
-    Ok(program::load(object(name, hook)?, who, fills, maps)?.program)
+    Ok(program::load(core.object(name, hook)?, who, fills, maps)?.program)
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     core_programs,
+    entry_pins::{self, For},
     error::{OrKernel, Result},
     instance::Instance,
-    maps::hook_file_name,
 };
 use emptcp_load::pin;
 use emptcp_plan::manifest::Hook;
@@ -13,6 +13,25 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
 };
+
+/// What of the core an apply needs.
+pub(crate) struct Wanted {
+    /// Hooks that have chains.
+    pub(crate) hooks: BTreeSet<Hook>,
+    /// Entry programs, beside those that are attached.
+    pub(crate) entries: BTreeSet<For>,
+    /// Rules that the slow path must take.
+    pub(crate) rules: usize,
+}
+
+impl Wanted {
+    /// What runs until the switch as well: these entry programs, under a set with this many rules.
+    pub(crate) fn add(&mut self, entries: impl Iterator<Item = For>, rules: usize) {
+        self.entries.extend(entries);
+        self.hooks.extend(self.entries.iter().map(|(hook, _)| *hook));
+        self.rules = self.rules.max(rules);
+    }
+}
 
 /// The entry program of a hook and kind of link: loaded once per instance and pinned. A pin that
 /// this call made is added to `pinned`.
@@ -26,18 +45,12 @@ pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &
     Ok(program)
 }
 
-/// Loads and pins those of these entry programs that are not there, and beside them the programs of the core that
-/// `hooks` need for a plan of this many rules.
-pub(crate) fn with_core(
-    instance: &Instance,
-    hooks: &BTreeSet<Hook>,
-    rules: usize,
-    entries: BTreeSet<(Hook, u32)>,
-    pinned: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let is_missing = |&(hook, link_header): &(Hook, u32)| pin::open(&path(instance, hook, link_header)).is_err();
+/// Loads and pins those of the wanted entry programs that are not there, and beside them the other programs of the core.
+pub(crate) fn with_core(instance: &Instance, wanted: Wanted, pinned: &mut Vec<PathBuf>) -> Result<()> {
+    let Wanted { hooks, entries, rules } = wanted;
+    let is_missing = |&(hook, link_header): &For| pin::open(&path(instance, hook, link_header)).is_err();
     let missing: Vec<_> = entries.into_iter().filter(is_missing).collect();
-    let programs = core_programs::ensure(&instance.maps, hooks, rules, &missing)?;
+    let programs = core_programs::ensure(&instance.maps, &hooks, rules, &missing)?;
     for ((hook, link_header), program) in missing.into_iter().zip(programs) {
         add(&program, path(instance, hook, link_header), pinned)?;
     }
@@ -45,9 +58,8 @@ pub(crate) fn with_core(
 }
 
 fn path(instance: &Instance, hook: Hook, link_header: u32) -> PathBuf {
-    instance
-        .folder
-        .join(format!("entry_{}_{link_header}", hook_file_name(hook)))
+    let name = entry_pins::file((hook, link_header), instance.core.number);
+    instance.folder.join(name)
 }
 
 fn add(program: &OwnedFd, path: PathBuf, pinned: &mut Vec<PathBuf>) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::{
     maps::Maps,
 };
 use emptcp_abi::{FLOW_WAYS, Flow, FlowKey, FlowSet, Slot, Table};
+use emptcp_load::entries;
 use emptcp_plan::plan::Tables;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::hash::{BuildHasher, RandomState};
@@ -56,37 +57,59 @@ fn entry<T: FromBytes>(map: &MapHandle, index: u32) -> Result<Option<T>> {
     Ok(value.and_then(|value| T::read_from_bytes(&value).ok()))
 }
 
-/// Every record in the table: slot, key, record.
-pub(crate) fn records(maps: &Maps) -> Result<Vec<(u32, FlowKey, Flow)>> {
-    let (sets, flows) = (maps.get("emptcp_flow_sets")?, maps.get("emptcp_flows")?);
-    let mut records = Vec::new();
-    for set in 0..sets.max_entries() {
-        let Some(tags) = entry::<FlowSet>(sets, set)? else {
+/// Slots that are read with one call.
+const SLOTS_AT_ONCE: u32 = 4096;
+
+/// Where fewer slots of such a part are in use they are read one by one: a large table may be nearly empty.
+const FEW: usize = SLOTS_AT_ONCE as usize / 16;
+
+/// All tags, a set behind the other.
+fn tags(maps: &Maps) -> Result<Vec<u8>> {
+    let sets = maps.get("emptcp_flow_sets")?;
+    let mut tags = Vec::new();
+    entries::array(sets, 0, sets.max_entries(), &mut tags)?;
+    Ok(tags)
+}
+
+/// Hands out every record in the table: slot, key, record.
+pub(crate) fn for_each_record(maps: &Maps, mut take: impl FnMut(u32, &FlowKey, &Flow)) -> Result<()> {
+    let (tags, flows) = (tags(maps)?, maps.get("emptcp_flows")?);
+    let mut values = Vec::new();
+    for (first, part) in (0..)
+        .step_by(SLOTS_AT_ONCE as usize)
+        .zip(tags.chunks(SLOTS_AT_ONCE as usize))
+    {
+        let used = || (first..).zip(part).filter(|(_, tag)| **tag != 0).map(|(slot, _)| slot);
+        if used().count() < FEW {
+            for index in used() {
+                if let Some(slot) = entry::<Slot>(flows, index)? {
+                    take(index, &slot.key, &slot.flow);
+                }
+            }
             continue;
-        };
-        for (way, _) in tags.tag.iter().enumerate().filter(|(_, tag)| **tag != 0) {
-            let index = set * FLOW_WAYS + way as u32;
-            if let Some(slot) = entry::<Slot>(flows, index)? {
-                records.push((index, slot.key, slot.flow));
+        }
+        entries::array(flows, first, part.len() as u32, &mut values)?;
+        let slots: Vec<&[u8]> = values.chunks_exact(size_of::<Slot>()).collect();
+        for index in used() {
+            let bytes = slots.get((index - first) as usize);
+            if let Some(slot) = bytes.and_then(|bytes| Slot::ref_from_bytes(bytes).ok()) {
+                take(index, &slot.key, &slot.flow);
             }
         }
     }
+    Ok(())
+}
+
+/// Every record in the table: slot, key, record.
+pub(crate) fn records(maps: &Maps) -> Result<Vec<(u32, FlowKey, Flow)>> {
+    let mut records = Vec::new();
+    for_each_record(maps, |slot, key, flow| records.push((slot, *key, *flow)))?;
     Ok(records)
 }
 
 /// Records in the table.
 pub(crate) fn used(maps: &Maps) -> Result<u64> {
-    let sets = maps.get("emptcp_flow_sets")?;
-    let mut used = 0;
-    for set in 0..sets.max_entries() {
-        used += entry::<FlowSet>(sets, set)?
-            .unwrap_or_default()
-            .tag
-            .iter()
-            .filter(|tag| **tag != 0)
-            .count() as u64;
-    }
-    Ok(used)
+    Ok(tags(maps)?.iter().filter(|tag| **tag != 0).count() as u64)
 }
 
 /// Forgets every record.

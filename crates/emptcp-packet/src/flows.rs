@@ -5,7 +5,7 @@ use emptcp_abi::{self as abi, FlowKey, SCALE_UNKNOWN, Sender, bit_names, flow_fl
 use emptcp_host::device::Devices;
 pub use emptcp_model::{Connection, Flow, FlowState, SenderStats, SubflowRole};
 use mptcp_wire::Side;
-use std::time::Duration;
+use std::{cell::LazyCell, time::Duration};
 use zerocopy::FromBytes;
 
 /// CLOCK_MONOTONIC now, ns.
@@ -133,25 +133,22 @@ impl Instance {
         let (now, devices) = (now_ns(), Devices::read()?);
         let names = self.state()?.map_or_else(Names::default, |state| state.names());
         let mut flows = Vec::new();
-        let records = flow_table::records(&self.maps)?;
         let unseen = |flow: &abi::Flow| flow.sender.iter().all(|sender| sender.packets == 0);
         // No packet will end these: it may pass other devices than those with policies.
-        let sockets = match records.iter().any(|(_, _, flow)| unseen(flow)) {
-            true => sockets::keys().ok(),
-            false => None,
+        let sockets = LazyCell::new(|| sockets::keys().ok());
+        let is_over = |key: &FlowKey, flow: &abi::Flow| {
+            unseen(flow) && sockets.as_ref().is_some_and(|sockets| !sockets.contains(key))
         };
-        for (_, key, flow) in records {
-            if unseen(&flow) && sockets.as_ref().is_some_and(|sockets| !sockets.contains(&key)) {
-                continue;
+        flow_table::for_each_record(&self.maps, |_, key, flow| {
+            if !is_over(key, flow) {
+                flows.push(self::flow(key, flow, now, &devices, &names));
             }
-            flows.push(self::flow(&key, &flow, now, &devices, &names));
-        }
-        for (key, value) in self.entries("emptcp_half_open")? {
-            let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), abi::Flow::read_from_bytes(&value)) else {
-                continue;
-            };
-            flows.push(self::flow(&key, &flow, now, &devices, &names));
-        }
+        })?;
+        self.for_each_entry("emptcp_half_open", |key, flow| {
+            if let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(key), abi::Flow::read_from_bytes(flow)) {
+                flows.push(self::flow(&key, &flow, now, &devices, &names));
+            }
+        })?;
         flows.sort_by_key(|flow| (u64::MAX - flow.age_ms, flow.id));
         Ok(flows)
     }
@@ -162,13 +159,11 @@ impl Instance {
     /// When the table cannot be read.
     pub fn connections(&self) -> Result<Vec<Connection>> {
         let now = now_ns();
-        let entries = self.entries("emptcp_connections")?;
-        let connections = entries
-            .iter()
-            .filter_map(|(_, value)| abi::Connection::read_from_bytes(value).ok());
-        let mut connections: Vec<_> = connections
-            .map(|connection| self::connection(&connection, now))
-            .collect();
+        let mut connections = Vec::new();
+        self.for_each_entry("emptcp_connections", |_, value| {
+            let connection = abi::Connection::read_from_bytes(value);
+            connections.extend(connection.map(|connection| self::connection(&connection, now)));
+        })?;
         connections.sort_by_key(|connection| u64::MAX - connection.age_ms);
         Ok(connections)
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     attach::{AttachedTo, Attachments, Hold, Kind, Spot},
-    entry::{self, entry},
+    entry::{self, Wanted, entry},
     error::{Error, Result},
     exchange::{self, Exchange, Idle},
     fault,
@@ -14,7 +14,7 @@ use crate::{
 use emptcp_abi::Generation;
 use emptcp_host::device::Devices;
 use emptcp_plan::manifest::Hook;
-use std::{collections::BTreeSet, os::fd::AsFd, path::PathBuf};
+use std::{os::fd::AsFd, path::PathBuf};
 
 /// What one transaction does to hooks.
 #[derive(Default)]
@@ -68,17 +68,11 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
-    /// Loads the core's programs for `wanted` and a plan of this many rules, and the entry programs that
-    /// [`attach_new`](Self::attach_new) is going to ask for first.
-    pub(crate) fn load_core(
-        &mut self,
-        instance: &Instance,
-        placements: &Placements,
-        wanted: &BTreeSet<Hook>,
-        rules: usize,
-    ) -> Result<()> {
+    /// Loads what is wanted of the core, and the entry programs that [`attach_new`](Self::attach_new) is going to ask for
+    /// first.
+    pub(crate) fn load_core(&mut self, instance: &Instance, placements: &Placements, mut wanted: Wanted) -> Result<()> {
         let attachments = instance.attachments()?;
-        let mut entries = BTreeSet::new();
+        let entries = &mut wanted.entries;
         for placement in &placements.devices {
             let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
             let Some(first) = placement.kinds.first() else { continue };
@@ -86,7 +80,7 @@ impl<'a> Hooks<'a> {
                 entries.insert((first.hook(placement.direction), placement.link_header));
             }
         }
-        entry::with_core(instance, wanted, rules, entries, &mut self.pinned)
+        entry::with_core(instance, wanted, &mut self.pinned)
     }
 
     /// Attaches where nothing is attached yet, and prepares hooks that change. What runs goes on as it is.
@@ -188,6 +182,11 @@ impl<'a> Hooks<'a> {
     pub(crate) fn changed(&self) -> Vec<AttachedTo> {
         let old = |touched: &Touched<'_>| Some(attached_to(touched.placement, touched.old?));
         self.touched.iter().filter_map(old).collect()
+    }
+
+    /// The pins of entry programs stay when this transaction is undone: somebody else removes them.
+    pub(crate) fn leave_pins(&mut self) {
+        self.pinned.clear();
     }
 
     /// Puts back what was attached before; returns what could not be put back.

@@ -3,19 +3,20 @@
 
 use crate::{
     attach::{Attachments, Hold, Kind, Spot},
+    core_objects::CoreObjects,
     error::{Error, OrKernel, Result},
     event_ring, identity,
-    maps::Maps,
+    maps::{CoreNumber, Maps},
     place,
-    records::{self, DEVICES_MAP, Origin, Records},
+    records::{self, Core, DEVICES_MAP, Origin, Records},
     store::{self, STATE_MAP, State},
     tables,
 };
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_host::{boot::BootId, device::Devices};
-use emptcp_load::{embedded, mapping::Control, pin};
+use emptcp_load::{entries, mapping::Control, pin};
 use emptcp_plan::plan::{DeviceDirection, Plan, Tables};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{MapCore, MapHandle};
 use serde::Serialize;
 use std::{
     os::fd::AsFd,
@@ -32,6 +33,8 @@ pub struct Instance {
     pub(crate) folder: PathBuf,
     pub(crate) maps: Maps,
     pub(crate) control: Control,
+    /// The core programs that are in force.
+    pub(crate) core: Core,
 }
 
 /// One device and direction of an instance.
@@ -117,38 +120,58 @@ impl Instance {
     }
 
     pub(crate) fn open_folder(name: &str, folder: PathBuf) -> Result<Self> {
-        let mut maps = Maps::open(&folder, &Tables::default())?;
+        let maps = Maps::open(&folder, &Tables::default(), CoreNumber::default())?;
         let control = Control::map(maps.get("emptcp_control")?.as_fd()).or_kernel("map the control word")?;
         let mut instance = Self {
             name: name.to_owned(),
             folder,
             maps,
             control,
+            core: Core::default(),
         };
         // Another version may have other maps: what can still be done with it needs no sizes.
         if instance.check_version().is_ok() {
             let tables = instance.tables_of_maps()?;
-            maps = Maps::open(&instance.folder, &tables)?;
-            instance.maps = maps;
+            instance.core = instance.core_in_force()?;
+            instance.maps = Maps::open(&instance.folder, &tables, instance.core.number)?;
         }
         Ok(instance)
     }
 
+    /// The core with which the policy set in force runs.
+    fn core_in_force(&self) -> Result<Core> {
+        let records = Records::read(self.records()?)?;
+        let made = Core {
+            number: CoreNumber::default(),
+            build: records.origin.map_or(0, |origin| origin.build),
+        };
+        Ok(records.cores[self.generation().bank() as usize].unwrap_or(made))
+    }
+
     /// Makes the maps of a new instance, without programs and without devices, in one step as far as others see it.
     pub(crate) fn create(name: &str, tables: &Tables) -> Result<Self> {
+        let folder = place::folder(name)?;
+        let unfinished = Self::create_beside(name, tables)?.folder;
+        if let Err(error) = std::fs::rename(&unfinished, &folder) {
+            let _ = place::remove_folder(&unfinished);
+            return Err(Error::io(&folder, error));
+        }
+        Self::open_folder(name, folder)
+    }
+
+    /// The same in another folder, where nobody sees it.
+    pub(crate) fn create_beside(name: &str, tables: &Tables) -> Result<Self> {
         place::ensure_bpffs()?;
         let folder = place::folder(name)?;
         // bpffs reserves dots; no instance has an underscore in its name.
         let unfinished = folder.with_file_name(format!("{name}{}", place::UNFINISHED));
         place::remove_folder(&unfinished)?;
         std::fs::create_dir_all(&unfinished).map_err(|error| place::refused(&unfinished, error))?;
-        let made = Self::create_in(&unfinished, tables)
-            .and_then(|()| std::fs::rename(&unfinished, &folder).map_err(|error| Error::io(&folder, error)));
-        if let Err(error) = made {
+        if let Err(error) = Self::create_in(&unfinished, tables) {
             let _ = place::remove_folder(&unfinished);
             return Err(error);
         }
-        Self::open_folder(name, folder)
+        Self::open_folder(name, unfinished)
     }
 
     fn create_in(folder: &Path, tables: &Tables) -> Result<()> {
@@ -161,7 +184,7 @@ impl Instance {
         let origin = Origin {
             state_entries: tables.state,
             cookie: emptcp_host::namespace::cookie().unwrap_or_default(),
-            build: embedded::fingerprint(),
+            build: CoreObjects::current().fingerprint(),
         };
         records::note_origin(&records, origin, ABI_VERSION, BootId::current())?;
         for (name, map) in [(STATE_MAP, store::create_map()?), (DEVICES_MAP, records)] {
@@ -204,19 +227,38 @@ impl Instance {
         })
     }
 
-    /// Maps of another build may have another shape.
-    pub(crate) fn check_build(&self) -> Result<()> {
-        self.check_version()?;
-        if self
-            .origin()?
-            .is_some_and(|origin| origin.build == embedded::fingerprint())
-        {
-            return Ok(());
-        }
-        Err(Error::OtherBuild {
+    /// Whether this build can go on with the tables and the policy set of the instance.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] when it cannot, with the reason.
+    pub(crate) fn check_layout(&self) -> Result<()> {
+        let other = |detail: String| Error::Layout {
             instance: self.name.clone(),
-            detail: "it was made by another build of emptcp, whose core differs".to_owned(),
+            detail,
+        };
+        self.check_version().map_err(|error| match error {
+            Error::OtherBuild { detail, .. } => other(detail),
+            error => error,
+        })?;
+        if let Some(misfit) = self.maps.misfit(&tables::shapes(&self.tables_of_maps()?)?) {
+            return Err(other(misfit));
+        }
+        self.state().map(drop).map_err(|error| match error {
+            Error::State { detail, .. } => other(format!("its policy set cannot be read: {detail}")),
+            error => error,
         })
+    }
+
+    /// Whether the core programs in force are those of this build.
+    pub(crate) fn is_of_this_build(&self) -> bool {
+        self.core.build == CoreObjects::current().fingerprint()
+    }
+
+    /// Stores a policy set in its bank, which is not in force, with the core that it runs with.
+    pub(crate) fn store(&self, state: &State) -> Result<()> {
+        let bank = state.generation().bank();
+        store::write(self.states()?, bank, state)?;
+        records::note_core(self.records()?, bank, self.core)
     }
 
     /// Whether the folder was left by a namespace that is gone and whose number is used again.
@@ -376,15 +418,8 @@ impl Instance {
         })
     }
 
-    /// Reads a whole map: key and value of every entry that is there throughout.
-    pub(crate) fn entries(&self, map: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let map = self.maps.get(map)?;
-        let mut entries = Vec::new();
-        for key in map.keys() {
-            if let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")? {
-                entries.push((key, value));
-            }
-        }
-        Ok(entries)
+    /// Hands out key and value of every entry of a hash table that is there throughout.
+    pub(crate) fn for_each_entry(&self, map: &str, take: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        Ok(entries::for_each(self.maps.get(map)?, take)?)
     }
 }

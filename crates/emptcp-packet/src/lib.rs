@@ -16,6 +16,9 @@
 //!   says in a [`refusal`] which one the verifier did not take. `entry` keeps those that are attached.
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for,
 //!   [`memory`] says what they take; `flow_table` reads the largest of them, `rules` are what its classifier compares.
+//! * `upgrade` lets another build take over what is in force, `takeover` puts a new instance in the place of one whose
+//!   tables it cannot use; `core_objects` are the objects of a build, `entry_pins` the
+//!   pins of its entry programs.
 //! * `adopt` takes over connections that already run, of which the host's `sockets` tell.
 //! * [`probe`] tries out what this kernel offers.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program, [`swap`] puts it in place of
@@ -48,10 +51,12 @@ mod adopt;
 mod allocation;
 mod apply;
 mod bank;
+mod core_objects;
 mod core_programs;
 mod device;
 mod elements;
 mod entry;
+mod entry_pins;
 mod event_ring;
 mod exchange;
 mod fault;
@@ -73,8 +78,10 @@ mod sockets;
 mod stacked;
 mod store;
 mod tables;
+mod takeover;
+mod upgrade;
 
-pub use apply::{Applied, ApplyOptions, apply};
+pub use apply::{Applied, ApplyOptions, Former, apply, replace};
 pub use attach::AttachedTo;
 pub use device::with_real_names;
 pub use elements::{
@@ -86,6 +93,6 @@ pub use emptcp_host::{namespaces::Holder, require};
 pub use error::{Error, HostError, Result};
 pub use instance::Instance;
 pub use moved_here::{MovedHere, moved_here};
-pub use preview::{Preview, preview};
+pub use preview::{Preview, preview, preview_replace};
 pub use remove::{Removed, remove};
 pub use shape::{Shaped, doubts};

@@ -5,12 +5,12 @@ use crate::{
     fault,
 };
 use emptcp_abi::{RULES, Rule};
-use emptcp_load::{map::Shape, pin};
+use emptcp_load::{map::Shape, pin, program};
 use emptcp_plan::{manifest::Hook, plan::Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 use zerocopy::IntoBytes;
@@ -24,6 +24,28 @@ const CHAIN: &str = "emptcp_chain";
 /// The name under which a hook's chain is kept.
 fn chain_name(hook: Hook) -> String {
     format!("{CHAIN}_{}", hook_file_name(hook))
+}
+
+/// Which chains and entry programs belong together: those that one build has made for the instance. `0` are the first
+/// ones; a build that takes the instance over makes others, under the number of its first policy set.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct CoreNumber(pub(crate) u32);
+
+impl CoreNumber {
+    /// The name of a pin that belongs to this core. No name contains the sign.
+    pub(crate) fn file(self, name: &str) -> String {
+        match self {
+            Self(0) => name.to_owned(),
+            Self(number) => format!("{name}@{number}"),
+        }
+    }
+
+    /// The name without the number, and the number.
+    pub(crate) fn of_file(file: &str) -> (&str, Self) {
+        let split = file.split_once('@');
+        let numbered = split.and_then(|(name, number)| Some((name, Self(number.parse().ok()?))));
+        numbered.unwrap_or((file, Self(0)))
+    }
 }
 
 /// A hook in file names.
@@ -98,8 +120,8 @@ impl Maps {
         Ok(())
     }
 
-    /// Opens what is pinned in a folder; unfinished maps of elements (`.new`) are removed.
-    pub(crate) fn open(folder: &Path, tables: &Tables) -> Result<Self> {
+    /// Opens what is pinned in a folder, with the chains of this core.
+    pub(crate) fn open(folder: &Path, tables: &Tables, core: CoreNumber) -> Result<Self> {
         let name = folder.file_name().unwrap_or_default();
         let mut maps = Self {
             instance: name.to_string_lossy().into_owned(),
@@ -113,6 +135,10 @@ impl Maps {
             let Some(name) = file.strip_prefix("map_") else {
                 continue;
             };
+            let (name, number) = CoreNumber::of_file(name);
+            if name.starts_with(CHAIN) && number != core {
+                continue;
+            }
             let handle = MapHandle::from_pinned_path(entry.path()).or_kernel(format!("open the map `{name}`"))?;
             match name.split_once('-') {
                 Some((element, map)) => maps.private.insert((element.to_owned(), map.to_owned()), handle),
@@ -196,12 +222,99 @@ impl Maps {
         self.get(&chain_name(hook))
     }
 
+    /// Puts empty chains in the place of these, with pins of another core; returns the former ones.
+    pub(crate) fn renew_chains(&mut self, folder: &Path, core: CoreNumber) -> Result<Chains> {
+        let mut former = Vec::new();
+        for hook in HOOKS {
+            let name = chain_name(hook);
+            let chain = self.chain(hook)?;
+            let made = Shape {
+                name: name.clone(),
+                kind: chain.map_type(),
+                key: chain.key_size(),
+                value: chain.value_size(),
+                entries: chain.max_entries(),
+                flags: 0,
+            }
+            .create(&name)?;
+            pin::add(made.as_fd(), &folder.join(core.file(&format!("map_{name}"))))
+                .or_kernel(format!("pin the map `{name}`"))?;
+            former.extend(self.core.insert(name, made).map(|chain| (hook, chain)));
+        }
+        Ok(Chains(former))
+    }
+
+    /// Puts former chains back.
+    pub(crate) fn put_back_chains(&mut self, former: Chains) {
+        for (hook, chain) in former.0 {
+            self.core.insert(chain_name(hook), chain);
+        }
+    }
+
+    /// Makes and pins the maps of these that are missing.
+    pub(crate) fn complete(&mut self, folder: &Path, shapes: &[Shape]) -> Result<()> {
+        for shape in shapes.iter().filter(|shape| shape.name != CHAIN) {
+            if !self.core.contains_key(&shape.name) {
+                let map = shape.create(&shape.name)?;
+                let path = folder.join(format!("map_{}", shape.name));
+                pin::add(map.as_fd(), &path).or_kernel(format!("pin the map `{}`", shape.name))?;
+                self.core.insert(shape.name.clone(), map);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of these maps that is there in another shape, in words. How many entries it has does not matter.
+    pub(crate) fn misfit(&self, shapes: &[Shape]) -> Option<String> {
+        let hooks = |shape: &Shape| match shape.name == CHAIN {
+            true => HOOKS.map(chain_name).to_vec(),
+            false => vec![shape.name.clone()],
+        };
+        let named = shapes
+            .iter()
+            .flat_map(|shape| hooks(shape).into_iter().map(move |name| (name, shape)));
+        for (name, shape) in named {
+            let Some(map) = self.core.get(&name) else { continue };
+            let flags = map.info().map_or(shape.flags, |info| info.info.map_flags);
+            let there = (map.map_type(), map.key_size(), map.value_size(), flags);
+            if there != (shape.kind, shape.key, shape.value, shape.flags) {
+                return Some(format!(
+                    "its map `{name}` is of type {:?} with keys of {} and values of {} bytes, where this build has type {:?} \
+                     with {} and {}",
+                    there.0, there.1, there.2, shape.kind, shape.key, shape.value
+                ));
+            }
+        }
+        None
+    }
+
     /// Private maps of elements: element, name, map.
     pub(crate) fn elements(&self) -> impl Iterator<Item = (&str, &str, &MapHandle)> {
         self.private
             .iter()
             .map(|((element, name), map)| (element.as_str(), name.as_str(), map))
     }
+}
+
+/// The chains of all hooks.
+#[derive(Debug)]
+pub(crate) struct Chains(Vec<(Hook, MapHandle)>);
+
+impl Chains {
+    /// Hook and chain of each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Hook, &MapHandle)> {
+        self.0.iter().map(|(hook, chain)| (*hook, chain))
+    }
+}
+
+/// The program in a slot of a chain; the kernel answers with its id.
+pub(crate) fn program_in(chain: &MapHandle, slot: u32) -> Result<Option<OwnedFd>> {
+    let value = chain.lookup(slot.as_bytes(), MapFlags::ANY).or_kernel("read a chain")?;
+    let id = value.and_then(|value| <[u8; 4]>::try_from(value.as_slice()).ok());
+    id.map(u32::from_ne_bytes)
+        .map(program::by_id)
+        .transpose()
+        .or_kernel("open a program of a chain")
 }
 
 /// Puts a program into a slot of a chain.

@@ -7,7 +7,7 @@ use emptcp_host::{
 };
 use nix::{
     errno::Errno,
-    fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg},
+    fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, RenameFlags, renameat2},
     mount::MsFlags,
     sys::statfs::{BPF_FS_MAGIC, statfs},
     unistd::{AccessFlags, faccessat},
@@ -180,6 +180,15 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Exchanges two folders with one step; false where bpffs cannot, on older kernels.
+pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool> {
+    match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EINVAL) => Ok(false),
+        Err(error) => Err(refused(other, error.into())),
+    }
 }
 
 /// Whether the folder of an instance, or what is there of the folders above it, may be changed. A change asks before it

@@ -49,13 +49,39 @@ pub struct Preview {
 /// # Errors
 /// Those of an apply, except for what only attaching can show.
 pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOptions) -> Result<Preview> {
+    look_ahead(name, plan, catalog, options, false)
+}
+
+/// The same for [`replace`](crate::replace).
+///
+/// # Errors
+/// Those of a replacement, except for what only attaching can show.
+pub fn preview_replace(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOptions) -> Result<Preview> {
+    look_ahead(name, plan, catalog, options, true)
+}
+
+fn look_ahead(
+    name: &str,
+    plan: &Plan,
+    catalog: &Catalog,
+    options: &ApplyOptions,
+    may_replace: bool,
+) -> Result<Preview> {
     place::folder(name)?;
     let devices = Devices::read()?;
     let plan = &devices.with_real_names(plan)?;
     let placements = placement::place(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
-    let instance = match Instance::open(name) {
-        Ok(instance) => Some(instance),
+    let mut replaced = None;
+    let instance = match Instance::open_any_version(name) {
+        Ok(instance) => match instance.check_layout() {
+            Ok(()) => Some(instance),
+            Err(Error::Layout { detail, .. }) if may_replace => {
+                replaced = Some(detail);
+                None
+            }
+            Err(error) => return Err(error),
+        },
         Err(Error::NoInstance { .. }) => None,
         Err(error) => return Err(error),
     };
@@ -66,6 +92,12 @@ pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOption
     };
     let (programs, shaping) = rehearse(plan, catalog, &devices, &placements, maps)?;
     let mut warnings = shaping.warnings();
+    warnings.extend(replaced.map(|detail| {
+        format!(
+            "a new instance would take the place of the one that is there, whose records, counters and state of elements would be \
+             lost: {detail}"
+        )
+    }));
     let (mut attachments, mut attached, mut detached) = (Vec::new(), Vec::new(), Vec::new());
     for placement in &placements.devices {
         let kind = match &instance {
@@ -82,7 +114,6 @@ pub fn preview(name: &str, plan: &Plan, catalog: &Catalog, options: &ApplyOption
     }
     let mut unshaped = Vec::new();
     if let Some(instance) = &instance {
-        instance.check_build()?;
         let state = instance.state()?;
         detached = detachments(instance, &placements, &devices, state.as_ref())?;
         unshaped = shaping.would_remove(instance, &devices)?;

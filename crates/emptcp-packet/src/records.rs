@@ -1,4 +1,4 @@
-//! What an instance notes of itself and of devices, in its map `emptcp_devices`: three kinds of record under one
+//! What an instance notes of itself and of devices, in its map `emptcp_devices`: four kinds of record under one
 //! layout.
 //!
 //! | key | record |
@@ -6,13 +6,18 @@
 //! | device 0, 0 | [`Origin`] |
 //! | device 0, 1 | the boot in which the instance was made |
 //! | device 0, 3 | `ABI_VERSION` of the emptcp that made it; instances made before version 3 have none |
+//! | device 0, 6 | a mark: the instance is taking the place of another one of its name |
+//! | device 0, 4 and 5 | [`Core`] of either bank; none while the build that made the instance runs it |
 //! | device, direction | [`Attachment`] |
 //! | device, 2 | a root qdisc for [shaping](crate::shape) that the instance has made |
 //!
 //! Every version must be able to read the record of the version, and to detach what the others note. So keys and values
 //! stay as they are: two and four words.
 
-use crate::error::{Error, OrKernel, Result};
+use crate::{
+    error::{Error, OrKernel, Result},
+    maps::CoreNumber,
+};
 use emptcp_host::boot::BootId;
 use emptcp_plan::plan::DeviceDirection;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
@@ -42,6 +47,8 @@ impl Key {
     const ORIGIN: Self = Self { ifindex: 0, kind: 0 };
     const BOOT: Self = Self { ifindex: 0, kind: 1 };
     const VERSION: Self = Self { ifindex: 0, kind: 3 };
+    const CORES: [Self; 2] = [Self { ifindex: 0, kind: 4 }, Self { ifindex: 0, kind: 5 }];
+    const TAKES_OVER: Self = Self { ifindex: 0, kind: 6 };
     /// No direction has this number.
     const SHAPED: u32 = 2;
 
@@ -111,6 +118,28 @@ impl From<Origin> for Words {
     }
 }
 
+/// The core programs with which a policy set runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Core {
+    /// Its chains and entry programs.
+    pub(crate) number: CoreNumber,
+    /// The build that loaded them: the fingerprint of its core.
+    pub(crate) build: u32,
+}
+
+impl From<Words> for Core {
+    fn from([number, build, ..]: Words) -> Self {
+        let number = CoreNumber(number);
+        Self { number, build }
+    }
+}
+
+impl From<Core> for Words {
+    fn from(core: Core) -> Self {
+        [core.number.0, core.build, 0, 0]
+    }
+}
+
 /// How a program is attached to a device.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Attachment {
@@ -151,6 +180,10 @@ pub(crate) struct Records {
     pub(crate) boot: Option<BootId>,
     /// With which version of the interface; `None` before version 3.
     pub(crate) version: Option<u32>,
+    /// With which core the policy set of each bank runs; `None`: with that of the origin.
+    pub(crate) cores: [Option<Core>; 2],
+    /// It is taking the place of another instance of its name: see `takeover`.
+    pub(crate) takes_over: bool,
     /// Where programs are attached, and how.
     pub(crate) attachments: BTreeMap<SpotKey, Attachment>,
     /// Interface indices of the devices with a root qdisc that the instance has made.
@@ -178,6 +211,10 @@ impl Records {
             Key::ORIGIN => self.origin = Some(words.into()),
             Key::BOOT => self.boot = Some(BootId(words)),
             Key::VERSION => self.version = Some(words[0]),
+            key if Key::CORES.contains(&key) => {
+                self.cores[usize::from(key == Key::CORES[1])] = Some(words.into());
+            }
+            Key::TAKES_OVER => self.takes_over = true,
             Key { ifindex: 0, .. } => {}
             Key {
                 ifindex,
@@ -221,6 +258,21 @@ pub(crate) fn note_origin(map: &MapHandle, origin: Origin, version: u32, boot: O
     put(map, Key::ORIGIN, origin.into())?;
     put(map, Key::VERSION, [version, 0, 0, 0])?;
     boot.map_or(Ok(()), |BootId(words)| put(map, Key::BOOT, words))
+}
+
+/// Notes with which core the policy set of a bank runs. Comes before the set is in force.
+pub(crate) fn note_core(map: &MapHandle, bank: u32, core: Core) -> Result<()> {
+    put(map, Key::CORES[bank as usize % 2], core.into())
+}
+
+/// Marks an instance that is taking the place of another one.
+pub(crate) fn mark_takeover(map: &MapHandle) -> Result<()> {
+    put(map, Key::TAKES_OVER, [1, 0, 0, 0])
+}
+
+/// Takes the mark away, if it is there.
+pub(crate) fn forget_takeover(map: &MapHandle) -> Result<()> {
+    drop(map, Key::TAKES_OVER)
 }
 
 /// Notes an attachment.
@@ -272,6 +324,7 @@ mod tests {
             ([7, 1], [2, 1, 49_152, 1]),
             ([7, 0], [1, 0, 0, 0]),
             ([7, 2], [0, 0, 0, 1]),
+            ([0, 5], [17, 9, 0, 0]),
             ([0, 9], [1, 1, 1, 1]),
         ] {
             let [ifindex, kind] = key;
@@ -296,6 +349,14 @@ mod tests {
             }),
             boot: Some(BootId([1, 2, 3, 4])),
             version: Some(4),
+            cores: [
+                None,
+                Some(Core {
+                    number: CoreNumber(17),
+                    build: 9,
+                }),
+            ],
+            takes_over: false,
             attachments: BTreeMap::from([
                 (spot(DeviceDirection::Ingress), filter),
                 (spot(DeviceDirection::Egress), link),

@@ -11,7 +11,8 @@ use crate::{
     records::{self, Records, SpotKey},
     shape::Shaping,
     stale,
-    store::{self, State},
+    store::State,
+    takeover,
 };
 use emptcp_abi::{RULES, Rule};
 use emptcp_host::device::Devices;
@@ -45,6 +46,7 @@ pub fn remove(name: &str) -> Result<Removed> {
     let lock = Lock::take()?;
     place::may_change(&folder)?;
     stale::clear(&lock);
+    takeover::repair(name, &folder)?;
     let mut removed = Removed {
         instance: name.to_owned(),
         detached: Vec::new(),
@@ -149,7 +151,7 @@ fn put_nothing_in_force(instance: &Instance) -> Result<()> {
         applied_at: 0,
         interfaces: BTreeMap::new(),
     };
-    store::write(instance.states()?, generation.bank(), &state)?;
+    instance.store(&state)?;
     instance.switch(generation, 0);
     Ok(())
 }

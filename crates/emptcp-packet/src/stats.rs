@@ -9,7 +9,7 @@ use crate::{
     store::State,
 };
 use emptcp_abi::{CORE_COUNTERS, Counter, ELEMENT_COUNTERS, Generation, PolicyId, core_counter};
-use emptcp_load::map::is_lru;
+use emptcp_load::{entries, map::is_lru};
 pub use emptcp_model::{ElementStats, NamedCounter, PolicyStats, Stats, TableStats};
 use libbpf_rs::{MapCore, MapFlags};
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ fn tables(maps: &Maps, core: &BTreeMap<String, u64>) -> Result<Vec<TableStats>> 
         let (used, evicted) = match name {
             "flows" => (flow_table::used(maps)?, Some(count("flow_evicted"))),
             // The kernel's LRU maps do not tell what they push out.
-            _ => (map.keys().count() as u64, None),
+            _ => (entries::count(map)?, None),
         };
         tables.push(TableStats {
             name: name.to_owned(),
@@ -108,7 +108,7 @@ fn tables(maps: &Maps, core: &BTreeMap<String, u64>) -> Result<Vec<TableStats>> 
     for (element, name, map) in maps.elements().filter(|(.., map)| is_lru(map)) {
         tables.push(TableStats {
             name: format!("{element}:{name}"),
-            used: map.keys().count() as u64,
+            used: entries::count(map)?,
             size: u64::from(map.max_entries()),
             evicted: None,
         });

@@ -1,12 +1,13 @@
 //! The core's maps in the sizes that a plan asks for, ready for use.
 
 use crate::{
+    core_objects::CoreObjects,
     error::Result,
     event_ring, flow_table,
     maps::Maps,
     program::{self, Who},
 };
-use emptcp_load::{embedded, map::Shape};
+use emptcp_load::map::Shape;
 use emptcp_plan::{manifest::Hook, plan::Tables};
 
 /// Entries of a core map whose size is a setting.
@@ -26,7 +27,7 @@ fn entries(name: &str, tables: &Tables) -> Option<u32> {
 /// The maps that the core's programs declare, each as often as one does, with the entries that it gets.
 pub(crate) fn shapes(tables: &Tables) -> Result<Vec<Shape>> {
     let mut shapes = Vec::new();
-    for (element, tc, _) in embedded::CORE {
+    for (element, tc) in CoreObjects::current().all_for_tc() {
         let who = Who {
             element,
             policy: None,

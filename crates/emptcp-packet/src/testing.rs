@@ -1,4 +1,4 @@
-//! Help for tests: faults at chosen points.
+//! Help for tests: faults at chosen points, and the core of another build.
 
 pub use emptcp_host::testing::is_root;
 
@@ -6,6 +6,12 @@ pub use emptcp_host::testing::is_root;
 /// Also tells which points this thread has passed, in order. For tests of what an error leaves behind.
 pub fn with_faults<T>(at: &[usize], work: impl FnOnce() -> T) -> (T, Vec<String>) {
     crate::fault::within(at, work)
+}
+
+/// Runs `work`, in this thread, as another build of emptcp whose core has these objects. For tests of what one build does
+/// with an instance of another.
+pub fn as_another_build<T>(core: &'static [emptcp_load::embedded::CoreObject], work: impl FnOnce() -> T) -> T {
+    crate::core_objects::within(core, work)
 }
 
 #[cfg(test)]

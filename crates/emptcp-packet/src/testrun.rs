@@ -22,12 +22,12 @@ use crate::{
 };
 use emptcp_abi::{Connection, DevicePair, Flow, FlowKey, Generation, RULES, Rule, feature};
 use emptcp_host::device::Devices;
-use emptcp_load::{mapping::Control, program as bpf, program::TestRun};
+use emptcp_load::{entries, mapping::Control, program as bpf, program::TestRun};
 use emptcp_plan::{
     manifest::Hook,
     plan::{DeviceDirection, Plan},
 };
-use libbpf_rs::{MapCore, MapFlags};
+use libbpf_rs::MapCore;
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::fd::{AsFd, OwnedFd},
@@ -271,15 +271,11 @@ impl Sandbox {
                 .into_iter()
                 .map(|(_, key, flow)| (key, flow)),
         );
-        let map = self.maps.get("emptcp_half_open")?;
-        for key in map.keys() {
-            let Some(value) = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")? else {
-                continue;
-            };
-            if let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(&key), Flow::read_from_bytes(&value)) {
+        entries::for_each(self.maps.get("emptcp_half_open")?, |key, flow| {
+            if let (Ok(key), Ok(flow)) = (FlowKey::read_from_bytes(key), Flow::read_from_bytes(flow)) {
                 records.push((key, flow));
             }
-        }
+        })?;
         Ok(records)
     }
 
@@ -322,14 +318,12 @@ impl Sandbox {
     /// When the kernel cannot be asked.
     pub fn connections(&self) -> Result<Vec<flows::Connection>> {
         let now = now_ns();
-        let map = self.maps.get("emptcp_connections")?;
-        let mut entries = Vec::new();
-        for key in map.keys() {
-            let value = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")?;
-            let connection = value.and_then(|value| Connection::read_from_bytes(&value).ok());
-            entries.extend(connection.map(|connection| flows::connection(&connection, now)));
-        }
-        Ok(entries)
+        let mut connections = Vec::new();
+        entries::for_each(self.maps.get("emptcp_connections")?, |_, value| {
+            let connection = Connection::read_from_bytes(value);
+            connections.extend(connection.map(|connection| flows::connection(&connection, now)));
+        })?;
+        Ok(connections)
     }
 }
 

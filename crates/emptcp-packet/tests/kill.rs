@@ -2,12 +2,21 @@
 
 mod common;
 
-use common::{Namespace, catalog_with_tally, plan};
+use common::{
+    Namespace, catalog_with_tally,
+    other_build::{compiled_in, other_build},
+    plan,
+};
 use emptcp_host::namespace;
 use emptcp_packet::{
-    ApplyOptions, Catalog, Error, Instance, apply, instance::DEFAULT, remove, require, testing::is_root,
+    ApplyOptions, Catalog, Error, Instance, apply,
+    instance::DEFAULT,
+    remove, require,
+    testing::{as_another_build, is_root},
 };
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -16,6 +25,7 @@ use std::{
 const NAMESPACE: &str = "EMPTCP_TEST_NAMESPACE";
 const ELEMENTS: &str = "EMPTCP_TEST_ELEMENTS";
 const CLSACT: &str = "EMPTCP_TEST_CLSACT";
+const OTHER: &str = "EMPTCP_TEST_OTHER";
 
 /// Policy sets that differ in policies and devices.
 fn sets() -> [String; 2] {
@@ -39,18 +49,53 @@ fn apply_one_set_after_the_other_until_killed() {
         adopt: false,
         clsact: std::env::var_os(CLSACT).is_some(),
     };
+    let other = std::env::var(OTHER).ok().map(|folder| compiled_in(Path::new(&folder)));
     loop {
         for _ in 0..5 {
-            for text in sets() {
-                apply(DEFAULT, &plan(&catalog, &text), &text, &catalog, &options).unwrap();
+            for (text, builds) in sets().iter().zip([other, None]) {
+                let put = || apply(DEFAULT, &plan(&catalog, text), text, &catalog, &options).unwrap();
+                match builds {
+                    Some(core) => as_another_build(core, put),
+                    None => put(),
+                };
             }
         }
         remove(DEFAULT).unwrap();
     }
 }
 
-fn kill_often(clsact: bool, times: u32) {
+/// What an entry program jumps to is there, of every core that has one: the slow path, in the slot before the last of the
+/// first bank. Returns how many cores there are.
+fn every_device_has_a_core() -> usize {
+    let folder = Instance::open(DEFAULT).unwrap().show().unwrap().folder;
+    let names = std::fs::read_dir(&folder).unwrap();
+    let mut cores = BTreeSet::new();
+    for name in names.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+        let (name, number) = name.split_once('@').unwrap_or((&name, ""));
+        let Some((hook, _)) = name.strip_prefix("entry_").and_then(|name| name.rsplit_once('_')) else {
+            continue;
+        };
+        let number = if number.is_empty() {
+            String::new()
+        } else {
+            format!("@{number}")
+        };
+        let chain = MapHandle::from_pinned_path(folder.join(format!("map_emptcp_chain_{hook}{number}"))).unwrap();
+        let slot = emptcp_abi::SLOT_SLOW_PATH.to_ne_bytes();
+        assert!(
+            chain.lookup(&slot, MapFlags::ANY).unwrap().is_some(),
+            "{hook}{number} is empty"
+        );
+        cores.insert(number);
+    }
+    cores.len()
+}
+
+fn kill_often(clsact: bool, builds: bool, times: u32) {
     let folder = tempfile::tempdir().unwrap();
+    if builds {
+        other_build(folder.path());
+    }
     let catalog = catalog_with_tally(folder.path());
     let namespace = Namespace::new();
     let mut seen = [0; 3];
@@ -65,10 +110,14 @@ fn kill_often(clsact: bool, times: u32) {
         if clsact {
             command.env(CLSACT, "1");
         }
+        if builds {
+            command.env(OTHER, folder.path());
+        }
         let mut child = command.spawn().unwrap();
         // Spread over several transactions, each of which takes some ten milliseconds when the instance is there
         // already.
-        std::thread::sleep(Duration::from_millis(20 + u64::from(round) * 37 % 400));
+        let spread = if builds { 1600 } else { 400 };
+        std::thread::sleep(Duration::from_millis(20 + u64::from(round) * 137 % spread));
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
 
@@ -86,6 +135,7 @@ fn kill_often(clsact: bool, times: u32) {
                         .collect();
                     assert!(attached.contains(&["a0", "b0"][which]), "round {round}: {attached:?}");
                     seen[which] += 1;
+                    every_device_has_a_core();
                 }
                 // A removal takes the policies out of force before it detaches.
                 Err(Error::NoInstance { .. } | Error::NothingInForce { .. }) => seen[2] += 1,
@@ -104,6 +154,7 @@ fn kill_often(clsact: bool, times: u32) {
                 .map(|a| (a.alive, a.device.as_deref()))
                 .collect();
             assert_eq!(devices, [(true, Some("a0")); 2], "round {round}: nothing is left on b0");
+            assert_eq!(every_device_has_a_core(), 1, "round {round}: one core is left");
             if round % 10 == 0 {
                 remove(DEFAULT).unwrap();
             }
@@ -133,11 +184,17 @@ fn kill_often(clsact: bool, times: u32) {
 #[test]
 fn an_apply_that_is_killed_leaves_one_set_or_the_other_and_the_next_one_repairs() {
     require!(is_root(), "this test loads BPF programs, which needs root");
-    kill_often(false, 40);
+    kill_often(false, false, 40);
 }
 
 #[test]
 fn an_apply_that_is_killed_on_clsact_leaves_no_filter_and_no_qdisc() {
     require!(is_root(), "this test loads BPF programs, which needs root");
-    kill_often(true, 25);
+    kill_often(true, false, 25);
+}
+
+#[test]
+fn a_takeover_by_another_build_that_is_killed_leaves_either_set_with_its_core() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    kill_often(false, true, 15);
 }

@@ -2,89 +2,20 @@
 
 mod common;
 
-use common::{Namespace, SetWhenDropped, catalog_with_tally, plan, run};
-use emptcp_host::namespace;
+use common::{
+    SetWhenDropped, catalog_with_tally,
+    pair::{Pair, has_mptcp},
+    plan, run,
+};
 use emptcp_packet::{
     ApplyOptions, Catalog, Instance, apply, event_reader::Begin, events::EventBody, flows::FlowState,
     instance::DEFAULT, require, testing::is_root,
 };
 use mptcp_wire::Version;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
-    io::{Read, Write},
-    net::SocketAddr,
-    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
-
-fn has_mptcp() -> bool {
-    Path::new("/proc/sys/net/mptcp/enabled").exists()
-}
-
-/// A client namespace with `b0`, 10.9.0.2, beside a server namespace with `a0`, 10.9.0.1.
-struct Pair {
-    server: Namespace,
-    client: String,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let server = Namespace::new();
-        let client = format!("{}c", server.name);
-        run(&format!("ip netns add {client}"));
-        server.run(&format!("ip link set b0 netns {client}"));
-        server.run("ip addr add 10.9.0.1/24 dev a0");
-        server.run("ip link set a0 up");
-        run(&format!("ip -n {client} addr add 10.9.0.2/24 dev b0"));
-        run(&format!("ip -n {client} link set b0 up"));
-        Self { server, client }
-    }
-
-    /// A connection: the server's end, the client's end.
-    fn connect(&self) -> (Socket, Socket) {
-        let address = SockAddr::from("10.9.0.1:7000".parse::<SocketAddr>().unwrap());
-        let listener = self.server.within(|| {
-            let listener = socket();
-            listener.set_reuse_address(true).unwrap();
-            listener.bind(&address).unwrap();
-            listener.listen(4).unwrap();
-            listener
-        });
-        let client = namespace::within(&self.client, || {
-            let client = socket();
-            client.connect(&address).unwrap();
-            client
-        })
-        .unwrap();
-        let (server, _) = listener.accept().unwrap();
-        (server, client)
-    }
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("ip")
-            .args(["netns", "del", &self.client])
-            .status();
-    }
-}
-
-fn socket() -> Socket {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    socket
-}
-
-/// Sends some bytes from the client to the server and back.
-fn exchange((server, client): &mut (Socket, Socket), bytes: usize) {
-    let mut received = vec![0; bytes];
-    client.write_all(&vec![5; bytes]).unwrap();
-    server.read_exact(&mut received).unwrap();
-    server.write_all(&received).unwrap();
-    client.read_exact(&mut received).unwrap();
-    assert!(received.iter().all(|byte| *byte == 5));
-}
 
 const COUNT: &str =
     "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\nwhen = 'tcp.dstport == 7000'\ndo = [\"tally\"]\n";
@@ -97,7 +28,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_token_and_scales() {
     let catalog = catalog_with_tally(folder.path());
     let pair = Pair::new();
     let mut connection = pair.connect();
-    exchange(&mut connection, 1000);
+    connection.exchange(1000);
     pair.server.within(|| {
         let put_in_force = || {
             let (plan, options) = (plan(&catalog, COUNT), ApplyOptions::default());
@@ -105,7 +36,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_token_and_scales() {
         };
         let applied = put_in_force();
         assert_eq!(applied.adopted, 1);
-        exchange(&mut connection, 5000);
+        connection.exchange(5000);
         let instance = Instance::open(DEFAULT).unwrap();
         let flows = instance.flows().unwrap();
         assert_eq!(flows.len(), 1, "{flows:?}");
@@ -138,7 +69,7 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
     pair.server.within(|| {
         apply(DEFAULT, &plan(&catalog, text), text, &catalog, &ApplyOptions::default()).unwrap();
         let mut connection = pair.connect();
-        exchange(&mut connection, 100_000);
+        connection.exchange(100_000);
         let instance = Instance::open(DEFAULT).unwrap();
         let patience = std::time::Instant::now();
         let mut reader = instance.event_reader(Begin::Kept).unwrap();
@@ -204,7 +135,7 @@ fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
     pair.server.within(|| {
         put(0);
         let mut connection = pair.connect();
-        exchange(&mut connection, 1000);
+        connection.exchange(1000);
         let instance = Instance::open(DEFAULT).unwrap();
         let before = instance.stats(&catalog).unwrap().core;
         // On a busy machine one replacement takes seconds: what counts is that there were enough of both.
@@ -214,7 +145,7 @@ fn no_packet_escapes_while_the_chain_is_replaced_again_and_again() {
         let replaced = std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !enough.load(Ordering::Relaxed) {
-                    exchange(&mut connection, 200_000);
+                    connection.exchange(200_000);
                 }
             });
             let _end = SetWhenDropped(&enough);
@@ -260,7 +191,7 @@ fn a_device_that_changes_between_xdp_and_tc_sends_no_packet_into_an_empty_chain_
     pair.server.within(|| {
         put("xdp-generic");
         let mut connection = pair.connect();
-        exchange(&mut connection, 1000);
+        connection.exchange(1000);
         let instance = Instance::open(DEFAULT).unwrap();
         let core = || instance.stats(&catalog).unwrap().core;
         let on_the_device = || {
@@ -275,7 +206,7 @@ fn a_device_that_changes_between_xdp_and_tc_sends_no_packet_into_an_empty_chain_
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !enough.load(Ordering::Relaxed) {
-                    exchange(&mut connection, 200_000);
+                    connection.exchange(200_000);
                 }
             });
             let _end = SetWhenDropped(&enough);

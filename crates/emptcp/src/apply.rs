@@ -9,7 +9,10 @@ use emptcp_packet::ApplyOptions;
 /// let how = emptcp::Apply::new().adopt(false);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Apply(ApplyOptions);
+pub struct Apply {
+    options: ApplyOptions,
+    replace: bool,
+}
 
 impl Apply {
     /// As `emptcp apply` does it: connections of this host that already run are taken over.
@@ -21,19 +24,32 @@ impl Apply {
     /// tells their tokens.
     #[must_use]
     pub fn adopt(mut self, adopt: bool) -> Self {
-        self.0.adopt = adopt;
+        self.options.adopt = adopt;
         self
     }
 
     /// Attach by clsact filters even where the kernel has tcx.
     #[must_use]
     pub fn clsact(mut self, clsact: bool) -> Self {
-        self.0.clsact = clsact;
+        self.options.clsact = clsact;
+        self
+    }
+
+    /// Put new tables in the place of those of another version of emptcp, where this one cannot go on with them. What
+    /// they hold is lost: records, counters, the elements' state. Without this such an apply is refused
+    /// ([`ErrorKind::OtherBuild`](crate::ErrorKind::OtherBuild)).
+    #[must_use]
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
         self
     }
 
     pub(crate) fn options(&self) -> &ApplyOptions {
-        &self.0
+        &self.options
+    }
+
+    pub(crate) fn may_replace(&self) -> bool {
+        self.replace
     }
 }
 

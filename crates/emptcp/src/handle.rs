@@ -7,7 +7,7 @@ use crate::{
     instance::{AttachmentInfo, Shown},
     model::{Connection, Flow, Generation, Stats},
 };
-use emptcp_packet::{Instance as Open, apply, memory, preview, remove};
+use emptcp_packet::{Instance as Open, apply, memory, preview, preview_replace, remove, replace};
 use emptcp_plan::diff;
 use std::fmt;
 
@@ -58,7 +58,8 @@ impl Instance {
     /// What was in force before stays in force.
     pub fn apply(&self, policies: &Policies, how: Apply) -> Result<Applied> {
         let (plan, text, elements) = (policies.plan(), policies.text(), policies.elements());
-        let apply = || apply(&self.name, plan, text, elements, how.options());
+        let put = if how.may_replace() { replace } else { apply };
+        let apply = || put(&self.name, plan, text, elements, how.options());
         Ok(Applied {
             report: self.namespace.run(apply)??,
             instance: self.clone(),
@@ -70,7 +71,8 @@ impl Instance {
     /// # Errors
     /// Those of [`Instance::apply`], but for what only attaching can show.
     pub fn preview(&self, policies: &Policies, how: Apply) -> Result<Preview> {
-        let preview = || preview(&self.name, policies.plan(), policies.elements(), how.options());
+        let look = if how.may_replace() { preview_replace } else { preview };
+        let preview = || look(&self.name, policies.plan(), policies.elements(), how.options());
         Ok(self.namespace.run(preview)??)
     }
 
@@ -95,7 +97,8 @@ impl Instance {
         Ok(diff(shown.as_ref().map(|shown| &shown.plan), policies.plan()))
     }
 
-    /// Bytes of kernel memory that the tables take which these policies add to those that are there.
+    /// Bytes of kernel memory that the tables take which these policies add to those that are there; tables of another
+    /// version of emptcp are replaced, and count as if they were not there.
     ///
     /// # Errors
     /// When the kernel cannot be asked, or an element is not there any more.
@@ -103,7 +106,9 @@ impl Instance {
         let (plan, elements) = (policies.plan(), policies.elements());
         let needed = self.namespace.run(|| match Open::open(&self.name) {
             Ok(open) => memory::needed_beside(plan, elements, &open),
-            Err(emptcp_packet::Error::NoInstance { .. }) => memory::needed(plan, elements),
+            Err(error) if matches!(error.kind(), ErrorKind::NoInstance | ErrorKind::OtherBuild) => {
+                memory::needed(plan, elements)
+            }
             Err(error) => Err(error),
         })??;
         Ok(needed)

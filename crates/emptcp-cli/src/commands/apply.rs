@@ -24,11 +24,14 @@ use std::path::PathBuf;
         The file is compiled, every element is loaded and verified by the kernel, and then one store switches all \
         devices to the new set at once. Policies that are the same in the old set keep their counters and their state. \
         On any error the old set stays in force. No process has to run afterwards; a reboot ends it.\n\n\
+        What another build of emptcp has put in force is taken over, with its records and counters, where the layout of the tables \
+        is the same; otherwise the error says so, and --replace puts new tables in their place (docs/upgrade.md).\n\n\
         What changes is printed with `+` new, `-` gone, `~` changed, `=` the same.",
     after_long_help = "\
 Examples:
   emptcp apply policy.toml
   emptcp apply --dry-run policy.toml            what would change?
+  emptcp apply --replace policy.toml            in the place of what another version made
   emptcp apply --netns gateway policy.toml      in a network namespace
   emptcp --instance lab apply lab.toml          beside the default instance, on other devices
 
@@ -39,7 +42,7 @@ JSON:
    \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...],
    \"shaped\": [{\"device\", \"qdisc\", \"made\" (by this apply),
      \"replaces\" (kind of the kernel's own qdisc, or null)}] (root qdiscs for mode=shape),
-   \"programs\", \"adopted\", \"warnings\", \"duration_ms\"}
+   \"programs\", \"adopted\", \"replaced\": {\"both_acted_us\"} or null (see --replace), \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
   With --dry-run what would be: \"instance\", \"dry_run\", \"changes\", \"policies\", \"attached\", \"detached\", \"shaped\",
   \"unshaped\" (devices whose root qdisc would be removed), \"programs\", \"warnings\".
@@ -60,6 +63,10 @@ pub(crate) struct Apply {
     /// Attach by clsact filters even where the kernel has tcx
     #[arg(long)]
     clsact: bool,
+    /// Put new tables in the place of those of another version of emptcp, which this one cannot use; records and counters are
+    /// lost. Without another version there, an ordinary apply
+    #[arg(long)]
+    replace: bool,
     /// Make the tables even when there seems to be too little memory for them
     #[arg(long)]
     force: bool,
@@ -72,7 +79,10 @@ impl Apply {
         let policies = instance.namespace().resolve(&policies)?;
         self.check_memory(&instance, &policies)?;
         let changes = instance.changes(&policies)?;
-        let how = emptcp::Apply::new().adopt(!self.no_adopt).clsact(self.clsact);
+        let how = emptcp::Apply::new()
+            .adopt(!self.no_adopt)
+            .clsact(self.clsact)
+            .replace(self.replace);
         let elements: usize = policies.iter().map(|policy| policy.nodes.len()).sum();
         let what = format!("loading and verifying {}", units::count(elements as u64, "element"));
         if self.dry_run {
@@ -134,6 +144,9 @@ fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -
             "shaped": applied.shaped,
             "programs": applied.programs,
             "adopted": applied.adopted,
+            "replaced": applied.replaced.map(|former| json!({
+                "both_acted_us": u64::try_from(former.both_acted.as_micros()).unwrap_or(u64::MAX),
+            })),
             "warnings": applied.warnings,
             "duration_ms": u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX),
         }));
@@ -148,6 +161,8 @@ impl Apply {
         let what = match instance.exists() {
             Ok(true) => "the tables of new elements",
             Ok(false) => "the tables",
+            // Both sets of tables are there until the new one is in force.
+            Err(_) if self.replace => "the new tables",
             // Reported when it is applied.
             Err(_) => return Ok(()),
         };
@@ -279,6 +294,16 @@ fn told(plan: &Plan, applied: &Report) -> String {
             if shaped.made { "made" } else { "stays" },
             former.unwrap_or_default()
         );
+    }
+    if let Some(former) = applied.replaced {
+        text += "new tables are in the place of those of another version: records, counters and the state of elements began anew; \
+            one store switched all devices\n";
+        if !former.both_acted.is_zero() {
+            text += &format!(
+                "on devices that have another hook than before both sets acted for {:.1} ms\n",
+                former.both_acted.as_secs_f64() * 1e3
+            );
+        }
     }
     text += &format!(
         "{BOLD}instance {}{BOLD:#}: policy set {} is in force; {} loaded in {}",

@@ -1,15 +1,15 @@
 //! `emptcp flows`.
 
 use crate::{
-    commands::flow_text::{self, Before, Group},
+    commands::flow_text::{self, Before},
     session::Session,
     watch::{Frame, Watch},
-    words,
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Instance, model::Flow};
-use serde_json::{Value, json};
+use emptcp::model::{Flow, Group, grouped};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde_json::json;
 use std::time::Instant;
 
 /// Show the subflows that are known, grouped by connection
@@ -66,7 +66,9 @@ impl Flows {
         let instance = session.instance()?;
         let mut before = None;
         self.watch.run(session, || {
-            let mut groups = groups(&instance)?;
+            // Connections after their subflows: one that begins in between is there with its connection.
+            let flows = instance.flows()?;
+            let mut groups = grouped(instance.connections()?, flows);
             let left_out = if self.half_open {
                 0
             } else {
@@ -77,7 +79,7 @@ impl Flows {
                 leave_out_closed(&mut groups);
             }
             if session.wants_json() {
-                return Ok(Frame::Json(json(&groups, left_out)?));
+                return Ok(Frame::Json(Box::new(Answer { groups, left_out })));
             }
             let mut text = if groups.is_empty() {
                 flow_text::nothing(known, left_out, instance.subflows_seen()?)
@@ -98,31 +100,6 @@ impl Flows {
             Ok(Frame::Text(text))
         })
     }
-}
-
-/// Connections in their order, then what belongs to none that is known.
-fn groups(instance: &Instance) -> Result<Vec<Group>> {
-    let mut flows = instance.flows()?;
-    let mut groups = Vec::new();
-    for mut connection in instance.connections()? {
-        let (own, others) = flows
-            .into_iter()
-            .partition(|flow| flow.connection == Some(connection.id));
-        flows = others;
-        connection.include(&own);
-        groups.push(Group {
-            connection: Some(connection),
-            flows: own,
-        });
-    }
-    // Their connection was never known, was evicted, or a subflow came in between.
-    if !flows.is_empty() {
-        groups.push(Group {
-            connection: None,
-            flows,
-        });
-    }
-    Ok(groups)
 }
 
 /// Drops half-open subflows that were silent for [`HALF_OPEN_SHOWN_MS`]; how many there were.
@@ -154,16 +131,25 @@ fn leave_out_closed(groups: &mut Vec<Group>) {
     });
 }
 
-fn json(groups: &[Group], left_out: usize) -> Result<Value> {
-    let mut answer = serde_json::to_value(groups)?;
-    let all = answer.as_array_mut().into_iter().flatten();
-    all.filter_map(|group| group["flows"].as_array_mut())
-        .flatten()
-        .for_each(words::without_index_0);
-    if let Some(groups) = answer.as_array_mut().filter(|_| left_out > 0) {
-        groups.push(json!({"connection": null, "flows": [], "half_open_left_out": left_out}));
+/// The groups, and behind them how many half-open subflows are left out, when there are such.
+struct Answer {
+    groups: Vec<Group>,
+    left_out: usize,
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let left_out =
+            (self.left_out > 0).then(|| json!({"connection": null, "flows": [], "half_open_left_out": self.left_out}));
+        let mut answer = serializer.serialize_seq(None)?;
+        for group in &self.groups {
+            answer.serialize_element(group)?;
+        }
+        if let Some(left_out) = left_out {
+            answer.serialize_element(&left_out)?;
+        }
+        answer.end()
     }
-    Ok(answer)
 }
 
 #[cfg(test)]
@@ -224,7 +210,7 @@ mod tests {
             last.trim().starts_with("2 half-open subflows ") && last.contains("--half-open"),
             "{last}"
         );
-        let answer = super::json(&groups, left_out).unwrap();
+        let answer = serde_json::to_value(Answer { groups, left_out }).unwrap();
         assert_eq!(
             answer[1],
             json!({"connection": null, "flows": [], "half_open_left_out": 2})
@@ -234,6 +220,10 @@ mod tests {
         assert_eq!(leave_out_half_open(&mut groups), 1);
         assert!(groups.is_empty(), "there is nothing to head");
         assert_eq!(flow_text::half_open_left_out(0), "");
-        assert_eq!(super::json(&[], 0).unwrap(), json!([]));
+        let nothing = Answer {
+            groups: Vec::new(),
+            left_out: 0,
+        };
+        assert_eq!(serde_json::to_value(nothing).unwrap(), json!([]));
     }
 }

@@ -8,6 +8,7 @@ pub mod mapping;
 pub mod pin;
 pub mod program;
 
+pub(crate) mod batch;
 pub(crate) mod kernel;
 pub(crate) mod object;
 pub(crate) mod print;

@@ -53,6 +53,22 @@ pub(super) fn attach(spot: Spot<'_>, program: BorrowedFd<'_>) -> Result<(u32, u3
     Ok((attached.get_handle(), attached.get_priority()))
 }
 
+/// Puts another program into our filter, which stays at its place.
+pub(super) fn exchange(spot: Spot<'_>, handle: u32, priority: u32, program: BorrowedFd<'_>) -> Result<()> {
+    let mut hook = hook(spot, program);
+    hook.replace(true).handle(handle).priority(priority);
+    hook.attach().map(drop).map_err(|error| refused(spot, &error))
+}
+
+/// The program of a filter.
+pub(super) fn running(spot: Spot<'_>, handle: u32, priority: u32) -> Result<Option<u32>> {
+    let filters = qdisc::filters(spot.ifindex, spot.clsact_parent()).or_kernel("list filters")?;
+    let ours = filters
+        .into_iter()
+        .find(|filter| filter.handle == handle && filter.priority == priority);
+    Ok(ours.and_then(|filter| filter.program))
+}
+
 fn parent(direction: DeviceDirection) -> u32 {
     match direction {
         DeviceDirection::Ingress => CLSACT_INGRESS,

@@ -48,6 +48,12 @@ pub(super) fn detach(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|error| Error::io(path, error))
 }
 
+/// Pins a link at another path as well.
+pub(super) fn share(path: &Path, other: &Path) -> Result<()> {
+    let link = pin::open(path).or_kernel(format!("open the link at {}", path.display()))?;
+    pin::add(link.as_fd(), other).or_kernel(format!("pin the link at {}", other.display()))
+}
+
 /// The link that is pinned at a path.
 pub(super) fn info(path: &Path) -> Option<LinkInfo> {
     link::info(pin::open(path).ok()?.as_fd()).ok()

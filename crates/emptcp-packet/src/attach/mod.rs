@@ -11,11 +11,12 @@ mod link;
 mod pending;
 
 use crate::{
+    entry_pins::Pinned,
     error::Result,
     records::{self, Attachment, Records},
 };
 use emptcp_host::qdisc::{CLSACT_EGRESS, CLSACT_INGRESS};
-use emptcp_load::{link as bpf_link, pin, program as bpf};
+use emptcp_load::link as bpf_link;
 use emptcp_plan::{manifest::Hook, plan::DeviceDirection};
 use libbpf_rs::MapHandle;
 pub(crate) use pending::Pending;
@@ -42,7 +43,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn from_number(number: u32) -> Option<Self> {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
         [Self::Tcx, Self::Clsact, Self::XdpNative, Self::XdpGeneric]
             .into_iter()
             .find(|kind| *kind as u32 == number)
@@ -253,15 +254,38 @@ impl Attachments<'_> {
             .map(|info| info.id)
     }
 
+    /// The program that a spot runs.
+    pub(crate) fn running(&self, spot: Spot<'_>) -> Result<Option<u32>> {
+        let Some((kind, record)) = self.get(spot)? else {
+            return Ok(None);
+        };
+        if kind == Kind::Clsact {
+            return clsact::running(spot, record.handle, record.priority);
+        }
+        let info = link::info(&spot.link_path(self.folder));
+        Ok(info.filter(|info| info.ifindex != 0).map(|info| info.program))
+    }
+
+    /// Puts another program in the place of the one that a spot runs. No packet passes in between.
+    ///
+    /// # Errors
+    /// When nothing is attached there, or the device is gone.
+    pub(crate) fn exchange(&self, spot: Spot<'_>, program: BorrowedFd<'_>) -> Result<()> {
+        match self.get(spot)? {
+            Some((Kind::Clsact, record)) => clsact::exchange(spot, record.handle, record.priority, program),
+            _ => self.run(spot, program),
+        }
+    }
+
+    /// Holds the link that another instance holds for a spot.
+    pub(crate) fn share_link(&self, spot: Spot<'_>, other: &Attachments<'_>) -> Result<()> {
+        link::share(&spot.link_path(other.folder), &spot.link_path(self.folder))
+    }
+
     /// Ids of this instance's entry programs.
     fn entry_programs(&self) -> Vec<u32> {
-        let entries = std::fs::read_dir(self.folder).into_iter().flatten().flatten();
-        entries
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("entry_"))
-            .filter_map(|entry| pin::open(&entry.path()).ok())
-            .filter_map(|program| bpf::info(std::os::fd::AsFd::as_fd(&program)).ok())
-            .map(|(id, _)| id)
-            .collect()
+        let pinned = Pinned::all(self.folder);
+        pinned.into_iter().map(|program| program.id).collect()
     }
 }
 

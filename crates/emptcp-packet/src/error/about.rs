@@ -27,7 +27,7 @@ impl Error {
             Self::NothingInForce { .. } => ErrorKind::NothingInForce,
             Self::BadName(_) => ErrorKind::BadName,
             Self::NoBpffs(_) => ErrorKind::Unsupported,
-            Self::OtherBuild { .. } => ErrorKind::OtherBuild,
+            Self::OtherBuild { .. } | Self::Layout { .. } => ErrorKind::OtherBuild,
             Self::State { .. } => ErrorKind::Damaged,
             Self::NotUndone { error, .. } | Self::HalfRemoved { error, .. } => error.kind(),
         }
@@ -81,6 +81,7 @@ impl Error {
             | Self::NothingInForce { instance }
             | Self::BadName(instance)
             | Self::OtherBuild { instance, .. }
+            | Self::Layout { instance, .. }
             | Self::State { instance, .. }
             | Self::HalfRemoved { instance, .. } => Some(instance),
             Self::NotUndone { error, .. } => error.instance(),

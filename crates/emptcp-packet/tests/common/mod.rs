@@ -1,7 +1,9 @@
 //! Namespaces, devices and tiny elements for the tests of this crate.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod other_build;
 pub mod packets;
+pub mod pair;
 
 use emptcp_host::namespace;
 use emptcp_packet::{Catalog, Error};

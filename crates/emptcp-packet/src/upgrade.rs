@@ -1,0 +1,219 @@
+//! Another build of emptcp takes over an instance: the tables stay with all that they hold, every program is replaced.
+//!
+//! What two builds with the same layout share is harmless: tables, the control word, the rules, the secret of the flow
+//! table. Entry program, slow path and chains hand a packet on to each other and always come from one build. So the new
+//! build gets chains of its own, a *core* with a number:
+//!
+//! 1. It makes new chains. In the bank in force their heads are the programs of the former build: these go on in the
+//!    former chain, so that the policy set in force is the same from either entry program. The new set is loaded into
+//!    the other bank.
+//! 2. On one device after the other the new entry program takes the place of the former one; each exchange is atomic. In
+//!    between some devices run the former core and some the new one, all the policy set in force.
+//! 3. One store puts the new set in force, as ever. The record of its bank names its core: so a death at any point
+//!    leaves either set with the right core.
+//! 4. After a grace period the former chains and entry programs go.
+
+use crate::{
+    attach::{Attachments, Spot},
+    core_objects::CoreObjects,
+    entry_pins::{For, Pinned},
+    error::{Error, Result},
+    fault, identity,
+    instance::Instance,
+    maps::{self, Chains, CoreNumber},
+    records::{Core, SpotKey},
+    tables,
+};
+use emptcp_abi::{BANK_SLOTS, Generation, POLICIES};
+use emptcp_load::grace;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::fd::AsFd,
+    path::PathBuf,
+};
+
+/// A takeover under way.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    former: Core,
+    chains: Option<Chains>,
+    /// What the entry programs that run were loaded for.
+    entries: BTreeSet<For>,
+}
+
+impl Upgrade {
+    /// Prepares the instance for the core of this build. From here on the instance loads into new chains, which nobody
+    /// runs yet. Where this build made the core in force there is nothing to do.
+    pub(crate) fn begin(instance: &mut Instance, next: Generation) -> Result<Option<Self>> {
+        if instance.is_of_this_build() {
+            return Ok(None);
+        }
+        let mut upgrade = Self {
+            former: instance.core,
+            chains: None,
+            entries: BTreeSet::new(),
+        };
+        let started = upgrade.start(instance, next);
+        match started {
+            Ok(()) => Ok(Some(upgrade)),
+            Err(error) => {
+                for failed in [upgrade.take_back(instance), clean_up(instance)] {
+                    if let Err(error) = failed {
+                        tracing::warn!("{error}");
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn start(&mut self, instance: &mut Instance, next: Generation) -> Result<()> {
+        let running = Running::read(instance)?;
+        self.entries = running.spots.values().filter_map(|id| running.what(*id)).collect();
+        let sizes = instance.tables_of_maps()?;
+        instance.maps.complete(&instance.folder, &tables::shapes(&sizes)?)?;
+        instance.core = Core {
+            number: CoreNumber(next.0),
+            build: CoreObjects::current().fingerprint(),
+        };
+        let chains = instance.maps.renew_chains(&instance.folder, instance.core.number)?;
+        let first = instance.generation().bank() * BANK_SLOTS;
+        for (hook, former) in chains.iter() {
+            for slot in first..first + POLICIES {
+                if let Some(head) = maps::program_in(former, slot)? {
+                    maps::set_slot(instance.maps.chain(hook)?, slot, head.as_fd())?;
+                }
+            }
+        }
+        self.chains = Some(chains);
+        Ok(())
+    }
+
+    /// The entry programs that must be loaded to take the place of those that run.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = For> {
+        self.entries.iter().copied()
+    }
+
+    /// Exchanges the entry programs of all devices. Everything that the new ones need is there.
+    pub(crate) fn exchange(&self, instance: &Instance) -> Result<()> {
+        match exchange(instance)?.first() {
+            None => Ok(()),
+            Some(key) => Err(Error::State {
+                instance: instance.name().to_owned(),
+                detail: format!(
+                    "no entry program fits the one that the device with index {} runs",
+                    key.ifindex
+                ),
+            }),
+        }
+    }
+
+    /// All devices run the former core again. What it needs no more is left for [`clean_up`].
+    pub(crate) fn take_back(&mut self, instance: &mut Instance) -> Result<()> {
+        instance.core = self.former;
+        if let Some(chains) = self.chains.take() {
+            instance.maps.put_back_chains(chains);
+        }
+        // What is left was attached by this apply, and is detached.
+        exchange(instance).map(drop)
+    }
+}
+
+/// What devices run, by the ids of programs.
+struct Running {
+    spots: BTreeMap<SpotKey, u32>,
+    pinned: Vec<Pinned>,
+}
+
+impl Running {
+    fn read(instance: &Instance) -> Result<Self> {
+        let attachments = instance.attachments()?;
+        let mut spots = BTreeMap::new();
+        for key in instance.spots()? {
+            if let Some(id) = attachments.running(spot(key))? {
+                spots.insert(key, id);
+            }
+        }
+        Ok(Self {
+            spots,
+            pinned: Pinned::all(&instance.folder),
+        })
+    }
+
+    fn what(&self, id: u32) -> Option<For> {
+        let known = self.pinned.iter().find(|pinned| pinned.id == id);
+        known.map(|pinned| pinned.what)
+    }
+}
+
+fn spot(key: SpotKey) -> Spot<'static> {
+    Spot {
+        device: "?",
+        ifindex: key.ifindex,
+        direction: key.direction,
+    }
+}
+
+/// Gives every spot that runs another core's entry program that of the instance's core. Returns those for which it has
+/// none.
+fn exchange(instance: &Instance) -> Result<Vec<SpotKey>> {
+    let attachments: Attachments<'_> = instance.attachments()?;
+    let running = Running::read(instance)?;
+    let own = |pinned: &&Pinned| pinned.core == instance.core.number;
+    let mut left = Vec::new();
+    for (key, id) in &running.spots {
+        let Some(what) = running.what(*id) else { continue };
+        let Some(wanted) = running.pinned.iter().filter(own).find(|pinned| pinned.what == what) else {
+            left.push(*key);
+            continue;
+        };
+        if wanted.id != *id {
+            fault::step("exchanging an entry program", || {
+                attachments.exchange(spot(*key), wanted.program.as_fd())
+            })?;
+        }
+    }
+    Ok(left)
+}
+
+/// Pins of cores other than that of the instance.
+fn left_over(instance: &Instance) -> Vec<PathBuf> {
+    let pins = ["map_", "entry_"].map(|prefix| identity::pins(&instance.folder, prefix));
+    let is_numbered = |name: &str| name.starts_with("map_emptcp_chain") || name.starts_with("entry_");
+    let is_other = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (name, number) = CoreNumber::of_file(&name);
+        is_numbered(name) && number != instance.core.number
+    };
+    pins.into_iter().flatten().filter(is_other).collect()
+}
+
+/// Removes the chains and entry programs of other cores, when no packet is in them any more.
+pub(crate) fn clean_up(instance: &Instance) -> Result<()> {
+    let pins = left_over(instance);
+    if pins.is_empty() {
+        return Ok(());
+    }
+    grace::wait();
+    // A chain is emptied with its last pin. Entry programs lead to it: they go first.
+    let (entries, chains): (Vec<_>, Vec<_>) = pins.into_iter().partition(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("entry_"))
+    });
+    for path in entries.into_iter().chain(chains) {
+        fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
+    }
+    Ok(())
+}
+
+/// Cleans up after a takeover that has died: all devices run the core of the policy set in force.
+pub(crate) fn repair(instance: &Instance) -> Result<()> {
+    if left_over(instance).is_empty() {
+        return Ok(());
+    }
+    for key in exchange(instance)? {
+        instance.attachments()?.detach(spot(key))?;
+    }
+    clean_up(instance)
+}
