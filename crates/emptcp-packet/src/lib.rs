@@ -16,14 +16,14 @@
 //!   says in a [`refusal`] which one the verifier did not take. `entry` keeps those that are attached.
 //! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for,
 //!   [`memory`] says what they take; `flow_table` reads the largest of them, `rules` are what its classifier compares.
-//! * `adopt` takes over connections that already run, of which the host's `sockets` tell.
+//! * `adopt` takes over connections that already run, which the host's `sockets` report.
 //! * [`probe`] tries out what this kernel offers.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program, [`swap`] puts it in place of
 //!   others.
 //! * `moved_here` finds devices that came with the programs of another namespace's instance; `stacked` those of which
 //!   one is on top of another.
 //! * [`stale`] lists the instances of all network namespaces and frees what dead ones have left; `identity` is what an
-//!   instance tells about its own.
+//!   instance reports about its own.
 //! * `place` is the folder in bpffs and the lock; `device` finds the devices that policies name.
 //! * `fault` lets tests make an apply fail at any point; [`error`]: what can go wrong.
 
