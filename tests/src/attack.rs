@@ -161,8 +161,8 @@ pub struct Attack {
 pub struct Outcome {
     /// Forged segments sent, by kind.
     pub forged: BTreeMap<&'static str, u64>,
-    /// Segments that the cores of both hosts counted meanwhile as unacceptable, or as a SYN on an established record. Some
-    /// may be segments of the hosts, so it can exceed the number of forged ones.
+    /// Segments that the cores of both hosts counted meanwhile as unacceptable, or as a SYN on an established record.
+    /// Some may be segments of the hosts, so it can exceed the number of forged ones.
     pub counted: u64,
     /// Subflows that were compared, on both hosts.
     pub compared: usize,
@@ -425,8 +425,8 @@ fn number(random: &mut SmallRng, right: u32, first: Option<u32>) -> u32 {
     right.wrapping_add(far)
 }
 
-/// Opens connections, sends forged segments of every kind while they run, and compares the records of both hosts with the
-/// kernels when the traffic has stopped. `None` if this machine does not support labs.
+/// Opens connections, sends forged segments of every kind while they run, and compares the records of both hosts with
+/// the kernels when the traffic has stopped. `None` if this machine does not support labs.
 ///
 /// # Panics
 /// When the lab or a connection fails.

@@ -1,8 +1,9 @@
 //! The format of `elements/*/cases.toml`.
 //!
-//! A file has cases: a policy, the preceding traffic, and packets with their expected results. A case runs at every hook
-//! that the element supports, with both IP versions, unless it specifies others. Every output packet is compared byte by
-//! byte with the input packet plus `changes`. The expected checksums are computed, so no case can pass with a wrong one.
+//! A file has cases: a policy, the preceding traffic, and packets with their expected results. A case runs at every
+//! hook that the element supports, with both IP versions, unless it specifies others. Every output packet is compared
+//! byte by byte with the input packet plus `changes`. The expected checksums are computed, so no case can pass with a
+//! wrong one.
 
 use crate::{describe::Packet, hosts::Who};
 use emptcp_plan::manifest::Hook;

@@ -174,8 +174,8 @@ impl Bed {
         }
     }
 
-    /// From now on new sockets send no aggregates: each packet at the hooks is one segment. (Without segmentation offload
-    /// the kernel still passes aggregates through tc and splits them afterwards.)
+    /// From now on new sockets send no aggregates: each packet at the hooks is one segment. (Without segmentation
+    /// offload the kernel still passes aggregates through tc and splits them afterwards.)
     ///
     /// # Panics
     /// When `ip` cannot do it.

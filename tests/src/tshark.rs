@@ -3,7 +3,8 @@
 use crate::{captures::Frame, command::output_of};
 use std::{collections::BTreeSet, fs, io::Write, path::Path, process::Command};
 
-/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`. One more follows, which tshark needs.
+/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`. One more follows, which tshark
+/// needs.
 ///
 /// # Panics
 /// When it cannot be written.

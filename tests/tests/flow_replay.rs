@@ -1,7 +1,7 @@
 //! The shared captures through the entry programs: compares the records with the analysis of the same captures, and
 //! retransmissions with tcptrace. Round trips are left out: a replay cannot reproduce the time.
-//! If the two differ, `data/flow_replay.txt` lists both values and the reason. A difference that is not listed fails, and
-//! so does a listed one that does not occur.
+//! If the two differ, `data/flow_replay.txt` lists both values and the reason. A difference that is not listed fails,
+//! and so does a listed one that does not occur.
 //!
 //! `EMPTCP_REPLAY=all` replays every capture; else some are left out, to save time.
 
@@ -30,8 +30,8 @@ use std::{
     path::Path,
 };
 
-/// The most payload of a packet; larger ones are split, because the kernel's test run refuses them, and none is larger on
-/// the wire.
+/// The most payload of a packet; larger ones are split, because the kernel's test run refuses them, and none is larger
+/// on the wire.
 const LARGEST: usize = 2800;
 
 /// Captures with more packets than this are replayed only when all are asked for.

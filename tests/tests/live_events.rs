@@ -25,8 +25,8 @@ use std::{
 const WATCH: &str = "[[policy]]\nname = \"watch\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
                      do = ['get_connect', 'get_subflow', 'record every=200ms']\n";
 
-/// Reads the events of a host from now on until `stop`; sets `ready` when it has begun. Also returns the number of missed
-/// events.
+/// Reads the events of a host from now on until `stop`; sets `ready` when it has begun. Also returns the number of
+/// missed events.
 fn watch(host: &Host, ready: Sender<()>, stop: &AtomicBool) -> (Vec<Event>, u64) {
     let (mut events, mut missed) = (Vec::new(), 0);
     host.run(|| {

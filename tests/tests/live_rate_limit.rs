@@ -109,7 +109,8 @@ fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) -> u64 {
             "{rate} Mbit/s: {:.3} of the requested rate",
             measured.ratio
         );
-        // Data that was queued on the limited path before the switch still has to pass, and the other path waits for it.
+        // Data that was queued on the limited path before the switch still has to pass, and the other path waits for
+        // it.
         assert!(
             measured.switch >= 0.6,
             "{rate} Mbit/s: {:.2} of the final rate during the switch",

@@ -73,8 +73,8 @@ fn counts_once(make: &[&str]) {
     );
     // In four seconds the virtual queue and the allowed burst are added; limited twice it would be half.
     assert!((0.75..1.25).contains(&(rate / 8.0)), "{rate:.2} Mbit/s instead of 8");
-    // Above the kernel's number by retransmissions and by packets that the limit dropped after the record; counted twice
-    // it would be 2.
+    // Above the kernel's number by retransmissions and by packets that the limit dropped after the record; counted
+    // twice it would be 2.
     assert!((0.95..1.5).contains(&ratio), "{ratio:.2}");
     assert!(
         u64::from(record.received.retransmissions) * 5 < record.received.packets,

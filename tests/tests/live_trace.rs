@@ -63,7 +63,8 @@ fn settled(connection: &Connection) -> ConnectionInfo {
     }
 }
 
-/// Runs an exchange while the client's devices are captured; returns the connection by the analysis and by both kernels.
+/// Runs an exchange while the client's devices are captured; returns the connection by the analysis and by both
+/// kernels.
 fn watched(lab: &Lab, version: IpVersion) -> (record::Connection, ConnectionInfo, ConnectionInfo) {
     let settings = DeviceSettings {
         interval: Duration::from_millis(200),

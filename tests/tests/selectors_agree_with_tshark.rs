@@ -493,7 +493,8 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
     let mut place = Place::new(Hook::TcIngress, Who::Client, &file("x", "", "count"));
     let known = replay.selected(&mut place, "");
     let sure = check_known(&replay, &known);
-    // Where a short data sequence number lies below the key's, tshark subtracts without extension to 64 bits: not compared.
+    // Where a short data sequence number lies below the key's, tshark subtracts without extension to 64 bits: not
+    // compared.
     let senseless = tshark::matching(&replay.file, &["mptcp.dss.dsn > 9223372036854775807".to_owned()]).remove(0);
     println!(
         "{} frames with a data sequence number that tshark cannot place",

@@ -1,5 +1,5 @@
-//! Compares every value with the reference analyser. If the two differ, `data/trace_reference.txt` lists both values and
-//! the reason. A difference that is not listed fails, and so does a listed one that does not occur.
+//! Compares every value with the reference analyser. If the two differ, `data/trace_reference.txt` lists both values
+//! and the reason. A difference that is not listed fails, and so does a listed one that does not occur.
 
 use emptcp_tests::captures;
 use emptcp_tests::traces::{Analysed, analysed};

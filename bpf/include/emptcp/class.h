@@ -41,9 +41,9 @@ struct sk_buff___emptcp {
 } __attribute__((preserve_access_index));
 
 /*
- * Is the root qdisc the one that the loader found, or made? Somebody may have replaced it since, and then neither a class
- * nor a departure time does anything. The kernel offers programs no field for that, but lets them read its memory, other
- * than in lockdown; where it does not, the answer is yes. To a helper `ctx` is the kernel's sk_buff.
+ * Is the root qdisc the one that the loader found, or made? Somebody may have replaced it since, and then neither a
+ * class nor a departure time does anything. The kernel offers programs no field for that, but lets them read its
+ * memory, other than in lockdown; where it does not, the answer is yes. To a helper `ctx` is the kernel's sk_buff.
  */
 static __always_inline bool emptcp_class_in_place(emptcp_context *ctx)
 {

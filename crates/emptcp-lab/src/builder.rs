@@ -24,8 +24,8 @@ pub enum Topology {
     /// Every path leads from the client to the server.
     #[default]
     TwoHosts,
-    /// Every path leads from the client to a gateway that forwards to the server, which has a single address. The gateway
-    /// is like a hybrid access gateway: policies there act on traffic that it does not terminate.
+    /// Every path leads from the client to a gateway that forwards to the server, which has a single address. The
+    /// gateway is like a hybrid access gateway: policies there act on traffic that it does not terminate.
     Gateway,
 }
 

@@ -1,9 +1,9 @@
 //! Captures of a device to a pcap file, and their check by tshark.
 //!
 //! The capture uses a packet socket in this process, not a child process: it ends with this process, even if that is
-//! killed. It completes checksums that offload left to the device, so that every frame in the file can be checked: a wrong
-//! checksum in the file was wrong on the path. Sent frames are captured after all egress hooks of the device, received
-//! ones before its tc ingress hooks but after native XDP.
+//! killed. It completes checksums that offload left to the device, so that every frame in the file can be checked: a
+//! wrong checksum in the file was wrong on the path. Sent frames are captured after all egress hooks of the device,
+//! received ones before its tc ingress hooks but after native XDP.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};

@@ -44,7 +44,8 @@ impl Lab {
         self.gateway.as_ref()
     }
 
-    /// The namespace of the emulator. Its devices `client1`, `server1` and so on are in the middle of path 1, for captures.
+    /// The namespace of the emulator. Its devices `client1`, `server1` and so on are in the middle of path 1, for
+    /// captures.
     pub fn middle(&self) -> &NetworkNamespace {
         &self.middle
     }

@@ -26,8 +26,8 @@
 //!
 //! # Map
 //!
-//! * The test bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes), `names.rs`
-//!   (names, guards, sweep), `netns.rs`, `command.rs`.
+//! * The test bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes),
+//!   `names.rs` (names, guards, sweep), `netns.rs`, `command.rs`.
 //! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet
 //!   sockets).
 //! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and

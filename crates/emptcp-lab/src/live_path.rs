@@ -89,8 +89,8 @@ impl LivePath {
         self.update(|path| path.loss(probability))
     }
 
-    /// Connects or disconnects the path at the client: its device loses its carrier, while addresses and routes stay. To
-    /// lose all packets without a visible change at the hosts, set a loss of 1.
+    /// Connects or disconnects the path at the client: its device loses its carrier, while addresses and routes stay.
+    /// To lose all packets without a visible change at the hosts, set a loss of 1.
     pub fn set_carrier(&self, plugged: bool) -> Result<()> {
         if self.emulated.is_none() {
             return Err(self.not_emulated());

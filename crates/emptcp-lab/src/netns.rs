@@ -21,7 +21,8 @@ impl NetworkNamespace {
         Ok(Self(Arc::new(Namespace::open(name)?)))
     }
 
-    /// Removes the name. The kernel frees the namespace, its devices and addresses when the last socket in it is closed.
+    /// Removes the name. The kernel frees the namespace, its devices and addresses when the last socket in it is
+    /// closed.
     pub(crate) fn remove(name: &str) -> Result<()> {
         run_here("ip", &["netns", "del", name]).map(drop)
     }

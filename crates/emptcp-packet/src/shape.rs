@@ -1,5 +1,5 @@
-//! What elements with `needs = ["class"]` get: a class of an HTB qdisc, one for each policy, or departure times where the
-//! device has `fq`, which needs no set-up. Which use of an element wants what is in its `element.toml`
+//! What elements with `needs = ["class"]` get: a class of an HTB qdisc, one for each policy, or departure times where
+//! the device has `fq`, which needs no set-up. Which use of an element wants what is in its `element.toml`
 //! ([`ClassWish`]).
 //!
 //! The program chooses the class by `skb->priority`, or sets the time of departure for `fq` (`emptcp/class.h`). The
@@ -22,7 +22,7 @@ use crate::{
 };
 use emptcp_host::device::Devices;
 use emptcp_plan::{
-    manifest::ClassWish,
+    ClassWish,
     plan::{DeviceDirection, Plan, PolicyPlan},
 };
 use libbpf_rs::MapHandle;

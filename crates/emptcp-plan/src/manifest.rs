@@ -1,8 +1,12 @@
-//! `element.toml`: what an element is, which arguments it takes and where it can run.
+//! `element.toml`: what an element is, which arguments it takes and where it can run. `field`: the words of conditions
+//! that it declares. `class`: the class that it asks for.
 
-pub use crate::class::{ClassNeed, ClassWish, ClassWords};
-pub use crate::fields::{Declaration, Form};
+mod class;
+mod field;
+
+pub use class::{ClassNeed, ClassWords};
 pub use emptcp_model::{Hook, Unit};
+pub use field::{Declaration, Form};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -77,7 +81,8 @@ pub struct Argument {
     /// For numbers, rates, sizes and durations: the least that is accepted, in the base unit (bytes, ns, bit/s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
-    /// Likewise the most; needed where the member of `struct arguments` has fewer than 8 bytes.
+    /// The most that is accepted, in the same unit; needed where the member of `struct arguments` has fewer than 8
+    /// bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
     /// For [`ArgumentType::Choice`]: words that cannot run at every hook of the element, and the hooks where they can.

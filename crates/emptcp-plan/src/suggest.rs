@@ -16,7 +16,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|candidate| (strsim::osa_distance(&lower, candidate), candidate))
         .filter(|(distance, candidate)| {
             let letters = candidate.chars().count();
-            // Something must be left in common: `h` is no slip for `s`.
+            // They must share something: `h` is no slip for `s`.
             *distance <= (letters / 3).max(1) && *distance < letters.min(length).max(1)
         })
         .collect();
@@ -28,7 +28,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// The candidate that was meant by `word`. A number in it may be a value that went astray (`mark7`): then nobody knows.
+/// The candidate that was meant by `word`. A number in it may be a value (`mark7`): then there is no answer.
 pub(crate) fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest(word, candidates).filter(|near| has_digits_of(word, near))
 }

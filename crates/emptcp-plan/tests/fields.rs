@@ -195,6 +195,11 @@ fn a_declaration_that_cannot_work_is_refused_where_it_stands() {
             "type = \"prefix\"",
             "the values cannot be written so",
         ),
+        (
+            "type = \"duration\"",
+            "aliases = [\"hops\"]",
+            "`hops` is an alias of another field too",
+        ),
         ("\"hops\"", "\"ip.addr\"", "`ip.addr` means something else already"),
         ("\"syn|synack\"", "\"sin\"", "`sin` is not a packet type"),
         ("none = \"0\"", "none = \"zero\"", "`none` stands for no value"),

@@ -13,9 +13,9 @@ const WORDS: [(&str, &str); 10] = [
     ("device", "emptcp-plan/src/file/mod.rs"),
     ("device", "emptcp-plan/src/diff.rs"),
     // Words of conditions that are the compiler's own, and words of other tools for them.
-    ("device", "emptcp-plan/src/expression/vocabulary.rs"),
-    ("direction", "emptcp-plan/src/expression/vocabulary.rs"),
-    ("subflow", "emptcp-plan/src/expression/vocabulary.rs"),
+    ("device", "emptcp-plan/src/fields/core.rs"),
+    ("direction", "emptcp-plan/src/fields/core.rs"),
+    ("subflow", "emptcp-plan/src/fields/core.rs"),
     ("src", "emptcp-plan/src/expression/habits"),
     ("dst", "emptcp-plan/src/expression/habits"),
     ("ip_version", "emptcp-plan/src/expression/habits/fields.rs"),

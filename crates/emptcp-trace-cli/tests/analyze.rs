@@ -64,7 +64,7 @@ fn what_is_no_capture_is_refused_with_its_name_and_nothing_is_written() {
     refuses(&["no/such/file"], &["no/such/file", "No such file"]);
     refuses(&[path(folder.path())], &[path(folder.path()), "directory"]);
     refuses(&[path(&empty)], &[path(&empty), "empty"]);
-    refuses(&[path(&nonsense)], &[path(&nonsense), "no capture"]);
+    refuses(&[path(&nonsense)], &[path(&nonsense), "not a capture"]);
     refuses(
         &["--each", path(&empty), path(&nonsense)],
         &[path(&empty), path(&nonsense), "2 of 2"],

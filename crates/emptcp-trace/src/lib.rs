@@ -1,7 +1,7 @@
 //! Streaming analysis of Multipath TCP connections in packet captures: both versions of MPTCP, in bounded memory.
 //!
-//! This crate is the engine. It reads packets and emits records and events. The crate `emptcp-trace-report` makes tables,
-//! sentences, pictures and reports from them.
+//! This crate is the engine. It reads packets and emits records and events. The crate `emptcp-trace-report` makes
+//! tables, sentences, pictures and reports from them.
 //!
 //! # Start here
 //!
@@ -52,9 +52,9 @@
 //!  identity, direction, time, error
 //! ```
 //!
-//! `compare` and `split` are in this crate because both read packets. `compare` is a second engine whose result is typed
-//! figures; `emptcp-trace-report` makes sentences of them. `split` copies frames and must sort them exactly as the
-//! analysis does, so it shares that code.
+//! `compare` and `split` are in this crate because both read packets. `compare` is a second engine whose result is
+//! typed figures; `emptcp-trace-report` makes sentences of them. `split` copies frames and must sort them exactly as
+//! the analysis does, so it shares that code.
 
 pub mod analyzer;
 pub mod compare;

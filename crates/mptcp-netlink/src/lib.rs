@@ -1,5 +1,5 @@
-//! The subflows of a host's MPTCP sockets, by netlink (`sock_diag`, sock_diag(7)): tokens, address ids, opener, role and
-//! backup flags. No privilege is needed; without CAP_NET_ADMIN newer kernels leave out the tokens.
+//! The subflows of a host's MPTCP sockets, by netlink (`sock_diag`, sock_diag(7)): tokens, address ids, opener, role
+//! and backup flags. No privilege is needed; without CAP_NET_ADMIN newer kernels leave out the tokens.
 //!
 //! ```no_run
 //! use mptcp_netlink::SockDiag;

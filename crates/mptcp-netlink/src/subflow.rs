@@ -35,8 +35,8 @@ pub struct Subflow {
     pub state: State,
     /// Token of this host; `None` if the kernel does not report it.
     pub local_token: Option<Token>,
-    /// Token of the other host. The kernel stores it only for subflows that this host opened; `None` if the connection has
-    /// no such subflow.
+    /// Token of the other host. The kernel stores it only for subflows that this host opened; `None` if the connection
+    /// has no such subflow.
     pub remote_token: Option<Token>,
     /// Initial sequence number of the other host; 0 if the kernel does not report it.
     pub remote_initial: SequenceNumber,

@@ -67,8 +67,8 @@ pub struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    /// Queries a socket. A socket that is plain TCP, because it was opened so or because the connection fell back before it
-    /// was accepted, has [`fallback`](Self::fallback) set and no subflows.
+    /// Queries a socket. A socket that is plain TCP, because it was opened so or because the connection fell back
+    /// before it was accepted, has [`fallback`](Self::fallback) set and no subflows.
     ///
     /// Before Linux 6.5 this takes three requests; a subflow may begin or end in between.
     ///

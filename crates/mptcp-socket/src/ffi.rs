@@ -1,4 +1,5 @@
-//! The only unsafe code of this crate: socket options with which the kernel writes through pointers. No crate wraps them.
+//! The only unsafe code of this crate: socket options with which the kernel writes through pointers. No crate wraps
+//! them.
 #![allow(unsafe_code)] // See above: the safe functions below own every buffer that the kernel writes to.
 
 use std::io;

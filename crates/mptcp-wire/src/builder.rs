@@ -37,8 +37,9 @@ impl Extension<'_> {
 
 /// Builds a TCP packet into a caller's buffer.
 ///
-/// Defaults: Ethernet between two locally administered addresses, TTL 64, window 65535, no flags, no options, no payload.
-/// Calls can be chained, because [`PacketBuilder::build`] reports all errors (too many options, mixed IP versions).
+/// Defaults: Ethernet between two locally administered addresses, TTL 64, window 65535, no flags, no options, no
+/// payload. Calls can be chained, because [`PacketBuilder::build`] reports all errors (too many options, mixed IP
+/// versions).
 ///
 /// ```
 /// use mptcp_wire::{Key, PacketBuilder, Version, mptcp, tcp::{Flags, TcpOption}};
@@ -215,7 +216,8 @@ impl<'a> PacketBuilder<'a> {
         self.note(result)
     }
 
-    /// Adds an MPTCP option: short for [`PacketBuilder::option`] with [`TcpOption::Mptcp`](crate::tcp::TcpOption::Mptcp).
+    /// Adds an MPTCP option: short for [`PacketBuilder::option`] with
+    /// [`TcpOption::Mptcp`](crate::tcp::TcpOption::Mptcp).
     #[must_use]
     pub fn mptcp(self, option: impl Into<crate::mptcp::MptcpOption>) -> Self {
         self.option(TcpOption::Mptcp(option.into()))

@@ -1,7 +1,7 @@
 //! Reading and writing big-endian fields without a panic.
 //!
-//! Reads outside the slice give zero, so no caller can cause a panic. Views check their length on creation, so this never
-//! happens for valid views.
+//! Reads outside the slice give zero, so no caller can cause a panic. Views check their length on creation, so this
+//! never happens for valid views.
 
 use crate::error::{Error, Result};
 

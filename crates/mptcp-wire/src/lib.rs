@@ -2,10 +2,11 @@
 //!
 //! # Guarantee
 //!
-//! No function panics, whatever the bytes: no public function indexes, unwraps, or does arithmetic that can overflow (the
-//! compiler lints below deny all three). There is no `unsafe`, no allocation and no `std`. `new_checked` makes a view: it
-//! checks that the fixed header and everything that its length fields cover is inside the slice, so the accessors cannot
-//! fail. Invalid input gives an [`Error`] with the header or option, the value found and the values expected.
+//! No function panics, whatever the bytes: no public function indexes, unwraps, or does arithmetic that can overflow
+//! (the compiler lints below deny all three). There is no `unsafe`, no allocation and no `std`. `new_checked` makes a
+//! view: it checks that the fixed header and everything that its length fields cover is inside the slice, so the
+//! accessors cannot fail. Invalid input gives an [`Error`] with the header or option, the value found and the values
+//! expected.
 //!
 //! # Map
 //!

@@ -17,8 +17,8 @@ pub enum LinkType {
     LinuxSll2,
     /// BSD loopback: 4 bytes of address family, in either byte order.
     Loopback,
-    /// Point-to-point protocol, RFC 1661, with or without the address and control bytes of RFC 1662, and with a protocol
-    /// field of one or two bytes. Also Cisco's HDLC, which has the same number in captures of serial lines.
+    /// Point-to-point protocol, RFC 1661, with or without the address and control bytes of RFC 1662, and with a
+    /// protocol field of one or two bytes. Also Cisco's HDLC, which has the same number in captures of serial lines.
     Ppp,
 }
 

@@ -38,9 +38,9 @@ pub struct Segment<'a> {
 impl<'a> Segment<'a> {
     /// Finds the TCP segment in `frame`.
     ///
-    /// Errors: [`Error::NotIp`], [`Error::NotTcp`], [`Error::Fragment`] (every fragment, also the first), or a malformed
-    /// or truncated header. Malformed TCP options are no error here; the iterator over the options reports them. A
-    /// truncated payload is no error; see [`Segment::is_truncated`].
+    /// Errors: [`Error::NotIp`], [`Error::NotTcp`], [`Error::Fragment`] (every fragment, also the first), or a
+    /// malformed or truncated header. Malformed TCP options are no error here; the iterator over the options reports
+    /// them. A truncated payload is no error; see [`Segment::is_truncated`].
     ///
     /// ```
     /// use mptcp_wire::mptcp::MptcpOption;

@@ -28,7 +28,8 @@ impl SequenceNumber {
         Self(self.0.wrapping_add(bytes))
     }
 
-    /// The distance from this number to `other` (negative if `other` is earlier). Right when they are less than 2^31 apart.
+    /// The distance from this number to `other` (negative if `other` is earlier). Right when they are less than 2^31
+    /// apart.
     #[must_use]
     pub fn distance_to(self, other: Self) -> i32 {
         distance32(self.0, other.0)
@@ -105,7 +106,8 @@ impl DataSequenceNumber {
         Self(self.0.wrapping_add(bytes))
     }
 
-    /// The distance from this number to `other` (negative if `other` is earlier). Right when they are less than 2^63 apart.
+    /// The distance from this number to `other` (negative if `other` is earlier). Right when they are less than 2^63
+    /// apart.
     #[must_use]
     pub fn distance_to(self, other: Self) -> i64 {
         other.0.wrapping_sub(self.0).cast_signed()

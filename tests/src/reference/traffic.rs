@@ -1,7 +1,7 @@
 //! Two honest hosts and the network between them, as one device sees it.
 //!
-//! The sequence numbers of the hosts follow the RFCs; their actions are random. The network loses packets before and after
-//! the device, sends some around it, and delays and repeats packets. One seed gives one sequence of steps.
+//! The sequence numbers of the hosts follow the RFCs; their actions are random. The network loses packets before and
+//! after the device, sends some around it, and delays and repeats packets. One seed gives one sequence of steps.
 
 use super::{
     attacker,

@@ -115,8 +115,8 @@ impl Actor {
         self
     }
 
-    /// For rate limits: time for a sender to adapt to a rate that it does not know. Packets that are dropped at first are
-    /// retransmitted, possibly after a time-out. The ramp takes at most 4 s.
+    /// For rate limits: time for a sender to adapt to a rate that it does not know. Packets that are dropped at first
+    /// are retransmitted, possibly after a time-out. The ramp takes at most 4 s.
     const fn limiting(mut self) -> Self {
         self.settle = 4.0;
         self

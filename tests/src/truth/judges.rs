@@ -27,8 +27,8 @@ pub(super) fn meets(seen: &Seen<'_>, up: bool) -> bool {
     seen.case.place.sees_uploads() == up
 }
 
-/// A direction without a policy has at least this rate on its path, Mbit/s: more than any limit here. With small windows
-/// all data may fit the shorter path.
+/// A direction without a policy has at least this rate on its path, Mbit/s: more than any limit here. With small
+/// windows all data may fit the shorter path.
 pub(super) fn free(seen: &Seen<'_>) -> f64 {
     if seen.case.scale == Scale::None { 0.2 } else { 5.0 }
 }

@@ -64,7 +64,7 @@ fn whatever_a_caller_depends_on_shows_when_it_changes() {
         ("pub fn f(a: u8) {}", "pub fn f(a: u16) {}"),
         ("pub fn f() {}", "pub fn f() -> u8 { 1 }"),
         ("pub fn f() {}", "pub const fn f() {}"),
-        ("pub fn f() {}", "pub unsafe fn f() {}"),
+        ("pub fn f() {}", "pub async fn f() {}"),
         ("pub fn f<T>(t: T) {}", "pub fn f<T: Send>(t: T) {}"),
         ("pub struct S(pub u8);", "pub struct S(pub u8, u8);"),
         ("pub struct S { pub a: u8 }", "pub struct S { pub a: u8, b: u8 }"),

@@ -1,8 +1,8 @@
 //! One emulated path: two chains of cells, and the handles by which they change at run time.
 //!
-//! The cells run in our own tasks, not under `RattanCore`, which yields to the scheduler, and so polls the kernel, after
-//! each packet in each cell (0.56 against 0.48 of a CPU for 100 Mbit/s, both without optimisation; with it 0.25 to 0.45,
-//! most of which is wake-ups and the hosts' TCP, which runs in the sending system call).
+//! The cells run in our own tasks, not under `RattanCore`, which yields to the scheduler, and so polls the kernel,
+//! after each packet in each cell (0.56 against 0.48 of a CPU for 100 Mbit/s, both without optimisation; with it 0.25
+//! to 0.45, most of which is wake-ups and the hosts' TCP, which runs in the sending system call).
 
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ struct LinkControl {
 }
 
 impl EmulatedPath {
-    /// Starts the emulation between two sockets: that of the device towards the client and that of the device towards the
-    /// server.
+    /// Starts the emulation between two sockets: that of the device towards the client and that of the device towards
+    /// the server.
     pub(crate) fn start(
         runtime: &Runtime,
         index: usize,
@@ -128,7 +128,8 @@ impl LinkControl {
             }),
             tokio::spawn(async move {
                 loop {
-                    // `None` means "not yet": the cell ends only with the task before it, which is stopped at the same time.
+                    // `None` means "not yet": the cell ends only with the task before it, which is stopped at the same
+                    // time.
                     if let Some(packet) = after_rate.dequeue().await
                         && into_delay.enqueue(packet).is_err()
                     {

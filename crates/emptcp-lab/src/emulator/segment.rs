@@ -1,8 +1,8 @@
 //! The work of a network card on transmission: completes checksums and cuts aggregates into segments.
 //!
-//! A packet socket delivers frames as the sending stack left them: with a partial TCP checksum (only the pseudo header is
-//! summed) and, with segmentation offload, up to 64 kB long. The virtio header before the frame has the position of the
-//! checksum and the length of the segments (virtio 1.2, 5.1.6 "Device Operation").
+//! A packet socket delivers frames as the sending stack left them: with a partial TCP checksum (only the pseudo header
+//! is summed) and, with segmentation offload, up to 64 kB long. The virtio header before the frame has the position of
+//! the checksum and the length of the segments (virtio 1.2, 5.1.6 "Device Operation").
 
 /// Length of the virtio header (`struct virtio_net_hdr`).
 pub(crate) const VIRTIO_HEADER: usize = 10;

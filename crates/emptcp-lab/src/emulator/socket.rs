@@ -24,8 +24,8 @@ pub(crate) struct PacketSocket {
 }
 
 impl PacketSocket {
-    /// Opens a socket on `device` of the calling thread's namespace. With `own` it also receives frames that this machine
-    /// sends there (for captures). An emulator must not use `own`, or it would forward in a loop.
+    /// Opens a socket on `device` of the calling thread's namespace. With `own` it also receives frames that this
+    /// machine sends there (for captures). An emulator must not use `own`, or it would forward in a loop.
     pub(crate) fn open(device: &str, own: bool) -> Result<Self> {
         let failed =
             |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);

@@ -186,8 +186,8 @@ impl Connection {
         &self.socket
     }
 
-    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in several requests). A socket that
-    /// is plain TCP, by request or because the connection fell back before it was accepted, has
+    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in several requests). A
+    /// socket that is plain TCP, by request or because the connection fell back before it was accepted, has
     /// [`fallback`](ConnectionInfo::fallback) set and no subflows.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ impl Payload {
         }
     }
 
-    /// Compares `received` with the stream from `offset` on. Returns the index of the first wrong byte, the right byte, and
-    /// the number of wrong bytes.
+    /// Compares `received` with the stream from `offset` on. Returns the index of the first wrong byte, the right byte,
+    /// and the number of wrong bytes.
     pub fn first_difference(&self, offset: u64, received: &[u8], scratch: &mut Vec<u8>) -> Option<(usize, u8, usize)> {
         scratch.resize(received.len(), 0);
         self.fill(offset, scratch);

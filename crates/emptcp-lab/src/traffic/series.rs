@@ -98,7 +98,8 @@ impl TimeSeries {
 
     /// Rate of a subflow between `from` and `to` after the begin of the transfer, in Mbit/s of payload.
     ///
-    /// It is computed from the first and the last sample of the subflow in that time; `None` with fewer than two samples.
+    /// It is computed from the first and the last sample of the subflow in that time; `None` with fewer than two
+    /// samples.
     pub fn throughput(&self, key: &FourTuple, counter: Counter, from: Duration, to: Duration) -> Option<f64> {
         let mut within = self
             .of(key)

@@ -8,7 +8,7 @@ use crate::{
 };
 use emptcp_host::qdisc;
 use emptcp_plan::{
-    manifest::ClassWish,
+    ClassWish,
     plan::{DeviceDirection, PolicyPlan},
 };
 use libbpf_rs::MapHandle;

@@ -14,7 +14,7 @@ use crate::plan::{Node, Target};
 use crate::suggest;
 use std::ops::Range;
 
-/// A node and what is needed to speak about it.
+/// A node, and what messages about it need.
 pub(crate) struct Link<'c> {
     pub(crate) node: Node,
     pub(crate) manifest: &'c Manifest,
@@ -90,7 +90,7 @@ pub(crate) fn build<'c>(
     links
 }
 
-/// Nodes on the longest path; every target lies behind its node.
+/// Nodes on the longest path; every target comes after its node.
 pub(crate) fn longest_path(nodes: &[Node]) -> usize {
     let mut longest = vec![0usize; nodes.len()];
     for (position, node) in nodes.iter().enumerate().rev() {

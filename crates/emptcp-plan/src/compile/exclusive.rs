@@ -1,4 +1,4 @@
-//! Which policies can never want the same flow, as far as that is plain from their static conditions.
+//! Which policies can never want the same flow, as far as their static conditions show it.
 
 use crate::expression::{End, Expression, PortSide, Primary};
 use crate::plan::DeviceDirection;
@@ -29,7 +29,7 @@ impl Constraint {
         Self::of_primary(&test.primary)
     }
 
-    /// Likewise of one test.
+    /// Constraints of one test.
     pub(crate) fn of_primary(primary: &Primary) -> Vec<Self> {
         match primary {
             Primary::Address(End::Source, prefixes) => vec![Self::Source(prefixes.clone()), Self::versions(prefixes)],

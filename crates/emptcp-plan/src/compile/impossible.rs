@@ -1,6 +1,6 @@
 //! Conditions that no packet can fulfil: tests under one `and` that exclude each other, or the hooks of the policy.
 //!
-//! Only what is plain is found: fields that have one value in each packet, tested without `not` around an `and` or
+//! Only simple cases are found: fields that have one value in each packet, tested without `not` around an `and` or
 //! `or`.
 
 use super::exclusive::{Constraint, disjoint};
@@ -153,7 +153,7 @@ impl<'e> Known<'e> {
     }
 
     fn excludes(&self, other: &Self) -> bool {
-        // Two draws of a sample are two, and what a selector that is called by its name does nobody knows.
+        // Each test of a sample draws anew, and nothing is known about a selector that is called by its name.
         let stable = !matches!(
             self.test.primary,
             Primary::Field(_, Wanted::OneIn(_)) | Primary::Call { .. }
@@ -234,7 +234,7 @@ fn interval(value: &Value) -> Option<Interval> {
     }
 }
 
-/// What the negation of a test says, where that is as plain.
+/// What the negation of a test says, where that is simple.
 fn opposite(primary: &Primary) -> Option<Fact> {
     Some(match primary {
         Primary::IpVersion(versions) => {

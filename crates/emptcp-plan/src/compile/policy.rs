@@ -5,17 +5,18 @@ use super::exclusive::Constraint;
 use super::formula::Formula;
 use super::{calls, impossible, rules};
 use crate::catalog::Catalog;
+use crate::class::ClassWish;
 use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
 use crate::file::{RawPolicy, Text};
-use crate::manifest::{ClassWish, Hook, Need};
+use crate::manifest::{Hook, Need};
 use crate::plan::{Attach, DeviceDirection, PolicyPlan, RuleTest};
 use crate::suggest;
 use emptcp_abi::feature;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// A compiled policy that was not yet weighed against the others.
+/// A compiled policy, not yet compared with the others.
 pub(crate) struct Draft {
     pub(crate) plan: PolicyPlan,
     /// What the classifier tests.

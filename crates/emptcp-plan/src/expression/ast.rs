@@ -120,7 +120,7 @@ pub enum Wanted {
         /// The one after the last.
         high: u64,
     },
-    /// One packet in so many.
+    /// One packet in n, at random.
     OneIn(u64),
 }
 

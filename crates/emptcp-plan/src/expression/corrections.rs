@@ -31,7 +31,7 @@ impl Cursor<'_> {
         loop {
             let comma = self.take(Kind::Comma);
             if !is_value(self) {
-                // Not a list of such values: what it is, nobody knows.
+                // Not a list of such values: no correction is known.
                 return comma.then_some(problem);
             }
             list = format!("{list}, {}", self.slice());

@@ -1,4 +1,4 @@
-//! One test of a field that an element declares, and words that nobody knows.
+//! One test of a field that an element declares, and unknown words.
 
 use super::ast::{Compare, Primary, Wanted};
 use super::lexer::Kind;
@@ -7,7 +7,8 @@ use super::parser::Cursor;
 use super::primary::Parsed;
 use super::vocabulary as words;
 use crate::diagnostics::Problem;
-use crate::fields::{Field, Form};
+use crate::fields::Field;
+use crate::manifest::Form;
 use crate::suggest;
 use crate::values;
 use std::ops::Range;

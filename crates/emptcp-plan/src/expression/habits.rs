@@ -1,4 +1,4 @@
-//! What people bring along from Wireshark, tcpdump, nftables and `ss`: their words, and what they are here.
+//! Words of Wireshark, tcpdump, nftables and `ss`, and what they are called here.
 //!
 //! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word for a field of
 //! the compiler's own takes; those for the field of an element are its `aliases`. A correction is only shown when the
@@ -54,7 +54,7 @@ fn bare(word: &str, fields: &Fields) -> Option<String> {
 /// What was meant by a test that begins with a word that is not ours.
 #[derive(Debug)]
 pub(crate) enum Meant {
-    /// Write this in place of so many tokens, the first word included.
+    /// Write this in place of the first n tokens of the test.
     Instead(usize, String),
     /// There is no such test; what to do, and the bytes to leave out where that is all.
     Advice(&'static str, Option<Range<usize>>),

@@ -1,6 +1,8 @@
-//! Every word of the language of conditions that is the compiler's own; elements declare the others ([`crate::Fields`]).
+//! Every word of the language of conditions that is the compiler's own; elements declare the others
+//! ([`crate::Fields`]).
 
 use super::ast::{Compare, End, PortSide};
+pub(crate) use crate::fields::core::*;
 use crate::plan::DeviceDirection;
 use crate::values::packet_types;
 
@@ -13,18 +15,6 @@ pub(crate) const HAS: &str = "has";
 
 /// Words that join tests; no element may have such a name.
 pub(crate) const KEYWORDS: &[&str] = &[AND, OR, NOT, IN, IS, HAS];
-
-pub(crate) const IP_SRC: &str = "ip.src";
-pub(crate) const IP_DST: &str = "ip.dst";
-pub(crate) const IP_PAIR: &str = "ip.pair";
-pub(crate) const IP_VERSION: &str = "ip.version";
-pub(crate) const TCP_SRCPORT: &str = "tcp.srcport";
-pub(crate) const TCP_DSTPORT: &str = "tcp.dstport";
-pub(crate) const TCP_PORT: &str = "tcp.port";
-pub(crate) const SUBFLOW: &str = "subflow";
-pub(crate) const DEVICE: &str = "device";
-pub(crate) const DIRECTION: &str = "direction";
-pub(crate) const PACKET: &str = "packet";
 
 /// Directions at a device.
 pub(crate) const DIRECTIONS: &[(&str, DeviceDirection)] = &[

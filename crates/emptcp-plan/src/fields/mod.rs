@@ -1,42 +1,18 @@
 //! Fields: the words that begin a test. Those that elements declare, and those of the compiler itself.
 //!
-//! * `declaration`: `[[field]]` of an `element.toml`. `check`: what can be wrong with one.
-//! * [`Fields`]: the table that the parser looks into.
+//! * [`Fields`]: the table that the parser looks into. `core`: the compiler's own words.
 //!
-//! The compiler's own words ([`CORE`]) are those whose meaning does not depend on an element: what the classifier tests
-//! once per subflow, and the kinds of segments, which the core finds out. Their elements declare them too
-//! ([`Form::Core`]), for conditions that the classifier cannot answer.
+//! The elements that answer the compiler's own words where the classifier cannot declare them too ([`Form::Core`]).
 
-mod check;
-mod declaration;
+pub(crate) mod core;
 
-use crate::expression::habits;
-use crate::expression::vocabulary as words;
-use crate::manifest::{Argument, ArgumentType, Manifest};
+pub(crate) use self::core::CORE;
+use crate::manifest::{Argument, ArgumentType, Declaration, Form, Manifest};
 use crate::plan::Value;
 use crate::suggest;
 use crate::values::{self, ValueError, packet_types};
-pub use declaration::{Declaration, Form};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The compiler's own words, and how many arguments their elements take.
-pub(crate) const CORE: &[(&str, usize)] = &[
-    (words::DEVICE, 1),
-    (words::DIRECTION, 1),
-    (words::IP_DST, 1),
-    (words::IP_PAIR, 2),
-    (words::IP_SRC, 1),
-    (words::IP_VERSION, 1),
-    (words::PACKET, 1),
-    (words::SUBFLOW, 4),
-    (words::TCP_DSTPORT, 1),
-    (words::TCP_PORT, 1),
-    (words::TCP_SRCPORT, 1),
-];
-
-/// Those of them that are written with `is`; a field of the same name cannot be.
-const CORE_IS: &[&str] = &[words::DIRECTION, words::PACKET];
 
 /// A declared field, resolved against the arguments of its element.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +30,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// `None` where the declaration does not fit the element: a manifest with such a one is not read in the first place.
+    /// `None` where the declaration does not fit the element: a manifest with such a one is not read in the first
+    /// place.
     fn of(manifest: &Manifest, declaration: &Declaration) -> Option<Self> {
         let name = declaration.arguments.first()?;
         let takes = manifest.arguments.iter().find(|argument| argument.name == *name)?;
@@ -115,7 +92,7 @@ impl Field {
         })
     }
 
-    /// Likewise a number.
+    /// Reads a number as it is written in a condition.
     pub(crate) fn read_number(&self, text: &str) -> Result<u64, ValueError> {
         match self.read(text)? {
             Value::Integer(number) => Ok(number),
@@ -188,7 +165,7 @@ impl Fields {
         table
     }
 
-    /// The field that a test with this declaration's words would mean. `is` tells two fields of one name apart.
+    /// The field that shares the name of this declaration. Two fields may, when one of them is written with `is`.
     fn same(&self, declaration: &Declaration) -> Option<&Arc<Field>> {
         let is = |form| form == Form::Is;
         let named = self.fields.get(&declaration.name)?;
@@ -234,7 +211,7 @@ impl Fields {
     /// Whether the values of a field are ports.
     pub(crate) fn has_ports(&self, name: &str) -> bool {
         let declared = self.named(name, false);
-        matches!(name, words::TCP_SRCPORT | words::TCP_DSTPORT | words::TCP_PORT)
+        matches!(name, core::TCP_SRCPORT | core::TCP_DSTPORT | core::TCP_PORT)
             || declared.is_some_and(|field| field.form() == Form::Set && field.ty() == ArgumentType::Ports)
     }
 
@@ -265,9 +242,4 @@ impl Fields {
             ))
         })
     }
-}
-
-/// Whether a word of another tool is known to the compiler itself.
-fn is_habit(word: &str) -> bool {
-    habits::field(word).is_some()
 }

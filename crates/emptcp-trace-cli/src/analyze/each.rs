@@ -96,8 +96,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Analyses all files with `jobs` threads and passes the results to `take` in the order of the files. Workers do not
-    /// run far ahead, so neither memory nor the number of open files grows with the number of files.
+    /// Analyses all files with `jobs` threads and passes the results to `take` in the order of the files. Workers do
+    /// not run far ahead, so neither memory nor the number of open files grows with the number of files.
     fn in_order(&self, jobs: usize, mut take: impl FnMut(Part) -> anyhow::Result<()>) -> anyhow::Result<()> {
         // A worker puts a permit into this queue before it takes a file. The permit is removed when the results of that
         // file are written. Files are taken in order, so the file that is written next always holds a permit.

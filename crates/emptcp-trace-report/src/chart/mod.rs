@@ -1,8 +1,8 @@
 //! Charts as SVG: lines, steps, points, marks and boxes over linear, logarithmic and time axes.
 //!
-//! A picture needs no external script, font or style. Its colours are distinguishable with any kind of colour vision and
-//! follow the reader's light or dark setting. Existing libraries draw in fixed colours and whole pixels, so this is our
-//! own code.
+//! A picture needs no external script, font or style. Its colours are distinguishable with any kind of colour vision
+//! and follow the reader's light or dark setting. Existing libraries draw in fixed colours and whole pixels, so this is
+//! our own code.
 //!
 //! ```
 //! use emptcp_trace_report::chart::{Axis, Chart, Series, Shape, Unit};

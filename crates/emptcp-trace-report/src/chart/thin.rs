@@ -8,8 +8,8 @@ const COLUMNS: f64 = 2.0;
 /// The side of a cell that gets one point, pixels.
 const CELL: f64 = 1.5;
 
-/// Thins a line with increasing x: keeps the first, lowest, highest and last point of each column, so that no extreme is
-/// lost. Where x decreases, a new column begins, so other lines stay correct.
+/// Thins a line with increasing x: keeps the first, lowest, highest and last point of each column, so that no extreme
+/// is lost. Where x decreases, a new column begins, so other lines stay correct.
 pub(super) fn line(places: impl Iterator<Item = Pixel>) -> Vec<Pixel> {
     let mut kept = Vec::new();
     let mut column: Option<Column> = None;

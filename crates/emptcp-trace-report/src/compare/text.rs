@@ -24,8 +24,10 @@ pub(super) fn text(report: &ComparisonReport) -> String {
     for connection in &comparison.connections {
         lines.push(heading(connection));
         lines.push(traffic(connection));
+        lines.push(String::new());
         lines.push(delays(connection));
         if let Some(options) = options(connection) {
+            lines.push(String::new());
             lines.push(options);
         }
         lines.push(String::new());

@@ -115,7 +115,8 @@ fn write_handover(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) 
     writer.write(SentenceKind::Handover, at, at, Some(to), text);
 }
 
-/// Whether this is a handover to report: both subflows carried new data, and no third one carried data before and after.
+/// Whether this is a handover to report: both subflows carried new data, and no third one carried data before and
+/// after.
 pub(super) fn is_handover(connection: &Connection, from: SubflowId, to: SubflowId, direction: Direction) -> bool {
     let find = |id| connection.subflows.iter().find(|subflow| subflow.sf_id == id);
     let (Some(old), Some(new)) = (find(from), find(to)) else {

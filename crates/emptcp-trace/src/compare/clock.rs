@@ -145,9 +145,9 @@ impl Observations {
         clock
     }
 
-    /// Slope (nanoseconds per nanosecond) and offset at the start of a straight line through the slices. None unless the
-    /// line is significant: it changes the offset by more than four times the scatter of the slices, and by more than 20
-    /// microseconds.
+    /// Slope (nanoseconds per nanosecond) and offset at the start of a straight line through the slices. None unless
+    /// the line is significant: it changes the offset by more than four times the scatter of the slices, and by more
+    /// than 20 microseconds.
     fn drift(&self) -> Option<(f64, f64)> {
         let middles: Vec<(f64, f64, f64)> = self
             .slices

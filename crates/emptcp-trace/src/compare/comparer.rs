@@ -298,8 +298,8 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
 }
 
 impl Flow {
-    /// The direction of packets that pass A first. Their difference (time at B minus time at A) exceeds that of the other
-    /// direction by the round-trip time between the points, whatever the clocks.
+    /// The direction of packets that pass A first. Their difference (time at B minus time at A) exceeds that of the
+    /// other direction by the round-trip time between the points, whatever the clocks.
     pub(super) fn direction_from_a(&self) -> FlowDirection {
         let [forward, backward] = self.tally.each_ref().map(|tally| tally.samples.mean());
         match (forward, backward) {

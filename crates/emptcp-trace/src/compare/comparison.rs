@@ -21,8 +21,8 @@ pub struct Comparison {
     pub b: Capture,
     /// The time that both captures cover, by A's clock; none when they do not overlap.
     pub overlap: Option<(Timestamp, Timestamp)>,
-    /// Packets that were discarded before the window was over, because too many waited. If it is not 0, losses are upper
-    /// bounds.
+    /// Packets that were discarded before the window was over, because too many waited. If it is not 0, losses are
+    /// upper bounds.
     pub exceeded: u64,
     /// Packets of subflows beyond the limit.
     pub not_followed: u64,

@@ -259,8 +259,8 @@ impl Flow {
     }
 }
 
-/// The direction of the first packet of a subflow: a SYN+ACK goes to the opener. Without a SYN, the host with the higher
-/// port is assumed to be the opener.
+/// The direction of the first packet of a subflow: a SYN+ACK goes to the opener. Without a SYN, the host with the
+/// higher port is assumed to be the opener.
 pub(super) fn opening_direction(packet: &Packet) -> FlowDirection {
     let from_opener = match (packet.has(Flags::SYN), packet.has(Flags::ACK)) {
         (true, acknowledges) => !acknowledges,

@@ -1,8 +1,8 @@
 //! Packets of one direction that wait for their copy in the other capture.
 //!
-//! A segment is matched by its bytes, not by its borders: segmentation offload splits segments that the other capture has
-//! as one, and receive offload joins them. Retransmissions of the same bytes are distinguished by the timestamps option
-//! and the IP identification, otherwise matched in their order.
+//! A segment is matched by its bytes, not by its borders: segmentation offload splits segments that the other capture
+//! has as one, and receive offload joins them. Retransmissions of the same bytes are distinguished by the timestamps
+//! option and the IP identification, otherwise matched in their order.
 
 use super::Point;
 use super::packet::Packet;

@@ -48,7 +48,8 @@ impl Connection {
         }
     }
 
-    /// Notes repeated bytes at new sequence numbers after a one-sided fallback: the receiver may take them for new data.
+    /// Notes repeated bytes at new sequence numbers after a one-sided fallback: the receiver may take them for new
+    /// data.
     pub(super) fn suspect_corruption(&mut self, at: At, context: &mut Context<'_>) {
         let lost = [Fallback::DssDisappeared, Fallback::OneSided];
         if lost.iter().any(|class| self.fallback.contains(class)) {

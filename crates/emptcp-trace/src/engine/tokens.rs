@@ -121,7 +121,8 @@ impl Orphans {
         Some(orphan)
     }
 
-    /// Removes those that have waited long enough, and the oldest ones beyond `limit`. Returns the number of the latter.
+    /// Removes those that have waited long enough, and the oldest ones beyond `limit`. Returns the number of the
+    /// latter.
     pub(super) fn expire(&mut self, now: Timestamp, limit: usize) -> u64 {
         let mut early = 0;
         while let Some((age, flow)) = self.ages.front().copied() {

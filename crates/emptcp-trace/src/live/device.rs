@@ -85,7 +85,8 @@ impl Device {
     /// Opens a device of the calling thread's network namespace; `any` for all of them.
     ///
     /// # Errors
-    /// [`Error::Io`] with the name of the device and, when the device or the privilege to capture is missing, what to do.
+    /// [`Error::Io`] with the name of the device and, when the device or the privilege to capture is missing, what to
+    /// do.
     pub fn open(name: &str, settings: DeviceSettings) -> Result<Self> {
         let failed = |source: io::Error| Error::Io {
             path: name.into(),

@@ -97,8 +97,8 @@ impl Ring {
         };
         set(&socket, libc::SOL_PACKET, option::RX_RING, &request)?;
         let length = NonZeroUsize::new(BLOCK_SIZE * blocks).ok_or(io::ErrorKind::InvalidInput)?;
-        // SAFETY: a new mapping at an address that the kernel chooses, so it overlaps no other memory. It has exactly the
-        // size of the ring that the option above set.
+        // SAFETY: a new mapping at an address that the kernel chooses, so it overlaps no other memory. It has exactly
+        // the size of the ring that the option above set.
         let memory = unsafe {
             mmap(
                 None,
@@ -124,9 +124,9 @@ impl Ring {
         if self.status().load(Ordering::Acquire) & STATUS_USER == 0 {
             return None;
         }
-        // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel does not write to a block
-        // after it passed it on (checked above, with acquire ordering) until `release` returns it. `release` needs
-        // `&mut self`, so it comes after the last use of this slice. Any bytes are valid for `u8`.
+        // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel does not write to a
+        // block after it passed it on (checked above, with acquire ordering) until `release` returns it. `release`
+        // needs `&mut self`, so it comes after the last use of this slice. Any bytes are valid for `u8`.
         Some(unsafe { std::slice::from_raw_parts(self.begin().as_ptr(), BLOCK_SIZE) })
     }
 

@@ -5,8 +5,8 @@
 //! * `ffi.rs`: the ring that the kernel writes to, the only unsafe code of this crate.
 //!
 //! A packet socket of type `SOCK_DGRAM` delivers packets from the network header on, for any type of device: Ethernet,
-//! tunnel and loopback look the same, and `any` can have all of them. The kernel removes the outer VLAN tag; one more is
-//! skipped here.
+//! tunnel and loopback look the same, and `any` can have all of them. The kernel removes the outer VLAN tag; one more
+//! is skipped here.
 //!
 //! [`Source`]: crate::Source
 

@@ -6,8 +6,8 @@ use super::pcapng::PcapNg;
 use crate::{Error, Result, Timestamp};
 use mptcp_wire::LinkType;
 
-/// The longest plausible packet. The longest one of a Linux device is 512 KiB; other readers refuse packets above 256 KiB
-/// or 128 MiB.
+/// The longest plausible packet. The longest one of a Linux device is 512 KiB; other readers refuse packets above 256
+/// KiB or 128 MiB.
 pub(super) const LONGEST_PACKET: usize = 16 << 20;
 
 /// Byte order of a file or section.

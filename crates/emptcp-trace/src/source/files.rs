@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Progress {
     /// Bytes read from the files (compressed bytes for compressed files).
     pub bytes_read: u64,
-    /// The total length of the files when they were opened, in the same unit; none when one is a pipe. A file that still
-    /// grows can give more.
+    /// The total length of the files when they were opened, in the same unit; none when one is a pipe. A file that
+    /// still grows can give more.
     pub bytes_total: Option<u64>,
     /// Packets read.
     pub packets: u64,
@@ -30,8 +30,8 @@ pub struct Progress {
 /// after the other, in the order of their first packets, not of their names. Parallel files, of two interfaces or two
 /// hosts, are merged. A file is opened when its first packet is due and closed at its end.
 ///
-/// A truncated or damaged file gives the packets before the damage, and so do the other files. The error comes last (the
-/// first one, if there are several).
+/// A truncated or damaged file gives the packets before the damage, and so do the other files. The error comes last
+/// (the first one, if there are several).
 #[derive(Debug)]
 pub struct Files {
     name: Arc<str>,

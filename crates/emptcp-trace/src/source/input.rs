@@ -60,8 +60,8 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The bytes of one file. It reads only when requested bytes are missing, and takes what is available then. So a capture
-/// that is still being written comes through packet by packet.
+/// The bytes of one file. It reads only when requested bytes are missing, and takes what is available then. So a
+/// capture that is still being written comes through packet by packet.
 pub(super) struct Input {
     path: PathBuf,
     packing: Packing,

@@ -27,7 +27,8 @@ struct Interval<V> {
 /// The intervals. Adjacent intervals with equal values are merged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intervals<V> {
-    // The last interval is stored separately because most data goes there: a connection without holes allocates nothing.
+    // The last interval is stored separately because most data goes there: a connection without holes allocates
+    // nothing.
     earlier: VecDeque<Interval<V>>,
     // Empty, at `floor`, when there is none.
     last: Interval<V>,

@@ -19,8 +19,8 @@ pub(crate) struct Resolved {
 
 /// The mappings of one direction of a subflow.
 ///
-/// The first mapping of a byte stays: RFC 8684, 3.3.1, does not allow changes, and Linux (`get_mapping_status`) keeps the
-/// mapping that it has. An overlapping later mapping applies only to bytes without one.
+/// The first mapping of a byte stays: RFC 8684, 3.3.1, does not allow changes, and Linux (`get_mapping_status`) keeps
+/// the mapping that it has. An overlapping later mapping applies only to bytes without one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mappings {
     // The value is data sequence number minus offset, modulo 2^64. So mappings that continue each other, and the same

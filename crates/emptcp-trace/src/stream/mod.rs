@@ -1,7 +1,7 @@
 //! State about ranges of bytes in one direction. This module reads no packets.
 //!
-//! In-order data costs a few comparisons in each structure and allocates nothing. Memory is allocated at the first hole,
-//! the first change of subflow or the first sample, and released when it is not needed any more.
+//! In-order data costs a few comparisons in each structure and allocates nothing. Memory is allocated at the first
+//! hole, the first change of subflow or the first sample, and released when it is not needed any more.
 //!
 //! # Map
 //!

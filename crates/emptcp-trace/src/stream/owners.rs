@@ -128,7 +128,8 @@ fn copies_of(copies: &mut Vec<(SubflowId, SeenRanges)>, subflow: SubflowId) -> &
     &mut copies[index].1
 }
 
-/// Adds a claim unless it is empty. Merges it with the previous one if that is from the same call (index `from` or later).
+/// Adds a claim unless it is empty. Merges it with the previous one if that is from the same call (index `from` or
+/// later).
 fn push(out: &mut SmallVec<[Claim; 2]>, from: usize, start: u64, end: u64, kind: ClaimKind) {
     if start >= end {
         return;

@@ -11,8 +11,8 @@ struct Segment {
     sent: Option<Timestamp>,
 }
 
-/// The unacknowledged segments of one direction of a subflow, by their ends. A segment extends down to the one before it,
-/// so untimed bytes count with the segment after them.
+/// The unacknowledged segments of one direction of a subflow, by their ends. A segment extends down to the one before
+/// it, so untimed bytes count with the segment after them.
 #[derive(Clone, Debug)]
 pub(crate) struct RttQueue {
     segments: VecDeque<Segment>,
@@ -71,8 +71,8 @@ impl RttQueue {
         }
     }
 
-    /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if `ack` is the
-    /// end of a segment, and no acknowledged byte was sent twice or later than that segment. (Otherwise the
+    /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if `ack` is
+    /// the end of a segment, and no acknowledged byte was sent twice or later than that segment. (Otherwise the
     /// acknowledgement waited for a hole to be filled, which is no round trip; tcptrace leaves it out too.)
     #[inline]
     pub(crate) fn acknowledged(&mut self, ack: u64, time: Timestamp) -> Option<Span> {

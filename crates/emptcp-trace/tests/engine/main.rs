@@ -1,7 +1,7 @@
 //! The analysis of synthetic packets, one subject for each file.
 //!
-//! `peers.rs` makes the packets. The other files are about handshakes, joins, mappings, retransmissions, ends, fallback,
-//! handovers, limits, and random packets (`random.rs`).
+//! `peers.rs` makes the packets. The other files are about handshakes, joins, mappings, retransmissions, ends,
+//! fallback, handovers, limits, and random packets (`random.rs`).
 
 mod again;
 mod ending;

@@ -47,8 +47,8 @@ pub struct AddAddr {
 impl AddAddr {
     /// Reads the option.
     ///
-    /// Nibble and length together show the version. In version 0 the nibble is the IP version and the length 8, 10, 20 or
-    /// 22 bytes. In version 1 the nibble has the flag E; with E the lengths are the same, without it 8 bytes more.
+    /// Nibble and length together show the version. In version 0 the nibble is the IP version and the length 8, 10, 20
+    /// or 22 bytes. In version 1 the nibble has the flag E; with E the lengths are the same, without it 8 bytes more.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         let bytes = view.bytes();
         let address_id = AddressId(u8_at(bytes, field::ADDRESS_ID));

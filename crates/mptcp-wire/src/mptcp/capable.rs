@@ -111,8 +111,8 @@ pub struct MpCapable {
 }
 
 impl MpCapable {
-    /// Reads the option. Its length determines its content; [`MpCapable::check_stage`] checks whether that is right for the
-    /// packet.
+    /// Reads the option. Its length determines its content; [`MpCapable::check_stage`] checks whether that is right for
+    /// the packet.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         let bytes = view.bytes();
         let version = match view.nibble() {
@@ -213,7 +213,8 @@ impl MpCapable {
         }
     }
 
-    /// Writes the option and returns its length. An error for forms that version 0 does not have: no key, or a data length.
+    /// Writes the option and returns its length. An error for forms that version 0 does not have: no key, or a data
+    /// length.
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize> {
         let length = self.buffer_length();
         if self.version == Version::V0 && !matches!(length, field::ONE_KEY | field::TWO_KEYS) {

@@ -75,7 +75,8 @@ pub enum MpJoin {
 }
 
 impl MpJoin {
-    /// Reads the option. Its length determines the form; [`MpJoin::check_stage`] checks whether that is right for the packet.
+    /// Reads the option. Its length determines the form; [`MpJoin::check_stage`] checks whether that is right for the
+    /// packet.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         let bytes = view.bytes();
         let backup = view.nibble() & field::BACKUP != 0;

@@ -1,7 +1,7 @@
 //! The MPTCP options of RFC 6824 and RFC 8684: one file per subtype.
 //!
-//! [`View`] is any MPTCP option in place; [`MptcpOption`] is any parsed one. Reserved bits are ignored when read and zero
-//! when written, as both RFCs require.
+//! [`View`] is any MPTCP option in place; [`MptcpOption`] is any parsed one. Reserved bits are ignored when read and
+//! zero when written, as both RFCs require.
 
 mod add_addr;
 mod capable;

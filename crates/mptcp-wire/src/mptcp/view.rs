@@ -101,8 +101,8 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// `bytes` are the whole option. An error for another kind, a length byte other than the length of `bytes`, and fewer
-    /// than the 3 bytes that contain a subtype.
+    /// `bytes` are the whole option. An error for another kind, a length byte other than the length of `bytes`, and
+    /// fewer than the 3 bytes that contain a subtype.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let found = u8_at(bytes, 0);
         if found != KIND {

@@ -84,8 +84,8 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// Each hook reports each subflow once when it is established. Its end is reported once in all; with one hook, only if the
-/// packet that ends it passes there.
+/// Each hook reports each subflow once when it is established. Its end is reported once in all; with one hook, only if
+/// the packet that ends it passes there.
 pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let series = seen.transfers.iter().map(|(report, _)| report.series(seen.near()));
     let wanted: BTreeSet<FourTuple> = series.flat_map(|series| series.subflows()).collect();

@@ -75,7 +75,8 @@ pub fn the_rate_holds(seen: &Seen<'_>) -> Vec<Finding> {
     rates(seen, least, 1.1)
 }
 
-/// The window takes effect where the acknowledgements of the payload pass. 1 Mbit/s is below the rate of 20 connections.
+/// The window takes effect where the acknowledgements of the payload pass. 1 Mbit/s is below the rate of 20
+/// connections.
 pub fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let mut findings = Vec::new();

@@ -16,8 +16,8 @@ fn hosts<'a>(seen: &'a Seen<'_>) -> [(End, &'static str, &'a Mib); 2] {
     ]
 }
 
-/// If data is lost at that moment, the host expects another number than that of the reset (README of `reset`): the allowed
-/// number of 20.
+/// If data is lost at that moment, the host expects another number than that of the reset (README of `reset`): the
+/// allowed number of 20.
 fn rare(count: f64) -> f64 {
     (count / 10.0).floor()
 }

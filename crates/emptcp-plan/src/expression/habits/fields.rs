@@ -5,9 +5,9 @@ use crate::expression::vocabulary as words;
 /// What a word of another tool is here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ours {
-    /// Another word, with the same relation and value behind it.
+    /// Another word, with the same relation and value after it.
     Word(&'static str),
-    /// Either of two words, with the same relation and value behind them.
+    /// Either of two words, with the same relation and value after them.
     Either(&'static str, &'static str),
     /// A test, which is true where theirs is 1 or stands alone.
     Test(&'static str),

@@ -139,7 +139,7 @@ fn rtt(subflow: &Subflow) -> Option<String> {
         return Some(format!("RTT {}", units::milliseconds(median)));
     }
     let (median, high) = (units::milliseconds(median), units::milliseconds(high));
-    Some(format!("RTT {median} (p95 {high})"))
+    Some(format!("RTT {median} (95 % within {high})"))
 }
 
 /// How a subflow ended.

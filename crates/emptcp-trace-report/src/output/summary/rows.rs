@@ -9,7 +9,7 @@ use emptcp_trace::{Direction, PerDirection, Timestamp};
 use std::path::{Path, PathBuf};
 
 /// From this width on, everything is in one line.
-const WIDE: usize = 150;
+const WIDE: usize = 160;
 /// Subflows of a connection that are shown.
 const SUBFLOWS: usize = 16;
 
@@ -144,8 +144,8 @@ impl Rows {
         self.end(DIM, cells, &repeated, None, notes::subflow(subflow));
     }
 
-    /// Ends a row with the shares of retransmitted and reinjected bytes, and the notes: in columns of their own, or below
-    /// the row where there is no room.
+    /// Ends a row with the shares of retransmitted and reinjected bytes, and the notes: in columns of their own, or
+    /// below the row where there is no room.
     fn end(
         &mut self,
         style: Style,

@@ -58,7 +58,7 @@ fn figures_without_data_say_so() {
     let page = report(vec![], vec![]);
     let html = page.to_html().expect("a page");
     check(&html);
-    assert_eq!(html.matches("There are none").count(), page.figures.len());
+    assert_eq!(html.matches("None in these captures").count(), page.figures.len());
     assert!(!html.contains("<svg"));
 }
 

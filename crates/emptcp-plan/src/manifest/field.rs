@@ -1,6 +1,6 @@
 //! `[[field]]` of an `element.toml`: a word of conditions, and how a test of it becomes a call of the element.
 
-use crate::manifest::ArgumentType;
+use super::ArgumentType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,8 +60,8 @@ pub struct Declaration {
     /// `gt`, `ge`, `eq` and `ne`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<String>,
-    /// For [`Form::Set`], where a packet may have no value at all: the boolean argument that is `no` when the value must
-    /// lie outside. A packet without a value is neither inside nor outside.
+    /// For [`Form::Set`], where a packet may have no value at all: the boolean argument that is `no` when the value
+    /// must lie outside. A packet without a value is neither inside nor outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
     /// For [`Form::Range`]: the boolean argument that is `yes` when numbers count from the start.

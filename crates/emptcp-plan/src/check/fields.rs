@@ -1,10 +1,9 @@
 //! What can be wrong with a field that an element declares.
 
-use super::declaration::{Declaration, Form};
-use super::{CORE, CORE_IS, is_habit};
-use crate::expression::Compare;
 use crate::expression::vocabulary::KEYWORDS;
-use crate::manifest::{Argument, ArgumentType, Kind, Manifest};
+use crate::expression::{Compare, habits};
+use crate::fields::core::{CORE, CORE_IS};
+use crate::manifest::{Argument, ArgumentType, Declaration, Form, Kind, Manifest};
 use crate::suggest;
 use crate::values::{self, packet_types};
 
@@ -16,7 +15,7 @@ const NAME_HELP: &str =
 
 impl Manifest {
     /// What is wrong with each of its fields, by position.
-    pub(crate) fn field_mistakes(&self) -> Vec<(usize, Mistake)> {
+    pub(super) fn field_mistakes(&self) -> Vec<(usize, Mistake)> {
         let mut found = Vec::new();
         for (position, declaration) in self.fields.iter().enumerate() {
             let before = &self.fields[..position];
@@ -31,6 +30,12 @@ impl Manifest {
             };
             if twice {
                 check.mistake("name", "the field is declared twice", "expected each field once");
+            }
+            let before = before.iter().flat_map(|other| &other.aliases);
+            let taken: Vec<&String> = before.filter(|alias| declaration.aliases.contains(alias)).collect();
+            if let [alias, ..] = taken.as_slice() {
+                let message = format!("`{alias}` is an alias of another field too");
+                check.mistake("aliases", message, "expected each alias once");
             }
             check.all();
             found.extend(check.found.into_iter().map(|mistake| (position, mistake)));
@@ -118,7 +123,7 @@ impl<'m> Check<'m> {
                     message,
                     "expected words of lower-case letters, digits, `.`, `_` and `-`",
                 );
-            } else if taken || is_habit(alias) || alias == name {
+            } else if taken || habits::field(alias).is_some() || alias == name {
                 let message = format!("`{alias}` means something else already");
                 self.mistake("aliases", message, "expected words that mean nothing yet");
             }
