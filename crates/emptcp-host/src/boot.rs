@@ -5,7 +5,7 @@
 pub struct BootId(pub [u32; 4]);
 
 impl BootId {
-    /// The boot that runs; `None` where /proc does not tell.
+    /// The boot that runs; `None` where /proc does not say it.
     pub fn current() -> Option<Self> {
         let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Self::parse(&text)

@@ -114,7 +114,7 @@ pub enum NamespaceProblem {
 }
 
 impl Error {
-    /// The kernel refused `action`, which takes the capabilities `needed`: a lack of rights is told apart.
+    /// The kernel refused `action`, which takes the capabilities `needed`: a lack of rights is an error of its own.
     pub fn kernel(needed: &[Capability], action: impl Into<String>, answer: impl Into<Answer>) -> Self {
         let (action, answer) = (action.into(), answer.into());
         match answer.errno() {

@@ -68,7 +68,7 @@ pub(crate) struct NamespaceHandle {
     pub(crate) inode: u32,
 }
 
-/// The handle of the namespace behind a file like `/proc/self/ns/net`.
+/// The handle of the namespace that a file stands for, like `/proc/self/ns/net`.
 pub(crate) fn namespace_handle(path: &Path) -> io::Result<NamespaceHandle> {
     let path = c_path(path)?;
     let mut handle = NamespaceHandle {

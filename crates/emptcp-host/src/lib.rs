@@ -1,6 +1,6 @@
 //! The machine that emptcp runs on, as far as it has nothing to do with BPF. Nothing here knows of policies.
 //!
-//! * Network namespaces: [`namespace`] enters one and tells its identity; [`namespaces`] finds those that live and who
+//! * Network namespaces: [`namespace`] enters one and reads its identity; [`namespaces`] finds those that live and who
 //!   holds them.
 //! * The network: [`device`] lists the devices of a namespace, [`qdisc`] their queueing disciplines and filters. Both
 //!   ask the kernel by [`netlink`].

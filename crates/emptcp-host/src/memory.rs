@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Bytes that can be taken: what the kernel can free, within what the control groups (of both versions) of this process
-/// allow. `None` when the kernel does not tell.
+/// allow. `None` when the kernel does not report it.
 pub fn available() -> Option<u64> {
     let machine = available_of(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

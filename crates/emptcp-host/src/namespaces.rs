@@ -1,4 +1,4 @@
-//! Which network namespaces live: the kernel tells ([`lives`], Linux 6.18); before, those that a process, a mount or an
+//! Which network namespaces live: the kernel reports them ([`lives`], Linux 6.18); before, those that a process, a mount or an
 //! open file can be seen to hold.
 
 use crate::{
@@ -164,7 +164,7 @@ impl Namespaces {
     }
 }
 
-/// Whether a namespace lives, from the kernel itself (Linux 6.18); `None` where it does not tell.
+/// Whether a namespace lives, from the kernel itself (Linux 6.18); `None` where it does not report it.
 ///
 /// The kernel says `ESTALE` too when the caller may not open the namespace (`do_handle_to_path` turns every error into
 /// it), so that only whoever may open all namespaces gets an answer.

@@ -40,7 +40,7 @@ pub enum Failure {
     Failed {
         /// What it was to write.
         object: PathBuf,
-        /// Its own words: those that tell why.
+        /// Its own words: those that say why.
         words: String,
     },
 }

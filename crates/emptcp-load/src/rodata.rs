@@ -9,7 +9,7 @@ use libbpf_rs::{
     },
 };
 
-/// The largest number that so many bytes hold.
+/// The largest number that n bytes hold.
 pub fn largest(bytes: usize) -> u64 {
     match bytes {
         0..8 => (1 << (8 * bytes)) - 1,

@@ -144,7 +144,7 @@ impl<'a> Hooks<'a> {
         Ok(())
     }
 
-    /// The first thing behind the switch: new hooks begin.
+    /// The first thing after the switch: new hooks begin.
     pub(crate) fn start_new(&self) -> Vec<Error> {
         let mut failed = Vec::new();
         for (_, exchange) in self.exchanges() {
@@ -231,7 +231,7 @@ impl Touched<'_> {
     }
 }
 
-/// After the switch: detaches where nothing is wanted any more. What fails is told beside what was done.
+/// After the switch: detaches where nothing is wanted any more. What fails is reported beside what was done.
 pub(crate) fn detach_unwanted(
     instance: &Instance,
     placements: &Placements,

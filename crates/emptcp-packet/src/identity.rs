@@ -1,4 +1,4 @@
-//! What the pins of an instance tell about the network namespace that made it.
+//! What the pins of an instance show about the network namespace that made it.
 
 use crate::records::{DEVICES_MAP, Records};
 use emptcp_host::{boot::BootId, namespace};
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the instance itself tells.
+/// What the instance itself reports.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     /// Cookie of its namespace, 0 where the kernel had none.
@@ -63,7 +63,7 @@ pub(crate) fn is_of_another_namespace(folder: &Path) -> bool {
     }
     match namespace::cookie() {
         Some(here) if facts.cookie != 0 => here != facts.cookie,
-        // Before cookies, links without devices are all that tells. They may be of this namespace; then only counters
+        // Before cookies, links without devices are all that shows it. They may be of this namespace; then only counters
         // are lost, while another's tables would be believed.
         _ => facts.has_lost_all_devices(),
     }

@@ -19,14 +19,14 @@
 //! * `upgrade` lets another build take over what is in force, `takeover` puts a new instance in the place of one whose
 //!   tables it cannot use; `core_objects` are the objects of a build, `entry_pins` the
 //!   pins of its entry programs.
-//! * `adopt` takes over connections that already run, of which the host's `sockets` tell.
+//! * `adopt` takes over connections that already run, which the host's `sockets` report.
 //! * [`probe`] tries out what this kernel offers.
 //! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program, [`swap`] puts it in place of
 //!   others.
 //! * `moved_here` finds devices that came with the programs of another namespace's instance; `stacked` those of which
 //!   one is on top of another.
 //! * [`stale`] lists the instances of all network namespaces and frees what dead ones have left; `identity` is what an
-//!   instance tells about its own.
+//!   instance reports about its own.
 //! * `place` is the folder in bpffs and the lock; `device` finds the devices that policies name.
 //! * `fault` lets tests make an apply fail at any point; [`error`]: what can go wrong.
 

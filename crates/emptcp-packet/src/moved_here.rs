@@ -30,7 +30,7 @@ pub struct MovedHere {
     pub acts: bool,
 }
 
-/// Asks all instances of other namespaces. One that cannot be read is left out: it is told there.
+/// Asks all instances of other namespaces. One that cannot be read is left out: the commands report it there.
 ///
 /// # Errors
 /// When bpffs cannot be read, or the kernel not be asked for its devices.
@@ -52,7 +52,7 @@ pub fn moved_here() -> Result<Vec<MovedHere>> {
             }
         }
     }
-    // All processes are looked at only when there is something to tell.
+    // All processes are looked at only when there is something to report.
     if !found.is_empty() {
         let namespaces = Namespaces::read();
         for moved in &mut found {

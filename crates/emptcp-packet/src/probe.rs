@@ -219,7 +219,7 @@ fn bpffs(refused: Option<String>) -> (bool, String) {
     }
 }
 
-/// clsact where it cannot be tried: the kernel's own list of symbols tells.
+/// clsact where it cannot be tried: the kernel's own list of symbols shows it.
 fn has_clsact() -> bool {
     text("/proc/kallsyms").is_some_and(|symbols| symbols.contains("clsact_init"))
 }

@@ -1,5 +1,5 @@
-//! Loads one program of the packet plane: an element's for a policy, or the core's. What it is told by
-//! [`emptcp_load`] names the element, the policy and the hook from here on.
+//! Loads one program of the packet plane: an element's for a policy, or the core's. What
+//! [`emptcp_load`] reports names the element, the policy and the hook from here on.
 
 use crate::{
     error::{Error, Result},
@@ -47,7 +47,7 @@ impl Who<'_> {
     }
 
     /// What went wrong with this program.
-    fn told(&self, error: emptcp_load::Error) -> Error {
+    fn reported(&self, error: emptcp_load::Error) -> Error {
         match error {
             emptcp_load::Error::Misfit(misfit @ (Misfit::Object(_) | Misfit::Map(_))) => {
                 self.outdated(in_words(&misfit))
@@ -156,33 +156,33 @@ impl object::Maps for Shared<'_> {
 
 /// Opens an object.
 pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
-    object::open(bytes).map_err(|error| who.told(error))
+    object::open(bytes).map_err(|error| who.reported(error))
 }
 
 /// Where the constants of an object lie.
 pub(crate) fn layout(object: &OpenObject, who: Who<'_>) -> Result<Layout> {
-    object::layout(object).map_err(|error| who.told(error))
+    object::layout(object).map_err(|error| who.reported(error))
 }
 
 /// Fills in the constants.
 pub(crate) fn fill(object: &mut OpenObject, layout: &Layout, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {
-    object::fill(object, layout, &resolved(fills, who)?).map_err(|error| who.told(error))
+    object::fill(object, layout, &resolved(fills, who)?).map_err(|error| who.reported(error))
 }
 
 /// Hands over the maps and loads.
 pub(crate) fn finish(object: OpenObject, who: Who<'_>, maps: &Maps) -> Result<Loaded> {
-    object::finish(object, &who.name(), &Shared(maps, who)).map_err(|error| who.told(error))
+    object::finish(object, &who.name(), &Shared(maps, who)).map_err(|error| who.reported(error))
 }
 
 /// Fills, hands over the maps and loads.
 pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &Maps) -> Result<Loaded> {
     let fills = resolved(fills, who)?;
-    object::load(bytes, &who.name(), &fills, &Shared(maps, who)).map_err(|error| who.told(error))
+    object::load(bytes, &who.name(), &fills, &Shared(maps, who)).map_err(|error| who.reported(error))
 }
 
 /// The same for a program that uses no map.
 pub(crate) fn load_alone(bytes: &[u8], who: Who<'_>) -> Result<Loaded> {
-    object::load(bytes, &who.name(), &[], &object::NoMaps).map_err(|error| who.told(error))
+    object::load(bytes, &who.name(), &[], &object::NoMaps).map_err(|error| who.reported(error))
 }
 
 /// Tries once more when the verifier gives no reason.

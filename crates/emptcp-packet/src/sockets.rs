@@ -1,4 +1,4 @@
-//! The MPTCP subflows of this host, as its own sockets tell of them (`mptcp-netlink`).
+//! The MPTCP subflows of this host, as its own sockets report them (`mptcp-netlink`).
 
 use crate::error::{OrKernel, Result};
 use emptcp_abi::FlowKey;

@@ -1,6 +1,5 @@
-//! How policies are put in force, and what that did.
+//! How policies are put in force.
 
-use crate::{Instance, Report, model::Generation};
 use emptcp_packet::ApplyOptions;
 
 /// How to apply. All that is not said is as `emptcp apply` does it.
@@ -50,21 +49,5 @@ impl Apply {
 
     pub(crate) fn may_replace(&self) -> bool {
         self.replace
-    }
-}
-
-/// Policies are in force.
-#[derive(Clone, Debug)]
-pub struct Applied {
-    /// Where.
-    pub instance: Instance,
-    /// What was done.
-    pub report: Report,
-}
-
-impl Applied {
-    /// The number of the policy set that is in force now.
-    pub fn generation(&self) -> Generation {
-        self.report.generation
     }
 }

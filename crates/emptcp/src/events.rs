@@ -156,6 +156,24 @@ impl Events {
     }
 }
 
+impl Instance {
+    /// The events from now on. Any number of readers see every event.
+    ///
+    /// # Errors
+    /// When nothing is in force, or the rings cannot be mapped.
+    pub fn events(&self) -> Result<Events> {
+        self.events_from(Begin::Now)
+    }
+
+    /// The events from the oldest one that is kept, or from now on.
+    ///
+    /// # Errors
+    /// When nothing is in force, or the rings cannot be mapped.
+    pub fn events_from(&self, begin: Begin) -> Result<Events> {
+        Events::new(self.clone(), begin)
+    }
+}
+
 /// A reader of the instance that is in force now.
 fn reader(instance: &Instance, begin: Begin) -> Result<EventReader<Open>> {
     let open = instance.open()?;

@@ -1,7 +1,7 @@
 //! An instance of a namespace: policies go in force there, and what is in force is read.
 
 use crate::{
-    Applied, Apply, Begin, Catalog, Change, ErrorKind, Events, Namespace, Policies, Preview, Removed,
+    Apply, Catalog, Change, ErrorKind, Namespace, Policies, Preview, Removed, Report,
     error::Result,
     in_force::DeviceState,
     instance::{AttachmentInfo, Shown},
@@ -202,22 +202,6 @@ impl Instance {
         self.with(Open::subflows_seen)
     }
 
-    /// The events from now on. Any number of readers see every event.
-    ///
-    /// # Errors
-    /// When nothing is in force, or the rings cannot be mapped.
-    pub fn events(&self) -> Result<Events> {
-        self.events_from(Begin::Now)
-    }
-
-    /// The events from the oldest one that is kept, or from now on.
-    ///
-    /// # Errors
-    /// When nothing is in force, or the rings cannot be mapped.
-    pub fn events_from(&self, begin: Begin) -> Result<Events> {
-        Events::new(self.clone(), begin)
-    }
-
     /// Reads what is in force, in its namespace.
     pub(crate) fn with<T: Send>(&self, read: impl FnOnce(&Open) -> emptcp_packet::Result<T> + Send) -> Result<T> {
         let read = || {
@@ -236,5 +220,37 @@ impl Instance {
             Ok::<_, emptcp_packet::Error>(open)
         };
         Ok(self.namespace.run(open)??)
+    }
+}
+
+/// Policies are in force.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// Where.
+    pub instance: Instance,
+    /// What was done.
+    pub report: Report,
+}
+
+impl Applied {
+    /// The number of the policy set that is in force now.
+    pub fn generation(&self) -> Generation {
+        self.report.generation
+    }
+}
+
+impl Namespace {
+    /// The instance `name` of this namespace, whether there is one or not. Costs nothing.
+    pub fn instance(&self, name: &str) -> Instance {
+        Instance::new(self.clone(), name)
+    }
+
+    /// All instances of this namespace, by name.
+    ///
+    /// # Errors
+    /// When bpffs cannot be read.
+    pub fn instances(&self) -> Result<Vec<Instance>> {
+        let names = self.run(emptcp_packet::Instance::list)??;
+        Ok(names.iter().map(|name| self.instance(name)).collect())
     }
 }

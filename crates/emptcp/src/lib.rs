@@ -43,7 +43,7 @@ mod namespace;
 mod policies;
 mod policy_text;
 
-pub use apply::{Applied, Apply};
+pub use apply::Apply;
 pub use emptcp_abi as abi;
 pub use emptcp_model as model;
 pub use emptcp_model::ErrorKind;
@@ -58,7 +58,7 @@ pub use error::{Error, Result};
 #[cfg(feature = "tokio")]
 pub use event_stream::EventStream;
 pub use events::{Begin, Events};
-pub use handle::Instance;
+pub use handle::{Applied, Instance};
 pub use mptcp_wire as wire;
 pub use namespace::Namespace;
 pub use policies::Policies;

@@ -1,6 +1,6 @@
 //! Network namespaces, and what is in force in one.
 
-use crate::{MovedHere, Policies, error::Result, handle::Instance, probe};
+use crate::{MovedHere, Policies, error::Result, probe};
 use emptcp_host::namespace;
 use std::{path::Path, sync::Arc};
 
@@ -64,20 +64,6 @@ impl Namespace {
     /// Its inode number, which names its folder in bpffs. Another namespace may get it when this one is gone.
     pub fn inode(&self) -> u64 {
         self.0.inode()
-    }
-
-    /// The instance `name` of this namespace, whether there is one or not. Costs nothing.
-    pub fn instance(&self, name: &str) -> Instance {
-        Instance::new(self.clone(), name)
-    }
-
-    /// All instances of this namespace, by name.
-    ///
-    /// # Errors
-    /// When bpffs cannot be read.
-    pub fn instances(&self) -> Result<Vec<Instance>> {
-        let names = self.run(emptcp_packet::Instance::list)??;
-        Ok(names.iter().map(|name| self.instance(name)).collect())
     }
 
     /// Devices that came here from another namespace, with the programs of an instance there.

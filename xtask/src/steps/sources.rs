@@ -16,7 +16,7 @@ const LINES: usize = 600;
 const COLUMNS: usize = 120;
 
 /// Folders with sources of ours.
-const FOLDERS: &[&str] = &["bpf", "crates", "elements", "fuzz", "tests", "xtask"];
+const FOLDERS: &[&str] = &["bpf", "crates", "elements", "examples", "fuzz", "tests", "xtask"];
 
 /// The C sources and headers, relative to `root`.
 pub(super) fn c_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {

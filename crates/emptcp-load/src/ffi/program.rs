@@ -55,7 +55,7 @@ pub struct TestAnswer {
 /// # Errors
 /// What the kernel answers.
 pub fn test_run(program: BorrowedFd<'_>, run: TestRun<'_>) -> io::Result<TestAnswer> {
-    // Room for what a program may add in front or behind.
+    // Room for what a program may add before or after it.
     let mut output = vec![0_u8; run.packet.len() + 256];
     let mut options = libbpf_sys::bpf_test_run_opts {
         sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,

@@ -25,7 +25,7 @@ pub(super) fn attach(spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>, path: 
         (_, DeviceDirection::Egress) => (libbpf_sys::BPF_TCX_EGRESS, BPF_F_BEFORE),
     };
     let link = link::create(program, spot.ifindex, attach_type, flags).map_err(|error| why(spot, kind, error))?;
-    // A pin without a link behind it can be left from a device that is gone.
+    // A pin without a link can be left from a device that is gone.
     let _ = fs::remove_file(path);
     pin::add(link.as_fd(), path).or_kernel(format!("pin the link at {}", path.display()))
 }
@@ -71,7 +71,7 @@ pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: DeviceDirection) ->
     };
     match found {
         Ok(found) => found,
-        // Whoever may not ask is told what the link itself says.
+        // Without the right to ask, what the link itself says counts.
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     }
 }

@@ -216,7 +216,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error of the kernel about BPF: a lack of rights is told apart.
+    /// An error of the kernel about BPF: a lack of rights is an error of its own.
     pub(crate) fn kernel(action: impl Into<String>, source: io::Error) -> Self {
         emptcp_load::Error::kernel(action, source).into()
     }
