@@ -36,7 +36,7 @@ static __always_inline void connection_create(emptcp_context *ctx, struct emptcp
 	struct emptcp_packet *packet = &scratch->packet;
 	bool from_remote = packet->direction == EMPTCP_INGRESS;
 	struct emptcp_connection *connection;
-	struct emptcp_digest local, remote;
+	struct emptcp_scratch_digest local, remote;
 	struct emptcp_keys keys;
 	__u8 *bytes;
 	__u64 id;

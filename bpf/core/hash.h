@@ -35,7 +35,7 @@ static __always_inline void key_block(__u32 *w, const __u8 *key)
 	w[15] = 64; /* message length in bits */
 }
 
-static __always_inline void key_sha256(__u32 *w, struct emptcp_digest *digest)
+static __always_inline void key_sha256(__u32 *w, struct emptcp_scratch_digest *digest)
 {
 	__u32 a = 0x6a09e667, b = 0xbb67ae85, c = 0x3c6ef372, d = 0xa54ff53a;
 	__u32 e = 0x510e527f, f = 0x9b05688c, g = 0x1f83d9ab, h = 0x5be0cd19;
@@ -69,7 +69,7 @@ static __always_inline void key_sha256(__u32 *w, struct emptcp_digest *digest)
 	digest->idsn = (__u64)(g + 0x1f83d9ab) << 32 | (__u32)(h + 0x5be0cd19);
 }
 
-static __always_inline void key_sha1(__u32 *w, struct emptcp_digest *digest)
+static __always_inline void key_sha1(__u32 *w, struct emptcp_scratch_digest *digest)
 {
 	__u32 a = 0x67452301, b = 0xefcdab89, c = 0x98badcfe, d = 0x10325476, e = 0xc3d2e1f0;
 

@@ -9,6 +9,7 @@
  * the sender is brought down in steps first (ramp).
  */
 #include <emptcp/element.h>
+#include <emptcp/class.h>
 #include <emptcp/edit.h>
 
 enum mode { MODE_AUTO, MODE_POLICE, MODE_SHAPE, MODE_WINDOW };
@@ -22,14 +23,6 @@ struct arguments {
 };
 ARGUMENTS;
 COUNTERS(passed, dropped, marked, delayed, clamped, no_scale, no_state, shape_missing);
-
-/* What the loader set up on the device: an HTB class, or nothing but the knowledge that its root qdisc is fq. */
-struct emptcp_shape {
-	__u32 class;
-	__u32 edt;
-	__u32 watch; /* the kernel lets programs see whether the qdisc is still there */
-};
-const volatile struct emptcp_shape emptcp_shape SEC(".rodata") = {};
 
 #include "ramp.h"
 #include "police.h"
@@ -72,7 +65,7 @@ ACTOR(rate_limit)
 		return mark_or_drop(ctx, packet);
 	}
 #if defined(EMPTCP_HOOK_TC)
-	if (arguments.mode == MODE_SHAPE || emptcp_shape.edt)
+	if (arguments.mode == MODE_SHAPE || emptcp_class.departure)
 		return limit_by_shape(ctx, packet, bucket, now);
 #endif
 	return limit_by_police(ctx, packet, bucket, now);

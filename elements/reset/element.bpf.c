@@ -12,6 +12,7 @@
 #include <emptcp/element.h>
 #include <emptcp/record.h>
 #include <emptcp/replace.h>
+#include <emptcp/send.h>
 
 #define ATTEMPTS 8 /* a reset may be lost; after this many the subflow is not ours to end */
 #define HOPS 64    /* of a packet that begins its way here */
@@ -113,27 +114,6 @@ static __always_inline struct emptcp_keys *keys_of(const struct emptcp_packet *p
 }
 
 #if defined(EMPTCP_HOOK_TC)
-/*
- * The packet as the reset of its sender: a copy of it goes. False: it does not, or the packet may not go on as it is.
- */
-static __always_inline bool send_turned(emptcp_context *ctx, struct emptcp_packet *packet)
-{
-	struct emptcp_scratch *scratch = emptcp_scratch_get();
-	__u8 hops = HOPS;
-	long error;
-
-	if (!scratch || !emptcp_turn_round(ctx, packet, &hops))
-		return false;
-	/* At ingress the copy leaves at once, through this device's own egress programs: they must not see it, for
-	 * they would overwrite what is known about this packet. */
-	scratch->busy = 1;
-	error = bpf_clone_redirect(ctx, packet->ifindex, packet->direction == EMPTCP_INGRESS ? 0 : BPF_F_INGRESS);
-	scratch->busy = 0;
-	if (error)
-		emptcp_count_event(packet, one_way);
-	return emptcp_turn_round(ctx, packet, &hops);
-}
-
 static __always_inline enum emptcp_verdict reset_both(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	const __u32 side = packet->direction == EMPTCP_INGRESS ? EMPTCP_REMOTE : EMPTCP_LOCAL;
@@ -156,7 +136,14 @@ static __always_inline enum emptcp_verdict reset_both(emptcp_context *ctx, struc
 		if (numbers.flow->resolution[EMPTCP_INGRESS].ifindex != packet->ifindex)
 			emptcp_flow_end(numbers.flow);
 	}
-	if (!send_turned(ctx, packet)) {
+	switch (emptcp_send_reset_back(ctx, packet, HOPS)) {
+	case EMPTCP_SEND_DONE:
+		break;
+	case EMPTCP_SEND_REFUSED:
+	case EMPTCP_SEND_FAILED:
+		emptcp_count_event(packet, one_way);
+		break;
+	case EMPTCP_SEND_BROKEN:
 		emptcp_count_event(packet, failed);
 		return EMPTCP_DROP;
 	}

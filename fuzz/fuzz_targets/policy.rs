@@ -13,8 +13,9 @@ macro_rules! shipped {
 }
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
-    let texts = shipped!["connection" "count" "drop" "dscp" "ip_version" "mark" "metric" "packet_type" "ports"
-        "rate_limit" "reset" "role" "sample" "sequence" "set_backup" "src" "subflow"];
+    let texts = shipped!["add_addr_address" "add_addr_id" "add_addr_port" "address_id" "connection" "count" "device"
+        "direction" "drop" "dscp" "dst" "ip_pair" "ip_version" "join_backup" "join_id" "mark" "metric" "packet_type"
+        "ports" "rate_limit" "reset" "role" "sample" "sequence" "set_backup" "src" "subflow"];
     texts
         .into_iter()
         .map(|text| Manifest::parse("element.toml", text).expect("a shipped manifest"))

@@ -1,10 +1,10 @@
-//! A stranger between two hosts: it knows the addresses and ports of running connections, and sees no packet.
+//! An attacker on the path: it knows the addresses and ports of running connections, but sees no packets.
 //!
-//! * [`attack`]: opens connections, lets the stranger send, and compares every record with the kernels of both hosts.
-//! * [`Outcome`]: what came of it.
+//! * [`attack`]: opens connections, sends forged segments, and compares every record with the kernels of both hosts.
+//! * [`Outcome`]: the result.
 
 use crate::live::{Bed, seconds};
-use emptcp::abi::{Flow, flow_flag, flow_state};
+use emptcp_abi::{Flow, flow_flag, flow_state};
 use emptcp_lab::{Connection, End, FourTuple, Host, Injector, IpVersion, Lab, Path};
 use mptcp_wire::{
     AddressId, DataSequenceNumber, Key, Nonce, PacketBuilder, SubflowSequenceNumber, Token, TruncatedHmac, Version,
@@ -28,16 +28,16 @@ use std::{
 const POLICY: &str = "[[policy]]\nname = \"watch\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
                       do = ['count']\n";
 
-/// The largest window that the hosts offer: numbers from before it are stale.
+/// The largest window of the hosts: lower sequence numbers are stale.
 const WINDOW: u32 = 65_536;
 
-/// What each end sends before the attack: more than a window, so that the first numbers are stale.
+/// Bytes that each end sends before the attack: more than a window, so that the first numbers are stale.
 const BEFORE: usize = 400_000;
 
 /// Numbers from the begin reach so far.
 const STALE: u32 = 50_000;
 
-/// How close to the right number a guess may not come: within a window the kernels believe it themselves.
+/// The least distance of a guess from the right number: within a window, the kernels accept it themselves.
 const FAR: u32 = 1 << 26;
 
 /// A kind of segment.
@@ -143,7 +143,7 @@ const KINDS: [(&str, Make); 17] = [
     }),
 ];
 
-/// How long and how hard.
+/// Duration and rate of the attack.
 #[derive(Clone, Copy, Debug)]
 pub struct Attack {
     /// Connections, each with two subflows; every other one begins over IPv6.
@@ -156,17 +156,17 @@ pub struct Attack {
     pub seed: u64,
 }
 
-/// What came of an attack.
+/// The result of an attack.
 #[derive(Debug, Default, Serialize)]
 pub struct Outcome {
     /// Forged segments sent, by kind.
     pub forged: BTreeMap<&'static str, u64>,
-    /// What the cores of both hosts have counted meanwhile as unacceptable, or as a SYN on an established record. It
-    /// can be more than was forged: segments of the hosts may be among it.
+    /// Segments that the cores of both hosts counted meanwhile as unacceptable, or as a SYN on an established record.
+    /// Some may be segments of the hosts, so it can exceed the number of forged ones.
     pub counted: u64,
     /// Subflows that were compared, on both hosts.
     pub compared: usize,
-    /// Where a record differs from the kernel, in words.
+    /// Differences between records and kernels, as text.
     pub faults: Vec<String>,
 }
 
@@ -175,7 +175,7 @@ struct Pair {
     ends: [Connection; 2],
 }
 
-/// A subflow in one direction, as the stranger aims at it.
+/// A subflow in one direction, as a target of the attacker.
 struct Victim {
     from: SocketAddr,
     to: SocketAddr,
@@ -249,7 +249,7 @@ fn open(bed: &Bed, connections: usize) -> Vec<Pair> {
     pairs
 }
 
-/// What the kernels say about a subflow, seen from one host.
+/// The kernels' state of a subflow, from the point of view of one host.
 struct Kernel {
     key: FourTuple,
     token: [Option<Token>; 2],
@@ -277,7 +277,7 @@ fn kernel(hosts: [&Host; 2], pair: &Pair, end: usize) -> Option<Vec<Kernel>> {
         let state = hosts[end].subflow_state(&key).ok()??;
         let peer = hosts[1 - end].subflow_state(&key.reversed()).ok()??;
         let next = |isn: u32, received: u64| isn.wrapping_add(1).wrapping_add(received as u32);
-        // Who opened the subflow counts its SYN among the acknowledged bytes.
+        // The opener of the subflow counts its SYN as an acknowledged byte.
         if !matches!(flow.tcp.bytes_acked.checked_sub(other.tcp.bytes_received), Some(0 | 1)) {
             return None;
         }
@@ -296,7 +296,7 @@ fn kernel(hosts: [&Host; 2], pair: &Pair, end: usize) -> Option<Vec<Kernel>> {
     Some(found)
 }
 
-/// Where a record differs from the kernel.
+/// Differences between a record and the kernel.
 fn differences(kernel: &Kernel, flow: Option<&Flow>) -> Vec<String> {
     let Some(flow) = flow else {
         return vec!["no record".to_owned()];
@@ -393,7 +393,7 @@ fn victims(bed: &Bed, pairs: &[Pair]) -> Vec<Victim> {
     for pair in pairs {
         for flow in kernel(bed.hosts(), pair, 1).expect("nothing is under way") {
             let path = bed.lab.path_of(&flow.key).expect("a path of the lab");
-            // A subflow that the scheduler has spared is still within a window of its begin.
+            // A subflow with little traffic may still be within a window of its beginning.
             let stale = |isn: u32, now: u32| (now.wrapping_sub(isn) > WINDOW + 2 * STALE).then_some(isn);
             let (own, other) = (stale(flow.isn[0], flow.una), stale(flow.isn[1], flow.next));
             // Towards the server, then towards the client.
@@ -425,8 +425,8 @@ fn number(random: &mut SmallRng, right: u32, first: Option<u32>) -> u32 {
     right.wrapping_add(far)
 }
 
-/// Opens connections, lets a stranger send forged segments of every kind while they run, and compares the records of
-/// both hosts with the kernels once all is at rest. `None` where this machine cannot have a lab.
+/// Opens connections, sends forged segments of every kind while they run, and compares the records of both hosts with
+/// the kernels when the traffic has stopped. `None` if this machine does not support labs.
 ///
 /// # Panics
 /// When the lab or a connection fails.
@@ -477,7 +477,7 @@ pub fn attack(attack: &Attack) -> Option<Outcome> {
             *outcome.forged.entry(name).or_default() += 1;
             sent += 1;
         }
-        // The connections run on: each says something twice a second.
+        // Keep the connections active: each sends data twice a second.
         if exchanged.elapsed() > Duration::from_millis(500) {
             exchanged = Instant::now();
             pairs.iter().for_each(|pair| pair.exchange(1000));

@@ -1,4 +1,4 @@
-//! Frames of a capture, as the programs and tshark can both have them: Ethernet, whole, in the order of time.
+//! Frames of a capture in a form for both the programs and tshark: Ethernet, complete, in the order of time.
 
 use mptcp_wire::{IpVersion, LinkType, Segment, ethernet::EtherType};
 use pcap_file::{
@@ -17,11 +17,11 @@ use std::{
 pub struct Frame {
     /// When it was captured.
     pub time: Duration,
-    /// From the Ethernet header on.
+    /// The bytes from the Ethernet header on.
     pub bytes: Vec<u8>,
 }
 
-/// Hardware address of the sender of a frame, by its direction: what `eth.src` says to tshark.
+/// Hardware address of the sender of a frame, by its direction: tshark's `eth.src`.
 pub const REMOTE_SENDS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The other direction.
 pub const LOCAL_SENDS: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -58,8 +58,8 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// All TCP frames of a capture, in the order of time. A frame that the capture cut off is filled up with zeros, so that
-/// it is as long as its IP header says.
+/// All TCP frames of a capture, in the order of time. A truncated frame is padded with zeros to
+/// its IP length.
 ///
 /// # Panics
 /// When the file cannot be read.

@@ -1,12 +1,12 @@
 //! The format of `elements/*/cases.toml`.
 //!
-//! A file holds cases: what stands in the policy, what has gone before, and packets with what each must come out as. A
-//! case runs at every hook that the element supports, with both IP versions, unless it says otherwise. Every packet
-//! that comes out is compared byte by byte with the one that went in plus `changes`; its checksums are computed anew
-//! for that, so no case can pass with a wrong one.
+//! A file has cases: a policy, the preceding traffic, and packets with their expected results. A case runs at every
+//! hook that the element supports, with both IP versions, unless it specifies others. Every output packet is compared
+//! byte by byte with the input packet plus `changes`. The expected checksums are computed, so no case can pass with a
+//! wrong one.
 
 use crate::{describe::Packet, hosts::Who};
-use emptcp::manifest::Hook;
+use emptcp_plan::manifest::Hook;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct File {
     pub case: Vec<Case>,
 }
 
-/// What has gone before the packets of a case.
+/// The traffic before the packets of a case.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Setup {
@@ -35,7 +35,7 @@ pub enum Setup {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// A sentence that says what holds.
+    /// A sentence that describes the expected behaviour.
     pub name: String,
     /// Hooks; absent: all that the element supports.
     pub hooks: Option<Vec<Hook>>,
@@ -50,7 +50,7 @@ pub struct Case {
     /// `{client_isn}`, `{client_dsn}` (of the first byte) and `{direction}` for what the hook and the hosts are.
     #[serde(default)]
     pub when: String,
-    /// Other ways to say the condition: the case holds for each.
+    /// Other forms of the condition: the case holds for each.
     #[serde(default)]
     pub also: Vec<String>,
     /// The actors; for a selector `count`.
@@ -59,7 +59,7 @@ pub struct Case {
     /// The host whose packets pass the hook.
     #[serde(default)]
     pub sender: Who,
-    /// What has gone before.
+    /// The traffic before its packets.
     #[serde(default)]
     pub setup: Setup,
     /// The hosts require DSS checksums.
@@ -85,44 +85,44 @@ fn version_1() -> Vec<u8> {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
-    /// The packet goes on.
+    /// The packet continues.
     #[default]
     Pass,
-    /// The packet ends here.
+    /// The packet is dropped.
     Drop,
-    /// The packet goes back to where it came from.
+    /// The packet is sent back (XDP_TX).
     Reflect,
-    /// The packet goes to the device anew (tc).
+    /// The packet enters the device again (tc).
     Again,
 }
 
-/// A packet and what must become of it.
+/// A packet and its expected result.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// The packet.
     #[serde(default)]
     pub send: Packet,
-    /// What must become of it; absent: it passes unchanged.
+    /// The expected result; absent: it passes unchanged.
     #[serde(default)]
     pub expect: Expectation,
 }
 
-/// What must become of a packet.
+/// The expected result of a packet.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expectation {
     /// The verdict.
     pub verdict: Word,
-    /// Differences of what comes out, see [`crate::expect::change`].
+    /// Changes of the packet, see [`crate::expect::change`].
     pub changes: Vec<String>,
     /// Whether the packet reaches the first actor.
     pub selected: Option<bool>,
-    /// What the element counts for this packet, counters that are not named: nothing. Absent: not looked at.
+    /// Counts of the element for this packet; other counters must not change. Absent: not checked.
     pub counts: Option<BTreeMap<String, u64>>,
-    /// What the core counts for this packet, of the counters named.
+    /// Counts of the core for this packet, by counter.
     pub core: BTreeMap<String, u64>,
-    /// Wire segments that the packet stands for afterwards (tc), 0 for a plain packet; absent: not looked at.
+    /// Wire segments that the packet stands for afterwards (tc), 0 for a plain packet; absent: not checked.
     pub segments: Option<u32>,
     /// `skb->mark` afterwards (tc).
     pub mark: Option<u32>,

@@ -1,11 +1,11 @@
-//! Other programs that judge: run, and believed only when they succeed.
+//! Runs external programs for checks; their output counts only if they succeed.
 
 use std::process::Command;
 
 /// Runs a program that must succeed. Returns what it printed.
 ///
 /// # Panics
-/// When it is missing or fails, with what it said.
+/// When it is missing or fails, with its output.
 pub(crate) fn output_of(command: &mut Command) -> String {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().unwrap_or_else(|error| panic!("{name}: {error}"));

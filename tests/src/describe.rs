@@ -1,4 +1,4 @@
-//! A packet in words to bytes.
+//! Builds packets from descriptions.
 
 use crate::hosts::{HandshakeStage, Hosts, Who};
 use mptcp_wire::{
@@ -14,7 +14,7 @@ use mptcp_wire::{
 };
 use serde::Deserialize;
 
-/// What a packet is to its subflow; decides flags, numbers and the usual options.
+/// The kind of a packet; determines flags, numbers and the usual options.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -45,13 +45,13 @@ pub struct Packet {
     pub subflow: usize,
     /// What it is.
     pub is: Kind,
-    /// TCP options in words, see `options_of`; absent: the usual ones.
+    /// TCP options as text, see `options_of`; absent: the usual ones.
     pub options: Option<Vec<String>>,
     /// Bytes of payload.
     pub payload: Option<usize>,
-    /// Added to the sequence number that would be next; what is not 0 does not move the sender on.
+    /// Added to the next sequence number; if it is not 0, the sender's state does not advance.
     pub sequence: i64,
-    /// Added to the acknowledgement number that would be right.
+    /// Added to the right acknowledgement number.
     pub acknowledgement: i64,
     /// The window field.
     pub window: Option<u16>,
@@ -71,11 +71,11 @@ pub struct Packet {
     pub fragment: Option<u16>,
     /// Bytes to overwrite afterwards: offset in the TCP header and hexadecimal digits. Checksums stay as they were.
     pub patch: Vec<(usize, String)>,
-    /// Bytes of padding behind the IP packet, as short Ethernet frames have.
+    /// Bytes of padding after the IP packet, as in short Ethernet frames.
     pub trailer: usize,
     /// Wire segments that it stands for (tc only).
     pub segments: u32,
-    /// Payload of each of them; 0: the kernel is not told, so that it does not take the packet for an aggregate.
+    /// Payload of each of them; 0: not set, so that the kernel does not treat the packet as an aggregate.
     pub segment_size: u32,
     /// Milliseconds to wait before it is sent.
     pub wait_ms: u64,
@@ -103,25 +103,25 @@ impl Packet {
         self
     }
 
-    /// With so many bytes of payload.
+    /// With this many bytes of payload.
     pub fn payload(mut self, bytes: usize) -> Self {
         self.payload = Some(bytes);
         self
     }
 
-    /// With a sequence number so far from the one that would be next.
+    /// With an offset to the next sequence number.
     pub fn sequence(mut self, offset: i64) -> Self {
         self.sequence = offset;
         self
     }
 
-    /// With an acknowledgement number so far from the right one.
+    /// With an offset to the right acknowledgement number.
     pub fn acknowledgement(mut self, offset: i64) -> Self {
         self.acknowledgement = offset;
         self
     }
 
-    /// The frame; `hosts` moves on as if it had been sent and received.
+    /// The frame; `hosts` advances as if it had been sent and received.
     ///
     /// # Panics
     /// When the description cannot be a packet.

@@ -1,25 +1,24 @@
-//! The packet that must come out: the one that went in, some differences, and checksums computed anew.
+//! The expected output packet: the input packet, some changes, and new checksums.
 
 use crate::describe::hex;
 use mptcp_wire::{IpVersion, LinkType, Segment, checksum, segment::Network};
 use std::ops::Range;
 
-/// Applies a difference to a frame:
+/// Applies a change to a frame:
 ///
-/// * `append DIGITS`: options behind those that are there; lengths follow.
+/// * `append DIGITS`: options after the existing ones; lengths are updated.
 /// * `tcp OFFSET DIGITS`: bytes of the TCP header.
 /// * `dscp N`, `ce`: in the IP header.
 /// * `window N`, `flags DIGITS`: fields of the TCP header.
-/// * `trim`: nothing behind the IP packet.
+/// * `trim`: removes everything after the IP packet.
 /// * `sequence N`: N is added to the sequence number.
-/// * `acknowledgement OFFSET`: the acknowledgement number, by so much.
-/// * `rst [DIGITS]`: a TCP header with the flags RST and ACK and these options is all that is left behind the IP
-///   header.
-/// * `refuse [DIGITS]`: what answers a SYN (RFC 9293 section 3.10.7.1): turned, and a `rst` with the right numbers.
-/// * `turn`: both ends exchanged, in all three headers, and sequence and acknowledgement number as well.
+/// * `acknowledgement OFFSET`: OFFSET is added to the acknowledgement number.
+/// * `rst [DIGITS]`: after the IP header only a TCP header with the flags RST and ACK and these options is left.
+/// * `refuse [DIGITS]`: the answer to a SYN (RFC 9293 section 3.10.7.1): reversed, and a `rst` with the right numbers.
+/// * `turn`: swaps source and destination in all three headers, and sequence and acknowledgement number.
 ///
 /// # Panics
-/// For anything else, or a frame that is no TCP segment.
+/// For any other text, or a frame that is not a TCP segment.
 pub fn change(frame: &mut Vec<u8>, text: &str) {
     let words: Vec<&str> = text.split_whitespace().collect();
     let place = Places::of(frame);
@@ -72,7 +71,7 @@ pub fn change(frame: &mut Vec<u8>, text: &str) {
             swap(frame, tcp..tcp + 2, tcp + 2..tcp + 4);
             swap(frame, tcp + 4..tcp + 8, tcp + 8..tcp + 12);
         }
-        _ => panic!("`{text}` is no difference"),
+        _ => panic!("`{text}` is not a change"),
     }
 }
 
@@ -143,7 +142,7 @@ fn swap(frame: &mut [u8], a: Range<usize>, b: Range<usize>) {
 /// Writes the right checksums into a frame; with `partial` TCP's is the sum over the pseudo-header alone.
 ///
 /// # Panics
-/// When it is no TCP segment.
+/// When it is not a TCP segment.
 pub fn set_checksums(frame: &mut [u8], partial: bool) {
     let place = Places::of(frame);
     if place.v4 {

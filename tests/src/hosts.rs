@@ -1,4 +1,4 @@
-//! Two hosts and one MPTCP connection between them, as far as packets go: no timers, no windows, only numbers that fit.
+//! Packets of two hosts with one MPTCP connection: no timers and windows, only consistent numbers.
 
 use mptcp_wire::{
     AddressId, JoinHmac, Key, Nonce, Token, Version,
@@ -183,7 +183,7 @@ impl Hosts {
     }
 }
 
-/// Where in the three-way handshake a packet stands.
+/// The position of a packet in the three-way handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HandshakeStage {
     /// SYN.

@@ -1,18 +1,18 @@
 //! Shared helpers of the black-box tests.
 //!
 //! Packets through the BPF programs, without a network:
-//! * [`hosts`]: two hosts that speak MPTCP, as far as their packets go: handshakes, sequence numbers, keys.
-//! * [`describe`]: a packet in words (`cases.toml`, tests) to bytes.
-//! * [`sandbox`]: policies at one hook, for packets of both hosts, in a network namespace of their own.
-//! * [`table`]: the flow table as a test sees it.
-//! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] says what must come out.
-//! * [`captures`]: frames of a capture; [`tshark`] and [`tcptrace`] say what they see in them (`command` runs both);
-//!   [`traces`]: what the analysis says.
+//! * [`hosts`]: packets of two MPTCP hosts: handshakes, sequence numbers, keys.
+//! * [`describe`]: descriptions of packets (`cases.toml`, tests) to bytes.
+//! * [`sandbox`]: policies at one hook, for packets of both hosts, in a separate network namespace.
+//! * [`table`]: records of the flow table, for tests.
+//! * [`cases`]: the format of `elements/*/cases.toml`; [`runner`] runs it, [`expect`] makes the expected packets.
+//! * [`captures`]: frames of a capture; [`tshark`] and [`tcptrace`]: their output about them (`command` runs both);
+//!   [`traces`]: the analysis of captures.
 //!
 //! * [`mod@reference`]: records against their model; [`rules`]: single rules of records.
 //!
 //! Live connections:
-//! * [`live`]: test beds; [`attack`]: a stranger between the hosts; [`truth`]: every actor at every place.
+//! * [`live`]: test beds; [`attack`]: an attacker between the hosts; [`truth`]: every actor at every place.
 
 pub mod attack;
 pub mod captures;

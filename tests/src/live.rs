@@ -1,11 +1,12 @@
-//! Policies on live MPTCP: a lab, the policy sets of its hosts, and the rates that come out.
+//! Policies on live MPTCP: a lab, the policy sets of its hosts, and the measured rates.
 //!
-//! * [`Bed`]: a lab whose hosts have policies; all of them go when it is dropped.
-//! * [`Rates`]: what each path carried between two moments.
+//! * [`Bed`]: a test bed, a lab whose hosts have policies; dropping it removes everything.
+//! * [`Rates`]: the rate of each path between two moments.
 
 use crate::command::output_of;
-use emptcp::{Applied, ApplyOptions, Catalog, Instance, abi::Flow, instance::DEFAULT, stats::Stats};
+use emptcp_abi::Flow;
 use emptcp_lab::{Counter, End, Host, Lab, LabBuilder, LabError, Mib, Offloads, Path, Rate, RunningBulk, TimeSeries};
+use emptcp_packet::{Applied, ApplyOptions, Catalog, Instance, instance::DEFAULT, stats::Stats};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -28,10 +29,10 @@ pub fn two_paths() -> LabBuilder {
     })
 }
 
-/// Waits until something holds, 30 seconds at most: a busy machine is no reason to fail.
+/// Waits for a condition, at most 30 seconds: a busy machine must not make a test fail.
 ///
 /// # Panics
-/// When it does not come to hold.
+/// When the condition does not become true.
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = std::time::Instant::now();
     while !holds() {
@@ -45,7 +46,7 @@ pub fn seconds(time: f64) -> Duration {
     Duration::from_secs_f64(time)
 }
 
-/// A lab whose hosts have policies. Tests that measure must not run beside each other: a bed holds a lock of the
+/// A test bed: a lab whose hosts have policies. Measuring tests must not run in parallel, so a bed holds a lock of the
 /// process.
 pub struct Bed {
     /// The lab.
@@ -57,10 +58,10 @@ pub struct Bed {
 }
 
 impl Bed {
-    /// Builds the lab; `None`, with a message, where this machine cannot have one.
+    /// Builds the lab; `None`, with a message, if this machine does not support labs.
     ///
     /// # Panics
-    /// When the machine could, but it fails.
+    /// When the machine supports labs, but building one fails.
     pub fn new(builder: LabBuilder) -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,19 +99,19 @@ impl Bed {
     /// # Panics
     /// When it is refused.
     pub fn apply_with(&self, host: &Host, policies: &str, options: &ApplyOptions) -> Applied {
-        let plan = emptcp::compile("live.toml", policies, &self.catalog.manifests())
+        let plan = emptcp_plan::compile("live.toml", policies, &self.catalog.manifests())
             .unwrap_or_else(|mistakes| panic!("{mistakes}\n{policies}"));
-        host.run(|| emptcp::apply(DEFAULT, &plan, policies, &self.catalog, options))
+        host.run(|| emptcp_packet::apply(DEFAULT, &plan, policies, &self.catalog, options))
             .unwrap()
             .unwrap_or_else(|error| panic!("{error}\n{policies}"))
     }
 
-    /// Takes the policies of a host away.
+    /// Removes the policies of a host.
     ///
     /// # Panics
     /// When there are none.
     pub fn remove(&self, host: &Host) {
-        host.run(|| emptcp::remove(DEFAULT)).unwrap().unwrap();
+        host.run(|| emptcp_packet::remove(DEFAULT)).unwrap().unwrap();
     }
 
     /// Counters of a host's policies.
@@ -161,10 +162,10 @@ impl Bed {
             .packets
     }
 
-    /// Nothing fell back to TCP and no checksum was wrong, on either host, since the bed was built.
+    /// Asserts that no connection fell back to TCP and no checksum was wrong, on either host, since the bed was built.
     ///
     /// # Panics
-    /// When something did.
+    /// When there was a fallback or a wrong checksum.
     pub fn assert_clean(&self, what: &str) {
         for (host, before) in self.hosts().into_iter().zip(&self.begin) {
             let change = host.mib().unwrap().since(before);
@@ -173,8 +174,8 @@ impl Bed {
         }
     }
 
-    /// From now on new sockets send no aggregates: a packet at the hooks is a segment. (Without segmentation offload
-    /// the kernel still passes aggregates through tc and cuts them behind it.)
+    /// From now on new sockets send no aggregates: each packet at the hooks is one segment. (Without segmentation
+    /// offload the kernel still passes aggregates through tc and splits them afterwards.)
     ///
     /// # Panics
     /// When `ip` cannot do it.
@@ -212,7 +213,7 @@ impl Drop for Bed {
         for host in self.hosts() {
             let removed = host.run(|| {
                 for name in Instance::list().unwrap_or_default() {
-                    if let Err(error) = emptcp::remove(&name) {
+                    if let Err(error) = emptcp_packet::remove(&name) {
                         eprintln!("removing the policies of {}: {error}", host.role());
                     }
                 }
@@ -250,7 +251,7 @@ pub fn until(transfer: &RunningBulk, time: f64) {
     thread::sleep(seconds(time).saturating_sub(transfer.elapsed()));
 }
 
-/// What the server has seen so far.
+/// The server's samples so far.
 pub fn at_server(transfer: &RunningBulk) -> TimeSeries {
     transfer.series(End::Server)
 }

@@ -1,4 +1,4 @@
-//! What tests of single rules of docs/flow-records.md begin with.
+//! Set-up for tests of single rules of docs/flow-records.md.
 
 use crate::{
     describe::{Kind, Packet},
@@ -6,7 +6,9 @@ use crate::{
     sandbox::{Place, alone},
     table::{data, open, place, record},
 };
-use emptcp::{abi::Flow, manifest::Hook, require, testing::is_root};
+use emptcp_abi::Flow;
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use mptcp_wire::Version;
 
 /// A place at tc ingress; the client is remote.

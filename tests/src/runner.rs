@@ -7,11 +7,11 @@ use crate::{
     hosts::{Hosts, Who},
     sandbox::{Place, direction, policy},
 };
-use emptcp::{
+use emptcp_packet::{
     Catalog,
-    manifest::{self, Hook},
     testrun::{Input, Output, Verdict},
 };
+use emptcp_plan::manifest::{self, Hook};
 use mptcp_wire::{Key, Version};
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A policy set that wants nothing, but has connections counted.
+/// A policy set that selects nothing, but tracks connections.
 const NEUTRAL: &str = "ip.src == 192.0.2.255 and connection.bytes < 1";
 
 /// The folder of elements.
@@ -81,7 +81,7 @@ struct Runner {
     place: Place,
     /// Of the run.
     number: usize,
-    /// How often the policy had to get another name.
+    /// How often the policy was renamed.
     renamed: usize,
     /// The policy file.
     in_force: String,
@@ -127,7 +127,7 @@ impl Runner {
         }
     }
 
-    /// Puts a policy in force, unless it is already, which saves a verification.
+    /// Puts a policy in force, unless it already is, which saves a verification.
     fn switch(&mut self, policies: &str) {
         if self.in_force != policies {
             self.place.switch(policies);
@@ -164,7 +164,7 @@ impl Runner {
             .collect();
         let actors: Vec<_> = actors.iter().map(String::as_str).collect();
         let condition = fill_in(condition, hosts, hook, case.sender);
-        // What all that a policy selects has in common must not outlive a run.
+        // Shared state of a policy must not outlive a run.
         let shared = actors.iter().any(|actor| actor.contains("per=policy"));
         self.renamed += usize::from(shared);
         let name = format!("case-{}", self.renamed);
@@ -210,7 +210,7 @@ impl Runner {
     }
 }
 
-/// The words in braces of a condition or an actor.
+/// Replaces the placeholders in a condition or an actor.
 fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
     let side = |who: Who| {
         if (who == sender) == (hook == Hook::TcEgress) {
@@ -287,7 +287,7 @@ fn check_packet(hook: Hook, send: &Packet, expect: &Expectation, frame: &[u8], o
     }
     assert!(
         output.packet == wanted,
-        "{context}: what came out is not what must come out\n      in   {}\n      out  {}\n      want {}",
+        "{context}: the packet differs from the expected one\n      in   {}\n      out  {}\n      want {}",
         digits(frame),
         digits(&output.packet),
         digits(&wanted)
@@ -364,7 +364,7 @@ fn check_counters(expect: &Expectation, before: &Seen, after: &Seen, context: &s
     assert_eq!(after.core["chain_broken"], 0, "{context}: a tail call found no program");
 }
 
-/// What is wrong with the set of cases itself: a case that asks nothing proves nothing.
+/// Faults of the set of cases itself, such as a case without checks.
 pub fn complaints(element: &str, file: &File) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut names: Vec<_> = file.case.iter().map(|case| case.name.as_str()).collect();

@@ -4,18 +4,18 @@ use crate::{
     describe::Packet,
     hosts::{Hosts, Who},
 };
-use emptcp::{
+use emptcp_packet::{
     Catalog, element,
-    manifest::Hook,
     stats::PolicyStats,
     testrun::{Input, Output, Sandbox, Verdict},
 };
+use emptcp_plan::manifest::Hook;
 use std::{collections::BTreeMap, path::Path};
 
 /// Name that policies use for the device.
 pub const DEVICE: &str = "lo";
 
-/// Runs a test on a thread with a network namespace of its own, in which only a loopback device exists, and is up.
+/// Runs a test on a thread in a new network namespace with only a loopback device, which is up.
 ///
 /// # Panics
 /// When the namespace cannot be made, and when the test does.
@@ -34,7 +34,7 @@ pub fn alone<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The shipped elements, and one of an operator's own that is built in `folder`.
+/// The shipped elements, and a custom one that is built in `folder`.
 ///
 /// # Panics
 /// When it cannot be built or the verifier refuses it.
@@ -48,7 +48,7 @@ pub fn with_own_element(folder: &Path, name: &str, manifest: &str, source: &str)
     Catalog::load_from(&installed).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A device between the two hosts with policies for what one of them sends.
+/// A device between the two hosts with policies for packets of one of them.
 #[derive(Debug)]
 pub struct Place {
     /// The programs and tables.
@@ -73,7 +73,7 @@ impl Place {
     /// # Panics
     /// As [`Place::new`].
     pub fn with_catalog(catalog: &Catalog, hook: Hook, sender: Who, policies: &str) -> Self {
-        let plan = emptcp::compile("case.toml", policies, &catalog.manifests())
+        let plan = emptcp_plan::compile("case.toml", policies, &catalog.manifests())
             .unwrap_or_else(|error| panic!("{error}\nin:\n{policies}"));
         let sandbox = Sandbox::new(&plan, hook, catalog, &[(DEVICE, 1)])
             .unwrap_or_else(|error| panic!("{error}\nfor:\n{policies}"));
@@ -90,7 +90,7 @@ impl Place {
     /// # Panics
     /// As [`Place::new`].
     pub fn switch(&mut self, policies: &str) {
-        let plan = emptcp::compile("case.toml", policies, &Catalog::built_in().manifests())
+        let plan = emptcp_plan::compile("case.toml", policies, &Catalog::built_in().manifests())
             .unwrap_or_else(|error| panic!("{error}\nin:\n{policies}"));
         self.sandbox.switch(&plan).unwrap_or_else(|error| panic!("{error}"));
     }
@@ -103,7 +103,7 @@ impl Place {
         self.input(from, &Input::new(frame))
     }
 
-    /// Sends a frame of `from` with everything that goes with it.
+    /// Sends a frame of `from` with its metadata.
     ///
     /// # Panics
     /// When the kernel refuses it.
@@ -117,7 +117,7 @@ impl Place {
     }
 
     /// Sends a frame of `from`; `None` when the kernel's test run refuses it: tc never gets a frame shorter than its IP
-    /// header, so the kernel does not hand one in.
+    /// header.
     ///
     /// # Panics
     /// When the kernel refuses a longer one.
@@ -171,7 +171,7 @@ pub fn direction(hook: Hook) -> &'static str {
     if hook == Hook::TcEgress { "egress" } else { "ingress" }
 }
 
-/// A policy as it stands in a file.
+/// A policy in TOML.
 pub fn policy(name: &str, direction: &str, when: &str, actors: &[&str]) -> String {
     let when = if when.is_empty() {
         String::new()

@@ -1,14 +1,12 @@
-//! The flow table as a test sees it: records of subflows whose packets went through a [`Place`].
+//! The flow table for tests: records of subflows whose packets went through a [`Place`].
 
 use crate::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
     sandbox::Place,
 };
-use emptcp::{
-    abi::{Flow, flow_state},
-    manifest::Hook,
-};
+use emptcp_abi::{Flow, flow_state};
+use emptcp_plan::manifest::Hook;
 use mptcp_wire::{Key, Version};
 use rand::{RngExt, rngs::StdRng};
 use std::net::SocketAddr;

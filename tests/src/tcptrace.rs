@@ -1,13 +1,13 @@
-//! tcptrace as a judge: its figures about each direction of every TCP connection of a capture.
+//! Figures of tcptrace about each direction of every TCP connection of a capture.
 
 use crate::command::output_of;
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::Command};
 
-/// Who sends, and to whom.
+/// Sender and receiver.
 pub type Ends = (SocketAddr, SocketAddr);
 
-/// Figures by who sends to whom, in the order of time where ports are used again. A column is named without the `_a2b`
-/// or `_b2a` that tcptrace ends it with. Empty for a capture without TCP connections.
+/// Figures by sender and receiver; several in the order of time if ports are reused. Names of columns are without the
+/// suffixes `_a2b` and `_b2a` of tcptrace. Empty for a capture without TCP connections.
 ///
 /// # Panics
 /// When tcptrace is missing, fails, or has no such column.

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What an analysis gave out.
+/// The output of an analysis.
 #[derive(Clone, Debug)]
 pub struct Analysed {
     /// By number.

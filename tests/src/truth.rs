@@ -1,9 +1,9 @@
-//! The truth run: every actor and mode at every place, on live MPTCP, judged by what kernels and wire show.
+//! The truth run: every actor and mode at every place, on live MPTCP, checked by kernels and packets.
 //!
-//! * [`case`](mod@case): what a case is made of, and the choice that has every pair of values.
-//! * [`actors`]: the table of actors; [`places`]: where each is judged; [`coverage`]: both in words.
-//! * [`traffic`]: runs a case; [`outside`]: what of the kernel stands beside it; [`seen`]: what it left to look at.
-//! * [`judges`]: what must be seen. No judge reads a counter of ours.
+//! * [`case`](mod@case): the parameters of a case, and the selection that contains every pair of values.
+//! * [`actors`]: the table of actors; [`places`]: where each is checked; [`coverage`]: both as text.
+//! * [`traffic`]: runs a case; [`outside`]: its set-up of the kernel; [`seen`]: its observations.
+//! * [`judges`]: the checks. No check reads a counter of emptcp.
 //! * `known.toml`: cases that fail, with the reason.
 
 pub mod actors;
@@ -27,20 +27,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What to run.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Decides which cases have the pairs.
+    /// The seed of the selection.
     pub seed: u64,
     /// Connections of each case.
     pub connections: usize,
-    /// All combinations, not only those that have every pair once.
+    /// All combinations instead of the selection.
     pub all: bool,
-    /// Without the policies: what the traffic does by itself.
+    /// Without the policies.
     pub bare: bool,
-    /// Begin no case after this time.
+    /// Start no case after this time.
     pub within: Option<Duration>,
-    /// The case of this name, whether chosen or not; else those of the choice whose name contains it.
+    /// The case of this name, selected or not; otherwise the selected cases whose names contain it.
     pub only: Option<String>,
 }
 
@@ -49,37 +49,37 @@ pub struct Options {
 pub struct Line {
     /// Its name.
     pub case: String,
-    /// What was found; empty when the traffic failed.
+    /// The findings; empty when the traffic failed.
     pub findings: Vec<Finding>,
-    /// What went wrong with the traffic itself.
+    /// The error of the traffic.
     pub error: Option<String>,
-    /// It is a second run: in the first a connection did not come to its end.
+    /// It is a second run, because in the first one a connection did not finish.
     pub again: bool,
-    /// Everything as wanted.
+    /// Whether all findings are right.
     pub ok: bool,
     /// Why it is known to fail.
     pub known: Option<String>,
 }
 
 impl Line {
-    /// It fails and nobody knew, or it was known to fail and does not.
+    /// It fails unexpectedly, or is known to fail and does not.
     pub fn is_fault(&self) -> bool {
         self.ok == self.known.is_some()
     }
 
-    /// A connection did not come to its end.
+    /// Whether a connection did not finish.
     fn stalled(&self) -> bool {
         let said = self.error.as_ref();
         said.is_some_and(|error| error.contains("was not finished"))
     }
 }
 
-/// All that was run.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The seed of the choice.
+    /// The seed of the selection.
     pub seed: u64,
-    /// Cases of the choice; fewer were run when the time was over.
+    /// Number of selected cases; fewer were run if the time was over.
     pub chosen: usize,
     /// One per case.
     pub lines: Vec<Line>,
@@ -137,7 +137,7 @@ pub fn choose(options: &Options) -> Vec<Case> {
     cases
 }
 
-/// Runs the cases; `None` where this machine cannot have a lab. `progress` is told every case as it ends.
+/// Runs the cases; `None` if this machine does not support labs. Calls `progress` after every case.
 pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> Option<Report> {
     let cases = choose(options);
     let mut report = Report {
@@ -154,7 +154,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> 
         let actor = &ACTORS[case.actor];
         let kind = actor.bed(case);
         if bed.as_ref().is_none_or(|(built, _)| *built != kind) {
-            // The old one goes first: only one bed at a time.
+            // Drop the old one first: only one bed at a time.
             drop(bed.take());
             bed = Some((kind, kind.build()?));
         }
@@ -164,7 +164,7 @@ pub fn run(options: &Options, mut progress: impl FnMut(usize, usize, &Line)) -> 
             bed = None;
         }
         if line.stalled() {
-            // Without a policy too, one of some hundred connections of this kernel never comes to its end.
+            // Even without a policy, one of some hundred connections never finishes on this kernel.
             drop(bed.take());
             bed = Some((kind, kind.build()?));
             let (_, built) = bed.as_ref().expect("just built");
@@ -240,7 +240,7 @@ fn judge(bed: &Bed, case: &Case, options: &Options) -> Line {
 }
 
 impl Report {
-    /// Cases that decide whether the run fails.
+    /// Cases that make the run fail.
     pub fn faults(&self) -> Vec<&Line> {
         self.lines.iter().filter(|line| line.is_fault()).collect()
     }
@@ -260,7 +260,7 @@ impl fmt::Display for Line {
             write!(f, " ({reason})")?;
         }
         if self.again {
-            write!(f, " (second run: in the first a connection did not come to its end)")?;
+            write!(f, " (second run: in the first one a connection did not finish)")?;
         }
         if let Some(error) = &self.error {
             write!(f, "\n           {error}")?;

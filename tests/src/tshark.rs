@@ -1,9 +1,10 @@
-//! tshark as a judge: which frames fulfil which display filters, all filters in one run.
+//! tshark: which frames match which display filters, all filters in one run.
 
 use crate::{captures::Frame, command::output_of};
 use std::{collections::BTreeSet, fs, io::Write, path::Path, process::Command};
 
-/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`. One more follows, for tshark's sake.
+/// Writes frames to a capture file, one a second: frame `n` (from 0) has time `n`. One more follows, which tshark
+/// needs.
 ///
 /// # Panics
 /// When it cannot be written.
@@ -32,8 +33,8 @@ fn tshark(capture: &Path) -> Command {
     command
 }
 
-/// The numbers (from 0) of the frames that fulfil each filter. Statistics by the second, where every frame has a second
-/// of its own, are an answer for each frame and each filter. A filter must not hold a comma.
+/// The numbers (from 0) of the frames that match each filter. Each frame has a separate second, so statistics by the
+/// second have a result for each frame and each filter. A filter must not contain a comma.
 ///
 /// # Panics
 /// When tshark is missing, refuses a filter, or answers something else.
@@ -42,7 +43,7 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
     for (chunk, sets) in filters.chunks(24).zip(sets.chunks_mut(24)) {
         assert!(
             chunk.iter().all(|filter| !filter.contains(',')),
-            "a filter must not hold a comma"
+            "a filter must not contain a comma"
         );
         // The first column has all frames, so that no row is left out.
         let statistics = format!("io,stat,1,frame,{}", chunk.join(","));
@@ -74,7 +75,7 @@ pub fn matching(capture: &Path, filters: &[String]) -> Vec<BTreeSet<usize>> {
     sets
 }
 
-/// One value per line: the fields of every frame that fulfils a filter, separated by tabs.
+/// One line for each frame that matches a filter: the fields, separated by tabs.
 ///
 /// # Panics
 /// When tshark is missing or refuses.

@@ -1,12 +1,12 @@
-//! Subflows that a socket of the host has, taken over while packets of the same subflows pass.
+//! `apply` takes over subflows from sockets of the host while packets of the same subflows pass.
 
-use emptcp::{
-    abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, flow_flag, flow_state},
-    manifest::Hook,
+use emptcp_abi::{Adoption, ConnectionId, FlowKey, SCALE_UNKNOWN, flow_flag, flow_state};
+use emptcp_packet::{
     require,
     testing::is_root,
     testrun::{Adopter, Input},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -22,7 +22,7 @@ fn test(body: impl FnOnce() + Send) {
     alone(body);
 }
 
-/// What the server's socket says of the first subflow: opened by the client, scales 7 and 9.
+/// The data of the server's socket about the first subflow: opened by the client, scales 7 and 9.
 fn socket(hosts: &Hosts) -> Adoption {
     let [client, server] = hosts.subflows[0].ends;
     let token = [hosts.token(Who::Server), hosts.token(Who::Client)];
@@ -45,7 +45,7 @@ fn small_place() -> Place {
     Place::new(Hook::TcIngress, Who::Client, &policies)
 }
 
-/// Data of both hosts in mid-stream: what the data path takes for a subflow whose handshake it has missed.
+/// Data of both hosts in mid-stream, as after a missed handshake.
 fn mid_stream(hosts: &mut Hosts) -> Vec<(Who, Vec<u8>)> {
     [
         data(Who::Client),
@@ -83,7 +83,7 @@ fn a_subflow_that_the_data_path_met_first_gets_role_tokens_scales_and_connection
         assert_eq!(after.remote().bytes, before.remote().bytes);
         assert_eq!(place.sandbox.connections().unwrap()[0].subflows, 1);
 
-        // The next packets are judged with the scales, and a second run finds nothing to do.
+        // The next packets are checked with the scales, and a second run changes nothing.
         place.send(&mut hosts, &data(Who::Client));
         place.send(&mut hosts, &data(Who::Server));
         let later = record(&place, &hosts, 0).expect("a record");
@@ -112,7 +112,7 @@ fn a_subflow_whose_handshake_was_seen_keeps_what_it_knows() {
 }
 
 /// Every record: how often its key is in the table, and the record.
-fn census(place: &Place) -> BTreeMap<String, (usize, emptcp::abi::Flow)> {
+fn census(place: &Place) -> BTreeMap<String, (usize, emptcp_abi::Flow)> {
     let mut census = BTreeMap::new();
     for (key, flow) in place.sandbox.records().unwrap() {
         census.entry(key.to_string()).or_insert((0, flow)).0 += 1;
@@ -127,7 +127,7 @@ fn adoption_beside_the_data_path_loses_no_record_and_makes_none_twice() {
         let place = small_place();
         let adopter = place.sandbox.adopter().unwrap();
         let mut random = StdRng::seed_from_u64(5);
-        // Of the first third only sockets tell, of the last only packets; the middle is adopted while its packets pass.
+        // The first third has only sockets, the last only packets; the middle is adopted while its packets pass.
         let mut all: Vec<_> = (0..15).map(|_| random_hosts(&mut random, 4, Version::V1)).collect();
         let sockets: Vec<_> = all.iter().map(socket).collect();
         let frames: Vec<_> = all.iter_mut().map(mid_stream).collect();

@@ -1,6 +1,7 @@
-//! An element of an operator's own appends an option to packets that it cannot be appended to: "no" leaves every byte.
+//! A custom element appends an option to packets without room for it: a refusal changes no byte.
 
-use emptcp::{manifest::Hook, require, stats::PolicyStats, testing::is_root};
+use emptcp_packet::{require, stats::PolicyStats, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::{change, checksums_are_right, set_checksums},
@@ -12,7 +13,7 @@ use mptcp_wire::Version;
 const MANIFEST: &str = "name = \"say_prio\"\nkind = \"actor\"\nsummary = \"For a test.\"\n\
                         hooks = [\"xdp\", \"tc_ingress\", \"tc_egress\"]\ncounters = [\"done\", \"refused\"]\n";
 
-/// `{helpers}` makes a helper of the kernel fail, `{facts}` changes what the core found out about the packet.
+/// `{helpers}` makes a helper of the kernel fail, `{facts}` changes the core's data about the packet.
 const SOURCE: &str = r"
 #include <emptcp/element.h>
 {helpers}
@@ -49,7 +50,7 @@ static __always_inline long no_pseudo(emptcp_context *ctx, __u32 at, __u64 from,
 #endif",
 ];
 
-/// What is wrong about a packet whose window is the place in this list.
+/// Faults of packets; the window of a packet is an index in this list.
 const FACTS: [&str; 9] = [
     "",
     "packet->ip_offset = 0x1f0;",

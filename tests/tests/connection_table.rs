@@ -1,6 +1,7 @@
-//! What full tables of connections give up.
+//! Eviction from full tables of connections.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     hosts::Who,
     sandbox::{Place, alone, policy},
@@ -10,7 +11,7 @@ use mptcp_wire::Version;
 use rand::{SeedableRng, rngs::StdRng};
 use std::time::Duration;
 
-/// Connections that the tables have room for.
+/// Capacity of the tables.
 const ROOM: usize = 1024;
 
 #[test]

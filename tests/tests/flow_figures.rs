@@ -1,6 +1,8 @@
 //! The figures of a subflow and of its connection: roles, windows, round trips, sequence numbers, counts.
 
-use emptcp::{abi::flow_flag, manifest::Hook, require, testing::is_root, testrun::Input};
+use emptcp_abi::flow_flag;
+use emptcp_packet::{require, testing::is_root, testrun::Input};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -43,7 +45,7 @@ fn backup_is_a_matter_of_each_side() {
         assert_eq!(backup(&hosts, 0), (true, true));
         place.send(&mut hosts, &ack(Who::Client).with(&["mp_prio regular"]));
         assert_eq!(backup(&hosts, 0), (true, false));
-        assert_eq!(backup(&hosts, 1), (true, false), "the other subflow is not meant");
+        assert_eq!(backup(&hosts, 1), (true, false), "the other subflow does not change");
         let roles = |subflow| {
             u32::from(record(&place, &hosts, subflow).unwrap().flags) & (flow_flag::INITIAL | flow_flag::JOINED)
         };
@@ -64,7 +66,7 @@ fn window_scales_are_those_of_syn_and_syn_ack_and_never_above_14() {
             ("window_scale 7", "window_scale 9", (7, 9)),
             ("nop", "window_scale 0", (0, 0)),
             ("window_scale 15", "window_scale 255", (14, 14)),
-            // Without the option in both SYNs nobody scales (RFC 7323 section 1.3).
+            // Without the option in both SYNs neither side scales (RFC 7323 section 1.3).
             ("window_scale 14", "nop", (0, 0)),
         ]
         .into_iter()
@@ -157,7 +159,7 @@ fn an_acknowledgement_after_a_retransmission_measures_nothing() {
         let local = record(&place, &hosts, 0).unwrap().sender[LOCAL];
         assert!(
             local.rtt_us < 40_000,
-            "the time of the first sending was taken: {} us",
+            "the sample includes the retransmission: {} us",
             local.rtt_us
         );
         assert_eq!(local.retransmissions, 1);
@@ -199,7 +201,7 @@ fn a_short_data_sequence_number_is_widened_across_its_wrap() {
         let mut random = StdRng::seed_from_u64(7);
         let place = place(Hook::TcIngress, "");
         // A key whose first data sequence number lies within 2000 bytes of a wrap of its low half would take 2^21
-        // tries; a jump in the stream comes to the same.
+        // tries; a jump in the stream has the same effect.
         let mut hosts = random_hosts(&mut random, 4, Version::V1);
         open(&place, &mut hosts, 0);
         place.send(&mut hosts, &data(Who::Client));
@@ -323,6 +325,6 @@ fn policies_are_resolved_once_for_each_subflow_and_generation() {
             place.send(&mut hosts, &data(Who::Client));
         }
         assert_eq!(place.core()["resolved"], resolved + 1);
-        assert_eq!(place.core()["selected"], selected, "no policy wants it any more");
+        assert_eq!(place.core()["selected"], selected, "no policy selects it any more");
     });
 }

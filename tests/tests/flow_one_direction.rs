@@ -1,11 +1,8 @@
-//! Subflows of which the device sees only what one side sends, and how long silence is (docs/flow-records.md).
+//! Subflows of which the device sees only one side's packets, and times of silence (docs/flow-records.md).
 
-use emptcp::{
-    abi::{FlowKey, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-};
+use emptcp_abi::{FlowKey, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -16,7 +13,7 @@ use emptcp_tests::{
 use mptcp_wire::Version;
 use std::time::Duration;
 
-/// Only what the client sends passes here: eight segments, and a second.
+/// Only the client's packets pass here: eight segments, and a second.
 fn one_sided(place: &Place, port: u16) -> Hosts {
     let mut hosts = hosts(port, Version::V1);
     for _ in 0..8 {
@@ -41,7 +38,7 @@ fn a_subflow_of_which_one_direction_passes_is_established_and_says_so_until_the_
             (flow.remote().packets, flow.remote().bytes, flow.local().packets),
             (9, 900, 0)
         );
-        // Data and its repetition are told apart as on any other record.
+        // Retransmissions are recognised as in any other record.
         place.send(&mut hosts, &data(Who::Client).sequence(-100));
         assert_eq!(found(place, &hosts).remote().retransmissions, 1);
         place.send(&mut hosts, &data(Who::Server));
@@ -170,7 +167,7 @@ fn subflows_of_which_one_direction_passes_push_out_none_whose_handshake_was_seen
         let after = held(&place);
         assert_eq!(before.iter().filter(|key| !after.contains(key)).count(), 0);
         assert!(place.core()["flow_failed"] > 0);
-        // A handshake takes the place of such a record.
+        // A handshake replaces such a record.
         let weak = after.len() - before.len();
         for port in 65..=300 {
             open(&place, &mut hosts(port, Version::V1), 0);

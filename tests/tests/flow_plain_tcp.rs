@@ -1,12 +1,8 @@
-//! What other people's plain TCP, or a peer that bends the rules, must not do to records (docs/flow-records.md).
+//! Plain TCP of others, and a peer that violates the rules, must not affect records (docs/flow-records.md).
 
-use emptcp::{
-    abi::{flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-    testrun::Verdict,
-};
+use emptcp_abi::{flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -59,7 +55,7 @@ fn plain_tcp_over_whose_ports_somebody_forged_one_direction_is_untouched() {
         );
         assert!(
             !passes(place, &mut forged, &data(Who::Client)),
-            "what has an option is no plain TCP"
+            "a segment with an option is not plain TCP"
         );
     });
 }

@@ -1,7 +1,7 @@
-//! The programs and the model of docs/flow-records.md say the same about the same packets, in every field, after every
-//! packet.
+//! The programs and the model of docs/flow-records.md agree in every field after every packet.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{reference::bench::Bench, sandbox::alone};
 
 /// Packets for each hook. `cargo xtask fuzz` runs more.
@@ -13,7 +13,7 @@ fn agree(hook: Hook) {
         let compared = Bench::new(hook)
             .run(1, PACKETS, &mut |_| {})
             .unwrap_or_else(|difference| panic!("{difference}"));
-        // What it compares is something.
+        // It must compare something.
         assert!(compared.accepted > compared.packets / 3, "{compared:?}");
         assert!(compared.unacceptable > compared.packets / 50, "{compared:?}");
         assert!(compared.samples > compared.packets / 30, "{compared:?}");

@@ -1,17 +1,17 @@
-//! The shared captures through the entry programs: the records against what the analysis of captures says about the
-//! same packets, and retransmissions against tcptrace. Round trips are left out: a replay cannot reproduce the time.
-//! Where the two differ, `data/flow_replay.txt` names both values and the reason; a difference that is not named fails,
-//! and so does one that is named and is none any more.
+//! The shared captures through the entry programs: compares the records with the analysis of the same captures, and
+//! retransmissions with tcptrace. Round trips are left out: a replay cannot reproduce the time.
+//! If the two differ, `data/flow_replay.txt` lists both values and the reason. A difference that is not listed fails,
+//! and so does a listed one that does not occur.
 //!
 //! `EMPTCP_REPLAY=all` replays every capture; else some are left out, to save time.
 
-use emptcp::{
-    abi::{Flow, FlowKey, flow_flag},
-    manifest::Hook,
+use emptcp_abi::{Flow, FlowKey, flow_flag};
+use emptcp_packet::{
     require,
     testing::is_root,
     testrun::{Input, Sandbox, Verdict},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     captures::{self, Frame},
     sandbox::{DEVICE, alone, policy},
@@ -30,13 +30,14 @@ use std::{
     path::Path,
 };
 
-/// Payload of a packet that is cut: the kernel's test run takes no larger one, and on the wire there is none.
+/// The most payload of a packet; larger ones are split, because the kernel's test run refuses them, and none is larger
+/// on the wire.
 const LARGEST: usize = 2800;
 
 /// Captures with more packets than this are replayed only when all are asked for.
 const PACKETS: usize = 9000;
 
-/// A frame as it was on the wire: the packets that an aggregate of a capture stands for.
+/// The wire packets of a frame, which may be an aggregate.
 fn cut(frame: Frame) -> Vec<Frame> {
     let Ok(segment) = Segment::parse(&frame.bytes, LinkType::Ethernet) else {
         return vec![frame];
@@ -70,7 +71,7 @@ fn cut(frame: Frame) -> Vec<Frame> {
     frames
 }
 
-/// The records of a capture, as they were last seen: by client and server, in the order of time.
+/// The last state of the records of a capture: by client and server, in the order of time.
 fn replay(sandbox: &Sandbox, frames: &[Frame], ends: &BTreeSet<(SocketAddr, SocketAddr)>) -> BTreeMap<Ends, Vec<Seen>> {
     sandbox.forget().expect("tables");
     let mut found: BTreeMap<Ends, Vec<Seen>> = BTreeMap::new();
@@ -117,7 +118,7 @@ fn replay(sandbox: &Sandbox, frames: &[Frame], ends: &BTreeSet<(SocketAddr, Sock
                 .flatten()
                 .any(|flow| flow.id == seen.flow.id);
         }
-        // What is still on its way when a record ends may be met in mid-stream.
+        // Segments in flight when a record ends may look like a mid-stream subflow.
         let whole = seen.iter_mut().rev().find(|seen| seen.is_whole());
         if let Some(last) = whole.filter(|last| !last.live) {
             last.after[usize::from(from_client)] += segment.payload_length() as u64;
@@ -133,7 +134,7 @@ impl Seen {
     }
 }
 
-/// A record as it was last seen.
+/// The last state of a record.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     flow: Flow,
@@ -143,7 +144,7 @@ struct Seen {
     after: [u64; 2],
 }
 
-/// What the record says, and what the analysis says.
+/// The values of the record and of the analysis.
 #[derive(Debug, Default)]
 struct Comparison {
     values: u64,
@@ -232,7 +233,7 @@ fn compare_connection(capture: &str, connection: &Connection, records: &[(&Subfl
         let known: Vec<_> = senders
             .filter(|sender| sender.dsn_next.0 != 0 && sender.idsn.0 != 0)
             .collect();
-        let first = |sender: &emptcp::abi::Sender| sender.idsn.first_byte();
+        let first = |sender: &emptcp_abi::Sender| sender.idsn.first_byte();
         let Some(highest) = known
             .iter()
             .map(|sender| sender.dsn_next.0.wrapping_sub(first(sender).0))
@@ -247,7 +248,7 @@ fn compare_connection(capture: &str, connection: &Connection, records: &[(&Subfl
         let place = format!("{capture} {} dsn_{}", connection.conn_id.0, direction.name());
         let theirs = connection.data[direction] + connection.fin[direction];
         to.compare(format!("{place}.first"), lowest.unwrap_or(0), 0);
-        // What is missing in the capture is missing in the sum of the analysis.
+        // Bytes that the capture lacks are missing in the sum of the analysis.
         if connection.loss[direction] == 0 {
             to.compare(format!("{place}.length"), highest, theirs);
         }
@@ -268,7 +269,7 @@ fn compare_capture(sandbox: &Sandbox, name: &str, frames: &[Frame], folder: &Pat
         for subflow in connection.subflows.iter().filter(is_mptcp) {
             let place = format!("{name} {}.{}", subflow.conn_id.0, subflow.sf_id.0);
             let ends = (subflow.client, subflow.server);
-            // Ports that are used again: the n-th use is the n-th record.
+            // Reused ports: the n-th use is the n-th record.
             let mut uses: Vec<_> = subflows()
                 .filter(|other| (other.client, other.server) == ends)
                 .collect();
@@ -323,12 +324,12 @@ fn records_of_replayed_captures_say_what_the_analysis_and_tcptrace_say() {
     let folder = tempfile::tempdir().unwrap();
     let (mut comparison, mut replayed, mut packets) = (Comparison::default(), BTreeSet::new(), 0);
     alone(|| {
-        let catalog = emptcp::Catalog::built_in();
+        let catalog = emptcp_packet::Catalog::built_in();
         let policies = format!(
             "[tables]\nflows = 2048\n{}",
             policy("none", "ingress", "connection.bytes < 1", &["count"])
         );
-        let plan = emptcp::compile("replay.toml", &policies, &catalog.manifests()).expect("a policy file");
+        let plan = emptcp_plan::compile("replay.toml", &policies, &catalog.manifests()).expect("a policy file");
         let sandbox = Sandbox::new(&plan, Hook::TcIngress, &catalog, &[(DEVICE, 1)]).expect("programs that load");
         for capture in &captures {
             let frames: Vec<_> = captures::read(capture).into_iter().flat_map(cut).collect();
@@ -359,7 +360,7 @@ fn records_of_replayed_captures_say_what_the_analysis_and_tcptrace_say() {
         .keys()
         .filter(|place| !comparison.differences.contains_key(*place))
     {
-        let _ = writeln!(complaints, "named, but no difference any more: {place}");
+        let _ = writeln!(complaints, "listed, but there is no difference: {place}");
     }
     eprintln!(
         "{} captures, {packets} packets, {} values",

@@ -1,12 +1,8 @@
-//! What the core knows about subflows and connections, and what it does not let itself be told.
+//! The core's records of subflows and connections, and forged packets that must not change them.
 
-use emptcp::{
-    abi::{SCALE_UNKNOWN, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-    testrun::Verdict,
-};
+use emptcp_abi::{SCALE_UNKNOWN, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -88,7 +84,7 @@ fn a_flood_of_joins_pushes_out_no_established_subflow_and_is_visible() {
             assert_eq!(place.frame(Who::Client, &frame).verdict, Verdict::Pass);
         }
         for hosts in &mut all {
-            assert!(established(&place, hosts, 0), "an established subflow was pushed out");
+            assert!(established(&place, hosts, 0), "an established subflow was evicted");
             let tracked = place.core()["tracked"];
             place.send(hosts, &data(Who::Client));
             assert_eq!(place.core()["tracked"], tracked + 1);
@@ -149,7 +145,7 @@ fn a_handshake_with_wrong_numbers_establishes_nothing() {
                 );
             }
         }
-        // The same without a mistake, so that this test can fail.
+        // The same without the fault, so that this test can fail.
         let mut hosts = random_hosts(&mut random, 4, Version::V1);
         open(&place, &mut hosts, 0);
         assert!(established(&place, &hosts, 0));
@@ -229,10 +225,7 @@ fn ports_that_are_used_again_become_a_new_subflow_only_when_the_new_handshake_co
             .into_iter()
             .filter(|(_, flow)| flow.id == before.id)
             .count();
-        assert_eq!(
-            held, 1,
-            "a SYN alone, which anybody can forge, does not end the subflow"
-        );
+        assert_eq!(held, 1, "a SYN alone, which is easy to forge, does not end the subflow");
         place.send(&mut new, &syn_ack);
         place.send(&mut new, &third);
         let after = record(&place, &new, 0).unwrap();

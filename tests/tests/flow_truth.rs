@@ -1,11 +1,8 @@
-//! A record says what the two hosts believe, whatever else arrives (docs/flow-records.md).
+//! A record agrees with the state of the two hosts, whatever else arrives (docs/flow-records.md).
 
-use emptcp::{
-    abi::{Flow, FlowKey, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-};
+use emptcp_abi::{Flow, FlowKey, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -35,7 +32,7 @@ fn running(hook: Hook, random: &mut StdRng, ip: u8, version: Version) -> (Place,
     (place, hosts)
 }
 
-/// What no packet of a stranger may change: all but the counters of what was refused.
+/// The fields that no forged packet may change: all except counters of refused segments.
 fn believed(flow: &Flow) -> Flow {
     let mut flow = *flow;
     for sender in &mut flow.sender {
@@ -62,7 +59,7 @@ fn forged_segments_of_every_kind_with_random_numbers_change_nothing_but_counters
             let mut forged = 0;
             for _ in 0..200 {
                 for kind in kinds {
-                    // Far from the window of 66 000 bytes, so that the outcome does not hang on luck.
+                    // Far from the window of 66 000 bytes, so that the result is certain.
                     let far = random.random_range(1_000_000..0xffff_0000_i64);
                     let options: &[&str] = match random.random_range(0..4) {
                         0 => &[],
@@ -84,7 +81,7 @@ fn forged_segments_of_every_kind_with_random_numbers_change_nothing_but_counters
             let core = place.core();
             let refused = core["unacceptable"] + core["syn_on_established"];
             assert!(refused >= forged, "{forged} forged, {refused} refused");
-            // The hosts go on, and the record with them.
+            // The hosts continue, and the record follows.
             place.send(&mut hosts, &data(Who::Client));
             place.send(&mut hosts, &data(Who::Server));
             let flow = record(&place, &hosts, 0).unwrap();
@@ -143,7 +140,7 @@ fn a_fin_counts_when_the_other_side_acknowledges_it_and_not_when_its_sender_goes
         let mut random = StdRng::seed_from_u64(10);
         let (place, mut hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
         let state = |hosts: &Hosts| record(&place, hosts, 0).map(|flow| u32::from(flow.state));
-        // In the window, and not the host's own: it goes on with data.
+        // In the window, but forged: the host continues with data.
         place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Fin).sequence(10));
         assert_eq!(state(&hosts), Some(flow_state::ESTABLISHED));
         place.send(&mut hosts, &data(Who::Client));
@@ -171,7 +168,11 @@ fn a_reset_in_the_window_is_suspected_and_the_next_segment_clears_it() {
         let flow = record(&place, &hosts, 0).unwrap();
         assert_eq!(u32::from(flow.flags) & flow_flag::RESET_SUSPECTED_REMOTE, 0);
         place.send(&mut hosts, &Packet::new(Who::Client, Kind::Rst));
-        assert_eq!(record(&place, &hosts, 0), None, "the exact number is believed");
+        assert_eq!(
+            record(&place, &hosts, 0),
+            None,
+            "a reset with the exact number is accepted"
+        );
     });
 }
 
@@ -241,7 +242,7 @@ fn a_record_that_lost_the_thread_finds_it_when_the_other_side_acknowledges_eight
     test(|| {
         let mut random = StdRng::seed_from_u64(13);
         let (place, mut hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
-        // A gigabyte takes another way.
+        // A gigabyte takes another path.
         hosts.subflows[0].next[0] = hosts.subflows[0].next[0].wrapping_add(1 << 30);
         for _ in 0..8 {
             place.send(&mut hosts, &data(Who::Client));

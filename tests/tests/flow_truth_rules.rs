@@ -1,11 +1,8 @@
-//! Single rules of docs/flow-records.md that a comparison with the model has shown to be broken once.
+//! Single rules of docs/flow-records.md that were once broken, as a comparison with the model showed.
 
-use emptcp::{
-    abi::{FlowKey, flow_flag, flow_state},
-    manifest::Hook,
-    require,
-    testing::is_root,
-};
+use emptcp_abi::{FlowKey, flow_flag, flow_state};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::Who,
@@ -26,7 +23,7 @@ fn a_syn_and_a_syn_ack_that_are_sent_again_change_nothing_of_a_handshake() {
         let [syn, syn_ack, third] = hosts.handshake(0);
         let (start, words) = (hosts.clone(), ["handshake"]);
         place.send(&mut hosts, &syn);
-        // No window scale: so nobody scales.
+        // No window scale, so neither side scales.
         place.send(&mut hosts, &syn_ack.clone().with(&words));
         let before = found(place, &hosts);
         place.send(&mut start.clone(), &syn);
@@ -108,7 +105,7 @@ fn a_suspected_reset_changes_nothing_else_and_its_side_is_silent_from_then_on() 
     test(|place| {
         let mut hosts = running(place, 1);
         let age = |seconds| place.sandbox.age(Duration::from_secs(seconds)).expect("tables");
-        // The client thinks for a minute.
+        // The client pauses for a minute.
         age(60);
         let before = found(place, &hosts);
         place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst).sequence(1000));
@@ -309,7 +306,7 @@ fn a_slot_that_is_free_again_gives_no_record_for_the_key_that_it_had() {
 #[test]
 fn a_fin_below_what_its_side_has_sent_ends_nothing() {
     test(|place| {
-        // Met in mid-stream: the window is the largest, and guesses are acceptable.
+        // First seen in mid-stream: the window is the largest, so guesses are acceptable.
         let mut hosts = hosts(1, Version::V1);
         for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
             place.send(&mut hosts, &data(from));
@@ -330,14 +327,14 @@ fn a_data_sequence_number_far_ahead_is_believed_once_a_data_ack_covers_it() {
         let mut hosts = running(place, 1);
         let long = |from| data(from).with(&["dss ack64 map64"]);
         let known = found(place, &hosts).sender[REMOTE].dsn_next.0;
-        // Other paths carry 16 GB that do not pass here.
+        // Other paths carry 16 GB.
         hosts.data_next[0] += 1 << 34;
         let jump = hosts.data_next[0] + 100;
         place.send(&mut hosts, &long(Who::Client));
         let flow = found(place, &hosts);
         assert_eq!((flow.sender[REMOTE].dsn_next.0, flow.dsn_jump.0), (known, jump));
         assert_ne!(u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE, 0);
-        // More of the same does not move the mark: acknowledgements are always behind.
+        // Further mappings do not move `dsn_jump`, because acknowledgements lag.
         place.send(&mut hosts, &long(Who::Client));
         assert_eq!(found(place, &hosts).dsn_jump.0, jump);
         // One of 32 bits may mean any of several numbers; one that is below covers nothing.
@@ -399,7 +396,7 @@ fn a_record_that_finds_its_thread_again_takes_data_sequence_numbers_from_its_con
     test(|place| {
         let mut hosts = running(place, 1);
         open(place, &mut hosts, 1);
-        // A gap that no window allows, on the initial subflow; the other one shows how far the connection is.
+        // A gap larger than any window, on the initial subflow; the other one shows the progress of the connection.
         hosts.subflows[0].next[0] = hosts.subflows[0].next[0].wrapping_add(500_000_000);
         hosts.data_next[0] += 500_000_000;
         place.send(&mut hosts, &data(Who::Client).on(1));

@@ -1,6 +1,7 @@
-//! Packets that nobody should send: they pass bit for bit, unless a policy may act on them, and nothing breaks.
+//! Invalid packets: they pass unchanged, unless a policy may act on them, and cause no fault.
 
-use emptcp::{manifest::Hook, require, testing::is_root, testrun::Verdict};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet, hex},
     hosts::{Hosts, Who},
@@ -34,7 +35,7 @@ fn editors(hook: Hook) -> String {
     policy("edit", direction(hook), selectors, &actors)
 }
 
-/// A place where a connection with two subflows is up, in each IP version.
+/// A place with an established connection of two subflows, in each IP version.
 fn established(hook: Hook) -> (Place, Vec<Hosts>) {
     let mut place = Place::new(
         hook,
@@ -157,7 +158,7 @@ fn fragments_pass_bit_for_bit_first_and_later() {
                         assert_eq!(place.core()["fragment"], before + 1);
                     }
                 }
-                // Offset and "more fragments" both set; "don't fragment" alone is no fragment and not tested here.
+                // Offset and "more fragments" both set; "don't fragment" alone is not a fragment and not tested here.
                 if hosts.subflows[0].ends[0].is_ipv4() {
                     let mut frame = Packet::new(Who::Client, Kind::Ack).build(hosts);
                     for bits in [[0x20, 0x00], [0x3f, 0xff], [0x00, 0x01], [0x60, 0x00], [0x40, 0x01]] {
@@ -358,7 +359,7 @@ fn ip_lengths_that_lie_pass_bit_for_bit() {
     });
 }
 
-/// A packet that makes a record of its own: from then on policies may act on its addresses and ports.
+/// A packet that makes another record: from then on policies may act on its addresses and ports.
 fn opens(frame: &[u8]) -> Option<[SocketAddr; 2]> {
     let segment = Segment::parse(frame, LinkType::Ethernet).ok()?;
     let opens = segment
@@ -373,7 +374,7 @@ fn opens(frame: &[u8]) -> Option<[SocketAddr; 2]> {
     opens.then(|| [segment.source(), segment.destination()])
 }
 
-/// What may differ when the chain of editors has acted: see the checks.
+/// Checks the changes that the chain of editing actors may make.
 fn check_edit(
     place: &Place,
     known: &HashSet<[SocketAddr; 2]>,
@@ -381,12 +382,12 @@ fn check_edit(
     output: &[u8],
 ) -> Result<(), TestCaseError> {
     let Ok(before) = Segment::parse(frame, LinkType::Ethernet) else {
-        return Err(TestCaseError::fail("something that is no TCP segment was changed"));
+        return Err(TestCaseError::fail("a packet that is not a TCP segment was changed"));
     };
     let ends = [before.source(), before.destination()];
     prop_assert!(
         known.contains(&ends),
-        "a packet of no known subflow was changed: {ends:?}"
+        "a packet of an unknown subflow was changed: {ends:?}"
     );
     let after = Segment::parse(output, LinkType::Ethernet).map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert_eq!([after.source(), after.destination()], ends);
@@ -423,7 +424,7 @@ fn check_edit(
     Ok(())
 }
 
-/// A packet and what is done to it: bytes overwritten, cut, lengthened.
+/// A packet and its mutations: overwritten bytes, truncation, extension.
 #[derive(Clone, Debug)]
 struct Mutation {
     shape: usize,
@@ -475,7 +476,7 @@ fn tens_of_thousands_of_mutated_packets_are_untouched_or_rightly_edited() {
                 let frames = &frames[mutation.ip];
                 let mut frame = frames[mutation.shape % frames.len()].1.clone();
                 for (place, value) in &mutation.bytes {
-                    // Half of the time only behind the addresses, where the subflow is still known.
+                    // Half of the time only after the addresses, so that the subflow is still known.
                     let first = if mutation.headers_only { 14 } else { 34 };
                     let at = first + place.index(frame.len() - first);
                     frame[at] = *value;
@@ -509,7 +510,7 @@ fn tens_of_thousands_of_mutated_packets_are_untouched_or_rightly_edited() {
             }
             assert!(
                 edited.get() > 500,
-                "only {} packets were edited: this test would show nothing",
+                "only {} packets were edited: too few for this test",
                 edited.get()
             );
             assert_eq!(place.core()["chain_broken"], 0);

@@ -1,6 +1,6 @@
-//! A stranger who knows the 4-tuples of running connections cannot change what their records say.
+//! An attacker who knows the 4-tuples of running connections cannot change their records.
 
-use emptcp::{require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::{
     attack::{Attack, attack},
     live::seconds,
@@ -30,6 +30,6 @@ fn forged_segments_of_every_kind_change_no_record_of_running_connections() {
     assert!(forged > 4000, "{forged}");
     assert!(
         outcome.counted >= forged,
-        "forged segments are counted apart: {outcome:?}"
+        "forged segments are counted separately: {outcome:?}"
     );
 }

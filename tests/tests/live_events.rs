@@ -1,15 +1,15 @@
-//! `get_connect`, `get_subflow` and `record` on live MPTCP say what the kernel says; `reset` ends a subflow.
+//! `get_connect`, `get_subflow` and `record` on live MPTCP agree with the kernel; `reset` ends a subflow.
 
-use emptcp::{
+use emptcp_lab::{ConnectionInfo, End, Host, IpVersion};
+use emptcp_packet::{
     Instance,
-    event_reader::{Begin, Item},
-    events::{Body, Event},
+    event_reader::Begin,
+    events::{Event, EventBody},
     instance::DEFAULT,
-    plan::Direction,
     require,
     testing::is_root,
 };
-use emptcp_lab::{ConnectionInfo, End, Host, IpVersion};
+use emptcp_plan::plan::DeviceDirection;
 use emptcp_tests::live::{Bed, seconds, two_paths, wait_for};
 use mptcp_wire::{Side, Version, tcp::State};
 use std::{
@@ -25,8 +25,8 @@ use std::{
 const WATCH: &str = "[[policy]]\nname = \"watch\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
                      do = ['get_connect', 'get_subflow', 'record every=200ms']\n";
 
-/// Reads the events of a host from now on until `stop`; says by `ready` when it has begun. Also tells how many it
-/// missed.
+/// Reads the events of a host from now on until `stop`; sets `ready` when it has begun. Also returns the number of
+/// missed events.
 fn watch(host: &Host, ready: Sender<()>, stop: &AtomicBool) -> (Vec<Event>, u64) {
     let (mut events, mut missed) = (Vec::new(), 0);
     host.run(|| {
@@ -34,17 +34,10 @@ fn watch(host: &Host, ready: Sender<()>, stop: &AtomicBool) -> (Vec<Event>, u64)
         let mut reader = instance.event_reader(Begin::Now).unwrap();
         ready.send(()).unwrap();
         loop {
-            // What came before it was told to stop is read by a last call.
+            // A last call reads the events before `stop`.
             let last = stop.load(Ordering::Acquire);
-            reader
-                .read(Some(Duration::from_millis(50)), |item| {
-                    match item {
-                        Item::Event(event) => events.push(*event),
-                        Item::Missed(count) => missed += count,
-                    }
-                    true
-                })
-                .unwrap();
+            let read = reader.read(Duration::from_millis(50), |event| events.push(event));
+            missed += read.unwrap();
             if last {
                 break;
             }
@@ -54,7 +47,7 @@ fn watch(host: &Host, ready: Sender<()>, stop: &AtomicBool) -> (Vec<Event>, u64)
     (events, missed)
 }
 
-/// Also when the traffic fails, the readers must end.
+/// Ends the readers, also when the traffic fails.
 struct StopWhenDropped<'a>(&'a AtomicBool);
 
 impl Drop for StopWhenDropped<'_> {
@@ -63,7 +56,7 @@ impl Drop for StopWhenDropped<'_> {
     }
 }
 
-/// A connection with some data, from its handshake to its end; what both ends knew of it while it was up.
+/// A connection with some data, from its handshake to its end; returns the state of both ends while it was open.
 fn one_connection(bed: &Bed, version: IpVersion) -> [ConnectionInfo; 2] {
     let listener = bed.lab.server().listen(version).unwrap();
     let remote = SocketAddr::new(bed.lab.server().address(0, version).unwrap(), listener.port());
@@ -72,7 +65,7 @@ fn one_connection(bed: &Bed, version: IpVersion) -> [ConnectionInfo; 2] {
     client.as_tcp().write_all(&[7; 100_000]).unwrap();
     let infos = || [client.info().unwrap(), server.info().unwrap()];
     wait_for("two subflows", || infos().iter().all(|info| info.subflows.len() == 2));
-    // What the second subflow still has to say of its begin.
+    // Remaining events of the second subflow's beginning.
     std::thread::sleep(seconds(0.5));
     let infos = infos();
     drop((client, server));
@@ -126,12 +119,12 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
             let change = host.mib().unwrap().since(&before);
             let opener = if here == "client" { Side::Local } else { Side::Remote };
             let (mut connections, mut up, mut joined, mut down, mut records) = (0, 0, 0, 0, 0);
-            // The policy has two directions, and each of them speaks for itself; an end is seen in one of them.
+            // The policy has two directions, and each has its own events; an end is seen in one of them.
             for event in one.0 {
                 let text = format!("{here}: {event:?}");
-                let once = i64::from(event.direction == Direction::Ingress);
+                let once = i64::from(event.direction == DeviceDirection::Ingress);
                 match event.body {
-                    Body::Connection {
+                    EventBody::Connection {
                         local_token,
                         remote_token,
                         version,
@@ -147,7 +140,7 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                             "{here}"
                         );
                     }
-                    Body::Subflow {
+                    EventBody::Subflow {
                         local_token,
                         remote_token,
                         established,
@@ -161,8 +154,8 @@ fn each_of_two_readers_sees_every_event_with_the_tokens_that_the_kernel_has() {
                         joined += if established && initial == Some(false) { once } else { 0 };
                         down += i64::from(!established);
                     }
-                    Body::Record(_) => records += 1,
-                    Body::User { .. } => panic!("{here}: nobody has such an element"),
+                    EventBody::Record(_) => records += 1,
+                    EventBody::User { .. } => panic!("{here}: nobody has such an element"),
                 }
             }
             eprintln!(

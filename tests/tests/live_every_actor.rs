@@ -1,7 +1,7 @@
-//! 10 MB each way through every actor on live MPTCP: what arrives is what was sent, and nobody notices.
+//! 10 MB in each direction through every actor on live MPTCP: all data arrives correctly, without side effects.
 
-use emptcp::{attach::Kind, require, testing::is_root};
 use emptcp_lab::{IpVersion, Lab, LabBuilder, Offloads, Path, Rate, TransferDirection};
+use emptcp_packet::{attach::Kind, require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ struct Case {
     hook: &'static str,
     /// An element and a counter of it that must not stay 0 in a transfer.
     counter: (&'static str, &'static str),
-    /// It changes packets: captures at both ends are looked at.
+    /// It changes packets: captures at both ends are checked.
     edits: bool,
     /// It can run at XDP.
     xdp: bool,
@@ -190,13 +190,13 @@ fn has_judge() -> bool {
     found
 }
 
-/// `first`: the version of IP of the first actor; they take turns.
+/// `first`: the IP version of the first actor; actors alternate.
 fn all_actors(name: &str, offloads: Offloads, attach: &str, first: IpVersion) {
     let Some(bed) = Bed::new(bed().offloads(offloads)) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    // In a virtual machine there is no tshark: then only what arrives is looked at.
+    // In a virtual machine there is no tshark: then only the received data is checked.
     let judged = has_judge();
     for (position, case) in CASES.iter().enumerate().filter(|(_, case)| attach == "tc" || case.xdp) {
         let version = if position % 2 == 0 { first } else { other(first) };
@@ -210,7 +210,7 @@ fn all_actors(name: &str, offloads: Offloads, attach: &str, first: IpVersion) {
             let ingress = applied
                 .attached
                 .iter()
-                .find(|attached| attached.direction == emptcp::plan::Direction::Ingress);
+                .find(|attached| attached.direction == emptcp_plan::plan::DeviceDirection::Ingress);
             assert!(
                 ingress.is_none_or(|attached| attached.kind == kind || attach == "tc"),
                 "{ingress:?}"

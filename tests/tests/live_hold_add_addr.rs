@@ -1,18 +1,18 @@
 //! `hold_add_addr` on live MPTCP: no second subflow while it holds, and one afterwards.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::{EndpointPlan, RunningBulk};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, two_paths, until, wait_for};
 use std::time::Duration;
 
-/// Seconds after which a server repeats an address that was not echoed, at the latest. Since Linux 6.18 it goes by the
+/// The latest time in seconds at which a server repeats an address that was not echoed. Since Linux 6.18 it goes by the
 /// round trip: copies 0.2, 0.7 and 1.6 s after the first, and none later.
 const REPEAT: u32 = 1;
 
 /// Seconds after the begin of a transfer until which a copy surely comes: the announcement is no earlier than that.
 const LAST_COPY: f64 = 1.5;
 
-/// Of a transfer that is stopped when it has shown what it should.
+/// Limit of a transfer that is stopped earlier.
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn announcing_bed() -> Option<Bed> {
@@ -30,7 +30,7 @@ fn subflows(transfer: &RunningBulk) -> usize {
         .map_or(0, |sample| sample.info.subflows.len())
 }
 
-/// Waits until a second subflow is there; when it came, in seconds after the begin.
+/// Waits for a second subflow; returns its time in seconds after the beginning.
 fn second_subflow(transfer: &RunningBulk, limit: f64) -> f64 {
     while subflows(transfer) < 2 {
         let now = transfer.elapsed().as_secs_f64();
@@ -80,7 +80,10 @@ fn an_address_is_held_back_until_the_policy_goes() {
             assert!(!transfer.finish().unwrap().fallback);
             in_time
         });
-        assert!(released, "{attach}: the policy never went before the last copy came");
+        assert!(
+            released,
+            "{attach}: the policy was never removed before the last copy came"
+        );
     }
     bed.assert_clean("hold_add_addr");
 }

@@ -1,7 +1,7 @@
-//! A command that is killed in the middle of `apply` leaves the old policy set or the new one, never a mix.
+//! A command that is killed during `apply` leaves the old policy set or the new one, never a mixture.
 
-use emptcp::{Instance, instance::DEFAULT, require, stats::Stats, testing::is_root};
 use emptcp_lab::{Connection, Endpoint, Host, IpVersion, Lab, Path};
+use emptcp_packet::{Instance, instance::DEFAULT, require, stats::Stats, testing::is_root};
 use emptcp_tests::live::{Bed, seconds, shell};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 const KILLS: usize = 100;
-/// What one exchange carries each way.
+/// Bytes of an exchange in each direction.
 const EXCHANGE: usize = 100_000;
 
 /// Two sets that differ on every device; the second also has an HTB class, and one device more.
@@ -41,7 +41,7 @@ fn start(bed: &Bed, file: &std::path::Path) -> Child {
         .unwrap()
 }
 
-/// Which set the data path and the records say, and its counters.
+/// The set in force by the data path and by the records, and its counters.
 fn in_force(bed: &Bed) -> (usize, Stats) {
     let stats = bed.stats(bed.lab.server());
     let sets = ["old", "new"].map(|name| stats.policies.iter().any(|policy| policy.name.starts_with(name)));
@@ -102,7 +102,7 @@ fn assert_one_set(bed: &Bed, ends: [&Connection; 2], what: &str) -> usize {
     set
 }
 
-/// What the network of a host looks like to `ip` and `tc`.
+/// The network of a host by `ip` and `tc`.
 fn network(host: &Host) -> String {
     shell(host, "tc qdisc show") + &shell(host, "ip -details -json link show")
 }
@@ -115,7 +115,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
     let Some(bed) = Bed::new(builder) else { return };
     bed.forbid_aggregates();
     let server = bed.lab.server();
-    // No subflow on path 3: while only the second set wants that device, its packets would be tracked, but not wanted.
+    // No subflow on path 3: while only the second set uses that device, its packets would be tracked, but not selected.
     bed.lab.client().flush_endpoints().unwrap();
     let second = bed.lab.client().address(1, IpVersion::V4).unwrap();
     bed.lab.client().add_endpoint(&Endpoint::subflow(second)).unwrap();
@@ -127,7 +127,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
         file
     });
     // Kills fall between 0 and this. It starts with what an undisturbed apply takes, and grows or shrinks so that as
-    // many fall before the switch as behind it, however busy the machine is.
+    // many fall before the switch as after it, however busy the machine is.
     let mut span = Duration::ZERO;
     for file in [&files[0], &files[1], &files[0]] {
         let begin = Instant::now();
@@ -154,7 +154,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
         let mut child = start(&bed, &files[wanted]);
         std::thread::sleep(span.mul_f64(random.random_range(0.0..1.0)));
         killed += usize::from(child.try_wait().unwrap().is_none());
-        // Gone already: then there is nothing to kill.
+        // It has ended already.
         let _ = child.kill();
         child.wait().unwrap();
         let now = assert_one_set(&bed, ends, &format!("round {round}, set {set} to {wanted}"));
@@ -174,7 +174,7 @@ fn apply_killed_a_hundred_times_leaves_the_old_set_or_the_new_one() {
     for file in [&files[1 - set], &files[set], &files[1 - set]] {
         assert!(
             start(&bed, file).wait().unwrap().success(),
-            "a second apply repairs the rest"
+            "a second apply completes the change"
         );
     }
     assert_eq!(assert_one_set(&bed, ends, "after the repair"), 1 - set);

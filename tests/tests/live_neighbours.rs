@@ -1,8 +1,8 @@
-//! What was on a machine before a policy set came stays as it is: other people's programs, filters and qdiscs, and
-//! connections that already run.
+//! A policy set does not change what others have on the machine: programs, filters, qdiscs, and running connections.
 
-use emptcp::{ApplyOptions, Error, Instance, compile, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{FourTuple, Host, IpVersion, TransferDirection};
+use emptcp_packet::{ApplyOptions, Error, Instance, instance::DEFAULT, require, testing::is_root};
+use emptcp_plan::compile;
 use emptcp_tests::live::{Bed, seconds, shell, two_paths, wait_for};
 use std::{
     fs,
@@ -14,25 +14,25 @@ use std::{
 const COUNT: &str = "[[policy]]\nname = \"mine\"\ndevice = [\"path1\", \"path2\"]\nhook = [\"ingress\", \"egress\"]\n\
                      attach = \"tc\"\ndo = ['count']\n";
 
-/// Programs that nobody here knows: a policy set whose pins are moved out of sight.
-struct Stranger<'a> {
+/// Foreign programs: a policy set whose pins are hidden.
+struct ForeignSet<'a> {
     bed: &'a Bed,
     name: &'static str,
     folder: PathBuf,
     hidden: PathBuf,
 }
 
-impl<'a> Stranger<'a> {
+impl<'a> ForeignSet<'a> {
     fn new(bed: &'a Bed, name: &'static str, policies: &str, clsact: bool) -> Self {
         let server = bed.lab.server();
-        let plan = compile("stranger.toml", policies, &bed.catalog.manifests()).unwrap();
+        let plan = compile("foreign.toml", policies, &bed.catalog.manifests()).unwrap();
         let options = ApplyOptions {
             clsact,
             ..ApplyOptions::default()
         };
         let folder = server
             .run(|| {
-                emptcp::apply(name, &plan, policies, &bed.catalog, &options).unwrap();
+                emptcp_packet::apply(name, &plan, policies, &bed.catalog, &options).unwrap();
                 Instance::open(name).unwrap().show().unwrap().folder
             })
             .unwrap();
@@ -51,7 +51,7 @@ impl<'a> Stranger<'a> {
 
     /// Packets that its programs have counted.
     fn counted(&self) -> u64 {
-        // It goes with the last policy set that is known there.
+        // The folder is removed with the last known policy set.
         fs::create_dir_all(self.folder.parent().expect("a folder of the namespace")).unwrap();
         fs::rename(&self.hidden, &self.folder).unwrap();
         let instance = || Instance::open(self.name).and_then(|instance| instance.stats(&self.bed.catalog));
@@ -66,18 +66,18 @@ impl<'a> Stranger<'a> {
     }
 }
 
-impl Drop for Stranger<'_> {
+impl Drop for ForeignSet<'_> {
     fn drop(&mut self) {
         let removed = fs::create_dir_all(self.folder.parent().expect("a folder of the namespace"))
             .and_then(|()| fs::rename(&self.hidden, &self.folder))
-            .map(|()| self.bed.lab.server().run(|| emptcp::remove(self.name)));
+            .map(|()| self.bed.lab.server().run(|| emptcp_packet::remove(self.name)));
         if !matches!(removed, Ok(Ok(Ok(_)))) {
             eprintln!("{}: {removed:?}", self.name);
         }
     }
 }
 
-/// Filters, qdiscs and XDP programs of the host, in the words of `tc` and `ip`.
+/// Filters, qdiscs and XDP programs of the host, by `tc` and `ip`.
 fn network(host: &Host) -> String {
     let mut text = shell(host, "ip -details -json link show") + &shell(host, "tc qdisc show");
     for device in ["path1", "path2"] {
@@ -108,13 +108,13 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
         )
     };
     let strangers = [
-        Stranger::new(&bed, "stranger-tcx", &of_stranger("path2", "tc"), false),
-        Stranger::new(&bed, "stranger-cls", &of_stranger("path2", "tc"), true),
-        Stranger::new(&bed, "stranger-xdp", &of_stranger("path1", "xdp-generic"), false),
+        ForeignSet::new(&bed, "foreign-tcx", &of_stranger("path2", "tc"), false),
+        ForeignSet::new(&bed, "foreign-cls", &of_stranger("path2", "tc"), true),
+        ForeignSet::new(&bed, "foreign-xdp", &of_stranger("path1", "xdp-generic"), false),
     ];
     assert!(
         server.run(Instance::list).unwrap().unwrap().is_empty(),
-        "nobody knows them"
+        "they are unknown to emptcp"
     );
     let before = network(server);
     assert!(
@@ -127,7 +127,7 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
     );
 
     for clsact in [false, true] {
-        let counted = strangers.each_ref().map(Stranger::counted);
+        let counted = strangers.each_ref().map(ForeignSet::counted);
         bed.apply_with(
             server,
             COUNT,
@@ -150,11 +150,11 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
             .iter()
             .map(|policy| policy.matched.packets)
             .collect();
-        let theirs = strangers.each_ref().map(Stranger::counted);
+        let theirs = strangers.each_ref().map(ForeignSet::counted);
         eprintln!("clsact {clsact}: mine {mine:?}, theirs {counted:?} then {theirs:?}");
         assert!(mine.iter().all(|packets| *packets > 500), "{mine:?}");
-        for (stranger, (was, is)) in strangers.iter().zip(counted.into_iter().zip(theirs)) {
-            assert!(is > was + 500, "{} goes on: {was} to {is}", stranger.name);
+        for (foreign, (was, is)) in strangers.iter().zip(counted.into_iter().zip(theirs)) {
+            assert!(is > was + 500, "{} goes on: {was} to {is}", foreign.name);
         }
         bed.remove(server);
         assert_eq!(network(server), before, "clsact {clsact}");
@@ -162,7 +162,7 @@ fn programs_filters_and_qdiscs_of_others_stay_as_they_are_and_go_on_working() {
 
     let refused = |policies: &str| {
         let plan = compile("refused.toml", policies, &bed.catalog.manifests()).unwrap();
-        let apply = || emptcp::apply(DEFAULT, &plan, policies, &bed.catalog, &ApplyOptions::default());
+        let apply = || emptcp_packet::apply(DEFAULT, &plan, policies, &bed.catalog, &ApplyOptions::default());
         let error = server.run(apply).unwrap().unwrap_err();
         assert!(server.run(Instance::list).unwrap().unwrap().is_empty(), "{error}");
         assert_eq!(network(server), before, "{error}");
@@ -229,7 +229,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_tokens_and_window_scale
                 let info = infos
                     .iter()
                     .find(|info| info.addresses == FourTuple::new(flow.local, flow.remote));
-                let info = info.unwrap_or_else(|| panic!("the kernel does not know {flow:?}"));
+                let info = info.unwrap_or_else(|| panic!("the kernel does not have {flow:?}"));
                 assert_eq!(flow.local_token, own, "{flow:?}");
                 // The kernel of a host that was connected to does not keep the token of the other.
                 assert!(
@@ -244,7 +244,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_tokens_and_window_scale
                 };
                 assert!(flow.flags.iter().any(|flag| flag == role), "{flow:?}");
                 assert!(flow.flags.iter().any(|flag| flag == "partial"), "{flow:?}");
-                // Without a scale a window of more than 65 535 bytes cannot be told.
+                // Without a scale a window above 65 535 bytes cannot be announced.
                 if flow.sent.packets > 0 {
                     assert!(flow.sent.window.is_some_and(|window| window > 0xffff), "{flow:?}");
                 }

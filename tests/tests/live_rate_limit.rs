@@ -1,7 +1,7 @@
 //! `rate_limit` on live MPTCP: one subflow of two held at a rate, from the middle of a transfer on, in every mode.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::{End, Host, Lab, Path, Queue, Rate, RunningBulk, TransferDirection};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, ROUND_TRIPS, at_server, seconds, shell, two_paths, until};
 use std::{fs, process::Command, time::Duration};
 
@@ -13,7 +13,7 @@ const STEADY: f64 = 6.0;
 /// Transfers are stopped long before; on a busy machine an apply takes seconds.
 const LONGEST: Duration = Duration::from_secs(90);
 
-/// Rates asked for, Mbit/s; other tests ask for 8.
+/// Requested rates, Mbit/s; other tests request 8.
 const RATES: [f64; 2] = [2.0, 20.0];
 
 struct Place<'a> {
@@ -24,11 +24,11 @@ struct Place<'a> {
 
 /// Rates of one measurement, Mbit/s.
 struct Measured {
-    /// Of the limited subflow, per rate asked for.
+    /// Of the limited subflow, divided by the requested rate.
     ratio: f64,
-    /// Of the other path, per what it had.
+    /// Of the other path, divided by its rate before.
     other: f64,
-    /// Of the connection in the first seconds, per what it ends with.
+    /// Of the connection in the first seconds, divided by its final rate.
     switch: f64,
     /// Packets that got a departure time.
     delayed: u64,
@@ -106,10 +106,11 @@ fn holds_its_rates_at(bed: &Bed, place: &Place<'_>) -> u64 {
         delayed += measured.delayed;
         assert!(
             (0.90..=1.05).contains(&measured.ratio),
-            "{rate} Mbit/s: {:.3} of what was asked",
+            "{rate} Mbit/s: {:.3} of the requested rate",
             measured.ratio
         );
-        // What the limited path was given before the switch still has to pass there, and the other path waits for it.
+        // Data that was queued on the limited path before the switch still has to pass, and the other path waits for
+        // it.
         assert!(
             measured.switch >= 0.6,
             "{rate} Mbit/s: {:.2} of the final rate during the switch",
@@ -142,7 +143,7 @@ fn shape_at_the_sender_holds_a_subflow_at_its_rate() {
     holds_its_rates(|bed| bed.lab.client(), "egress", "shape");
 }
 
-/// Gives the path that is limited the queueing discipline fq; whether this kernel has it.
+/// Sets the queueing discipline fq on the limited path; returns whether this kernel has it.
 fn with_fq(host: &Host) -> bool {
     let add = ["qdisc", "add", "dev", "path2", "root", "fq"];
     host.run(|| Command::new("tc").args(add).output())
@@ -200,7 +201,7 @@ fn a_subflow_that_begins_under_the_limit_is_held_from_its_first_bytes() {
     let report = bed.lab.bulk().duration(seconds(8.0)).run().unwrap();
     let (begin, all) = (bed.rates(&report.server, 0.0, 2.0), bed.rates(&report.server, 0.0, 8.0));
     eprintln!("8 Mbit/s from the start: {begin:.1?} Mbit/s in the first 2 s, {all:.1?} in 8 s");
-    // What may have been left unused, and the virtual queue, come on top: 0.8 s at the rate.
+    // The allowed burst and the virtual queue add up to 0.8 s at the rate.
     assert!(begin.0[1] < 8.0 * 1.4 && all.0[1] < 8.0 * 1.1, "{begin:.1?}, {all:.1?}");
     assert!(all.0[1] > 8.0 * 0.6 && all.0[0] > 35.0, "{all:.1?}");
     bed.assert_clean("rate_limit from the start");
@@ -212,8 +213,8 @@ fn has_congestion_control(name: &str) -> bool {
     available.is_ok_and(|available| available.split_whitespace().any(|found| found == name))
 }
 
-/// A transfer at the rate of its path is asked to come down to 10 Mbit/s: in steps, in every quarter of a second.
-/// `by`: seconds within which it is there.
+/// Limits a transfer at the rate of its path to 10 Mbit/s and measures every quarter of a second. `by`: seconds after
+/// which the rate must be reached.
 fn comes_down(host: fn(&Bed) -> &Host, hook: &str, congestion_control: &str, by: f64) {
     const ASKED: f64 = 10.0;
     const AFTER: f64 = 3.5;
@@ -259,7 +260,7 @@ fn comes_down(host: fn(&Bed) -> &Host, hook: &str, congestion_control: &str, by:
     bed.assert_clean("the ramp");
 }
 
-/// Reno and CUBIC answer each loss. BBR does not: it is told in other ways, once that is clear.
+/// Reno and CUBIC react to each loss. BBR does not, and is then limited by sustained loss.
 const RAMPS: [(&str, f64); 3] = [("reno", 1.5), ("cubic", 1.5), ("bbr", 2.5)];
 
 #[test]
@@ -271,14 +272,14 @@ fn a_fast_sender_comes_down_in_steps_when_the_receiver_polices() {
 
 #[test]
 fn a_fast_sender_comes_down_in_steps_when_it_polices_itself() {
-    // BBR tries again at once what its own host has dropped, and swings for seconds: the README says what to use.
+    // BBR immediately resends packets that its own host dropped, and oscillates for seconds: see the README.
     for (congestion_control, by) in RAMPS.into_iter().filter(|(name, _)| *name != "bbr") {
         comes_down(|bed| bed.lab.client(), "egress", congestion_control, by);
     }
 }
 
 /// Downloads while the client clamps the windows of its acknowledgements; half of them began before the policy. Returns
-/// the rate of each, per what was asked.
+/// the rate of each, divided by the requested one.
 fn downloads_with_clamped_windows(count: usize) -> Option<Vec<f64>> {
     const ASKED: f64 = 8.0;
     const SETTLE: f64 = 6.0;
@@ -329,7 +330,7 @@ fn window_at_the_client_holds_every_download_begun_before_and_after_it() {
 }
 
 #[test]
-#[ignore = "takes 40 s; the one before it is the short form"]
+#[ignore = "takes 40 s; the previous test is a short version"]
 fn window_at_the_client_holds_twelve_downloads_of_twelve() {
     require!(is_root(), "this test makes network namespaces");
     for _ in 0..3 {
@@ -369,7 +370,7 @@ fn shape_gives_bbr_its_rate_where_an_aggregate_lasts_longer_than_the_queue_would
     const MEASURE: f64 = 4.0;
     require!(is_root(), "this test makes network namespaces");
     require!(kernel: has_congestion_control("bbr"), "this kernel has no bbr");
-    // Nothing delays the path: BBR takes the speed of its first aggregate for the rate.
+    // A path without delay: BBR takes the speed of its first aggregate for the rate.
     let lab = Lab::builder().congestion_control("bbr").path(Path::direct());
     let Some(bed) = Bed::new(lab) else { return };
     bed.apply(
@@ -387,6 +388,6 @@ fn shape_gives_bbr_its_rate_where_an_aggregate_lasts_longer_than_the_queue_would
     transfer.finish().unwrap();
     let share = bed.rates(&series, SETTLE, SETTLE + MEASURE).sum() / RATE;
     eprintln!("bbr: {share:.3} of {RATE} Mbit/s");
-    // A queue that cannot take one aggregate gives it a twentieth.
+    // With a queue too short for one aggregate it gets a twentieth.
     assert!(share > 0.6, "{share:.3} of {RATE} Mbit/s");
 }

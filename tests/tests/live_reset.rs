@@ -1,7 +1,7 @@
-//! `reset` on live MPTCP, judged by the kernels of both hosts, by tshark, and by what the application sees.
+//! `reset` on live MPTCP, checked by the kernels of both hosts, by tshark, and by the application.
 
-use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{End, Host, IpVersion, Mib, RunningBulk, Topology};
+use emptcp_packet::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds, two_paths, until, wait_for};
 use mptcp_wire::tcp::State;
 use std::{
@@ -24,14 +24,14 @@ struct InForce<'a> {
     bed: &'a Bed,
     host: &'a Host,
     attach: &'static str,
-    /// Says where, for messages.
+    /// The place, for messages.
     context: String,
     /// The counters of both hosts' kernels before.
     before: [Mib; 2],
 }
 
 impl InForce<'_> {
-    /// What a counter of the policy's `reset` says.
+    /// A counter of the policy's `reset`.
     fn counted(&self, counter: &str) -> u64 {
         self.bed.counted(self.host, "end", "reset", counter)
     }
@@ -44,7 +44,7 @@ impl InForce<'_> {
         wait_for(&format!("{}: a reset", self.context), || self.counted("reset_sent") > 0);
     }
 
-    /// What the kernels of client and server have counted since.
+    /// Changes of the kernels' counters of client and server since then.
     fn changes(&self) -> [Mib; 2] {
         let [client, server] = self.bed.hosts().map(|host| host.mib().unwrap());
         [client.since(&self.before[0]), server.since(&self.before[1])]
@@ -63,7 +63,7 @@ impl InForce<'_> {
     }
 }
 
-/// Runs a test at every place. It removes the policy when it has seen enough.
+/// Runs a test at every place. The test removes the policy.
 fn at_every_place(bed: &Bed, when: &str, action: &str, test: impl Fn(&InForce<'_>)) {
     for (host, hook, attach) in places(bed) {
         bed.apply(host, &policy(hook, attach, when, action));
@@ -152,7 +152,7 @@ fn a_busy_subflow_is_ended_by_one_reset_without_payload_for_each_end() {
             let fields: Vec<_> = line.split('\t').skip(1).collect();
             assert_eq!(fields, ["0", "1"], "{context}: payload, checksum");
         }
-        // What left the host where the policy is arrived as so many resets at the other one.
+        // Resets that left the host of the policy arrived at the other one.
         let other = &seen[usize::from(policy.host.role() == "client")];
         if policy.attach == "xdp-generic" {
             assert_eq!(other.len(), sent / 2, "{context}: {other:?}");
@@ -225,7 +225,7 @@ fn the_application_learns_at_once_that_its_connection_was_reset() {
         let (mut last, error) = (
             Instant::now(),
             loop {
-                // So slowly that at most one packet more is on the way when the reset is made.
+                // So slow that at most one further packet is in flight when the reset is made.
                 match client.write_all(&[7; 20_000]) {
                     Ok(()) => std::thread::sleep(Duration::from_millis(20)),
                     Err(error) => break error.kind(),
@@ -242,7 +242,7 @@ fn the_application_learns_at_once_that_its_connection_was_reset() {
         assert_eq!(answer, Some(ErrorKind::ConnectionReset), "{context}: the server");
         assert!(
             last.duration_since(client_saw.min(server_saw)) < seconds(1.0),
-            "{context}: one end learned it late"
+            "{context}: one end noticed it late"
         );
         policy.both_got("MPFastcloseRx");
         assert_eq!(policy.counted("no_key"), 0, "{context}");
@@ -258,7 +258,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
     };
     let gateway = bed.lab.gateway().expect("the gateway");
     for hook in ["ingress", "egress"] {
-        // What tells stands in front of what resets: it has had its turn with the packet that becomes the reset.
+        // The reporting policy comes before the resetting one, so it has processed the packet that becomes the reset.
         bed.apply(
             gateway,
             &format!(
@@ -284,7 +284,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
             let flows = flows.unwrap().unwrap();
             flows
                 .iter()
-                .filter(|flow| flow.is_live() && flow.role.as_deref() == Some("joined"))
+                .filter(|flow| flow.is_live() && flow.role == Some(emptcp_packet::flows::SubflowRole::Joined))
                 .count()
         };
         let transfer = long(&bed);
@@ -293,7 +293,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
         });
         wait_for_one_subflow(&transfer, hook);
         // Begin: once in each direction. End: in the direction of the packet that ends it.
-        wait_for(&format!("{hook}: the end is told, the record gone"), || {
+        wait_for(&format!("{hook}: the end is reported, the record removed"), || {
             told() == 3 && live() == 0
         });
         let end = transfer.elapsed().as_secs_f64() + 0.5;
@@ -329,7 +329,7 @@ fn dropping_the_syns_of_mp_capable_turns_mptcp_off_on_the_client() {
         "the SYN went without the option at last"
     );
     assert!(change().get("MPTcpExt", "MPCapableSYNTXDrop") >= 1, "{:?}", change());
-    // What README.md of drop warns of: the policy is gone, MPTCP stays off.
+    // See README.md of drop: without the policy, MPTCP stays disabled.
     bed.remove(server);
     let second = bed.lab.client().connect(remote, seconds(20.0)).unwrap();
     assert!(second.info().unwrap().fallback);

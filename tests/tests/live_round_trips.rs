@@ -1,8 +1,9 @@
 //! Round trips of records against the kernel's own (`tcpi_rtt`, `tcpi_min_rtt`), at both ends and on a router between
 //! them: with think times, where idle time must not appear, and in one-way bulk transfers.
 
-use emptcp::{abi::Flow, require, testing::is_root};
+use emptcp_abi::Flow;
 use emptcp_lab::{Connection, EndpointPlan, FourTuple, Host, IpVersion, Lab, Path, Rate, Topology};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::{
     io::{ErrorKind, Read, Write},
@@ -22,9 +23,9 @@ const COMPARE: f64 = 6.0;
 /// What an application does on its connection.
 #[derive(Clone, Copy, Debug)]
 enum Use {
-    /// Request, response, and so long a pause before the next request.
+    /// Request, response, and a pause of this length before the next request.
     Think(Duration),
-    /// From the client to the server, as fast as it goes.
+    /// From the client to the server at full speed.
     Upload,
 }
 
@@ -36,10 +37,10 @@ const USES: [Use; 5] = [
     Use::Upload,
 ];
 
-/// What was read at one moment, in microseconds.
+/// Measurements at one moment, in microseconds.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
-    /// Smoothed and least, by the kernels of client and server.
+    /// Smoothed and minimum, by the kernels of client and server.
     kernel: [[f64; 2]; 2],
     /// The same by the records of client and server.
     record: [[f64; 2]; 2],
@@ -51,7 +52,7 @@ fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Reads exactly so much; false when it is time to stop.
+/// Reads exactly this many bytes; false when it is time to stop.
 fn read(connection: &Connection, length: usize, stop: &AtomicBool) -> bool {
     let mut buffer = vec![0; length];
     let mut got = 0;
@@ -109,7 +110,7 @@ fn server(connection: &Connection, usage: Use, stop: &AtomicBool) {
     }
 }
 
-/// What kernels and records say about a connection now; `None` before everything is measured.
+/// The current values of kernels and records for a connection; `None` before everything is measured.
 fn moment(bed: &Bed, hosts: [&Host; 3], ends: &[Connection; 2]) -> Option<Moment> {
     let records = hosts.map(|host| bed.records(host));
     let infos = [ends[0].info().ok()?, ends[1].info().ok()?];
@@ -172,7 +173,7 @@ fn round_trips_are_those_of_the_kernel_whatever_the_application_thinks_about() {
     let connections: Vec<(Use, [Connection; 2])> = USES
         .into_iter()
         .map(|usage| {
-            // The transfer fills the queue of its path: the others have one of their own.
+            // The transfer fills the queue of its path; the others have separate ones.
             let path = usize::from(matches!(usage, Use::Upload));
             let local = bed.lab.client().address(path, IpVersion::V4).unwrap();
             let client = bed
@@ -221,7 +222,7 @@ fn round_trips_are_those_of_the_kernel_whatever_the_application_thinks_about() {
             }
         };
         for (end, host) in ["client", "server"].into_iter().enumerate() {
-            // Who only takes measures nothing after the handshake.
+            // A pure receiver measures nothing after the handshake.
             if matches!(usage, Use::Upload) && end == 1 {
                 continue;
             }
@@ -235,7 +236,7 @@ fn round_trips_are_those_of_the_kernel_whatever_the_application_thinks_about() {
                 );
             }
         }
-        // Both directions' samples contain what the receiver waits before it acknowledges; the way itself only counts
+        // The samples of both directions include the delay of the acknowledgements; the path itself counts only
         // once.
         let way = over(&|moment| moment.kernel[0][1].min(moment.kernel[1][1]));
         let whole = over(&|moment| moment.kernel[0][0] + moment.kernel[1][0]) - way;

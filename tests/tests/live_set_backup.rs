@@ -1,7 +1,7 @@
 //! `set_backup` on live MPTCP: the peer stops using a subflow, and resumes.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::Host;
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::{Bed, at_server, seconds, two_paths, until};
 
 fn policy(hook: &str, state: &str) -> String {
@@ -16,7 +16,7 @@ fn becomes_backup_within_a_second_and_comes_back(bed: &Bed, host: &Host, hook: &
     until(&transfer, on + 3.0);
     let sent = bed.counted(host, "rest", "set_backup", "sent");
     bed.apply(host, &policy(hook, "off"));
-    // Nothing passes on an idle subflow that could carry MP_PRIO; backup comes into use when there is no other.
+    // No packet on an idle subflow could carry MP_PRIO; a backup subflow is used only when there is no other.
     bed.lab.path(0).set_carrier(false).unwrap();
     until(&transfer, transfer.elapsed().as_secs_f64() + 1.5);
     bed.lab.path(0).set_carrier(true).unwrap();
@@ -50,7 +50,7 @@ fn becomes_backup_within_a_second_and_comes_back(bed: &Bed, host: &Host, hook: &
     );
     assert!(
         report.client.backup(&report.client.subflows()[1]).any(|backup| backup),
-        "the sender was told"
+        "the sender received the signal"
     );
 }
 

@@ -1,10 +1,10 @@
 //! A bridge and its port under the same policies, on live MPTCP: every packet counts once, and limits hold.
 
-use emptcp::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_lab::{Counter, Host, IpVersion};
+use emptcp_packet::{Instance, instance::DEFAULT, require, testing::is_root};
 use emptcp_tests::live::{Bed, at_server, seconds, shell, two_paths, until};
 
-/// Puts a device on top of the server's second path, which takes over address and neighbours.
+/// Puts a device on top of the server's second path and moves address and neighbours to it.
 fn put_on_top(host: &Host, make: &[&str]) {
     let device = "path2";
     let address = host.address(1, IpVersion::V4).unwrap();
@@ -27,8 +27,7 @@ fn put_on_top(host: &Host, make: &[&str]) {
     }
 }
 
-/// Limits the subflow that passes both devices, and compares what the record says with what the kernel and the socket
-/// say.
+/// Limits the subflow that passes both devices, and compares the record with the kernel and the socket.
 fn counts_once(make: &[&str]) {
     require!(is_root(), "this test makes network namespaces");
     let Some(bed) = Bed::new(two_paths()) else { return };
@@ -59,7 +58,7 @@ fn counts_once(make: &[&str]) {
         .iter()
         .find(|flow| flow.remote.ip() == address)
         .unwrap_or_else(|| panic!("no record from {address}: {flows:#?}"));
-    // What the kernel has taken since the begin, as megabits in the whole time.
+    // Bytes that the kernel has received since the beginning, as megabits.
     let kernel = series
         .throughput(&subflow, Counter::Received, seconds(0.0), seconds(7.0))
         .unwrap()
@@ -72,12 +71,10 @@ fn counts_once(make: &[&str]) {
          seen before {}",
         record.received.bytes, record.received.retransmissions, record.received.packets, core["seen_before"]
     );
-    // The virtual queue and what was left unused come on top in four seconds; limited twice it would be half.
-    assert!(
-        (0.75..1.25).contains(&(rate / 8.0)),
-        "{rate:.2} Mbit/s where 8 are asked for"
-    );
-    // Above the kernel's by what was sent again and by what the limit has dropped behind the record; twice would be 2.
+    // In four seconds the virtual queue and the allowed burst are added; limited twice it would be half.
+    assert!((0.75..1.25).contains(&(rate / 8.0)), "{rate:.2} Mbit/s instead of 8");
+    // Above the kernel's number by retransmissions and by packets that the limit dropped after the record; counted
+    // twice it would be 2.
     assert!((0.95..1.5).contains(&ratio), "{ratio:.2}");
     assert!(
         u64::from(record.received.retransmissions) * 5 < record.received.packets,
@@ -89,7 +86,7 @@ fn counts_once(make: &[&str]) {
         let found = stats.policies.into_iter().find(|found| found.name == policy);
         found.expect("the policy").matched.packets
     };
-    assert!(counts("top") > 1000, "a policy of the upper device alone");
+    assert!(counts("top") > 1000, "a policy only for the upper device");
     bed.assert_clean("stacked");
 }
 

@@ -1,15 +1,15 @@
 //! A policy set that is replaced all the time, under load: every packet meets exactly one of the sets.
 
-use emptcp::{require, stats::Stats, testing::is_root};
 use emptcp_lab::{IpVersion, Lab, Path, Rate, TransferDirection};
+use emptcp_packet::{require, stats::Stats, testing::is_root};
 use emptcp_tests::live::{Bed, seconds};
 use std::time::Duration;
 
 const TIME: f64 = 30.0;
-/// What a test that has shown something has seen at least, however long it takes: policy sets, and packets.
+/// The least number of policy sets and packets for a valid test, however long it takes.
 const ENOUGH: (usize, u64) = (20, 50_000);
 
-/// `all` stays as it is, so that its counters go on; the others come and go, and move it to another slot.
+/// `all` stays unchanged, so its counters continue; the others are added and removed, which moves it to another slot.
 fn policies(round: usize) -> String {
     let policy = |name: &str, actions: &str| {
         format!(
@@ -76,7 +76,7 @@ fn not_one_packet_escapes_while_the_policy_set_is_replaced_for_30_seconds() {
                 bed.stats(server).core
             );
             let applied = bed.apply(server, &policies(rounds));
-            assert_eq!(applied.kept.len(), 2, "`all` goes on in both directions: {applied:?}");
+            assert_eq!(applied.kept.len(), 2, "`all` continues in both directions: {applied:?}");
             rounds += 1;
         }
         transfer.stop();

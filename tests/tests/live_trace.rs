@@ -1,7 +1,7 @@
-//! What `emptcp trace live` sees of a connection is what the kernel counts of it.
+//! The figures of `emptcp trace live` equal the kernel's counters.
 
-use emptcp::{require, testing::is_root};
 use emptcp_lab::{Connection, ConnectionInfo, IpVersion, Lab, LabError, Path, Rate};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::live::seconds;
 use emptcp_trace::{
     Analyzer, Direction, Event,
@@ -19,7 +19,7 @@ use std::{
 const UP: usize = 3_000_000;
 const DOWN: usize = 5_000_000;
 
-/// Two paths, one of which loses packets; `None`, with a message, where this machine cannot have them.
+/// Two paths, one of which loses packets; `None`, with a message, if this machine does not support labs.
 fn lab() -> Option<Lab> {
     let built = Lab::builder()
         .path(Path::with(Rate::mbit(50), Duration::from_millis(20)).loss(0.005))
@@ -39,7 +39,7 @@ fn lab() -> Option<Lab> {
     }
 }
 
-/// Writes so many bytes and reads so many, both at once.
+/// Writes and reads this many bytes at the same time.
 fn exchange(connection: &Connection, write: usize, read: usize) {
     thread::scope(|scope| {
         scope.spawn(|| connection.as_tcp().write_all(&vec![7; write]).unwrap());
@@ -63,7 +63,8 @@ fn settled(connection: &Connection) -> ConnectionInfo {
     }
 }
 
-/// Runs an exchange while the client's devices are watched; the connection as the analysis and as both kernels have it.
+/// Runs an exchange while the client's devices are captured; returns the connection by the analysis and by both
+/// kernels.
 fn watched(lab: &Lab, version: IpVersion) -> (record::Connection, ConnectionInfo, ConnectionInfo) {
     let settings = DeviceSettings {
         interval: Duration::from_millis(200),
@@ -152,7 +153,7 @@ fn a_live_analysis_counts_the_bytes_that_the_kernel_counts() {
                 subflow.payload[down],
                 at_server.bytes_sent - at_server.bytes_retransmitted
             );
-            // Seen where they are sent, so all of them; those of the server only where its first copy arrived.
+            // All of the client's are captured, where they are sent; the server's only if its first copy arrived.
             assert_eq!(subflow.retx[up], at_client.bytes_retransmitted);
             assert!(subflow.retx[down] <= at_server.bytes_retransmitted);
         }

@@ -1,6 +1,6 @@
-//! A choice of the truth run that fits CI: `cargo xtask truth` runs all of it.
+//! A part of the truth run, short enough for CI: `cargo xtask truth` runs all of it.
 
-use emptcp::{require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
 use emptcp_tests::truth::{Options, run};
 use std::time::Duration;
 

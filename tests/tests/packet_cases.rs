@@ -1,6 +1,7 @@
 //! Packet in, packet out: every element by its `cases.toml`, at every hook that it supports.
 
-use emptcp::{Catalog, manifest::Hook, require, testing::is_root};
+use emptcp_packet::{Catalog, require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{runner, sandbox::alone};
 
 fn run(hook: Hook) {
@@ -50,7 +51,7 @@ fn every_element_has_cases_that_ask_something_and_a_readme_with_a_policy_that_co
             .and_then(|rest| rest.split("```").next())
         {
             Some(policy) => {
-                if let Err(error) = emptcp::compile("README.md", policy, &catalog.manifests()) {
+                if let Err(error) = emptcp_plan::compile("README.md", policy, &catalog.manifests()) {
                     complaints.push(format!("{name}: the policy of README.md: {error}"));
                 }
             }

@@ -1,12 +1,12 @@
 //! The buckets of `rate_limit` hold with numbers that are large, and when several CPUs use one at the same time.
 
-use emptcp::{
-    manifest::Hook,
+use emptcp_packet::{
     require,
     stats::ElementStats,
     testing::is_root,
     testrun::{Input, Verdict},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -58,7 +58,7 @@ fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() 
         let mut hosts = Hosts::new(4, Version::V1);
         open(&place, &mut hosts, 0);
         let frame = segment(&mut hosts);
-        // Bits in nanoseconds, the product that is near at hand, begin at 0 again there.
+        // The product of bits and nanoseconds overflows there.
         let wrap = (1u128 << 64) / 8_000_000_000;
         let segments = u32::try_from(wrap / u128::from(PAYLOAD) + 100).unwrap();
         place.input(Who::Client, &many(&frame, segments));
@@ -79,8 +79,7 @@ fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() 
     });
 }
 
-/// Sends a frame `repeat` times on each of the first `cpus` CPUs, on all at the same time. Returns when the last was
-/// done.
+/// Sends a frame `repeat` times on each of the first `cpus` CPUs, on all at the same time. Returns when all are done.
 fn on_every_cpu(place: &Place, frame: &[u8], cpus: usize, repeat: u32) -> Instant {
     let waiting = AtomicUsize::new(cpus);
     let run = |cpu| {
@@ -117,7 +116,7 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
             .collect();
         let begin = Instant::now();
         place.input(Who::Client, &many(&flows[0], 100_000));
-        // So that each CPU needs a hundredth of a second or two to fill the virtual queue, which holds 0.4 s.
+        // Each CPU then needs one or two hundredths of a second to fill the virtual queue, which holds 0.4 s.
         let rate = 100_000.0 * f64::from(PAYLOAD) * 8e-6 / begin.elapsed().as_secs_f64() / 20.0;
         let room = (0.4 * rate * 1e6 / 8.0 / f64::from(PAYLOAD)) as u32;
         let actor = format!("rate_limit rate={rate:.0}mbit mode=police ramp=no");
@@ -131,7 +130,7 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
             let end = on_every_cpu(&place, frame, cpus, room);
             let most = rate * (0.4 + (end - begin).as_secs_f64());
             allowed += most;
-            // When others use the machine, the queue may drain as fast as these CPUs fill it.
+            // With other load, the queue may drain as fast as these CPUs fill it.
             expected += sent.min(most);
         }
         let (passed, dropped) = (bytes(&place, "passed") as f64 * 8e-6, bytes(&place, "dropped"));
@@ -150,11 +149,11 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
         let slack = packets + rate * tick.as_secs_f64() * flows.len() as f64;
         assert!(
             passed <= allowed + slack,
-            "{passed:.0} Mbit passed where {allowed:.0} may"
+            "{passed:.0} Mbit passed; at most {allowed:.0} are allowed"
         );
         assert!(
             passed > 0.8 * expected,
-            "{passed:.0} Mbit passed where {expected:.0} must"
+            "{passed:.0} Mbit passed; at least {expected:.0} are expected"
         );
     });
 }

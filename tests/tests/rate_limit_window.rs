@@ -1,6 +1,7 @@
 //! `rate_limit mode=window` finds the window of every connection, wherever its data sequence numbers begin.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::Who,
@@ -38,7 +39,7 @@ fn a_hundred_connections_with_random_initial_data_sequence_numbers_are_all_broug
             packet.window = Some(60_000);
             packet
         };
-        // The first acknowledgement says nothing about data.
+        // The first acknowledgement has no information about data.
         let first: Vec<_> = connections
             .iter_mut()
             .map(|hosts| window(&place.frame(Who::Client, &large(&[]).build(hosts)).packet))

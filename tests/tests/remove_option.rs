@@ -1,6 +1,7 @@
-//! An element of an operator's own takes an option out of packets: all of it, and the checksum stays right.
+//! A custom element removes an option from packets: completely, and the checksum stays right.
 
-use emptcp::{manifest::Hook, require, testing::is_root};
+use emptcp_packet::{require, testing::is_root};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::checksums_are_right,

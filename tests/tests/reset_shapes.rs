@@ -1,7 +1,7 @@
-//! Damaged packets through `reset`: each passes with every byte as it was, or is a whole reset. Nothing lies in
-//! between.
+//! Malformed packets through `reset`: each passes unchanged, or becomes a complete reset.
 
-use emptcp::{manifest::Hook, require, testing::is_root, testrun::Verdict};
+use emptcp_packet::{require, testing::is_root, testrun::Verdict};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::checksums_are_right,

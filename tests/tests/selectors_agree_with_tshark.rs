@@ -1,10 +1,11 @@
-//! Every selector selects exactly the packets that tshark says, on captures of real hosts.
+//! Every selector selects exactly the packets that tshark selects, on captures of real hosts.
 //!
 //! The frames of all captures are replayed in order, in the direction in which they went. A policy sees only packets of
-//! subflows that the flow table knows, so both answers are taken over the packets that a policy without a condition
-//! selects; a test of its own says which packets these are.
+//! subflows that the flow table knows, so both results are compared over the packets that a policy without a condition
+//! selects; a separate test checks which packets these are.
 
-use emptcp::{manifest::Hook, require, testing::is_root, testrun::Input};
+use emptcp_packet::{require, testing::is_root, testrun::Input};
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     captures::{Frame, LOCAL_SENDS, REMOTE_SENDS, read, shared},
     hosts::Who,
@@ -18,17 +19,17 @@ use std::{
     path::PathBuf,
 };
 
-/// What is replayed of a capture: its first frames, then those that say something rare, and every so many-th of the
-/// rest. Of a capture with very many subflows only the first ones.
+/// The replayed part of a capture: its first frames, then frames with rare properties, and every n-th of the rest. Of a
+/// capture with very many subflows only the first ones.
 const FIRST: usize = 100;
 const OF_THE_REST: usize = 40;
 const SUBFLOWS: usize = 600;
 
 /// Captures in the order of replay.
 struct Replay {
-    /// The frames; the sender's hardware address says the direction.
+    /// The frames; the sender's hardware address shows the direction.
     frames: Vec<Frame>,
-    /// Where each capture begins.
+    /// The first frame of each capture.
     begins: Vec<usize>,
     /// The frames as a file.
     file: PathBuf,
@@ -80,7 +81,7 @@ impl Replay {
         assert_eq!(
             counted,
             selected.len() as u64,
-            "{when}: what is counted is what is marked"
+            "{when}: the counted and the marked packets are the same"
         );
         selected
     }
@@ -139,7 +140,7 @@ fn sample(frames: Vec<Frame>) -> Vec<Frame> {
         .collect()
 }
 
-/// Says by the hardware addresses who is on which side: hosts that open connections are remote.
+/// Sets the hardware addresses by side: hosts that open connections are remote.
 fn with_directions(mut frames: Vec<Frame>) -> Vec<Frame> {
     let mut openers: HashSet<IpAddr> = HashSet::new();
     let mut opened: HashMap<(SocketAddr, SocketAddr), bool> = HashMap::new();
@@ -172,7 +173,7 @@ fn with_directions(mut frames: Vec<Frame>) -> Vec<Frame> {
     frames
 }
 
-/// What a frame says to someone who follows the rules of RFC 8684 and RFC 9293, and nothing else.
+/// The properties of a frame by the rules of RFC 8684 and RFC 9293 alone.
 #[derive(Default)]
 struct Stream {
     syn: bool,
@@ -199,7 +200,7 @@ fn check_known(replay: &Replay, known: &BTreeSet<usize>) -> BTreeSet<usize> {
     );
     // The same stream in another capture is another one.
     let mut streams: HashMap<(usize, &str), Stream> = HashMap::new();
-    // tshark takes the same addresses and ports with the same numbers in two captures for one stream: not judged.
+    // tshark treats equal addresses, ports and numbers in two captures as one stream: not compared.
     let mut captures_of: HashMap<&str, HashSet<usize>> = HashMap::new();
     for (number, row) in rows.iter().take(replay.frames.len()).enumerate() {
         captures_of
@@ -235,26 +236,26 @@ fn check_known(replay: &Replay, known: &BTreeSet<usize>) -> BTreeSet<usize> {
         stream.ended |= reset || fin;
     }
     println!(
-        "{} frames that the table must know, {cannot} that it need not; {} that it knows",
+        "{} frames that the table must know, {cannot} that it cannot; {} that it knows",
         must.len(),
         known.len()
     );
     assert!(
         wrong.is_empty(),
-        "{} frames: the table knows what it cannot, or not what it must: {:?}",
+        "{} frames: the table has records that it cannot have, or lacks some that it must have: {:?}",
         wrong.len(),
         &wrong[..wrong.len().min(20)]
     );
     must.retain(|&number| captures_of[rows[number][0].as_str()].len() == 1);
     assert!(
         must.len() * 2 > replay.frames.len(),
-        "only {} frames to judge by",
+        "only {} frames to compare",
         must.len()
     );
     must
 }
 
-/// Conditions that look at what went before.
+/// Conditions on earlier packets.
 const STATEFUL: [&str; 5] = ["subflow is", "role(", "connection ==", "dsn in +", "ssn in +"];
 
 const REAL_ACK: &str = "tcp.flags.ack==1 && tcp.flags.syn==0 && tcp.flags.fin==0 && tcp.flags.reset==0";
@@ -389,11 +390,11 @@ fn particular(replay: &Replay) -> Vec<(String, String)> {
         &fields,
     );
     let (initial, joined): (Vec<_>, Vec<_>) = openings.iter().partition(|row| row[8] == "0");
-    // Roles are those of the streams; from the SYN on, as the SYN says them.
+    // Roles are those of the streams, from the SYN on.
     pairs.push(("subflow is initial".to_owned(), streams_of(&initial)));
     pairs.push(("role(role=joined)".to_owned(), streams_of(&joined)));
     let streams: HashSet<_> = openings.iter().map(|row| row[6].as_str()).collect();
-    // The captures of version 0 hold forged tokens and keys, which tshark believes: not asked there.
+    // The captures of version 0 have forged tokens and keys, which tshark accepts: not compared there.
     let version_0 = !tshark::fields(&replay.file, "tcp.options.mptcp.version==0", &["frame.number"]).is_empty();
     let tokens = tshark::fields(
         &replay.file,
@@ -492,7 +493,8 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
     let mut place = Place::new(Hook::TcIngress, Who::Client, &file("x", "", "count"));
     let known = replay.selected(&mut place, "");
     let sure = check_known(&replay, &known);
-    // Where a short data sequence number lies below the key's, tshark subtracts without widening: not judged.
+    // Where a short data sequence number lies below the key's, tshark subtracts without extension to 64 bits: not
+    // compared.
     let senseless = tshark::matching(&replay.file, &["mptcp.dss.dsn > 9223372036854775807".to_owned()]).remove(0);
     println!(
         "{} frames with a data sequence number that tshark cannot place",
@@ -504,7 +506,7 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
         let mut wanted: BTreeSet<_> = wanted.intersection(&known).copied().collect();
         let mut selected = replay.selected(&mut place, when);
         if STATEFUL.iter().any(|word| when.starts_with(word)) {
-            // What comes after the end of a subflow belongs to no record with a past.
+            // Segments after the end of a subflow belong to no record with a history.
             wanted = &wanted & &sure;
             selected = &selected & &sure;
             if when.starts_with("dsn") {

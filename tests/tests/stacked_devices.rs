@@ -1,13 +1,12 @@
 //! One packet on a bridge and on its port: counted once, and every policy acts on it once.
 
-use emptcp::{
-    Catalog,
-    abi::{Flow, FlowId, Passage, Resolution, flow_state},
-    manifest::Hook,
-    require,
+use emptcp_abi::{Flow, FlowId, Passage, Resolution, flow_state};
+use emptcp_packet::{
+    Catalog, require,
     testing::is_root,
     testrun::{Input, Sandbox},
 };
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     hosts::{Hosts, Who},
@@ -54,7 +53,8 @@ fn host(hook: Hook, stacked: bool) -> Sandbox {
         );
     }
     let catalog = Catalog::built_in();
-    let plan = emptcp::compile("stack.toml", &text, &catalog.manifests()).unwrap_or_else(|error| panic!("{error}"));
+    let plan =
+        emptcp_plan::compile("stack.toml", &text, &catalog.manifests()).unwrap_or_else(|error| panic!("{error}"));
     let mut sandbox = Sandbox::new(&plan, hook, &catalog, &NAMES).unwrap_or_else(|error| panic!("{error}"));
     if stacked {
         sandbox.stack(&STACK).unwrap();
@@ -73,7 +73,7 @@ fn pass(sandbox: &Sandbox, from: Who, frame: &[u8], device: u32) {
     assert_eq!(output.unwrap_or_else(|error| panic!("{error}")).packet, frame);
 }
 
-/// The devices in the order in which a packet of `from` meets them.
+/// The devices in the order in which a packet of `from` passes them.
 fn way(hook: Hook, from: Who) -> [u32; 3] {
     if (from == Who::Client) == (hook == Hook::TcEgress) {
         [VLAN, BRIDGE, PORT]
@@ -82,7 +82,7 @@ fn way(hook: Hook, from: Who) -> [u32; 3] {
     }
 }
 
-/// A record without what differs between two runs of the same packets.
+/// A record without the fields that differ between two runs of the same packets.
 fn comparable(flow: &Flow) -> Flow {
     let mut flow = Flow {
         id: FlowId::default(),
@@ -117,7 +117,7 @@ fn counted(sandbox: &Sandbox) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// A packet as two hosts, and somebody who forges, send them.
+/// A packet of two hosts, or a forged one.
 fn some_packet(random: &mut StdRng) -> (Packet, bool) {
     let from = if random.random() { Who::Client } else { Who::Server };
     match random.random_range(0..10) {
@@ -193,7 +193,7 @@ fn a_packet_on_three_devices_leaves_the_same_records_as_on_one_and_meets_every_p
             );
             let counted = counted(&three);
             let all = counted[0].1;
-            // A forged SYN makes a half-open record with no connection, which no policy here wants.
+            // A forged SYN makes a half-open record without a connection, which no policy here selects.
             assert!(
                 all > from_client / 2 && all <= from_client,
                 "{hook:?}: {all} of {from_client}"
@@ -256,7 +256,7 @@ fn two_devices_side_by_side_are_two_ways_and_each_counts_what_passes_there() {
                 if round % 2 == 0 { PORT } else { BRIDGE },
             );
             if round % 5 == 0 {
-                // The same segment again, on the other way: a retransmission.
+                // The same segment on the other path: a retransmission.
                 pass(
                     &sandbox,
                     Who::Client,

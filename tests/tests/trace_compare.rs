@@ -1,4 +1,4 @@
-//! Two captures of the same traffic tell what was done between them: `truth.json` of each scenario says what that was.
+//! Two captures of the same traffic show the changes between them, which `truth.json` of each scenario lists.
 
 use emptcp_tests::captures;
 use emptcp_trace::{
@@ -25,7 +25,7 @@ fn compared(scenario: &str) -> Option<Comparison> {
     )
     .unwrap();
     assert_eq!((comparison.exceeded, comparison.not_followed), (0, 0), "{scenario}");
-    // Both have the clock of one machine; half the difference of the smallest delays is what the estimate is wrong by.
+    // Both use the clock of one machine; the error of the estimate is half the difference of the smallest delays.
     assert!(
         comparison.clock.offset.0.abs() < 100_000,
         "{scenario}: {:?}",

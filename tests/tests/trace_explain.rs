@@ -1,5 +1,5 @@
-//! What `explain` says of real captures, against what was done when they were taken (`truth.json`), and whether a
-//! connection that was split off analyses to the same record.
+//! The output of `explain` for real captures, compared with their scenarios (`truth.json`); and the analysis of a
+//! connection copied by `split`, which must give the same record.
 
 use emptcp_tests::captures::shared;
 use emptcp_trace::record::Connection;
@@ -44,7 +44,7 @@ fn story(scenario: &str, end: &str) -> Option<Vec<Sentence>> {
 }
 
 /// Asserts that a sentence of this kind, at about this second (if any), has all of these words.
-fn assert_told(scenario: &str, end: &str, kind: SentenceKind, second: Option<f64>, words: &[&str]) {
+fn assert_described(scenario: &str, end: &str, kind: SentenceKind, second: Option<f64>, words: &[&str]) {
     let Some(story) = story(scenario, end) else { return };
     let near = |sentence: &&Sentence| second.is_none_or(|second| (sentence.t.seconds() - second).abs() < 0.6);
     let said = |sentence: &Sentence| words.iter().all(|words| sentence.text.contains(words));
@@ -65,25 +65,25 @@ fn assert_told(scenario: &str, end: &str, kind: SentenceKind, second: Option<f64
 }
 
 #[test]
-fn the_hand_over_to_the_backup_subflow_is_told_when_it_happened() {
+fn the_handover_to_the_backup_subflow_is_described_at_its_time() {
     use SentenceKind::{Handover, Reinjection, Silence, Subflow};
     let (scenario, end) = ("backup_handover", "server");
-    assert_told(
+    assert_described(
         scenario,
         end,
         Subflow,
         None,
         &["opened subflow 1, 10.1.2.2", "as backup", "HMACs are right"],
     );
-    assert_told(scenario, end, Silence, Some(3.0), &["Subflow 0 went dead"]);
-    assert_told(
+    assert_described(scenario, end, Silence, Some(3.0), &["Subflow 0 stopped working"]);
+    assert_described(
         scenario,
         end,
         Handover,
         Some(3.4),
         &["subflow 0 to subflow 1", "make before break"],
     );
-    assert_told(
+    assert_described(
         scenario,
         end,
         Reinjection,
@@ -96,14 +96,14 @@ fn the_hand_over_to_the_backup_subflow_is_told_when_it_happened() {
 fn break_before_make_is_told_with_the_address_that_went() {
     use SentenceKind::{Address, Handover};
     let (scenario, end) = ("break_before_make", "server");
-    assert_told(
+    assert_described(
         scenario,
         end,
         Address,
         Some(3.0),
         &["The client withdrew its address with id 0", "subflow 0"],
     );
-    assert_told(
+    assert_described(
         scenario,
         end,
         Handover,
@@ -115,14 +115,14 @@ fn break_before_make_is_told_with_the_address_that_went() {
 #[test]
 fn priorities_are_told_with_what_was_carried_meanwhile() {
     use SentenceKind::Priority;
-    assert_told(
+    assert_described(
         "mpprio",
         "server",
         Priority,
         Some(2.0),
         &["keep subflow 1 as backup", "Until that changed it carried"],
     );
-    assert_told(
+    assert_described(
         "mpprio",
         "server",
         Priority,
@@ -134,21 +134,21 @@ fn priorities_are_told_with_what_was_carried_meanwhile() {
 #[test]
 fn removed_addresses_name_their_subflows() {
     use SentenceKind::{Address, Subflow};
-    assert_told(
+    assert_described(
         "removeaddr",
         "server",
         Address,
         Some(2.0),
         &["id 2", "the client reset subflow 1"],
     );
-    assert_told(
+    assert_described(
         "removeaddr",
         "server",
         Address,
         Some(3.0),
         &["id 3", "the client reset subflow 2"],
     );
-    assert_told(
+    assert_described(
         "removeaddr",
         "server",
         Subflow,
@@ -160,14 +160,14 @@ fn removed_addresses_name_their_subflows() {
 #[test]
 fn announced_addresses_are_told_with_port_and_use() {
     use SentenceKind::{Address, Subflow};
-    assert_told(
+    assert_described(
         "addaddr_port4",
         "client",
         Address,
         None,
         &["10.1.2.1, port 4444, as id", "opened subflow 1 to it"],
     );
-    assert_told(
+    assert_described(
         "addaddr_port4",
         "client",
         Subflow,
@@ -179,57 +179,57 @@ fn announced_addresses_are_told_with_port_and_use() {
 #[test]
 fn each_fallback_says_why() {
     use SentenceKind::{Fallback, Subflow};
-    assert_told(
+    assert_described(
         "fb_syn",
         "client",
         Fallback,
         None,
         &["the SYN+ACK", "has no MP_CAPABLE"],
     );
-    assert_told(
+    assert_described(
         "fb_synack",
         "client",
         Fallback,
         None,
         &["the SYN+ACK", "has no MP_CAPABLE"],
     );
-    assert_told(
+    assert_described(
         "fb_synack",
         "server",
         Fallback,
         None,
         &["SYN and SYN+ACK had MP_CAPABLE"],
     );
-    assert_told("fb_ack", "server", Fallback, None, &["SYN and SYN+ACK had MP_CAPABLE"]);
-    assert_told(
+    assert_described("fb_ack", "server", Fallback, None, &["SYN and SYN+ACK had MP_CAPABLE"]);
+    assert_described(
         "fb_join",
         "client",
         Subflow,
         None,
         &["tried to open subflow 1", "has no MP_JOIN"],
     );
-    assert_told(
+    assert_described(
         "fb_dss_one",
         "client",
         Fallback,
         Some(1.0),
         &["the data from the server has no DSS"],
     );
-    assert_told(
+    assert_described(
         "fb_dss_one",
         "server",
         Fallback,
         Some(1.0),
         &["nothing that comes from the client has a DSS"],
     );
-    assert_told(
+    assert_described(
         "csum_corrupt_single",
         "client",
         Fallback,
         None,
-        &["the client said MP_FAIL"],
+        &["the client sent MP_FAIL"],
     );
-    assert_told(
+    assert_described(
         "csum_corrupt_single",
         "client",
         Fallback,
@@ -241,21 +241,21 @@ fn each_fallback_says_why() {
 #[test]
 fn the_end_says_how_and_by_whom() {
     use SentenceKind::{End, Silence};
-    assert_told(
+    assert_described(
         "fastclose",
         "server",
         End,
         Some(1.0),
         &["The client aborted", "MP_FASTCLOSE"],
     );
-    assert_told(
+    assert_described(
         "lossy",
         "server",
         End,
         None,
         &["The client closed first", "a clean end"],
     );
-    assert_told("idle", "server", Silence, None, &["nobody sent anything"]);
+    assert_described("idle", "server", Silence, None, &["neither side sent anything"]);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn no_story_is_long() {
     }
 }
 
-/// A record without what names it.
+/// A record without its identity.
 fn nameless(connection: &Connection) -> Value {
     let mut value = serde_json::to_value(connection).expect("JSON");
     let object = value.as_object_mut().expect("an object");

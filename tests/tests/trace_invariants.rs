@@ -1,7 +1,7 @@
-//! What must hold of every capture, whatever is in it; and what the kernels at both ends counted themselves.
+//! Invariants of every capture, and comparisons with the counters of the kernels at both ends.
 //!
-//! What other analysers say about the same captures is in `trace_judges.rs`; that it does not matter how a capture
-//! comes (file, standard input, compressed, rotated), in the crate's own tests.
+//! `trace_judges.rs` compares other analysers. The tests of the crate check that the form of a capture does not matter
+//! (file, standard input, compressed, rotated).
 
 use emptcp_tests::captures;
 use emptcp_tests::traces::{Analysed, analysed, scenarios};
@@ -37,7 +37,7 @@ fn what_ended_with_data_fin_was_acknowledged_to_the_last_byte() {
     assert_eq!(checked, DATA_FIN);
 }
 
-/// Connections of the captures that ended so.
+/// Number of connections by their end.
 const DATA_FIN: usize = 586;
 
 #[test]
@@ -46,7 +46,11 @@ fn the_parts_of_a_connection_add_up_to_the_whole() {
     let mut checked = 0;
     for (path, analysed) in captures {
         let place = path.display();
-        assert_eq!(analysed.totals.capped, Default::default(), "{place}: no limit is met");
+        assert_eq!(
+            analysed.totals.capped,
+            Default::default(),
+            "{place}: a limit was reached"
+        );
         let complete = analysed.connections.iter().filter(|connection| connection.complete);
         assert_eq!(complete.count() as u64, analysed.totals.complete, "{place}");
         let attempted: u64 = analysed
@@ -78,8 +82,7 @@ fn add_up(connection: &Connection, place: &str) {
         };
         // Each data sequence number has one subflow that carried it first.
         assert_eq!(sum(|subflow| subflow.new_dsn), connection.data[way], "{place}");
-        // What a subflow carried first, carried after another, carried twice at the data level, or cannot name, is all
-        // it carried.
+        // The payload of a subflow is the sum of new, reinjected, repeated (`same_dsn`) and unmapped bytes.
         for subflow in subflows {
             let parts = subflow.new_dsn[way] + subflow.reinj[way] + subflow.same_dsn[way] + subflow.unmapped[way];
             assert_eq!(parts, subflow.payload[way], "{place}.{}", subflow.sf_id);
@@ -120,7 +123,7 @@ fn add_up(connection: &Connection, place: &str) {
     );
 }
 
-/// What both ends must agree about: who, tokens, end, bytes; of each subflow where it went and what it carried first.
+/// Values on which both ends must agree: addresses, tokens, end, bytes; addresses and new bytes of each subflow.
 fn common(connection: &Connection) -> Vec<String> {
     let mut seen = vec![format!(
         "{:?} {} {} {} v{} {} {:?} {:?} {:?} {:?}",
@@ -162,7 +165,7 @@ fn both_ends_of_a_path_without_middlebox_tell_the_same() {
             }
         }
     }
-    // Something between removed options in these, and nowhere else: the ends saw different connections.
+    // Only in these were options removed on the path, so the ends saw different connections.
     let removed = ["fb_ack", "fb_dss_one", "fb_join", "fb_syn", "fb_synack"];
     assert_eq!(differing, removed.map(str::to_owned).into());
 }
@@ -177,7 +180,7 @@ fn joins_and_connections_are_those_that_the_kernel_of_the_server_counted() {
         let analysed = analysed(&folder.join("server.pcapng.zst"));
         let (connections, joins) = (analysed.totals.connections, analysed.totals.joins);
         if name == "tcp_only" {
-            // Its listener speaks TCP and counts no options.
+            // Its listener uses plain TCP and counts no options.
             assert_eq!((connections, counted("MPCapableSYNRX")), (1, 0), "{name}");
             continue;
         }
@@ -209,7 +212,7 @@ fn an_empty_connection_has_two_bytes() {
     }
 }
 
-/// Highest memory, KiB, of a process that analyses a capture so many times over, each time later than the time before.
+/// Maximum memory, KiB, of a process that analyses a capture this many times, each time later than before.
 fn memory(capture: &Path, times: u32) -> (u64, String) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_emptcp-test-trace-memory"))
         .arg(capture)

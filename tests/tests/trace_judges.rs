@@ -10,7 +10,7 @@ use emptcp_trace::record::{Mark, MarkKind};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What tcptrace says about one direction of a TCP connection.
+/// Figures of tcptrace about one direction of a TCP connection.
 #[derive(Clone, Copy, Debug)]
 struct Judged {
     retransmitted: u64,
@@ -21,7 +21,7 @@ struct Judged {
     longest: f64,
 }
 
-/// Everything that tcptrace says about a capture, by who sends to whom.
+/// All figures of tcptrace about a capture, by sender and receiver.
 fn judged(capture: &Path) -> BTreeMap<Ends, Vec<Judged>> {
     let figures = tcptrace::figures(capture, ["rexmt_data_bytes", "RTT_samples", "RTT_avg", "RTT_max"]);
     let judgement = |[bytes, samples, mean, longest]: [f64; 4]| Judged {
@@ -50,7 +50,7 @@ fn retransmissions_and_round_trip_times_are_those_of_tcptrace() {
             for subflow in ours.connections.iter().flat_map(|connection| &connection.subflows) {
                 let ways = [(subflow.client, subflow.server), (subflow.server, subflow.client)];
                 for (way, ends) in Direction::BOTH.into_iter().zip(ways) {
-                    // Ports that are used again: the connections are told apart by their order.
+                    // Reused ports: the connections are distinguished by their order.
                     let Some([judged]) = theirs.get(&ends).map(Vec::as_slice) else {
                         continue;
                     };
@@ -82,7 +82,7 @@ fn retransmissions_and_round_trip_times_are_those_of_tcptrace() {
 /// Directions of subflows in all captures, those with ports that were used again left out.
 const DIRECTIONS: usize = 2212;
 
-/// Retransmitted bytes where tcptrace counts others: place, ours, tcptrace's.
+/// Retransmitted bytes that differ from tcptrace: place, ours, tcptrace's.
 const EXPLAINED: &[(&str, u64, u64)] = &[
     // Four FINs sent again, and two SYNs: they take a sequence number each, but are no payload.
     ("backup_handover/client.pcap.zst 0.0 c2s", 0, 4),
@@ -91,7 +91,7 @@ const EXPLAINED: &[(&str, u64, u64)] = &[
     ("fastclose/client.pcap.zst 0.0 s2c", 464, 0),
 ];
 
-/// What tshark takes for reinjected: bytes of payload by frame.
+/// Reinjected bytes of payload by frame, by tshark.
 fn reinjected(capture: &Path) -> BTreeMap<u64, u64> {
     let preferences = ["mptcp.analyze_mappings:TRUE", "mptcp.intersubflows_retransmission:TRUE"];
     let found = tshark::fields_with(

@@ -1,6 +1,5 @@
-//! Every value of the reference analyser against ours. Where the two differ, `data/trace_reference.txt` names both
-//! values and says who is right. A difference that is not named fails, and so does one that is named and is none any
-//! more.
+//! Compares every value with the reference analyser. If the two differ, `data/trace_reference.txt` lists both values
+//! and the reason. A difference that is not listed fails, and so does a listed one that does not occur.
 
 use emptcp_tests::captures;
 use emptcp_tests::traces::{Analysed, analysed};
@@ -14,7 +13,7 @@ const TIME: f64 = 2e-6;
 /// Milliseconds: the reference rounds to three places.
 const ROUNDED: f64 = 0.0011;
 
-/// Compares, and remembers what differs: place to ours and theirs.
+/// Counts compared values, and collects differences: place to ours and theirs.
 #[derive(Debug, Default)]
 struct Comparison {
     values: u64,
@@ -195,7 +194,7 @@ fn every_value_is_that_of_the_reference_or_explained() {
             compare_capture(&reference, &analysed(&file), &mut comparison);
         }
     }
-    // Nothing was lost on the way here: so many values there are.
+    // All values of the reference were compared.
     assert_eq!(comparison.values, VALUES);
     let explained = explained();
     let mut faults = Vec::new();
@@ -209,11 +208,11 @@ fn every_value_is_that_of_the_reference_or_explained() {
     let gone = explained
         .keys()
         .filter(|place| !comparison.differences.contains_key(**place));
-    faults.extend(gone.map(|place| format!("{place} is explained and differs no more")));
+    faults.extend(gone.map(|place| format!("{place} is explained, but does not differ")));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What `data/trace_reference.txt` says: place to ours and theirs.
+/// The content of `data/trace_reference.txt`: place to ours and theirs.
 fn explained() -> BTreeMap<&'static str, (&'static str, &'static str)> {
     let lines = include_str!("../data/trace_reference.txt").lines();
     let differences = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -228,5 +227,5 @@ fn explained() -> BTreeMap<&'static str, (&'static str, &'static str)> {
         .collect()
 }
 
-/// How many values the reference has.
+/// The number of values of the reference.
 const VALUES: u64 = 37_511;

@@ -6,7 +6,7 @@
 #ifndef EMPTCP_MAPS_H
 #define EMPTCP_MAPS_H
 
-#include "packet.h"
+#include "private.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -14,13 +14,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } emptcp_chain SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct emptcp_scratch);
-} emptcp_scratch SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -75,12 +68,5 @@ struct {
 		     :                                                                                                 \
 		     : [context] "r"(ctx), [chain] "r"(&emptcp_chain), [index] "r"((__u64)(slot))                      \
 		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory")
-
-static __always_inline struct emptcp_scratch *emptcp_scratch_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&emptcp_scratch, &zero);
-}
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the core found out about the packet, once, for every element: the packet is never parsed again.
- * It lives in the per-CPU map emptcp_scratch. Elements read it; only the edit helpers of the SDK write it.
+ * Elements read it; only the edit helpers of the SDK write it.
  */
 #ifndef EMPTCP_PACKET_H
 #define EMPTCP_PACKET_H
@@ -80,29 +80,6 @@ enum emptcp_verdict {
 	EMPTCP_DROP,     /* the packet ends here; policies that follow do not see it */
 	EMPTCP_REFLECT, /* send it back to where it came from, by this device: out of it at ingress, into it at egress */
 	EMPTCP_AGAIN,   /* let it enter the device anew, and leave it anew, as another packet (tc) */
-};
-
-/* A question to the core's hash function and its answer. */
-struct emptcp_digest {
-	__u64 idsn;    /* lowest 64 bits of the hash */
-	__u32 token;   /* highest 32 bits */
-	__u32 version; /* MPTCP version, which chooses the hash */
-	__u8 key[8];
-};
-
-struct emptcp_scratch {
-	__u64 core[EMPTCP_CORE_COUNTERS];
-	struct emptcp_packet packet;
-	__u32 words[4 * EMPTCP_RULE_KINDS]; /* working space of the core: hash functions, classifier */
-	struct emptcp_digest digest;
-	__u64 tick; /* jiffies when `now_ns` was read */
-	__u64 now_ns;
-	__u32 busy;               /* an element is sending a copy: the core lets it pass unseen */
-	__u32 half_open;          /* the slow path's record is in the half-open table */
-	__u32 features;           /* enum emptcp_feature, of the packet's generation */
-	__u32 judged;             /* the slow path's finding: retransmitted segments; all ones: unacceptable */
-	__u64 policies;           /* policies that are to run at a device that is not the first to see the packet */
-	struct emptcp_flow ended; /* last record of a subflow that this packet ends; its table entry is gone */
 };
 
 /* DSS flag bits, RFC 8684 section 3.3.1. */

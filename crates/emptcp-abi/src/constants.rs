@@ -394,6 +394,7 @@ pub const ANY_MPTCP: u32 = 0x7_ff00;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emptcp_model::{DeviceDirection, FlowState};
 
     #[test]
     fn bits_are_named_in_the_order_of_the_header() {
@@ -406,5 +407,17 @@ mod tests {
             Some("established")
         );
         assert_eq!(value_name(flow_state::ALL, 99), None);
+    }
+
+    #[test]
+    fn the_model_has_the_numbers_and_names_of_the_header() {
+        for (name, number) in direction::ALL {
+            let direction = DeviceDirection::from_number(*number).expect("it is one of the two");
+            assert_eq!((direction.number(), direction.name()), (*number, &*name.to_lowercase()));
+        }
+        for (name, number) in flow_state::ALL {
+            let state = FlowState::from_number(u8::try_from(*number).unwrap());
+            assert_eq!(state.to_string(), name.to_lowercase());
+        }
     }
 }

@@ -1,10 +1,7 @@
 //! Events, and the rings in which they lie.
 
-use crate::{
-    EVENT_WORDS,
-    flow::FlowKey,
-    ids::{ConnectionId, FlowId, PolicyId},
-};
+use crate::{EVENT_WORDS, flow::FlowKey};
+use emptcp_model::{ConnectionId, FlowId, PolicyId};
 use mptcp_wire::{AddressId, Key, Token};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

@@ -1,36 +1,13 @@
 //! Flow key, flow record, connection and keys, as they lie in the maps.
 
-use crate::{
-    constants::RANGES,
-    ids::{ConnectionId, FlowId},
-    side,
-};
+use crate::{constants::RANGES, side};
+use emptcp_model::{ConnectionId, FlowId, Totals};
 use mptcp_wire::{AddressId, DataSequenceNumber, FourTuple, Idsn, Key, Token, Version};
-use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
-/// `struct emptcp_counter`: packets and TCP payload bytes.
-#[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq, Serialize,
-)]
-#[repr(C)]
-pub struct Counter {
-    /// Wire segments: an aggregate counts as its `gso_segs`.
-    pub packets: u64,
-    /// TCP payload bytes.
-    pub bytes: u64,
-}
-
-impl std::ops::AddAssign for Counter {
-    fn add_assign(&mut self, other: Self) {
-        self.packets = self.packets.wrapping_add(other.packets);
-        self.bytes = self.bytes.wrapping_add(other.bytes);
-    }
-}
 
 /// `struct emptcp_flow_key`: a subflow as seen from one device, network order, IPv4 mapped into IPv6.
 #[derive(Clone, Copy, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -308,18 +285,6 @@ pub struct Adoption {
     pub reserved: [u8; 4],
 }
 
-/// `struct emptcp_totals`: what subflows carried, both directions.
-#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct Totals {
-    /// Segments.
-    pub packets: u64,
-    /// Payload bytes.
-    pub bytes: u64,
-    /// Retransmitted segments.
-    pub retransmissions: u64,
-}
-
 /// `struct emptcp_connection`: a connection as seen from one side.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -383,7 +348,6 @@ pub struct Keys {
     pub key: [Key; 2],
 }
 
-const _: () = assert!(size_of::<Counter>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 36 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Sender>() == 176);
 const _: () = assert!(size_of::<Resolution>() == 16);

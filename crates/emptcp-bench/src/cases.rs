@@ -1,13 +1,15 @@
 //! The policy sets that are measured, and the packets that they meet.
 
 use anyhow::{Context, Result};
-use emptcp_packet::Catalog;
-use emptcp_plan::{manifest::Hook, manifest::Kind, plan::Plan};
+use emptcp::{
+    Catalog, Policies,
+    manifest::{Hook, Kind},
+};
 use mptcp_wire::{
     Key, PacketBuilder, Version, WireDataSequenceNumber, mptcp,
     tcp::{Flags, TcpOption},
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The device in every policy: the loopback device stands in for it.
 pub(crate) const DEVICE: &str = "lo";
@@ -18,7 +20,7 @@ pub(crate) struct Case {
     /// As printed.
     pub(crate) name: String,
     /// The policy set.
-    pub(crate) plan: Plan,
+    pub(crate) policies: Policies,
 }
 
 pub(crate) fn policy(hook: Hook, when: &str, actors: &[&str]) -> String {
@@ -35,8 +37,8 @@ pub(crate) fn policy(hook: Hook, when: &str, actors: &[&str]) -> String {
     )
 }
 
-pub(crate) fn compile(text: &str, catalog: &Catalog) -> Result<Plan> {
-    emptcp_plan::compile("bench.toml", text, &catalog.manifests()).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
+pub(crate) fn compile(text: &str, catalog: &Arc<Catalog>) -> Result<Policies> {
+    Ok(Policies::parse_with("bench.toml", text, Arc::clone(catalog))?)
 }
 
 /// How each element appears in a policy of its own: a condition that holds for the packet, or an actor.
@@ -75,11 +77,11 @@ fn element(name: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// All cases of a hook.
-pub(crate) fn all(hook: Hook, catalog: &Catalog) -> Result<Vec<Case>> {
+pub(crate) fn all(hook: Hook, catalog: &Arc<Catalog>) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     let mut add = |name: String, when: &str, actors: &[&str]| -> Result<()> {
-        let plan = compile(&policy(hook, when, actors), catalog).with_context(|| format!("case {name}"))?;
-        cases.push(Case { name, plan });
+        let policies = compile(&policy(hook, when, actors), catalog).with_context(|| format!("case {name}"))?;
+        cases.push(Case { name, policies });
         Ok(())
     };
     add("miss".into(), "ip.src in 203.0.113.0/24", &["count"])?;

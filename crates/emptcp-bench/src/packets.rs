@@ -2,13 +2,14 @@
 
 use crate::cases::{self, Case, DEVICE, PORT};
 use anyhow::{Context, Result, ensure};
-use emptcp_packet::{
+use emptcp::{
     Catalog,
-    baseline::Baseline,
+    manifest::Hook,
+    measure::Baseline,
     testrun::{Input, Sandbox},
 };
-use emptcp_plan::manifest::Hook;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// What the packet-plane specification asks of a case: ratio that must be kept, ratio aimed at.
 fn target(hook: Hook, case: &str) -> Option<(f64, f64)> {
@@ -57,7 +58,7 @@ pub(crate) fn median(values: &mut [u32]) -> u32 {
 
 /// Measures all cases of both hooks. Prints as it goes unless `quiet`.
 pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool) -> Result<Vec<Measured>> {
-    let catalog = Catalog::built_in();
+    let catalog = Arc::new(Catalog::built_in());
     let mut results = Vec::new();
     if !quiet {
         println!("78-byte acknowledgement, {runs} runs of {repeat} packets; ratio of medians to the empty program");
@@ -79,7 +80,7 @@ pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool)
             if only.is_some_and(|only| !case.name.contains(only)) {
                 continue;
             }
-            let (min, middle, ratio) = one(&case, hook, &catalog, &baseline, (runs, repeat))?;
+            let (min, middle, ratio) = one(&case, hook, &baseline, (runs, repeat))?;
             report(&mut results, hook, &case.name, min, middle, ratio, quiet);
         }
     }
@@ -87,14 +88,8 @@ pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool)
 }
 
 /// A case and the empty program in turn, so that a machine that slows down slows both.
-fn one(
-    case: &Case,
-    hook: Hook,
-    catalog: &Catalog,
-    baseline: &Baseline,
-    (runs, repeat): (usize, u32),
-) -> Result<(u32, u32, f64)> {
-    let sandbox = Sandbox::new(&case.plan, hook, catalog, &[(DEVICE, 1)])?;
+fn one(case: &Case, hook: Hook, baseline: &Baseline, (runs, repeat): (usize, u32)) -> Result<(u32, u32, f64)> {
+    let sandbox = Sandbox::new(case.policies.plan(), hook, case.policies.elements(), &[(DEVICE, 1)])?;
     open_flow(&sandbox, PORT, 0)?;
     let packet = cases::pure_ack(PORT, 0);
     let before = sandbox.stats()?.0;

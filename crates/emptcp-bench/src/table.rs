@@ -5,11 +5,12 @@ use crate::{
     packets::{self, open_flow},
 };
 use anyhow::{Context, Result};
-use emptcp_packet::{
+use emptcp::{
     Catalog,
+    manifest::Hook,
     testrun::{Input, Sandbox},
 };
-use emptcp_plan::manifest::Hook;
+use std::sync::Arc;
 
 const FEW: u32 = 100;
 const MANY: u32 = 1_000_000;
@@ -25,14 +26,14 @@ fn place(flow: u32) -> (u16, u32) {
 
 /// Measures with a hundred flows and with a million.
 pub(crate) fn measure(runs: usize, repeat: u32) -> Result<()> {
-    let catalog = Catalog::built_in();
+    let catalog = Arc::new(Catalog::built_in());
     let text = format!(
         "[tables]\nflows = {}\nconnections = 65536\n{}",
         MANY + MANY / 4,
         cases::policy(Hook::TcIngress, "ip.src in 203.0.113.0/24", &["count"])
     );
     let sandbox = Sandbox::new(
-        &cases::compile(&text, &catalog)?,
+        cases::compile(&text, &catalog)?.plan(),
         Hook::TcIngress,
         &catalog,
         &[(DEVICE, 1)],

@@ -8,13 +8,12 @@
 //! of such a connection without any program lies anywhere between a few hundred Mbit/s and tens of Gbit/s.
 
 use crate::statistics::{Estimate, median};
-use anyhow::{Context, Result, anyhow, bail};
-use emptcp_host::namespace;
-use emptcp_lab::{End, Host, Lab, Path, RunningBulk, TransferDirection};
-use emptcp_packet::{
-    ApplyOptions, Catalog,
-    swap::{Occupant, Swap},
+use anyhow::{Context, Result, bail};
+use emptcp::{
+    Apply, Instance, Namespace, Policies,
+    measure::{Occupant, Swap},
 };
+use emptcp_lab::{End, Host, Lab, Path, RunningBulk, TransferDirection};
 use nix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
@@ -71,34 +70,32 @@ const BOTH_ENDS: usize = 3;
 const ORDERS: [[usize; 4]; 4] = [[0, 1, 3, 2], [1, 2, 0, 3], [2, 3, 1, 0], [3, 0, 2, 1]];
 
 /// A host whose policies are loaded. Leaves nothing behind when dropped.
-struct Steered<'a> {
-    host: &'a Host,
+struct Steered {
+    instance: Instance,
     hooks: Option<Swap>,
 }
 
-impl<'a> Steered<'a> {
-    fn new(host: &'a Host, catalog: &Catalog) -> Result<Self> {
-        let plan = emptcp_plan::compile("bench.toml", POLICY, &catalog.manifests()).map_err(|e| anyhow!("{e}"))?;
-        let mut steered = Self { host, hooks: None };
-        steered.hooks = Some(namespace::within(host.netns().name(), || {
-            emptcp_packet::apply(INSTANCE, &plan, POLICY, catalog, &ApplyOptions::default())?;
-            Swap::take(INSTANCE)
-        })??);
+impl Steered {
+    fn new(host: &Host, policies: &Policies) -> Result<Self> {
+        let instance = Namespace::named(host.netns().name())?.instance(INSTANCE);
+        let mut steered = Self { instance, hooks: None };
+        let instance = &steered.instance;
+        instance.apply(policies, Apply::new())?;
+        steered.hooks = Some(instance.namespace().run(|| Swap::take(INSTANCE))??);
         Ok(steered)
     }
 
     fn put(&mut self, occupant: Occupant) -> Result<()> {
         let hooks = self.hooks.as_mut().context("the hooks are not ours")?;
-        namespace::within(self.host.netns().name(), || hooks.put(occupant))??;
+        self.instance.namespace().run(|| hooks.put(occupant))??;
         Ok(())
     }
 }
 
-impl Drop for Steered<'_> {
+impl Drop for Steered {
     fn drop(&mut self) {
         self.hooks = None;
-        let removed = namespace::within(self.host.netns().name(), || emptcp_packet::remove(INSTANCE));
-        if let Err(error) = removed.map_err(emptcp_packet::Error::from).and_then(|removed| removed) {
+        if let Err(error) = self.instance.remove() {
             eprintln!("the policies could not be removed: {error:#}");
         }
     }
@@ -167,7 +164,7 @@ pub(crate) fn measure() -> Result<()> {
 }
 
 fn rounds(lab: &Lab, interrupted: &AtomicBool) -> Result<Vec<Round>> {
-    let catalog = Catalog::built_in();
+    let policies = Policies::parse("bench.toml", POLICY)?;
     let transfer = lab
         .bulk()
         .duration(LIMIT)
@@ -178,8 +175,8 @@ fn rounds(lab: &Lab, interrupted: &AtomicBool) -> Result<Vec<Round>> {
         .cpus(CPU, CPU)
         .start()?;
     let mut hosts = [
-        Steered::new(lab.client(), &catalog)?,
-        Steered::new(lab.server(), &catalog)?,
+        Steered::new(lab.client(), &policies)?,
+        Steered::new(lab.server(), &policies)?,
     ];
     thread::sleep(WARM_UP);
     let begin = Instant::now();

@@ -71,9 +71,10 @@ pub(crate) fn run() -> ExitCode {
     let how = How {
         json: cli.global.json,
         verbose: cli.global.verbose,
+        netns: cli.global.netns.clone(),
     };
     let done = Session::new(cli.global).and_then(|mut session| cli.command.run(&mut session));
-    done.map_or_else(|error| failure::report(&error, how), |()| ExitCode::SUCCESS)
+    done.map_or_else(|error| failure::report(&error, &how), |()| ExitCode::SUCCESS)
 }
 
 impl Command {

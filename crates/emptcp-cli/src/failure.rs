@@ -1,8 +1,12 @@
 //! An error in words on stderr, as JSON on stdout, and as exit code.
 
-use crate::{not_in_force::NotInForce, session::BOLD_RED, units};
-use emptcp::{Diagnostics, Error, Instance, refusal::Refusal};
-use emptcp_plan::visible;
+use crate::{
+    advice,
+    not_in_force::NotInForce,
+    session::{self, BOLD_RED},
+};
+use emptcp::visible;
+use emptcp::{Diagnostics, HostError, Namespace, PacketError as Error, Unreadable, refusal::Refusal};
 use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 use std::{
@@ -40,30 +44,15 @@ impl std::error::Error for Untold {
 }
 
 /// How the user wants to be told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct How {
     /// As JSON too.
     pub(crate) json: bool,
     /// With whole verifier logs.
     pub(crate) verbose: u8,
+    /// The network namespace that the command worked in, as the user named it.
+    pub(crate) netns: Option<String>,
 }
-
-/// A file that the user named and that cannot be read.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    /// As the user wrote it.
-    pub(crate) file: String,
-    /// Why, and what to do.
-    pub(crate) why: String,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.why)
-    }
-}
-
-impl std::error::Error for Unreadable {}
 
 /// Tells the user that the command line is wrong; also prints help and version.
 pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
@@ -80,7 +69,7 @@ pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
 }
 
 /// Tells the user what went wrong. A reader that has gone away is not an error.
-pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
+pub(crate) fn report(error: &anyhow::Error, how: &How) -> ExitCode {
     if error.chain().any(|cause| is_broken_pipe(cause.downcast_ref())) {
         return ExitCode::SUCCESS;
     }
@@ -90,7 +79,7 @@ pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
         code,
         details,
         shown,
-    } = tell(error);
+    } = tell(error, session::namespace(how.netns.as_deref()).ok().as_ref());
     let mut stderr = anstream::stderr().lock();
     // Without stderr there is nobody left to tell.
     if let Some(shown) = shown {
@@ -100,7 +89,7 @@ pub(crate) fn report(error: &anyhow::Error, how: How) -> ExitCode {
     if let Some(note) = note(error) {
         let _ = writeln!(stderr, "{note}");
     }
-    if let Some(Error::Refused(refusal)) = error.downcast_ref() {
+    if let Some(Error::Refused(refusal)) = packet(error) {
         let _ = match how.verbose {
             0 => writeln!(stderr, "the whole log of the verifier: `-v`"),
             _ => writeln!(stderr, "\n{}", visible(&refusal.verifier.log)),
@@ -149,7 +138,7 @@ struct Told {
     shown: Option<String>,
 }
 
-fn tell(error: &anyhow::Error) -> Told {
+fn tell(error: &anyhow::Error, namespace: Option<&Namespace>) -> Told {
     let simple = |kind, message: String, code| Told {
         kind,
         message,
@@ -157,14 +146,15 @@ fn tell(error: &anyhow::Error) -> Told {
         details: Map::new(),
         shown: None,
     };
-    if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
-        return policy_file(diagnostics);
-    }
     if let Some(error) = error.downcast_ref::<Untold>() {
         return simple("untold", error.to_string(), UNTOLD);
     }
-    if let Some(error) = error.downcast_ref::<Unreadable>() {
-        return simple("unreadable", error.to_string(), USAGE);
+    match error.downcast_ref() {
+        Some(emptcp::Error::Policies(diagnostics)) => return policy_file(diagnostics),
+        Some(emptcp::Error::Unreadable(unreadable)) => {
+            return simple("unreadable", self::unreadable(unreadable), USAGE);
+        }
+        _ => {}
     }
     if let Some(off) = error.downcast_ref::<NotInForce>() {
         return Told {
@@ -173,8 +163,8 @@ fn tell(error: &anyhow::Error) -> Told {
             ..simple("not_in_force", off.to_string(), FAILURE)
         };
     }
-    let mut told = match error.downcast_ref::<Error>() {
-        Some(error) => library(error),
+    let mut told = match packet(error) {
+        Some(error) => library(error, namespace),
         None => simple("failure", emptcp_trace_cli::words(error), FAILURE),
     };
     told.message += lack(&told.message);
@@ -193,6 +183,22 @@ fn lack(message: &str) -> &'static str {
     }
 }
 
+/// The error of the packet plane that an error is, if it is one.
+fn packet(error: &anyhow::Error) -> Option<&Error> {
+    match error.downcast_ref() {
+        Some(emptcp::Error::Packet(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
+}
+
+/// What the command takes beside files.
+fn unreadable(error: &Unreadable) -> String {
+    match error.source {
+        Some(_) if error.why.ends_with("name a policy file") => format!("{error}, or `-` for the standard input"),
+        _ => error.to_string(),
+    }
+}
+
 fn policy_file(diagnostics: &Diagnostics) -> Told {
     let file = diagnostics.iter().next().map_or("", |first| first.source.as_str());
     let mistakes = match diagnostics.count() {
@@ -208,15 +214,34 @@ fn policy_file(diagnostics: &Diagnostics) -> Told {
     }
 }
 
-fn library(error: &Error) -> Told {
+fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
     let mut details = Map::new();
     let mut detail = |key: &str, value: Value| {
         details.insert(key.to_owned(), value);
     };
     let mut code = FAILURE;
-    let mut message = error.to_string();
+    let mut others = Vec::new();
     let kind = match error {
-        Error::NotPermitted { .. } => "not_permitted",
+        Error::Host(HostError::NotPermitted { .. }) => "not_permitted",
+        Error::Host(HostError::Namespace { name, .. }) => {
+            detail("netns", json!(name));
+            "netns"
+        }
+        Error::Host(HostError::Io { path, .. }) => {
+            detail("path", json!(path));
+            match error.errno() {
+                Some(errno) if errno == Errno::EACCES as i32 => "not_permitted",
+                _ => "io",
+            }
+        }
+        Error::Host(HostError::Kernel { answer, .. }) => {
+            detail("errno", json!(answer.errno()));
+            "kernel"
+        }
+        Error::Load(_) => {
+            detail("errno", json!(error.errno()));
+            "kernel"
+        }
         Error::UnknownDevice { policy, device, .. } => {
             detail("policy", json!(policy));
             detail("device", json!(device));
@@ -269,13 +294,7 @@ fn library(error: &Error) -> Told {
             "too_many"
         }
         Error::NoInstance { name } => {
-            let others = other_instances(name);
-            if let [first, ..] = others.as_slice() {
-                message = format!(
-                    "there is no instance `{name}` in this network namespace; {} in force here: `--instance {first}`",
-                    units::listed(&others)
-                );
-            }
+            others = namespace.map_or_else(Vec::new, |namespace| advice::others_in_force(namespace, name));
             detail("instance", json!(name));
             detail("in_force", json!(others));
             "no_instance"
@@ -290,9 +309,13 @@ fn library(error: &Error) -> Told {
             "usage"
         }
         Error::NoBpffs(_) => "no_bpffs",
-        Error::State { instance, .. } => {
+        Error::OtherBuild { instance, .. } | Error::State { instance, .. } => {
             detail("instance", json!(instance));
             "state"
+        }
+        Error::NoElement { folder, .. } => {
+            detail("element", json!(folder));
+            "element"
         }
         Error::Element { element, .. } => {
             detail("element", json!(element));
@@ -307,43 +330,19 @@ fn library(error: &Error) -> Told {
             detail("device", json!(device));
             "shape"
         }
-        Error::Namespace { name, .. } => {
-            detail("netns", json!(name));
-            "netns"
-        }
-        Error::Io { path, source } => {
-            detail("path", json!(path));
-            if source.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::geteuid().is_root() {
-                message += "; run as root";
-                "not_permitted"
-            } else {
-                "io"
-            }
-        }
         Error::HalfRemoved { instance, .. } => {
             detail("instance", json!(instance));
             "half_removed"
-        }
-        Error::Kernel { source, .. } => {
-            detail("errno", json!(source.raw_os_error()));
-            "kernel"
         }
         _ => "failure",
     };
     Told {
         kind,
-        message,
+        message: advice::told(error, &others),
         code,
         details,
         shown: None,
     }
-}
-
-/// Instances of this network namespace; one that cannot be listed is no help.
-fn other_instances(name: &str) -> Vec<String> {
-    let mut others = Instance::list().unwrap_or_default();
-    others.retain(|other| other != name && Instance::open(other).is_ok_and(|open| open.is_in_force().is_ok()));
-    others
 }
 
 fn refused(refusal: &Refusal) -> Map<String, Value> {

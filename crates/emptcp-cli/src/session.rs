@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use clap::Args;
-use emptcp::{Instance, instance::DEFAULT};
+use emptcp::{Instance, Namespace};
 use serde::Serialize;
 use std::{
     fmt::Display,
@@ -71,15 +71,12 @@ impl Session {
         self.global.json
     }
 
-    /// Enters the network namespace that the user named. Comes before any other thread is started.
+    /// The network namespace that the user named, or this one.
     ///
     /// # Errors
-    /// When there is no such namespace, or without the right to enter it.
-    pub(crate) fn enter_netns(&self) -> Result<()> {
-        if let Some(name) = &self.global.netns {
-            emptcp::netns::enter(name)?;
-        }
-        Ok(())
+    /// When there is no such namespace.
+    pub(crate) fn namespace(&self) -> emptcp::Result<Namespace> {
+        namespace(self.global.netns.as_deref())
     }
 
     /// The instance that the user named.
@@ -87,28 +84,26 @@ impl Session {
         self.global.instance.as_deref()
     }
 
-    /// The name of the instance to work on.
-    pub(crate) fn instance(&self) -> &str {
-        self.named_instance().unwrap_or(DEFAULT)
-    }
-
-    /// Opens the instance to work on, in the network namespace of the user's choice.
+    /// The instance to work on, in the network namespace of the user's choice.
     ///
     /// # Errors
-    /// When there is none.
-    pub(crate) fn open(&self) -> Result<Instance> {
-        self.enter_netns()?;
-        self.open_again()
+    /// When there is no such namespace.
+    pub(crate) fn instance(&self) -> emptcp::Result<Instance> {
+        Ok(self
+            .namespace()?
+            .instance(self.named_instance().unwrap_or(Instance::DEFAULT)))
     }
 
-    /// Opens it again: it may have been removed, or made anew, since.
+    /// The instances to work on: the one that the user named, or all of the namespace.
     ///
     /// # Errors
-    /// When there is none any more, or none of its policies is in force.
-    pub(crate) fn open_again(&self) -> Result<Instance> {
-        let instance = Instance::open(self.instance())?;
-        instance.is_in_force()?;
-        Ok(instance)
+    /// When there is no such namespace, or bpffs cannot be read.
+    pub(crate) fn instances(&self) -> emptcp::Result<Vec<Instance>> {
+        let namespace = self.namespace()?;
+        match self.named_instance() {
+            Some(name) => Ok(vec![namespace.instance(name)]),
+            None => namespace.instances(),
+        }
     }
 
     /// Prints text for people; what is in colour, only where colours are wanted.
@@ -142,6 +137,11 @@ impl Session {
         text.push('\n');
         Ok(plain(&text)?)
     }
+}
+
+/// The network namespace that a user names, or this one.
+pub(crate) fn namespace(name: Option<&str>) -> emptcp::Result<Namespace> {
+    name.map_or_else(Namespace::current, Namespace::find)
 }
 
 fn plain(text: &str) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::session::BOLD;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, presets};
-use emptcp_plan::visible;
+use emptcp::visible;
 
 /// A table under construction.
 pub(crate) struct Table {

@@ -3,7 +3,6 @@
 use crate::session::Session;
 use anyhow::{Context, Result};
 use clap::Args;
-use emptcp::Error;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -92,17 +91,14 @@ const REMOVAL: Duration = Duration::from_secs(2);
 
 /// Whether reading failed because the instance was removed, or is being removed: its parts go one by one.
 pub(crate) fn is_removed(session: &Session, error: &anyhow::Error) -> bool {
-    let is_gone = |error: &anyhow::Error| {
-        let error = error.downcast_ref();
-        matches!(error, Some(Error::NoInstance { .. } | Error::NothingInForce { .. }))
-    };
-    let patience = Instant::now() + REMOVAL;
-    if is_gone(error) {
+    let error = error.downcast_ref::<emptcp::Error>();
+    if error.is_some_and(emptcp::Error::is_nothing_in_force) {
         return true;
     }
+    let patience = Instant::now() + REMOVAL;
     loop {
-        match session.open_again() {
-            Err(error) if is_gone(&error) => return true,
+        match session.instance().and_then(|instance| instance.is_in_force()) {
+            Ok(false) => return true,
             Err(_) if Instant::now() < patience => thread::sleep(Duration::from_millis(20)),
             _ => return false,
         }

@@ -5,9 +5,9 @@ use emptcp::{
     AttachedTo,
     in_force::{DeviceState, Standing},
     manifest::{Hook, Kind},
-    plan::{Attach, Direction},
+    model::PolicyStats,
+    plan::{Attach, DeviceDirection},
     stale::{Life, Placed},
-    stats::PolicyStats,
 };
 use serde_json::Value;
 
@@ -17,10 +17,10 @@ pub(crate) fn known(value: Option<impl ToString>) -> String {
 }
 
 /// `ingress` or `egress`.
-pub(crate) fn direction(direction: Direction) -> &'static str {
+pub(crate) fn direction(direction: DeviceDirection) -> &'static str {
     match direction {
-        Direction::Ingress => "ingress",
-        Direction::Egress => "egress",
+        DeviceDirection::Ingress => "ingress",
+        DeviceDirection::Egress => "egress",
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
         match (off.next(), off.next()) {
             (None, _) => match states
                 .iter()
-                .find_map(|state| state.qdisc.filter(|_| state.device == *device))
+                .find_map(|state| state.qdisc.as_ref().filter(|_| state.device == *device))
             {
                 Some(qdisc) => format!("{device} (root qdisc {qdisc})"),
                 None => device.clone(),

@@ -1,11 +1,11 @@
 //! The policy files of the demo, and how they are put in force.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
-use emptcp::{ApplyOptions, Catalog};
+use anyhow::Context;
+use emptcp::{Apply, Catalog, Instance, Namespace, Policies};
 
-/// Our instance in the client's network namespace.
+/// The instance in the client's network namespace.
 const INSTANCE: &str = "demo";
 
 /// Holds the subflow on path 2 at the cap.
@@ -14,23 +14,23 @@ pub(crate) const CAP_PATH_2: &str = include_str!("../policies/cap-path-2.toml");
 pub(crate) const PATH_1_BACKUP: &str = include_str!("../policies/path-1-backup.toml");
 /// The same for path 2: then the peer uses both again.
 pub(crate) const PATH_2_BACKUP: &str = include_str!("../policies/path-2-backup.toml");
-/// Takes both wishes back.
+/// Asks for both paths as regular ones again.
 pub(crate) const BOTH_REGULAR: &str = include_str!("../policies/both-regular.toml");
 
 /// Steers one host. Leaves nothing behind when dropped.
 pub(crate) struct Steering {
-    netns: String,
-    catalog: Catalog,
+    instance: Instance,
+    elements: Arc<Catalog>,
     in_force: bool,
 }
 
 impl Steering {
     /// For the host in the network namespace `netns`.
     pub(crate) fn new(netns: &str) -> anyhow::Result<Self> {
-        let catalog = Catalog::load().context("cannot read the elements")?;
+        let elements = Catalog::load().context("cannot read the elements")?;
         Ok(Self {
-            netns: netns.to_owned(),
-            catalog,
+            instance: Namespace::named(netns)?.instance(INSTANCE),
+            elements: Arc::new(elements),
             in_force: false,
         })
     }
@@ -38,22 +38,16 @@ impl Steering {
     /// Puts these policies in force, in place of those before, and returns how long it took.
     pub(crate) fn apply(&mut self, policies: &[&str]) -> anyhow::Result<Duration> {
         let text = policies.join("\n");
-        let plan = emptcp::compile("policy.toml", &text, &self.catalog.manifests())
-            .map_err(|mistakes| anyhow!("{mistakes}"))?;
-        let options = ApplyOptions {
-            adopt: true,
-            ..ApplyOptions::default()
-        };
-        let apply = || emptcp::apply(INSTANCE, &plan, &text, &self.catalog, &options);
-        let applied = emptcp::netns::within(&self.netns, apply)??;
+        let policies = Policies::parse_with("policy.toml", text, Arc::clone(&self.elements))?;
+        let applied = self.instance.apply(&policies, Apply::new().adopt(true))?;
         self.in_force = true;
-        Ok(applied.duration)
+        Ok(applied.report.duration)
     }
 
     /// Removes what is in force.
     pub(crate) fn remove(&mut self) -> anyhow::Result<()> {
         if self.in_force {
-            emptcp::netns::within(&self.netns, || emptcp::remove(INSTANCE))??;
+            self.instance.remove()?;
             self.in_force = false;
         }
         Ok(())
@@ -74,10 +68,9 @@ mod tests {
 
     #[test]
     fn every_policy_of_the_demo_compiles() {
-        let catalog = Catalog::load().expect("the elements can be read").manifests();
         for text in [CAP_PATH_2, PATH_1_BACKUP, PATH_2_BACKUP, BOTH_REGULAR] {
-            let plan = emptcp::compile("policy.toml", text, &catalog);
-            assert!(plan.is_ok(), "{}", plan.expect_err("it is not a plan"));
+            let policies = Policies::parse("policy.toml", text);
+            assert!(policies.is_ok(), "{}", policies.expect_err("it is not a policy file"));
         }
     }
 }

@@ -36,4 +36,4 @@ pub mod work_folder;
 
 mod ffi;
 
-pub use error::{Error, Result};
+pub use error::{Answer, Error, NamespaceProblem, Result};

@@ -1,7 +1,7 @@
 //! Network namespaces: which one this thread is in, and how to enter another.
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, NamespaceProblem, Result},
     ffi,
     rights::Capability,
 };
@@ -51,9 +51,9 @@ impl Namespace {
         let opened = File::open(&path).and_then(|file| Self::of(name, &path, file));
         opened.map_err(|error| Error::Namespace {
             name: name.to_owned(),
-            reason: match error.kind() {
-                io::ErrorKind::NotFound => format!("there is no {}; `ip netns list` names them", path.display()),
-                _ => format!("{}: {error}", path.display()),
+            problem: match error.kind() {
+                io::ErrorKind::NotFound => NamespaceProblem::Missing(path),
+                _ => NamespaceProblem::File { path, source: error },
             },
         })
     }
@@ -90,22 +90,19 @@ impl Namespace {
     /// # Errors
     /// When the file is no network namespace, or without CAP_SYS_ADMIN.
     pub fn enter(&self) -> Result<()> {
-        let bad = |reason: String| Error::Namespace {
+        let bad = |problem| Error::Namespace {
             name: self.name.clone(),
-            reason,
+            problem,
         };
         setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|error| match error {
             Errno::EPERM => Error::kernel(
                 &[Capability::SysAdmin],
                 format!("enter the network namespace `{}`", self.name),
-                error.into(),
+                error,
             ),
             // What setns(2) says of a descriptor that is no namespace, or none of a network.
-            Errno::EINVAL => bad(format!(
-                "{} is no network namespace; `ip netns list` names them, and /proc/PID/ns/net is that of a process",
-                self.path.display()
-            )),
-            error => bad(format!("setns: {error}")),
+            Errno::EINVAL => bad(NamespaceProblem::NotOne(self.path.clone())),
+            error => bad(NamespaceProblem::Enter(error)),
         })
     }
 

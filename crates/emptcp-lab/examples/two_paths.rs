@@ -1,4 +1,4 @@
-//! Two hosts, two paths, one MPTCP transfer: prints what each subflow carries while the second path degrades.
+//! Two hosts, two paths, one MPTCP transfer: prints the rate of each subflow while the second path degrades.
 //!
 //! `cargo run --package emptcp-lab --example two_paths` (as root)
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use emptcp_lab::{Counter, End, Lab, LabError, Path, Rate};
 
-/// When, what to print, and what to do to the lab.
+/// The time, the text to print, and the change to the lab.
 type Event<'a> = (Duration, &'a str, &'a dyn Fn() -> Result<(), LabError>);
 
 const STEP: Duration = Duration::from_millis(500);
@@ -15,7 +15,7 @@ const STEP: Duration = Duration::from_millis(500);
 fn main() -> anyhow::Result<()> {
     Lab::clean_up_on_signals()?;
     for name in Lab::sweep()? {
-        println!("removed {name}, which a killed run had left behind");
+        println!("removed {name}, a leftover of a killed run");
     }
     let milliseconds = Duration::from_millis;
     let lab = Lab::builder()
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
             }
             None => "",
         };
-        // What arrives is seen at the server, the round-trip time at the client, who sends.
+        // Received bytes are measured at the server, round-trip times at the client, which sends.
         let (client, server) = (transfer.series(End::Client), transfer.series(End::Server));
         let mut columns = ["-".to_owned(), "-".to_owned()];
         for subflow in server.subflows() {
@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<()> {
     let report = transfer.finish()?;
     if let Some(upload) = report.upload {
         println!(
-            "{:.1} MB arrived as they were sent, {:.1} Mbit/s on average; fallback: {}",
+            "{:.1} MB arrived correctly, {:.1} Mbit/s on average; fallback: {}",
             upload.received as f64 * 1e-6,
             upload.goodput(),
             report.fallback

@@ -1,4 +1,4 @@
-//! From the description of a test bed to the running one.
+//! Builds a test bed from its description.
 
 use nix::unistd::geteuid;
 
@@ -18,18 +18,18 @@ use mptcp_wire::IpVersion;
 /// The kernel's own limit of endpoints (`MPTCP_PM_ADDR_MAX`), and so of paths with both versions of IP.
 const ENDPOINT_LIMIT: usize = 8;
 
-/// Where the paths end.
+/// The ends of the paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Topology {
     /// Every path leads from the client to the server.
     #[default]
     TwoHosts,
-    /// Every path leads from the client to a gateway that forwards to the server, which has a single address: the place
-    /// of a hybrid access gateway, where policies act on traffic that the gateway does not terminate.
+    /// Every path leads from the client to a gateway that forwards to the server, which has a single address. The
+    /// gateway is like a hybrid access gateway: policies there act on traffic that it does not terminate.
     Gateway,
 }
 
-/// The description of a test bed; [`LabBuilder::build`] makes it real.
+/// The description of a test bed; [`LabBuilder::build`] builds it.
 #[derive(Clone, Debug)]
 pub struct LabBuilder {
     paths: Vec<Path>,
@@ -65,20 +65,20 @@ impl LabBuilder {
         self
     }
 
-    /// Where the paths end.
+    /// The ends of the paths.
     pub fn topology(mut self, topology: Topology) -> Self {
         self.topology = topology;
         self
     }
 
-    /// Which host makes connections multipath. Default: the client opens subflows.
+    /// How further subflows are opened. Default: by the client.
     pub fn endpoints(mut self, plan: EndpointPlan) -> Self {
         self.endpoints = plan;
         self
     }
 
-    /// Congestion control of the sockets that this crate opens on both hosts. Default: `cubic`. It is set per socket: a
-    /// namespace can only choose among those that the initial namespace allows, root's sockets among all.
+    /// Congestion control of the sockets that this crate opens on both hosts. Default: `cubic`. It is set per
+    /// socket: root's sockets can use all modules, but a namespace only those that the initial namespace allows.
     pub fn congestion_control(mut self, name: &str) -> Self {
         self.congestion_control = name.to_owned();
         self
@@ -108,7 +108,7 @@ impl LabBuilder {
         self
     }
 
-    /// Makes the test bed. On an error nothing is left behind.
+    /// Builds the test bed. On an error, everything is removed again.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] without root, without MPTCP in the kernel, or without `ip` or `ethtool`.
@@ -169,7 +169,7 @@ impl LabBuilder {
         if !geteuid().is_root() {
             return Err(LabError::Unsupported {
                 feature: "network namespaces",
-                reason: "making them needs root".to_owned(),
+                reason: "creating them needs root".to_owned(),
             });
         }
         if !std::path::Path::new("/proc/sys/net/mptcp").exists() {
@@ -194,13 +194,13 @@ impl LabBuilder {
     fn prepare_host(&self, host: &Host) -> Result<()> {
         let on_or_off = |enabled| if enabled { "1" } else { "0" };
         let mut settings = vec![
-            // Hosts have several addresses in several networks: replies may leave elsewhere than requests came in.
+            // Hosts have addresses in several networks: replies may leave by another device than requests arrived on.
             ("net.ipv4.conf.all.rp_filter", "0"),
             ("net.ipv4.conf.default.rp_filter", "0"),
             ("net.ipv6.conf.default.accept_ra", "0"),
             ("net.ipv6.conf.default.router_solicitations", "0"),
             ("net.ipv6.conf.default.accept_dad", "0"),
-            // One transfer must not inherit the slow start threshold of the one before.
+            // A transfer must not inherit the slow start threshold of the previous one.
             ("net.ipv4.tcp_no_metrics_save", "1"),
             ("net.ipv4.tcp_timestamps", on_or_off(self.timestamps)),
             ("net.mptcp.enabled", "1"),
@@ -280,7 +280,7 @@ impl LabBuilder {
     }
 }
 
-/// The hosts while they are set up.
+/// The hosts during set-up.
 struct Hosts {
     client: Host,
     server: Host,
@@ -333,7 +333,7 @@ impl Hosts {
     }
 }
 
-/// The emulator's namespace has no addresses: what the emulator does not forward must not be answered by the kernel.
+/// The emulator's namespace has no addresses: the kernel must not answer packets that the emulator does not forward.
 fn prepare_middle(middle: &NetworkNamespace) -> Result<()> {
     middle
         .run(|| std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"))?

@@ -1,9 +1,9 @@
-//! Captures of a device into a pcap file, and tshark as an outside judge of what was captured.
+//! Captures of a device to a pcap file, and their check by tshark.
 //!
-//! The capture is a packet socket of ours and no child process: it ends with this process, also if that is killed. It
-//! completes checksums that offload left to the device, so that every frame in the file can be judged; a wrong one in
-//! the file was wrong on the way. Frames sent are seen after all egress hooks of the device, received ones before its
-//! tc ingress hooks but after native XDP.
+//! The capture uses a packet socket in this process, not a child process: it ends with this process, even if that is
+//! killed. It completes checksums that offload left to the device, so that every frame in the file can be checked: a
+//! wrong checksum in the file was wrong on the path. Sent frames are captured after all egress hooks of the device,
+//! received ones before its tc ingress hooks but after native XDP.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -23,10 +23,10 @@ use crate::error::{LabError, Result};
 use crate::host::Host;
 use crate::netns::NetworkNamespace;
 
-/// How long a capture waits for a frame before it looks whether it shall stop.
+/// How long a capture waits for a frame before it checks whether to stop.
 const TICK_MILLISECONDS: u8 = 20;
 
-/// What tshark is asked to find: anything that a correct TCP or MPTCP packet never has.
+/// The display filter for faults: conditions that no correct TCP or MPTCP packet meets.
 const COMPLAINTS: &str = "_ws.malformed || _ws.expert.group == \"Malformed\" || _ws.expert.group == \"Checksum\" \
      || tcp.checksum.status == \"Bad\" || ip.checksum.status == \"Bad\" || tcp.option.len.invalid";
 
@@ -47,17 +47,17 @@ pub struct CaptureFile {
     pub frames: u64,
 }
 
-/// What tshark says about a capture.
+/// The result of tshark's check of a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Frames that carry an MPTCP option.
     pub mptcp_frames: u64,
-    /// One line per faulty frame: its number, what it is, tshark's complaint.
+    /// One line per faulty frame: its number, a description, tshark's message.
     pub complaints: Vec<String>,
 }
 
 impl Verdict {
-    /// Whether MPTCP was seen at all and nothing was wrong.
+    /// Whether MPTCP was seen and there was no fault.
     pub fn is_clean(&self) -> bool {
         self.mptcp_frames > 0 && self.complaints.is_empty()
     }
@@ -93,7 +93,7 @@ impl Capture {
         })
     }
 
-    /// Stops; what had arrived until now is in the file.
+    /// Stops. The file contains all frames that arrived before.
     pub fn stop(mut self) -> Result<CaptureFile> {
         let frames = self.join()?;
         Ok(CaptureFile {
@@ -125,7 +125,7 @@ fn capture(socket: &PacketSocket, mut file: impl Write, stop: &AtomicBool) -> st
     let mut buffer = vec![0; FRAME_LIMIT];
     let mut frames = 0;
     loop {
-        // Before the socket is emptied: what arrived until `stop` is in the file.
+        // Check before the socket is emptied, so that the file has all frames that arrived before `stop`.
         let last = stop.load(Ordering::Acquire);
         loop {
             match socket.receive(&mut buffer) {
@@ -175,7 +175,7 @@ fn record_header(length: usize) -> [u8; 16] {
 }
 
 impl CaptureFile {
-    /// Lets tshark look for malformed packets and options and for wrong checksums.
+    /// Checks for malformed packets and options and for wrong checksums, with tshark.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] if tshark is not installed.
@@ -189,7 +189,7 @@ impl CaptureFile {
     }
 }
 
-/// Lets tshark judge any capture: see [`CaptureFile::judge`].
+/// Checks any capture with tshark: see [`CaptureFile::judge`].
 pub fn judge(capture: &Path) -> Result<Verdict> {
     let mptcp_frames = tshark(capture, "tcp.option_kind == 30", &["frame.number"])?.len() as u64;
     let complaints = tshark(
@@ -207,7 +207,7 @@ fn tshark(capture: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> 
     let capture = capture.to_string_lossy();
     let mut arguments = vec!["-n", "-r", &capture, "-Y", filter, "-T", "fields"];
     arguments.extend(["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
-    // The payload is random: where some of it looks like a protocol, a retransmission would be "malformed" for its
+    // The payload is random. If some of it looks like a protocol, a retransmission would be "malformed" for tshark's
     // reassembly.
     arguments.extend(["-o", "tcp.desegment_tcp_streams:FALSE"]);
     arguments.extend(fields.iter().flat_map(|field| ["-e", field]));

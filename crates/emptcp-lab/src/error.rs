@@ -1,4 +1,4 @@
-//! What can go wrong in a test bed, said so that the reader knows what to do.
+//! Errors of a test bed, with advice.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ pub type Result<T, E = LabError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabError {
-    /// This machine lacks something that the test bed needs. Tests turn this into a skip that names the feature.
+    /// This machine lacks a feature that the test bed needs. Tests then skip and name the feature.
     #[error("this machine does not offer {feature}: {reason}")]
     Unsupported {
         /// What is missing, e.g. `MPTCP sockets`, `ethtool`, `root`.
         feature: &'static str,
-        /// The kernel's own words, or what to install.
+        /// The kernel's error, or what to install.
         reason: String,
     },
     /// A configuration command (`ip`, `ethtool`, `tshark`) failed.
@@ -26,15 +26,15 @@ pub enum LabError {
         command: String,
         /// Network namespace in which it ran.
         netns: String,
-        /// What it wrote to standard error.
+        /// Its standard error.
         message: String,
     },
     /// A system call or a file operation failed.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// The attempted action.
         what: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
@@ -44,9 +44,9 @@ pub enum LabError {
     /// The description of the test bed, or of a change to it, cannot be built.
     #[error("{what}; {advice}")]
     Invalid {
-        /// What is wrong.
+        /// The fault.
         what: String,
-        /// What would be accepted.
+        /// Accepted values.
         advice: String,
     },
     /// The path emulator refused to start or to change.
@@ -54,18 +54,18 @@ pub enum LabError {
     Emulator {
         /// Number of the path, counted from 0.
         path: usize,
-        /// The words of the emulator.
+        /// The message of the emulator.
         message: String,
     },
-    /// Something did not happen in the time that it was given.
+    /// An action did not finish in time.
     #[error("{what} was not finished after {limit:?}")]
     Timeout {
-        /// What was waited for.
+        /// The action.
         what: String,
-        /// The time that it was given.
+        /// The time limit.
         limit: Duration,
     },
-    /// The receiver got other bytes than the sender sent: the worst that a middlebox can do.
+    /// The receiver got other bytes than the sender sent.
     #[error(
         "payload from {from} to {to} differs at offset {offset}: sent 0x{expected:02x}, received 0x{found:02x} \
          ({wrong_in_block} of {block} bytes of that read are wrong)"
@@ -99,13 +99,13 @@ pub enum LabError {
     Panicked {
         /// Which thread.
         what: String,
-        /// Its last words.
+        /// Its message.
         message: String,
     },
 }
 
 impl LabError {
-    /// Wraps an `io::Error` (or an errno) with what was tried.
+    /// Wraps an `io::Error` (or an errno) with the attempted action.
     pub(crate) fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::System {
             what: what.into(),

@@ -15,7 +15,7 @@ sockopt_impl!(
 );
 
 sockopt_impl!(
-    /// `PACKET_IGNORE_OUTGOING` of packet(7): do not see what this machine sends.
+    /// `PACKET_IGNORE_OUTGOING` of packet(7): do not receive frames that this machine sends.
     PacketIgnoreOutgoing,
     SetOnly,
     libc::SOL_PACKET,

@@ -29,7 +29,7 @@ impl Interface {
     }
 }
 
-/// A host of the lab. Cheap to clone; it ends with the lab.
+/// A host of the lab. Cheap to clone; removed with the lab.
 #[derive(Clone, Debug)]
 pub struct Host {
     role: &'static str,
@@ -74,7 +74,7 @@ impl Host {
         &self.netns
     }
 
-    /// Runs `body` in a thread of its own in the host's namespace: see [`NetworkNamespace::run`].
+    /// Runs `body` in a new thread in the host's namespace: see [`NetworkNamespace::run`].
     pub fn run<T: Send>(&self, body: impl FnOnce() -> T + Send) -> Result<T> {
         self.netns.run(body)
     }
@@ -127,7 +127,7 @@ impl Host {
             .map_err(|error| LabError::system(format!("reading {name} in {}", self.netns.name()), error))
     }
 
-    /// Switches offloads of one device; what the device fixes stays as it is.
+    /// Sets offloads of one device; offloads that the device cannot change stay unchanged.
     pub fn set_offloads(&self, device: &str, offloads: Offloads) -> Result<()> {
         let mut arguments = vec!["-K", device];
         for (name, wanted) in offloads.named() {
@@ -136,7 +136,7 @@ impl Host {
         self.netns.command("ethtool", &arguments).map(drop)
     }
 
-    /// Switches offloads of every device of the host.
+    /// Sets offloads of every device of the host.
     pub fn set_all_offloads(&self, offloads: Offloads) -> Result<()> {
         self.interfaces
             .iter()
@@ -172,7 +172,7 @@ impl Offloads {
         gso: true,
         gro: true,
     };
-    /// Everything off: every packet is its own, with a complete checksum.
+    /// Everything off: no aggregates, and complete checksums.
     pub const OFF: Self = Self {
         tx_checksum: false,
         rx_checksum: false,

@@ -1,4 +1,4 @@
-//! Frames from a third party: sent by the emulator's namespace, not by a socket of either host.
+//! Frames of a third party, sent from the emulator's namespace, not by a socket of either host.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -21,7 +21,7 @@ impl Lab {
     /// Frames for the host at this end of path `path` (from 0).
     ///
     /// # Errors
-    /// For a direct path: there is nobody between the hosts.
+    /// For a direct path, which has no emulator.
     pub fn injector(&self, path: usize, towards: End) -> Result<Injector> {
         let end = match towards {
             End::Client => topology::End::Client,

@@ -1,4 +1,4 @@
-//! The test bed itself: built from a description, changed while it runs, removed when dropped.
+//! The running test bed: it can be changed while it runs, and is removed on drop.
 
 use std::fs;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use crate::netns::NetworkNamespace;
 use mptcp_wire::FourTuple;
 use mptcp_wire::IpVersion;
 
-/// Two MPTCP hosts joined by paths. Dropping it, also in a panic, removes everything that it made.
+/// Two MPTCP hosts joined by paths. Dropping it, also in a panic, removes everything that it created.
 pub struct Lab {
     pub(crate) paths: Vec<LivePath>,
     pub(crate) client: Host,
@@ -23,7 +23,7 @@ pub struct Lab {
     pub(crate) gateway: Option<Host>,
     pub(crate) middle: NetworkNamespace,
     pub(crate) emulator_thread: String,
-    // The fields are dropped in this order: first the emulation stops, then its thread, then the namespaces go.
+    // The fields are dropped in this order: first the emulation, then its thread, then the namespaces.
     pub(crate) _runtime: Arc<Runtime>,
     pub(crate) _namespaces: NamespaceGuard,
 }
@@ -44,8 +44,8 @@ impl Lab {
         self.gateway.as_ref()
     }
 
-    /// The namespace of the emulator. Its devices `client1`, `server1`, ... are where a capture sees path 1 in the
-    /// middle.
+    /// The namespace of the emulator. Its devices `client1`, `server1` and so on are in the middle of path 1, for
+    /// captures.
     pub fn middle(&self) -> &NetworkNamespace {
         &self.middle
     }
@@ -99,14 +99,14 @@ impl Lab {
             .position(|interface| is_client(interface, subflow.local.ip()) || is_client(interface, subflow.remote.ip()))
     }
 
-    /// Removes what labs of dead processes (killed by SIGKILL, say) left behind and returns the names of the removed
-    /// namespaces. Labs of living processes and namespaces of others are left alone.
+    /// Removes the namespaces of labs whose process has died (for example by SIGKILL) and returns their names. Labs of
+    /// running processes and other namespaces are not changed.
     pub fn sweep() -> Result<Vec<String>> {
         names::sweep()
     }
 
-    /// From now on SIGINT and SIGTERM remove all labs of this process before it ends. For programs; tests that are
-    /// interrupted leave the rest to [`Lab::sweep`].
+    /// From now on SIGINT and SIGTERM remove all labs of this process before it ends. For programs; after interrupted
+    /// tests, use [`Lab::sweep`].
     pub fn clean_up_on_signals() -> Result<()> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         static INSTALLED: std::sync::OnceLock<()> = std::sync::OnceLock::new();
@@ -121,7 +121,7 @@ impl Lab {
                 if let Some(signal) = signals.forever().next() {
                     names::remove_all_live();
                     if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
-                        tracing::warn!(%error, signal, "this process could not end by its signal");
+                        tracing::warn!(%error, signal, "this process could not be ended by its signal");
                     }
                 }
             })

@@ -1,5 +1,5 @@
 //! Test beds for Multipath TCP on one machine: hosts in network namespaces, paths with a set rate, delay, jitter, loss
-//! and queue, MPTCP sockets with verified traffic, and what the kernels of both hosts say about it.
+//! and queue, MPTCP sockets with verified traffic, and the counters and states of both hosts' kernels.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -21,20 +21,20 @@
 //! # }
 //! ```
 //!
-//! Everything needs root and ends with the [`Lab`]: when it is dropped, in a panic too. What a killed process leaves
-//! behind is removed by [`Lab::sweep`]. Labs run in parallel without meeting, with the same addresses.
+//! A lab needs root. Dropping the [`Lab`] removes everything, also after a panic; [`Lab::sweep`] removes leftovers of a
+//! killed process. Several labs can run in parallel, with the same addresses.
 //!
 //! # Map
 //!
-//! * The bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes), `names.rs`
-//!   (names, guards, sweep), `netns.rs`, `command.rs`.
+//! * The test bed: `builder.rs` ([`LabBuilder`]), `lab.rs` ([`Lab`]), `topology.rs` (devices, addresses, routes),
+//!   `names.rs` (names, guards, sweep), `netns.rs`, `command.rs`.
 //! * Paths: `path.rs` (description), `live_path.rs` (while it runs), `emulator/` (`rattan-core` cells between packet
 //!   sockets).
 //! * Hosts: `host.rs` (settings, offloads), `mptcp.rs` (endpoints, limits), `mib.rs` (counters), `capture.rs` (pcap and
 //!   judge).
-//! * Strangers: `inject.rs` (frames from a third party on a path).
-//! * Traffic: `socket/` (MPTCP sockets and what the kernel tells of them), `traffic/` (bulk, requests, samples).
-//! * `ffi.rs`: the only unsafe code, for options of packet sockets. `error.rs`: what can go wrong.
+//! * Third parties: `inject.rs` (frames of a third party on a path).
+//! * Traffic: `socket/` (MPTCP sockets and their state in the kernel), `traffic/` (bulk, requests, samples).
+//! * `ffi.rs`: the only unsafe code, for options of packet sockets. `error.rs`: errors.
 
 mod builder;
 mod capture;

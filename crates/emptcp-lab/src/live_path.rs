@@ -9,7 +9,7 @@ use crate::netns::NetworkNamespace;
 use crate::path::{Path, Rate};
 use crate::topology::{self, End};
 
-/// A running path: can be looked at and changed.
+/// A running path, which can be changed.
 pub struct LivePath {
     index: usize,
     path: Mutex<Path>,
@@ -17,12 +17,12 @@ pub struct LivePath {
     emulated: Option<EmulatedPath>,
 }
 
-/// What passed through the emulator of a path, in packets after segmentation.
+/// Counters of the emulator of a path, in packets after segmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathCounters {
     /// Packets that came from the client.
     pub from_client: u64,
-    /// Packets delivered to the server; the rest waits, was lost or did not fit the queue.
+    /// Packets delivered to the server; the others wait, were lost or did not fit the queue.
     pub to_server: u64,
     /// Packets that came from the server.
     pub from_server: u64,
@@ -47,7 +47,7 @@ impl LivePath {
         self.index
     }
 
-    /// What the path is like now.
+    /// The current description of the path.
     pub fn path(&self) -> Path {
         self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -89,8 +89,8 @@ impl LivePath {
         self.update(|path| path.loss(probability))
     }
 
-    /// Plugs the path's cable in or out at the client: its device loses its carrier, while addresses and routes stay.
-    /// For a path that loses everything unseen by the hosts, set a loss of 1.
+    /// Connects or disconnects the path at the client: its device loses its carrier, while addresses and routes stay.
+    /// To lose all packets without a visible change at the hosts, set a loss of 1.
     pub fn set_carrier(&self, plugged: bool) -> Result<()> {
         if self.emulated.is_none() {
             return Err(self.not_emulated());
@@ -116,7 +116,7 @@ impl LivePath {
 
     fn not_emulated(&self) -> LabError {
         LabError::Invalid {
-            what: format!("path {} is a direct one: nothing emulates it", self.index),
+            what: format!("path {} is a direct one, without an emulator", self.index),
             advice: "describe it with `Path::new()`".to_owned(),
         }
     }

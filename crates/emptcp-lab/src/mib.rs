@@ -1,4 +1,4 @@
-//! Counters of a host's kernel: what happened to its MPTCP and TCP connections.
+//! Counters of a host's kernel for MPTCP and TCP connections.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::netns::NetworkNamespace;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mib(BTreeMap<String, i64>);
 
-/// Counters of MPTCP that tell that a connection, or a subflow, was not or is no longer MPTCP.
+/// Counters that show that a connection, or a subflow, was not MPTCP or fell back to TCP.
 const FALLBACKS: [&str; 18] = [
     "MPCapableFallbackACK",
     "MPCapableFallbackSYNACK",
@@ -37,7 +37,7 @@ const FALLBACKS: [&str; 18] = [
 impl Mib {
     /// Reads the counters of a namespace.
     pub fn read(netns: &impl AsRef<NetworkNamespace>) -> Result<Self> {
-        // `thread-self`: /proc/net is that of the process, not of the thread that entered the namespace.
+        // `thread-self`: /proc/net belongs to the process, not to the thread that entered the namespace.
         let read = || ["netstat", "snmp"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")));
         let mut counters = BTreeMap::new();
         for text in netns.as_ref().run(read)? {
@@ -52,7 +52,7 @@ impl Mib {
         self.0.get(&format!("{group}.{name}")).copied().unwrap_or(0)
     }
 
-    /// What changed since `before`, without the counters that did not.
+    /// The differences since `before`, without unchanged counters.
     pub fn since(&self, before: &Self) -> Self {
         let changed = self.0.iter().filter_map(|(name, value)| {
             let change = value - before.0.get(name).copied().unwrap_or(0);

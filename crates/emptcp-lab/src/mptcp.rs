@@ -1,11 +1,11 @@
-//! What the in-kernel path manager of a host knows: endpoints and limits.
+//! The in-kernel path manager of a host: endpoints and limits.
 
 use std::net::IpAddr;
 
 use crate::error::Result;
 use crate::host::Host;
 
-/// Which host makes the connection multipath, set up by [`LabBuilder::endpoints`](crate::LabBuilder::endpoints).
+/// How further subflows are opened, set up by [`LabBuilder::endpoints`](crate::LabBuilder::endpoints).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EndpointPlan {
     /// The client opens a subflow from its address on every further path.
@@ -13,7 +13,7 @@ pub enum EndpointPlan {
     ClientSubflows,
     /// The server announces its address on every further path (ADD_ADDR) and the client joins.
     ServerSignals,
-    /// Nobody does; add endpoints with [`Host::add_endpoint`].
+    /// Neither; add endpoints with [`Host::add_endpoint`].
     None,
 }
 
@@ -57,7 +57,7 @@ impl Endpoint {
         self
     }
 
-    /// Address id (1 to 255), else the kernel chooses.
+    /// Address id (1 to 255); by default the kernel chooses.
     pub fn id(mut self, id: u8) -> Self {
         self.words.extend(["id".to_owned(), id.to_string()]);
         self
@@ -76,7 +76,7 @@ impl Endpoint {
 }
 
 impl Host {
-    /// Adds an endpoint; running connections use it at once.
+    /// Adds an endpoint; running connections use it immediately.
     pub fn add_endpoint(&self, endpoint: &Endpoint) -> Result<()> {
         let address = endpoint.address.to_string();
         let mut arguments = vec!["mptcp", "endpoint", "add", &address];

@@ -1,4 +1,4 @@
-//! Names of namespaces: unique among processes and labs, and enough to tell whose they are.
+//! Names of namespaces: unique among processes and labs, and sufficient to identify their owner.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::netns::{NETNS_DIRECTORY, NetworkNamespace};
 /// Every namespace of ours begins with this; the process id, the lab's number and the role follow.
 const PREFIX: &str = "emptcp-lab-";
 
-/// Namespaces that this process made and has not removed yet: what a signal handler must remove.
+/// Namespaces that this process created and has not removed yet: a signal handler must remove them.
 static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The common part of all names of one lab, e.g. `emptcp-lab-4711-2f3a9c`.
 pub(crate) fn unique_stem() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    // The random part keeps apart the labs of two processes with the same id (after a wrap-around of ids).
+    // The random part distinguishes labs of two processes with the same id (after a wrap-around of ids).
     format!("{PREFIX}{}-{count}{:04x}", process::id(), rand::random::<u16>())
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct NamespaceGuard {
 }
 
 impl NamespaceGuard {
-    /// Makes a namespace and remembers to remove it.
+    /// Creates a namespace, to be removed on drop.
     pub(crate) fn create(&mut self, name: String) -> Result<NetworkNamespace> {
         live().insert(name.clone());
         let made = NetworkNamespace::create(&name);
@@ -46,11 +46,11 @@ impl NamespaceGuard {
 impl Drop for NamespaceGuard {
     fn drop(&mut self) {
         for name in &self.names {
-            // Whoever takes the name out of the set removes the namespace: this guard or the signal handler.
+            // Either this guard or the signal handler takes the name from the set, and then removes the namespace.
             if live().remove(name)
                 && let Err(error) = NetworkNamespace::remove(name)
             {
-                tracing::warn!(%error, name, "a namespace was left behind; `Lab::sweep` removes it later");
+                tracing::warn!(%error, name, "a namespace could not be removed; `Lab::sweep` removes it later");
             }
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn remove_all_live() {
     let names = std::mem::take(&mut *live());
     for name in names {
         if let Err(error) = NetworkNamespace::remove(&name) {
-            tracing::warn!(%error, name, "a namespace was left behind");
+            tracing::warn!(%error, name, "a namespace could not be removed");
         }
     }
 }
@@ -84,7 +84,7 @@ pub(crate) fn sweep() -> Result<Vec<String>> {
         if Path::new("/proc").join(owner.to_string()).exists() {
             continue;
         }
-        // Two sweeps at once are harmless: the second finds the name gone.
+        // Two sweeps at once are harmless: the second does not find the name.
         match NetworkNamespace::remove(&name) {
             Ok(()) => removed.push(name),
             Err(error) => tracing::debug!(%error, name, "not removed, perhaps by another sweep"),

@@ -1,4 +1,4 @@
-//! Network namespaces: made and removed by name, entered by a thread of their own.
+//! Network namespaces: created and removed by name, entered by separate threads.
 
 use std::sync::Arc;
 
@@ -7,21 +7,22 @@ use emptcp_host::namespace::Namespace;
 use crate::command::{self, run_here};
 use crate::error::Result;
 
-/// Where iproute2 keeps named namespaces, so that `ip -n NAME` and `emptcp --netns NAME` find ours.
+/// The folder of iproute2 for named namespaces, so that `ip -n NAME` and `emptcp --netns NAME` find ours.
 pub(crate) const NETNS_DIRECTORY: &str = "/run/netns";
 
-/// A named network namespace. Cheap to clone; removed by the [`Lab`](crate::Lab) that made it, not by dropping.
+/// A named network namespace. Cheap to clone; removed by the [`Lab`](crate::Lab) that created it, not by dropping.
 #[derive(Clone, Debug)]
 pub struct NetworkNamespace(Arc<Namespace>);
 
 impl NetworkNamespace {
-    /// Makes the namespace `name` and opens it.
+    /// Creates the namespace `name` and opens it.
     pub(crate) fn create(name: &str) -> Result<Self> {
         run_here("ip", &["netns", "add", name])?;
         Ok(Self(Arc::new(Namespace::open(name)?)))
     }
 
-    /// Removes the name. The kernel frees the namespace, its devices and addresses with the last socket in it.
+    /// Removes the name. The kernel frees the namespace, its devices and addresses when the last socket in it is
+    /// closed.
     pub(crate) fn remove(name: &str) -> Result<()> {
         run_here("ip", &["netns", "del", name]).map(drop)
     }
@@ -31,10 +32,10 @@ impl NetworkNamespace {
         self.0.name()
     }
 
-    /// Runs `body` in a thread of its own inside this namespace and returns what it returns.
+    /// Runs `body` in a new thread inside this namespace and returns its result.
     ///
-    /// Sockets opened and processes started by `body` belong to the namespace for ever; `/sys` is not remounted.
-    /// A panic of `body` goes on in the caller.
+    /// Sockets opened and processes started by `body` stay in the namespace; `/sys` is not remounted. A panic of `body`
+    /// continues in the caller.
     pub fn run<T, F>(&self, body: F) -> Result<T>
     where
         T: Send,
@@ -70,7 +71,7 @@ impl NetworkNamespace {
     }
 }
 
-/// Runs `body` in a thread of its own inside `netns`: see [`NetworkNamespace::run`].
+/// Runs `body` in a new thread inside `netns`: see [`NetworkNamespace::run`].
 pub fn in_netns<T, F>(netns: &impl AsRef<NetworkNamespace>, body: F) -> Result<T>
 where
     T: Send,

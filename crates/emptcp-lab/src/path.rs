@@ -1,4 +1,4 @@
-//! What a path between the hosts is like: rate, delay, jitter, loss, queue, addresses.
+//! The description of a path between the hosts: rate, delay, jitter, loss, queue, addresses.
 
 use std::fmt;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub enum Queue {
     Bytes(usize),
     /// As many bytes as pass in this time at the rate of the link.
     Time(Duration),
-    /// Nothing is ever dropped for want of room.
+    /// Unlimited: no packet is dropped.
     Unlimited,
 }
 
@@ -61,9 +61,9 @@ pub struct Link {
     pub rate: Option<Rate>,
     /// Propagation delay, one way.
     pub delay: Duration,
-    /// Each packet's delay varies evenly by up to this much either way; packets keep their order.
+    /// The delay of each packet varies uniformly by up to plus or minus this; packets keep their order.
     pub jitter: Duration,
-    /// Probability, 0 to 1, that a packet is lost before the bottleneck, each packet on its own.
+    /// Probability, 0 to 1, that a packet is lost before the bottleneck; independent for each packet.
     pub loss: f64,
     /// Queue in front of the bottleneck.
     pub queue: Queue,
@@ -85,7 +85,7 @@ impl Default for Link {
 impl Link {
     /// Room of the queue in bytes; `None`: unlimited.
     pub(crate) fn queue_bytes(&self) -> Option<usize> {
-        // A queue must hold two full-sized packets, or nothing large ever passes.
+        // A queue must hold two full-sized packets, or large packets never pass.
         const LEAST: usize = 3_000;
         match (self.queue, self.rate) {
             (Queue::Unlimited, _) | (Queue::Time(_), None) => None,
@@ -103,8 +103,8 @@ impl Link {
         }
         if self.rate == Some(Rate(0)) {
             return Err(LabError::Invalid {
-                what: "a rate of 0 bit/s never lets a packet pass".to_owned(),
-                advice: "take the path down with `LivePath::set_carrier(false)` or set a loss of 1".to_owned(),
+                what: "at a rate of 0 bit/s no packet passes".to_owned(),
+                advice: "disconnect the path with `LivePath::set_carrier(false)` or set a loss of 1".to_owned(),
             });
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! How devices, addresses and routes are laid out, as lines for `ip -batch`. Pure: nothing here touches the system.
+//! The layout of devices, addresses and routes, as lines for `ip -batch`. This module does not access the system.
 //!
 //! Path `i` (from 0) is `10.1.i.0/24` and `fd00:1:i::/64`; the client's end is `.1`, the other end `.2`. A packet's
 //! path is chosen by the *client's* address: the client routes by source address, the server reaches each client
@@ -59,7 +59,7 @@ fn v6(index: usize, end: End) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 1, index as u16, 0, 0, 0, 0, end.number().into())
 }
 
-/// Fixed MAC addresses let the neighbour entries be permanent: no ARP that a lossy path would delay.
+/// Fixed MAC addresses allow permanent neighbour entries, so no ARP is delayed by a lossy path.
 fn mac(index: usize, end: End) -> String {
     let bytes = mac_bytes(index, end);
     bytes.map(|byte| format!("{byte:02x}")).join(":")
@@ -144,7 +144,7 @@ pub(crate) fn addresses(index: usize, end: End, path: &Path) -> Vec<String> {
     lines
 }
 
-/// Lines by which the client sends what has its address of path `index` over that path, for `ip -4` or `ip -6`.
+/// Lines for `ip -4` or `ip -6`: the client sends packets with its address of path `index` over that path.
 pub(crate) fn source_routes(index: usize, path: &Path, version: IpVersion) -> Vec<String> {
     let (source, gateway) = match version {
         IpVersion::V4 if path.ip.v4() => (v4(index, End::Client).to_string(), v4(index, End::Server).to_string()),
@@ -155,7 +155,7 @@ pub(crate) fn source_routes(index: usize, path: &Path, version: IpVersion) -> Ve
     vec![
         format!("rule add from {source} lookup {table}"),
         format!("route add default via {gateway} dev {device} table {table}"),
-        // For sockets that have no source address yet: the first path comes first.
+        // For sockets without a source address: prefers the first path.
         format!("route add default via {gateway} dev {device} metric {table}"),
     ]
 }

@@ -1,4 +1,4 @@
-//! Labs do not collide, and nothing of them is left behind however they end.
+//! Labs do not collide, and leave nothing, however they end.
 
 mod common;
 
@@ -68,7 +68,7 @@ fn a_lab_that_cannot_be_built_leaves_nothing_behind() {
         matches!(Lab::builder().build(), Err(LabError::Invalid { .. })),
         "no path"
     );
-    // veth refuses this MTU when the namespaces exist already.
+    // veth refuses this MTU after the namespaces were created.
     let Err(LabError::Command { netns, message, .. }) = Lab::builder().path(Path::new().mtu(10)).build() else {
         panic!("a path with an MTU of 10 bytes was built");
     };
@@ -79,7 +79,7 @@ fn a_lab_that_cannot_be_built_leaves_nothing_behind() {
     assert_eq!(left, [false; 3]);
 }
 
-/// Not a test: the process that the next two tests kill.
+/// Not a test: the next two tests kill this process.
 #[test]
 #[ignore = "waits to be killed"]
 fn hold_a_lab_until_killed() {
@@ -89,7 +89,7 @@ fn hold_a_lab_until_killed() {
     thread::sleep(Duration::from_secs(60));
 }
 
-/// Starts this test binary as a process of its own that holds a lab; `None` where there can be none.
+/// Starts this test binary as a separate process with a lab; `None` if this machine does not support labs.
 fn holder() -> Option<(Child, Vec<String>)> {
     drop(build(small())?);
     let mut child = Command::new(std::env::current_exe().unwrap())

@@ -1,4 +1,4 @@
-//! Transfers over emulated paths reach what the description of the paths says.
+//! Transfers over emulated paths match the description of the paths.
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! What can go wrong.
 
 use crate::{numbers, refusal::Refusal};
-use emptcp_host::rights::{self, Capability};
+use emptcp_host::{Answer, rights::Capability};
 use std::io;
 
 /// What loading and attaching take.
@@ -84,25 +84,31 @@ impl Error {
     /// The kernel refused `action`, which is about BPF: a lack of rights is told apart, libbpf's numbers are put into
     /// words.
     pub fn kernel(action: impl Into<String>, source: io::Error) -> Self {
-        let source = match source.raw_os_error() {
-            Some(code) if code >= numbers::FIRST => io::Error::other(numbers::explained(source.to_string())),
-            _ => source,
+        let answer = match source.raw_os_error() {
+            Some(code) if code >= numbers::FIRST => Answer::new(numbers::explained(source.to_string()), None),
+            _ => source.into(),
         };
-        emptcp_host::Error::kernel(&LOADING, action, source).into()
+        emptcp_host::Error::kernel(&LOADING, action, answer).into()
     }
 
     /// The same from libbpf-rs.
     pub fn libbpf(action: impl Into<String>, source: libbpf_rs::Error) -> Self {
-        let action = action.into();
-        // The alternate form also tells the causes; the kernel's own words and number are the last of them.
-        let said = numbers::explained(format!("{source:#}"));
-        if source.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-            let missing = rights::advice(&LOADING);
-            return emptcp_host::Error::NotPermitted { action, missing, said }.into();
-        }
-        let source = io::Error::other(said);
-        emptcp_host::Error::Kernel { action, source }.into()
+        emptcp_host::Error::kernel(&LOADING, action, answer(&source)).into()
     }
+}
+
+/// What the kernel answered to libbpf: with the causes, of which the kernel's own words and number are the last.
+pub fn answer(error: &libbpf_rs::Error) -> Answer {
+    let words = numbers::explained(format!("{error:#}"));
+    let errno = errno(&words);
+    Answer::new(words, errno)
+}
+
+/// The number that the kernel gave. libbpf-rs keeps the [`io::Error`] to itself, but says its number in the text.
+fn errno(text: &str) -> Option<i32> {
+    let (_, number) = text.rsplit_once("(os error ")?;
+    let number = number.split(')').next()?.parse().ok()?;
+    (number < numbers::FIRST).then_some(number)
 }
 
 /// `.or_kernel("what was tried")` for results of the kernel and of libbpf.
@@ -139,6 +145,10 @@ mod tests {
             assert!(words.contains(&number.to_string()));
             let text = Error::libbpf("write a rule", error()).to_string();
             assert!(text.contains(&format!("failed to update the map: {words}")), "{text}");
+            let Error::Host(host) = Error::libbpf("write a rule", error()) else {
+                panic!("it is about the kernel")
+            };
+            assert_eq!(host.errno(), Some(number));
             let told: libbpf_rs::Result<()> = Err(error());
             assert_eq!(told.or_kernel("write a rule").unwrap_err().to_string(), text);
             let text = Error::kernel("write a rule", io::Error::from_raw_os_error(number)).to_string();

@@ -200,7 +200,7 @@ fn refused(name: &str, error: libbpf_rs::Error, log: String) -> Error {
         Some(_) => emptcp_host::Error::NotPermitted {
             action,
             missing: rights::advice(&LOADING),
-            said: refusal.words,
+            answer: emptcp_host::Answer::new(refusal.words, Some(libc::EACCES)),
         }
         .into(),
         None => Error::Refused(Box::new(refusal)),

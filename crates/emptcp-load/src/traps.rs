@@ -86,7 +86,7 @@ const TRAPS: &[Trap] = &[
             "cannot use helper",
             "program of this type cannot use helper",
         ],
-        hint: "this kernel or this hook does not have the helper: `emptcp doctor` says what there is; guard it by \
+        hint: "this kernel or this hook does not have the helper: guard it by \
                EMPTCP_HOOK_TC / EMPTCP_HOOK_XDP or list fewer hooks in element.toml",
     },
     Trap {

@@ -299,9 +299,8 @@ impl Transaction<'_> {
             self.instance.maps.forget_private(folder, &used)
         });
         failed.extend(forgotten.err());
-        let warning = |error: Error| {
-            format!("the new policy set is in force, but cleaning up failed: {error}; run `emptcp apply` again")
-        };
+        let warning =
+            |error: Error| format!("the new policy set is in force, but cleaning up failed: {error}; apply again");
         (detached, failed.into_iter().map(warning).collect())
     }
 
@@ -360,7 +359,7 @@ impl Transaction<'_> {
         Error::NotUndone {
             error: Box::new(error),
             left: failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-            remedy: if fresh { "emptcp remove" } else { "emptcp apply" },
+            fresh,
         }
     }
 }

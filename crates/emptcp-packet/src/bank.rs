@@ -3,18 +3,17 @@
 use crate::{
     allocation::Allocation,
     device::OfPolicy,
-    elements::catalog::Catalog,
+    elements::catalog::{Catalog, Element},
     error::{Error, OrKernel, Result},
     maps::{self, HOOKS, Maps},
     program::{Fill, Presence, Who},
     rules,
-    shape::Shaping,
-    words::direction_name,
+    shape::{Given, Shaping},
 };
 use emptcp_abi::{BANK_SLOTS, CORE_COUNTERS, Counter, ELEMENT_COUNTERS, SLOT_END, SLOT_LAST_ELEMENT, SLOT_SLOW_PATH};
 use emptcp_host::device::Devices;
 use emptcp_plan::{
-    manifest::Hook,
+    manifest::{Hook, Need},
     plan::{Node, Plan, PolicyPlan, Target, Value},
 };
 use libbpf_rs::{MapCore, MapFlags};
@@ -35,7 +34,7 @@ pub(crate) struct Filling<'a> {
     pub(crate) catalog: &'a Catalog,
     /// The devices.
     pub(crate) devices: &'a Devices,
-    /// How policies with `mode=shape` reach their class.
+    /// What nodes with a class are given.
     pub(crate) shaping: &'a Shaping,
 }
 
@@ -94,21 +93,13 @@ impl Filling<'_> {
                 ],
                 presence: Presence::Required,
             },
-            Fill {
-                variable: "emptcp_shape",
-                members: vec![
-                    ("class", integer(self.shaping.class(position))),
-                    ("edt", integer(u32::from(self.shaping.edt(position)))),
-                    ("watch", integer(u32::from(self.shaping.watches(position)))),
-                ],
-                presence: Presence::Optional,
-            },
+            class_of(element, self.shaping.given(position, index)),
         ];
         let object = element.object(hook).ok_or_else(|| Error::NoProgram {
             policy: policy.name.clone(),
             element: node.element.clone(),
             hook,
-            direction: direction_name(policy.direction).to_owned(),
+            direction: policy.direction.name().to_owned(),
         })?;
         let who = Who {
             element: &node.element,
@@ -147,6 +138,24 @@ impl Filling<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// `struct emptcp_class`, for an element that asks for one.
+fn class_of(element: &Element, given: Given) -> Fill<'static> {
+    let number = |value: u64| Value::Integer(value);
+    Fill {
+        variable: "emptcp_class",
+        members: vec![
+            ("handle", number(given.handle.into())),
+            ("departure", number(given.departure.into())),
+            ("watched", number(given.watched.into())),
+            ("rate", number(given.rate)),
+        ],
+        presence: match element.manifest.needs.contains(&Need::Class) {
+            true => Presence::Required,
+            false => Presence::Optional,
+        },
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn object(name: &str, hook: Hook) -> Result<&'static [u8]> {
             element: name.to_owned(),
             hook: "core".to_owned(),
             detail: "this build has no such core program".to_owned(),
+            rebuild: false,
         })?;
     Ok(if hook == Hook::Xdp { xdp } else { tc })
 }

@@ -1,8 +1,8 @@
-//! A reader of events: it has its own place in every CPU's ring, brings the events of all CPUs into the order of time,
-//! and counts what was overwritten before it came.
+//! A reader of events: it has its own position in every CPU's ring, sorts the events of all CPUs by time, and counts
+//! those that were overwritten before it read them.
 //!
-//! It looks every 20 ms. The alternative, a BPF ring buffer that only wakes readers, costs the packet that tells up to
-//! 6 us, and each wake-up needs room in that ring, which somebody must have made.
+//! It looks every 20 ms. A BPF ring buffer that wakes readers would cost the packet that emits the event up to 6 us,
+//! and each wake-up needs room in that ring, which a reader must have freed.
 
 use crate::{
     error::Result,
@@ -17,11 +17,11 @@ use emptcp_abi::Generation;
 use emptcp_host::device::Devices;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// How often the rings are looked at.
-const PERIOD: Duration = Duration::from_millis(20);
+/// How often a reader looks.
+pub const PERIOD: Duration = Duration::from_millis(20);
 
-/// How old an event is when it is handed out, so that one of another CPU that is older has arrived.
-const SETTLED: Duration = Duration::from_millis(2);
+/// An event is emitted when it is this old, so that an older one of another CPU has arrived.
+pub const SETTLED: Duration = Duration::from_millis(2);
 
 /// How long an event may take to be written. A program needs a microsecond.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -35,112 +35,117 @@ pub enum Begin {
     Kept,
 }
 
-/// What a reader hands out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Item {
-    /// An event.
-    Event(Box<Event>),
-    /// So many events gave way to newer ones before this reader came to them.
-    Missed(u64),
-}
-
-/// So many policy sets that were replaced while a reader ran are still known to it: an event is handed out within
+/// A reader remembers the names of the last n policy sets that were replaced while it ran: an event arrives within
 /// milliseconds, but a record says which policies wanted its subflow when the other direction had its last packet.
 const SETS_KEPT: usize = 16;
 
-/// Who knows the names of policies.
-pub(crate) trait Policies {
+/// What knows the names of policies.
+pub trait Policies {
     /// The policy set in force.
     fn generation(&self) -> Generation;
     /// What that set calls its policies.
+    ///
+    /// # Errors
+    /// When they cannot be read.
     fn names(&self) -> Result<Names>;
 }
 
 /// A reader of events. Any number of them read at a time, and each sees every event.
-pub struct EventReader<'a> {
+pub struct EventReader<P> {
     rings: Rings,
-    policies: &'a dyn Policies,
+    policies: P,
     names: Names,
     generation: Generation,
     devices: Devices,
-    places: Vec<Place>,
+    positions: Vec<Position>,
     /// By time, CPU and number.
     waiting: BTreeMap<(u64, usize, u64), Box<Event>>,
+    /// When the rings were last looked at, ns.
+    looked_ns: u64,
 }
 
-impl fmt::Debug for EventReader<'_> {
+impl<P> fmt::Debug for EventReader<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventReader")
-            .field("places", &self.places)
+            .field("positions", &self.positions)
             .field("waiting", &self.waiting.len())
             .finish_non_exhaustive()
     }
 }
 
-/// A reader's place in a CPU's ring.
+/// A reader's position in a CPU's ring.
 #[derive(Debug, Default)]
-struct Place {
+struct Position {
     /// The next event to read.
     next: u64,
     /// Events before it that were not complete yet, and when they were found so, ns.
     unfinished: Vec<(u64, u64)>,
 }
 
-impl<'a> EventReader<'a> {
-    pub(crate) fn new(maps: &Maps, policies: &'a dyn Policies, devices: Devices, begin: Begin) -> Result<Self> {
+impl<P: Policies> EventReader<P> {
+    pub(crate) fn new(maps: &Maps, policies: P, devices: Devices, begin: Begin) -> Result<Self> {
         let rings = Rings::open(maps)?;
-        let place = |cpu| {
+        let position = |cpu| {
             let next = rings.next(cpu);
-            Place {
+            Position {
                 next: if begin == Begin::Now { next } else { rings.oldest(next) },
                 unfinished: Vec::new(),
             }
         };
         Ok(Self {
-            places: (0..rings.cpus()).map(place).collect(),
+            positions: (0..rings.cpus()).map(position).collect(),
             rings,
-            policies,
             generation: policies.generation(),
             names: policies.names()?,
+            policies,
             devices,
             waiting: BTreeMap::new(),
+            looked_ns: 0,
         })
     }
 
-    /// Hands events to `take`, in the order of time, until it answers false or `timeout` has passed (`None`: no end).
-    /// What is not handed out is there at the next call.
-    ///
-    /// An event is handed out 2 to 22 ms after it happened, and by the end of the call every one that happened before
-    /// `timeout` had passed.
+    /// What knows the names of the policies.
+    pub fn source(&self) -> &P {
+        &self.policies
+    }
+
+    /// Looks at the rings once, without waiting. Returns how many events were overwritten since the last look.
     ///
     /// # Errors
     /// When the names of the policies in force cannot be read.
-    pub fn read(&mut self, timeout: Option<Duration>, mut take: impl FnMut(Item) -> bool) -> Result<()> {
-        let settled = SETTLED.as_nanos() as u64;
-        let end = timeout.map(|timeout| now_ns().saturating_add(timeout.as_nanos() as u64 + settled));
+    pub fn look(&mut self) -> Result<u64> {
+        self.looked_ns = now_ns();
+        self.collect(self.looked_ns)
+    }
+
+    /// The next event that the last look found, when it was [`SETTLED`] by then.
+    pub fn take(&mut self) -> Option<Event> {
+        let entry = self.waiting.first_entry()?;
+        let settled = entry.key().0.saturating_add(SETTLED.as_nanos() as u64) <= self.looked_ns;
+        settled.then(|| *entry.remove())
+    }
+
+    /// Passes every event that comes within `timeout` to `take`, in the order of time. Returns how many were missed.
+    ///
+    /// # Errors
+    /// When the names of the policies in force cannot be read.
+    pub fn read(&mut self, timeout: Duration, mut take: impl FnMut(Event)) -> Result<u64> {
+        let end = now_ns().saturating_add((timeout + SETTLED).as_nanos() as u64);
+        let mut missed = 0;
         loop {
-            let now = now_ns();
-            let missed = self.collect(now)?;
-            if missed > 0 && !take(Item::Missed(missed)) {
-                return Ok(());
+            missed += self.look()?;
+            while let Some(event) = self.take() {
+                take(event);
             }
-            while let Some(entry) = self.waiting.first_entry() {
-                if entry.key().0.saturating_add(settled) > now {
-                    break;
-                }
-                if !take(Item::Event(entry.remove())) {
-                    return Ok(());
-                }
-            }
-            let left = end.map_or(PERIOD, |end| Duration::from_nanos(end.saturating_sub(now)));
+            let left = Duration::from_nanos(end.saturating_sub(self.looked_ns));
             if left.is_zero() {
-                return Ok(());
+                return Ok(missed);
             }
             std::thread::sleep(left.min(PERIOD));
         }
     }
 
-    /// Takes over what lies in the rings; returns how many events were missed.
+    /// Reads what is in the rings; returns how many events were missed.
     fn collect(&mut self, now: u64) -> Result<u64> {
         if self.policies.generation() != self.generation {
             self.generation = self.policies.generation();
@@ -160,9 +165,9 @@ impl<'a> EventReader<'a> {
                 waiting.insert((event.time_ns, cpu, number), Box::new(event));
             }
         };
-        for (cpu, place) in self.places.iter_mut().enumerate() {
+        for (cpu, position) in self.positions.iter_mut().enumerate() {
             let next = rings.next(cpu);
-            place.unfinished.retain(|&(number, since)| {
+            position.unfinished.retain(|&(number, since)| {
                 match rings.read(cpu, number) {
                     Found::Event(bytes) => keep(cpu, number, &bytes),
                     Found::NotYet if now.saturating_sub(since) < PATIENCE.as_nanos() as u64 => return true,
@@ -171,15 +176,15 @@ impl<'a> EventReader<'a> {
                 false
             });
             let oldest = rings.oldest(next);
-            missed += oldest.saturating_sub(place.next);
-            place.next = place.next.max(oldest);
-            while place.next < next {
-                match rings.read(cpu, place.next) {
-                    Found::Event(bytes) => keep(cpu, place.next, &bytes),
-                    Found::NotYet => place.unfinished.push((place.next, now)),
+            missed += oldest.saturating_sub(position.next);
+            position.next = position.next.max(oldest);
+            while position.next < next {
+                match rings.read(cpu, position.next) {
+                    Found::Event(bytes) => keep(cpu, position.next, &bytes),
+                    Found::NotYet => position.unfinished.push((position.next, now)),
                     Found::Gone => missed += 1,
                 }
-                place.next += 1;
+                position.next += 1;
             }
         }
         Ok(missed)
@@ -196,29 +201,40 @@ impl Policies for Instance {
     }
 }
 
+impl<P: Policies> Policies for &P {
+    fn generation(&self) -> Generation {
+        P::generation(self)
+    }
+
+    fn names(&self) -> Result<Names> {
+        P::names(self)
+    }
+}
+
 impl Instance {
     /// A reader of this instance's events.
     ///
     /// # Errors
     /// When the rings cannot be mapped, or the names of the policies in force cannot be read.
-    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
+    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<&Self>> {
         EventReader::new(&self.maps, self, Devices::read()?, begin)
     }
 
-    /// Hands every event that is still kept, and then those that come, to `take`, until it answers false or `timeout`
-    /// has passed (`None`: no end). Returns how many were missed. Each call is a reader of its own.
+    /// The same, and the reader keeps the instance open.
     ///
     /// # Errors
     /// As [`Instance::event_reader`].
-    pub fn events(&self, timeout: Option<Duration>, mut take: impl FnMut(Event) -> bool) -> Result<u64> {
-        let mut missed = 0;
-        self.event_reader(Begin::Kept)?.read(timeout, |item| match item {
-            Item::Event(event) => take(*event),
-            Item::Missed(count) => {
-                missed += count;
-                true
-            }
-        })?;
-        Ok(missed)
+    pub fn into_event_reader(self, begin: Begin) -> Result<EventReader<Self>> {
+        let reader = EventReader::new(&self.maps, &self, Devices::read()?, begin)?;
+        Ok(EventReader {
+            rings: reader.rings,
+            names: reader.names,
+            generation: reader.generation,
+            devices: reader.devices,
+            positions: reader.positions,
+            waiting: reader.waiting,
+            looked_ns: reader.looked_ns,
+            policies: self,
+        })
     }
 }

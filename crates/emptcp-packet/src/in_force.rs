@@ -13,94 +13,9 @@ use crate::{
     store,
 };
 use emptcp_host::device::Devices;
-use emptcp_plan::plan::{Direction, PolicyPlan};
-use serde::Serialize;
-
-/// How a device stands to the policies that name it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// It runs them.
-    Attached,
-    /// It runs them, and has another name now.
-    Renamed,
-    /// There is no device of this name in this network namespace.
-    Gone,
-    /// It was moved to another network namespace, where its policies still act.
-    Moved,
-    /// It was moved to another network namespace and has another index there: the programs are attached, but no rule
-    /// knows it.
-    MovedIdle,
-    /// The programs were detached.
-    NotAttached,
-    /// Another device has the name now: it was created again, or renamed.
-    CreatedAgain,
-    /// The programs run, but somebody has replaced the root qdisc that `mode=shape` needs.
-    QdiscReplaced,
-    /// The programs run, but somebody has removed or changed the class with the rate of a policy.
-    ClassChanged,
-}
-
-impl Standing {
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Attached => "attached",
-            Self::Renamed => "renamed",
-            Self::Gone => "gone",
-            Self::Moved => "moved to another network namespace, where its policies still act",
-            Self::MovedIdle => "moved to another network namespace, where its programs are still attached",
-            Self::NotAttached => "not attached",
-            Self::CreatedAgain => "created again, not attached",
-            Self::QdiscReplaced => "qdisc replaced, not shaped",
-            Self::ClassChanged => "class removed or changed, not shaped as the policy says",
-        }
-    }
-
-    /// Whether the device runs its policies in this network namespace.
-    pub fn is_in_force(self) -> bool {
-        matches!(self, Self::Attached | Self::Renamed)
-    }
-}
-
-/// A device and direction of the policy set in force.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct DeviceState {
-    /// The device, as the policy file names it.
-    pub device: String,
-    /// The direction.
-    pub direction: Direction,
-    /// How it stands.
-    pub state: Standing,
-    /// The name that the device which runs the policies has now, when it is another one.
-    pub renamed_to: Option<String>,
-    /// The device to which the policies were applied is in another network namespace, with the programs.
-    pub moved: bool,
-    /// The device was moved away and came back with another index: the programs are still attached to it, and pass
-    /// every packet, since no rule knows the index.
-    pub came_back: bool,
-    /// The root qdisc that emptcp made for `mode=shape`, kind and handle; at egress.
-    pub qdisc: Option<&'static str>,
-}
-
-impl DeviceState {
-    /// How it stands, in words.
-    pub fn words(&self) -> String {
-        let name = self.state.name();
-        match (&self.renamed_to, self.state) {
-            (Some(now), Standing::Renamed) => format!("renamed to {now}"),
-            (Some(now), Standing::CreatedAgain) => format!("{name}; the former one is {now} now and runs the policies"),
-            (Some(now), _) => format!("renamed to {now}, {name}"),
-            (None, Standing::CreatedAgain) if self.came_back => {
-                "came back with another index: its programs are still attached, but pass every packet".to_owned()
-            }
-            (None, Standing::CreatedAgain) if self.moved => {
-                format!("{name}; the former one is in another network namespace, with its programs")
-            }
-            (None, _) => name.to_owned(),
-        }
-    }
-}
+use emptcp_model::DeviceDirection;
+pub use emptcp_model::{DeviceState, Standing};
+use emptcp_plan::plan::PolicyPlan;
 
 impl Instance {
     /// How every device of the policy set in force stands, in both directions and in the order of the policy file.
@@ -119,10 +34,7 @@ impl Instance {
         let mut found: Vec<DeviceState> = Vec::new();
         for (policy, numbers) in state.plan.policies.iter().zip(&state.allocation.policies) {
             // Both directions: the core follows connections in the one that no policy is for.
-            let other = match policy.direction {
-                Direction::Ingress => Direction::Egress,
-                Direction::Egress => Direction::Ingress,
-            };
+            let other = policy.direction.opposite();
             for (device, direction) in policy
                 .devices
                 .iter()
@@ -165,7 +77,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn state(&self, name: &str, direction: Direction, given: Given<'_>) -> Result<DeviceState> {
+    fn state(&self, name: &str, direction: DeviceDirection, given: Given<'_>) -> Result<DeviceState> {
         let mut answer = DeviceState {
             device: name.to_owned(),
             direction,
@@ -217,13 +129,17 @@ impl Asked<'_> {
         Ok(Records::read(self.instance.records()?)?.shaped.contains(&ifindex))
     }
 
-    fn qdisc(&self, name: &str, ifindex: u32, direction: Direction) -> Result<Option<&'static str>> {
-        let is_ours = direction == Direction::Egress && self.has_classes(ifindex)?;
-        Ok(if is_ours { shape::own_root(name, ifindex) } else { None })
+    fn qdisc(&self, name: &str, ifindex: u32, direction: DeviceDirection) -> Result<Option<String>> {
+        let is_ours = direction == DeviceDirection::Egress && self.has_classes(ifindex)?;
+        Ok(if is_ours {
+            shape::own_root(name, ifindex).map(str::to_owned)
+        } else {
+            None
+        })
     }
 
     /// How a device of this namespace stands, by its index.
-    fn standing(&self, name: &str, ifindex: u32, direction: Direction, given: Given<'_>) -> Result<Standing> {
+    fn standing(&self, name: &str, ifindex: u32, direction: DeviceDirection, given: Given<'_>) -> Result<Standing> {
         let spot = Spot {
             device: name,
             ifindex,

@@ -14,7 +14,7 @@ use crate::{
 use emptcp_abi::{ABI_VERSION, Generation, PolicyId};
 use emptcp_host::{boot::BootId, device::Devices};
 use emptcp_load::{embedded, mapping::Control, pin};
-use emptcp_plan::plan::{Direction, Plan, Tables};
+use emptcp_plan::plan::{DeviceDirection, Plan, Tables};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde::Serialize;
 use std::{
@@ -42,7 +42,7 @@ pub struct AttachmentInfo {
     /// Its index.
     pub ifindex: u32,
     /// The direction.
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     /// How.
     pub kind: Kind,
     /// Id of the BPF link, for tcx and XDP.
@@ -92,8 +92,8 @@ impl Instance {
     /// Opens an installed instance.
     ///
     /// # Errors
-    /// [`Error::NoInstance`] when there is none of that name here, [`Error::State`] when an emptcp made it whose maps
-    /// this one would misread, or without the rights to open its maps.
+    /// [`Error::NoInstance`] when there is none of that name here, [`Error::OtherBuild`] when an emptcp made it whose
+    /// maps this one would misread, or without the rights to open its maps.
     pub fn open(name: &str) -> Result<Self> {
         let instance = Self::open_any_version(name)?;
         instance.check_version()?;
@@ -195,7 +195,7 @@ impl Instance {
             return Ok(());
         }
         let theirs = made_by.map_or_else(|| "before 3".to_owned(), |version| version.to_string());
-        Err(Error::State {
+        Err(Error::OtherBuild {
             instance: self.name.clone(),
             detail: format!(
                 "another version of emptcp made its tables (ABI version {theirs}; this one has {ABI_VERSION}), and its policies \
@@ -213,7 +213,7 @@ impl Instance {
         {
             return Ok(());
         }
-        Err(Error::State {
+        Err(Error::OtherBuild {
             instance: self.name.clone(),
             detail: "it was made by another build of emptcp, whose core differs".to_owned(),
         })

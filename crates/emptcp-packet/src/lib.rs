@@ -25,8 +25,7 @@
 //! * [`stale`] lists the instances of all network namespaces and frees what dead ones have left; `identity` is what an
 //!   instance tells about its own.
 //! * `place` is the folder in bpffs and the lock; `device` finds the devices that policies name.
-//! * `fault` lets tests make an apply fail at any point; `words` names hooks and directions in messages; [`error`]:
-//!   what can go wrong.
+//! * `fault` lets tests make an apply fail at any point; [`error`]: what can go wrong.
 
 pub mod attach;
 pub mod baseline;
@@ -74,7 +73,6 @@ mod sockets;
 mod stacked;
 mod store;
 mod tables;
-mod words;
 
 pub use apply::{Applied, ApplyOptions, apply};
 pub use attach::AttachedTo;
@@ -85,7 +83,7 @@ pub use elements::{
     sdk,
 };
 pub use emptcp_host::{namespaces::Holder, require};
-pub use error::{Error, Result};
+pub use error::{Error, HostError, Result};
 pub use instance::Instance;
 pub use moved_here::{MovedHere, moved_here};
 pub use preview::{Preview, preview};

@@ -8,7 +8,7 @@ use crate::{
 };
 use emptcp_host::{device::Devices, namespace, namespaces::Namespaces};
 use emptcp_load::{link, pin};
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use libbpf_rs::MapHandle;
 use serde::Serialize;
 use std::{os::fd::AsFd, path::Path};
@@ -19,7 +19,7 @@ pub struct MovedHere {
     /// The device, by its name here.
     pub device: String,
     /// The direction.
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     /// Inode number of the other namespace.
     pub namespace: u64,
     /// The other namespace's name in `ip netns`, if it has one.
@@ -62,7 +62,7 @@ pub fn moved_here() -> Result<Vec<MovedHere>> {
     Ok(found)
 }
 
-fn in_folder(folder: &Path, devices: &Devices) -> Result<Vec<(String, Direction, bool)>> {
+fn in_folder(folder: &Path, devices: &Devices) -> Result<Vec<(String, DeviceDirection, bool)>> {
     let may_be_here = |link: &std::path::PathBuf| {
         let info = pin::open(link).and_then(|link| link::info(link.as_fd()));
         info.is_ok_and(|info| devices.name(info.ifindex).is_some())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Names of policies.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
+pub struct Names {
     /// Of the set in force, by stable id.
     pub(crate) by_id: BTreeMap<u32, String>,
     /// By generation, and in a set by slot.

@@ -1,6 +1,6 @@
 //! Where an instance lives: its folder in bpffs and the lock that keeps two changes apart.
 
-use crate::error::{Error, LOADING, Result};
+use crate::error::{BpffsProblem, Error, HostError, LOADING, Result};
 use emptcp_host::{
     files, namespace,
     rights::{self, Capability},
@@ -38,26 +38,22 @@ pub(crate) fn ensure_bpffs() -> Result<()> {
         return Ok(());
     }
     if !Path::new(BPFFS).is_dir() {
-        return Err(Error::NoBpffs(format!(
-            "{BPFFS} does not exist: this kernel has no BPF, or /sys is not mounted"
-        )));
+        return Err(Error::NoBpffs(BpffsProblem::Missing(BPFFS)));
     }
     not_hidden()?;
     nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700")).map_err(|error| {
         let needed = [Capability::SysAdmin];
-        emptcp_host::Error::kernel(&needed, format!("mount bpffs at {BPFFS}"), error.into()).into()
+        HostError::kernel(&needed, format!("mount bpffs at {BPFFS}"), error).into()
     })
 }
 
 fn not_hidden() -> Result<()> {
-    hidden().map_or(Ok(()), |why| Err(Error::NoBpffs(format!("{BPFFS} is {why}"))))
+    hidden().map_or(Ok(()), |why| Err(Error::NoBpffs(why)))
 }
 
 /// Why no instance can be seen here, where that is so: inside `ip netns exec` another sysfs lies over bpffs.
-pub(crate) fn hidden() -> Option<&'static str> {
-    (!is_bpffs() && is_elsewhere()).then_some(
-        "hidden here: this is another mount namespace, as inside `ip netns exec`; leave it and use `--netns NAME` from outside",
-    )
+pub(crate) fn hidden() -> Option<BpffsProblem> {
+    (!is_bpffs() && is_elsewhere()).then_some(BpffsProblem::Hidden(BPFFS))
 }
 
 /// Whether this is another mount namespace than that of process 1; where nobody may look at that one (without root, or
@@ -93,11 +89,12 @@ pub(crate) fn written() -> [PathBuf; 2] {
 pub(crate) fn refused(path: &Path, error: io::Error) -> Error {
     let [locks, pins] = written();
     match rights::advice_on_folders(&LOADING, &[&locks, &pins]) {
-        Some(missing) if error.kind() == io::ErrorKind::PermissionDenied => Error::NotPermitted {
+        Some(missing) if error.kind() == io::ErrorKind::PermissionDenied => HostError::NotPermitted {
             action: format!("use {}", path.display()),
             missing,
-            said: error.to_string(),
-        },
+            answer: error.into(),
+        }
+        .into(),
         _ => Error::io(path, error),
     }
 }
@@ -198,10 +195,7 @@ pub(crate) fn may_change(folder: &Path) -> Result<()> {
             Ok(()) => {}
             Err(Errno::ENOENT) => continue,
             Err(Errno::EROFS) => {
-                return Err(Error::NoBpffs(format!(
-                    "{BPFFS} is mounted read-only here, so that nothing can be changed, and nothing was; \
-                     run it where it can be written, or `mount -o remount,rw {BPFFS}`"
-                )));
+                return Err(Error::NoBpffs(BpffsProblem::ReadOnly(BPFFS)));
             }
             Err(error) => return Err(refused(there, error.into())),
         }

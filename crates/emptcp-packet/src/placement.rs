@@ -8,7 +8,7 @@ use crate::{
 use emptcp_host::device::Devices;
 use emptcp_plan::{
     manifest::Hook,
-    plan::{Attach, Direction, Plan},
+    plan::{Attach, DeviceDirection, Plan},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub(crate) struct Placement {
     /// Bytes before the IP header.
     pub(crate) link_header: u32,
     /// The direction.
-    pub(crate) direction: Direction,
+    pub(crate) direction: DeviceDirection,
     /// Ways of attaching that are right, the best one first.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -70,21 +70,21 @@ pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Plac
         let ingress: Vec<usize> = policies
             .iter()
             .copied()
-            .filter(|p| plan.policies[*p].direction == Direction::Ingress)
+            .filter(|p| plan.policies[*p].direction == DeviceDirection::Ingress)
             .collect();
         let kinds = ingress_kinds(plan, name, &ingress, device.physical, tc)?;
         for kind in &kinds {
             for policy in &ingress {
-                placements.hooks[*policy].insert(kind.hook(Direction::Ingress));
+                placements.hooks[*policy].insert(kind.hook(DeviceDirection::Ingress));
             }
         }
         for policy in policies
             .iter()
-            .filter(|p| plan.policies[**p].direction == Direction::Egress)
+            .filter(|p| plan.policies[**p].direction == DeviceDirection::Egress)
         {
             placements.hooks[*policy].insert(Hook::TcEgress);
         }
-        for (direction, kinds) in [(Direction::Ingress, kinds), (Direction::Egress, vec![tc])] {
+        for (direction, kinds) in [(DeviceDirection::Ingress, kinds), (DeviceDirection::Egress, vec![tc])] {
             placements.devices.push(Placement {
                 device: name.to_owned(),
                 ifindex: device.index,
@@ -130,7 +130,7 @@ fn ingress_kinds(plan: &Plan, device: &str, policies: &[usize], physical: bool, 
             .find(|policy| !policy.hooks.contains(&hook))
     };
     if let Some((kind, name)) = asked {
-        if let Some(policy) = cannot(kind.hook(Direction::Ingress)) {
+        if let Some(policy) = cannot(kind.hook(DeviceDirection::Ingress)) {
             return Err(conflict(format!(
                 "policy `{name}` asks for {}, where an element of policy `{}` cannot run",
                 kind.name(),
@@ -176,8 +176,8 @@ mod tests {
         assert_eq!(
             kinds,
             [
-                (Direction::Ingress, vec![Kind::Clsact]),
-                (Direction::Egress, vec![Kind::Clsact])
+                (DeviceDirection::Ingress, vec![Kind::Clsact]),
+                (DeviceDirection::Egress, vec![Kind::Clsact])
             ]
         );
         assert_eq!(placements.hooks, [BTreeSet::from([Hook::TcIngress])]);

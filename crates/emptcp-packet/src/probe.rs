@@ -1,6 +1,11 @@
 //! What this kernel offers, tried out rather than guessed from its version; and what follows for the user.
 
-use crate::{attach, core_programs, device::OfPolicy, error::Error, error::LOADING, place, tables};
+use crate::{
+    attach, core_programs,
+    device::OfPolicy,
+    error::{BpffsProblem, Error, LOADING},
+    place, tables,
+};
 use emptcp_host::{
     device::Devices,
     qdisc,
@@ -35,6 +40,9 @@ pub struct Report {
     pub usable: bool,
     /// Features, the indispensable ones first.
     pub features: Vec<Feature>,
+    /// Why no instance can be seen here, where something lies over bpffs; the feature `bpffs` says it in words.
+    #[serde(skip)]
+    pub hidden: Option<BpffsProblem>,
 }
 
 /// Features without which nothing works.
@@ -70,6 +78,7 @@ pub fn probe() -> Report {
             .map_or_else(|_| "unknown".to_owned(), |n| n.release().to_string_lossy().into()),
         usable: INDISPENSABLE.iter().all(|name| there(name)),
         features,
+        hidden: place::hidden(),
     }
 }
 
@@ -197,7 +206,7 @@ fn bpffs(refused: Option<String>) -> (bool, String) {
         return (false, "/sys/fs/bpf does not exist".to_owned());
     }
     if let Some(why) = place::hidden() {
-        return (false, why.to_owned());
+        return (false, why.to_string());
     }
     match (place::is_bpffs(), refused) {
         (true, None) => (true, "mounted at /sys/fs/bpf".to_owned()),

@@ -5,7 +5,6 @@ use crate::{
     error::{Error, Result},
     maps::Maps,
     refusal::Refusal,
-    words::hook_name,
 };
 pub(crate) use emptcp_load::object::Presence;
 use emptcp_load::{
@@ -31,14 +30,28 @@ impl Who<'_> {
     pub(crate) fn mismatch(&self, detail: impl Into<String>) -> Error {
         Error::Mismatch {
             element: self.element.to_owned(),
-            hook: hook_name(self.hook).to_owned(),
+            hook: self.hook.name().to_owned(),
             detail: detail.into(),
+            rebuild: false,
+        }
+    }
+
+    /// The same, where the objects must be built again.
+    pub(crate) fn outdated(&self, detail: impl Into<String>) -> Error {
+        Error::Mismatch {
+            element: self.element.to_owned(),
+            hook: self.hook.name().to_owned(),
+            detail: detail.into(),
+            rebuild: true,
         }
     }
 
     /// What went wrong with this program.
     fn told(&self, error: emptcp_load::Error) -> Error {
         match error {
+            emptcp_load::Error::Misfit(misfit @ (Misfit::Object(_) | Misfit::Map(_))) => {
+                self.outdated(in_words(&misfit))
+            }
             emptcp_load::Error::Misfit(misfit) => self.mismatch(in_words(&misfit)),
             emptcp_load::Error::Refused(verifier) => Error::Refused(Box::new(Refusal {
                 element: self.element.to_owned(),
@@ -51,14 +64,14 @@ impl Who<'_> {
     }
 
     fn name(&self) -> String {
-        format!("`{}` for {}", self.element, hook_name(self.hook))
+        format!("`{}` for {}", self.element, self.hook.name())
     }
 }
 
 /// How an object does not fit, in words of who wrote the element.
 fn in_words(misfit: &Misfit) -> String {
     match misfit {
-        Misfit::Object(_) => format!("{misfit}; build the element again: `emptcp element install FOLDER`"),
+        Misfit::Object(_) => format!("{misfit}; build the element again"),
         Misfit::NoConstant { exact, .. } if !exact.is_empty() => {
             let names: Vec<_> = exact.iter().map(|name| format!("`{name}`")).collect();
             format!(

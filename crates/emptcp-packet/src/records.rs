@@ -12,12 +12,9 @@
 //! Every version must be able to read the record of the version, and to detach what the others note. So keys and values
 //! stay as they are: two and four words.
 
-use crate::{
-    error::{Error, OrKernel, Result},
-    words::{direction_from, direction_number},
-};
+use crate::error::{Error, OrKernel, Result};
 use emptcp_host::boot::BootId;
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use std::{
     cmp::Ordering,
@@ -56,7 +53,7 @@ impl Key {
 
 impl From<SpotKey> for Key {
     fn from(SpotKey { ifindex, direction }: SpotKey) -> Self {
-        let kind = direction_number(direction);
+        let kind = direction.number();
         Self { ifindex, kind }
     }
 }
@@ -70,12 +67,12 @@ pub(crate) struct SpotKey {
     /// Interface index.
     pub(crate) ifindex: u32,
     /// The direction.
-    pub(crate) direction: Direction,
+    pub(crate) direction: DeviceDirection,
 }
 
 impl Ord for SpotKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        let numbers = |spot: &Self| (spot.ifindex, direction_number(spot.direction));
+        let numbers = |spot: &Self| (spot.ifindex, spot.direction.number());
         numbers(self).cmp(&numbers(other))
     }
 }
@@ -189,7 +186,7 @@ impl Records {
                 self.shaped.insert(ifindex);
             }
             Key { ifindex, kind } => {
-                if let Some(direction) = direction_from(kind) {
+                if let Some(direction) = DeviceDirection::from_number(kind) {
                     self.attachments.insert(SpotKey { ifindex, direction }, words.into());
                 }
             }
@@ -299,7 +296,10 @@ mod tests {
             }),
             boot: Some(BootId([1, 2, 3, 4])),
             version: Some(4),
-            attachments: BTreeMap::from([(spot(Direction::Ingress), filter), (spot(Direction::Egress), link)]),
+            attachments: BTreeMap::from([
+                (spot(DeviceDirection::Ingress), filter),
+                (spot(DeviceDirection::Egress), link),
+            ]),
             shaped: BTreeSet::from([7]),
         };
         assert_eq!(records, wanted);
@@ -308,6 +308,6 @@ mod tests {
             records.origin.map(Words::from),
             Some([65_536, 0x5566_7788, 0x1122_3344, 9])
         );
-        assert!(direction_from(Key::SHAPED).is_none());
+        assert!(DeviceDirection::from_number(Key::SHAPED).is_none());
     }
 }

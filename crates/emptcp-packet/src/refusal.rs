@@ -1,6 +1,5 @@
 //! A program of a policy, or of the core, that the verifier refused.
 
-use crate::words::hook_name;
 use emptcp_plan::manifest::Hook;
 use std::fmt;
 
@@ -23,7 +22,7 @@ impl fmt::Display for Refusal {
         if let Some(policy) = &self.policy {
             write!(f, " of policy `{policy}`")?;
         }
-        write!(f, " at {}\n{}", hook_name(self.hook), self.verifier)
+        write!(f, " at {}\n{}", self.hook.name(), self.verifier)
     }
 }
 

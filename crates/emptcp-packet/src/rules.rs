@@ -3,7 +3,6 @@
 use crate::{
     device::OfPolicy,
     error::{Error, Result},
-    words::direction_number,
 };
 use emptcp_abi::{RULE_END, RULES, Rule, rule_kind};
 use emptcp_host::device::Devices;
@@ -78,7 +77,7 @@ impl Test {
         Ok(match *test {
             RuleTest::Accept => Self::number(rule_kind::ACCEPT, 0, u32::MAX),
             RuleTest::Direction(wanted) => {
-                let wanted = direction_number(wanted);
+                let wanted = wanted.number();
                 Self::number(rule_kind::DIRECTION, wanted, wanted)
             }
             RuleTest::Device(ref name) => {

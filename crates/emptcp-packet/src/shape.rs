@@ -1,8 +1,10 @@
-//! `rate_limit mode=shape`: a class of an HTB qdisc per policy, or nothing to set up where the device has `fq`.
-//! `mode=auto` uses `fq` where all devices of the policy have it, and sets nothing up.
+//! What elements with `needs = ["class"]` get: a class of an HTB qdisc, one for each policy, or departure times where
+//! the device has `fq`, which needs no set-up. Which use of an element wants what is in its `element.toml`
+//! ([`ClassWish`]).
 //!
-//! The program chooses the class by `skb->priority`, or sets the time of departure for `fq`. The qdisc is ours alone:
-//! it is only added in the place of a default of the kernel, and refused where somebody has set up another one.
+//! The program chooses the class by `skb->priority`, or sets the time of departure for `fq` (`emptcp/class.h`). The
+//! qdisc is ours alone: it is only added in the place of a default of the kernel, and refused where somebody has set up
+//! another one.
 
 mod left;
 mod root;
@@ -19,7 +21,10 @@ use crate::{
     records::{self, Records},
 };
 use emptcp_host::device::Devices;
-use emptcp_plan::plan::{Direction, Plan, PolicyPlan, Value};
+use emptcp_plan::{
+    ClassWish,
+    plan::{DeviceDirection, Plan, PolicyPlan},
+};
 use libbpf_rs::MapHandle;
 use root::{MAJOR, QDISC, Root, holds_only_ours, present_classes, remove_classes, remove_root, root_kind, root_of, tc};
 use serde::Serialize;
@@ -33,10 +38,28 @@ const QUEUE_MS: u64 = 100;
 const QUEUE_AGGREGATES: u64 = 2;
 
 /// How one policy is shaped.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Policy {
+    /// Handle of its class.
     class: u32,
-    edt: bool,
+    /// All its devices have `fq`.
+    departure: bool,
+    /// For each node that wants a class, its rate in bits per second.
+    rates: BTreeMap<usize, u64>,
+}
+
+/// What one use of an element is given: `struct emptcp_class` of the SDK.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Given {
+    /// Handle of its class, as `skb->priority` wants it; 0 without.
+    pub(crate) handle: u32,
+    /// It sets the time of departure.
+    pub(crate) departure: bool,
+    /// Its program sees whether the qdisc that it needs is still there: the kernel must let it read its memory, which
+    /// it does not in lockdown.
+    pub(crate) watched: bool,
+    /// Bits per second.
+    pub(crate) rate: u64,
 }
 
 /// The classes of one device: minor number to rate in bits per second.
@@ -52,8 +75,8 @@ pub(crate) struct Shaping {
     before: BTreeMap<u32, Vec<u16>>,
     /// By interface index, the qdisc whose place ours took.
     made: BTreeMap<u32, Option<String>>,
-    /// Policies whose rate each of their devices has for itself.
-    apart: Vec<String>,
+    /// Policies whose rate each of their devices has for itself, and what else could be written.
+    apart: Vec<(String, String)>,
 }
 
 /// A device with a root qdisc of ours.
@@ -77,20 +100,24 @@ impl Shaping {
             ..Self::default()
         };
         for (position, policy) in plan.policies.iter().enumerate() {
-            let (rate, shared) = match wish(policy, catalog)? {
-                Wish::None => continue,
-                Wish::IfFree => {
-                    shaping.policies[position].edt = policy.direction == Direction::Egress && all_fq(policy, devices)?;
+            shaping.policies[position].rates = rates(policy, catalog)?;
+            let (rate, shared, instead) = match wish(policy, catalog)? {
+                ClassWish::None => continue,
+                ClassWish::IfFree { .. } => {
+                    let at_egress = policy.direction == DeviceDirection::Egress;
+                    shaping.policies[position].departure = at_egress && all_fq(policy, devices)?;
                     continue;
                 }
-                Wish::Shape { rate, shared } => (rate, shared),
+                ClassWish::Required { rate, shared, instead } => (rate, shared, instead),
             };
-            if policy.direction == Direction::Ingress {
+            let otherwise = |join: &str| instead.map(|instead| format!("{join} {instead}")).unwrap_or_default();
+            if policy.direction == DeviceDirection::Ingress {
                 return Err(Error::Shape {
                     device: policy.devices.join(", "),
                     reason: format!(
-                        "policy `{}` is at ingress; only egress can be shaped: use mode=police",
-                        policy.name
+                        "policy `{}` is at ingress; only egress can be shaped{}",
+                        policy.name,
+                        otherwise(": use")
                     ),
                 });
             }
@@ -98,7 +125,13 @@ impl Shaping {
             let mut roots = Vec::new();
             for name in &policy.devices {
                 let index = devices.index(name, &policy.name)?;
-                let root = root_of(name, index)?;
+                let root = root_of(name, index).map_err(|error| match error {
+                    Error::Shape { device, reason } => Error::Shape {
+                        device,
+                        reason: reason + &otherwise(", or use"),
+                    },
+                    error => error,
+                })?;
                 roots.push(root);
                 if root != Root::Fq {
                     let (_, classes) = shaping
@@ -108,8 +141,8 @@ impl Shaping {
                     classes.insert(minor, rate);
                 }
             }
-            let edt = roots.iter().all(|root| *root == Root::Fq);
-            if !edt && roots.contains(&Root::Fq) {
+            let departure = roots.iter().all(|root| *root == Root::Fq);
+            if !departure && roots.contains(&Root::Fq) {
                 return Err(Error::Shape {
                     device: policy.devices.join(", "),
                     reason: format!(
@@ -118,35 +151,34 @@ impl Shaping {
                     ),
                 });
             }
-            if !edt && shared && policy.devices.len() > 1 {
-                shaping.apart.push(policy.name.clone());
+            if !departure && shared && policy.devices.len() > 1 {
+                shaping.apart.push((policy.name.clone(), share(instead)));
             }
-            shaping.policies[position] = Policy {
-                class: if edt {
-                    0
-                } else {
-                    u32::from(MAJOR) << 16 | u32::from(minor)
-                },
-                edt,
+            let shaped = &mut shaping.policies[position];
+            shaped.departure = departure;
+            shaped.class = match departure {
+                true => 0,
+                false => u32::from(MAJOR) << 16 | u32::from(minor),
             };
         }
         Ok(shaping)
     }
 
-    /// The class of a policy, as `skb->priority` wants it; 0 without.
-    pub(crate) fn class(&self, policy: usize) -> u32 {
-        self.policies.get(policy).map_or(0, |policy| policy.class)
-    }
-
-    /// Whether a policy sets the time of departure.
-    pub(crate) fn edt(&self, policy: usize) -> bool {
-        self.policies.get(policy).is_some_and(|policy| policy.edt)
-    }
-
-    /// Whether the programs of a policy see if the qdisc that it needs is still there: the kernel must let them read
-    /// its memory, which it does not in lockdown.
-    pub(crate) fn watches(&self, policy: usize) -> bool {
-        (self.edt(policy) || self.class(policy) != 0) && emptcp_load::kernel::programs_read_kernel_memory()
+    /// What a node of a policy is given.
+    pub(crate) fn given(&self, policy: usize, node: usize) -> Given {
+        let Some((policy, rate)) = self
+            .policies
+            .get(policy)
+            .and_then(|policy| Some((policy, *policy.rates.get(&node)?)))
+        else {
+            return Given::default();
+        };
+        Given {
+            handle: policy.class,
+            departure: policy.departure,
+            watched: (policy.departure || policy.class != 0) && emptcp_load::kernel::programs_read_kernel_memory(),
+            rate,
+        }
     }
 
     /// Makes qdiscs and classes; those of the set in force stay.
@@ -227,10 +259,10 @@ impl Shaping {
 
     /// What the user should know of these classes.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let warning = |policy: &String| {
+        let warning = |(policy, share): &(String, String)| {
             format!(
                 "policy `{policy}`: each of its devices has the rate for itself, for a class of HTB belongs to one device; \
-                 {SHARE}"
+                 {share}"
             )
         };
         self.apart.iter().map(warning).collect()
@@ -305,18 +337,11 @@ impl Shaping {
     }
 }
 
-/// What a policy wants of the device.
-enum Wish {
-    /// Nothing.
-    None,
-    /// `mode=auto`: whatever needs no set-up.
-    IfFree,
-    /// `mode=shape`, with this rate in bits per second; `shared`: by subflows that may be on several devices.
-    Shape { rate: u64, shared: bool },
-}
-
 /// How several devices come to share a rate.
-const SHARE: &str = "use mode=police, or write one policy for each device with its part of the rate";
+fn share(instead: Option<&str>) -> String {
+    let use_that = instead.map(|instead| format!("use {instead}, or ")).unwrap_or_default();
+    format!("{use_that}write one policy for each device with its part of the rate")
+}
 
 /// What is doubtful about the shaping of a plan, as far as it can be told without the devices.
 ///
@@ -325,11 +350,15 @@ const SHARE: &str = "use mode=police, or write one policy for each device with i
 pub fn doubts(plan: &Plan, catalog: &Catalog) -> Result<Vec<String>> {
     let mut doubts = Vec::new();
     for policy in plan.policies.iter().filter(|policy| policy.devices.len() > 1) {
-        if matches!(wish(policy, catalog)?, Wish::Shape { shared: true, .. }) {
+        if let ClassWish::Required {
+            shared: true, instead, ..
+        } = wish(policy, catalog)?
+        {
             doubts.push(format!(
                 "policy `{}`: unless its devices have fq, each has the rate for itself, for a class of HTB belongs to one \
-                 device; {SHARE}",
-                policy.name
+                 device; {}",
+                policy.name,
+                share(instead)
             ));
         }
     }
@@ -357,35 +386,29 @@ fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
     Ok(true)
 }
 
-fn wish(policy: &PolicyPlan, catalog: &Catalog) -> Result<Wish> {
-    let mut wish = Wish::None;
-    for node in policy.nodes.iter().filter(|node| node.element == "rate_limit") {
-        let manifest = &catalog.element(&node.element)?.manifest;
-        let integer = |name: &str| {
-            node.arguments.iter().find_map(|(argument, value)| match value {
-                Value::Integer(value) if argument == name => Some(*value),
-                _ => None,
-            })
-        };
-        let choice = |name: &str| {
-            let argument = manifest.arguments.iter().find(|argument| argument.name == name)?;
-            argument
-                .values
-                .get(usize::try_from(integer(name)?).ok()?)
-                .map(String::as_str)
-        };
-        match choice("mode") {
-            Some("shape") => {
-                return Ok(Wish::Shape {
-                    rate: integer("rate").unwrap_or_default(),
-                    shared: matches!(choice("per"), Some("connection" | "policy")),
-                });
-            }
-            Some("auto") => wish = Wish::IfFree,
-            _ => {}
+/// What a policy wants from the queue of its devices: what one of its nodes needs, or else what one would take.
+fn wish<'c>(policy: &PolicyPlan, catalog: &'c Catalog) -> Result<ClassWish<'c>> {
+    let mut wish = ClassWish::None;
+    for node in &policy.nodes {
+        match catalog.element(&node.element)?.manifest.class_wish(&node.arguments) {
+            ClassWish::None => {}
+            free @ ClassWish::IfFree { .. } => wish = free,
+            required @ ClassWish::Required { .. } => return Ok(required),
         }
     }
     Ok(wish)
+}
+
+/// The nodes of a policy that want a class, and their rates.
+fn rates(policy: &PolicyPlan, catalog: &Catalog) -> Result<BTreeMap<usize, u64>> {
+    let mut rates = BTreeMap::new();
+    for (position, node) in policy.nodes.iter().enumerate() {
+        match catalog.element(&node.element)?.manifest.class_wish(&node.arguments) {
+            ClassWish::None => {}
+            ClassWish::IfFree { rate } | ClassWish::Required { rate, .. } => drop(rates.insert(position, rate)),
+        }
+    }
+    Ok(rates)
 }
 
 #[cfg(test)]

@@ -4,88 +4,16 @@ use crate::{
     elements::catalog::Catalog,
     error::{OrKernel, Result},
     flow_table,
-    in_force::DeviceState,
     instance::Instance,
     maps::Maps,
     store::State,
 };
 use emptcp_abi::{CORE_COUNTERS, Counter, ELEMENT_COUNTERS, Generation, PolicyId, core_counter};
 use emptcp_load::map::is_lru;
-use emptcp_plan::{manifest::Unit, plan::Direction};
+pub use emptcp_model::{ElementStats, NamedCounter, PolicyStats, Stats, TableStats};
 use libbpf_rs::{MapCore, MapFlags};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use zerocopy::{FromBytes, IntoBytes};
-
-/// A named counter of an element.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NamedCounter {
-    /// Its name in `element.toml`.
-    pub name: String,
-    /// What its `packets` count.
-    pub unit: Unit,
-    /// So many of that unit, and payload bytes; events have none.
-    #[serde(flatten)]
-    pub counter: Counter,
-}
-
-/// Counters of one element in a policy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ElementStats {
-    /// The element.
-    pub element: String,
-    /// As the user wrote it.
-    pub source: String,
-    /// Its counters, in the order of `element.toml`.
-    pub counters: Vec<NamedCounter>,
-}
-
-/// Counters of one policy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PolicyStats {
-    /// Its name.
-    pub name: String,
-    /// Its stable id.
-    pub id: PolicyId,
-    /// Its direction.
-    pub direction: Direction,
-    /// Its devices.
-    pub devices: Vec<String>,
-    /// What reached its first actor.
-    pub matched: Counter,
-    /// Its elements, in the order of the chain.
-    pub elements: Vec<ElementStats>,
-}
-
-/// How full a table is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TableStats {
-    /// Its name, without `emptcp_`.
-    pub name: String,
-    /// Entries.
-    pub used: u64,
-    /// Entries that it can hold.
-    pub size: u64,
-    /// Entries that were pushed out by newer ones; `None` where it is not known.
-    pub evicted: Option<u64>,
-}
-
-/// All counters of an instance.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Stats {
-    /// The instance.
-    pub instance: String,
-    /// The policy set in force.
-    pub generation: Generation,
-    /// Counters of the core, by name: packets as the hook sees them, an aggregate is one.
-    pub core: BTreeMap<String, u64>,
-    /// How the devices stand: whether they really run the policies.
-    pub devices: Vec<DeviceState>,
-    /// Policies, in the order of the file.
-    pub policies: Vec<PolicyStats>,
-    /// Tables.
-    pub tables: Vec<TableStats>,
-}
 
 /// The sum over all CPUs of one element counter.
 fn counter(maps: &Maps, slot: u32) -> Result<Counter> {

@@ -71,7 +71,7 @@ impl State {
         (*tables != flow_table::rounded(&plan.tables)).then(|| {
             format!(
                 "the tables keep the sizes with which the instance was made ({} flows, {} half-open, {} connections, \
-                 {} states, {} bytes of events for each CPU); `emptcp remove` and apply to change them",
+                 {} states, {} bytes of events for each CPU); to change them, remove the instance and apply again",
                 tables.flows, tables.half_open, tables.connections, tables.state, tables.events
             )
         })

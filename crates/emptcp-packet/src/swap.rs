@@ -3,11 +3,11 @@
 
 use crate::{
     baseline::Baseline,
-    error::{Error, OrKernel, Result},
+    error::{AttachProblem, Error, OrKernel, Result},
     instance::Instance,
 };
 use emptcp_load::{link, program as bpf};
-use emptcp_plan::{manifest::Hook, plan::Direction};
+use emptcp_plan::{manifest::Hook, plan::DeviceDirection};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What runs at the hooks.
@@ -48,13 +48,13 @@ impl Swap {
         let mut places = Vec::new();
         for attachment in instance.attached()? {
             let (hook, attach_type) = match attachment.direction {
-                Direction::Ingress => (Hook::TcIngress, libbpf_sys::BPF_TCX_INGRESS),
-                Direction::Egress => (Hook::TcEgress, libbpf_sys::BPF_TCX_EGRESS),
+                DeviceDirection::Ingress => (Hook::TcIngress, libbpf_sys::BPF_TCX_INGRESS),
+                DeviceDirection::Egress => (Hook::TcEgress, libbpf_sys::BPF_TCX_EGRESS),
             };
             let link = attachment.link.ok_or_else(|| Error::Attach {
                 device: attachment.device.clone().unwrap_or_default(),
                 hook: attachment.kind.name().to_owned(),
-                reason: "only what a link holds can be exchanged".to_owned(),
+                problem: AttachProblem::NoLink,
             })?;
             let link = link::by_id(link).or_kernel("open a link")?;
             let program = link::info(link.as_fd()).or_kernel("ask for a link")?.program;

@@ -14,7 +14,7 @@ pub(crate) mod plans {
 
     use emptcp_plan::{
         manifest::{Hook, Kind},
-        plan::{Attach, Direction, Node, Plan, PolicyPlan, Target},
+        plan::{Attach, DeviceDirection, Node, Plan, PolicyPlan, Target},
     };
 
     fn policy(name: &str, device: &str, nodes: usize, attach: Attach) -> PolicyPlan {
@@ -37,7 +37,7 @@ pub(crate) mod plans {
         };
         PolicyPlan {
             name: name.to_owned(),
-            direction: Direction::Ingress,
+            direction: DeviceDirection::Ingress,
             devices: vec![device.to_owned()],
             attach,
             nodes: (0..nodes).map(node).collect(),

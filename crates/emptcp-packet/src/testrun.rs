@@ -11,7 +11,7 @@ use crate::{
     error::{OrKernel, Result},
     event_reader::{Begin, EventReader, Policies},
     flow_table,
-    flows::{self, ConnectionEntry, FlowEntry, now_ns},
+    flows::{self, now_ns},
     maps::Maps,
     names::Names,
     shape::Shaping,
@@ -25,7 +25,7 @@ use emptcp_host::device::Devices;
 use emptcp_load::{mapping::Control, program as bpf, program::TestRun};
 use emptcp_plan::{
     manifest::Hook,
-    plan::{Direction, Plan},
+    plan::{DeviceDirection, Plan},
 };
 use libbpf_rs::{MapCore, MapFlags};
 use std::{
@@ -173,11 +173,11 @@ impl Sandbox {
     /// As for an apply; the former set stays in force then.
     pub fn switch(&mut self, plan: &Plan) -> Result<()> {
         let direction = if self.hook == Hook::TcEgress {
-            Direction::Egress
+            DeviceDirection::Egress
         } else {
-            Direction::Ingress
+            DeviceDirection::Ingress
         };
-        let place = |of: Direction| {
+        let place = |of: DeviceDirection| {
             if of == direction {
                 self.hook
             } else {
@@ -251,11 +251,11 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    pub fn flows(&self) -> Result<Vec<FlowEntry>> {
+    pub fn flows(&self) -> Result<Vec<flows::Flow>> {
         let (now, names) = (now_ns(), self.state.names());
         let mut entries = Vec::new();
         for (key, flow) in self.records()? {
-            entries.push(FlowEntry::new(&key, &flow, now, &self.devices, &names));
+            entries.push(flows::flow(&key, &flow, now, &self.devices, &names));
         }
         Ok(entries)
     }
@@ -308,11 +308,11 @@ impl Sandbox {
         Adopter::load(&self.maps)
     }
 
-    /// A reader of the events that these policies tell.
+    /// A reader of the events that these policies emit.
     ///
     /// # Errors
     /// When the rings cannot be mapped.
-    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<'_>> {
+    pub fn event_reader(&self, begin: Begin) -> Result<EventReader<&Self>> {
         EventReader::new(&self.maps, self, self.devices.clone(), begin)
     }
 
@@ -320,14 +320,14 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the kernel cannot be asked.
-    pub fn connections(&self) -> Result<Vec<ConnectionEntry>> {
+    pub fn connections(&self) -> Result<Vec<flows::Connection>> {
         let now = now_ns();
         let map = self.maps.get("emptcp_connections")?;
         let mut entries = Vec::new();
         for key in map.keys() {
             let value = map.lookup(&key, MapFlags::ANY).or_kernel("read a table")?;
             let connection = value.and_then(|value| Connection::read_from_bytes(&value).ok());
-            entries.extend(connection.map(|connection| flows::connection_entry(&connection, now)));
+            entries.extend(connection.map(|connection| flows::connection(&connection, now)));
         }
         Ok(entries)
     }

@@ -3,27 +3,83 @@
 mod common;
 
 use emptcp_packet::{Catalog, element, require, sdk, testing::is_root};
-use emptcp_plan::manifest::Unit;
-use std::path::Path;
+use emptcp_plan::manifest::{Hook, Unit};
+use std::path::{Path, PathBuf};
 
+/// The folder of a shipped element, copied out of the sources of emptcp.
+fn copied_out(name: &str, folder: &Path) -> PathBuf {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../elements").join(name);
+    let copy = folder.join(name);
+    std::fs::create_dir_all(&copy).unwrap();
+    for file in std::fs::read_dir(shipped).unwrap().flatten() {
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+/// As `emptcp element build` does it for an operator: with the headers of the SDK and nothing else of emptcp.
 #[test]
-fn every_shipped_element_is_accepted_by_this_kernel_for_every_hook_that_it_names() {
-    require!(is_root(), "this test loads BPF programs, which needs root");
-    let elements = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../elements");
+fn every_shipped_element_builds_with_the_sdk_alone_and_this_kernel_accepts_it_for_every_hook_that_it_names() {
     let folder = tempfile::tempdir().unwrap();
-    let mut checked = 0;
+    let mut built = 0;
     for shipped in Catalog::built_in().iter() {
         let name = &shipped.manifest.name;
-        let copy = folder.path().join(name);
-        std::fs::create_dir_all(&copy).unwrap();
-        for file in std::fs::read_dir(elements.join(name)).unwrap().flatten() {
-            std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        let element = element::build(&copied_out(name, folder.path())).unwrap_or_else(|error| panic!("{error}"));
+        let tc = shipped.manifest.hooks.iter().any(|hook| *hook != Hook::Xdp);
+        let xdp = shipped.manifest.hooks.contains(&Hook::Xdp);
+        assert_eq!(element.objects.len(), usize::from(tc) + usize::from(xdp), "{name}");
+        if is_root() {
+            assert_eq!(element.checked, shipped.manifest.hooks, "{name}");
         }
-        let built = element::build(&copy).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(built.checked, shipped.manifest.hooks, "{name}");
-        checked += 1;
+        built += 1;
     }
-    assert!(checked > 0, "this build ships no element");
+    assert!(built > 0, "this build ships no element");
+    require!(is_root(), "the verifier was not asked: that needs root");
+}
+
+#[test]
+fn an_element_that_reaches_into_the_core_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = copied_out("count", folder.path());
+    let source = count.join("element.bpf.c");
+    let good = std::fs::read_to_string(&source).unwrap();
+    for (line, wanted) in [
+        ("#include \"../../bpf/core/parse.h\"", "file not found"),
+        ("#include \"parse.h\"", "file not found"),
+        ("#include <emptcp/private.h>", "`emptcp/private.h` is private"),
+        (
+            "static void stop(void) { emptcp_scratch_get()->busy = 1; }",
+            "element.bpf.c:1: `emptcp_scratch` is private",
+        ),
+    ] {
+        std::fs::write(&source, format!("{line}\n{good}")).unwrap();
+        let refused = element::build(&count).unwrap_err().to_string();
+        assert!(refused.contains(wanted), "{line}: {refused}");
+    }
+    std::fs::write(&source, format!("#include \"own.h\"\n{good}")).unwrap();
+    std::fs::write(count.join("own.h"), "struct emptcp_scratch;\n").unwrap();
+    let refused = element::build(&count).unwrap_err().to_string();
+    assert!(refused.contains("own.h:1: `emptcp_scratch` is private"), "{refused}");
+}
+
+/// What is in `private.h` can only be refused by its name.
+#[test]
+fn everything_private_to_the_core_has_a_name_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    sdk::write(folder.path()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("include/emptcp/private.h")).unwrap();
+    let code = text
+        .split("*/")
+        .map(|part| part.split("/*").next().unwrap())
+        .collect::<String>();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for line in code
+        .lines()
+        .filter(|line| !line.starts_with([' ', '\t', '#']) && line.contains("emptcp_"))
+    {
+        let own = line.split(|c| !is_word(c)).filter(|word| word.starts_with("emptcp_"));
+        assert!(own.clone().all(|word| word.starts_with("emptcp_scratch")), "{line}");
+    }
 }
 
 #[test]

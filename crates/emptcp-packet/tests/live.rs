@@ -5,7 +5,8 @@ mod common;
 use common::{Namespace, SetWhenDropped, catalog_with_tally, plan, run};
 use emptcp_host::namespace;
 use emptcp_packet::{
-    ApplyOptions, Catalog, Instance, apply, events::Body, instance::DEFAULT, require, testing::is_root,
+    ApplyOptions, Catalog, Instance, apply, event_reader::Begin, events::EventBody, flows::FlowState,
+    instance::DEFAULT, require, testing::is_root,
 };
 use mptcp_wire::Version;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -139,16 +140,19 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
         let mut connection = pair.connect();
         exchange(&mut connection, 100_000);
         let instance = Instance::open(DEFAULT).unwrap();
+        let patience = std::time::Instant::now();
+        let mut reader = instance.event_reader(Begin::Kept).unwrap();
         let mut events = Vec::new();
-        let mut take = |event| {
-            events.push(event);
-            false
-        };
-        instance.events(Some(Duration::from_secs(30)), &mut take).unwrap();
+        while events.is_empty() {
+            reader
+                .read(Duration::from_millis(100), |event| events.push(event))
+                .unwrap();
+            assert!(patience.elapsed() < Duration::from_secs(30), "no event came");
+        }
         assert!(
             matches!(
                 &events[0].body,
-                Body::Connection {
+                EventBody::Connection {
                     local_token: Some(_),
                     remote_token: Some(_),
                     version: Some(Version::V1),
@@ -163,7 +167,7 @@ fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
             (Some("tell"), "10.9.0.2".parse().unwrap())
         );
         let flows = instance.flows().unwrap();
-        assert_eq!((flows.len(), flows[0].state.as_str()), (1, "established"));
+        assert_eq!((flows.len(), flows[0].state), (1, FlowState::Established));
         assert!(flows[0].flags.contains(&"initial".to_owned()) && !flows[0].flags.contains(&"partial".to_owned()));
         assert!(
             flows[0].received.bytes >= 100_000 && flows[0].sent.bytes >= 100_000,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Namespace, catalog_with_tally, message, plan};
+use common::{Namespace, catalog_with_tally, documented, message, plan};
 use emptcp_packet::{
     ApplyOptions, Catalog, Error, Instance, apply, attach::Kind, instance::DEFAULT, remove, require, testing::is_root,
 };
@@ -194,6 +194,37 @@ fn shaping_makes_a_class_and_takes_it_back_and_refuses_somebodys_qdisc() {
             .unwrap_err();
         assert!(error.to_string().contains("egress"), "{error}");
     }
+}
+
+#[test]
+fn an_operator_s_own_element_gets_a_class_with_the_rate_that_it_was_given() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let folder = tempfile::tempdir().unwrap();
+    let sources = tempfile::tempdir().unwrap();
+    let lane = documented(sources.path(), "lane");
+    emptcp_packet::element::install_into(&lane, folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    let catalog = Catalog::load_from(folder.path()).unwrap();
+    let namespace = Namespace::new();
+    let apply = |text: &str| namespace.within(|| apply(DEFAULT, &plan(&catalog, text), text, &catalog, &options()));
+    let text = |rate: &str| policy("a0", "egress", &format!("do = ['lane rate={rate}']"));
+    apply(&text("3mbit")).unwrap();
+    let classes = namespace.run("tc class show dev a0");
+    assert!(classes.contains("rate 3Mbit"), "{classes}");
+    apply(&text("5mbit")).unwrap();
+    let classes = namespace.run("tc class show dev a0");
+    assert!(
+        classes.contains("rate 5Mbit") && !classes.contains("rate 3Mbit"),
+        "{classes}"
+    );
+    let two = policy(
+        "a0",
+        "egress",
+        "do = ['lane rate=1mbit', 'rate_limit rate=2mbit mode=shape']",
+    );
+    let refused = emptcp_plan::compile("test.toml", &two, &catalog.manifests()).unwrap_err();
+    assert!(refused.to_string().contains("both need a class"), "{refused}");
+    namespace.within(|| remove(DEFAULT).unwrap());
+    assert!(!namespace.run("tc qdisc show dev a0").contains("htb"));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn an_element_of_another_abi_version_is_refused_with_what_to_do() {
         actor("old")
     );
     let text = refused("old", &manifest("old", "actor", ""), &old);
-    all(&text, &["ABI version 2", "this emptcp has", "`emptcp element install "]);
+    all(&text, &["ABI version 2", "this emptcp has", "build it again"]);
 }
 
 #[test]

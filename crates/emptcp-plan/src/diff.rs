@@ -70,7 +70,7 @@ pub fn diff(old: Option<&Plan>, new: &Plan) -> Vec<Change> {
             changes.push(Change::Tables { what });
         }
     }
-    // Only the order among policies that stay counts: an insertion moves nobody.
+    // Only the order among policies that stay counts: an insertion moves none of them.
     let stays = |list: &[PolicyPlan], other: &[PolicyPlan]| -> Vec<String> {
         let kept = list
             .iter()

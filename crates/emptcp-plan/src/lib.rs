@@ -1,7 +1,8 @@
 //! The policy language of emptcp: a TOML file to a [`plan::Plan`], without a single system call.
 //!
 //! * [`compile()`]: file to plan; [`Diagnostics`] say what is wrong, where, and what would be accepted.
-//! * [`Catalog`]: the elements that policies may use, from `element.toml` ([`manifest`]).
+//! * [`Catalog`]: the elements that policies may use, from `element.toml` ([`manifest`]); [`Fields`]: the words that
+//!   they add to conditions.
 //! * [`plan`]: what the loader gets.
 //! * [`expression`]: the language of conditions. [`values`]: rates, sizes, prefixes and all other argument types.
 //! * [`diff()`]: what changes when one plan replaces another.
@@ -23,11 +24,14 @@
 //! The language is documented in `docs/policy-language.md`; the tests of this crate compile every example there.
 
 mod catalog;
+mod check;
+mod class;
 mod compile;
 mod diagnostics;
 mod diff;
 mod exact;
 pub mod expression;
+mod fields;
 mod file;
 pub mod manifest;
 pub mod plan;
@@ -36,10 +40,12 @@ pub mod values;
 mod visible;
 
 pub use catalog::Catalog;
+pub use class::ClassWish;
 pub use compile::compile;
 pub use compile::limits::{CHAIN_LIMIT, COUNTER_BLOCKS, RULES, SLOTS};
 pub use diagnostics::{Diagnostic, Diagnostics, Problem};
 pub use diff::{Change, diff};
+pub use fields::{Field, Fields};
 pub use file::{FILE_BYTES, POLICIES, attach_words, keys};
 pub use suggest::nearest;
 pub use visible::visible;

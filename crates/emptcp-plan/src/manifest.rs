@@ -1,5 +1,12 @@
-//! `element.toml`: what an element is, which arguments it takes and where it can run.
+//! `element.toml`: what an element is, which arguments it takes and where it can run. `field`: the words of conditions
+//! that it declares. `class`: the class that it asks for.
 
+mod class;
+mod field;
+
+pub use class::{ClassNeed, ClassWords};
+pub use emptcp_model::{Hook, Unit};
+pub use field::{Declaration, Form};
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -13,18 +20,6 @@ pub enum Kind {
     Selector,
     /// Does something to the packet or about it.
     Actor,
-}
-
-/// A hook where an element can run.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hook {
-    /// XDP, ingress.
-    Xdp,
-    /// tc, ingress.
-    TcIngress,
-    /// tc, egress.
-    TcEgress,
 }
 
 /// The type of an argument: how it is written in a policy and how it lies in `struct arguments`.
@@ -57,7 +52,7 @@ pub enum ArgumentType {
     Choice,
 }
 
-/// What an element reads besides the packet itself; the core only prepares what some element needs.
+/// What an element needs besides the packet itself; the core and the loader only prepare what some element needs.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
@@ -65,6 +60,8 @@ pub enum Need {
     FlowView,
     /// `packet->connection`.
     Connection,
+    /// A class of its own in the queue of the device, with a rate: `emptcp_class`, see [`ClassNeed`].
+    Class,
 }
 
 /// One argument of an element.
@@ -84,7 +81,8 @@ pub struct Argument {
     /// For numbers, rates, sizes and durations: the least that is accepted, in the base unit (bytes, ns, bit/s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
-    /// Likewise the most; needed where the member of `struct arguments` has fewer than 8 bytes.
+    /// The most that is accepted, in the same unit; needed where the member of `struct arguments` has fewer than 8
+    /// bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
     /// For [`ArgumentType::Choice`]: words that cannot run at every hook of the element, and the hooks where they can.
@@ -93,33 +91,6 @@ pub struct Argument {
     /// For [`ArgumentType::Choice`]: the words, in the order of the C enumeration.
     #[serde(default)]
     pub values: Vec<String>,
-}
-
-/// What one step of a counter stands for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Segments on the wire: an aggregate counts as what it holds. `emptcp_count` counts them, and their bytes.
-    #[default]
-    Segments,
-    /// Packets as the hook sees them: an aggregate is one.
-    Packets,
-    /// What happened once, whatever the packet holds. `emptcp_count_event` counts it, without bytes.
-    Events,
-}
-
-impl Unit {
-    /// All units.
-    pub const ALL: [Self; 3] = [Self::Segments, Self::Packets, Self::Events];
-
-    /// As in `element.toml` and at the head of a column.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Segments => "segments",
-            Self::Packets => "packets",
-            Self::Events => "events",
-        }
-    }
 }
 
 /// A counter: in `element.toml` its name alone, or `{ name = "told", unit = "events" }`.
@@ -186,7 +157,13 @@ pub struct Manifest {
     /// Its counters, in the order of `COUNTERS(...)`.
     #[serde(default)]
     pub counters: Vec<CounterName>,
-    /// What it reads besides the packet.
+    /// What it needs besides the packet.
     #[serde(default)]
     pub needs: Vec<Need>,
+    /// Words of conditions that it gives a meaning.
+    #[serde(default, rename = "field", skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Declaration>,
+    /// With [`Need::Class`]: which class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ClassNeed>,
 }

@@ -3,18 +3,9 @@
 //! A [`Plan`] names devices, not interface indices, and element names, not programs: `emptcp-packet` resolves both.
 
 use crate::manifest::{Hook, Kind};
+pub use emptcp_model::DeviceDirection;
 use mptcp_wire::IpVersion;
 use serde::{Deserialize, Serialize};
-
-/// ingress or egress, as written in a policy.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Packets that arrive at the device.
-    Ingress,
-    /// Packets that leave through the device.
-    Egress,
-}
 
 /// Which kernel hook the user wants for ingress.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -114,7 +105,7 @@ pub enum RuleTest {
     /// This policy wants the flow.
     Accept,
     /// Direction of the packet at the device.
-    Direction(Direction),
+    Direction(DeviceDirection),
     /// The device.
     Device(String),
     /// The version of IP.
@@ -148,7 +139,7 @@ pub struct PolicyPlan {
     /// Name, unique in the file.
     pub name: String,
     /// Direction.
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     /// Devices, as named in the file.
     pub devices: Vec<String>,
     /// Attach mode asked for.

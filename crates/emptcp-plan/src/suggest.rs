@@ -16,7 +16,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|candidate| (strsim::osa_distance(&lower, candidate), candidate))
         .filter(|(distance, candidate)| {
             let letters = candidate.chars().count();
-            // Something must be left in common: `h` is no slip for `s`.
+            // They must share something: `h` is no slip for `s`.
             *distance <= (letters / 3).max(1) && *distance < letters.min(length).max(1)
         })
         .collect();
@@ -28,10 +28,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// The candidate that was meant by `word`. A number in it may be a value that went astray (`mark7`): then nobody knows.
+/// The candidate that was meant by `word`. A number in it may be a value (`mark7`): then there is no answer.
 pub(crate) fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(word, candidates).filter(|near| has_digits_of(word, near))
+}
+
+/// Whether `near` has the numbers of `word`: otherwise one of them may be a value that went astray.
+pub(crate) fn has_digits_of(word: &str, near: &str) -> bool {
     let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
-    nearest(word, candidates).filter(|near| digits(near) == digits(word))
+    digits(word) == digits(near)
 }
 
 /// "`a`, `b` or `c`".

@@ -4,7 +4,7 @@ mod common;
 
 use common::{compiled, file_with, policy};
 use emptcp_plan::manifest::{Hook, Kind};
-use emptcp_plan::plan::{Attach, Direction, Plan, RuleTest, Target, Value};
+use emptcp_plan::plan::{Attach, DeviceDirection, Plan, RuleTest, Target, Value};
 use emptcp_plan::{CHAIN_LIMIT, COUNTER_BLOCKS, POLICIES, RULES, SLOTS};
 
 fn good(text: &str) -> Plan {
@@ -32,7 +32,7 @@ fn static_conditions_become_rules_and_leave_the_chain() {
     assert_eq!((nodes[0].on_match, nodes[0].on_miss), (Target::Node(1), Target::End));
     assert!(nodes[1].first_actor);
     let tests: Vec<&RuleTest> = plan.rules.iter().map(|rule| &rule.test).collect();
-    assert_eq!(tests[0], &RuleTest::Direction(Direction::Ingress));
+    assert_eq!(tests[0], &RuleTest::Direction(DeviceDirection::Ingress));
     assert_eq!(
         tests[1..3],
         [&RuleTest::Device("eth0".into()), &RuleTest::Device("eth1".into())]
@@ -242,16 +242,19 @@ fn counters_are_limited() {
 
 #[test]
 fn a_missing_selector_element_is_named() {
-    let catalog = common::catalog()
-        .iter()
-        .filter(|manifest| manifest.name != "sample")
-        .cloned()
-        .collect();
-    let found = emptcp_plan::compile("p.toml", &file_with("sample 1 in 3", "count"), &catalog).unwrap_err();
-    let message = &found.iter().next().unwrap().message;
+    let message = |without: &str, condition: &str| {
+        let others = common::catalog().iter().filter(|manifest| manifest.name != without);
+        let catalog = others.cloned().collect();
+        let found = emptcp_plan::compile("p.toml", &file_with(condition, "count"), &catalog).err()?;
+        Some(found.iter().next().unwrap().message.clone())
+    };
+    let unknown = message("sample", "sample 1 in 3");
+    assert_eq!(unknown.as_deref(), Some("unknown word `sample`"));
+    // The classifier knows addresses; an element is needed where it cannot answer alone.
+    assert_eq!(message("src", "ip.src == 10.0.0.1 and packet is syn"), None);
     assert_eq!(
-        message,
-        "`sample 1 in 3` needs the selector `sample`, which is not installed"
+        message("src", "ip.src == 10.0.0.1 or packet is syn").as_deref(),
+        Some("no element is there that could answer `ip.src == 10.0.0.1` for each packet")
     );
 }
 

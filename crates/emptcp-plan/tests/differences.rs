@@ -67,7 +67,7 @@ fn devices_hooks_and_tables_are_compared() {
 fn a_changed_default_of_an_element_is_a_change() {
     let text = policy("a", "packet is syn", "record");
     let old = compiled(&text).unwrap();
-    let mut catalog = common::catalog();
+    let mut catalog = common::catalog().clone();
     let mut record = catalog.get("record").unwrap().clone();
     record.arguments[0].default = Some("2s".to_owned());
     catalog.insert(record);

@@ -6,7 +6,7 @@ use common::strategies::{expressions, primaries};
 use common::world::{World, worlds};
 use common::{compiled, policy};
 use emptcp_plan::expression::{Expression, Primary, Test};
-use emptcp_plan::plan::{Direction, Plan};
+use emptcp_plan::plan::{DeviceDirection, Plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ fn never(message: &str) -> bool {
 fn check(plan: &Plan, conditions: &[Expression], world: &World) -> Result<(), TestCaseError> {
     let accepted = world.accepted(plan);
     for (at, condition) in conditions.iter().enumerate() {
-        let here = world.direction == Direction::Ingress && world.device != "eth9";
+        let here = world.direction == DeviceDirection::Ingress && world.device != "eth9";
         let (acted, ran) = world.acts(plan, at);
         prop_assert_eq!(
             accepted.contains(&at) && acted,
@@ -92,7 +92,7 @@ proptest! {
         let text = policy("p", &condition.to_string(), "count");
         if let Err(refused) = compiled(&text) {
             prop_assert!(refused.iter().all(|found| never(&found.message)), "{}", refused);
-            for world in worlds.iter().filter(|world| world.direction == Direction::Ingress) {
+            for world in worlds.iter().filter(|world| world.direction == DeviceDirection::Ingress) {
                 prop_assert!(!world.holds(&condition), "{} in {:?}", refused, world);
             }
         }

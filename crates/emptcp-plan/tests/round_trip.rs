@@ -3,7 +3,7 @@
 mod common;
 
 use common::strategies::{calls, expressions, primaries};
-use common::{compiled, file_with};
+use common::{catalog, compiled, file_with};
 use emptcp_plan::expression::{DEEPEST, parse};
 use emptcp_plan::manifest::Manifest;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ proptest! {
         condition in expressions(prop_oneof![4 => primaries(), 1 => calls()], 30),
     ) {
         let text = condition.to_string();
-        let again = parse(&text);
+        let again = parse(&text, catalog().fields());
         prop_assert_eq!(again.as_ref(), Ok(&condition), "{}", text);
         prop_assert_eq!(again.expect("read").to_string(), text);
     }
@@ -66,7 +66,7 @@ proptest! {
 }
 
 fn spans_lie_inside(text: &str) {
-    if let Err(problems) = parse(text) {
+    if let Err(problems) = parse(text, catalog().fields()) {
         assert!(!problems.is_empty());
         for problem in problems {
             assert!(text.get(problem.span.clone()).is_some(), "{problem:?}");
@@ -205,7 +205,7 @@ const PIECES: &[&str] = &[
 fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
     for deep in ["(", "not ", "not (", "sample 1 in 2 and ("] {
         let text = deep.repeat(200_000);
-        let problems = parse(&text).unwrap_err();
+        let problems = parse(&text, catalog().fields()).unwrap_err();
         assert!(
             problems
                 .iter()
@@ -214,11 +214,11 @@ fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
         );
     }
     let text = format!("{}packet is syn{}", "(".repeat(DEEPEST - 1), ")".repeat(DEEPEST - 1));
-    assert!(parse(&text).is_ok());
+    assert!(parse(&text, catalog().fields()).is_ok());
 }
 
 #[test]
 fn long_flat_conditions_are_no_problem_for_the_parser() {
     let text = vec!["packet is syn"; 50_000].join(" or ");
-    assert!(parse(&text).is_ok());
+    assert!(parse(&text, catalog().fields()).is_ok());
 }

@@ -12,24 +12,24 @@ use std::str::FromStr;
 /// `emptcp trace compare`.
 #[derive(Args, Debug)]
 pub struct CompareArguments {
-    /// The capture at one point, usually near the client: A in the output
+    /// The capture at one point, usually near the client; called A in the output
     #[arg(value_name = "CLIENT")]
     a: PathBuf,
-    /// The capture at the other point, usually near the server: B
+    /// The capture at the other point, usually near the server; called B
     #[arg(value_name = "SERVER")]
     b: PathBuf,
     /// Only this connection, by its number in CLIENT
     #[arg(long, value_name = "N")]
     connection: Option<u64>,
-    /// One JSON object instead of text: the sentences, then everything in the tables and more
+    /// Print one JSON object instead of text: the sentences, the figures of the tables, and more
     #[arg(long)]
     json: bool,
     /// Also write subflows.csv, options.csv, fields.csv and pairs.csv (each packet with its time at both points) to
     /// this folder
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
-    /// How much the clock of SERVER is ahead of that of CLIENT: `auto` takes the smallest delays of both directions to
-    /// be equal, `none` takes the clocks to be the same
+    /// How much the clock of SERVER is ahead of that of CLIENT: `auto` assumes that the smallest delays of both
+    /// directions are equal, `none` that both clocks are the same
     #[arg(
         long,
         value_name = "auto|none|SECONDS",
@@ -37,10 +37,10 @@ pub struct CompareArguments {
         allow_hyphen_values = true
     )]
     clock_offset: Offset,
-    /// For how many seconds of capture time a packet waits for its copy in the other capture
+    /// How long a packet waits for its copy in the other capture, in seconds of capture time
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     window: f64,
-    /// How many packets wait at most
+    /// The most packets that wait at a time
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     window_packets: usize,
 }
@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: CompareArguments) -> Result<()> {
         report.text()
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader closed the pipe: it has enough.
+        // The reader closed the pipe: not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("writing to the standard output"),
     }

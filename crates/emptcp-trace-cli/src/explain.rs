@@ -1,4 +1,4 @@
-//! `emptcp trace explain`: the story of one connection.
+//! `emptcp trace explain`: describes one connection in sentences.
 
 use crate::one::OneConnection;
 use anyhow::Context;
@@ -6,9 +6,9 @@ use clap::Args;
 use emptcp_trace_report::explain::{Collector, write_text};
 use std::io::{self, Write};
 
-/// Columns when the terminal does not say.
+/// Columns when the output is not a terminal.
 const WIDTH: usize = 100;
-/// Longer lines are hard to read however wide the terminal is.
+/// Longer lines are hard to read, even on a wider terminal.
 const WIDEST: usize = 120;
 
 /// Arguments of `explain`.
@@ -37,6 +37,6 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
         let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).min(WIDEST));
         write_text(&mut out, &connection, &story, width)
     };
-    // A reader that has gone away is distinguished from other errors where they are reported.
+    // `failure::report` ignores the error of a closed pipe.
     written.and_then(|()| out.flush()).context("standard output")
 }

@@ -1,4 +1,4 @@
-//! An error in words on stderr, and as exit code.
+//! Errors as a message on stderr and an exit code.
 
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
 
-/// Reports what went wrong. A reader that has gone away is not an error.
+/// Reports an error. A closed pipe is not an error.
 #[must_use]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let is_broken_pipe = |cause: &&(dyn std::error::Error + 'static)| {
@@ -17,12 +17,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(|cause| is_broken_pipe(&cause)) {
         return ExitCode::SUCCESS;
     }
-    // Without stderr there is nowhere to report it.
+    // When stderr is closed, the error cannot be reported.
     let _ = writeln!(anstream::stderr(), "{BOLD_RED}error:{BOLD_RED:#} {}", words(error));
     ExitCode::FAILURE
 }
 
-/// An error and its causes in one sentence; a cause that the words before it hold already is not said again.
+/// An error and its causes in one sentence. A cause that the text before it already contains is left out.
 #[must_use]
 pub fn words(error: &anyhow::Error) -> String {
     let mut words = String::new();

@@ -1,8 +1,8 @@
-//! The command `emptcp trace`: what happened in the MPTCP connections of a capture. It needs no BPF and, but for
-//! `live`, no rights, so it is a library that `emptcp` uses and a program of its own, `emptcp-trace`.
+//! The command `emptcp trace`: what happened in the MPTCP connections of a capture. It needs no BPF and, except for
+//! `live`, no privileges. So it is both a library that `emptcp` uses and a separate program, `emptcp-trace`.
 //!
 //! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while
-//! captures are read; `one.rs`, the commands about one connection; `failure.rs`, errors in words.
+//! captures are read; `one.rs`, the commands about one connection; `failure.rs`, error messages.
 
 mod analyze;
 mod compare;
@@ -23,12 +23,12 @@ pub use failure::{report, words};
 /// The subcommands of `emptcp trace`.
 #[derive(Debug, Subcommand)]
 pub enum TraceCommand {
-    /// Say what happened: a summary, JSON, CSV or Parquet tables
+    /// Analyse captures: a summary, JSON, CSV or Parquet tables
     ///
-    /// Reads pcap and pcapng, also packed by gzip or zstd. Several files are one stream in the order of time. Without
-    /// options, prints a summary.
+    /// Reads pcap and pcapng, also compressed by gzip or zstd. Several files are read as one stream in the order of
+    /// time. Without options, prints a summary.
     Analyze(analyze::AnalyzeArguments),
-    /// Describe what happened in one connection, in plain sentences
+    /// Describe what happened in one connection, in sentences
     Explain(explain::ExplainArguments),
     /// Draw one connection: data sequence numbers, throughput, round-trip times, window
     Plot(plot::PlotArguments),
@@ -36,7 +36,7 @@ pub enum TraceCommand {
     Report(report::ReportArguments),
     /// Compare two captures of the same traffic: what was lost, delayed, reordered and changed between them
     Compare(compare::CompareArguments),
-    /// Write one connection to a capture of its own
+    /// Write one connection to a separate capture
     Split(split::SplitArguments),
     /// Watch the MPTCP connections that pass a network device; needs CAP_NET_RAW
     Live(live::LiveArguments),
@@ -45,7 +45,7 @@ pub enum TraceCommand {
 /// Runs it.
 ///
 /// # Errors
-/// What went wrong; [`words`] says it.
+/// Whatever the subcommand reports; [`words`] turns it into a sentence.
 pub fn run(command: TraceCommand) -> anyhow::Result<()> {
     match command {
         TraceCommand::Analyze(arguments) => analyze::run(&arguments),

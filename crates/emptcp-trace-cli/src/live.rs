@@ -19,13 +19,13 @@ use view::View;
 #[derive(Args, Debug)]
 #[command(after_help = lines::HELP)]
 pub struct LiveArguments {
-    /// The network device; `any` for all (a packet that passes two of them is then seen twice)
+    /// The network device; `any` for all devices (a packet that passes two of them is counted twice)
     #[arg(value_name = "DEV")]
     device: String,
-    /// JSON, an object on each line: see below
+    /// Print JSON, one object on each line: see below
     #[arg(long)]
     json: bool,
-    /// In this network namespace (a name of `ip netns`, a path or a process id)
+    /// The network namespace (a name of `ip netns`, a path or a process id)
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
     /// Refresh every N seconds
@@ -40,7 +40,7 @@ pub struct LiveArguments {
     /// Bytes captured of each packet, from the IP header on
     #[arg(long, value_name = "BYTES", default_value_t = 160, value_parser = clap::value_parser!(u32).range(100..=262_144))]
     snaplen: u32,
-    /// How many connections to show, open and ended
+    /// Show at most N open and N ended connections
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 }
@@ -55,12 +55,12 @@ impl FromStr for Seconds {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse::<f64>() {
             Ok(seconds) if (0.1..=31_536_000.0).contains(&seconds) => Ok(Self(Duration::from_secs_f64(seconds))),
-            _ => Err("expected a number of seconds from 0.1 on, such as 1 or 0.5".to_owned()),
+            _ => Err("expected a number of seconds, 0.1 or more, such as 1 or 0.5".to_owned()),
         }
     }
 }
 
-/// The counters that only a live capture has, when they can be read.
+/// Counters that only a live capture has.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 struct Missed {
     /// TCP packets that the kernel dropped, because they were not read fast enough.
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     let device = Device::open(&arguments.device, settings)?;
     let (name, stop) = (device.name(), device.stop_flag());
     for signal in [SIGINT, SIGTERM] {
-        // The second one ends it at once, should the first not be heard.
+        // A second signal ends the program at once.
         flag::register_conditional_shutdown(signal, 128 + signal, std::sync::Arc::clone(&stop))
             .and_then(|_| flag::register(signal, std::sync::Arc::clone(&stop)))
             .context("waiting for Ctrl-C")?;
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     };
     let mut analyzer = Analyzer::new(Starts::new(device));
     let quiet = |error: io::Error| match error.kind() {
-        // The reader closed the pipe: it has enough.
+        // The reader closed the pipe: not an error.
         ErrorKind::BrokenPipe => Ok(true),
         _ => Err(error).context("writing to the standard output"),
     };
@@ -130,19 +130,19 @@ pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
     Ok(())
 }
 
-/// How it is shown.
+/// Where the live capture is shown.
 trait Output {
-    /// Once, before anything else.
+    /// Called once, first.
     fn begin(&mut self) -> io::Result<()>;
 
-    /// What came out of the analysis.
+    /// Takes an event of the analysis.
     fn event(&mut self, event: &Event, analyzer: &LiveAnalyzer) -> io::Result<()>;
 
-    /// Time passed.
+    /// Called at every interval.
     fn show(&mut self, now: Timestamp, analyzer: &LiveAnalyzer) -> io::Result<()>;
 }
 
-/// Writes it at once, so that a pipe has it too.
+/// Writes and flushes, also into a pipe.
 fn put(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

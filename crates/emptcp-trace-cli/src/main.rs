@@ -1,4 +1,4 @@
-//! `emptcp trace` as a program of its own.
+//! `emptcp trace` as a separate program.
 
 use clap::Parser;
 use emptcp_trace_cli::{TraceCommand, report, run};

@@ -1,4 +1,4 @@
-//! What the commands about one connection share: reading up to its end, and what to say when there is none.
+//! What the commands about one connection share: reading up to its end, and the error when it does not exist.
 
 use crate::options::AnalysisOptions;
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
@@ -9,16 +9,16 @@ use emptcp_trace::source::Files;
 use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Source, Watch, source};
 use std::path::PathBuf;
 
-/// Connections that are named when the one asked for does not exist.
+/// Connections that the error lists when the requested one does not exist.
 const NAMED: usize = 8;
 
 /// Which connection of which capture.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OneConnection {
-    /// Capture files (pcap or pcapng, also packed by gzip or zstd), read as one; "-" is the standard input
+    /// Capture files (pcap or pcapng, also compressed by gzip or zstd), read as one stream; "-" is the standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The connection, by the number that "analyze" gives it
+    /// The number of the connection, as "analyze" shows it
     #[arg(short, long, value_name = "N")]
     pub(crate) connection: u64,
     #[command(flatten)]
@@ -39,8 +39,7 @@ impl OneConnection {
         }
     }
 
-    /// Reads the files until the connection is over, gives its events to `observe`, and returns what is known of it
-    /// then.
+    /// Reads the files until the connection ends, passes its events to `observe`, and returns its record.
     pub(crate) fn read(&self, observe: impl FnMut(&Event) -> anyhow::Result<()>) -> anyhow::Result<Box<Connection>> {
         self.read_from(source::open(&self.files)?, observe)
     }
@@ -61,9 +60,11 @@ impl OneConnection {
         for event in Analyzer::with_settings(reading, settings) {
             let event = match event {
                 Ok(event) => event,
-                // What was read before it is good, and reported.
+                // The packets before the damage are valid: report them.
                 Err(error) if found.is_some() && !is_interruption(&error) => {
-                    eprintln!("warning: the capture is damaged, what follows is about the packets before: {error}");
+                    eprintln!(
+                        "warning: the capture is damaged; the output covers the packets before the damage: {error}"
+                    );
                     break;
                 }
                 Err(error) => return Err(error.into()),
@@ -84,12 +85,12 @@ impl OneConnection {
         bar.clear();
         match found {
             Some(connection) => Ok(connection),
-            None => others.complain(&name, self.id()),
+            None => others.no_such_connection(&name, self.id()),
         }
     }
 }
 
-/// Connections that were not asked for.
+/// Connections other than the requested one.
 #[derive(Default)]
 struct Others {
     number: u64,
@@ -110,12 +111,12 @@ impl Others {
         }
     }
 
-    fn complain<T>(mut self, name: &str, asked: ConnectionId) -> anyhow::Result<T> {
+    fn no_such_connection<T>(mut self, name: &str, asked: ConnectionId) -> anyhow::Result<T> {
         self.first.sort();
         self.first.truncate(NAMED);
         let list = self.first.join("\n");
         match self.number {
-            0 => bail!("{name} has no Multipath TCP connection: no SYN with MP_CAPABLE is in it"),
+            0 => bail!("{name} has no Multipath TCP connection: it contains no SYN with MP_CAPABLE"),
             1 => bail!("{name} has no connection {asked}, only this one:\n{list}"),
             number if number as usize <= NAMED => {
                 bail!("{name} has no connection {asked}, only these {number}:\n{list}")

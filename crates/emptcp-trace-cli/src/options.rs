@@ -1,4 +1,4 @@
-//! How to analyse: what the subcommands have in common.
+//! Options of the analysis that the subcommands share.
 
 use clap::{Args, ValueEnum};
 use emptcp_trace::{Order, Settings, Span};
@@ -6,10 +6,10 @@ use emptcp_trace::{Order, Settings, Span};
 /// How to analyse.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct AnalysisOptions {
-    /// A connection without a packet for so long is over
+    /// A connection ends after this time without a packet
     #[arg(long, value_name = "SECONDS", default_value_t = 5000.0, value_parser = seconds)]
     idle: f64,
-    /// Put packets in the order of time before they are analysed; `auto`: when a capture has several interfaces
+    /// Sort packets by time before the analysis; `auto`: when a capture has several interfaces
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     reorder: Reorder,
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Pixels of a PNG for each of the picture's own: sharp on screens of today.
+/// Pixels of the PNG for each pixel of the SVG: sharp on screens with a high resolution.
 const SCALE: f32 = 2.0;
 
 /// Arguments of `plot`.
@@ -22,31 +22,33 @@ pub struct PlotArguments {
     /// Where to write: a folder, or one picture (.svg or .png)
     #[arg(short, long, value_name = "PATH", default_value = ".")]
     output: PathBuf,
-    /// Which way the data goes [default: both; for one picture, the direction with more data]
+    /// Direction of the data [default: both; for one picture, the direction with more data]
     #[arg(long)]
-    direction: Option<Which>,
+    direction: Option<DirectionChoice>,
     /// What to draw [default: all; for one picture, dsn]
     #[arg(long, value_delimiter = ',')]
     what: Vec<Subject>,
-    /// Only from here on, in seconds after the first packet
+    /// Start here, in seconds after the first packet
     #[arg(long, value_name = "SECONDS", value_parser = span)]
     from: Option<Span>,
-    /// Only up to here
+    /// Stop here, in seconds after the first packet
     #[arg(long, value_name = "SECONDS", value_parser = span)]
     to: Option<Span>,
-    /// Into the folder: PNG instead of SVG
+    /// Write PNG instead of SVG to the folder
     #[arg(long)]
     png: bool,
-    /// Into the folder: files for xplot and jPlot (.xpl) instead, exact for every packet; no throughput
+    /// Write files for xplot and jPlot (.xpl) to the folder instead: exact for every packet, without throughput
     #[arg(long, conflicts_with = "png")]
     xplot: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Which {
-    /// Client to server
+enum DirectionChoice {
+    /// Client to server; `c2s` means the same
+    #[value(name = "to-server", alias = "c2s")]
     C2s,
-    /// Server to client
+    /// Server to client; `s2c` means the same
+    #[value(name = "to-client", alias = "s2c")]
     S2c,
     /// Both
     Both,
@@ -78,7 +80,7 @@ impl Subject {
 fn span(text: &str) -> Result<Span, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Span((seconds * 1e9) as i64)),
-        _ => Err("must be a number of seconds from 0 on, such as 3 or 0.25".to_owned()),
+        _ => Err("must be a number of seconds, 0 or more, such as 3 or 0.25".to_owned()),
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) fn run(arguments: &PlotArguments) -> anyhow::Result<()> {
         Some(image) if !arguments.output.is_dir() => one_picture(arguments, image),
         _ if arguments.output.exists() && !arguments.output.is_dir() => {
             bail!(
-                "{} is no folder, and its name does not end in .svg or .png",
+                "{} is not a folder, and its name does not end in .svg or .png",
                 arguments.output.display()
             )
         }
@@ -107,7 +109,7 @@ enum Image {
     Png,
 }
 
-/// What the name of a file asks for.
+/// The format by the file's extension.
 fn image(path: &Path) -> Option<Image> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
@@ -127,9 +129,9 @@ impl PlotArguments {
 
     fn directions(&self) -> Vec<Direction> {
         match self.direction {
-            Some(Which::C2s) => vec![Direction::ClientToServer],
-            Some(Which::S2c) => vec![Direction::ServerToClient],
-            Some(Which::Both) | None => Direction::BOTH.to_vec(),
+            Some(DirectionChoice::C2s) => vec![Direction::ClientToServer],
+            Some(DirectionChoice::S2c) => vec![Direction::ServerToClient],
+            Some(DirectionChoice::Both) | None => Direction::BOTH.to_vec(),
         }
     }
 
@@ -152,7 +154,7 @@ impl PlotArguments {
         if collector.is_empty() {
             let id = self.one.id();
             bail!(
-                "connection {id} has no packet in that section: it lasts {}",
+                "connection {id} has no packet between --from and --to: it lasts {}",
                 connection.dur
             );
         }
@@ -167,11 +169,11 @@ fn write(path: &Path, picture: &Picture, image: Image) -> anyhow::Result<()> {
         Image::Svg => draft.write_all(svg.as_bytes())?,
         Image::Png => draft.write_all(&to_png(&svg, SCALE)?)?,
     }
-    told(&draft.finish()?);
+    report_written(&draft.finish()?);
     Ok(())
 }
 
-fn told(path: &Path) {
+fn report_written(path: &Path) {
     eprintln!("{}", path.display());
 }
 
@@ -189,14 +191,14 @@ fn one_picture(arguments: &PlotArguments, image: Image) -> anyhow::Result<()> {
     };
     let collector = arguments.collect()?;
     let direction = match arguments.direction {
-        Some(Which::C2s) => Direction::ClientToServer,
-        Some(Which::S2c) => Direction::ServerToClient,
-        Some(Which::Both) => bail!("two directions do not fit into one file: name a folder with --output"),
+        Some(DirectionChoice::C2s) => Direction::ClientToServer,
+        Some(DirectionChoice::S2c) => Direction::ServerToClient,
+        Some(DirectionChoice::Both) => bail!("two directions do not fit into one file: name a folder with --output"),
         None => collector.main_direction(),
     };
     let picture = collector.picture(what, direction).with_context(|| {
         format!(
-            "no data of connection {} from {} is there to be drawn",
+            "connection {} has no data from {} to draw",
             arguments.one.id(),
             direction.sender()
         )
@@ -213,7 +215,7 @@ fn folder(arguments: &PlotArguments) -> anyhow::Result<()> {
         }
     }
     if pictures.is_empty() {
-        bail!("no data of connection {} is there to be drawn", arguments.one.id());
+        bail!("connection {} has no data to draw", arguments.one.id());
     }
     create_folder(&arguments.output)?;
     for picture in &pictures {
@@ -232,7 +234,7 @@ fn folder(arguments: &PlotArguments) -> anyhow::Result<()> {
 }
 
 fn create_folder(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("{} cannot be made", path.display()))
+    fs::create_dir_all(path).with_context(|| format!("cannot create the folder {}", path.display()))
 }
 
 fn xplot(arguments: &PlotArguments) -> anyhow::Result<()> {
@@ -250,15 +252,15 @@ fn xplot(arguments: &PlotArguments) -> anyhow::Result<()> {
     let written = read.and_then(|_| {
         let drafts = xplot.finish()?;
         if drafts.is_empty() {
-            bail!("nothing of connection {} is there to be drawn", arguments.one.id());
+            bail!("connection {} has nothing to draw", arguments.one.id());
         }
         drafts.into_iter().try_for_each(|draft| {
-            told(&draft.finish()?);
+            report_written(&draft.finish()?);
             Ok(())
         })
     });
     if written.is_err() && !existed {
-        // Only when it is empty, as it was made for nothing.
+        // Fails when the folder is not empty, which is intended.
         let _ = fs::remove_dir(&arguments.output);
     }
     written

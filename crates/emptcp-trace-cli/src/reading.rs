@@ -1,4 +1,4 @@
-//! What goes on while captures are read: a bar on a terminal, and Ctrl-C.
+//! Progress bar and Ctrl-C while captures are read.
 
 use emptcp_trace::source::Files;
 use emptcp_trace::{Error, Next, Result, Source};
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is quicker than this needs no bar.
+/// Commands that take less time show no bar.
 const SHORT: Duration = Duration::from_millis(400);
-/// Packets between two looks at the clock.
+/// Packets between two updates of the bar.
 const STEP: u64 = 2048;
 
 /// The bar of one command, shared by all its readers.
@@ -24,8 +24,8 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// A bar for this many bytes; none when that is not known. It is shown when it takes long and stderr is a terminal,
-    /// unless it is `quiet`.
+    /// A bar for this many bytes, if the number is known. It is shown when the command takes long and stderr is a
+    /// terminal, unless `quiet` is set.
     pub(crate) fn new(bytes: Option<u64>, quiet: bool) -> Self {
         let packets = Arc::new(AtomicU64::new(0));
         let began = Instant::now();
@@ -39,7 +39,7 @@ impl Bar {
             let style = style.with_key("packets", move |_: &_, out: &mut dyn std::fmt::Write| {
                 let packets = packets.load(Ordering::Relaxed) as f64;
                 let rate = packets / began.elapsed().as_secs_f64().max(1e-3);
-                // A bar that cannot be drawn is no reason to stop.
+                // A bar that cannot be drawn must not stop the command.
                 let _ = write!(out, "{:.2} M packets, {:.2} M/s", packets / 1e6, rate / 1e6);
             });
             bar.set_style(style);
@@ -61,7 +61,7 @@ impl Bar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -72,7 +72,7 @@ impl Bar {
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// From now on, Ctrl-C and SIGTERM end the reading, and the second one the program.
+    /// From now on, Ctrl-C and SIGTERM end the reading; a second one ends the program.
     ///
     /// # Errors
     /// When the system does not allow it.
@@ -85,7 +85,7 @@ impl Interrupt {
         Ok(Self(pressed))
     }
 
-    /// As if it were pressed: ends the reading of others.
+    /// Ends the reading of all readers, as Ctrl-C does.
     pub(crate) fn press(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -95,8 +95,8 @@ impl Interrupt {
     }
 }
 
-/// Files that move the bar as they are read. Ctrl-C is the end of the standard input, which cannot be read again; of
-/// files it is an error, so that nothing is written that looks like all of them.
+/// Files that advance the bar as they are read. Ctrl-C ends the standard input normally, because it cannot be read
+/// again. For files it is an error, so that no incomplete output looks complete.
 #[derive(Debug)]
 pub(crate) struct Reading {
     files: Files,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(
     long_about = "Make a page with tables and figures about the connections of captures: ports, durations, sizes, fallback, subflows, \
-        round-trip times, retransmissions, handovers. The page needs no network and no scripts. Each file is a trace of its own.",
+        round-trip times, retransmissions, handovers. The page needs no network and no scripts. Each file is a separate trace.",
     after_long_help = "\
 Examples:
   emptcp trace report capture.pcap
@@ -23,22 +23,22 @@ Examples:
   tcpdump -s 128 -w - tcp | emptcp trace report -"
 )]
 pub struct ReportArguments {
-    /// Captures, each a trace of its own; `-` is the standard input
+    /// Captures, each a separate trace; `-` is the standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Write the page here; `-` is the standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
-    /// Write the values of each figure to this folder, a CSV file for each
+    /// Write the values of each figure to a CSV file in this folder
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
     /// The title of the page
     #[arg(long, value_name = "TEXT", default_value_t = Options::default().title)]
     title: String,
-    /// Rows of each list
+    /// Number of rows in each list
     #[arg(long, value_name = "NUMBER", default_value_t = Options::default().top)]
     top: usize,
-    /// Bins of the best round-trip time are so wide
+    /// Width of the bins of the best round-trip time
     #[arg(long, value_name = "MILLISECONDS", default_value_t = Options::default().bin, value_parser = milliseconds)]
     bin: f64,
     /// Read all files as one stream, in the order of time: parts of one capture, or several taps
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     } else {
         arguments.files.chunks(1).collect()
     };
-    // A name that is wrong is said now and not after an hour.
+    // Opens every file first: a wrong name is reported now, not after an hour of analysis.
     let bar = Bar::new(length(&traces)?, false);
     let mut report = Report::new(Options {
         title: arguments.title.clone(),
@@ -81,16 +81,16 @@ pub(crate) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     write(&page, arguments)?;
     match damaged.as_slice() {
         [] => Ok(()),
-        [one] => bail!("the report has a capture only as far as it can be read: {one}"),
+        [one] => bail!("a capture is in the report only up to where it can be read: {one}"),
         several => bail!(
-            "the report has {} captures only as far as they can be read:\n  {}",
+            "{} captures are in the report only up to where they can be read:\n  {}",
             several.len(),
             several.join("\n  ")
         ),
     }
 }
 
-/// The length of all files; none with a pipe among them, which must not be opened twice.
+/// The length of all files; none when one of them is a pipe, which must not be opened twice.
 fn length(traces: &[&[PathBuf]]) -> anyhow::Result<Option<u64>> {
     let is_pipe = |file: &PathBuf| file.as_os_str() == "-" || (file.exists() && !file.is_file());
     let mut sum = Some(0);
@@ -105,7 +105,7 @@ fn length(traces: &[&[PathBuf]]) -> anyhow::Result<Option<u64>> {
     Ok(sum)
 }
 
-/// Adds a trace as far as it can be read, and says why that is not to its end.
+/// Adds a trace as far as it can be read. Returns the error that ended it early, if any.
 fn add(report: &mut Report, reading: Reading, arguments: &ReportArguments) -> anyhow::Result<Option<Error>> {
     report.begin(reading.name());
     let mut damage = None;
@@ -116,7 +116,7 @@ fn add(report: &mut Report, reading: Reading, arguments: &ReportArguments) -> an
         }
     }
     if let Some(error) = &damage {
-        report.note(format!("Only as far as it can be read: {error}."));
+        report.note(format!("Read only up to an error: {error}."));
     }
     Ok(damage)
 }
@@ -125,7 +125,7 @@ fn write(page: &Page, arguments: &ReportArguments) -> anyhow::Result<()> {
     let html = page.to_html().context("cannot read a temporary file")?;
     let mut drafts = Vec::new();
     if let Some(folder) = &arguments.csv {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
         for figure in &page.figures {
             let mut draft = Draft::create(folder.join(figure.name).with_extension("csv"))?;
             figure.write_csv(&mut draft, 1)?;

@@ -1,4 +1,4 @@
-//! `emptcp trace split`: one connection as a capture of its own.
+//! `emptcp trace split`: writes one connection to a separate capture.
 
 use crate::one::OneConnection;
 use anyhow::{Context, bail};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct SplitArguments {
     #[command(flatten)]
     one: OneConnection,
-    /// The file to write: pcap, or pcapng when its name says so (.pcapng), packed when it ends in .gz or .zst
+    /// The file to write: pcap, or pcapng for names with .pcapng; compressed when the name ends in .gz or .zst
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Overwrite the file when it exists
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &SplitArguments) -> anyhow::Result<()> {
     let written = match written {
         Err(error) if matches!(error.downcast_ref(), Some(SplitError::SeveralLinkTypes { .. })) => {
             eprintln!(
-                "note: connection {}: {error}; that is what {} is",
+                "note: connection {}: {error}; {} is written as pcapng",
                 arguments.one.id(),
                 output.display()
             );
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &SplitArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name without what it says about packing, and how it is packed.
+/// The name without the extension of the compression, and that extension.
 fn packing(path: &Path) -> (&Path, Option<&str>) {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some(packing @ ("gz" | "zst")) => (path.file_stem().map_or(path, Path::new), Some(packing)),
@@ -93,7 +93,7 @@ fn write(arguments: &SplitArguments, input: &Input, selection: &Selection, forma
     }
     draft.flush()?;
     if arguments.output.exists() && !arguments.force {
-        bail!("it appeared meanwhile; --force overwrites it");
+        bail!("another process created it meanwhile; --force overwrites it");
     }
     Ok(draft.finish()?)
 }
@@ -102,7 +102,7 @@ fn write(arguments: &SplitArguments, input: &Input, selection: &Selection, forma
 enum Input {
     /// Files.
     Files(Vec<PathBuf>),
-    /// The standard input, kept in a temporary file without a name.
+    /// The standard input, copied to an unnamed temporary file.
     Spooled(File),
 }
 
@@ -111,13 +111,16 @@ impl Input {
         let is_standard_input = |path: &PathBuf| path.as_os_str() == "-";
         match files {
             [only] if is_standard_input(only) => {
-                let mut file = tempfile::tempfile().context("the standard input must be kept, as it is read twice")?;
-                io::copy(&mut io::stdin().lock(), &mut file).context("the standard input cannot be kept")?;
+                let mut file = tempfile::tempfile().context(
+                    "cannot store the standard input in a temporary file, which is needed because it is read twice",
+                )?;
+                io::copy(&mut io::stdin().lock(), &mut file)
+                    .context("cannot copy the standard input to a temporary file")?;
                 Ok(Self::Spooled(file))
             }
             files if files.iter().any(is_standard_input) => {
                 bail!(
-                    "the standard input is read twice here and cannot be one of several captures: save it to a file first"
+                    "`split` reads its input twice, so the standard input cannot be one of several captures: save it to a file first"
                 )
             }
             files => Ok(Self::Files(files.to_vec())),

@@ -39,7 +39,7 @@ fn plain(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Fails, says these words, and leaves nothing in the folder.
+/// Asserts that the command fails with these words and leaves nothing in the folder.
 fn refuses(arguments: &[&str], words: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let tables = folder.path().join("tables");
@@ -64,7 +64,7 @@ fn what_is_no_capture_is_refused_with_its_name_and_nothing_is_written() {
     refuses(&["no/such/file"], &["no/such/file", "No such file"]);
     refuses(&[path(folder.path())], &[path(folder.path()), "directory"]);
     refuses(&[path(&empty)], &[path(&empty), "empty"]);
-    refuses(&[path(&nonsense)], &[path(&nonsense), "no capture"]);
+    refuses(&[path(&nonsense)], &[path(&nonsense), "not a capture"]);
     refuses(
         &["--each", path(&empty), path(&nonsense)],
         &[path(&empty), path(&nonsense), "2 of 2"],

@@ -1,5 +1,5 @@
-//! What an analysis of Multipath TCP captures found, for people and for programs. The analysis itself is the crate
-//! [`emptcp_trace`]; everything here is made from its records and events.
+//! Output of the analysis of Multipath TCP captures, for people and for programs. The crate [`emptcp_trace`] does the
+//! analysis; everything here is made from its records and events.
 //!
 //! # Map
 //!

@@ -26,14 +26,14 @@ use crate::{Error, Event, Next, Order, Result, Settings, Source};
 /// # }
 /// ```
 ///
-/// Where a source fails, records of what was open are emitted first, then [`Event::End`], and the error last: a file
-/// that was cut off still gives what it has.
+/// When a source fails, the records of open connections are emitted first, then [`Event::End`], then the error. So a
+/// truncated file still gives results.
 #[derive(Debug)]
 pub struct Analyzer<S> {
     source: S,
     settings: Settings,
     engine: Engine,
-    /// The last packet, decoded in place: to move one costs as much as to look up its flow.
+    /// The last packet, decoded in place: moving one costs as much as the look-up of its flow.
     packet: Packet,
     reorder: Reorder<Packet>,
     state: State,
@@ -47,7 +47,7 @@ enum State {
 }
 
 impl<S: Source> Analyzer<S> {
-    /// With the usual settings.
+    /// With default settings.
     pub fn new(source: S) -> Self {
         Self::with_settings(source, Settings::default())
     }
@@ -64,12 +64,12 @@ impl<S: Source> Analyzer<S> {
         }
     }
 
-    /// The connections that are open now, as if the capture ended here: for live views.
+    /// The open connections, as if the capture ended now: for live views.
     pub fn snapshot(&self) -> Vec<Connection> {
         self.engine.snapshot()
     }
 
-    /// The totals of what was read so far.
+    /// The totals so far.
     pub fn totals(&self) -> &Totals {
         self.engine.totals()
     }
@@ -89,7 +89,7 @@ impl<S: Source> Analyzer<S> {
                 totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
                 totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
                 if self.packet.decode(&frame, &mut totals.skipped) {
-                    // Asked for after each packet: with it, the source may have found a second interface.
+                    // Checked after each packet, because the source may just have found a second interface.
                     let ordered = match self.settings.order {
                         Order::Auto => self.source.may_be_unordered(),
                         Order::ByTime => true,
@@ -149,7 +149,7 @@ impl<S: Source> Iterator for Analyzer<S> {
             match &mut self.state {
                 State::Reading => {
                     if let Some(event) = self.read() {
-                        // What passing time has ended comes first.
+                        // First emit the connections that ended by the passage of time.
                         self.engine.push_event(event);
                     }
                 }

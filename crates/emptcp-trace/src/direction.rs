@@ -3,7 +3,8 @@
 use serde::Serialize;
 use std::ops::{Index, IndexMut};
 
-/// The direction of a packet. The client of a connection is the host that sent the first SYN with MP_CAPABLE.
+/// The direction of a packet in its connection. The client is the host that sent the first SYN with MP_CAPABLE. (The
+/// direction through a network device, ingress or egress, is another thing and does not occur in captures.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Direction {
     /// Client to server.
@@ -51,12 +52,12 @@ impl Direction {
 pub struct PerDirection<T>(pub [T; 2]);
 
 impl<T> PerDirection<T> {
-    /// The values made from `of`, called for each direction.
+    /// Calls `of` for each direction.
     pub fn from_fn(mut of: impl FnMut(Direction) -> T) -> Self {
         Self(Direction::BOTH.map(&mut of))
     }
 
-    /// What `with` makes of each value.
+    /// Applies `with` to each value.
     pub fn map<U>(&self, with: impl Fn(&T) -> U) -> PerDirection<U> {
         let [c2s, s2c] = &self.0;
         PerDirection([with(c2s), with(s2c)])

@@ -1,4 +1,4 @@
-//! What can go wrong while a capture is read.
+//! Errors while a capture is read.
 
 use std::path::PathBuf;
 
@@ -11,17 +11,17 @@ pub enum Error {
     Io {
         /// The file; `-` is the standard input.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The bytes are no capture, or not further.
+    /// The bytes are not a capture, or not a valid one from here on.
     #[error("{}: at byte {offset}: {what}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Where in its (decompressed) bytes.
+        /// Offset in its (decompressed) bytes.
         offset: u64,
-        /// What was found, and what would have been right.
+        /// What was found, and what was expected.
         what: String,
     },
 }

@@ -5,7 +5,7 @@ use crate::{ConnectionId, Direction, PacketNumber, Span, SubflowId, Timestamp};
 use mptcp_wire::mptcp::MptcpOption;
 use smallvec::SmallVec;
 
-/// What a run of payload bytes is to the connection: new, or sent before.
+/// The kind of a run of payload bytes: new, or sent before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Piece {
     /// New to the connection.
@@ -31,7 +31,7 @@ pub struct Run {
     pub dsn: Option<u64>,
     /// Length, bytes.
     pub length: u32,
-    /// What the bytes are.
+    /// The kind of the bytes.
     pub piece: Piece,
 }
 
@@ -103,11 +103,11 @@ pub struct PacketEvent {
 pub enum Event {
     /// A packet of a connection that is watched (`Settings::watch`); comes before its marks.
     Packet(Box<PacketEvent>),
-    /// Something that happened at one moment: a row of the table `events`.
+    /// An event at one moment: a row of the table `events`.
     Mark(Mark),
     /// A connection is over: its record. No later event is about it.
     Connection(Box<Connection>),
-    /// A live source has no packet now; the time is this.
+    /// A live source has no packet now; this is the current time.
     Quiet(Timestamp),
     /// The source is at its end; nothing follows.
     End(Box<Totals>),

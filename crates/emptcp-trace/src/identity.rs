@@ -11,7 +11,7 @@ pub struct ConnectionId(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SubflowId(pub u32);
 
-/// A packet: its place in the file or stream counted from 1, as Wireshark shows it.
+/// A packet: its number in the file or stream from 1, as in Wireshark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PacketNumber(pub u64);
 

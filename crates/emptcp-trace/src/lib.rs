@@ -1,9 +1,7 @@
-//! What happened in a Multipath TCP connection: streaming analysis of packet captures, both versions of MPTCP, in
-//! bounded memory.
+//! Streaming analysis of Multipath TCP connections in packet captures: both versions of MPTCP, in bounded memory.
 //!
-//! This crate is the engine. It reads packets and emits records and events; it draws nothing and writes no tables. What
-//! people and programs read (tables, sentences, pictures, reports) is made from its records by the crate
-//! `emptcp-trace-report`.
+//! This crate is the engine. It reads packets and emits records and events. The crate `emptcp-trace-report` makes
+//! tables, sentences, pictures and reports from them.
 //!
 //! # Start here
 //!
@@ -30,14 +28,14 @@
 //!
 //! # Map
 //!
-//! * [`source`]: where packets come from. `settings.rs`: what can be chosen.
-//! * [`live`]: packets of a device while they pass.
+//! * [`source`]: sources of packets. `settings.rs`: settings of the analysis.
+//! * [`live`]: live packets of a network device.
 //! * [`analyzer`]: the analysis, an iterator. It uses `packet.rs` (one segment, decoded), `reorder.rs` (packets in the
-//!   order of time), `engine/` (connections and subflows, packet by packet) and `stream/` (what is remembered about
+//!   order of time), `engine/` (connections and subflows, packet by packet) and `stream/` (state about ranges of
 //!   bytes).
 //! * [`event`], [`record`]: the results.
 //! * [`compare`]: two captures of the same traffic at two points.
-//! * [`split`]: one connection as a capture of its own.
+//! * [`split`]: copies one connection to a separate capture.
 //! * `direction.rs`, `time.rs`, `identity.rs`, `error.rs`: shared by all of these.
 //!
 //! A module uses only modules below it:
@@ -54,9 +52,9 @@
 //!  identity, direction, time, error
 //! ```
 //!
-//! `compare` and `split` belong here, not to the reports: both read packets and keep state for each of them. `compare`
-//! is a second engine, with typed figures as its result; its sentences are in `emptcp-trace-report`. `split` copies
-//! frames, and must put them in the same order as the analysis does, by the same code.
+//! `compare` and `split` are in this crate because both read packets. `compare` is a second engine whose result is
+//! typed figures; `emptcp-trace-report` makes sentences of them. `split` copies frames and must sort them exactly as
+//! the analysis does, so it shares that code.
 
 pub mod analyzer;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! A captured TCP segment, decoded: what the analysis needs of it, and nothing that borrows from the capture.
+//! A captured TCP segment, decoded: the fields that the analysis needs, without borrowing from the capture.
 
 use crate::record::Skipped;
 use crate::{Frame, PacketNumber, Timestamp};
@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
 /// Two endpoints in an order that does not depend on the sender: both directions of a TCP connection have the same key.
-/// IPv4 addresses are mapped into IPv6 ones, which never are on the wire themselves (RFC 4291, 2.5.5.2).
+/// IPv4 addresses are mapped to IPv6 addresses that never occur on the wire (RFC 4291, 2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {
     low: u128,
@@ -39,7 +39,7 @@ pub(crate) struct Packet {
     pub(crate) ip_length: u32,
     /// The sum of the payload, where all of it was captured.
     pub(crate) payload_sum: Option<u16>,
-    /// MP_CAPABLE, MP_JOIN or a SYN: what data of an established subflow never has.
+    /// MP_CAPABLE, MP_JOIN or SYN: never on data of an established subflow.
     pub(crate) handshake: bool,
     /// MPTCP options that are well-formed.
     pub(crate) options: SmallVec<[MptcpOption; 2]>,
@@ -68,7 +68,7 @@ impl FlowKey {
 }
 
 impl Packet {
-    /// A packet to decode into: packets are large, and one is made for each frame.
+    /// An empty packet to decode into: packets are large, so one is reused for all frames.
     pub(crate) fn empty() -> Self {
         let nowhere = SocketAddr::from(([0; 4], 0));
         Self {
@@ -91,7 +91,7 @@ impl Packet {
         }
     }
 
-    /// Decodes a frame into this; whether it is a TCP segment. `skipped` counts what is none.
+    /// Decodes a frame into this packet. Returns whether it is a TCP segment; otherwise `skipped` counts the reason.
     pub(crate) fn decode(&mut self, frame: &Frame<'_>, skipped: &mut Skipped) -> bool {
         let Some(link) = frame.link else {
             skipped.link_type += 1;
@@ -161,8 +161,7 @@ impl Packet {
     }
 }
 
-/// The length in the IP header; where that is 0, as on packets before segmentation (BIG TCP), what the frame had on the
-/// wire.
+/// The length in the IP header. If it is 0, as in packets before segmentation (BIG TCP), the length of the frame.
 fn payload_length(frame: &Frame<'_>, segment: &Segment<'_>) -> u32 {
     let unset = match segment.network() {
         Network::V4(header) => header.total_length() == 0,

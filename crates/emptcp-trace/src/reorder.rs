@@ -3,7 +3,7 @@
 use crate::{Limits, PacketNumber, Timestamp};
 use std::collections::BTreeMap;
 
-/// Packets that wait until none before them is expected any more.
+/// Packets that wait until no earlier packet is expected.
 #[derive(Debug)]
 pub(crate) struct Reorder<T> {
     waiting: BTreeMap<(Timestamp, PacketNumber), T>,
@@ -20,7 +20,7 @@ impl<T> Default for Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    /// Takes a packet. Gives it back when it is late, as later ones have gone already.
+    /// Adds a packet. Returns it if it is late: later packets have been passed on already.
     pub(crate) fn push(&mut self, time: Timestamp, number: PacketNumber, packet: T) -> Option<T> {
         if self.released.is_some_and(|released| time < released) {
             return Some(packet);
@@ -29,14 +29,14 @@ impl<T> Reorder<T> {
         None
     }
 
-    /// The next packet, once enough others have come after it.
+    /// The next packet, once enough later packets have come.
     pub(crate) fn pop(&mut self, limits: &Limits) -> Option<T> {
         let (first, last) = (self.waiting.first_key_value()?, self.waiting.last_key_value()?);
         let ripe = last.0.0 - first.0.0 >= limits.reorder_span || self.waiting.len() > limits.reorder_packets;
         if ripe { self.pop_any() } else { None }
     }
 
-    /// The next packet, when no others will come.
+    /// The next packet, at the end of the source.
     pub(crate) fn pop_any(&mut self) -> Option<T> {
         let ((time, _), packet) = self.waiting.pop_first()?;
         self.released = Some(time);

@@ -1,8 +1,8 @@
-//! What can be chosen about an analysis.
+//! Settings of an analysis.
 
 use crate::{ConnectionId, Span};
 
-/// Which connections have their packets emitted one by one, as [`Event::Packet`](crate::Event).
+/// The connections whose packets are emitted, as [`Event::Packet`](crate::Event).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Watch {
     /// None.
@@ -14,10 +14,10 @@ pub enum Watch {
     Everything,
 }
 
-/// Whether packets are put in the order of time before they are analysed.
+/// Whether packets are sorted by time before the analysis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// When the source says that it may be out of order: several interfaces, or files side by side.
+    /// When the source may be out of order: several interfaces, or parallel files.
     #[default]
     Auto,
     /// Always.
@@ -26,10 +26,10 @@ pub enum Order {
     AsCaptured,
 }
 
-/// Bounds of memory. Where one is met, [`Capped`](crate::record::Capped) counts it, and the connection says so.
+/// Memory limits. When one is reached, [`Capped`](crate::record::Capped) counts it, and the connection is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; beyond, the one idle for longest is ended and emitted.
+    /// Connections at a time; beyond the limit, the one with the longest idle time is ended and emitted.
     pub connections: usize,
     /// Subflows of one connection.
     pub subflows: usize,
@@ -43,7 +43,7 @@ pub struct Limits {
     pub mappings: usize,
     /// Segments timed at once per direction of a subflow.
     pub rtt: usize,
-    /// Packets held to be put in order.
+    /// Packets held to be sorted by time.
     pub reorder_packets: usize,
     /// How long they are held, in capture time.
     pub reorder_span: Span,
@@ -65,7 +65,7 @@ impl Default for Limits {
     }
 }
 
-/// What can be chosen about an analysis.
+/// Settings of an analysis.
 ///
 /// ```
 /// use emptcp_trace::{Limits, Settings, Span};
@@ -80,18 +80,18 @@ impl Default for Limits {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Which connections have their packets emitted one by one.
+    /// The connections whose packets are emitted.
     pub watch: Watch,
     /// Whether [`Event::Mark`](crate::Event) is emitted.
     pub marks: bool,
     /// Whether packets are put in order.
     pub order: Order,
-    /// A connection without a packet for this long is over.
+    /// A connection ends after this time without a packet.
     pub idle: Span,
     /// A connection that ended is kept for this long, for its last packets.
     pub linger: Span,
-    /// Data that waits, unacknowledged, for this long without progress is a stall; data that moves to another subflow
-    /// for this long is a handover.
+    /// Data that stays unacknowledged for this long without progress is a stall. Data that moves to another subflow for
+    /// this long is a handover.
     pub stall: Span,
     /// Bounds of memory.
     pub limits: Limits,

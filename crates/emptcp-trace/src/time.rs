@@ -10,7 +10,7 @@ const PER_SECOND: i64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
-/// A span of time in nanoseconds, negative when it goes back. Written as seconds.
+/// A span of time in nanoseconds; may be negative. Written as seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub i64);
 
@@ -71,7 +71,7 @@ impl Serialize for Span {
 }
 
 impl fmt::Display for Span {
-    /// In the unit that suits: `12.3 us`, `4.56 ms`, `7.890 s`.
+    /// In a suitable unit: `12.3 us`, `4.56 ms`, `7.890 s`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.seconds();
         match seconds.abs() {

@@ -1,51 +1,73 @@
 //! Programmable Multipath TCP on a stock Linux kernel: the library behind the `emptcp` command.
 //!
-//! A policy file is [compiled](compile) against a [`Catalog`] of elements into a [plan](plan::Plan), which [`apply`]
-//! loads into the kernel as an [`Instance`]: selectors and actors as BPF programs on the network devices, in force
-//! without a running process until [`remove`].
+//! [`Policies`] are a policy file, compiled. An [`Instance`] of a network [`Namespace`] puts them in force: selectors
+//! and actors as BPF programs on the network devices, which run without a process until [`Instance::remove`]. What is
+//! in force is read by any number of processes: [`Instance::stats`], [`Instance::flows`], [`Instance::events`].
 //!
 //! ```no_run
-//! use emptcp::{ApplyOptions, Catalog, Instance, instance::DEFAULT};
+//! use emptcp::{Apply, Namespace, Policies};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let text = r#"
-//!     [[policy]]
-//!     name   = "cap-cellular"
-//!     device = "wwan0"
-//!     hook   = "ingress"
-//!     when   = "ip.src in 203.0.113.0/24"
-//!     do     = ["count"]
-//! "#;
-//! let catalog = Catalog::load()?;
-//! let plan = emptcp::compile("policies.toml", text, &catalog.manifests())?;
-//! let applied = emptcp::apply(DEFAULT, &plan, text, &catalog, &ApplyOptions::default())?;
-//! println!("policy set {} is in force", applied.generation);
-//!
-//! for policy in Instance::open(DEFAULT)?.stats(&catalog)?.policies {
-//!     println!("{}: {} packets", policy.name, policy.matched.packets);
+//! # fn main() -> emptcp::Result<()> {
+//! let policies = Policies::open("policy.toml")?;
+//! let gateway = Namespace::named("gw")?;
+//! let instance = gateway.instance("default").apply(&policies, Apply::new().adopt(true))?.instance;
+//! for event in instance.events()? {
+//!     let event = event?;
+//!     println!("{} <-> {}: {:?}", event.local, event.remote, event.body);
 //! }
-//! emptcp::remove(DEFAULT)?;
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! Loading BPF programs needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN. [`Error::kind`] says what kind of
+//! error it is, other methods which device, policy or file it is about.
+//!
 //! Where things are:
 //!
-//! * Policies: [`compile`], [`plan`], [`manifest`], [`diff`] of two plans, [`Diagnostics`] of a bad file.
-//! * In force: [`apply`] and its [`preview`], [`remove`], [`Instance`] with its [`stats`], [`flows`] and [`events`],
-//!   which an [`event_reader`] hands out.
+//! * Policies: [`Policies`]; [`plan`] is what they compile to, [`Diagnostics`] what is wrong with a file.
+//! * In force: [`Namespace`], [`Instance`], [`Apply`]; [`Events`] as an iterator with a file descriptor, `EventStream`
+//!   with the feature `tokio`; what they return is in [`model`], [`instance`] and [`in_force`].
+//! * All network namespaces: [`stale`].
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
-//! * The machine: [`probe`] says what the kernel offers, [`netns`] enters a network namespace.
-//! * Without a network: [`testrun`] runs chains on packets.
+//! * The machine: [`probe`] says what the kernel offers, [`memory`] what is free.
+//! * Without a network: [`testrun`] runs chains on packets; [`measure`] is what costs are compared with.
 //! * What the kernel's side and this side share: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
 
-pub mod netns;
+mod apply;
+mod error;
+#[cfg(feature = "tokio")]
+mod event_stream;
+mod events;
+mod handle;
+mod namespace;
+mod policies;
+mod policy_text;
 
+pub use apply::{Applied, Apply};
 pub use emptcp_abi as abi;
+pub use emptcp_model as model;
+pub use emptcp_model::ErrorKind;
+pub use emptcp_packet::error::{AttachProblem, BpffsProblem, HostError, NamespaceProblem};
+pub use emptcp_packet::{Applied as Report, Error as PacketError};
 pub use emptcp_packet::{
-    Applied, ApplyOptions, AttachedTo, Catalog, Error, Holder, Instance, MovedHere, Preview, Removed, Result, Shaped,
-    apply, attach, catalog, doubts, element, event_reader, events, flows, in_force, instance, memory, moved_here,
-    preview, probe, refusal, remove, require, sdk, stale, stats, testing, testrun, with_real_names,
+    AttachedTo, Catalog, Holder, MovedHere, Preview, Removed, Shaped, element, in_force, instance, memory, probe,
+    refusal, require, sdk, stale, testing, testrun,
 };
-pub use emptcp_plan::{Change, Diagnostic, Diagnostics, compile, diff, manifest, plan};
+pub use emptcp_plan::{Change, Diagnostic, Diagnostics, manifest, nearest, plan, values, visible};
+pub use error::{Error, Result};
+#[cfg(feature = "tokio")]
+pub use event_stream::EventStream;
+pub use events::{Begin, Events};
+pub use handle::Instance;
 pub use mptcp_wire as wire;
+pub use namespace::Namespace;
+pub use policies::Policies;
+pub use policy_text::Unreadable;
+
+/// What costs are compared with: an empty program, and an instance's hooks with other programs in the place of its own.
+pub mod measure {
+    pub use emptcp_packet::{
+        baseline::Baseline,
+        swap::{Occupant, Swap},
+    };
+}

@@ -1,4 +1,4 @@
-//! A socket that answers questions about subflows.
+//! A netlink socket for requests about subflows.
 
 use crate::error::Error;
 use crate::message::{self, Message};
@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// The kernel fills at most 32 kB at a time (`netlink_dump`).
 const DATAGRAM: usize = 64 * 1024;
 
-/// States in which a subflow has addresses, a connection, and something to lose.
+/// States between handshake and end, in which a subflow has addresses and a connection.
 const CONNECTED: [State; 6] = [
     State::Established,
     State::CloseWait,
@@ -21,7 +21,7 @@ const CONNECTED: [State; 6] = [
     State::Closing,
 ];
 
-/// A netlink socket of the network namespace in which it was opened, wherever it is used.
+/// A netlink socket. It belongs to the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct SockDiag {
     socket: OwnedFd,
@@ -33,7 +33,7 @@ impl SockDiag {
     /// Opens a socket for the network namespace of this thread.
     ///
     /// # Errors
-    /// [`Error::Open`]: the kernel has no netlink, or no file descriptor is left.
+    /// [`Error::Open`]: the kernel has no sock_diag, or no file descriptor is available.
     pub fn open() -> Result<Self, Error> {
         let socket = socket(
             AddressFamily::Netlink,
@@ -50,10 +50,10 @@ impl SockDiag {
 
     /// All subflows of the namespace between handshake and end, of IPv4 and IPv6.
     ///
-    /// The list is not one moment: a subflow that comes or goes meanwhile may be in it or not.
+    /// The list is not atomic: a subflow that begins or ends meanwhile may be in it or not.
     ///
     /// # Errors
-    /// When the kernel does not list sockets: it was built without `CONFIG_INET_TCP_DIAG`, for example.
+    /// When the kernel does not list sockets, for example because it was built without `CONFIG_INET_TCP_DIAG`.
     pub fn subflows(&mut self) -> Result<Vec<Subflow>, Error> {
         let mut subflows = Vec::new();
         for version in [IpVersion::V4, IpVersion::V6] {
@@ -72,11 +72,11 @@ impl SockDiag {
         Ok(subflows)
     }
 
-    /// One subflow by its addresses, whatever its state. `None` when it is gone, is plain TCP, or is bound to a device:
-    /// the kernel then finds it only by that device.
+    /// One subflow by its addresses, in any state. `None` when it does not exist, is plain TCP, or is bound to a device
+    /// (the kernel then finds it only by that device).
     ///
     /// # Errors
-    /// When the kernel does not answer the question.
+    /// When the kernel refuses the request.
     pub fn subflow(&mut self, addresses: &FourTuple) -> Result<Option<Subflow>, Error> {
         let mut found = None;
         let asked = self.ask(
@@ -94,7 +94,7 @@ impl SockDiag {
         }
     }
 
-    /// Sends a question and hands over messages until `with` has enough.
+    /// Sends a request and passes messages to `with` until it has enough.
     fn ask(
         &mut self,
         question: impl FnOnce(u32) -> Vec<u8>,
@@ -109,7 +109,7 @@ impl SockDiag {
             let datagram = self
                 .buffer
                 .get(..length)
-                .ok_or(Error::Malformed("a datagram is longer than the kernel makes them"))?;
+                .ok_or(Error::Malformed("a datagram is longer than any of the kernel"))?;
             if message::each(datagram, self.sequence, &mut with)? {
                 return Ok(());
             }

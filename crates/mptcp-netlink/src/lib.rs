@@ -1,6 +1,5 @@
-//! What Linux tells about the subflows of a host's MPTCP sockets by netlink (`sock_diag`, sock_diag(7)): tokens,
-//! address ids, who opened a subflow and how, backup flags. No right is needed; without CAP_NET_ADMIN newer kernels
-//! leave out the tokens.
+//! The subflows of a host's MPTCP sockets, by netlink (`sock_diag`, sock_diag(7)): tokens, address ids, opener, role
+//! and backup flags. No privilege is needed; without CAP_NET_ADMIN newer kernels leave out the tokens.
 //!
 //! ```no_run
 //! use mptcp_netlink::SockDiag;
@@ -31,11 +30,11 @@
 //!
 //! # Map
 //!
-//! * `diag.rs`: [`SockDiag`], a socket that answers for its network namespace: all subflows, or one.
-//! * `subflow.rs`: [`Subflow`] and [`SubflowFlags`], what an answer says.
+//! * `diag.rs`: [`SockDiag`], a socket for its network namespace: all subflows, or one.
+//! * `subflow.rs`: [`Subflow`] and [`SubflowFlags`], the content of an answer.
 //! * `request.rs`, `message.rs`, `attribute.rs`: the bytes of netlink. `error.rs`: [`Error`].
 //!
-//! What only the process that has an MPTCP socket can ask (`MPTCP_INFO`, `TCP_INFO` of each subflow) is in
+//! Requests that only the owner of an MPTCP socket can make (`MPTCP_INFO`, `TCP_INFO` of each subflow) are in
 //! `mptcp-socket`.
 
 mod attribute;

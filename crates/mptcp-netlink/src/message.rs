@@ -9,7 +9,7 @@ const ERROR: u16 = libc::NLMSG_ERROR as u16;
 const DONE: u16 = libc::NLMSG_DONE as u16;
 const NO_OPERATION: u16 = libc::NLMSG_NOOP as u16;
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
     /// An answer: what follows the header.
@@ -18,10 +18,10 @@ pub(crate) enum Message<'a> {
     Done,
 }
 
-/// Calls `with` for the messages of a datagram that answer the question `sequence`, until it says that it has enough.
+/// Calls `with` for the messages of a datagram that answer the request `sequence`, until it breaks.
 ///
 /// # Errors
-/// The kernel's refusal, or a datagram that is no sequence of messages.
+/// The kernel's refusal, or a datagram that is not a sequence of messages.
 pub(crate) fn each(
     mut datagram: &[u8],
     sequence: u32,
@@ -56,14 +56,14 @@ pub(crate) fn each(
     Ok(false)
 }
 
-/// `struct nlmsgerr`, of which only the number is of interest.
+/// `struct nlmsgerr`; only the errno is used.
 fn refusal(content: &[u8]) -> Result<Error, Error> {
     status(content)
         .map(Error::Refused)
         .ok_or(Error::Malformed("an error without a number"))
 }
 
-/// A negative errno at the front, if there is one.
+/// A negative errno at the beginning, if there is one.
 fn status(content: &[u8]) -> Option<io::Error> {
     let number = i32::from_ne_bytes(*content.first_chunk()?);
     (number < 0).then(|| io::Error::from_raw_os_error(number.saturating_neg()))
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_another_question_are_passed_over_and_the_end_is_told() {
+    fn answers_to_other_requests_are_skipped_and_the_end_is_reported() {
         let datagram = [
             message(20, 7, b"old"),
             message(20, 8, b"new"),

@@ -1,4 +1,4 @@
-//! Questions to `inet_diag` (`struct inet_diag_req_v2` of `linux/inet_diag.h`).
+//! Requests to `inet_diag` (`struct inet_diag_req_v2` of `linux/inet_diag.h`).
 
 use crate::message::HEADER;
 use mptcp_wire::{FourTuple, IpVersion, tcp::State};

@@ -1,4 +1,4 @@
-//! What the kernel tells about one subflow (`subflow_get_info` of `net/mptcp/diag.c`).
+//! The kernel's data about one subflow (`subflow_get_info` of `net/mptcp/diag.c`).
 
 use crate::attribute;
 use mptcp_wire::{AddressId, FourTuple, SequenceNumber, Token, tcp::State};
@@ -26,23 +26,23 @@ mod attr {
     pub(super) const ID_LOCAL: u16 = 10;
 }
 
-/// What a host's kernel tells about one of its subflows.
+/// The kernel's data about a subflow of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subflow {
-    /// Addresses and ports, local ones of this host. IPv4 is IPv4, also where the socket is one of IPv6.
+    /// Addresses and ports; local is this host. IPv4 addresses on IPv6 sockets are IPv4.
     pub addresses: FourTuple,
-    /// State of the TCP connection that the subflow is.
+    /// State of the subflow's TCP connection.
     pub state: State,
-    /// Token of this host; `None` while the kernel does not tell.
+    /// Token of this host; `None` if the kernel does not report it.
     pub local_token: Option<Token>,
-    /// Token of the other host. The kernel keeps it only with subflows that this host has opened; `None` where no
-    /// subflow of the connection is of that kind.
+    /// Token of the other host. The kernel stores it only for subflows that this host opened; `None` if the connection
+    /// has no such subflow.
     pub remote_token: Option<Token>,
-    /// Initial sequence number of the other host; 0 while the kernel does not tell.
+    /// Initial sequence number of the other host; 0 if the kernel does not report it.
     pub remote_initial: SequenceNumber,
-    /// How it came to be, and how it may be used.
+    /// Role, opener and backup flags.
     pub flags: SubflowFlags,
-    /// Address ids of this and of the other host; `None` while the kernel does not tell.
+    /// Address ids of this and of the other host; `None` if the kernel does not report them.
     pub address_ids: Option<[AddressId; 2]>,
     /// `struct tcp_info` as the kernel wrote it, for a reader such as `mptcp_socket::TcpInfo`; empty when it is
     /// missing.
@@ -62,9 +62,9 @@ impl SubflowFlags {
     pub const JOIN_REMOTE: Self = Self(1 << 2);
     /// This host opened the subflow with MP_JOIN.
     pub const JOIN_LOCAL: Self = Self(1 << 3);
-    /// The other host has asked to use it as backup.
+    /// The other host has requested it as backup.
     pub const BACKUP_REMOTE: Self = Self(1 << 4);
-    /// This host has asked to use it as backup.
+    /// This host has requested it as backup.
     pub const BACKUP_LOCAL: Self = Self(1 << 5);
 
     /// Whether one of `flags` is set.
@@ -91,7 +91,7 @@ impl SubflowFlags {
         self.intersects(Self::CAPABLE_LOCAL | Self::JOIN_LOCAL)
     }
 
-    /// Either host has asked to use it as backup.
+    /// Either host has requested it as backup.
     #[must_use]
     pub fn is_backup(self) -> bool {
         self.intersects(Self::BACKUP_LOCAL | Self::BACKUP_REMOTE)
@@ -107,7 +107,7 @@ impl std::ops::BitOr for SubflowFlags {
 }
 
 impl Subflow {
-    /// Reads `struct inet_diag_msg` and its attributes; `None` for a socket that is no subflow.
+    /// Reads `struct inet_diag_msg` and its attributes; `None` for a socket that is not a subflow.
     pub(crate) fn parse(answer: &[u8]) -> Option<Self> {
         let header = answer.first_chunk::<DIAG_MESSAGE>()?;
         let attributes = answer.get(DIAG_MESSAGE..)?;
@@ -145,7 +145,7 @@ fn addresses(header: &[u8; DIAG_MESSAGE]) -> Option<FourTuple> {
     Some(FourTuple::new(end(4, 8)?, end(6, 24)?))
 }
 
-/// Fills in the other host's token where another subflow of the same connection has it.
+/// Sets the other host's token from another subflow of the same connection.
 pub(crate) fn complete_tokens(subflows: &mut [Subflow]) {
     let known: BTreeMap<Token, Token> = subflows
         .iter()

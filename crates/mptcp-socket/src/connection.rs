@@ -1,4 +1,4 @@
-//! `MPTCP_FULL_INFO`, or what kernels before 6.5 have for it: the state of a connection and of every subflow.
+//! `MPTCP_FULL_INFO`, or its equivalents in kernels before 6.5: the state of a connection and of every subflow.
 
 use crate::error::Error;
 use crate::ffi;
@@ -34,11 +34,11 @@ const FALLBACK: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SubflowInfo {
-    /// Its addresses, local ones of the host whose socket was asked.
+    /// Its addresses; local is the host of the socket.
     pub addresses: FourTuple,
     /// The kernel's number of the subflow within its connection; 0 before Linux 6.5.
     pub id: u32,
-    /// The TCP connection that it is.
+    /// Its TCP connection.
     pub tcp: TcpInfo,
 }
 
@@ -52,7 +52,7 @@ pub struct ConnectionInfo {
     pub token: Option<Token>,
     /// DSS checksums are in use.
     pub dss_checksum: bool,
-    /// Bytes that the application gave to the connection and the kernel sent.
+    /// Bytes of the application that the kernel sent.
     pub bytes_sent: u64,
     /// Bytes received at the level of the connection.
     pub bytes_received: u64,
@@ -67,13 +67,13 @@ pub struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    /// Asks a socket. One that is plain TCP, because it was opened so or because the connection fell back before it was
-    /// accepted, has [`fallback`](Self::fallback) set and no subflows.
+    /// Queries a socket. A socket that is plain TCP, because it was opened so or because the connection fell back
+    /// before it was accepted, has [`fallback`](Self::fallback) set and no subflows.
     ///
-    /// Before Linux 6.5 the kernel is asked three times; a subflow may come or go in between.
+    /// Before Linux 6.5 this takes three requests; a subflow may begin or end in between.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] before Linux 5.16; [`Error::System`] when this is no socket, for example.
+    /// [`Error::Unsupported`] before Linux 5.16; [`Error::System`] for example when this is not a socket.
     pub fn of(socket: &impl AsFd) -> Result<Self, Error> {
         let plain = Self {
             fallback: true,
@@ -81,7 +81,7 @@ impl ConnectionInfo {
         };
         match ffi::mptcp_info(socket, SUBFLOW_LIMIT) {
             Ok(full) => Ok(Self::parse(&full)),
-            // Not an MPTCP socket at all.
+            // Not an MPTCP socket.
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(plain),
             // The same from other kernels, or an MPTCP socket of an old one.
             Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => match ffi::protocol(socket) {

@@ -1,20 +1,20 @@
-//! What can go wrong.
+//! Errors.
 
 use std::io;
 
-/// Why a socket told nothing.
+/// Why a socket gave no data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The kernel has MPTCP, but not yet these questions.
-    #[error("this kernel does not tell about subflows (MPTCP_TCPINFO): it came with Linux 5.16")]
+    /// The kernel has MPTCP, but not these socket options.
+    #[error("this kernel does not report subflows (MPTCP_TCPINFO): that needs Linux 5.16")]
     Unsupported,
     /// The kernel refused.
     #[error("{action}: {source}")]
     System {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! The only unsafe code of this crate: socket options whose answer the kernel writes through pointers that it is given.
-//! No crate wraps them.
+//! The only unsafe code of this crate: socket options with which the kernel writes through pointers. No crate wraps
+//! them.
 #![allow(unsafe_code)] // See above: the safe functions below own every buffer that the kernel writes to.
 
 use std::io;
@@ -23,13 +23,13 @@ const SUBFLOW_INFO: usize = 264;
 const TCP_INFO_ROOM: usize = 512;
 /// `struct mptcp_subflow_data`: its own length, the number of subflows, the length of an entry in the kernel and here.
 const SUBFLOW_DATA: usize = 16;
-/// `struct mptcp_subflow_addrs`: two `__kernel_sockaddr_storage`, as they stand behind the id in [`SUBFLOW_INFO`].
+/// `struct mptcp_subflow_addrs`: two `__kernel_sockaddr_storage`, as after the id in [`SUBFLOW_INFO`].
 const SUBFLOW_ADDRS: usize = 256;
 
-/// What the kernel wrote. Fields that it does not know stay zero; lengths tell what is there.
+/// The data that the kernel wrote. Fields that it does not have are zero; the lengths show what it has.
 #[derive(Debug)]
 pub(crate) struct FullInfo {
-    /// Subflows that exist; more than `subflows` and `tcp` hold if there were more than `limit`.
+    /// Number of existing subflows; may exceed the entries in `subflows` and `tcp`, which are at most `limit`.
     pub(crate) subflow_count: usize,
     /// `struct mptcp_info`, as long as this kernel has it.
     pub(crate) mptcp: Vec<u8>,
@@ -43,7 +43,7 @@ pub(crate) struct FullInfo {
     pub(crate) tcp_stride: usize,
 }
 
-/// Asks an MPTCP socket for its state and that of at most `limit` subflows.
+/// Reads the state of an MPTCP socket and of at most `limit` subflows.
 ///
 /// # Errors
 /// `EOPNOTSUPP` for a socket that is plain TCP (e.g. accepted after a fallback); `ENOPROTOOPT` before Linux 5.16.
@@ -54,7 +54,7 @@ pub(crate) fn mptcp_info(socket: &impl AsFd, limit: usize) -> io::Result<FullInf
     }
 }
 
-/// Since Linux 6.5: everything at one moment.
+/// Since Linux 6.5: one atomic request.
 pub(crate) fn mptcp_info_at_once(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
     let mut subflows = vec![0_u8; limit * SUBFLOW_INFO];
     let mut tcp = vec![0_u8; limit * TCP_INFO_ROOM];
@@ -87,7 +87,7 @@ pub(crate) fn mptcp_info_at_once(socket: &impl AsFd, limit: usize) -> io::Result
     Ok(FullInfo {
         subflow_count: word(16),
         mptcp: info[FULL_INFO_HEAD..end].to_vec(),
-        // The kernel shortens what it was given to what it has, and puts the entries that far apart.
+        // The kernel reduces the entry sizes to its own, and these are the distances of the entries.
         subflow_stride: word(12).min(SUBFLOW_INFO),
         subflows,
         tcp_stride: word(4).min(TCP_INFO_ROOM),
@@ -95,8 +95,8 @@ pub(crate) fn mptcp_info_at_once(socket: &impl AsFd, limit: usize) -> io::Result
     })
 }
 
-/// Since Linux 5.16: the same in three questions, between which a subflow may come or go. Ids are missing, and what the
-/// kernel's `struct mptcp_info` has only since 6.5.
+/// Since Linux 5.16: the same in three requests, between which a subflow may begin or end. Without ids, and without the
+/// fields that `struct mptcp_info` has only since 6.5.
 fn info_in_parts(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
     let mut mptcp = vec![0_u8; MPTCP_INFO_ROOM];
     let length = ask(socket, SOL_MPTCP, MPTCP_INFO, &mut mptcp)?;
@@ -120,7 +120,7 @@ fn info_in_parts(socket: &impl AsFd, limit: usize) -> io::Result<FullInfo> {
     })
 }
 
-/// One entry per subflow: how many there are, how far they are apart, and the entries.
+/// One entry per subflow: their number, their distance, and the entries.
 fn per_subflow(
     socket: &impl AsFd,
     option: libc::c_int,
@@ -132,7 +132,7 @@ fn per_subflow(
     answer[12..16].copy_from_slice(&(room as u32).to_ne_bytes());
     ask(socket, SOL_MPTCP, option, &mut answer)?;
     let word = |at: usize| u32::from_ne_bytes([answer[at], answer[at + 1], answer[at + 2], answer[at + 3]]) as usize;
-    // The kernel shortens entries to what it has.
+    // The kernel reduces the size of entries to its own.
     let (count, stride) = (word(4).min(limit), word(12).min(room));
     Ok((count, stride, answer.split_off(SUBFLOW_DATA)))
 }
@@ -145,7 +145,7 @@ pub(crate) fn tcp_info(socket: &impl AsFd) -> io::Result<Vec<u8>> {
     Ok(info)
 }
 
-/// `SO_PROTOCOL`: tells a TCP socket (a fallback at accept) from an MPTCP socket of an old kernel.
+/// `SO_PROTOCOL`: distinguishes a TCP socket (a fallback at accept) from an MPTCP socket of an old kernel.
 pub(crate) fn protocol(socket: &impl AsFd) -> io::Result<libc::c_int> {
     let mut protocol = [0; size_of::<libc::c_int>()];
     ask(socket, libc::SOL_SOCKET, libc::SO_PROTOCOL, &mut protocol)?;
@@ -165,7 +165,7 @@ pub(crate) fn mptcp_socket() -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just opened it, and nobody else has it.
+    // SAFETY: the kernel has just opened it, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 

@@ -1,7 +1,7 @@
 //! Fields of the kernel's structures.
 //!
-//! Offsets are those of `linux/mptcp.h` and `linux/tcp.h`, which only ever grow at the end: what a kernel does not have
-//! is beyond the length that it returned and reads as zero.
+//! Offsets are those of `linux/mptcp.h` and `linux/tcp.h`, whose structures only grow at the end. Fields that a kernel
+//! does not have are beyond the length that it returned, and read as zero.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an MPTCP socket of Linux tells about its connection and each of its subflows, by getsockopt(2).
+//! The state of an MPTCP connection and of its subflows, from its Linux socket by getsockopt(2).
 //!
 //! ```
 //! use mptcp_socket::{ConnectionInfo, TcpInfo};
@@ -13,7 +13,7 @@
 //! let connection = ConnectionInfo::of(&client)?;
 //! assert!(connection.fallback && connection.subflows.is_empty());
 //!
-//! // Every TCP socket has this; each subflow of an MPTCP socket too.
+//! // Every TCP socket has this, and so has each subflow of an MPTCP socket.
 //! let tcp = TcpInfo::of(&client)?;
 //! assert_eq!(tcp.state, State::Established);
 //! # Ok(())
@@ -37,10 +37,10 @@
 //!
 //! * `connection.rs`: [`ConnectionInfo`] (`MPTCP_FULL_INFO`, before Linux 6.5 `MPTCP_INFO` and others) and
 //!   [`SubflowInfo`].
-//! * `tcp.rs`: [`TcpInfo`] (`TCP_INFO`). `probe.rs`: [`has_full_info`], what this kernel offers.
+//! * `tcp.rs`: [`TcpInfo`] (`TCP_INFO`). `probe.rs`: [`has_full_info`], the features of this kernel.
 //! * `fields.rs`: reading the kernel's structures. `error.rs`: [`Error`]. `ffi.rs`: the only unsafe code.
 //!
-//! What the kernel tells about sockets of any process (tokens, backup flags) is in `mptcp-netlink`.
+//! Data about the sockets of all processes (tokens, backup flags) is in `mptcp-netlink`.
 
 mod connection;
 mod error;

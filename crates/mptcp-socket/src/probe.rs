@@ -1,4 +1,4 @@
-//! What this kernel offers.
+//! Features of this kernel.
 
 use crate::ffi;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 /// Whether an MPTCP socket answers `MPTCP_FULL_INFO` (Linux 6.5).
 ///
 /// # Errors
-/// When no MPTCP socket can be made at all: a kernel without MPTCP, or with `net.mptcp.enabled = 0`.
+/// When no MPTCP socket can be created: a kernel without MPTCP, or with `net.mptcp.enabled = 0`.
 ///
 /// ```
 /// match mptcp_socket::has_full_info() {

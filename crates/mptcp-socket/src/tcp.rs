@@ -1,4 +1,4 @@
-//! `TCP_INFO`: what the kernel tells about one TCP connection, or one subflow.
+//! `TCP_INFO`: the state of one TCP connection, or one subflow.
 
 use crate::error::Error;
 use crate::ffi;
@@ -36,7 +36,7 @@ pub struct WindowScales {
     pub remote: u8,
 }
 
-/// State of one TCP connection. What a kernel does not tell is 0.
+/// State of one TCP connection. Fields that the kernel does not report are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TcpInfo {
@@ -56,7 +56,7 @@ pub struct TcpInfo {
     pub retransmits: u32,
     /// Smoothed round-trip time.
     pub smoothed_rtt: Duration,
-    /// Least round-trip time seen.
+    /// Minimum round-trip time.
     pub minimum_rtt: Duration,
     /// Congestion window in segments.
     pub congestion_window: u32,
@@ -65,10 +65,10 @@ pub struct TcpInfo {
 }
 
 impl TcpInfo {
-    /// Asks a TCP socket.
+    /// Queries a TCP socket.
     ///
     /// # Errors
-    /// When it is none. The kernel answers for an MPTCP socket as well, with what its first subflow has.
+    /// When it is not a TCP socket. For an MPTCP socket the kernel returns the data of its first subflow.
     pub fn of(socket: &impl AsFd) -> Result<Self, Error> {
         match ffi::tcp_info(socket) {
             Ok(bytes) => Ok(Self::parse(&bytes)),
@@ -79,7 +79,7 @@ impl TcpInfo {
         }
     }
 
-    /// Reads `struct tcp_info` as the kernel wrote it, here or in an answer of `inet_diag`.
+    /// Parses `struct tcp_info` from the kernel, from a socket or from an answer of `inet_diag`.
     ///
     /// ```
     /// use mptcp_socket::{TcpInfo, WindowScales};

@@ -1,4 +1,4 @@
-//! A complete frame: Ethernet with VLAN tags or none, IPv4 or IPv6, TCP with options, right checksums.
+//! A complete frame: Ethernet with or without VLAN tags, IPv4 or IPv6, TCP with options, correct checksums.
 
 use crate::bytes::{Writer, set_u16_at};
 use crate::checksum::{self, PROTOCOL_TCP};
@@ -11,7 +11,7 @@ use crate::types::AddressPair;
 use crate::{ipv4, ipv6};
 use core::net::SocketAddr;
 
-/// What the TCP checksum field shall hold.
+/// The content of the TCP checksum field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChecksumMode {
     /// The right checksum.
@@ -37,9 +37,9 @@ impl Extension<'_> {
 
 /// Builds a TCP packet into a caller's buffer.
 ///
-/// Whatever is not said has an unsuspicious default: Ethernet between two locally administered addresses, TTL 64,
-/// window 65535, no flags, no options, no payload. What cannot be (too many options, mixed IP versions) is told by
-/// [`PacketBuilder::build`], so that calls chain.
+/// Defaults: Ethernet between two locally administered addresses, TTL 64, window 65535, no flags, no options, no
+/// payload. Calls can be chained, because [`PacketBuilder::build`] reports all errors (too many options, mixed IP
+/// versions).
 ///
 /// ```
 /// use mptcp_wire::{Key, PacketBuilder, Version, mptcp, tcp::{Flags, TcpOption}};
@@ -74,7 +74,7 @@ pub struct PacketBuilder<'a> {
     tcp: tcp::Repr,
     payload: &'a [u8],
     checksum: ChecksumMode,
-    // The first thing that could not be; told by `build`.
+    // The first error; `build` returns it.
     error: Option<Error>,
 }
 
@@ -135,7 +135,7 @@ impl<'a> PacketBuilder<'a> {
         self
     }
 
-    /// DSCP and ECN: the whole byte.
+    /// DSCP and ECN (the whole byte).
     #[must_use]
     pub fn traffic_class(mut self, traffic_class: u8) -> Self {
         self.traffic_class = traffic_class;
@@ -149,7 +149,7 @@ impl<'a> PacketBuilder<'a> {
         self
     }
 
-    /// Makes the IPv4 header that of a fragment at `offset` bytes, and clears DF. For IPv6 use
+    /// Makes the packet an IPv4 fragment at `offset` bytes, and clears DF. For IPv6 use
     /// [`PacketBuilder::extension`].
     #[must_use]
     pub fn fragment(mut self, offset: u16, more: bool) -> Self {
@@ -167,7 +167,7 @@ impl<'a> PacketBuilder<'a> {
     }
 
     /// Adds an IPv6 extension header after those given before; at most 4. `content` is what follows the next-header
-    /// and the length byte; it is filled up with zeros (Pad1) to a multiple of 8 bytes.
+    /// and the length byte; it is padded with zeros (Pad1) to a multiple of 8 bytes.
     #[must_use]
     pub fn extension(mut self, kind: u8, content: &'a [u8]) -> Self {
         let result = self.extensions.push(Extension { kind, content });
@@ -216,7 +216,8 @@ impl<'a> PacketBuilder<'a> {
         self.note(result)
     }
 
-    /// Adds an MPTCP option: the same as [`PacketBuilder::option`], said so that it reads well.
+    /// Adds an MPTCP option: short for [`PacketBuilder::option`] with
+    /// [`TcpOption::Mptcp`](crate::tcp::TcpOption::Mptcp).
     #[must_use]
     pub fn mptcp(self, option: impl Into<crate::mptcp::MptcpOption>) -> Self {
         self.option(TcpOption::Mptcp(option.into()))
@@ -228,14 +229,14 @@ impl<'a> PacketBuilder<'a> {
         self.option(TcpOption::NoOperation)
     }
 
-    /// Adds option bytes as they are, well-formed or not.
+    /// Adds option bytes unchanged, well-formed or not.
     #[must_use]
     pub fn option_bytes(mut self, bytes: &[u8]) -> Self {
         let result = self.tcp.options.push_bytes(bytes);
         self.note(result)
     }
 
-    /// Takes this option area in place of what was added.
+    /// Replaces all options by this option area.
     #[must_use]
     pub fn options(mut self, options: Area) -> Self {
         self.tcp.options = options;
@@ -249,7 +250,7 @@ impl<'a> PacketBuilder<'a> {
         self
     }
 
-    /// What the TCP checksum field shall hold.
+    /// The content of the TCP checksum field.
     #[must_use]
     pub fn checksum(mut self, mode: ChecksumMode) -> Self {
         self.checksum = mode;

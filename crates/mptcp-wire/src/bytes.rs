@@ -1,7 +1,7 @@
 //! Reading and writing big-endian fields without a panic.
 //!
-//! Readers give zero outside the slice. Views check their length when they are made, so that this never shows; it
-//! is what makes "cannot panic" true without a proof about every caller.
+//! Reads outside the slice give zero, so no caller can cause a panic. Views check their length on creation, so this
+//! never happens for valid views.
 
 use crate::error::{Error, Result};
 
@@ -39,13 +39,13 @@ pub(crate) fn head(bytes: &[u8], end: usize) -> &[u8] {
     bytes.get(..end).unwrap_or(bytes)
 }
 
-/// Writes fields one after the other into a part of the caller's buffer that has exactly the length asked for.
+/// Writes fields one after the other into a part of the caller's buffer that has exactly the requested length.
 pub(crate) struct Writer<'a> {
     rest: &'a mut [u8],
 }
 
 impl<'a> Writer<'a> {
-    /// Refuses a buffer with less than `needed` bytes; what follows them stays untouched.
+    /// An error if the buffer has less than `needed` bytes; further bytes stay unchanged.
     pub(crate) fn new(buffer: &'a mut [u8], needed: usize) -> Result<Self> {
         let available = buffer.len();
         match buffer.get_mut(..needed) {
@@ -54,7 +54,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes `bytes`. What does not fit is left out: `new` was given the sum of all lengths, so nothing is.
+    /// Writes `bytes`, as far as they fit. They always fit, because `new` got the sum of all lengths.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         let rest = core::mem::take(&mut self.rest);
         if let Some((now, later)) = rest.split_at_mut_checked(bytes.len()) {

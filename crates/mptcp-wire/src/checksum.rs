@@ -11,7 +11,7 @@ pub const PROTOCOL_TCP: u8 = 6;
 /// Offset of the checksum in the TCP header.
 const TCP_CHECKSUM: usize = 16;
 
-/// A one's-complement sum over bytes given in pieces; a piece may begin at an odd place.
+/// A one's-complement sum over bytes in pieces; a piece may begin at an odd offset.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
     // Cannot overflow: a piece adds at most 0xffff after folding, and `add` folds.
@@ -20,14 +20,14 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Adds bytes that follow those added before.
+    /// Adds the next bytes.
     pub fn add(&mut self, bytes: &[u8]) {
         let piece = sum(bytes);
         self.add_word(if self.odd { piece.swap_bytes() } else { piece });
         self.odd ^= bytes.len() % 2 == 1;
     }
 
-    /// The sum, not complemented: what a CHECKSUM_PARTIAL packet carries after its pseudo-header was added.
+    /// The sum, not complemented; for the pseudo-header, the checksum field of a CHECKSUM_PARTIAL packet.
     #[must_use]
     pub fn partial(self) -> u16 {
         self.folded
@@ -87,13 +87,13 @@ pub fn pseudo_header(addresses: &AddressPair, protocol: u8, length: u32) -> Sum 
             sum.add(&destination.octets());
         }
     }
-    // The same words at other places in both versions: the sum does not depend on the place.
+    // The words have other positions in the two versions, which does not change the sum.
     sum.add(&length.to_be_bytes());
     sum.add(&[0, protocol]);
     sum
 }
 
-/// The checksum that a TCP segment (header, options, payload) should carry; what it carries now does not matter.
+/// The correct checksum of a TCP segment (header, options, payload); its current checksum does not matter.
 #[must_use]
 pub fn tcp(addresses: &AddressPair, segment: &[u8]) -> u16 {
     // A segment longer than 2^32 - 1 bytes does not exist on any wire.
@@ -105,7 +105,7 @@ pub fn tcp(addresses: &AddressPair, segment: &[u8]) -> u16 {
     sum.checksum()
 }
 
-/// Whether a TCP segment carries the right checksum.
+/// Whether the checksum of a TCP segment is right.
 ///
 /// ```
 /// use mptcp_wire::checksum;
@@ -126,8 +126,8 @@ pub fn tcp_is_valid(addresses: &AddressPair, segment: &[u8]) -> bool {
     sum.checksum() == 0
 }
 
-/// The DSS checksum over `data`, the bytes of the mapping. `length` is the data-level length as it stands in the
-/// option (one more than `data` when it covers a DATA_FIN). The data sequence number is always summed as 64 bits.
+/// The DSS checksum over `data`, the bytes of the mapping. `length` is the data-level length in the option
+/// (one more than `data` when it covers a DATA_FIN). The data sequence number is always summed as 64 bits.
 ///
 /// ```
 /// use mptcp_wire::mptcp::Mapping;
@@ -140,7 +140,7 @@ pub fn tcp_is_valid(addresses: &AddressPair, segment: &[u8]) -> bool {
 ///     length: 5,
 ///     checksum: Some(checksum::dss(sequence, subflow_sequence, 5, data)),
 /// };
-/// // A changed byte is noticed.
+/// // A changed byte is detected.
 /// assert_ne!(mapping.checksum, Some(checksum::dss(sequence, subflow_sequence, 5, b"jello")));
 /// ```
 #[must_use]
@@ -153,9 +153,9 @@ pub fn dss(sequence: DataSequenceNumber, subflow_sequence: SubflowSequenceNumber
     sum.checksum()
 }
 
-/// The checksum after `old` bytes became `new` bytes at `offset` from the first byte that the checksum covers
-/// (RFC 1624, equation 3). Only whether `offset` is odd matters. Where the covered bytes are not all zero (TCP and
-/// IP: never), the result is exactly what a computation from scratch gives.
+/// The checksum after a change of `old` bytes to `new` bytes at `offset` from the first byte that the checksum covers
+/// (RFC 1624, equation 3). Only whether `offset` is odd matters. Unless all covered bytes are zero (never for TCP and
+/// IP), the result equals a full computation.
 ///
 /// ```
 /// use mptcp_wire::checksum;

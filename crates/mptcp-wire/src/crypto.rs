@@ -1,6 +1,6 @@
-//! What MPTCP makes from keys: tokens and initial data sequence numbers (RFC 8684, 3.2), HMACs (3.2, 3.4.1).
+//! Values that MPTCP derives from keys: tokens and initial data sequence numbers (RFC 8684, 3.2), HMACs (3.2, 3.4.1).
 //!
-//! Version 0 uses SHA-1, version 1 SHA-256; the rest is the same. "Local" is always the host that sends the HMAC.
+//! Version 0 uses SHA-1, version 1 SHA-256; otherwise they are equal. "Local" is always the sender of the HMAC.
 
 use crate::bytes::{array_at, u32_at, u64_at};
 use crate::sequence::Idsn;
@@ -150,7 +150,7 @@ fn hmac_sha256(local_key: Key, remote_key: Key, message: &[&[u8]]) -> [u8; 32] {
     )
 }
 
-/// HMAC takes keys of every length; the error type of the trait is for algorithms that do not.
+/// HMAC accepts keys of any length; the error type of the trait is for other algorithms.
 fn finish<M: Mac, E, const N: usize>(mac: Result<M, E>, message: &[&[u8]]) -> [u8; N] {
     let Ok(mut mac) = mac else { return [0; N] };
     for part in message {

@@ -1,8 +1,8 @@
-//! What can be wrong with bytes, or with a request to make some.
+//! Errors of parsing and of building packets.
 
 use core::fmt;
 
-/// The result of everything in this crate that can fail.
+/// The result of fallible functions of this crate.
 pub type Result<T> = core::result::Result<T, Error>;
 
 /// A header, as named in an [`Error`].
@@ -59,45 +59,45 @@ impl fmt::Display for Header {
     }
 }
 
-/// Why bytes were refused, or why none could be made. Lengths are bytes.
+/// Why bytes could not be parsed or built. Lengths are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A header goes on past the end of the bytes.
-    #[error("{header}: {needed} bytes needed, {available} there")]
+    /// A header extends beyond the end of the bytes.
+    #[error("{header}: {needed} bytes needed, {available} available")]
     Truncated {
         /// Which header.
         header: Header,
         /// Its length.
         needed: usize,
-        /// What is there.
+        /// Available bytes.
         available: usize,
     },
-    /// A field of a header has a value that no packet of that kind has.
+    /// A field of a header has an invalid value.
     #[error("{header}: {field} is {value}, expected {expected}")]
     Field {
         /// Which header.
         header: Header,
         /// Which field, by its RFC name.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         value: u32,
-        /// What it could say.
+        /// Allowed values.
         expected: &'static str,
     },
-    /// The frame carries something other than IPv4 or IPv6.
+    /// The frame contains neither IPv4 nor IPv6.
     #[error("not IP: EtherType {ether_type:#06x}")]
     NotIp {
-        /// EtherType, or 0 where the link names none.
+        /// EtherType, or 0 if the link header has none.
         ether_type: u16,
     },
-    /// The IP packet carries something other than TCP.
+    /// The IP packet does not contain TCP.
     #[error("not TCP: IP protocol {protocol}")]
     NotTcp {
         /// IP protocol number.
         protocol: u8,
     },
-    /// An IP fragment: its bytes must not be read as a TCP segment, and the first one is not all of it.
+    /// An IP fragment: not a TCP segment, or only the first part of one.
     #[error("IP fragment at offset {offset} (more fragments: {more})")]
     Fragment {
         /// Offset in the unfragmented payload, bytes.
@@ -105,7 +105,7 @@ pub enum Error {
         /// More fragments follow.
         more: bool,
     },
-    /// A TCP option starts but has no room for its own length byte.
+    /// A TCP option ends before its length byte.
     #[error("TCP option {kind}: no length byte before the end of the option area")]
     OptionCut {
         /// Option kind.
@@ -121,26 +121,26 @@ pub enum Error {
         /// Bytes from the option's start to the end of the option area.
         room: usize,
     },
-    /// An option's length is none of those that its RFC names.
+    /// An option has a length that its RFC does not define.
     #[error("{option}: length {length}, expected {expected}")]
     OptionLength {
         /// Which option.
         option: &'static str,
         /// Its length.
         length: usize,
-        /// The lengths that it can have.
+        /// Allowed lengths.
         expected: &'static str,
     },
-    /// A field of an option has a value that its RFC does not name.
+    /// A field of an option has a value that its RFC does not define.
     #[error("{option}: {field} is {value}, expected {expected}")]
     OptionValue {
         /// Which option.
         option: &'static str,
         /// Which field.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         value: u32,
-        /// What it could say.
+        /// Allowed values.
         expected: &'static str,
     },
     /// More TCP options than the 40 bytes that a TCP header can hold.
@@ -160,14 +160,14 @@ pub enum Error {
         capacity: usize,
     },
     /// The caller's buffer is too small.
-    #[error("buffer too small: {needed} bytes needed, {available} there")]
+    #[error("buffer too small: {needed} bytes needed, {available} available")]
     BufferTooSmall {
         /// Bytes needed.
         needed: usize,
-        /// Bytes there.
+        /// Bytes available.
         available: usize,
     },
-    /// The packet is larger than its IP header can say.
+    /// The packet is larger than the maximum in its IP header.
     #[error("packet too large: {length} bytes after the link header, at most 65535")]
     PacketTooLarge {
         /// Its length without the link header.

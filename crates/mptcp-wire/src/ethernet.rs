@@ -4,7 +4,7 @@ use crate::bytes::{Writer, array_at, tail, u16_at};
 use crate::error::{Header, Result};
 use crate::list::List;
 
-/// What an Ethernet frame carries.
+/// The type of the payload of an Ethernet frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EtherType(pub u16);
 
@@ -84,7 +84,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Walks the tags, at most two: what a third tag type announces is not looked into.
+    /// Parses at most two tags; a third one is not parsed.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         Header::Ethernet.within(bytes, field::LENGTH)?;
         let mut view = View { bytes, tags: 0 };
@@ -98,13 +98,13 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// Who receives.
+    /// Destination.
     #[must_use]
     pub fn destination(&self) -> MacAddress {
         MacAddress(array_at(self.bytes, field::DESTINATION))
     }
 
-    /// Who sends.
+    /// Source.
     #[must_use]
     pub fn source(&self) -> MacAddress {
         MacAddress(array_at(self.bytes, field::SOURCE))
@@ -137,7 +137,7 @@ impl<'a> View<'a> {
         tag_offset(self.tags).saturating_add(2)
     }
 
-    /// What follows the header.
+    /// The bytes after the header.
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         tail(self.bytes, self.header_length())
@@ -152,12 +152,12 @@ fn tag_offset(number: usize) -> usize {
     field::ETHER_TYPE.saturating_add(number.saturating_mul(field::TAG_LENGTH))
 }
 
-/// The meaning of an Ethernet header.
+/// The fields of an Ethernet header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repr {
-    /// Who receives.
+    /// Destination.
     pub destination: MacAddress,
-    /// Who sends.
+    /// Source.
     pub source: MacAddress,
     /// The tags, outermost first.
     pub vlan_tags: VlanTags,
@@ -166,7 +166,7 @@ pub struct Repr {
 }
 
 impl Repr {
-    /// Reads everything.
+    /// Reads all fields.
     #[must_use]
     pub fn parse(view: &View<'_>) -> Self {
         Self {

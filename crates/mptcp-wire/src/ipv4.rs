@@ -73,7 +73,7 @@ impl<'a> View<'a> {
         u8_at(self.bytes, field::TYPE_OF_SERVICE)
     }
 
-    /// The length of the packet as the header has it. 0: captured before segmentation offload filled it in.
+    /// The length of the packet by the header. 0: captured before segmentation offload set it.
     #[must_use]
     pub fn total_length(&self) -> u16 {
         u16_at(self.bytes, field::TOTAL_LENGTH)
@@ -103,7 +103,7 @@ impl<'a> View<'a> {
         (u16_at(self.bytes, field::FRAGMENT) & field::FRAGMENT_OFFSET).wrapping_shl(3)
     }
 
-    /// Whether this is a part of a packet: the first, a middle or the last fragment.
+    /// Whether this is a fragment: the first, a middle or the last one.
     #[must_use]
     pub fn is_fragment(&self) -> bool {
         self.more_fragments() || self.fragment_offset() != 0
@@ -121,7 +121,7 @@ impl<'a> View<'a> {
         u8_at(self.bytes, field::PROTOCOL)
     }
 
-    /// The header checksum as it stands.
+    /// The header checksum field.
     #[must_use]
     pub fn checksum(&self) -> u16 {
         u16_at(self.bytes, field::CHECKSUM)
@@ -133,13 +133,13 @@ impl<'a> View<'a> {
         checksum::internet(head(self.bytes, self.header_length())) == 0
     }
 
-    /// Who sends.
+    /// Source.
     #[must_use]
     pub fn source(&self) -> Ipv4Addr {
         array_at::<4>(self.bytes, field::SOURCE).into()
     }
 
-    /// Who receives.
+    /// Destination.
     #[must_use]
     pub fn destination(&self) -> Ipv4Addr {
         array_at::<4>(self.bytes, field::DESTINATION).into()
@@ -151,7 +151,7 @@ impl<'a> View<'a> {
         tail(head(self.bytes, self.header_length()), field::OPTIONS)
     }
 
-    /// The bytes of the payload that are there: without what the link added as padding.
+    /// The available bytes of the payload, without padding of the link layer.
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         let packet = match self.total_length() {
@@ -161,7 +161,7 @@ impl<'a> View<'a> {
         tail(packet, self.header_length())
     }
 
-    /// The length of the payload as the header has it: more than [`View::payload`] when the capture cut it off.
+    /// The length of the payload by the header: more than [`View::payload`] if the capture truncated it.
     #[must_use]
     pub fn payload_length(&self) -> usize {
         match self.total_length() {
@@ -171,12 +171,12 @@ impl<'a> View<'a> {
     }
 }
 
-/// The meaning of an IPv4 header.
+/// The fields of an IPv4 header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repr {
-    /// Who sends.
+    /// Source.
     pub source: Ipv4Addr,
-    /// Who receives.
+    /// Destination.
     pub destination: Ipv4Addr,
     /// IP protocol number of the payload.
     pub protocol: u8,
@@ -199,7 +199,7 @@ pub struct Repr {
 }
 
 impl Repr {
-    /// Reads everything but the checksum.
+    /// Reads all fields except the checksum.
     #[must_use]
     pub fn parse(view: &View<'_>) -> Self {
         Self {

@@ -53,14 +53,15 @@ impl Fragment {
     }
 }
 
-/// What stands after the extension headers.
+/// The header after the extension headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpperLayer {
     /// IP protocol number.
     pub protocol: u8,
-    /// Where it begins, from the start of the IPv6 header.
+    /// Its offset from the start of the IPv6 header.
     pub offset: usize,
-    /// The fragment header, if there was one. Unless it is atomic, what follows is not an upper-layer packet.
+    /// The fragment header, if there is one. Unless it is atomic, the following bytes are not a complete upper-layer
+    /// packet.
     pub fragment: Option<Fragment>,
 }
 
@@ -98,7 +99,7 @@ impl<'a> View<'a> {
         u32_at(self.bytes, field::VERSION_CLASS_LABEL) & 0x000f_ffff
     }
 
-    /// Bytes after the fixed header, as the header has it. 0: jumbogram, or captured before segmentation offload.
+    /// Bytes after the fixed header, by the header. 0: jumbogram, or captured before segmentation offload.
     #[must_use]
     pub fn payload_length(&self) -> u16 {
         u16_at(self.bytes, field::PAYLOAD_LENGTH)
@@ -116,25 +117,25 @@ impl<'a> View<'a> {
         u8_at(self.bytes, field::HOP_LIMIT)
     }
 
-    /// Who sends.
+    /// Source.
     #[must_use]
     pub fn source(&self) -> Ipv6Addr {
         array_at::<16>(self.bytes, field::SOURCE).into()
     }
 
-    /// Who receives.
+    /// Destination.
     #[must_use]
     pub fn destination(&self) -> Ipv6Addr {
         array_at::<16>(self.bytes, field::DESTINATION).into()
     }
 
-    /// The packet's bytes that are there: without what the link added as padding.
+    /// The available bytes of the packet, without padding of the link layer.
     #[must_use]
     pub fn packet(&self) -> &'a [u8] {
         head(self.bytes, self.total_length())
     }
 
-    /// The length of the packet as the header has it.
+    /// The length of the packet by the header.
     #[must_use]
     pub fn total_length(&self) -> usize {
         match self.payload_length() {
@@ -143,9 +144,9 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Walks the extension headers up to the first that is none, or that begins a fragment.
+    /// Parses the extension headers up to the upper-layer header, or up to a fragment.
     ///
-    /// Fails when an extension header goes on past the packet.
+    /// Fails when an extension header extends beyond the packet.
     pub fn upper_layer(&self) -> Result<UpperLayer> {
         let packet = self.packet();
         let mut upper = UpperLayer {
@@ -153,7 +154,7 @@ impl<'a> View<'a> {
             offset: field::LENGTH,
             fragment: None,
         };
-        // Ends: every extension header has at least 8 bytes, and past the packet is an error.
+        // The loop ends: every extension header has at least 8 bytes, and leaving the packet is an error.
         loop {
             let header = tail(packet, upper.offset);
             let units = usize::from(u8_at(header, field::EXTENSION_LENGTH));
@@ -182,12 +183,12 @@ impl<'a> View<'a> {
     }
 }
 
-/// The meaning of the fixed IPv6 header.
+/// The fields of the fixed IPv6 header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repr {
-    /// Who sends.
+    /// Source.
     pub source: Ipv6Addr,
-    /// Who receives.
+    /// Destination.
     pub destination: Ipv6Addr,
     /// The type of what follows.
     pub next_header: u8,
@@ -202,7 +203,7 @@ pub struct Repr {
 }
 
 impl Repr {
-    /// Reads everything.
+    /// Reads all fields.
     #[must_use]
     pub fn parse(view: &View<'_>) -> Self {
         Self {

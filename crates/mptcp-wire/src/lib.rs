@@ -2,22 +2,22 @@
 //!
 //! # Guarantee
 //!
-//! Nothing here panics, whatever the bytes: no public function indexes, unwraps, or does arithmetic that can
-//! overflow (the compiler lints below refuse all three), there is no `unsafe`, no allocation and no `std`. A view
-//! is made by `new_checked`, which proves that the fixed header and everything its length fields name is inside
-//! the slice; after that its accessors cannot fail. Input that does not fit gives an [`Error`] that names the
-//! header or option, what was found and what was expected.
+//! No function panics, whatever the bytes: no public function indexes, unwraps, or does arithmetic that can overflow
+//! (the compiler lints below deny all three). There is no `unsafe`, no allocation and no `std`. `new_checked` makes a
+//! view: it checks that the fixed header and everything that its length fields cover is inside the slice, so the
+//! accessors cannot fail. Invalid input gives an [`Error`] with the header or option, the value found and the values
+//! expected.
 //!
 //! # Map
 //!
-//! * [`segment`]: a whole frame to a located TCP segment in one call. Start here to read packets.
-//! * [`builder`]: [`PacketBuilder`], a complete frame with right checksums. Start here to make packets.
+//! * [`segment`]: parses a whole frame and locates its TCP segment. Start here to read packets.
+//! * [`builder`]: [`PacketBuilder`], a complete frame with correct checksums. Start here to make packets.
 //! * [`link`], [`ethernet`] (with VLAN tags), [`ipv4`], [`ipv6`] (with extension headers), [`tcp`]: one header each,
-//!   a `View` (zero-copy) and a `Repr` (owned meaning, `parse` and `emit`).
+//!   a `View` (zero-copy) and a `Repr` (owned fields, `parse` and `emit`).
 //! * [`tcp::option`]: TCP options and the iterator over an option area.
 //! * [`mptcp`]: the MPTCP options, one file per subtype.
-//! * [`types`], [`sequence`]: keys, tokens, identifiers and sequence numbers as types of their own, each with one form
-//!   as text and, with the feature `serde`, in JSON. The feature `zerocopy` makes them parts of structures in raw
+//! * [`types`], [`sequence`]: separate types for keys, tokens, identifiers and sequence numbers, each with one form as
+//!   text and, with the feature `serde`, in JSON. With the feature `zerocopy` they can be parts of structures in raw
 //!   memory.
 //! * [`crypto`]: tokens, initial data sequence numbers and HMACs of both versions.
 //! * [`checksum`]: the Internet checksum, the TCP and DSS checksums, incremental updates.
@@ -41,7 +41,7 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
-// The guarantee above, checked. Tests may panic: that is how they fail.
+// Checks the guarantee above. Tests may panic, because that is how they fail.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,10 +1,10 @@
-//! Where the IP packet begins, for the link types that captures of MPTCP have.
+//! Link headers of captures: the position of the IP packet.
 
 use crate::bytes::{array_at, u8_at, u16_at};
 use crate::error::{Header, Result};
 use crate::ethernet::{self, EtherType, VlanTags};
 
-/// What comes before the IP packet.
+/// The header before the IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LinkType {
     /// Ethernet II, up to two VLAN tags.
@@ -17,8 +17,8 @@ pub enum LinkType {
     LinuxSll2,
     /// BSD loopback: 4 bytes of address family, in either byte order.
     Loopback,
-    /// Point-to-point protocol, RFC 1661: behind the address and control bytes of RFC 1662 or without them, the
-    /// protocol in one byte or two; also Cisco's HDLC, which captures of serial lines hold under the same number.
+    /// Point-to-point protocol, RFC 1661, with or without the address and control bytes of RFC 1662, and with a
+    /// protocol field of one or two bytes. Also Cisco's HDLC, which has the same number in captures of serial lines.
     Ppp,
 }
 
@@ -38,26 +38,26 @@ mod field {
     pub(super) const PPP_IPV6: u16 = 0x0057;
 }
 
-/// The link header of a frame, read.
+/// The parsed link header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Located {
-    /// What the link says that the payload is; for raw IP and loopback, from the IP version.
+    /// The type of the payload by the link header; for raw IP and loopback, by the IP version.
     pub ether_type: EtherType,
-    /// Where the payload begins.
+    /// Offset of the payload.
     pub network_offset: usize,
     /// The tags, outermost first.
     pub vlan_tags: VlanTags,
 }
 
 impl LinkType {
-    /// From the number in a pcap or pcapng file (tcpdump.org/linktypes). `None`: not one of ours.
+    /// From the number in a pcap or pcapng file (tcpdump.org/linktypes). `None`: not supported.
     #[must_use]
     pub fn from_pcap(number: u32) -> Option<Self> {
         match number {
             0 | 108 => Some(Self::Loopback),
             1 => Some(Self::Ethernet),
             9 | 50 => Some(Self::Ppp),
-            // 12 and 14: what the raw type was before it got a number of its own.
+            // 12 and 14: numbers of the raw type before it was assigned 101.
             12 | 14 | 101 | 228 | 229 => Some(Self::RawIp),
             113 => Some(Self::LinuxSll),
             276 => Some(Self::LinuxSll2),
@@ -104,7 +104,7 @@ fn ppp(frame: &[u8]) -> Result<Located> {
         return Ok(untagged(EtherType(u16_at(frame, 2)), field::CISCO_HDLC_LENGTH));
     }
     let at: usize = if first == field::PPP_ADDRESS_CONTROL { 2 } else { 0 };
-    // The first byte of a protocol is even and the second odd: an odd first byte is the protocol compressed to one
+    // The first byte of a protocol is even and the second odd, so an odd first byte is a compressed protocol field
     // (RFC 1661, section 6.5).
     let (protocol, length) = match u8_at(frame, at) {
         compressed if compressed & 1 == 1 => (compressed.into(), 1),

@@ -1,5 +1,4 @@
-//! A list of few elements that lives inline: what the TCP header's 40 option bytes can hold is bounded, so nothing
-//! here needs an allocator.
+//! A short list, stored inline: the 40 option bytes of a TCP header limit all lists, so no allocator is needed.
 
 use crate::error::{Error, Result};
 use core::fmt;
@@ -51,7 +50,7 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
         Ok(())
     }
 
-    /// How many more elements fit.
+    /// The number of elements that still fit.
     #[must_use]
     pub fn room(&self) -> usize {
         N.saturating_sub(self.length)

@@ -1,4 +1,4 @@
-//! A whole frame to a located TCP segment in one call.
+//! Parses a whole frame and locates its TCP segment, in one call.
 
 use crate::bytes::{head, tail};
 use crate::checksum;
@@ -21,7 +21,7 @@ pub enum Network<'a> {
     V6(ipv6::View<'a>),
 }
 
-/// A TCP segment found in a frame: headers are complete, the payload is what the frame holds of it.
+/// A TCP segment in a frame. Headers are complete; the payload may be truncated.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     frame: &'a [u8],
@@ -30,7 +30,7 @@ pub struct Segment<'a> {
     network: Network<'a>,
     addresses: AddressPair,
     transport_offset: usize,
-    /// TCP header and payload as the IP header has it.
+    /// TCP header and payload, limited by the IP length.
     transport_length: usize,
     tcp: tcp::View<'a>,
 }
@@ -38,9 +38,9 @@ pub struct Segment<'a> {
 impl<'a> Segment<'a> {
     /// Finds the TCP segment in `frame`.
     ///
-    /// Refuses what is not one: [`Error::NotIp`], [`Error::NotTcp`], [`Error::Fragment`] (every fragment, the first
-    /// too), or a malformed or cut-off header. Malformed TCP options are no error here: the walk over them says so.
-    /// A payload cut off by a capture is no error; see [`Segment::is_truncated`].
+    /// Errors: [`Error::NotIp`], [`Error::NotTcp`], [`Error::Fragment`] (every fragment, also the first), or a
+    /// malformed or truncated header. Malformed TCP options are no error here; the iterator over the options reports
+    /// them. A truncated payload is no error; see [`Segment::is_truncated`].
     ///
     /// ```
     /// use mptcp_wire::mptcp::MptcpOption;
@@ -127,7 +127,7 @@ impl<'a> Segment<'a> {
         })
     }
 
-    /// The frame that was given.
+    /// The frame.
     #[must_use]
     pub fn frame(&self) -> &'a [u8] {
         self.frame
@@ -145,7 +145,7 @@ impl<'a> Segment<'a> {
         self.network
     }
 
-    /// Where the IP header begins in the frame.
+    /// Offset of the IP header in the frame.
     #[must_use]
     pub fn network_offset(&self) -> usize {
         self.network_offset
@@ -157,7 +157,7 @@ impl<'a> Segment<'a> {
         self.tcp
     }
 
-    /// Where the TCP header begins in the frame.
+    /// Offset of the TCP header in the frame.
     #[must_use]
     pub fn transport_offset(&self) -> usize {
         self.transport_offset
@@ -201,45 +201,45 @@ impl<'a> Segment<'a> {
         self.tcp.options().mptcp()
     }
 
-    /// Where the option area lies in the frame.
+    /// Range of the option area in the frame.
     #[must_use]
     pub fn option_range(&self) -> Range<usize> {
         let end = self.transport_offset.saturating_add(self.tcp.header_length());
         end.saturating_sub(self.tcp.option_bytes().len())..end
     }
 
-    /// Where the payload lies in the frame, as far as it is there.
+    /// Range of the available payload in the frame.
     #[must_use]
     pub fn payload_range(&self) -> Range<usize> {
         let start = self.transport_offset.saturating_add(self.tcp.header_length());
         start..start.saturating_add(self.tcp.payload().len())
     }
 
-    /// The payload, as far as it is there.
+    /// The available payload.
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.tcp.payload()
     }
 
-    /// The length of the payload as the IP header has it.
+    /// The length of the payload by the IP header.
     #[must_use]
     pub fn payload_length(&self) -> usize {
         self.transport_length.saturating_sub(self.tcp.header_length())
     }
 
-    /// Whether the frame holds less than the IP header says: the capture cut it off.
+    /// Whether the frame is shorter than its IP length: the capture truncated it.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.tcp.bytes().len() < self.transport_length
     }
 
-    /// Whether the TCP checksum is right. Says nothing about a truncated segment, which gives `false`.
+    /// Whether the TCP checksum is right. `false` for a truncated segment, whose checksum cannot be checked.
     #[must_use]
     pub fn checksum_is_valid(&self) -> bool {
         !self.is_truncated() && checksum::tcp_is_valid(&self.addresses, self.tcp.bytes())
     }
 
-    /// Whether the checksum field holds just the sum of the pseudo-header, as Linux leaves it to the device
+    /// Whether the checksum field has only the sum of the pseudo-header, as Linux leaves it for the device
     /// (CHECKSUM_PARTIAL).
     #[must_use]
     pub fn checksum_is_partial(&self) -> bool {

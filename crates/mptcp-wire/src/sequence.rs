@@ -28,7 +28,8 @@ impl SequenceNumber {
         Self(self.0.wrapping_add(bytes))
     }
 
-    /// How far `other` lies ahead of this one (negative: behind). Right when they are less than 2^31 apart.
+    /// The distance from this number to `other` (negative if `other` is earlier). Right when they are less than 2^31
+    /// apart.
     #[must_use]
     pub fn distance_to(self, other: Self) -> i32 {
         distance32(self.0, other.0)
@@ -55,12 +56,13 @@ impl SubflowSequenceNumber {
 
 /// A 64-bit data sequence number, or DATA_ACK.
 ///
-/// Text is decimal digits, as policies have it; so is JSON, in a string, since numbers above 2^53 are not exact there.
+/// Text is decimal digits, as in policies. JSON has a string with the same digits, because numbers above 2^53 are not
+/// exact there.
 ///
 /// ```
 /// use mptcp_wire::DataSequenceNumber;
 ///
-/// // What a DSS option carries in 4 bytes is widened to the number nearest to the last one known.
+/// // A 4-byte number of a DSS option is extended to the number nearest to the last known one.
 /// let last = DataSequenceNumber(0x1_ffff_fff0);
 /// assert_eq!(last.extend(0x10), DataSequenceNumber(0x2_0000_0010));
 /// assert_eq!(last.distance_to(last.extend(0x10)), 0x20);
@@ -104,21 +106,22 @@ impl DataSequenceNumber {
         Self(self.0.wrapping_add(bytes))
     }
 
-    /// How far `other` lies ahead of this one (negative: behind). Right when they are less than 2^63 apart.
+    /// The distance from this number to `other` (negative if `other` is earlier). Right when they are less than 2^63
+    /// apart.
     #[must_use]
     pub fn distance_to(self, other: Self) -> i64 {
         other.0.wrapping_sub(self.0).cast_signed()
     }
 
-    /// What travels when the sender uses 4 bytes (RFC 8684, 3.3.1).
+    /// The 4-byte form on the wire (RFC 8684, 3.3.1).
     #[must_use]
     pub fn low(self) -> u32 {
-        // The upper half is the one that stays behind.
+        // Truncates: the upper half is dropped.
         let [.., a, b, c, d] = self.0.to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
     }
 
-    /// The number whose lower half is `low` and that lies nearest to this one, as `expand_seq` in the kernel does.
+    /// The number with the lower half `low` that is nearest to this one, as `expand_seq` in the kernel.
     #[must_use]
     pub fn extend(self, low: u32) -> Self {
         let distance = distance32(self.low(), low);
@@ -143,7 +146,7 @@ impl Idsn {
     }
 }
 
-/// A data sequence number as it stands in a DSS option.
+/// A data sequence number in a DSS option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WireDataSequenceNumber {
     /// The lower 32 bits.
@@ -162,7 +165,7 @@ impl WireDataSequenceNumber {
         }
     }
 
-    /// The whole number; the short form is taken as the one nearest to `reference`.
+    /// The 64-bit number; a short one is extended to the number nearest to `reference`.
     #[must_use]
     pub fn extend(self, reference: DataSequenceNumber) -> DataSequenceNumber {
         match self {
@@ -171,7 +174,7 @@ impl WireDataSequenceNumber {
         }
     }
 
-    /// What stands in the option, as a number.
+    /// The value in the option.
     #[must_use]
     pub fn raw(self) -> u64 {
         match self {

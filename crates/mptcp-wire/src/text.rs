@@ -1,10 +1,10 @@
-//! Identifiers as text: what is refused, and the same form for serde.
+//! Identifiers as text: parse errors, and the same form for serde.
 
-/// Text that is not what it should be.
+/// Text that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not {what}: expected {expected}")]
 pub struct InvalidText {
-    /// What it should be, with its article: `a token`.
+    /// The expected object, with its article: `a token`.
     pub what: &'static str,
     /// The form that is accepted.
     pub expected: &'static str,

@@ -1,4 +1,4 @@
-//! Identifiers of MPTCP as types of their own, so that a token is never taken for a nonce.
+//! Separate types for the identifiers of MPTCP, so that a token cannot be confused with a nonce.
 //!
 //! Those that people read and write have one form for all purposes: `Display`, [`FromStr`](core::str::FromStr) and,
 //! with the feature `serde`, JSON. Numbers that may be above 2^53, where many JSON readers are no longer exact, are

@@ -5,13 +5,13 @@ use crate::record::{Connection, Record, WINDOW_LARGEST, WINDOW_LEAST};
 use mptcp_wire::Side;
 use mptcp_wire::{Version, WireDataSequenceNumber, crypto::derive};
 
-/// Within 2^31 of what is known.
+/// Within 2^31 of the known number.
 fn near(number: u64, known: u64) -> bool {
     let distance = number.wrapping_sub(known) as i64;
     (-(1 << 31)..1 << 31).contains(&distance)
 }
 
-/// The 64-bit number that a wire form stands for, nearest to what is known.
+/// The 64-bit number of a wire form, nearest to the known number.
 fn widen(number: WireDataSequenceNumber, known: Option<u64>) -> Option<u64> {
     match number {
         WireDataSequenceNumber::Long(number) => Some(number),
@@ -26,7 +26,7 @@ fn after(a: u64, b: u64) -> bool {
     a.wrapping_sub(b) as i64 > 0
 }
 
-/// Bits below which the connection does not follow its subflows.
+/// Changes in lower bits do not update the connection.
 const STEP: u32 = 24;
 
 /// A mapping of `side`.
@@ -80,7 +80,7 @@ pub fn map(
     }
 }
 
-/// A DATA_ACK of `side`: what is far from all others is believed once it is covered.
+/// A DATA_ACK of `side`: a distant DSN is accepted once a DATA_ACK covers it.
 pub fn cover(record: &mut Record, connection: Option<&mut Connection>, side: Side, data_ack: WireDataSequenceNumber) {
     let (other, WireDataSequenceNumber::Long(data_ack)) = (side.other(), data_ack) else {
         return;
@@ -121,7 +121,7 @@ impl Connection {
         })
     }
 
-    /// A subflow tells one past the highest data sequence number of a side.
+    /// Updates `dsn_next` of a side from a subflow.
     fn hears(&mut self, side: Side, next: u64) {
         let known = &mut self.dsn_next[side as usize];
         if known.is_none_or(|known| after(next, known)) {
@@ -129,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// What a record takes over from its connection.
+    /// The data that a record takes over from its connection.
     pub fn introduce(&self, record: &mut Record) {
         record.connection = Some(self.id);
         record.version = Some(self.version);

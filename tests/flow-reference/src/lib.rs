@@ -1,11 +1,11 @@
-//! What a flow record must hold, as `docs/flow-records.md` says it, in plain Rust: packets in order in, records out.
+//! The rules of `docs/flow-records.md` for flow records, in plain Rust: packets in, records out.
 //!
-//! It is written from that page and from RFC 8684, 9293, 5961, 7323 and 6298, not from the BPF programs, and it reads
-//! packets with `mptcp-wire`, not with their parser. So that two readings of one page can be compared, packet by
-//! packet. Nothing here is made to be fast.
+//! It is written from that page and from RFC 8684, 9293, 5961, 7323 and 6298, not from the BPF programs, and it parses
+//! packets with `mptcp-wire`, not with their parser. So two independent implementations of one page can be compared,
+//! packet by packet. It is not optimised.
 //!
-//! * [`packet`]: a frame to the facts that count.
-//! * [`times`]: when a packet came, on both clocks of the programs.
+//! * [`packet`]: parses a frame.
+//! * [`times`]: the time of a packet, on both clocks of the programs.
 //! * [`record`]: a record, its two sides, a connection.
 //! * [`numbers`]: acceptable segments, and the run of those that are not.
 //! * [`one_direction`]: subflows of which only one side's segments pass.

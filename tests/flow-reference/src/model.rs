@@ -1,4 +1,4 @@
-//! Beginnings and ends: the tables, and the way of a packet through them.
+//! Beginnings and ends of records: the tables, and the processing of a packet.
 
 use crate::data::{cover, map, widen_windows, windows};
 use crate::numbers::{acceptable, extend_run, find_again, is_found_again, reset_exact, sequence_possible, sure_place};
@@ -28,7 +28,7 @@ pub struct Sampled {
     pub established: bool,
 }
 
-/// What a packet was to the tables.
+/// The effect of a packet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
     /// The round-trip sample that ended with it.
@@ -165,7 +165,7 @@ impl Model {
         }
     }
 
-    /// The record of a packet, made when it opens a subflow or shows one in mid-stream.
+    /// The record of a packet; created when the packet opens a subflow or shows one in mid-stream.
     fn locate(&mut self, packet: &Packet, now: Times) -> Option<Place> {
         let key = &packet.key;
         let over = |record: &Record| record.one_direction && ended_by_silence(record, now.coarse);
@@ -179,7 +179,7 @@ impl Model {
         }
         let opening = self.opening.get(key);
         let found = opening.map(|_| Place::Opening);
-        // Plain TCP, over whose ports somebody may have forged the record.
+        // Plain TCP; the record may have been forged with its ports.
         let foreign = !packet.rst && !packet.mptcp && established.is_some_and(Record::is_weak);
         if established.is_some() && (packet.is_syn() || packet.is_syn_ack() && (found.is_some() || !foreign)) {
             self.counters.syn_on_established += 1;
@@ -221,7 +221,7 @@ impl Model {
             && packet.acknowledgement.is_some()
             && packet.payload > 0
             && packet.mapping.is_some();
-        // A SYN that nobody answers, and that is not sent again, is dead.
+        // A SYN without an answer that is not sent again is stale.
         let dead = |record: &Record| {
             matches!(record.state, State::Syn | State::SynAck)
                 && now.coarse.saturating_sub(record.last_ns) >= 60_000_000_000
@@ -253,7 +253,7 @@ impl Model {
         if packet.is_syn_ack() {
             let fits = place == Place::Opening && answers_syn(packet, record);
             if fits && record.state == State::Syn {
-                // What came in this side's name before was only possible.
+                // Earlier segments in this side's name were unconfirmed.
                 let sender = record.pair(packet.side).0;
                 (sender.numbers, sender.acknowledged, sender.sample, sender.fin) = (None, None, None, Fin::None);
             }
@@ -288,7 +288,7 @@ impl Model {
         Judgement::Refused
     }
 
-    /// What an acceptable segment changes.
+    /// Applies an acceptable segment.
     fn accept(&mut self, record: &mut Record, packet: &Packet, place: Place, third: bool, now: Times) -> Done {
         let done = update(record, packet, now);
         let side = packet.side;
@@ -437,7 +437,7 @@ impl Model {
         }
     }
 
-    /// Time passes: everything that was seen was seen so much earlier.
+    /// Lets time pass: moves all timestamps back.
     pub fn age(&mut self, nanoseconds: u64) {
         let back = |time: &mut u64| {
             if *time != 0 {

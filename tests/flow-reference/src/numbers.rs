@@ -49,7 +49,7 @@ fn acknowledgement_possible(sender: &Sender, peer: &Sender, packet: &Packet, ack
     distance(ack, acknowledgement).unsigned_abs() <= WINDOW_LARGEST
 }
 
-/// Whether a segment that is no SYN, SYN-ACK or RST is its sender's.
+/// Whether a segment other than SYN, SYN-ACK and RST is acceptable.
 #[must_use]
 pub fn acceptable(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
     packet.acknowledgement.is_some_and(|ack| {
@@ -57,7 +57,7 @@ pub fn acceptable(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
     })
 }
 
-/// Of a segment that was just accepted: where R's window is not known, whether everything before its end was seen.
+/// For a segment that was just accepted: whether everything before its end was seen, if R's window is unknown.
 #[must_use]
 pub fn sure_place(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
     let contiguous = sender.numbers.as_ref().map(|numbers| numbers.contiguous);
@@ -73,7 +73,7 @@ pub fn reset_exact(sender: &Sender, peer: &Sender, packet: &Packet) -> bool {
         || sequence == peer.acknowledged.map(|(_, sack_edge)| sack_edge)
 }
 
-/// Takes note of an unacceptable segment.
+/// Counts an unacceptable segment.
 pub fn extend_run(sender: &mut Sender, packet: &Packet) {
     let run = &mut sender.run;
     if run.count == 0 || run.end != packet.sequence {
@@ -86,7 +86,7 @@ pub fn extend_run(sender: &mut Sender, packet: &Packet) {
     run.count = (run.count + 1).min(RUN);
 }
 
-/// Whether an acknowledgement of the other side shows that the run is the truth.
+/// Whether an acknowledgement of the other side confirms the run.
 fn confirmed(run: &Run, ack: u32) -> bool {
     if run.count < RUN {
         return false;
@@ -98,13 +98,13 @@ fn confirmed(run: &Run, ack: u32) -> bool {
     (1..=length).contains(&ack.wrapping_sub(run.begin))
 }
 
-/// Whether an unacceptable segment shows that the record has lost the thread of the other side.
+/// Whether an unacceptable segment shows that the record is out of sync with the other side.
 pub fn is_found_again(record: &mut Record, packet: &Packet) -> bool {
     let peer = record.pair(packet.side).1;
     packet.acknowledgement.is_some_and(|ack| confirmed(&peer.run, ack))
 }
 
-/// An unacceptable segment of `side`: do both sides show that the record has lost the thread? Then it finds it again.
+/// An unacceptable segment of `side`: resynchronises the record if both sides show that it is out of sync.
 pub fn find_again(record: &mut Record, packet: &Packet) -> bool {
     let (sender, peer) = record.pair(packet.side);
     let Some(ack) = packet.acknowledgement.filter(|&ack| confirmed(&peer.run, ack)) else {

@@ -1,17 +1,17 @@
-//! Subflows of which the device sees only what one side sends.
+//! Subflows of which the device sees only one side's packets.
 
 use crate::numbers::acceptable;
 use crate::packet::Packet;
 use crate::record::{Fin, Record, Sender, State};
 use mptcp_wire::Side;
 
-/// Whether anything of this side was seen.
+/// Whether a segment of this side was seen.
 #[must_use]
 pub fn is_known(sender: &Sender) -> bool {
     sender.numbers.is_some() || sender.acknowledged.is_some()
 }
 
-/// Eight segments of one side in a second, and nothing of the other: it does not pass here.
+/// Eight segments of one side in a second and none of the other: the other side's packets do not pass here.
 #[must_use]
 pub fn one_sided(record: &Record, side: Side, now: u64) -> bool {
     matches!(record.state, State::Adopting | State::Syn)
@@ -20,7 +20,7 @@ pub fn one_sided(record: &Record, side: Side, now: u64) -> bool {
         && now.saturating_sub(record.first_ns) >= 1_000_000_000
 }
 
-/// A FIN, or a reset that may be true, and a minute of silence.
+/// A FIN or a suspected reset, and a minute of silence.
 #[must_use]
 pub fn ended_by_silence(record: &Record, now: u64) -> bool {
     let silent = |sender: &Sender| {
@@ -29,7 +29,7 @@ pub fn ended_by_silence(record: &Record, now: u64) -> bool {
     record.sender.iter().any(silent)
 }
 
-/// Does this segment, which the record refuses, belong to the subflow that a later SYN has opened on the same ports?
+/// Whether this segment, which the record rejects, belongs to a later subflow on the same ports.
 #[must_use]
 pub fn succeeds(record: &Record, opening: &Record, packet: &Packet, now: u64) -> bool {
     let [local, remote] = &opening.sender;

@@ -1,4 +1,4 @@
-//! A frame to the facts that count for a record.
+//! Parses a frame to the fields that a record uses.
 
 use mptcp_wire::{
     FourTuple, Key, LinkType, Segment, Side, WireDataSequenceNumber,
@@ -39,8 +39,8 @@ pub struct Mapping {
     pub length: u16,
 }
 
-/// A TCP segment. An option counts by its subtype; what it says counts only when its length is one that the RFC allows.
-/// Of several options of one kind the first counts, of DSS, SACK and timestamps the last.
+/// A TCP segment. An option counts as present by its subtype; its content counts only if its length is one that the RFC
+/// allows. Of several options of one kind the first counts; of DSS, SACK and timestamps the last.
 #[derive(Clone, Debug)]
 pub struct Packet {
     /// Its subflow.
@@ -63,7 +63,7 @@ pub struct Packet {
     pub window: u16,
     /// Bytes of payload.
     pub payload: u32,
-    /// Wire segments that it stands for.
+    /// Number of wire segments in it.
     pub segments: u32,
     /// TSval and TSecr.
     pub timestamps: Option<(u32, u32)>,
@@ -72,13 +72,13 @@ pub struct Packet {
     has_window_scale: bool,
     /// Highest right edge of SACK.
     pub sack_edge: Option<u32>,
-    /// Some option of MPTCP.
+    /// Any MPTCP option.
     pub mptcp: bool,
     /// MP_CAPABLE.
     pub capable: Option<Capable>,
     /// MP_JOIN is there.
     pub join: bool,
-    /// What it says, in a SYN or SYN-ACK.
+    /// Its content, in a SYN or SYN-ACK.
     pub joining: Option<Join>,
     /// DSS is there.
     pub dss: bool,
@@ -137,7 +137,7 @@ impl Packet {
             has_priority: false,
         };
         for option in tcp.options() {
-            // What follows an option that does not fit into the header is not read.
+            // Bytes after an option that does not fit into the header are not read.
             let Ok(option) = option else { break };
             packet.option(option.bytes());
         }
@@ -242,14 +242,14 @@ impl Packet {
         self.syn && self.acknowledgement.is_some() && !self.rst
     }
 
-    /// Whether its mapping is one of payload, or of a DATA_FIN alone.
+    /// Whether its mapping covers payload, or a DATA_FIN alone.
     #[must_use]
     pub fn maps_something(&self) -> bool {
         let alone = |mapping: Mapping| self.data_fin && mapping.length == 1;
         self.mapping.is_some_and(|mapping| self.payload > 0 || alone(mapping))
     }
 
-    /// Sequence numbers that it takes.
+    /// Its length in sequence numbers.
     #[must_use]
     pub fn takes(&self) -> u32 {
         self.payload + u32::from(self.syn) + u32::from(self.fin)
@@ -261,14 +261,14 @@ impl Packet {
         self.sequence.wrapping_add(self.takes())
     }
 
-    /// The first of them that counts for payload: the one behind SYN.
+    /// The first one of payload: the number after a SYN.
     #[must_use]
     pub fn begin(&self) -> u32 {
         self.sequence.wrapping_add(u32::from(self.syn))
     }
 }
 
-/// How far `a` lies beyond `b`, modulo 2^32 (RFC 9293 section 3.4).
+/// The distance from `b` to `a`, modulo 2^32 (RFC 9293 section 3.4).
 #[must_use]
 pub fn distance(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b) as i32

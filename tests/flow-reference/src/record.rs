@@ -4,31 +4,31 @@ use mptcp_wire::Side;
 
 /// The largest window that there can be.
 pub const WINDOW_LARGEST: u32 = 1 << 30;
-/// What the check of numbers allows at least.
+/// The smallest window that the check of sequence numbers allows.
 pub const WINDOW_LEAST: u32 = 66_000;
 /// Ranges that a side keeps.
 pub const RANGES: usize = 4;
 /// Segments of a run that counts.
 pub const RUN: u8 = 8;
 
-/// What the record says of the subflow.
+/// The state of a subflow.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum State {
-    /// Met in mid-stream.
+    /// First seen in mid-stream.
     Adopting,
     /// SYN seen.
     Syn,
-    /// SYN-ACK that fits seen.
+    /// Acceptable SYN-ACK seen.
     SynAck,
     /// Handshake complete, or adopted.
     Established,
     /// One FIN acknowledged.
     Closing,
-    /// Both, or a reset: the record is about to go.
+    /// Both FINs acknowledged, or a reset: the record is removed.
     Closed,
 }
 
-/// What is known of a side's FIN.
+/// The state of a side's FIN.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Fin {
     /// None.
@@ -104,11 +104,11 @@ pub struct Sender {
     pub fin_end: u32,
     /// Segments seen before in part.
     pub retransmissions: u32,
-    /// Segments of which that cannot be said.
+    /// Segments for which that is unknown.
     pub uncertain: u32,
     /// Segments refused.
     pub unacceptable: u32,
-    /// Times that the numbers were replaced.
+    /// Number of resynchronisations.
     pub reanchored: u32,
     /// The run of those.
     pub run: Run,
@@ -166,7 +166,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether who sends segments in one side's name can have made it.
+    /// Whether anybody who sends segments in one side's name can have created it.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         self.one_direction || self.partial && !self.initial && !self.joined

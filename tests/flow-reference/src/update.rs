@@ -187,7 +187,7 @@ impl Sender {
     }
 }
 
-/// Ten seconds: how long a side must be silent for a suspected reset to be believed.
+/// Ten seconds: the silence of a side after which a suspected reset is accepted.
 const SILENCE_NS: u64 = 10_000_000_000;
 
 /// What a FIN, the acknowledgement of one, and silence after a suspected reset make of the state.

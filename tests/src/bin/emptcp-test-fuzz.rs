@@ -1,7 +1,7 @@
 //! Compares flow records with their model on random packets at one hook:
 //! `emptcp-test-fuzz xdp|ingress|egress SEED PACKETS`. `cargo xtask fuzz` runs it for every hook.
 
-use emptcp::manifest::Hook;
+use emptcp_plan::manifest::Hook;
 use emptcp_tests::{reference::bench::Bench, sandbox::alone};
 use std::{
     io::{IsTerminal, Write, stderr},
@@ -22,15 +22,15 @@ fn main() -> ExitCode {
         Some((hook, seed.parse().ok()?, packets.parse().ok()?))
     };
     let Some((hook, seed, packets)) = read(&arguments) else {
-        eprintln!("error: what is wanted is: emptcp-test-fuzz xdp|ingress|egress SEED PACKETS");
+        eprintln!("error: usage: emptcp-test-fuzz xdp|ingress|egress SEED PACKETS");
         return ExitCode::from(2);
     };
-    if !emptcp::testing::is_root() {
+    if !emptcp_packet::testing::is_root() {
         eprintln!("error: this loads BPF programs, which needs root");
         return ExitCode::FAILURE;
     }
     let begun = Instant::now();
-    // On a terminal one line that changes, in a log a line now and then.
+    // On a terminal one line that is updated, in a log occasional lines.
     let (line, pause) = match stderr().is_terminal() {
         true => ("\r", Duration::from_millis(500)),
         false => ("\n", Duration::from_secs(30)),

@@ -1,6 +1,5 @@
-//! Analyses a capture many times over as one stream, and says how much memory that took:
-//! `emptcp-test-trace-memory FILE TIMES` prints the most that was resident, KiB, then connections and joins without a
-//! connection.
+//! Analyses a capture repeatedly as one stream and reports the memory: `emptcp-test-trace-memory FILE TIMES` prints the
+//! maximum resident size in KiB, then the number of connections and of joins without a connection.
 
 use emptcp_trace::{Analyzer, Event, Frame, Next, PacketNumber, Settings, Source, Span, Timestamp, source};
 use mptcp_wire::LinkType;
@@ -16,11 +15,11 @@ struct Kept {
     bytes: Vec<u8>,
 }
 
-/// The capture again and again, each time after the time before.
+/// The repeated capture; each repetition is later than the one before.
 #[derive(Debug)]
 struct Repeated {
     packets: Vec<Kept>,
-    /// From one time to the next: the capture, and a pause that every connection and every orphan is over after.
+    /// From one repetition to the next: the capture, and a pause after which all connections and orphans have ended.
     period: Span,
     times: usize,
     at: usize,

@@ -1,4 +1,4 @@
-//! `cargo xtask truth`: every actor at every place on live MPTCP, judged by kernels and wire; or a stranger's attack.
+//! `cargo xtask truth`: every actor at every place on live MPTCP, checked by kernels and packets; or an attack.
 
 use emptcp_tests::{
     attack::{Attack, attack},
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Words and the numbers behind them.
+/// Options and their values.
 struct Arguments(BTreeMap<String, Option<String>>);
 
 impl Arguments {
@@ -86,7 +86,7 @@ fn run() -> Result<bool, String> {
         let about = truth::coverage::lines().into_iter().map(|line| format!("# {line}"));
         let names = truth::choose(&options).into_iter().map(|case| truth::name(&case));
         for line in about.chain(names) {
-            // Who reads may have seen enough.
+            // The reader may have closed the pipe.
             if writeln!(out, "{line}").is_err() {
                 break;
             }
@@ -99,7 +99,7 @@ fn run() -> Result<bool, String> {
         let verdict = if line.is_fault() { "FAULT" } else { "ok" };
         eprintln!("[{number}/{of}] {verdict:<5} {}", line.case);
     });
-    let report = report.ok_or("this machine cannot have test beds")?;
+    let report = report.ok_or("this machine does not support test beds")?;
     let faults = report.faults();
     if json {
         println!(
@@ -126,7 +126,7 @@ fn attacked(arguments: &Arguments, seed: u64) -> Result<bool, String> {
         seed,
     };
     eprintln!("{plan:?}");
-    let outcome = attack(&plan).ok_or("this machine cannot have test beds")?;
+    let outcome = attack(&plan).ok_or("this machine does not support test beds")?;
     let forged: u64 = outcome.forged.values().sum();
     if arguments.has("--json") {
         println!(

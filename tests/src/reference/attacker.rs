@@ -1,4 +1,4 @@
-//! Packets of somebody else: random numbers, numbers near the right ones, repetitions, forged and cut-off options.
+//! Packets of an attacker: random numbers, numbers near the right ones, repetitions, forged and truncated options.
 
 use super::{
     bench::Step,
@@ -17,15 +17,15 @@ use rand::{RngExt, rngs::StdRng};
 /// One packet of an attacker.
 pub(super) fn forge(traffic: &mut Traffic) -> (Side, Vec<u8>) {
     match traffic.random.random_range(0..10) {
-        0..2 => replayed(traffic).unwrap_or_else(|| invented(traffic)),
+        0..2 => replayed(traffic).unwrap_or_else(|| random_frame(traffic)),
         2..4 => match replayed(traffic) {
             Some((side, mut frame)) => {
-                spoil(&mut traffic.random, &mut frame);
+                corrupt(&mut traffic.random, &mut frame);
                 (side, frame)
             }
-            None => invented(traffic),
+            None => random_frame(traffic),
         },
-        _ => invented(traffic),
+        _ => random_frame(traffic),
     }
 }
 
@@ -41,8 +41,8 @@ fn replayed(traffic: &mut Traffic) -> Option<(Side, Vec<u8>)> {
     }
 }
 
-/// Changes bytes of the TCP header and its options; where they claim to end, too.
-fn spoil(random: &mut StdRng, frame: &mut [u8]) {
+/// Changes bytes of the TCP header and its options, lengths included.
+fn corrupt(random: &mut StdRng, frame: &mut [u8]) {
     let tcp = transport(frame);
     for _ in 0..random.random_range(1..4) {
         let (from, to) = match random.random_range(0..6) {
@@ -62,7 +62,7 @@ fn spoil(random: &mut StdRng, frame: &mut [u8]) {
         }
     }
     if random.random_ratio(1, 8) {
-        // An IP header that claims less.
+        // An IP header with a smaller length.
         let at = if frame[12] == 0x08 { 16 } else { 18 };
         frame[at + 1] = frame[at + 1].wrapping_sub(random.random_range(0..40));
     }
@@ -82,7 +82,7 @@ fn number(random: &mut StdRng, right: u32) -> u32 {
     right.wrapping_add(distance as u32)
 }
 
-fn invented(traffic: &mut Traffic) -> (Side, Vec<u8>) {
+fn random_frame(traffic: &mut Traffic) -> (Side, Vec<u8>) {
     let index = traffic.random.random_range(0..traffic.subflows.len());
     let from = usize::from(traffic.random.random::<bool>());
     let side = traffic.side(from);
@@ -177,7 +177,7 @@ fn options(random: &mut StdRng) -> Vec<u8> {
     };
     let mut bytes = option_bytes(&options);
     if random.random_ratio(1, 10) && bytes.len() > 2 {
-        // A length that is not the option's.
+        // A wrong option length.
         bytes[1] = random.random_range(0..44);
     }
     bytes

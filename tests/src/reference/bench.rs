@@ -1,4 +1,4 @@
-//! The same packets through the programs and into the model; every field compared after every packet.
+//! Feeds the same packets to the programs and to the model, and compares every field after every packet.
 
 use super::{
     compare::{differences, model_connection, model_record, program_connection, program_record},
@@ -6,16 +6,16 @@ use super::{
     traffic,
 };
 use crate::sandbox::{DEVICE, direction, policy};
-use emptcp::{
-    Catalog,
-    abi::{ConnectionId, Flow, FlowKey},
-    manifest::Hook,
-    testrun::{Input, Sandbox, Verdict},
-};
+use emptcp_abi::{ConnectionId, Flow, FlowKey};
 use emptcp_flow_reference::{
     Counters, FourTuple, Model, Packet, Sampled, Side, Times,
     update::{microseconds, smoothed},
 };
+use emptcp_packet::{
+    Catalog,
+    testrun::{Input, Sandbox, Verdict},
+};
+use emptcp_plan::manifest::Hook;
 use std::{fmt::Write, time::Duration};
 
 /// One step of a sequence.
@@ -25,16 +25,16 @@ pub enum Step {
     Packet {
         /// Who sends it.
         side: Side,
-        /// From the Ethernet header on.
+        /// The bytes from the Ethernet header on.
         frame: Vec<u8>,
-        /// Wire segments that it stands for.
+        /// Number of wire segments in it.
         segments: u32,
-        /// What it is meant to be.
+        /// A description of it.
         what: &'static str,
     },
-    /// Nothing happens for so long. The stamps of the records are moved, so this takes no time.
+    /// A pause of this length. It takes no time: the timestamps of the records are moved.
     Wait(Duration),
-    /// The coarse clock moves on by a tick or two. This takes that time.
+    /// Waits for one or two ticks of the coarse clock.
     Tick,
 }
 
@@ -50,7 +50,7 @@ impl Step {
     }
 }
 
-/// Where model and program differ.
+/// A difference between model and program.
 #[derive(Clone, Debug)]
 pub struct Difference {
     /// After which step.
@@ -59,12 +59,12 @@ pub struct Difference {
     pub fields: Vec<String>,
 }
 
-/// How much was compared.
+/// Counts of compared items.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Compared {
     /// Packets.
     pub packets: u64,
-    /// Of those, acceptable ones of a record.
+    /// Acceptable packets of a record.
     pub accepted: u64,
     /// Segments refused.
     pub unacceptable: u64,
@@ -111,20 +111,20 @@ impl Bench {
     /// # Panics
     /// When the kernel refuses them.
     pub fn new(hook: Hook) -> Self {
-        // Nothing is selected, but connections are counted.
+        // The policy selects nothing, but connections are tracked.
         let condition = "ip.src == 192.0.2.255 and connection.bytes < 1";
         let policies = policy("none", direction(hook), condition, &["count"]);
         let policies = format!("[tables]\nflows = 64\n{policies}");
         let catalog = Catalog::built_in();
-        let plan = emptcp::compile("reference.toml", &policies, &catalog.manifests()).expect("a policy file");
+        let plan = emptcp_plan::compile("reference.toml", &policies, &catalog.manifests()).expect("a policy file");
         let sandbox = Sandbox::new(&plan, hook, &catalog, &[(DEVICE, 1)]).expect("programs that load");
         Self { sandbox, hook }
     }
 
-    /// Runs sequences until `packets` were compared. `progress` hears after each of them.
+    /// Runs sequences until `packets` were compared. Calls `progress` after each sequence.
     ///
     /// # Errors
-    /// What differs: how to see it again, and the shortest sequence that shows it.
+    /// The difference: how to reproduce it, and the shortest sequence that shows it.
     pub fn run(&self, seed: u64, packets: u64, progress: &mut dyn FnMut(&Compared)) -> Result<Compared, String> {
         let mut all = Compared::default();
         let mut number = seed;
@@ -235,14 +235,14 @@ impl Bench {
         let established = self.sandbox.record(&key).expect("tables");
         let opening = self.sandbox.half_open(&key).expect("tables");
         let both = || established.iter().chain(&opening);
-        // The programs' own stamps are the time of the model, where they can be true.
+        // The model uses the programs' timestamps, if they are plausible.
         let stamp = |stamps: &mut dyn Iterator<Item = u64>, from: u64| {
             stamps
                 .filter(|stamp| (from..=ended).contains(stamp))
                 .max()
                 .unwrap_or(ended)
         };
-        // A record that ended has left its stamp with the connection.
+        // A record that ended has left its timestamp in the connection.
         let tables = [&model.established, &model.opening];
         let records = tables.iter().filter_map(|table| table.get(&packet.key));
         let met = records.filter_map(|record| record.connection).map(ConnectionId);
@@ -303,7 +303,7 @@ impl Bench {
         fields
     }
 
-    /// Tells the shortest sequence that still shows a difference.
+    /// Describes the shortest sequence that still shows a difference.
     fn shrink(&self, text: &mut String, mut steps: Vec<Step>, mut found: Difference) {
         let _ = writeln!(text, "  {}", found.fields.join("\n  "));
         steps.truncate(found.step + 1);
@@ -421,7 +421,7 @@ fn counted(model: &Counters, before: &Counters, after: &Counters) -> Vec<String>
     differences(&values(model), &program)
 }
 
-/// A step for people.
+/// A step as text.
 fn words(step: &Step) -> String {
     let (side, frame, segments, what) = match step {
         Step::Wait(time) => return format!("{time:?} pass"),
@@ -434,7 +434,7 @@ fn words(step: &Step) -> String {
         } => (*side, frame, *segments, what),
     };
     let Some(packet) = Packet::read(frame, side, segments) else {
-        return format!("{side:?}: {what}, which is no TCP: {:02x?}", &frame[LINK..]);
+        return format!("{side:?}: {what}, which is not TCP: {:02x?}", &frame[LINK..]);
     };
     let mut text = format!("{side:?} {what}:");
     for (name, set) in [

@@ -1,6 +1,6 @@
-//! The fields of a record, of the model's kind and of the program's, under the same names: a row of a table each.
+//! The fields of a record, of the model and of the program, by name.
 
-use emptcp::abi::{self, SCALE_UNKNOWN, fin, flow_flag, flow_state, known};
+use emptcp_abi::{self as abi, SCALE_UNKNOWN, fin, flow_flag, flow_state, known};
 use emptcp_flow_reference::{Connection, Fin, Numbers, Record, Sender, Side, State};
 
 /// A field's name and value.
@@ -24,7 +24,7 @@ fn bit(condition: bool, bit: u32) -> u64 {
     if condition { u64::from(bit) } else { 0 }
 }
 
-/// A field of a sender. Its names are those at each [`Side`]. What is not told is the field of that name.
+/// A field of a sender, with its names for each [`Side`]. Without a function, the field has that name.
 macro_rules! sender {
     ($name:expr, $model:expr, $program:expr) => {
         ([concat!("local.", $name), concat!("remote.", $name)], $model, $program)
@@ -153,7 +153,7 @@ const RECORD: [Row<&str, Record, abi::Flow>; 9] = [
         |model| model.token[1].unwrap_or(0).into(),
         |program| program.remote_token.0.into(),
     ),
-    // Whether the connection has counted it is the core's own affair.
+    // Whether the connection has counted it is internal to the core.
     ("flags", flags, |program| {
         (u32::from(program.flags) & !flow_flag::COUNTED).into()
     }),

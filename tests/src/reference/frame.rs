@@ -1,4 +1,4 @@
-//! A segment to bytes: no checksums, which nobody here reads, and every field as one wants it.
+//! Builds a segment with arbitrary fields, without checksums, which the programs do not read.
 
 use mptcp_wire::tcp::TcpOption;
 use std::net::{IpAddr, SocketAddr};
@@ -39,7 +39,7 @@ pub struct Segment {
     pub payload: usize,
 }
 
-/// Options to bytes; what has no room in a header is left out.
+/// Options as bytes; options without room in the header are left out.
 pub fn option_bytes(options: &[TcpOption]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for option in options {

@@ -1,6 +1,6 @@
 //! Flow records against their model (`emptcp-flow-reference`): the same packets into both, every field compared.
 //!
-//! * [`frame`]: a segment to bytes, right or wrong.
+//! * [`frame`]: builds segments, valid or invalid.
 //! * [`traffic`]: two honest hosts (`options`), and a network that loses, delays and repeats (`network`); [`attacker`]
 //!   mixes in.
 //! * [`compare`]: the fields of a record, of both kinds, by name.

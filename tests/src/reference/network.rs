@@ -1,9 +1,9 @@
-//! The network: it loses, delays and repeats packets, and leads some around the device.
+//! The network: it loses, delays and repeats packets, and sends some around the device.
 
 use super::{
     bench::Step,
     frame::{Segment, flag, option_bytes},
-    traffic::{Flying, Host, Out, Phase, Traffic},
+    traffic::{Host, InFlight, Out, Phase, Traffic},
 };
 use mptcp_wire::tcp::TcpOption;
 use rand::RngExt;
@@ -42,7 +42,7 @@ impl Traffic {
         if flags & flag::SYN != 0 {
             host.next = segment.sequence.wrapping_add(1 + payload);
         }
-        let flying = Flying {
+        let in_flight = InFlight {
             subflow: index,
             from,
             epoch: subflow.epoch,
@@ -51,66 +51,66 @@ impl Traffic {
             stamp,
             what,
         };
-        self.network(flying);
+        self.network(in_flight);
     }
 
-    fn network(&mut self, flying: Flying) {
-        let weather = self.weather;
-        if self.chance(weather.lost) {
+    fn network(&mut self, in_flight: InFlight) {
+        let conditions = self.conditions;
+        if self.chance(conditions.lost) {
             return;
         }
-        if self.chance(weather.around) {
-            self.deliver(&flying);
+        if self.chance(conditions.around) {
+            self.deliver(&in_flight);
             return;
         }
-        if self.chance(weather.repeated) {
+        if self.chance(conditions.repeated) {
             let later = self.now + self.random.random_range(1..30);
-            self.flying.push((later, flying.clone()));
+            self.in_flight.push((later, in_flight.clone()));
         }
-        if self.chance(weather.held) {
+        if self.chance(conditions.held) {
             let later = self.now + self.random.random_range(1..12);
-            self.flying.push((later, flying));
+            self.in_flight.push((later, in_flight));
             return;
         }
-        self.pass(&flying);
-        if !self.chance(weather.lost_behind) {
-            self.deliver(&flying);
+        self.pass(&in_flight);
+        if !self.chance(conditions.lost_behind) {
+            self.deliver(&in_flight);
         }
     }
 
     /// The packet passes the device.
-    pub(super) fn pass(&mut self, flying: &Flying) {
+    pub(super) fn pass(&mut self, in_flight: &InFlight) {
         if self.blind > 0 {
             self.blind -= 1;
             return;
         }
         if self
             .unseen
-            .is_some_and(|(since, host)| self.now >= since && flying.from == host)
+            .is_some_and(|(since, host)| self.now >= since && in_flight.from == host)
         {
             return;
         }
-        let side = self.side(flying.from);
-        let step = Step::packet(side, flying.segment.build(), flying.segments, flying.what);
+        let side = self.side(in_flight.from);
+        let step = Step::packet(side, in_flight.segment.build(), in_flight.segments, in_flight.what);
         self.steps.push(step);
     }
 
-    pub(super) fn deliver(&mut self, flying: &Flying) {
+    pub(super) fn deliver(&mut self, in_flight: &InFlight) {
         let Segment {
             sequence,
             acknowledgement,
             flags,
             payload,
             ..
-        } = flying.segment;
-        let subflow = &mut self.subflows[flying.subflow];
-        if subflow.epoch != flying.epoch {
+        } = in_flight.segment;
+        let subflow = &mut self.subflows[in_flight.subflow];
+        if subflow.epoch != in_flight.epoch {
             return;
         }
-        let host = &mut subflow.hosts[1 - flying.from];
+        let host = &mut subflow.hosts[1 - in_flight.from];
         if flags & flag::SYN != 0 {
             host.expected = sequence.wrapping_add(1 + payload as u32);
-            subflow.phase = match (flying.from, subflow.phase) {
+            subflow.phase = match (in_flight.from, subflow.phase) {
                 (0, Phase::SynSent) => Phase::SynSeen,
                 (1, Phase::SynSeen) => Phase::Answered,
                 (_, phase) => phase,
@@ -119,18 +119,18 @@ impl Traffic {
             let takes = payload as u32 + u32::from(flags & flag::FIN != 0);
             host.receive(sequence, sequence.wrapping_add(takes));
         }
-        if (flying.stamp.wrapping_sub(host.echo) as i32) > 0 || host.echo == 0 {
-            host.echo = flying.stamp;
+        if (in_flight.stamp.wrapping_sub(host.echo) as i32) > 0 || host.echo == 0 {
+            host.echo = in_flight.stamp;
         }
         if flags & flag::ACK != 0 && (acknowledgement.wrapping_sub(host.una) as i32) > 0 {
             host.una = acknowledgement;
         }
-        self.data_seen[flying.from] = self.data_next[flying.from];
+        self.data_seen[in_flight.from] = self.data_next[in_flight.from];
     }
 }
 
 impl Host {
-    /// Takes what came, in order or not.
+    /// Receives a segment, in order or not.
     fn receive(&mut self, begin: u32, end: u32) {
         let ahead = |number: u32, expected: u32| number.wrapping_sub(expected) as i32;
         if begin == end || ahead(end, self.expected) <= 0 {

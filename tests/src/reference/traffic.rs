@@ -1,8 +1,7 @@
 //! Two honest hosts and the network between them, as one device sees it.
 //!
-//! The hosts keep to the RFCs as far as numbers go; what they do next is left to chance. The network loses packets
-//! before the device and behind it, leads some around it, delays and repeats them. One seed gives one sequence of
-//! steps.
+//! The sequence numbers of the hosts follow the RFCs; their actions are random. The network loses packets before and
+//! after the device, sends some around it, and delays and repeats packets. One seed gives one sequence of steps.
 
 use super::{
     attacker,
@@ -20,7 +19,7 @@ use mptcp_wire::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{net::SocketAddr, time::Duration};
 
-/// What a host has sent and may send again.
+/// Data that a host sent and may retransmit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) sequence: u32,
@@ -73,7 +72,7 @@ pub struct Subflow {
 
 /// A packet on its way.
 #[derive(Clone, Debug)]
-pub(super) struct Flying {
+pub(super) struct InFlight {
     pub(super) subflow: usize,
     pub(super) from: usize,
     pub(super) epoch: u32,
@@ -107,9 +106,9 @@ impl Out {
     }
 }
 
-/// What the network and the attacker do, in tenths of a percent.
+/// Probabilities of events in the network and of attacks, in tenths of a percent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weather {
+pub(super) struct Conditions {
     pub(super) lost: u32,
     pub(super) around: u32,
     pub(super) lost_behind: u32,
@@ -129,8 +128,8 @@ pub struct Traffic {
     pub(super) keys: [Key; 2],
     pub(super) data_next: [u64; 2],
     pub(super) data_seen: [u64; 2],
-    pub(super) weather: Weather,
-    pub(super) flying: Vec<(usize, Flying)>,
+    pub(super) conditions: Conditions,
+    pub(super) in_flight: Vec<(usize, InFlight)>,
     pub(super) aggregates: bool,
     pub(super) blind: usize,
     /// The host whose segments do not pass the device, from this step on.
@@ -189,7 +188,7 @@ impl Traffic {
         let first = |key| derive(version, key).idsn.0.wrapping_add(1);
         let bad = random.random_range(0..4);
         let mut rate = |most: u32| if bad == 0 { 0 } else { random.random_range(0..=most) };
-        let weather = Weather {
+        let conditions = Conditions {
             lost: rate(40),
             around: rate(15),
             lost_behind: rate(50),
@@ -209,14 +208,14 @@ impl Traffic {
                 let from = if random.random() { 0 } else { random.random_range(0..80) };
                 (from, random.random_range(0..2))
             }),
-            weather: Weather { forged, ..weather },
+            conditions: Conditions { forged, ..conditions },
             data_next: keys.map(first),
             data_seen: keys.map(first),
             random,
             subflows,
             version,
             keys,
-            flying: Vec::new(),
+            in_flight: Vec::new(),
             aggregates,
             now: 0,
             steps: Vec::new(),
@@ -234,10 +233,10 @@ impl Traffic {
 
     fn step(&mut self) {
         let now = self.now;
-        let due: Vec<_> = self.flying.extract_if(.., |(when, _)| *when <= now).collect();
-        for (_, flying) in due {
-            self.pass(&flying);
-            self.deliver(&flying);
+        let due: Vec<_> = self.in_flight.extract_if(.., |(when, _)| *when <= now).collect();
+        for (_, in_flight) in due {
+            self.pass(&in_flight);
+            self.deliver(&in_flight);
         }
         if self.chance(6) {
             let seconds = [2.0, 4.0, 11.0, 61.0, 7200.0][self.random.random_range(0..5)];
@@ -247,12 +246,12 @@ impl Traffic {
             self.steps.push(Step::Tick);
         }
         if self.chance(4) {
-            // So much data passes elsewhere.
+            // This much data takes another path.
             let from = usize::from(self.random.random::<bool>());
             let bytes = 1 << self.random.random_range(29..36);
             self.data_next[from] = self.data_next[from].wrapping_add(bytes);
         }
-        if self.chance(self.weather.forged) {
+        if self.chance(self.conditions.forged) {
             let (side, frame) = attacker::forge(self);
             self.steps.push(Step::packet(side, frame, 1, "forged"));
             return;
@@ -270,7 +269,7 @@ impl Traffic {
             Phase::SynSeen => self.syn_ack(index),
             Phase::Answered if self.chance(100) => self.syn_ack(index),
             Phase::Answered => self.third(index),
-            Phase::Up => self.talk(index),
+            Phase::Up => self.converse(index),
         }
     }
 
@@ -285,7 +284,7 @@ impl Traffic {
         let scaling = self.random.random_ratio(4, 5);
         let stamp = [self.random.random(), self.random.random()];
         let subflow = &mut self.subflows[index];
-        // A host that uses the ports again may go on near the old numbers.
+        // A host that reuses the ports may continue near the old numbers.
         let near = flags[3] && subflow.epoch > 0;
         for (host, isn) in subflow.hosts.iter_mut().zip(isns) {
             let isn = if near {
@@ -378,7 +377,7 @@ impl Traffic {
         self.send(index, 0, Out::new(sequence, flag::ACK, options, payload, "third ACK"));
     }
 
-    /// Takes note of new data, which may be sent again.
+    /// Records new data, which may be retransmitted.
     fn note(&mut self, index: usize, from: usize, length: u32, fin: bool) -> Sent {
         let host = &mut self.subflows[index].hosts[from];
         let sent = Sent {
@@ -396,7 +395,7 @@ impl Traffic {
         sent
     }
 
-    fn talk(&mut self, index: usize) {
+    fn converse(&mut self, index: usize) {
         let from = usize::from(self.random.random::<bool>());
         let host = &self.subflows[index].hosts[from];
         let (outstanding, next, finished) = (host.next.wrapping_sub(host.una), host.next, host.fin);
@@ -486,7 +485,7 @@ impl Traffic {
         }
         let mut once = sent[self.random.random_range(0..sent.len())];
         if once.length > 2 && self.chance(200) {
-            // Another cut of the same bytes.
+            // The same bytes with other segment borders.
             let cut = self.random.random_range(1..once.length);
             once.sequence = once.sequence.wrapping_add(cut);
             once.dsn = once.dsn.wrapping_add(cut.into());

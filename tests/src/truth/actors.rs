@@ -1,4 +1,4 @@
-//! The table: each actor and mode, where it works, and what must be seen.
+//! The table: each actor and mode, where it works, and its check.
 
 use super::{
     case::{Case, Moment, Place},
@@ -35,36 +35,36 @@ pub struct Actor {
     pub when: &'static str,
     /// The action.
     pub action: &'static str,
-    /// An action that is in force before this one, which then comes in mid-transfer; empty: none.
+    /// An action that is in force before this one, which then starts in mid-transfer; empty: none.
     pub first: &'static str,
     /// On both paths, not only on the second.
     pub whole: bool,
     /// At both hooks of the place.
     pub both_hooks: bool,
-    /// The judge wants the frames behind the policy, where there are any.
+    /// The check needs the frames after the policy, if there are any.
     pub capture: bool,
-    /// The same condition in the words of tshark, where the judge asks for it.
+    /// The same condition as a display filter, if the check needs it.
     pub filter: &'static str,
-    /// The judge wants the events.
+    /// The check needs the events.
     pub events: bool,
-    /// The connections end by it.
+    /// It ends the connections.
     pub ends: bool,
-    /// The first path is unplugged for a while once the policy is there.
+    /// The first path is unplugged for a while after the policy is in force.
     pub unplug: bool,
-    /// What of the kernel shows what it does.
+    /// The kernel set-up that shows its effect.
     pub outside: Outside,
-    /// How long the traffic has to settle, in seconds.
+    /// Time for the traffic to settle, in seconds.
     pub settle: f64,
-    /// So much more where the policy comes in mid-transfer.
+    /// Additional time when the policy starts in mid-transfer.
     pub late: f64,
-    /// What is to be expected of a case.
+    /// The expectation for a case.
     pub expect: fn(&Case) -> Expect,
-    /// What kernels and wire show.
+    /// The check.
     pub judge: fn(&Seen<'_>) -> Vec<Finding>,
 }
 
 impl Actor {
-    /// How long the traffic has to settle in a case, in seconds.
+    /// Time for the traffic to settle in a case, in seconds.
     pub fn settles(&self, case: &Case) -> f64 {
         match case.moment {
             Moment::Before => self.settle,
@@ -109,27 +109,27 @@ const fn actor(
 }
 
 impl Actor {
-    /// For those who mark the frames that the condition selects.
+    /// For actors that mark the frames that the condition selects.
     const fn marking(mut self, when: &'static str) -> Self {
         (self.when, self.capture) = (when, true);
         self
     }
 
-    /// For rate limits: time for a sender to come to a rate of which it is not told. What is dropped at first is
-    /// retransmitted, after a time-out where all of it was. The ramp takes 4 s at most.
+    /// For rate limits: time for a sender to adapt to a rate that it does not know. Packets that are dropped at first
+    /// are retransmitted, possibly after a time-out. The ramp takes at most 4 s.
     const fn limiting(mut self) -> Self {
         self.settle = 4.0;
         self
     }
 
-    /// For those who tell.
-    const fn telling(mut self) -> Self {
+    /// For actors that emit events.
+    const fn emitting_events(mut self) -> Self {
         (self.whole, self.events) = (true, true);
         self
     }
 }
 
-/// All that is judged.
+/// All entries.
 pub const ACTORS: [Actor; 31] = [
     actor("count", "count", always, goes_on),
     Actor {
@@ -167,7 +167,7 @@ pub const ACTORS: [Actor; 31] = [
     actor("sample", "mark dscp=46", where_data_frames_show, one_in_ten_is_marked)
         .marking("packet is data and sample 1 in 10"),
     Actor {
-        // Numbers of the connection begin with the keys, and those pass on the first path.
+        // The first DSN depends on the keys, which pass on the first path.
         whole: true,
         ..actor("sequence-dsn", "mark dscp=46", where_starts_are_seen, a_range_is_marked)
             .marking("dsn in +1000000..+2000000")
@@ -241,7 +241,7 @@ pub const ACTORS: [Actor; 31] = [
     )
     .limiting(),
     Actor {
-        // At egress it comes down by the ramp all the same.
+        // At egress the ramp slows it down too.
         settle: 5.0,
         ..actor(
             "auto",
@@ -257,7 +257,7 @@ pub const ACTORS: [Actor; 31] = [
     },
     Actor {
         whole: true,
-        // The sender uses up the window that it was given before: MPTCP never takes one back.
+        // The sender uses up its earlier window first: MPTCP cannot reduce a window.
         late: 10.0,
         ..actor(
             "window",
@@ -268,7 +268,7 @@ pub const ACTORS: [Actor; 31] = [
         .limiting()
     },
     Actor {
-        // On the second path all subflows are joined ones; a router that has not seen the handshake could not say so.
+        // On the second path all subflows are joined; a router that has not seen the handshake does not know that.
         capture: true,
         ..actor("reset", "reset", where_resets_can_be_made, the_subflow_is_gone)
     },
@@ -277,7 +277,7 @@ pub const ACTORS: [Actor; 31] = [
         whole: true,
         capture: true,
         ends: true,
-        // At most: it is over when all have ended.
+        // An upper bound: it is over when all connections have ended.
         settle: 10.0,
         ..actor(
             "reset-connection",
@@ -318,15 +318,15 @@ pub const ACTORS: [Actor; 31] = [
         where_handshakes_pass,
         connections_are_told,
     )
-    .telling(),
+    .emitting_events(),
     actor(
         "get_connect-keys",
         "get_connect keys=yes",
         where_handshakes_pass,
         connections_are_told,
     )
-    .telling(),
-    actor("get_subflow", "get_subflow", always, subflows_are_told).telling(),
+    .emitting_events(),
+    actor("get_subflow", "get_subflow", always, subflows_are_told).emitting_events(),
     Actor {
         both_hooks: true,
         ..actor(
@@ -335,15 +335,16 @@ pub const ACTORS: [Actor; 31] = [
             where_both_hooks_are_named,
             subflows_are_told,
         )
-        .telling()
+        .emitting_events()
     },
-    actor("record", "record every=200ms", where_data_passes, figures_are_told).telling(),
+    actor("record", "record every=200ms", where_data_passes, figures_are_told).emitting_events(),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emptcp::{Catalog, manifest::Kind};
+    use emptcp_packet::Catalog;
+    use emptcp_plan::manifest::Kind;
 
     #[test]
     fn every_actor_that_is_shipped_is_in_the_table() {

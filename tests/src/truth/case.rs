@@ -1,15 +1,15 @@
-//! What a case is made of, and the choice of cases that has every pair of values.
+//! The parameters of a case, and the selection of cases that contains every pair of values.
 
 use emptcp_lab::{IpVersion, TransferDirection};
 use rand::{SeedableRng, rngs::SmallRng, seq::SliceRandom};
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
 
-/// Where the policy is.
+/// The place of the policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// At the client, packets that it sends.
+    /// At the client, for packets that it sends.
     ClientEgress,
     /// At the client, packets that arrive.
     ClientIngress,
@@ -34,17 +34,17 @@ impl Place {
         Self::RouterEgress,
     ];
 
-    /// Packets from the client to the server pass here; else those of the other way.
+    /// Whether packets from the client to the server pass here; otherwise those of the other direction.
     pub fn sees_uploads(self) -> bool {
         matches!(self, Self::ClientEgress | Self::ServerIngress | Self::RouterIngress)
     }
 
-    /// It is where packets leave the machine.
+    /// Whether packets leave the machine here.
     pub fn is_egress(self) -> bool {
         matches!(self, Self::ClientEgress | Self::ServerEgress | Self::RouterEgress)
     }
 
-    /// It is on a machine that only forwards.
+    /// Whether it is on a router.
     pub fn is_router(self) -> bool {
         matches!(self, Self::RouterIngress | Self::RouterEgress)
     }
@@ -67,7 +67,7 @@ impl Attach {
     pub const ALL: [Self; 3] = [Self::Tc, Self::XdpNative, Self::XdpGeneric];
 }
 
-/// Which way the application's bytes go.
+/// The direction of the application's bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Traffic {
@@ -101,7 +101,7 @@ impl Traffic {
     }
 }
 
-/// When the policy comes.
+/// When the policy starts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
@@ -143,17 +143,17 @@ pub struct Case {
     /// Number of the actor in the table.
     #[serde(skip)]
     pub actor: usize,
-    /// Where.
+    /// The place.
     pub place: Place,
     /// How the policy is attached there.
     pub attach: Attach,
-    /// Which way the bytes go.
+    /// The direction of the bytes.
     pub traffic: Traffic,
     /// IPv6 in place of IPv4.
     pub ipv6: bool,
     /// The window scale.
     pub scale: Scale,
-    /// When the policy comes.
+    /// When the policy starts.
     pub moment: Moment,
 }
 
@@ -241,8 +241,8 @@ fn pairs(case: &Case) -> impl Iterator<Item = Pair> {
         .flat_map(move |first| (first + 1..values.len()).map(move |second| (values[first], values[second])))
 }
 
-/// As few cases as a greedy choice finds so that every pair of values that occurs in `cases` occurs in the choice. The
-/// cases with most new pairs come first: any prefix is a fair sample.
+/// A greedy selection of few cases in which every pair of values of `cases` occurs. Cases with the most new pairs come
+/// first, so any prefix is a fair sample.
 pub fn pairwise(mut cases: Vec<Case>, seed: u64) -> Vec<Case> {
     cases.shuffle(&mut SmallRng::seed_from_u64(seed));
     let mut open: BTreeSet<Pair> = cases.iter().flat_map(pairs).collect();

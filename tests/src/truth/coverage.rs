@@ -1,4 +1,4 @@
-//! What the truth run covers, in words: which actor at which place, and why not elsewhere.
+//! The coverage of the truth run as text: each actor with its places, and the reasons for exclusions.
 
 use super::{
     actors::ACTORS,

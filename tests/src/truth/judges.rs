@@ -1,8 +1,8 @@
-//! What must be seen of each actor, by the kernels of both hosts and by tshark. No judge reads a counter of ours.
+//! The checks of each actor, by the kernels of both hosts and by tshark. No check reads a counter of emptcp.
 //!
-//! * [`rates`]: what the receivers' kernels got; [`frames`]: what tshark sees behind the hook.
-//! * [`subflows`]: which subflows the kernels have, and what classes of a queueing discipline count.
-//! * [`events`]: what was told, against what the kernels know.
+//! * [`rates`]: rates by the receivers' kernels; [`frames`]: frames after the hook, by tshark.
+//! * [`subflows`]: subflows of the kernels, and counts of the classes of a queueing discipline.
+//! * [`events`]: events, compared with the kernels.
 
 pub mod events;
 pub mod frames;
@@ -27,13 +27,13 @@ pub(super) fn meets(seen: &Seen<'_>, up: bool) -> bool {
     seen.case.place.sees_uploads() == up
 }
 
-/// A direction that the policy does not touch has at least this much of its path, Mbit/s: more than any limit here.
-/// With small windows all of it may fit the shorter path.
+/// A direction without a policy has at least this rate on its path, Mbit/s: more than any limit here. With small
+/// windows all data may fit the shorter path.
 pub(super) fn free(seen: &Seen<'_>) -> f64 {
     if seen.case.scale == Scale::None { 0.2 } else { 5.0 }
 }
 
-/// The hosts have chosen the window scale that the case is about.
+/// The hosts have the window scale of the case.
 pub fn scale_is_as_wanted(seen: &Seen<'_>) -> Finding {
     // Two numbers, of both hosts: `wscale:7,7`.
     let shown = seen.sockets.split("wscale:").skip(1);
@@ -48,7 +48,7 @@ pub fn scale_is_as_wanted(seen: &Seen<'_>) -> Finding {
             Scale::Usual | Scale::Large => right += 1.0,
         }
     }
-    // Connections that are to end may have ended.
+    // Connections that the policy ends may have ended.
     let least = if seen.case.scale == Scale::None || seen.actor.ends {
         0.0
     } else {

@@ -1,20 +1,19 @@
-//! What of the kernel stands beside a policy and shows what it did: routing rules, classes of a queueing discipline,
-//! ECN.
+//! Kernel set-up that shows the effect of a policy: routing rules, classes of a queueing discipline, ECN.
 
 use super::{case::Case, seen};
 use crate::live::Bed;
-use emptcp::{ApplyOptions, instance::DEFAULT};
 use emptcp_lab::Host;
+use emptcp_packet::{ApplyOptions, instance::DEFAULT};
 use std::process::Command;
 
-/// Beside the policy, for the time of a case.
+/// The set-up for the time of a case.
 #[derive(Clone, Copy, Debug)]
 pub enum Outside {
     /// Nothing.
     Nothing,
-    /// Packets with a mark go to a black hole: words of `ip rule`.
+    /// Packets with a mark are discarded (blackhole route): arguments of `ip rule`.
     BlackHole(&'static str),
-    /// HTB on the second path with a class for all and one for what is marked.
+    /// HTB on the second path with a default class and one for marked packets.
     Classes {
         /// A filter looks at the mark, with the value 77; else only the priority chooses, with 458754, which is 7:2.
         by_mark: bool,
@@ -29,11 +28,11 @@ const DEVICE: &str = "path2";
 /// In classic BPF, so that it needs no program of ours: mark 77 is class 7:2, any other the default.
 const MARK_77: &str = "4,32 0 0 4294963220,21 0 1 77,6 0 0 458754,6 0 0 0";
 
-/// Packets of each class: the default, and that of what is marked.
+/// Packets of each class: the default one, and that of marked packets.
 pub type Packets = [u64; 2];
 
-/// What stands there; gone when dropped.
-pub(super) struct Standing<'a> {
+/// The installed set-up; removed on drop.
+pub(super) struct Installed<'a> {
     bed: &'a Bed,
     at: &'a Host,
     what: Outside,
@@ -52,16 +51,17 @@ fn command(host: &Host, words: &[&str]) -> Result<String, String> {
     }
 }
 
-/// XDP programs, which only count, at the other ends of the hosts' devices: without one there veth leaves what a native
-/// XDP program sends back in its ring (`veth_xdp_flush` in the kernel).
+/// XDP programs, which only count, at the other ends of the hosts' devices. Without one there, veth does not deliver
+/// packets that a native XDP program sends back (`veth_xdp_flush` in the kernel).
 pub(super) struct XdpPeers<'a>(&'a Bed);
 
 impl<'a> XdpPeers<'a> {
     pub(super) fn set_up(bed: &'a Bed) -> Result<Self, String> {
         let text = "[[policy]]\nname = \"peers\"\ndevice = [\"client1\", \"client2\", \"server1\", \"server2\"]\n\
                     hook = \"ingress\"\nattach = \"xdp-native\"\ndo = ['count']\n";
-        let plan = emptcp::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
-        let apply = || emptcp::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
+        let plan =
+            emptcp_plan::compile("peers.toml", text, &bed.catalog.manifests()).map_err(|error| error.to_string())?;
+        let apply = || emptcp_packet::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
         bed.lab
             .middle()
             .run(apply)
@@ -73,7 +73,7 @@ impl<'a> XdpPeers<'a> {
 
 impl Drop for XdpPeers<'_> {
     fn drop(&mut self) {
-        match self.0.lab.middle().run(|| emptcp::remove(DEFAULT)) {
+        match self.0.lab.middle().run(|| emptcp_packet::remove(DEFAULT)) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => eprintln!("{error}"),
             Err(error) => eprintln!("{error}"),
@@ -88,7 +88,7 @@ fn rule(at: &Host, ipv6: bool, verb: &str, words: &str) -> Result<String, String
     command(at, &all)
 }
 
-impl<'a> Standing<'a> {
+impl<'a> Installed<'a> {
     pub(super) fn set_up(bed: &'a Bed, case: &Case, what: Outside) -> Result<Self, String> {
         let standing = Self {
             bed,
@@ -150,7 +150,7 @@ impl<'a> Standing<'a> {
     }
 }
 
-impl Drop for Standing<'_> {
+impl Drop for Installed<'_> {
     fn drop(&mut self) {
         let undone = match self.what {
             Outside::Nothing => Ok(()),

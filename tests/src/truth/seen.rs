@@ -1,4 +1,4 @@
-//! One case: the traffic, and what kernels and wire show of it.
+//! The observations of one case: by the kernels, and from captured packets.
 
 use super::{
     actors::Actor,
@@ -6,15 +6,15 @@ use super::{
     outside::Packets,
 };
 use crate::live::{Bed, seconds};
-use emptcp::events::Event;
 use emptcp_lab::{
     BulkReport, Capture, CaptureFile, Counter, End, EndpointPlan, FourTuple, Host, Lab, Mib, Path, Rate, Topology,
 };
+use emptcp_packet::events::Event;
 use mptcp_wire::tcp::State;
 use serde::Serialize;
 use std::time::Duration;
 
-/// How long the traffic is measured after it has settled, in seconds.
+/// Duration of the measurement after the traffic has settled, in seconds.
 pub(super) const MEASURE: f64 = 2.5;
 
 /// Rate of each path, Mbit/s of IP packets.
@@ -23,14 +23,14 @@ pub const PATH_RATE: u64 = 20;
 /// The path on which policies act is the second one.
 pub const PATH: usize = 1;
 
-/// What a judge found.
+/// The result of a check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// Who says it, and about what.
+    /// The measured quantity and its source.
     pub judge: String,
-    /// What was measured.
+    /// The measured value.
     pub measured: f64,
-    /// The least and the most that is right.
+    /// The allowed minimum and maximum.
     pub wanted: (f64, f64),
 }
 
@@ -72,7 +72,7 @@ impl BedKind {
             Self::Announcing => lab.endpoints(EndpointPlan::ServerSignals),
         })?;
         for host in hosts(&bed) {
-            // Without it every packet of a known connection meets the routing rules, as on a router.
+            // Without it, every packet of a known connection is routed by the rules, as on a router.
             host.set_sysctl("net.ipv4.tcp_early_demux", 0).expect("a sysctl");
             for version in ["-4", "-6"] {
                 // The rule for local addresses is the first of all: here rules about marks may come before it.
@@ -101,7 +101,7 @@ pub fn host(bed: &Bed, place: Place) -> &Host {
     }
 }
 
-/// What a case left to look at.
+/// The observations of a case.
 pub struct Seen<'a> {
     /// The bed.
     pub bed: &'a Bed,
@@ -109,27 +109,27 @@ pub struct Seen<'a> {
     pub actor: &'a Actor,
     /// The case.
     pub case: Case,
-    /// What became of each connection, and when the policy came, in seconds after its begin.
+    /// The report of each connection, and the start of the policy, in seconds after the connection's beginning.
     pub transfers: Vec<(BulkReport, f64)>,
-    /// What changed in the kernels' counters: client, server.
+    /// Changes of the kernels' counters: client, server.
     pub mib: [Mib; 2],
-    /// Frames behind the place of the policy, and the times of day between which it is in force.
+    /// Frames after the place of the policy, and the times of day between which it is in force.
     pub capture: Option<(CaptureFile, [f64; 2])>,
     /// The client's established subflows, as `ss -ti` shows them.
     pub sockets: String,
     /// Packets of each class while the policy was in force, where there are classes.
     pub classes: Packets,
-    /// What was told while the connections ran and as they ended, and how many events gave way to newer ones.
+    /// Events while the connections ran and as they ended, and the number of overwritten events.
     pub events: (Vec<Event>, u64),
     /// When each connection began, ns of CLOCK_MONOTONIC.
     pub begun_ns: Vec<u64>,
-    /// How each connection ended before its time: what the application saw, and how many seconds after its begin.
+    /// Early ends of connections: the application's error, and the time in seconds after the connection's beginning.
     pub ended: Vec<Option<(String, f64)>>,
     pub(super) _folder: tempfile::TempDir,
 }
 
 impl Seen<'_> {
-    /// Rate on each path that the receivers' kernels tell, for each connection, Mbit/s.
+    /// Rate on each path by the receivers' kernels, for each connection, Mbit/s.
     pub fn rates(&self, up: bool) -> Vec<[f64; 2]> {
         let of = |report: &BulkReport, applied: f64| {
             let series = report.series(if up { End::Server } else { End::Client });
@@ -166,7 +166,7 @@ impl Seen<'_> {
                 .find(|sample| sample.at.as_secs_f64() < applied + self.actor.settles(&self.case) + MEASURE);
             let on_path = |key: &FourTuple| self.bed.lab.path_of(key) == Some(path);
             late.map_or(0, |sample| {
-                // Established: what waits for its last acknowledgements is no subflow any more.
+                // Only established ones: a subflow that waits for its last acknowledgements does not count.
                 let open = sample
                     .info
                     .subflows
@@ -230,7 +230,7 @@ impl Seen<'_> {
             .unwrap_or(f64::INFINITY)
     }
 
-    /// The host on this side of the device where the policy is; a router has the server behind it.
+    /// The host on the local side of the policy's device; for a router, the server.
     pub fn near(&self) -> End {
         match self.case.place {
             Place::ClientEgress | Place::ClientIngress => End::Client,
@@ -281,7 +281,7 @@ impl Seen<'_> {
     }
 }
 
-/// Where frames are seen behind the hook of the policy; `None` where only a host's stack lies behind it.
+/// Where frames after the policy's hook are captured; `None` if only the host's stack follows the hook.
 pub(super) fn capture(bed: &Bed, place: Place, folder: &std::path::Path) -> Option<Capture> {
     let file = folder.join("truth.pcap");
     let number = PATH + 1;

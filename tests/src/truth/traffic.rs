@@ -1,25 +1,20 @@
-//! The traffic of a case: connections, the policy, and what is read while they run.
+//! The traffic of a case: connections, the policy, and measurements while they run.
 
 use super::{
     actors::Actor,
     case::{Attach, Case, Moment, word},
-    outside::{Standing, XdpPeers},
+    outside::{Installed, XdpPeers},
     seen::{self, MEASURE, Seen},
 };
 use crate::live::{Bed, seconds};
-use emptcp::{
-    ApplyOptions, Instance,
-    event_reader::{Begin, Item},
-    events::Event,
-    instance::DEFAULT,
-};
 use emptcp_lab::{BulkReport, End, Host, RunningBulk};
+use emptcp_packet::{ApplyOptions, Instance, event_reader::Begin, events::Event, instance::DEFAULT};
 use std::{
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// When a policy comes in mid-transfer, in seconds.
+/// The start of a policy in mid-transfer, in seconds.
 const BEFORE: f64 = 1.5;
 
 /// How long the first path is unplugged: longer than a retransmission time-out.
@@ -62,13 +57,13 @@ pub fn policy(actor: &Actor, case: &Case, action: &str) -> String {
     format!("[[policy]]\nname = \"truth\"\ndevice = [{devices}]\nhook = {hook}\n{attach}{when}do = ['{action}']\n")
 }
 
-/// Applies a policy that has to be refused, before anything is changed. Returns what was said.
+/// Applies a policy that must be refused before any change. Returns the error.
 pub fn refusal(bed: &Bed, case: &Case, text: &str) -> Option<String> {
-    let plan = match emptcp::compile("truth.toml", text, &bed.catalog.manifests()) {
+    let plan = match emptcp_plan::compile("truth.toml", text, &bed.catalog.manifests()) {
         Ok(plan) => plan,
         Err(mistakes) => return Some(mistakes.to_string()),
     };
-    let apply = || emptcp::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
+    let apply = || emptcp_packet::apply(DEFAULT, &plan, text, &bed.catalog, &ApplyOptions::default());
     let host = seen::host(bed, case.place);
     let error = host
         .run(apply)
@@ -81,7 +76,7 @@ pub fn refusal(bed: &Bed, case: &Case, text: &str) -> Option<String> {
     error
 }
 
-/// Takes the policy away, at the latest when dropped.
+/// Removes the policy, at the latest on drop.
 struct InForce<'a>(Option<(&'a Bed, &'a Host)>);
 
 impl InForce<'_> {
@@ -100,7 +95,7 @@ impl Drop for InForce<'_> {
     }
 }
 
-/// Waits until every connection has ended, or the time is over. When each did.
+/// Waits until every connection has ended, or the time is over. Returns the time of each end.
 fn ends(transfers: &[RunningBulk], limit: f64) -> Vec<Option<f64>> {
     let begin = Instant::now();
     let mut ended = vec![None; transfers.len()];
@@ -115,7 +110,7 @@ fn ends(transfers: &[RunningBulk], limit: f64) -> Vec<Option<f64>> {
     ended
 }
 
-/// What a connection that was to end before its time left.
+/// The report of a connection that ended early.
 fn remains(transfer: RunningBulk, ended: Option<f64>) -> (BulkReport, Option<(String, f64)>) {
     let [client, server] = [End::Client, End::Server].map(|end| transfer.series(end));
     let outcome = transfer.finish();
@@ -133,21 +128,15 @@ fn remains(transfer: RunningBulk, ended: Option<f64>) -> (BulkReport, Option<(St
     }
 }
 
-/// All events that are kept, until no new one comes for half a second.
+/// All stored events, until no new one comes for half a second.
 fn events(at: &Host) -> Result<(Vec<Event>, u64), String> {
-    let read = || -> emptcp::Result<(Vec<Event>, u64)> {
+    let read = || -> emptcp_packet::Result<(Vec<Event>, u64)> {
         let instance = Instance::open(DEFAULT)?;
         let mut reader = instance.event_reader(Begin::Kept)?;
         let (mut events, mut missed) = (Vec::new(), 0);
         loop {
             let before = events.len();
-            reader.read(Some(Duration::from_millis(500)), |item| {
-                match item {
-                    Item::Event(event) => events.push(*event),
-                    Item::Missed(count) => missed += count,
-                }
-                true
-            })?;
+            missed += reader.read(Duration::from_millis(500), |event| events.push(event))?;
             if events.len() == before {
                 return Ok((events, missed));
             }
@@ -161,7 +150,7 @@ fn events(at: &Host) -> Result<(Vec<Event>, u64), String> {
 /// Runs the traffic of a case, `bare` without its policy. An error is a fault of the traffic: wrong bytes, or none.
 ///
 /// # Errors
-/// What a transfer said.
+/// The error of a transfer.
 ///
 /// # Panics
 /// When the policy is refused, or the lab fails.
@@ -181,7 +170,7 @@ pub fn run<'a>(
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let sends_back = case.attach == Attach::XdpNative && actor.action.starts_with("reset");
     let _peers = sends_back.then(|| XdpPeers::set_up(bed)).transpose()?;
-    let outside = Standing::set_up(bed, case, actor.outside)?;
+    let outside = Installed::set_up(bed, case, actor.outside)?;
     let before = bed.hosts().map(|host| host.mib().expect("counters"));
     let capture = if actor.capture {
         seen::capture(bed, case.place, folder.path())
@@ -200,7 +189,7 @@ pub fn run<'a>(
         bed.apply(at, &policy(actor, case, actor.first));
         in_force.0 = Some((bed, at));
     }
-    // The connections of the case before may still say goodbye.
+    // Connections of the previous case may still be closing.
     let begin = time_of_day();
     let (mut transfers, mut begun_ns) = (Vec::new(), Vec::new());
     for index in 0..connections {
@@ -249,7 +238,7 @@ pub fn run<'a>(
     let last = time_of_day();
     transfers.iter().for_each(RunningBulk::stop);
     if !actor.events {
-        // What waits behind a policy would take long to arrive: the payload is compared to its end all the same.
+        // Data that a policy holds back may arrive late; the payload is still compared to its end.
         in_force.end();
     }
     let mut all = Vec::new();

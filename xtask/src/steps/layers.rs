@@ -22,11 +22,19 @@ const FOUNDATIONS: &[(&str, &[&str])] = &[
     ("mptcp-", &["mptcp-"]),
     ("emptcp-host", &[]),
     ("emptcp-load", &["emptcp-host"]),
-    ("emptcp-abi", &["mptcp-"]),
-    ("emptcp-plan", &["mptcp-", "emptcp-abi"]),
+    ("emptcp-model", &["mptcp-"]),
+    ("emptcp-abi", &["mptcp-", "emptcp-model"]),
+    ("emptcp-plan", &["mptcp-", "emptcp-model", "emptcp-abi"]),
     (
         "emptcp-packet",
-        &["mptcp-", "emptcp-abi", "emptcp-plan", "emptcp-host", "emptcp-load"],
+        &[
+            "mptcp-",
+            "emptcp-model",
+            "emptcp-abi",
+            "emptcp-plan",
+            "emptcp-host",
+            "emptcp-load",
+        ],
     ),
 ];
 
@@ -297,6 +305,7 @@ mod tests {
         assert_eq!(faults("emptcp-load", &["emptcp-plan"]), 1);
         assert_eq!(faults("mptcp-socket", &["emptcp-abi"]), 1);
         assert_eq!(faults("mptcp-socket", &["mptcp-wire"]), 0);
+        assert_eq!(faults("emptcp-model", &["emptcp-abi"]), 1);
         assert_eq!(faults("emptcp-cli", &["emptcp"]), 0);
     }
 

@@ -17,6 +17,7 @@ use crate::toolchain;
 const PURE: &[&str] = &[
     "mptcp-wire",
     "emptcp-abi",
+    "emptcp-model",
     "emptcp-plan",
     "emptcp-flow-reference",
     "emptcp-trace",

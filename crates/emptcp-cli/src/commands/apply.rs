@@ -1,7 +1,7 @@
 //! `emptcp apply`.
 
 use crate::{
-    commands::policy_file::{self, PolicyFile},
+    commands::policy_file,
     failure::{Note, Untold},
     progress,
     session::{BOLD, GREEN, RED, Session, YELLOW},
@@ -11,7 +11,7 @@ use crate::{
 use anyhow::{Result, bail};
 use clap::Args;
 use emptcp::{
-    Applied, ApplyOptions, AttachedTo, Change, Error, Instance, Preview, Shaped, diff,
+    Applied, AttachedTo, Change, Instance, Policies, Preview, Report, Shaped, memory,
     plan::{Plan, PolicyPlan},
 };
 use serde_json::{Value, json};
@@ -67,26 +67,22 @@ pub(crate) struct Apply {
 
 impl Apply {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let mut file = policy_file::read(&self.file)?;
-        session.enter_netns()?;
-        file.plan = emptcp::with_real_names(&file.plan)?;
-        let name = session.instance();
-        self.check_memory(name, &file)?;
-        let changes = diff(in_force(name)?.as_ref(), &file.plan);
-        let options = ApplyOptions {
-            adopt: !self.no_adopt,
-            clsact: self.clsact,
-        };
-        let elements: usize = file.plan.policies.iter().map(|policy| policy.nodes.len()).sum();
+        let policies = policy_file::read(&self.file)?;
+        let instance = session.instance()?;
+        let policies = instance.namespace().resolve(&policies)?;
+        self.check_memory(&instance, &policies)?;
+        let changes = instance.changes(&policies)?;
+        let how = emptcp::Apply::new().adopt(!self.no_adopt).clsact(self.clsact);
+        let elements: usize = policies.iter().map(|policy| policy.nodes.len()).sum();
         let what = format!("loading and verifying {}", units::count(elements as u64, "element"));
         if self.dry_run {
-            let preview = progress::during(&what, || emptcp::preview(name, &file.plan, &file.catalog, &options))?;
+            let preview = progress::during(&what, || instance.preview(&policies, how))?;
             if session.wants_json() {
                 return session.print_json(&json!({
-                    "instance": name,
+                    "instance": instance.name(),
                     "dry_run": true,
                     "changes": changes,
-                    "policies": attached(&file.plan, &preview.attachments),
+                    "policies": attached(policies.plan(), &preview.attachments),
                     "attached": preview.attached,
                     "detached": preview.detached,
                     "shaped": preview.shaped,
@@ -101,8 +97,8 @@ impl Apply {
             );
             let text = [
                 written(&changes),
-                places(&file.plan, &preview.attachments),
-                would_change(&file.plan, &preview),
+                places(policies.plan(), &preview.attachments),
+                would_change(policies.plan(), &preview),
                 end,
                 words::warnings(&preview.warnings),
             ]
@@ -110,19 +106,13 @@ impl Apply {
             return Ok(session.print(&text)?);
         }
         // One that cannot be read is in force too.
-        let former = !matches!(
-            Instance::open(name).and_then(|instance| instance.show()),
-            Err(Error::NoInstance { .. } | Error::NothingInForce { .. })
-        );
-        let applied = progress::during(&what, || {
-            emptcp::apply(name, &file.plan, &file.text, &file.catalog, &options)
-        })
-        .map_err(|error| match former {
+        let former = !matches!(instance.show(), Err(error) if error.is_nothing_in_force());
+        let applied = progress::during(&what, || instance.apply(&policies, how)).map_err(|error| match former {
             true => anyhow::Error::from(error).context(Note("what was in force before stays in force".to_owned())),
             false => error.into(),
         })?;
-        self::tell(session, &file.plan, &changes, &applied).map_err(|source| {
-            let done = format!("the policies are in force as instance `{name}`");
+        self::tell(session, policies.plan(), &changes, &applied).map_err(|source| {
+            let done = format!("the policies are in force as instance `{instance}`");
             Untold { done, source }.into()
         })
     }
@@ -131,6 +121,7 @@ impl Apply {
 /// Nothing of this can undo what is in force.
 fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -> Result<()> {
     let spots = spots(&applied.instance)?;
+    let applied = &applied.report;
     if session.wants_json() {
         return session.print_json(&json!({
             "instance": applied.instance,
@@ -153,17 +144,15 @@ fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -
 
 impl Apply {
     /// Tables are made with a new instance; one that is there keeps its own.
-    fn check_memory(&self, name: &str, file: &PolicyFile) -> Result<()> {
-        let (needed, what) = match Instance::open(name) {
-            Ok(instance) => (
-                emptcp::memory::needed_beside(&file.plan, &file.catalog, &instance)?,
-                "the tables of new elements",
-            ),
-            Err(Error::NoInstance { .. }) => (emptcp::memory::needed(&file.plan, &file.catalog)?, "the tables"),
-            // Told when it is applied.
+    fn check_memory(&self, instance: &Instance, policies: &Policies) -> Result<()> {
+        let what = match instance.exists() {
+            Ok(true) => "the tables of new elements",
+            Ok(false) => "the tables",
+            // Reported when it is applied.
             Err(_) => return Ok(()),
         };
-        let Some(available) = emptcp::memory::available().filter(|available| needed > *available) else {
+        let needed = instance.memory_for(policies)?;
+        let Some(available) = memory::available().filter(|available| needed > *available) else {
             return Ok(());
         };
         if self.force {
@@ -177,19 +166,9 @@ impl Apply {
     }
 }
 
-/// The plan in force, if there is one that can be read: one that cannot is replaced.
-fn in_force(name: &str) -> Result<Option<Plan>> {
-    match Instance::open(name).and_then(|instance| instance.show()) {
-        Ok(shown) => Ok(Some(shown.plan)),
-        Err(Error::NoInstance { .. } | Error::NothingInForce { .. } | Error::State { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Where the instance is attached now.
-fn spots(name: &str) -> Result<Vec<AttachedTo>> {
-    let attached = Instance::open(name)?.attached()?;
-    let spots = attached.into_iter().filter_map(|info| {
+fn spots(instance: &Instance) -> Result<Vec<AttachedTo>> {
+    let spots = instance.attached()?.into_iter().filter_map(|info| {
         Some(AttachedTo {
             device: info.device?,
             direction: info.direction,
@@ -280,7 +259,7 @@ fn would_change(plan: &Plan, preview: &Preview) -> String {
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
-fn told(plan: &Plan, applied: &Applied) -> String {
+fn told(plan: &Plan, applied: &Report) -> String {
     let mut text = String::from("\n");
     for new in &applied.attached {
         text += &format!("attached to {}{}\n", words::attached_to(new), why(plan, new));

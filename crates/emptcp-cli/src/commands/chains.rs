@@ -5,11 +5,11 @@ use crate::{
     table::Table,
     words,
 };
+use emptcp::values::{self, Prefix};
 use emptcp::{
     Catalog,
     plan::{Node, Plan, PolicyPlan, Rule, RuleTest, Target, Value},
 };
-use emptcp_plan::values::{self, Prefix};
 
 /// All policies and rules.
 pub(crate) fn plan(plan: &Plan, catalog: &Catalog) -> String {

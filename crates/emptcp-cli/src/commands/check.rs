@@ -54,21 +54,21 @@ impl Check {
         let Some(path) = self.file.as_deref().filter(|_| !self.in_force) else {
             return in_force::check(session);
         };
-        let file = policy_file::read(path)?;
-        let policies = &file.plan.policies;
-        let memory = emptcp::memory::needed(&file.plan, &file.catalog)?;
-        let warnings = emptcp::doubts(&file.plan, &file.catalog)?;
+        let policies = policy_file::read(path)?;
+        let plan = policies.plan();
+        let memory = policies.memory()?;
+        let warnings = policies.warnings()?;
         if session.wants_json() {
             let mut answer = json!({
                 "file": path.display().to_string(),
                 "policies": policies.iter().map(summary).collect::<Vec<_>>(),
-                "rules": file.plan.rules.len(),
-                "tables": file.plan.tables,
+                "rules": plan.rules.len(),
+                "tables": plan.tables,
                 "memory": memory,
                 "warnings": warnings,
             });
             if self.plan {
-                answer["plan"] = json!(file.plan);
+                answer["plan"] = json!(plan);
             }
             return session.print_json(&answer);
         }
@@ -81,7 +81,7 @@ impl Check {
             ">elements",
             ">longest path",
         ]);
-        for policy in policies {
+        for policy in policies.iter() {
             table.row([
                 policy.name.clone(),
                 words::direction(policy.direction).to_owned(),
@@ -94,17 +94,13 @@ impl Check {
         }
         let mut text = table.render(0);
         if self.plan {
-            text += &format!("\n{}", chains::plan(&file.plan, &file.catalog));
+            text += &format!("\n{}", chains::plan(plan, policies.elements()));
         }
         text += &format!(
             "\n{GREEN}ok{GREEN:#}: {}: {} and {}; the tables take {}\n",
             path.display(),
-            units::count_of(policies.len(), "policy", "policies"),
-            units::count_of(
-                file.plan.rules.len(),
-                "rule of the classifier",
-                "rules of the classifier"
-            ),
+            units::count_of(plan.policies.len(), "policy", "policies"),
+            units::count_of(plan.rules.len(), "rule of the classifier", "rules of the classifier"),
             units::bytes(memory)
         );
         text += &words::warnings(&warnings);

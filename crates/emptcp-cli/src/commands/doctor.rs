@@ -1,7 +1,7 @@
 //! `emptcp doctor`.
 
 use crate::{
-    progress,
+    advice, progress,
     session::{BOLD, GREEN, RED, Session},
     table::Table,
 };
@@ -26,8 +26,12 @@ pub(crate) struct Doctor {}
 
 impl Doctor {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
-        let report = progress::during("trying out", emptcp::probe::probe);
+        let namespace = session.namespace()?;
+        let mut report = progress::during("trying out", || namespace.probe())?;
+        if let Some(advice) = report.hidden.as_ref().and_then(advice::on_bpffs) {
+            let bpffs = report.features.iter_mut().filter(|feature| feature.name == "bpffs");
+            bpffs.for_each(|feature| feature.detail += &format!("; {advice}"));
+        }
         if session.wants_json() {
             return session.print_json(&report);
         }

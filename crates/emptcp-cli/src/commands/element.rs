@@ -8,7 +8,10 @@ use crate::{
 };
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use emptcp::element::{self, Built};
+use emptcp::{
+    PacketError,
+    element::{self, Built},
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -99,8 +102,8 @@ impl Element {
 fn with_progress(
     what: &str,
     folder: &Path,
-    work: impl FnOnce(&Path) -> emptcp::Result<Built>,
-) -> emptcp::Result<Built> {
+    work: impl FnOnce(&Path) -> emptcp::Result<Built, PacketError>,
+) -> emptcp::Result<Built, PacketError> {
     progress::during(&format!("{what} {}", folder.display()), || work(folder))
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::element::{self, ElementInfo};
-use emptcp_plan::{nearest, values, visible};
+use emptcp::{nearest, values, visible};
 
 /// List the elements that policies can use
 #[derive(Args, Debug)]
@@ -58,7 +58,7 @@ impl Elements {
 
 /// There is no such element; perhaps another name was meant.
 fn not_there(name: &str, all: &[ElementInfo]) -> anyhow::Error {
-    let error = anyhow::Error::from(emptcp::Error::UnknownElement(name.to_owned()));
+    let error = anyhow::Error::from(emptcp::PacketError::UnknownElement(name.to_owned()));
     match nearest(name, all.iter().map(|info| info.name.as_str())) {
         Some(near) => error.context(Note(format!("did you mean `{near}`?"))),
         None => error,
@@ -102,6 +102,14 @@ fn explain(info: &ElementInfo) -> String {
             ]);
         }
         text += &table.render(2);
+    }
+    if !info.manifest.fields.is_empty() {
+        let fields = info
+            .manifest
+            .fields
+            .iter()
+            .map(|field| visible(&field.name).to_string());
+        text += &format!("  conditions test {}\n", fields.collect::<Vec<_>>().join(", "));
     }
     if !info.manifest.counters.is_empty() {
         let counters = info.manifest.counters.iter();

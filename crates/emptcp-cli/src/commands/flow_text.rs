@@ -3,7 +3,7 @@
 use crate::{session::BOLD, table::Table, units, words};
 use emptcp::{
     abi::FlowId,
-    flows::{ConnectionEntry, FlowEntry},
+    model::{Connection, Flow, SubflowRole},
     wire::Side,
 };
 use serde::Serialize;
@@ -16,8 +16,8 @@ use std::{
 #[derive(Serialize)]
 pub(super) struct Group {
     /// `None`: of these subflows nobody knows whether they belong together.
-    pub(super) connection: Option<ConnectionEntry>,
-    pub(super) flows: Vec<FlowEntry>,
+    pub(super) connection: Option<Connection>,
+    pub(super) flows: Vec<Flow>,
 }
 
 /// Bytes sent and received by each subflow, some time ago.
@@ -73,7 +73,7 @@ fn not_known(count: usize) -> String {
     format!("{BOLD}{which}{BOLD:#}\n")
 }
 
-fn heading(connection: &ConnectionEntry) -> String {
+fn heading(connection: &Connection) -> String {
     format!(
         "{BOLD}connection {}{BOLD:#}: tokens {} <-> {}, MPTCP v{}, {}, {}, {}, age {}, idle {}\n",
         connection.id,
@@ -89,7 +89,7 @@ fn heading(connection: &ConnectionEntry) -> String {
 }
 
 /// One line for each subflow; with its own tokens where no heading has them.
-fn table(flows: &[FlowEntry], before: Option<&Before>, with_tokens: bool) -> Table {
+fn table(flows: &[Flow], before: Option<&Before>, with_tokens: bool) -> Table {
     let columns = [
         "local",
         "remote",
@@ -129,7 +129,7 @@ fn table(flows: &[FlowEntry], before: Option<&Before>, with_tokens: bool) -> Tab
                 words::known(flow.remote_token)
             ),
             device(flow),
-            flow.state.clone(),
+            flow.state.to_string(),
             role(flow),
             flow.opened_by.map_or("-", side).to_owned(),
             address_ids(flow),
@@ -156,7 +156,7 @@ fn side(side: Side) -> &'static str {
 }
 
 /// MPTCP address ids, of the local and of the remote side.
-fn address_ids(flow: &FlowEntry) -> String {
+fn address_ids(flow: &Flow) -> String {
     match (flow.sent.address_id, flow.received.address_id) {
         (None, None) => "-".to_owned(),
         (local, remote) => format!("{} <-> {}", words::known(local), words::known(remote)),
@@ -164,7 +164,7 @@ fn address_ids(flow: &FlowEntry) -> String {
 }
 
 /// The device; none when no packet was seen on one yet, its index when it has no name here any more.
-fn device(flow: &FlowEntry) -> String {
+fn device(flow: &Flow) -> String {
     match (&flow.device, flow.ifindex) {
         (Some(name), _) => name.clone(),
         (None, 0) => "-".to_owned(),
@@ -173,8 +173,8 @@ fn device(flow: &FlowEntry) -> String {
 }
 
 /// `joined, backup (remote)`.
-fn role(flow: &FlowEntry) -> String {
-    let role = flow.role.as_deref();
+fn role(flow: &Flow) -> String {
+    let role = flow.role.map(SubflowRole::name);
     let words = flow.flags.iter().filter_map(|flag| match flag.as_str() {
         "partial" if role.is_none() => Some("role unknown: handshake not seen"),
         "partial" => Some("handshake not seen"),
@@ -191,12 +191,12 @@ pub(super) mod tests {
     use super::*;
     use emptcp::{
         abi::{ConnectionId, Totals},
-        flows::SenderEntry,
+        model::{FlowState, SenderStats},
         wire::{AddressId, Token, Version},
     };
 
-    fn sender(bytes: u64) -> SenderEntry {
-        SenderEntry {
+    fn sender(bytes: u64) -> SenderStats {
+        SenderStats {
             packets: 1,
             bytes,
             retransmissions: 2,
@@ -208,13 +208,13 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::commands) fn flow(id: u64, connection: u64) -> FlowEntry {
-        FlowEntry {
+    pub(in crate::commands) fn flow(id: u64, connection: u64) -> Flow {
+        Flow {
             id: FlowId(id),
             local: "10.0.0.1:5000".parse().unwrap(),
             remote: "[2001:db8::1]:443".parse().unwrap(),
-            state: "established".to_owned(),
-            role: Some("joined".to_owned()),
+            state: FlowState::Established,
+            role: Some(SubflowRole::Joined),
             opened_by: Some(Side::Local),
             flags: vec![
                 "joined".to_owned(),
@@ -237,7 +237,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_subflow_stands_on_one_line_below_its_connection() {
-        let mut connection = ConnectionEntry {
+        let mut connection = Connection {
             id: ConnectionId(5),
             local_token: Some(Token(0xab)),
             remote_token: None,

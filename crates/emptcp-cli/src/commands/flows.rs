@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Instance, flows::FlowEntry};
+use emptcp::{Instance, model::Flow};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -63,10 +63,9 @@ const HALF_OPEN_SHOWN_MS: u64 = 10_000;
 
 impl Flows {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
+        let instance = session.instance()?;
         let mut before = None;
         self.watch.run(session, || {
-            let instance = session.open_again()?;
             let mut groups = groups(&instance)?;
             let left_out = if self.half_open {
                 0
@@ -143,7 +142,7 @@ fn leave_out_half_open(groups: &mut Vec<Group>) -> usize {
 fn leave_out_closed(groups: &mut Vec<Group>) {
     groups.retain_mut(|group| match &group.connection {
         Some(connection) => {
-            let is_open = |flow: &FlowEntry| flow.is_live() || flow.is_half_open();
+            let is_open = |flow: &Flow| flow.is_live() || flow.is_half_open();
             connection.idle_ms <= CLOSED_SHOWN_MS || group.flows.iter().any(is_open)
         }
         None => {
@@ -171,33 +170,34 @@ fn json(groups: &[Group], left_out: usize) -> Result<Value> {
 mod tests {
     use super::*;
     use crate::commands::flow_text::tests::flow;
+    use emptcp::model::FlowState;
 
     #[test]
     fn a_connection_without_a_live_subflow_is_left_out_after_a_minute() {
-        let group = |idle_ms: u64, state: &str| {
+        let group = |idle_ms: u64, state: FlowState| {
             let mut flow = flow(1, 5);
-            (flow.idle_ms, flow.state) = (idle_ms, state.to_owned());
+            (flow.idle_ms, flow.state) = (idle_ms, state);
             Group {
                 connection: None,
                 flows: vec![flow],
             }
         };
         let mut groups = vec![
-            group(60_001, "closed"),
-            group(60_000, "closed"),
-            group(600_000, "established"),
-            group(600_000, "closing"),
+            group(60_001, FlowState::Closed),
+            group(60_000, FlowState::Closed),
+            group(600_000, FlowState::Established),
+            group(600_000, FlowState::Closing),
         ];
         leave_out_closed(&mut groups);
-        let left: Vec<_> = groups.iter().map(|group| group.flows[0].state.as_str()).collect();
-        assert_eq!(left, ["closed", "established", "closing"]);
+        let left: Vec<_> = groups.iter().map(|group| group.flows[0].state).collect();
+        assert_eq!(left, [FlowState::Closed, FlowState::Established, FlowState::Closing]);
     }
 
     #[test]
     fn half_open_subflows_that_are_silent_are_a_number_in_text_and_in_json_until_they_are_asked_for() {
-        let of = |flows: &[(&str, u64)]| {
-            let flows = flows.iter().map(|(state, idle_ms)| FlowEntry {
-                state: (*state).to_owned(),
+        let of = |flows: &[(FlowState, u64)]| {
+            let flows = flows.iter().map(|(state, idle_ms)| Flow {
+                state: *state,
                 idle_ms: *idle_ms,
                 ..flow(1, 5)
             });
@@ -207,17 +207,17 @@ mod tests {
             }]
         };
         let mut groups = of(&[
-            ("syn", 10_001),
-            ("established", 70_000),
-            ("synack", 9_000),
-            ("adopting", 300_000),
+            (FlowState::Syn, 10_001),
+            (FlowState::Established, 70_000),
+            (FlowState::SynAck, 9_000),
+            (FlowState::Adopting, 300_000),
         ]);
         let asked_for = groups[0].flows.len();
         leave_out_closed(&mut groups);
         assert_eq!(groups[0].flows.len(), asked_for, "they are not closed");
         let left_out = leave_out_half_open(&mut groups);
-        let shown: Vec<_> = groups[0].flows.iter().map(|flow| flow.state.as_str()).collect();
-        assert_eq!((left_out, shown), (2, vec!["established", "synack"]));
+        let shown: Vec<_> = groups[0].flows.iter().map(|flow| flow.state).collect();
+        assert_eq!((left_out, shown), (2, vec![FlowState::Established, FlowState::SynAck]));
 
         let last = flow_text::half_open_left_out(left_out);
         assert!(
@@ -230,7 +230,7 @@ mod tests {
             json!({"connection": null, "flows": [], "half_open_left_out": 2})
         );
 
-        let mut groups = of(&[("syn", 11_000)]);
+        let mut groups = of(&[(FlowState::Syn, 11_000)]);
         assert_eq!(leave_out_half_open(&mut groups), 1);
         assert!(groups.is_empty(), "there is nothing to head");
         assert_eq!(flow_text::half_open_left_out(0), "");

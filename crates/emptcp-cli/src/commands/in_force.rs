@@ -1,35 +1,31 @@
 //! `emptcp check --in-force`.
 
 use crate::{
+    advice,
     not_in_force::{Device, NotInForce, table},
     session::{GREEN, Session},
 };
 use anyhow::Result;
-use emptcp::{Error, Instance};
+use emptcp::ErrorKind;
 use serde_json::json;
 
 /// Fails when a device of the policies in force does not run them.
 pub(crate) fn check(session: &Session) -> Result<()> {
-    session.enter_netns()?;
     let catalog = crate::commands::catalog()?;
-    let names = match session.named_instance() {
-        Some(name) => vec![name.to_owned()],
-        None => Instance::list()?,
-    };
     let mut devices = Vec::new();
-    for instance in names {
-        let states = match Instance::open(&instance).and_then(|open| open.devices(&catalog)) {
+    for instance in session.instances()? {
+        let states = match instance.devices(&catalog) {
             Ok(states) => states,
-            Err(Error::NoInstance { .. }) => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::NoInstance => Vec::new(),
             // The others are looked at all the same.
-            Err(error @ Error::NothingInForce { .. }) => {
-                session.warn(&error);
+            Err(error) if error.kind() == ErrorKind::NothingInForce => {
+                session.warn(&advice::in_full(&error));
                 Vec::new()
             }
             Err(error) => return Err(error.into()),
         };
         devices.extend(states.into_iter().map(|state| Device {
-            instance: instance.clone(),
+            instance: instance.name().to_owned(),
             state,
         }));
     }

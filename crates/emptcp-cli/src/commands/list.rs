@@ -1,13 +1,14 @@
 //! `emptcp list`.
 
 use crate::{
+    advice,
     session::{Session, YELLOW},
     table::Table,
     units, words,
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Error, Instance, MovedHere, stale, stats::Stats};
+use emptcp::{ErrorKind, MovedHere, model::Stats, stale};
 use serde_json::{Value, json};
 
 /// List the policies in force
@@ -48,14 +49,13 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
         if self.all {
             return everywhere(session);
         }
         let all = collect(session)?;
         let moved = match session.named_instance() {
             Some(_) => Vec::new(),
-            None => emptcp::moved_here()?,
+            None => session.namespace()?.moved_here()?,
         };
         let policies = || {
             all.iter()
@@ -157,18 +157,15 @@ fn everywhere(session: &Session) -> Result<()> {
 
 fn collect(session: &Session) -> Result<Vec<Stats>> {
     let catalog = crate::commands::catalog()?;
-    if let Some(name) = session.named_instance() {
-        let instance = Instance::open(name)?;
-        return Ok(vec![instance.stats(&catalog)?]);
-    }
     let mut all = Vec::new();
-    for name in Instance::list()? {
-        match Instance::open(&name).and_then(|instance| instance.stats(&catalog)) {
+    for instance in session.instances()? {
+        match instance.stats(&catalog) {
             Ok(stats) => all.push(stats),
+            Err(error) if session.named_instance().is_some() => return Err(error.into()),
             // Removed meanwhile.
-            Err(Error::NoInstance { .. }) => {}
+            Err(error) if error.kind() == ErrorKind::NoInstance => {}
             // The rest is listed all the same.
-            Err(error @ Error::NothingInForce { .. }) => session.warn(&error),
+            Err(error) if error.kind() == ErrorKind::NothingInForce => session.warn(&advice::in_full(&error)),
             Err(error) => return Err(error.into()),
         }
     }

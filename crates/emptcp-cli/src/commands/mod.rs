@@ -37,10 +37,9 @@ use crate::session::YELLOW;
 pub(crate) fn catalog() -> emptcp::Result<emptcp::Catalog> {
     let catalog = emptcp::Catalog::load()?;
     for broken in catalog.broken() {
-        anstream::eprintln!(
-            "{YELLOW}warning:{YELLOW:#} {}",
-            emptcp_plan::visible(&broken.to_string())
-        );
+        let name = broken.folder.file_name().unwrap_or_default().to_string_lossy();
+        let text = format!("{broken}; install it again, or `emptcp element remove {name}`");
+        anstream::eprintln!("{YELLOW}warning:{YELLOW:#} {}", emptcp::visible(&text));
     }
     Ok(catalog)
 }

@@ -9,9 +9,9 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::{
+    Begin,
     abi::ConnectionId,
-    event_reader::{Begin, Item},
-    events::{Body, Event},
+    model::{Event, EventBody},
     wire::{Side, Token},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -58,50 +58,54 @@ pub(crate) struct Monitor {
     backlog: bool,
 }
 
-/// How often to look whether the instance is still there.
+/// How long to wait for an event at a time.
 const SLICE: Duration = Duration::from_secs(2);
 
 impl Monitor {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let mut instance = session.open()?;
+        let begin = if self.backlog { Begin::Kept } else { Begin::Now };
+        let mut events = session.instance()?.events_from(begin)?;
         end_on_signal()?;
-        let end = self.time.map(|Seconds(time)| Instant::now() + time);
-        let mut left = self.count;
-        let mut begin = if self.backlog { Begin::Kept } else { Begin::Now };
         let clocks = Clocks::read();
+        let end = self
+            .time
+            .map(|Seconds(time)| (Instant::now() + time, clocks.monotonic + time));
+        let mut left = self.count;
+        let mut missed = 0;
         loop {
-            let mut reader = instance.event_reader(begin)?;
-            let another = loop {
-                let time = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
-                let mut printed = Ok(());
-                reader.read(Some(time), |item| {
-                    printed = match &item {
-                        Item::Event(event) => {
-                            left = left.map(|left| left - 1);
-                            print(session, event, clocks)
-                        }
-                        Item::Missed(count) => print_missed(session, *count),
-                    };
-                    printed.is_ok() && left != Some(0)
-                })?;
-                printed?;
-                if left == Some(0) || end.is_some_and(|end| end <= Instant::now()) {
+            let time = end.map_or(SLICE, |(end, _)| {
+                end.saturating_duration_since(Instant::now()).min(SLICE)
+            });
+            let event = match events.next_within(time) {
+                Err(error) => {
+                    let error = anyhow::Error::from(error);
+                    if !is_removed(session, &error) {
+                        return Err(error);
+                    }
+                    tell_removed();
                     return Ok(());
                 }
-                let another = match session.open_again() {
-                    Err(error) if is_removed(session, &error) => {
-                        tell_removed();
-                        return Ok(());
-                    }
-                    another => another?,
-                };
-                if !another.is_same_as(&instance)? {
-                    break another;
-                }
+                Ok(event) => event,
             };
-            // It was removed and made again; all its events are new.
-            instance = another;
-            begin = Begin::Kept;
+            if events.missed() > missed {
+                print_missed(session, events.missed() - missed)?;
+                missed = events.missed();
+            }
+            match event {
+                // It happened after the time that was asked for.
+                Some(event) if end.is_some_and(|(_, end)| Duration::from_nanos(event.time_ns) > end) => return Ok(()),
+                Some(event) => print(session, &event, clocks)?,
+                None if events.has_ended() => {
+                    tell_removed();
+                    return Ok(());
+                }
+                None if end.is_some_and(|(end, _)| end <= Instant::now()) => return Ok(()),
+                None => continue,
+            }
+            left = left.map(|left| left - 1);
+            if left == Some(0) {
+                return Ok(());
+            }
         }
     }
 }
@@ -150,9 +154,9 @@ fn shown(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%F %T.%6f%:z").to_string()
 }
 
-fn describe(body: &Body) -> String {
+fn describe(body: &EventBody) -> String {
     match body {
-        Body::Connection {
+        EventBody::Connection {
             connection,
             local_token,
             remote_token,
@@ -171,7 +175,7 @@ fn describe(body: &Body) -> String {
             }
             text
         }
-        Body::Subflow {
+        EventBody::Subflow {
             connection,
             local_token,
             remote_token,
@@ -205,7 +209,7 @@ fn describe(body: &Body) -> String {
                 |[local, remote]| format!("address ids {local} <-> {remote}")
             ),
         ),
-        Body::Record(flow) => format!(
+        EventBody::Record(flow) => format!(
             "record, {}, {}, {}, sent {}, received {}, RTT {}, age {}",
             of_connection(flow.connection),
             tokens(flow.local_token, flow.remote_token),
@@ -215,7 +219,7 @@ fn describe(body: &Body) -> String {
             units::microseconds(flow.sent.rtt_us.or(flow.received.rtt_us)),
             units::milliseconds(flow.age_ms),
         ),
-        Body::User { kind, body } => {
+        EventBody::User { kind, body } => {
             let bytes: Vec<_> = body.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("event {kind}, {}", bytes.join(" "))
         }
@@ -277,7 +281,7 @@ mod tests {
 
     #[test]
     fn events_are_told_in_a_sentence() {
-        let subflow = Body::Subflow {
+        let subflow = EventBody::Subflow {
             connection: Some(ConnectionId(0xab)),
             local_token: None,
             remote_token: Some(Token(0x1234)),
@@ -293,7 +297,7 @@ mod tests {
             "joined subflow (backup) reset, connection 0x00000000000000ab, tokens ? <-> 0x00001234, \
              opened by the remote side, address ids 1 <-> 2"
         );
-        let unknown = Body::Subflow {
+        let unknown = EventBody::Subflow {
             connection: None,
             local_token: None,
             remote_token: None,
@@ -312,7 +316,7 @@ mod tests {
         for member in ["connection", "local_token", "opened_by", "initial", "address_ids"] {
             assert!(unknown[member].is_null(), "{member} in {unknown}");
         }
-        let connection = Body::Connection {
+        let connection = EventBody::Connection {
             connection: ConnectionId(1),
             local_token: Some(Token(0x1234)),
             remote_token: None,
@@ -325,7 +329,7 @@ mod tests {
             "connection 0x0000000000000001, tokens 0x00001234 <-> ?, MPTCP v1, opened by the local side"
         );
         assert_eq!(
-            describe(&Body::User {
+            describe(&EventBody::User {
                 kind: 70,
                 body: vec![1, 255]
             }),

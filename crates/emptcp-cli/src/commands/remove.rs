@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::Result;
 use clap::Args;
-use emptcp::{Error, Removed, stale};
+use emptcp::{ErrorKind, Removed, stale};
 use serde_json::json;
 
 /// Take the policies out of force and remove everything that belongs to them
@@ -40,12 +40,12 @@ pub(crate) struct Remove {
 
 impl Remove {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
         if self.stale {
             return free(session);
         }
-        let removed = match emptcp::remove(session.instance()) {
-            Err(Error::NoInstance { name }) => return nothing(session, &name),
+        let instance = session.instance()?;
+        let removed = match instance.remove() {
+            Err(error) if error.kind() == ErrorKind::NoInstance => return nothing(session, instance.name()),
             removed => removed?,
         };
         tell(session, &removed).map_err(|source| {

@@ -35,7 +35,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let instance = session.open()?;
+        let instance = session.instance()?;
         let shown = instance.show()?;
         if session.wants_json() {
             let mut answer = serde_json::to_value(&shown)?;
@@ -107,7 +107,7 @@ fn states(devices: &[DeviceState]) -> Table {
         table.row([
             device.device.clone(),
             words::direction(device.direction).to_owned(),
-            match device.qdisc {
+            match &device.qdisc {
                 Some(qdisc) => format!("{}, root qdisc {qdisc} made for mode=shape", device.words()),
                 None => device.words(),
             },

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use emptcp::{
     manifest::Unit,
-    stats::{NamedCounter, PolicyStats, Stats as Counters},
+    model::{NamedCounter, PolicyStats, Stats as Counters},
 };
 use std::time::Instant;
 
@@ -115,11 +115,11 @@ const CORE: &[(&str, &str)] = &[
 
 impl Stats {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        session.enter_netns()?;
+        let instance = session.instance()?;
         let catalog = crate::commands::catalog()?;
         let mut before: Option<(Instant, Counters)> = None;
         self.watch.run(session, || {
-            let mut counters = session.open_again()?.stats(&catalog)?;
+            let mut counters = instance.stats(&catalog)?;
             if self.nonzero {
                 leave_out_zeros(&mut counters);
             }

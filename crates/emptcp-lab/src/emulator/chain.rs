@@ -1,8 +1,8 @@
 //! One emulated path: two chains of cells, and the handles by which they change at run time.
 //!
-//! The cells run in tasks of ours and not under `RattanCore`: that yields to the scheduler, and so polls the kernel,
-//! after each packet in each cell (0.56 against 0.48 of a CPU for 100 Mbit/s when both were built without optimisation;
-//! built with it, 0.25 to 0.45, most of it the wake-ups and the hosts' own TCP, which runs in the sending system call).
+//! The cells run in our own tasks, not under `RattanCore`, which yields to the scheduler, and so polls the kernel,
+//! after each packet in each cell (0.56 against 0.48 of a CPU for 100 Mbit/s, both without optimisation; with it 0.25
+//! to 0.45, most of which is wake-ups and the hosts' TCP, which runs in the sending system call).
 
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ struct LinkControl {
 }
 
 impl EmulatedPath {
-    /// Starts the emulation between two sockets: of the device that leads to the client and of the one to the server.
+    /// Starts the emulation between two sockets: that of the device towards the client and that of the device towards
+    /// the server.
     pub(crate) fn start(
         runtime: &Runtime,
         index: usize,
@@ -97,8 +98,8 @@ impl EmulatedPath {
 }
 
 impl LinkControl {
-    /// Starts loss -> rate -> delay between two devices, in the context of a runtime. Losses come first, as on a link
-    /// whose sender cannot know them.
+    /// Starts loss -> rate -> delay between two devices, in the context of a runtime. Loss comes first, so
+    /// lost packets take no room in the queue.
     fn start(mut from: DeviceReceiver, to: DeviceSender, link: &Link, seed: u64) -> Result<Self, Error> {
         let loss = LossCell::new(loss_pattern(link), StdRng::seed_from_u64(seed))?;
         let rate = BwCell::new(bandwidth(link), DropTailQueue::new(queue(link)), BwType::NetworkLayer)?;
@@ -116,7 +117,7 @@ impl LinkControl {
         let tasks = [
             tokio::spawn(async move {
                 while let Some(packet) = from.receive().await {
-                    // The loss cell answers at once: it has no time of its own.
+                    // The loss cell never delays.
                     if into_loss.enqueue(packet).is_ok()
                         && let Some(packet) = after_loss.dequeue().await
                         && into_rate.enqueue(packet).is_err()
@@ -127,7 +128,8 @@ impl LinkControl {
             }),
             tokio::spawn(async move {
                 loop {
-                    // `None` means "not yet": the cell can only end with the task before it, which is stopped together.
+                    // `None` means "not yet": the cell ends only with the task before it, which is stopped at the same
+                    // time.
                     if let Some(packet) = after_rate.dequeue().await
                         && into_delay.enqueue(packet).is_err()
                     {
@@ -163,7 +165,7 @@ impl Drop for LinkControl {
     }
 }
 
-/// Cells drop everything until they are told to run.
+/// Cells drop all packets until they are started.
 fn running<E: Egress<StdPacket>>(mut egress: E) -> E {
     egress.reset();
     egress.change_state(CellState::Normal);
@@ -171,7 +173,7 @@ fn running<E: Egress<StdPacket>>(mut egress: E) -> E {
 }
 
 fn loss_pattern(link: &Link) -> Vec<f64> {
-    // One number: every packet is lost with this probability, whatever happened to the one before.
+    // One number: every packet is lost with this probability, independently.
     vec![link.loss]
 }
 

@@ -14,7 +14,7 @@ use rattan_core::metal::timer::Timer;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Packets due within this time go out together: one timer less for each, far below any delay that is emulated.
+/// Packets due within this time are sent together, which saves timers. It is far below any emulated delay.
 const TOGETHER: Duration = Duration::from_micros(100);
 
 /// Delay and jitter, both in nanoseconds so that they change without a lock.
@@ -48,7 +48,7 @@ impl Ingress<StdPacket> for DelayIngress {
     fn enqueue(&self, packet: StdPacket) -> Result<(), Error> {
         self.0
             .send(packet)
-            .map_err(|_| Error::ChannelError("the delay cell is gone".to_owned()))
+            .map_err(|_| Error::ChannelError("the delay cell has ended".to_owned()))
     }
 }
 
@@ -71,7 +71,7 @@ impl DelayEgress {
             self.random.random_range(low..=delay + jitter)
         };
         let due = packet.get_timestamp() + Duration::from_nanos(delay);
-        // A path is a pipe: whoever entered later leaves later, also when the delay has just become shorter.
+        // Packets stay in order, also when the delay becomes shorter.
         let due = self.waiting.back().map_or(due, |(last, _)| due.max(*last));
         self.waiting.push_back((due, packet));
     }

@@ -1,4 +1,4 @@
-//! The two ends of a chain: frames from a packet socket, frames into one.
+//! The two ends of a chain: one reads frames from a packet socket, the other writes frames to one.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use super::segment::Offload;
 use super::socket::{FRAME_LIMIT, PacketSocket};
 
-/// Frames taken from the socket before the first of them goes on: bounds the latency that a burst adds.
+/// The most frames that are read from the socket before the first one is passed on: limits the latency of a burst.
 const BATCH: usize = 32;
 
 /// What passed an end of a path. Counts packets after segmentation.
@@ -23,7 +23,7 @@ pub(crate) struct DeviceCounters {
     pub(crate) refused: AtomicU64,
 }
 
-/// Sends at once: no queue of its own, so that all queueing is that of the described path.
+/// Sends immediately, without a queue, so that all queueing is that of the emulated path.
 pub(crate) struct DeviceSender {
     socket: Arc<PacketSocket>,
     counters: Arc<DeviceCounters>,
@@ -37,7 +37,7 @@ impl DeviceSender {
     pub(crate) fn send(&self, packet: &StdPacket) {
         let counter = match self.socket.send(packet.as_slice()) {
             Ok(()) => &self.counters.sent,
-            // The device is down, or has no room: a network card would drop as well.
+            // The device is down, or has no room: a network card would also drop.
             Err(_) => &self.counters.refused,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -75,14 +75,14 @@ impl DeviceReceiver {
             let mut guard = self.socket.readable().await.ok()?;
             let taken = guard.try_io(|socket| take_batch(socket.get_ref(), &mut self.buffer, &mut self.ready));
             if let Ok(Err(error)) = taken {
-                // E.g. the device went down: the socket says so once and goes on when it is up again.
+                // E.g. the device went down: the socket reports it once and continues when the device is up again.
                 tracing::debug!(%error, "packet socket");
             }
         }
     }
 }
 
-/// Takes a batch of frames. `WouldBlock` only if there was none, so that readiness is forgotten at the right moment.
+/// Takes a batch of frames. `WouldBlock` only if there was none, so that readiness is cleared at the right time.
 fn take_batch(socket: &PacketSocket, buffer: &mut [u8], ready: &mut VecDeque<StdPacket>) -> io::Result<()> {
     for index in 0..BATCH {
         let length = match socket.receive(buffer) {

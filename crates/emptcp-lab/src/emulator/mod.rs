@@ -6,10 +6,10 @@
 //!                   segment.rs)      BwCell)
 //! ```
 //!
-//! Three things are ours and not rattan's, each for a reason. The *device*: rattan's own rewrites MAC addresses, drops
-//! ARP and neighbour discovery, and cannot take 64 kB aggregates of segmentation offload; ours does what a network card
-//! does: it cuts aggregates into segments and completes checksums. The *delay*: rattan's `DelayCell` has no
-//! jitter and its per-packet delay reorders. The *tasks* between the cells: see `chain.rs`.
+//! Three parts are our own instead of rattan's. The *device*: rattan's rewrites MAC addresses, drops ARP and neighbour
+//! discovery, and does not support 64 kB aggregates of segmentation offload. Ours works as a network card: it cuts
+//! aggregates into segments and completes checksums. The *delay*: rattan's `DelayCell` has no jitter, and its
+//! per-packet delay reorders. The *tasks* between the cells: see `chain.rs`.
 
 mod chain;
 mod delay;
@@ -25,8 +25,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{LabError, Result};
 
-/// The thread of one lab's emulator: one, since 2 x 50 Mbit/s need a fraction of a core. By its name (at most 15
-/// bytes, as in `/proc/PID/task/TID/comm`) its CPU time is found.
+/// The thread of one lab's emulator. One is enough: 2 x 50 Mbit/s need a fraction of a core. Its name (at most 15
+/// bytes, as in `/proc/PID/task/TID/comm`) is used to find its CPU time.
 pub(crate) fn runtime(thread_name: &str) -> Result<Arc<Runtime>> {
     Builder::new_multi_thread()
         .worker_threads(1)

@@ -1,8 +1,8 @@
-//! What a network card does on the way out: completes checksums and cuts aggregates into segments.
+//! The work of a network card on transmission: completes checksums and cuts aggregates into segments.
 //!
-//! A packet socket hands out frames as the sending stack left them: with a partial TCP checksum (only the pseudo header
-//! is summed) and, with segmentation offload, up to 64 kB long. The virtio header in front tells where
-//! the checksum belongs and how long the segments shall be (virtio 1.2, 5.1.6 "Device Operation").
+//! A packet socket delivers frames as the sending stack left them: with a partial TCP checksum (only the pseudo header
+//! is summed) and, with segmentation offload, up to 64 kB long. The virtio header before the frame has the position of
+//! the checksum and the length of the segments (virtio 1.2, 5.1.6 "Device Operation").
 
 /// Length of the virtio header (`struct virtio_net_hdr`).
 pub(crate) const VIRTIO_HEADER: usize = 10;
@@ -10,10 +10,10 @@ pub(crate) const VIRTIO_HEADER: usize = 10;
 const NEEDS_CHECKSUM: u8 = 1;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
-/// Flag beside the type: the aggregate began with CWR set (RFC 3168), which only its first segment may keep.
+/// Flag in the type: the aggregate has CWR set (RFC 3168), which only its first segment may keep.
 const GSO_ECN: u8 = 0x80;
 
-/// Offset of the checksum in a UDP header, which tells UDP from TCP (16).
+/// Offset of the checksum in a UDP header, which distinguishes UDP from TCP (16).
 const UDP_CHECKSUM: usize = 6;
 const TCP_FLAGS: usize = 13;
 const FIN: u8 = 0x01;
@@ -31,7 +31,7 @@ pub(crate) struct Offload {
 }
 
 impl Offload {
-    /// Splits what a packet socket delivered into its virtio header and the frame. `None` if it is too short.
+    /// Splits the data of a packet socket into the virtio header and the frame. `None` if it is too short.
     pub(crate) fn split(delivered: &mut [u8]) -> Option<(Self, &mut [u8])> {
         let (header, frame) = delivered.split_at_mut_checked(VIRTIO_HEADER)?;
         // Packet sockets use the byte order of the machine.
@@ -52,7 +52,7 @@ impl Offload {
         if !self.needs_checksum || field + 2 > frame.len() {
             return;
         }
-        // The field holds the sum of the pseudo header, which the sum over everything thus includes.
+        // The field holds the sum of the pseudo header, so the sum over all bytes includes it.
         let checksum = !fold(sum(&frame[self.checksum_start..]));
         // In UDP 0 means "no checksum", so a sum of 0 is sent as its other form (RFC 768); in TCP it stays 0.
         let udp = self.checksum_offset == UDP_CHECKSUM;
@@ -60,7 +60,7 @@ impl Offload {
         frame[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
     }
 
-    /// Calls `emit` with every packet of which the frame consists, each complete.
+    /// Calls `emit` with every packet in the frame, each complete.
     pub(crate) fn segments(&self, frame: &mut [u8], mut emit: impl FnMut(&[u8])) {
         let tcp = matches!(self.segmentation, GSO_TCPV4 | GSO_TCPV6);
         match Headers::of(frame, self.checksum_start).filter(|_| tcp && self.segment_size > 0) {
@@ -75,7 +75,7 @@ impl Offload {
     }
 }
 
-/// Where the headers of an aggregate of TCP segments are.
+/// Offsets of the headers of an aggregate of TCP segments.
 #[derive(Clone, Copy)]
 struct Headers {
     /// Offset of the IP header.
@@ -90,7 +90,7 @@ struct Headers {
 impl Headers {
     fn of(frame: &[u8], tcp: usize) -> Option<Self> {
         let mut ip = 14;
-        // 802.1Q and 802.1ad tags (4 bytes each) stand before the type of the payload.
+        // 802.1Q and 802.1ad tags (4 bytes each) come before the type of the payload.
         while matches!(frame.get(ip - 2..ip)?, [0x81, 0x00] | [0x88, 0xa8]) {
             ip += 4;
         }

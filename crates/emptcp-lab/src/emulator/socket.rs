@@ -16,7 +16,7 @@ use crate::ffi::{PacketIgnoreOutgoing, PacketVirtioHeader};
 /// The largest frame: a 64 kB aggregate with its Ethernet and virtio headers, and room for a VLAN tag.
 pub(crate) const FRAME_LIMIT: usize = 65_536 + 64;
 
-/// Receives every frame that arrives at a device, and sends frames out of it.
+/// Receives all frames that arrive at a device, and sends frames through it.
 #[derive(Debug)]
 pub(crate) struct PacketSocket {
     receive: OwnedFd,
@@ -24,8 +24,8 @@ pub(crate) struct PacketSocket {
 }
 
 impl PacketSocket {
-    /// Opens a socket on `device` of the calling thread's namespace. With `own` it also sees what this machine sends
-    /// there (for captures); an emulator must not, or it would forward in circles.
+    /// Opens a socket on `device` of the calling thread's namespace. With `own` it also receives frames that this
+    /// machine sends there (for captures). An emulator must not use `own`, or it would forward in a loop.
     pub(crate) fn open(device: &str, own: bool) -> Result<Self> {
         let failed =
             |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
@@ -37,18 +37,18 @@ impl PacketSocket {
             setsockopt(&receive, PacketIgnoreOutgoing, &true)
                 .map_err(|errno| failed("PACKET_IGNORE_OUTGOING", errno))?;
         }
-        // Aggregates of 64 kB fill the usual 200 kB at once.
+        // Aggregates of 64 kB quickly fill the default buffer of 200 kB.
         setsockopt(&receive, sockopt::RcvBufForce, &(8 << 20)).map_err(|errno| failed("SO_RCVBUFFORCE", errno))?;
         let send = sender(device)?;
         bind(receive.as_raw_fd(), &link_address(device)?).map_err(|errno| failed("bind", errno))?;
         let opened = Self { receive, send };
-        // Until `bind` the socket saw every device of the namespace.
+        // Before `bind` the socket received frames of all devices of the namespace.
         let mut scratch = vec![0; FRAME_LIMIT];
         while opened.receive(&mut scratch).is_ok() {}
         Ok(opened)
     }
 
-    /// Reads one frame behind its 10-byte virtio header; returns the length of both.
+    /// Reads one frame after its 10-byte virtio header; returns the total length.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(recv(self.receive.as_raw_fd(), buffer, MsgFlags::empty())?)
     }
@@ -60,7 +60,7 @@ impl PacketSocket {
     }
 }
 
-/// A socket that only sends, out of `device` of the calling thread's namespace.
+/// A socket that only sends, through `device` of the calling thread's namespace.
 pub(crate) fn sender(device: &str) -> Result<OwnedFd> {
     let failed = |what: &str, errno: Errno| LabError::system(format!("{what} of a packet socket on {device}"), errno);
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -71,7 +71,7 @@ pub(crate) fn sender(device: &str) -> Result<OwnedFd> {
 }
 
 fn link_address(device: &str) -> Result<SockaddrStorage> {
-    // `getifaddrs` hands out a ready link address: no need to build a `sockaddr_ll` by hand.
+    // `getifaddrs` returns a complete link address, so there is no need to build a `sockaddr_ll`.
     getifaddrs()
         .map_err(|errno| LabError::system(format!("getifaddrs for {device}"), errno))?
         .filter(|interface| interface.interface_name == device)
@@ -82,7 +82,7 @@ fn link_address(device: &str) -> Result<SockaddrStorage> {
         })
         .ok_or_else(|| LabError::Invalid {
             what: format!("there is no device {device} in this namespace"),
-            advice: "name a device that the host lists".to_owned(),
+            advice: "use a device of the host".to_owned(),
         })
 }
 

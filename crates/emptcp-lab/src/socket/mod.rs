@@ -1,4 +1,4 @@
-//! Sockets on the hosts, MPTCP or plain TCP, and what the kernel tells about their connections (by `mptcp-socket` and
+//! Sockets on the hosts, MPTCP or plain TCP, and the state of their connections in the kernel (by `mptcp-socket` and
 //! `mptcp-netlink`).
 
 use std::io::{self, Read, Write};
@@ -89,7 +89,7 @@ impl Host {
         self.connect_with(Protocol::Mptcp, None, remote, limit)
     }
 
-    /// Connects, if wanted from a given local address.
+    /// Connects, optionally from a given local address.
     pub fn connect_with(
         &self,
         protocol: Protocol,
@@ -108,10 +108,10 @@ impl Host {
         .map_err(|error| refused(protocol, format!("connecting the {} to {remote}", self.role()), error))
     }
 
-    /// What the kernel tells about a subflow of this host; `None` when there is none.
+    /// The kernel's state of a subflow of this host; `None` when there is no such subflow.
     ///
     /// # Errors
-    /// When the namespace cannot be entered or a netlink socket not be opened.
+    /// When the namespace cannot be entered or no netlink socket be opened.
     pub fn subflow_state(&self, subflow: &FourTuple) -> Result<Option<Subflow>> {
         sock_diag(self.netns())?
             .subflow(subflow)
@@ -126,7 +126,7 @@ impl Host {
     }
 }
 
-/// A netlink socket in a namespace that answers questions about its subflows.
+/// A netlink socket in a namespace, for requests about its subflows.
 pub(crate) fn sock_diag(netns: &NetworkNamespace) -> Result<SockDiag> {
     netns
         .run(SockDiag::open)?
@@ -181,13 +181,13 @@ impl Connection {
         self.remote
     }
 
-    /// The socket, for what is not offered here (timeouts, shutdown, options).
+    /// The underlying socket (for timeouts, shutdown, options).
     pub fn as_tcp(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in parts). A socket that
-    /// is plain TCP, because it was asked for or because the connection fell back before it was accepted, has
+    /// State of the connection and of each subflow, from `MPTCP_FULL_INFO` (before Linux 6.5 in several requests). A
+    /// socket that is plain TCP, by request or because the connection fell back before it was accepted, has
     /// [`fallback`](ConnectionInfo::fallback) set and no subflows.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Bulk transfers: as many bytes, or for as long, as wanted, one way or both.
+//! Bulk transfers with a given size or duration, in one direction or both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::lab::Lab;
 use crate::socket::{Connection, Listener, Protocol};
 use mptcp_wire::IpVersion;
 
-/// Time for the connection to be set up, also over a lossy path.
+/// Time limit for the set-up of the connection, also over a lossy path.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
-/// Which way the bytes of a transfer go.
+/// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum TransferDirection {
     /// From the client to the server.
@@ -92,7 +92,7 @@ impl<'a> Bulk<'a> {
         self
     }
 
-    /// Which way the bytes of a transfer go.
+    /// The direction of a transfer.
     pub fn direction(mut self, direction: TransferDirection) -> Self {
         self.direction = direction;
         self
@@ -122,7 +122,7 @@ impl<'a> Bulk<'a> {
         self
     }
 
-    /// Whether every byte is compared. Without, transfers reach tens of Gbit/s.
+    /// Whether every byte is compared. Without comparison, transfers reach tens of Gbit/s.
     pub fn verify(mut self, verify: bool) -> Self {
         self.verify = verify;
         self
@@ -147,7 +147,7 @@ impl<'a> Bulk<'a> {
         self
     }
 
-    /// Runs the transfer to its end.
+    /// Runs the whole transfer.
     ///
     /// # Errors
     /// [`LabError::Payload`] and [`LabError::Length`] if the receiver did not get what was sent;
@@ -174,7 +174,7 @@ impl<'a> Bulk<'a> {
         for way in [0, 1].into_iter().filter(|way| ways[*way]) {
             let job = StreamJob {
                 control: control.clone(),
-                // The two directions carry different bytes: a reflected packet would be noticed.
+                // The two directions carry different bytes, so a reflected packet would be detected.
                 payload: Payload::new(self.seed.wrapping_mul(2).wrapping_add(way as u64)),
                 verify: self.verify,
                 begin,
@@ -222,7 +222,7 @@ struct Control {
     abort: AtomicBool,
 }
 
-/// What one direction needs to start.
+/// The data to start one direction.
 struct StreamJob {
     control: Arc<Control>,
     payload: Payload,
@@ -289,7 +289,7 @@ impl StreamJob {
         }
     }
 
-    /// One failure ends all threads of the transfer: nobody waits for the limit.
+    /// A failure ends all threads of the transfer, so that none waits for the time limit.
     fn after<T>(&self, result: &Result<T>) {
         if result.is_err() {
             self.control.abort.store(true, Ordering::Relaxed);
@@ -308,7 +308,7 @@ impl Stream {
                 sent,
                 received: report.received,
             }),
-            // Of two errors the cause is not the time-out that followed from it.
+            // Of two errors, the cause is the one that is not a time-out.
             (Err(error), Err(LabError::Timeout { .. })) | (_, Err(error)) | (Err(error), _) => Err(error),
         }
     }
@@ -321,7 +321,7 @@ pub struct RunningBulk {
     streams: [Option<Stream>; 2],
     sampler: Sampler,
     connections: [Arc<Connection>; 2],
-    // Joins are refused once nobody listens on the port.
+    // Keep it open: joins are refused when no socket listens on the port.
     _listener: Listener,
 }
 
@@ -356,7 +356,7 @@ impl RunningBulk {
             .all(|stream| stream.receiver.is_finished() && stream.sender.is_finished())
     }
 
-    /// Lets the senders end now, in order: what was sent still arrives and is verified.
+    /// Ends the senders now, gracefully: data that was sent still arrives and is verified.
     pub fn stop(&self) {
         self.control.stop.store(true, Ordering::Relaxed);
     }
@@ -388,7 +388,7 @@ impl Drop for RunningBulk {
     }
 }
 
-/// What became of a bulk transfer.
+/// The result of a bulk transfer.
 #[derive(Clone, Debug)]
 pub struct BulkReport {
     /// From the client to the server, if the transfer had this direction.

@@ -1,8 +1,8 @@
 //! Traffic between the hosts, checked byte by byte and bounded in time.
 //!
-//! * `bulk.rs`: bulk transfers, one way or both; `stream.rs`: one direction of one; `payload.rs`: the bytes.
+//! * `bulk.rs`: bulk transfers, in one direction or both; `stream.rs`: one direction; `payload.rs`: the bytes.
 //! * `requests.rs`: requests and responses at an interval, and the distribution of the times they take.
-//! * `sampler.rs`, `series.rs`: what `MPTCP_FULL_INFO` says every 100 ms, and rates computed from it.
+//! * `sampler.rs`, `series.rs`: samples of `MPTCP_FULL_INFO` every 100 ms, and rates computed from them.
 
 mod bulk;
 mod payload;

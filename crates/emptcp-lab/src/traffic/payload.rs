@@ -1,4 +1,4 @@
-//! Bytes that depend on a seed and on their offset only: whoever knows the seed can check any part of a stream.
+//! Bytes that depend only on a seed and their offset: with the seed, any part of a stream can be checked.
 
 /// A deterministic stream of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl Payload {
         }
     }
 
-    /// Offset, in `received`, of the first byte that is not that of the stream from `offset` on, the byte that belongs
-    /// there, and the number of wrong bytes.
+    /// Compares `received` with the stream from `offset` on. Returns the index of the first wrong byte, the right byte,
+    /// and the number of wrong bytes.
     pub fn first_difference(&self, offset: u64, received: &[u8], scratch: &mut Vec<u8>) -> Option<(usize, u8, usize)> {
         scratch.resize(received.len(), 0);
         self.fill(offset, scratch);
@@ -48,7 +48,7 @@ impl Payload {
         Some((first, *expected, 1 + wrong.count()))
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014): any word without those before it, and no pattern that a shift would keep.
+    /// SplitMix64 (Steele, Lea, Flood 2014): computes any word directly, and shifted data never matches.
     fn word(&self, index: u64) -> [u8; 8] {
         let mut mixed = self
             .seed

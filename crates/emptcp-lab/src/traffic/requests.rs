@@ -1,4 +1,4 @@
-//! Requests and responses at an interval, as an interactive application has them.
+//! Requests and responses at an interval, as in an interactive application.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -112,7 +112,7 @@ impl Requests<'_> {
             let answered = answering
                 .join()
                 .unwrap_or_else(|panic| Err(LabError::panicked("the answering thread", &*panic)));
-            // A failure of the server is the cause of what the client saw.
+            // A failure of the server is the cause of the client's error.
             answered.and(asked)
         })
     }

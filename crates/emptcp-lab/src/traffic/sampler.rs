@@ -1,4 +1,4 @@
-//! A thread that asks the kernel for the state of both ends of a connection at a fixed interval.
+//! A thread that reads the state of both ends of a connection from the kernel at a fixed interval.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +17,12 @@ use mptcp_netlink::SockDiag;
 pub(crate) struct SampledEnd {
     pub(crate) connection: Arc<Connection>,
     pub(crate) netns: NetworkNamespace,
-    /// What the application of this end wrote and read.
+    /// Bytes that the application of this end wrote and read.
     pub(crate) written: Option<Arc<Progress>>,
     pub(crate) read: Option<Arc<Progress>>,
 }
 
-/// The running sampler and what it has seen so far.
+/// The running sampler and its samples.
 pub(crate) struct Sampler {
     series: Arc<Mutex<[TimeSeries; 2]>>,
     stop: Arc<AtomicBool>,
@@ -41,7 +41,7 @@ impl Sampler {
             .spawn(move || {
                 let mut next = begin;
                 loop {
-                    // Read before the last sample: what happened until `stop` is in the series.
+                    // Read the flag before the last sample, so that the series covers everything up to `stop`.
                     let last = stopped.load(Ordering::Acquire);
                     for (index, (end, diag)) in ends.iter().zip(&mut diags).enumerate() {
                         let sample = end.sample(begin, diag)?;
@@ -50,7 +50,7 @@ impl Sampler {
                     if last {
                         return Ok(());
                     }
-                    // Late samples do not pile up: the next one is at the next multiple of the interval.
+                    // Skip missed samples: the next one is at the next multiple of the interval.
                     let now = Instant::now();
                     while next <= now {
                         next += interval;
@@ -66,12 +66,12 @@ impl Sampler {
         })
     }
 
-    /// What was seen so far.
+    /// The samples so far.
     pub(crate) fn series(&self, end: End) -> TimeSeries {
         lock(&self.series)[end as usize].clone()
     }
 
-    /// Takes a last sample and ends.
+    /// Takes a last sample and stops.
     pub(crate) fn finish(&mut self) -> Result<[TimeSeries; 2]> {
         self.join()?;
         Ok(std::mem::take(&mut *lock(&self.series)))

@@ -13,7 +13,7 @@ use mptcp_wire::FourTuple;
 pub struct Sample {
     /// Time since the transfer began.
     pub at: Duration,
-    /// What the kernel said, subflows included.
+    /// The kernel's state, subflows included.
     pub info: ConnectionInfo,
     /// Subflows that either host has marked as backup.
     pub backup: BTreeSet<FourTuple>,
@@ -26,9 +26,9 @@ pub struct Sample {
 /// Which counter of a subflow a rate is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Payload received: at the receiving host, what the path delivered.
+    /// Payload received: at the receiver, the bytes that the path delivered.
     Received,
-    /// Payload acknowledged: at the sending host, what the path delivered one delay earlier.
+    /// Payload acknowledged: at the sender, the bytes that the path had delivered one delay earlier.
     Acked,
     /// Payload sent, retransmissions included.
     Sent,
@@ -98,8 +98,8 @@ impl TimeSeries {
 
     /// Rate of a subflow between `from` and `to` after the begin of the transfer, in Mbit/s of payload.
     ///
-    /// It is taken between the first and the last sample within, in which the subflow exists; `None` with fewer than
-    /// two.
+    /// It is computed from the first and the last sample of the subflow in that time; `None` with fewer than two
+    /// samples.
     pub fn throughput(&self, key: &FourTuple, counter: Counter, from: Duration, to: Duration) -> Option<f64> {
         let mut within = self
             .of(key)

@@ -11,7 +11,7 @@ use crate::socket::Connection;
 
 /// Length of reads and writes.
 const BLOCK: usize = 64 * 1024;
-/// How often a thread that waits for its socket looks whether its time is over.
+/// How often a thread that waits for its socket checks its time limit.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Bytes that one end of a stream has handled so far.
@@ -24,32 +24,32 @@ impl Progress {
     }
 }
 
-/// How much a sender sends.
+/// The size or duration of a transfer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Amount {
     Bytes(u64),
     Duration(Duration),
 }
 
-/// What both threads of a direction must know.
+/// Shared by both threads of a direction.
 #[derive(Clone, Copy)]
 pub(crate) struct StreamPlan<'a> {
     pub(crate) payload: Payload,
     pub(crate) verify: bool,
     pub(crate) begin: Instant,
     pub(crate) limit: Duration,
-    /// Set: the sender ends now, in order.
+    /// Set: the sender stops now, gracefully.
     pub(crate) stop: &'a AtomicBool,
-    /// Set: something failed elsewhere, nobody waits any longer.
+    /// Set: another thread failed, so stop waiting.
     pub(crate) abort: &'a AtomicBool,
 }
 
-/// What became of one direction.
+/// The result of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamReport {
     /// Bytes that the sender wrote.
     pub sent: u64,
-    /// Bytes that the receiver read, all as they were sent if the transfer was verified.
+    /// Bytes that the receiver read; all are right if the transfer was verified.
     pub received: u64,
     /// From the begin of the transfer to the first byte at the receiver.
     pub first_byte: Duration,
@@ -81,10 +81,10 @@ impl StreamPlan<'_> {
         let failed = |error| LabError::system(format!("sending from {}", connection.local()), error);
         socket.set_write_timeout(Some(TICK)).map_err(failed)?;
         let mut buffer = vec![0; BLOCK];
-        // Unverified payload need not be computed again and again.
+        // Compute unverified payload only once.
         self.payload.fill(0, &mut buffer);
         let mut sent = 0;
-        // Bytes of the buffer that wait to be written.
+        // Bytes of the buffer that are not written yet.
         let mut waiting = 0..0;
         loop {
             let left = match amount {

@@ -1,10 +1,10 @@
-//! What the tests of this crate share.
+//! Shared by the tests of this crate.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use emptcp_lab::{Lab, LabBuilder, LabError};
 
-/// Builds a lab; `None`, with a message, where this machine cannot have one.
+/// Builds a lab; `None`, with a message, if this machine does not support it.
 pub(crate) fn build(builder: LabBuilder) -> Option<Lab> {
     match builder.build() {
         Ok(lab) => Some(lab),
@@ -20,7 +20,7 @@ pub(crate) fn build(builder: LabBuilder) -> Option<Lab> {
     }
 }
 
-/// Tests with traffic hold this: two at once would share the CPU and measure each other.
+/// Tests with traffic hold this lock: parallel tests would compete for the CPU.
 #[allow(dead_code)] // Not every test file has traffic that is measured.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());

@@ -1,12 +1,10 @@
 //! clsact, for kernels before tcx: a BPF filter at a place of its own.
 
 use super::Spot;
-use crate::{
-    error::{Error, OrKernel, Result},
-    words::direction_name,
-};
+use crate::error::{AttachProblem, Error, OrKernel, Result};
 use emptcp_host::qdisc::{self, CLSACT_EGRESS, CLSACT_INGRESS};
-use emptcp_plan::plan::Direction;
+use emptcp_load::error::answer;
+use emptcp_plan::plan::DeviceDirection;
 use libbpf_rs::{TC_EGRESS, TC_INGRESS, TcHook, TcHookBuilder};
 use std::{
     fs::File,
@@ -15,8 +13,8 @@ use std::{
 
 fn hook(spot: Spot<'_>, program: BorrowedFd<'_>) -> TcHook {
     let point = match spot.direction {
-        Direction::Ingress => TC_INGRESS,
-        Direction::Egress => TC_EGRESS,
+        DeviceDirection::Ingress => TC_INGRESS,
+        DeviceDirection::Egress => TC_EGRESS,
     };
     TcHookBuilder::new(program)
         .ifindex(spot.ifindex as i32)
@@ -27,8 +25,8 @@ fn hook(spot: Spot<'_>, program: BorrowedFd<'_>) -> TcHook {
 fn refused(spot: Spot<'_>, error: &libbpf_rs::Error) -> Error {
     Error::Attach {
         device: spot.device.to_owned(),
-        hook: format!("clsact {}", direction_name(spot.direction)),
-        reason: error.to_string(),
+        hook: format!("clsact {}", spot.direction.name()),
+        problem: AttachProblem::Kernel(answer(error)),
     }
 }
 
@@ -39,8 +37,7 @@ pub(super) fn is_present(spot: Spot<'_>) -> Result<bool> {
         return Err(Error::Attach {
             device: spot.device.to_owned(),
             hook: "clsact".to_owned(),
-            reason: "somebody's `ingress` qdisc is in its place; replace it by `clsact`, which takes the same filters"
-                .to_owned(),
+            problem: AttachProblem::IngressQdisc,
         });
     }
     Ok(qdiscs.iter().any(|qdisc| qdisc.kind == "clsact"))
@@ -56,10 +53,10 @@ pub(super) fn attach(spot: Spot<'_>, program: BorrowedFd<'_>) -> Result<(u32, u3
     Ok((attached.get_handle(), attached.get_priority()))
 }
 
-fn parent(direction: Direction) -> u32 {
+fn parent(direction: DeviceDirection) -> u32 {
     match direction {
-        Direction::Ingress => CLSACT_INGRESS,
-        Direction::Egress => CLSACT_EGRESS,
+        DeviceDirection::Ingress => CLSACT_INGRESS,
+        DeviceDirection::Egress => CLSACT_EGRESS,
     }
 }
 
@@ -89,7 +86,7 @@ pub(super) fn is_attached(spot: Spot<'_>, handle: u32, priority: u32, ours: &[u3
 
 /// Removes the qdisc when no filter is left in it, in either direction.
 pub(super) fn remove_if_unused(spot: Spot<'_>) -> Result<()> {
-    for direction in [Direction::Ingress, Direction::Egress] {
+    for direction in [DeviceDirection::Ingress, DeviceDirection::Egress] {
         if !qdisc::filters(spot.ifindex, parent(direction))
             .or_kernel("list filters")?
             .is_empty()

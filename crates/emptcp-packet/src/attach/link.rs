@@ -1,12 +1,9 @@
 //! tcx and XDP: BPF links, pinned, so that they outlive us and vanish with their pin.
 
 use super::{Kind, Spot};
-use crate::{
-    error::{Error, OrKernel, Result},
-    words::direction_name,
-};
+use crate::error::{AttachProblem, Error, OrKernel, Result};
 use emptcp_load::{link, link::Info as LinkInfo, pin, program as bpf};
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd},
@@ -24,8 +21,8 @@ pub(super) fn attach(spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>, path: 
     let (attach_type, flags) = match (kind, spot.direction) {
         (Kind::XdpNative, _) => (libbpf_sys::BPF_XDP, XDP_FLAGS_NATIVE),
         (Kind::XdpGeneric, _) => (libbpf_sys::BPF_XDP, XDP_FLAGS_GENERIC),
-        (_, Direction::Ingress) => (libbpf_sys::BPF_TCX_INGRESS, BPF_F_BEFORE),
-        (_, Direction::Egress) => (libbpf_sys::BPF_TCX_EGRESS, BPF_F_BEFORE),
+        (_, DeviceDirection::Ingress) => (libbpf_sys::BPF_TCX_INGRESS, BPF_F_BEFORE),
+        (_, DeviceDirection::Egress) => (libbpf_sys::BPF_TCX_EGRESS, BPF_F_BEFORE),
     };
     let link = link::create(program, spot.ifindex, attach_type, flags).map_err(|error| why(spot, kind, error))?;
     // A pin without a link behind it can be left from a device that is gone.
@@ -58,13 +55,13 @@ pub(super) fn info(path: &Path) -> Option<LinkInfo> {
 
 /// Whether the device that a link holds is one of this namespace: a device that is moved takes its links along, and may
 /// get an index that another one has here.
-pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: Direction) -> bool {
+pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: DeviceDirection) -> bool {
     let found = match (kind, direction) {
         (Kind::XdpNative | Kind::XdpGeneric, _) => {
             link::xdp_programs(info.ifindex).map(|(native, generic)| [native, generic].contains(&info.program))
         }
-        (_, Direction::Ingress) => is_at(info, libbpf_sys::BPF_TCX_INGRESS),
-        (_, Direction::Egress) => is_at(info, libbpf_sys::BPF_TCX_EGRESS),
+        (_, DeviceDirection::Ingress) => is_at(info, libbpf_sys::BPF_TCX_INGRESS),
+        (_, DeviceDirection::Egress) => is_at(info, libbpf_sys::BPF_TCX_EGRESS),
     };
     match found {
         Ok(found) => found,
@@ -81,32 +78,23 @@ fn is_at(info: LinkInfo, attach_type: u32) -> io::Result<bool> {
 fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
     let what = format!("attach by {} to {}", kind.name(), spot.device);
     let xdp = matches!(kind, Kind::XdpNative | Kind::XdpGeneric);
-    let reason = match error.raw_os_error() {
+    let problem = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => return Error::kernel(what, error),
-        Some(libc::EBUSY | libc::EEXIST) if xdp => {
-            format!(
-                "{} is already there; one device takes one XDP program; remove it, or use attach = \"tc\"",
-                others(spot)
-            )
-        }
-        Some(libc::EOPNOTSUPP | libc::EINVAL) if kind == Kind::XdpNative => {
-            "its driver has no native XDP; use attach = \"tc\" or \"xdp-generic\"".to_owned()
-        }
-        Some(libc::ENODEV) => "the device is gone".to_owned(),
-        Some(libc::E2BIG | libc::ERANGE) if kind == Kind::XdpNative => {
-            "its MTU is too large for native XDP; use attach = \"tc\"".to_owned()
-        }
-        _ => error.to_string(),
+        Some(libc::EBUSY | libc::EEXIST) if xdp => AttachProblem::OtherXdp(others(spot)),
+        Some(libc::EOPNOTSUPP | libc::EINVAL) if kind == Kind::XdpNative => AttachProblem::NoNativeXdp,
+        Some(libc::ENODEV) => AttachProblem::DeviceGone,
+        Some(libc::E2BIG | libc::ERANGE) if kind == Kind::XdpNative => AttachProblem::MtuTooLarge,
+        _ => AttachProblem::Kernel(error.into()),
     };
     let hook = if xdp {
         kind.name().to_owned()
     } else {
-        format!("tcx {}", direction_name(spot.direction))
+        format!("tcx {}", spot.direction.name())
     };
     Error::Attach {
         device: spot.device.to_owned(),
         hook,
-        reason,
+        problem,
     }
 }
 

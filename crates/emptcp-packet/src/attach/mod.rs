@@ -16,7 +16,7 @@ use crate::{
 };
 use emptcp_host::qdisc::{CLSACT_EGRESS, CLSACT_INGRESS};
 use emptcp_load::{link as bpf_link, pin, program as bpf};
-use emptcp_plan::{manifest::Hook, plan::Direction};
+use emptcp_plan::{manifest::Hook, plan::DeviceDirection};
 use libbpf_rs::MapHandle;
 pub(crate) use pending::Pending;
 use serde::{Deserialize, Serialize};
@@ -49,11 +49,11 @@ impl Kind {
     }
 
     /// The chain that its entry program uses.
-    pub(crate) fn hook(self, direction: Direction) -> Hook {
+    pub(crate) fn hook(self, direction: DeviceDirection) -> Hook {
         match (self, direction) {
             (Self::XdpNative | Self::XdpGeneric, _) => Hook::Xdp,
-            (_, Direction::Ingress) => Hook::TcIngress,
-            (_, Direction::Egress) => Hook::TcEgress,
+            (_, DeviceDirection::Ingress) => Hook::TcIngress,
+            (_, DeviceDirection::Egress) => Hook::TcEgress,
         }
     }
 
@@ -74,7 +74,7 @@ pub struct AttachedTo {
     /// The device.
     pub device: String,
     /// The direction.
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     /// How.
     pub kind: Kind,
 }
@@ -87,7 +87,7 @@ pub(crate) struct Spot<'a> {
     /// Its index.
     pub(crate) ifindex: u32,
     /// The direction.
-    pub(crate) direction: Direction,
+    pub(crate) direction: DeviceDirection,
 }
 
 impl Spot<'_> {
@@ -100,13 +100,13 @@ impl Spot<'_> {
 
     fn clsact_parent(&self) -> u32 {
         match self.direction {
-            Direction::Ingress => CLSACT_INGRESS,
-            Direction::Egress => CLSACT_EGRESS,
+            DeviceDirection::Ingress => CLSACT_INGRESS,
+            DeviceDirection::Egress => CLSACT_EGRESS,
         }
     }
 
     fn link_path(&self, folder: &Path) -> PathBuf {
-        let direction = crate::words::direction_name(self.direction);
+        let direction = self.direction;
         folder.join(format!("link_{}_{direction}", self.ifindex))
     }
 }

@@ -5,11 +5,10 @@ use super::{Attachments, Kind, Spot, link};
 use crate::{
     error::{Error, OrKernel, Result},
     records::{self, Attachment},
-    words::direction_name,
 };
 use emptcp_abi::Generation;
 use emptcp_load::{link as bpf_link, pin};
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::DeviceDirection;
 use std::{
     fs,
     os::fd::{AsFd, BorrowedFd},
@@ -24,7 +23,7 @@ pub(crate) struct Pending {
     /// Index of its device.
     pub(crate) ifindex: u32,
     /// Its direction.
-    pub(crate) direction: Direction,
+    pub(crate) direction: DeviceDirection,
     /// How it is attached.
     pub(crate) kind: Kind,
     /// The policy set for which it waits.
@@ -37,7 +36,7 @@ impl Pending {
         let (ifindex, direction) = (spot.ifindex, spot.direction);
         let name = format!(
             "{PREFIX}{ifindex}_{}_{}_{}",
-            direction_name(direction),
+            direction.name(),
             kind as u32,
             generation.0
         );
@@ -55,9 +54,9 @@ impl Pending {
         let &[ifindex, direction, kind, generation] = words.as_slice() else {
             return None;
         };
-        let direction = [Direction::Ingress, Direction::Egress]
+        let direction = [DeviceDirection::Ingress, DeviceDirection::Egress]
             .into_iter()
-            .find(|known| direction_name(*known) == direction)?;
+            .find(|known| known.name() == direction)?;
         Some(Self {
             ifindex: ifindex.parse().ok()?,
             direction,

@@ -9,7 +9,7 @@ use emptcp_load::{
     rodata::{self, Layout, Shape},
 };
 use emptcp_plan::{
-    manifest::{Argument, ArgumentType, Kind, Manifest},
+    manifest::{Argument, ArgumentType, Kind, Manifest, Need},
     values,
 };
 use libbpf_rs::{OpenObject, btf::types::Enum};
@@ -35,6 +35,8 @@ pub(crate) struct About {
     programs: Vec<String>,
     /// Names in `COUNTERS(...)`, and their numbers.
     counters: Vec<(String, i64)>,
+    /// It reads `emptcp_class`.
+    class: bool,
 }
 
 impl About {
@@ -50,6 +52,7 @@ impl About {
         Ok(Self {
             abi: word("abi"),
             kind: word("kind"),
+            class: layout.constant("emptcp_class").is_some(),
             programs: object
                 .progs()
                 .map(|program| program.name().to_string_lossy().into_owned())
@@ -68,11 +71,8 @@ impl About {
     /// Why the object does not fit its element.
     fn objection(&self, manifest: &Manifest, origin: &Origin) -> Option<String> {
         let rebuild = match origin {
-            Origin::Installed(folder) => format!(
-                "build it again with this version's SDK: `emptcp element install {}`",
-                folder.display()
-            ),
-            Origin::BuiltIn => "build emptcp again".to_owned(),
+            Origin::Installed(_) => "build it again with this version's SDK",
+            Origin::BuiltIn => "build emptcp again",
         };
         match self.abi {
             Some(version) if version == u64::from(ABI_VERSION) => {}
@@ -115,7 +115,22 @@ impl About {
                 written.to_uppercase()
             ));
         }
-        self.counters_objection(manifest)
+        self.class_objection(manifest)
+            .or_else(|| self.counters_objection(manifest))
+    }
+
+    fn class_objection(&self, manifest: &Manifest) -> Option<String> {
+        match (self.class, manifest.needs.contains(&Need::Class)) {
+            (true, false) => Some(
+                "the source includes `emptcp/class.h`, but element.toml does not say `needs = [\"class\"]`; nobody would \
+                 give it a class"
+                    .to_owned(),
+            ),
+            (false, true) => Some(
+                "element.toml says `needs = [\"class\"]`, but the source does not include `emptcp/class.h`".to_owned(),
+            ),
+            _ => None,
+        }
     }
 
     fn counters_objection(&self, manifest: &Manifest) -> Option<String> {
@@ -153,9 +168,12 @@ pub(crate) fn agree(
 ) -> Result<()> {
     let about =
         About::read(object, layout).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))?;
-    about
-        .objection(manifest, origin)
-        .map_or(Ok(()), |detail| Err(who.mismatch(detail)))
+    let is_outdated = about.abi != Some(u64::from(ABI_VERSION)) && *origin != Origin::BuiltIn;
+    match about.objection(manifest, origin) {
+        Some(detail) if is_outdated => Err(who.outdated(detail)),
+        Some(detail) => Err(who.mismatch(detail)),
+        None => Ok(()),
+    }
 }
 
 /// Bytes of one number in a member of `struct arguments`.

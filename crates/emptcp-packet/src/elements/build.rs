@@ -1,10 +1,11 @@
 //! An operator's own elements: build, install, list, remove.
 
+pub use crate::elements::catalog::installed_folder;
 use crate::{
     elements::about,
-    elements::catalog::{self, Catalog, Element, Origin, installed_folder, named_as_its_folder, variant_of},
+    elements::catalog::{self, Catalog, Element, Origin, named_as_its_folder, variant_of},
     elements::sdk,
-    error::{Error, Result},
+    error::{Error, HostError, Result},
     program::{self, Fill, Presence, Who},
     tables,
 };
@@ -14,7 +15,7 @@ use emptcp_host::{
 };
 use emptcp_load::clang::{self, Variant};
 use emptcp_plan::{
-    manifest::{ArgumentType, Hook, Kind, Manifest},
+    manifest::{ArgumentType, Hook, Kind, Manifest, Need},
     plan::Value,
 };
 use serde::Serialize;
@@ -73,6 +74,7 @@ pub fn build(folder: &Path) -> Result<Built> {
     for file in sources(folder)? {
         files::is_regular_or_missing(&file).map_err(|error| Error::io(file, error))?;
     }
+    names_nothing_private(folder, &manifest)?;
     let source = folder.join("element.bpf.c");
     if !source.is_file() {
         return Err(Error::Element {
@@ -108,20 +110,55 @@ pub fn build(folder: &Path) -> Result<Built> {
     };
     if Catalog::built_in().not_shipped(&built.name).is_err() {
         built.warnings.push(
-            "a shipped element has this name, and policies mean that one: `emptcp element install` refuses this one; choose \
-             another name"
+            "a shipped element has this name, and policies mean that one: this one cannot be installed; choose another name"
                 .to_owned(),
         );
     }
+    if let Some(why) = Catalog::built_in().manifests().conflict(&manifest) {
+        built.warnings.push(format!(
+            "{why}: `emptcp element install` refuses this one; choose another word"
+        ));
+    }
     match check(&element) {
         Ok(()) => built.checked = manifest.hooks,
-        Err(Error::NotPermitted { .. }) => built.warnings.push(
+        Err(Error::Host(HostError::NotPermitted { .. })) => built.warnings.push(
             "built, but not checked by the verifier: that needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
                 .to_owned(),
         ),
         Err(error) => return Err(error),
     }
     Ok(built)
+}
+
+/// What begins so is the core's: `emptcp/private.h`.
+const PRIVATE: [&str; 2] = ["emptcp_scratch", "emptcp/private.h"];
+
+/// Refuses a source that reaches for what is private to the core.
+fn names_nothing_private(folder: &Path, manifest: &Manifest) -> Result<()> {
+    for file in sources(folder)?
+        .iter()
+        .filter(|file| file.extension().is_some_and(|e| e != "toml"))
+    {
+        let Ok(text) = files::read_regular(file, SOURCE_BYTES) else {
+            continue; // Told when it is compiled.
+        };
+        let text = String::from_utf8_lossy(&text);
+        let found = (1..).zip(text.lines()).find_map(|(number, line)| {
+            let name = PRIVATE.iter().find(|name| line.contains(**name))?;
+            Some((number, name))
+        });
+        if let Some((number, name)) = found {
+            return Err(Error::Element {
+                element: manifest.name.clone(),
+                detail: format!(
+                    "{}:{number}: `{name}` is private to emptcp's core, and changes without notice; the headers of the SDK \
+                     have functions for what an element may do",
+                    file.display()
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Compares the objects with the manifest, as its author wrote it. Needs no rights.
@@ -144,7 +181,12 @@ fn check(element: &Element) -> Result<()> {
     let maps = tables::small()?;
     for &hook in &element.manifest.hooks {
         let Some(object) = element.object(hook) else { continue };
-        for filler in [0, 1] {
+        // Departure times and a class are two of them.
+        let fillers: &[u64] = match element.manifest.needs.contains(&Need::Class) {
+            true => &[0, 1, 2],
+            false => &[0, 1],
+        };
+        for &filler in fillers {
             let who = Who {
                 element: &element.manifest.name,
                 policy: None,
@@ -157,7 +199,7 @@ fn check(element: &Element) -> Result<()> {
 }
 
 /// Constants as a policy could fill them.
-fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
+fn example(manifest: &Manifest, filler: u64) -> Vec<Fill<'_>> {
     let argument = |ty: ArgumentType| match ty {
         ArgumentType::Prefix => Value::Prefix {
             address: [filler as u8; 16],
@@ -166,12 +208,13 @@ fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
         ArgumentType::Ports | ArgumentType::Range => Value::Pair(filler, filler + 1),
         _ => Value::Integer(filler),
     };
+    let watched = emptcp_load::kernel::programs_read_kernel_memory().into();
     let required = |variable, names: &[&'static str]| Fill {
         variable,
         members: names.iter().map(|name| (*name, Value::Integer(filler))).collect(),
         presence: Presence::Required,
     };
-    [
+    vec![
         Fill {
             variable: "arguments",
             members: manifest
@@ -193,6 +236,16 @@ fn example(manifest: &Manifest, filler: u64) -> [Fill<'_>; 3] {
                 "counters_used",
             ],
         ),
+        Fill {
+            variable: "emptcp_class",
+            members: vec![
+                ("handle", Value::Integer(filler)),
+                ("departure", Value::Integer(filler % 2)),
+                ("watched", Value::Integer(filler.min(watched))),
+                ("rate", Value::Integer(filler)),
+            ],
+            presence: Presence::Optional,
+        },
     ]
 }
 
@@ -210,7 +263,7 @@ pub fn install(folder: &Path) -> Result<Built> {
 /// As [`install`].
 pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     let built = build(folder)?;
-    Catalog::built_in().not_shipped(&built.name)?;
+    Catalog::load_from(installed)?.takes(&catalog::read_manifest(folder)?)?;
     // The source goes along, so that what runs can be read later.
     let files = built.objects.iter().cloned().chain(sources(folder)?);
     let copy = |path: PathBuf| {

@@ -127,12 +127,9 @@ pub(crate) fn variant_of(hook: Hook) -> Variant {
 pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("element.toml");
     let text = files::read_regular(&path, MANIFEST_BYTES).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::Element {
-            element: folder.display().to_string(),
-            detail: format!(
-                "no element is there: {}: {source}; name the folder of one, `emptcp sdk FOLDER` writes one to start from",
-                path.display()
-            ),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NoElement {
+            folder: folder.to_owned(),
+            source,
         },
         _ => Error::io(&path, source),
     })?;
@@ -163,6 +160,16 @@ pub(crate) fn named_as_its_folder(folder: &Path, manifest: &Manifest) -> Result<
     })
 }
 
+/// Two elements cannot give one word of conditions a meaning.
+fn no_conflict(others: &emptcp_plan::Catalog, manifest: &Manifest) -> Result<()> {
+    others.conflict(manifest).map_or(Ok(()), |why| {
+        Err(Error::Element {
+            element: manifest.name.clone(),
+            detail: format!("{why}; choose another word"),
+        })
+    })
+}
+
 /// All elements by name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -181,10 +188,9 @@ pub struct Broken {
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         write!(
             f,
-            "the installed element in {} is left out: {}; install it again, or `emptcp element remove {name}`",
+            "the installed element in {} is left out: {}",
             self.folder.display(),
             self.why
         )
@@ -238,25 +244,41 @@ impl Catalog {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(catalog),
             Err(error) => return Err(Error::io(folder, error)),
         };
-        for entry in entries.flatten().filter(|entry| {
+        let found = entries.flatten().map(|entry| entry.path()).filter(|folder| {
             // One that is no file is told about. A name with a point in front is of an installation under way.
-            let manifest = entry.path().join("element.toml");
-            !entry.file_name().to_string_lossy().starts_with('.') && fs::symlink_metadata(manifest).is_ok()
-        }) {
-            let element = Element::from_folder(&entry.path()).and_then(|element| {
-                named_as_its_folder(&entry.path(), &element.manifest)?;
+            let hidden = folder
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            !hidden && fs::symlink_metadata(folder.join("element.toml")).is_ok()
+        });
+        // In the order of their names: of two that declare one field the first is taken, each time.
+        let folders: BTreeSet<PathBuf> = found.collect();
+        let mut manifests = catalog.manifests();
+        for folder in folders {
+            let element = Element::from_folder(&folder).and_then(|element| {
+                named_as_its_folder(&folder, &element.manifest)?;
                 catalog.not_shipped(&element.manifest.name)?;
+                no_conflict(&manifests, &element.manifest)?;
                 Ok(element)
             });
             match element {
-                Ok(element) => drop(catalog.elements.insert(element.manifest.name.clone(), element)),
+                Ok(element) => {
+                    manifests.insert(element.manifest.clone());
+                    catalog.elements.insert(element.manifest.name.clone(), element);
+                }
                 Err(error) => catalog.broken.push(Broken {
-                    folder: entry.path(),
+                    folder,
                     why: error.to_string(),
                 }),
             }
         }
         Ok(catalog)
+    }
+
+    /// Whether an element can stand beside all others but the one of its own name, which it replaces.
+    pub(crate) fn takes(&self, manifest: &Manifest) -> Result<()> {
+        self.not_shipped(&manifest.name)?;
+        no_conflict(&self.manifests(), manifest)
     }
 
     /// A shipped element cannot be replaced: policies would change their meaning silently.

@@ -1,13 +1,16 @@
 //! The root qdisc of a device: whose it is, and what of ours it holds.
 
-use super::{Wish, wish};
+use super::wish;
 use crate::{
     elements::catalog::Catalog,
     error::{Error, OrKernel, Result},
     fault, records,
 };
 use emptcp_host::qdisc;
-use emptcp_plan::plan::{Direction, PolicyPlan};
+use emptcp_plan::{
+    ClassWish,
+    plan::{DeviceDirection, PolicyPlan},
+};
 use libbpf_rs::MapHandle;
 use std::{io, process::Command};
 
@@ -48,10 +51,10 @@ pub(crate) fn in_place(
     (name, index): (&str, u32),
     has_classes: bool,
 ) -> InPlace {
-    let Ok(Wish::Shape { rate, .. }) = wish(policy, catalog) else {
+    let Ok(ClassWish::Required { rate, .. }) = wish(policy, catalog) else {
         return InPlace::Yes;
     };
-    if policy.direction == Direction::Ingress {
+    if policy.direction == DeviceDirection::Ingress {
         return InPlace::Yes;
     }
     let wanted = if has_classes { Root::Ours } else { Root::Fq };
@@ -94,8 +97,7 @@ pub(super) fn somebody_s(name: &str, kind: &str, major: u16) -> Error {
     Error::Shape {
         device: name.to_owned(),
         reason: format!(
-            "somebody has set up a `{kind}` qdisc ({major:x}:) there; use mode=police, or remove it \
-             (`tc qdisc del dev {name} root`)"
+            "somebody has set up a `{kind}` qdisc ({major:x}:) there; remove it (`tc qdisc del dev {name} root`)"
         ),
     }
 }

@@ -76,6 +76,22 @@ pub fn element(folder: &Path, name: &str, toml: &str, source: &str) -> PathBuf {
     folder
 }
 
+/// A folder with an element that `docs/writing-elements.md` shows.
+pub fn documented(folder: &Path, name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/writing-elements.md");
+    let text = fs::read_to_string(path).unwrap();
+    let block = |language: &str, word: &str| {
+        let fence = format!("```{language}\n");
+        let mut blocks = text.split(&fence).skip(1);
+        let found = blocks.find_map(|rest| rest.split("```").next().filter(|block| block.contains(word)));
+        found
+            .unwrap_or_else(|| panic!("no {language} with `{word}`"))
+            .to_owned()
+    };
+    let toml = block("toml", &format!("name = \"{name}\""));
+    element(folder, name, &toml, &block("c", &format!("({name})\n{{")))
+}
+
 /// A manifest for a test element that runs everywhere.
 pub fn manifest(name: &str, kind: &str, rest: &str) -> String {
     format!(

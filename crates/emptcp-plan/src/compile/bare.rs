@@ -60,7 +60,7 @@ impl<'m> Bare<'m> {
         true
     }
 
-    /// `rate 4mbit`, `rate`; whether the value behind the name belongs to it.
+    /// `rate 4mbit`, `rate`; whether the value after the name belongs to it.
     fn name_alone(&mut self, named: &'m Argument, argument: &CallArgument, value: Option<&CallArgument>) -> bool {
         let message = format!("`{}` is not followed by `=` and a value", named.name);
         let help = format!("expected `{}=` and {}", named.name, values::describe(named));

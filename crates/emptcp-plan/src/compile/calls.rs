@@ -1,15 +1,16 @@
-//! Tests as calls of selector elements: `ip.src in P` becomes `src` with `prefix=P`.
+//! Tests as calls of selector elements: `ip.dscp == 46` becomes the element that declares `ip.dscp`, with `value=46`.
 
 use super::formula::Formula;
-use crate::expression::{
-    CallArgument, Compare, End, Expression, IdRange, Ids, PortSide, Primary, Scope, Test, What, vocabulary as words,
-};
+use crate::expression::{CallArgument, Compare, Expression, Primary, Test, Wanted, vocabulary as words};
+use crate::fields::{Field, Fields};
+use crate::plan::Value;
 use crate::values::{format_range, packet_types};
 use std::ops::Range;
 
 /// One selector to be called; spans are bytes of the condition.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    /// Its name; empty where no element declares the word of the compiler's own that stands here.
     pub(crate) element: String,
     pub(crate) arguments: Vec<CallArgument>,
     /// Where the name of the element stands, or the test that stands for it.
@@ -21,112 +22,32 @@ pub(crate) struct Call {
 }
 
 /// A condition as a formula over calls; sets become alternatives.
-pub(crate) fn formula(expression: &Expression) -> Formula<Call> {
+pub(crate) fn formula(expression: &Expression, fields: &Fields) -> Formula<Call> {
+    let each = |parts: &[Expression]| parts.iter().map(|part| formula(part, fields)).collect();
     match expression {
-        Expression::Or(parts) => Formula::Or(parts.iter().map(formula).collect()),
-        Expression::And(parts) => Formula::And(parts.iter().map(formula).collect()),
-        Expression::Not(inner) => Formula::Not(Box::new(formula(inner))),
-        Expression::Test(test) => calls(test),
+        Expression::Or(parts) => Formula::Or(each(parts)),
+        Expression::And(parts) => Formula::And(each(parts)),
+        Expression::Not(inner) => Formula::Not(Box::new(formula(inner, fields))),
+        Expression::Test(test) => calls(test, fields),
     }
 }
 
-fn calls(test: &Test) -> Formula<Call> {
-    let call = |element: &str, arguments: Vec<(&str, String)>| {
-        let argument = |(name, value): (&str, String)| CallArgument {
-            name: name.to_owned(),
-            value,
-            name_span: test.span.clone(),
-            value_span: test.span.clone(),
-        };
-        Formula::Atom(Call {
-            element: element.to_owned(),
-            arguments: arguments.into_iter().map(argument).collect(),
-            name_span: test.span.clone(),
-            span: test.span.clone(),
-            by_name: false,
-        })
-    };
+fn calls(test: &Test, fields: &Fields) -> Formula<Call> {
+    let core = |name: &str, values: Vec<String>| core(test, fields, name, values);
     match &test.primary {
-        Primary::Address(end, prefixes) => {
-            let element = match end {
-                End::Source => "src",
-                End::Destination => "dst",
-            };
-            any(prefixes, |prefix| call(element, vec![("prefix", prefix.to_string())]))
+        Primary::Address(end, prefixes) => any(prefixes, |prefix| core(words::address(*end), vec![prefix.to_string()])),
+        Primary::Pair(source, destination) => core(words::IP_PAIR, vec![source.to_string(), destination.to_string()]),
+        Primary::Subflow(a, b) => {
+            let ends = [a, b].into_iter();
+            let values = ends.flat_map(|end| [end.ip().to_string(), end.port().to_string()]);
+            core(words::SUBFLOW, values.collect())
         }
-        Primary::Pair(source, destination) => call(
-            "ip_pair",
-            vec![("source", source.to_string()), ("destination", destination.to_string())],
-        ),
-        Primary::Subflow(a, b) => call(
-            "subflow",
-            vec![
-                ("address_a", a.ip().to_string()),
-                ("port_a", a.port().to_string()),
-                ("address_b", b.ip().to_string()),
-                ("port_b", b.port().to_string()),
-            ],
-        ),
-        Primary::Port(side, ports) => {
-            let side = match side {
-                PortSide::Source => "source",
-                PortSide::Destination => "destination",
-                PortSide::Either => "either",
-            };
-            any(ports, |ports| {
-                call("ports", vec![("side", side.to_owned()), ("ports", ports.to_string())])
-            })
-        }
-        Primary::IpVersion(versions) => any(versions, |version| {
-            call("ip_version", vec![("version", version.to_string())])
-        }),
-        Primary::Device(devices) => any(devices, |device| call("device", vec![("device", device.clone())])),
-        Primary::Direction(direction) => call(
-            "direction",
-            vec![("direction", words::direction(*direction).to_owned())],
-        ),
-        Primary::Dscp(values) => any(values, |value| call("dscp", vec![("value", value.to_string())])),
-        Primary::PacketIs(bits) | Primary::PacketHas(bits) => {
-            call("packet_type", vec![("types", packet_types::format(*bits))])
-        }
-        Primary::Sequence(space, relative, low, high) => call(
-            "sequence",
-            vec![
-                ("space", words::space(*space).to_owned()),
-                ("relative", if *relative { "yes" } else { "no" }.to_owned()),
-                ("range", format_range(*low, *high)),
-            ],
-        ),
-        Primary::Connection(tokens) => any(tokens, |token| call("connection", vec![("token", token.to_string())])),
-        Primary::Role(role) => call("role", vec![("role", words::role(*role).to_owned())]),
-        Primary::AddressId(side, ids) => address_ids(ids, &|compare, id| {
-            let side = ("side", side.to_string());
-            call("address_id", vec![side, ("compare", compare), ("value", id)])
-        }),
-        Primary::AddAddrAddress(outside, prefixes) => each_or_none(*outside, prefixes, |inside, prefix| {
-            call(
-                "add_addr_address",
-                vec![("prefix", prefix.to_string()), ("inside", inside.to_owned())],
-            )
-        }),
-        Primary::AddAddrPort(outside, ports) => each_or_none(*outside, ports, |inside, ports| {
-            call(
-                "add_addr_port",
-                vec![("ports", ports.to_string()), ("inside", inside.to_owned())],
-            )
-        }),
-        Primary::AddAddrId(ids) => address_ids(ids, &|compare, id| {
-            call("add_addr_id", vec![("compare", compare), ("value", id)])
-        }),
-        Primary::JoinId(ids) => address_ids(ids, &|compare, id| {
-            call("join_id", vec![("compare", compare), ("value", id)])
-        }),
-        Primary::JoinBackup(set) => call(
-            "join_backup",
-            vec![("backup", if *set { "yes" } else { "no" }.to_owned())],
-        ),
-        Primary::Metric(scope, what, compare, value) => metric(*scope, *what, compare.word(), *value, &call),
-        Primary::Sample(n) => call("sample", vec![("n", n.to_string())]),
+        Primary::Port(side, ports) => any(ports, |ports| core(words::port(*side), vec![ports.to_string()])),
+        Primary::IpVersion(versions) => any(versions, |version| core(words::IP_VERSION, vec![version.to_string()])),
+        Primary::Device(devices) => any(devices, |device| core(words::DEVICE, vec![device.clone()])),
+        Primary::Direction(direction) => core(words::DIRECTION, vec![words::direction(*direction).to_owned()]),
+        Primary::PacketIs(bits) | Primary::PacketHas(bits) => core(words::PACKET, vec![packet_types::format(*bits)]),
+        Primary::Field(field, wanted) => declared(test, field, wanted),
         Primary::Call { name, arguments } => Formula::Atom(Call {
             element: name.clone(),
             arguments: arguments.clone(),
@@ -137,54 +58,77 @@ fn calls(test: &Test) -> Formula<Call> {
     }
 }
 
-fn metric(
-    scope: Scope,
-    what: What,
-    compare: &str,
-    value: u64,
-    call: &impl Fn(&str, Vec<(&str, String)>) -> Formula<Call>,
+/// A call with these arguments, and with those that the field has in each test.
+fn call<'f>(
+    test: &Test,
+    field: Option<&'f Field>,
+    arguments: impl IntoIterator<Item = (&'f String, String)>,
 ) -> Formula<Call> {
-    call(
-        "metric",
-        vec![
-            ("of", words::scope(scope).to_owned()),
-            ("what", what.word().to_owned()),
-            ("compare", compare.to_owned()),
-            ("value", value.to_string()),
-        ],
-    )
+    let always = field.into_iter().flat_map(|field| &field.declaration.with);
+    let always = always.map(|(name, value)| (name, value.clone()));
+    let argument = |(name, value): (&String, String)| CallArgument {
+        name: name.clone(),
+        value,
+        name_span: test.span.clone(),
+        value_span: test.span.clone(),
+    };
+    Formula::Atom(Call {
+        element: field.map(|field| field.element.clone()).unwrap_or_default(),
+        arguments: always.chain(arguments).map(argument).collect(),
+        name_span: test.span.clone(),
+        span: test.span.clone(),
+        by_name: false,
+    })
 }
 
-/// Comparisons that an id fulfils: where there is no id none holds, so "outside" is no negation.
-fn address_ids(ids: &Ids, call: &impl Fn(String, String) -> Formula<Call>) -> Formula<Call> {
-    let compare = |compare: Compare, id: u8| call(compare.word().to_owned(), id.to_string());
-    let within = |range: &IdRange| match range.low == range.high {
-        true => compare(Compare::Equal, range.low),
-        false => Formula::And(vec![
-            compare(Compare::GreaterOrEqual, range.low),
-            compare(Compare::LessOrEqual, range.high),
-        ]),
-    };
-    let outside = |range: &IdRange| match range.low == range.high {
-        true => compare(Compare::NotEqual, range.low),
-        false => Formula::Or(vec![
-            compare(Compare::Less, range.low),
-            compare(Compare::Greater, range.high),
-        ]),
-    };
-    match ids {
-        Ids::Compare(sign, id) => compare(*sign, *id),
-        Ids::OneOf(false, ranges) => any(ranges, within),
-        Ids::OneOf(true, ranges) => Formula::And(ranges.iter().map(outside).collect()),
-    }
+/// A word of the compiler's own, by the element that declares it.
+fn core(test: &Test, fields: &Fields, name: &str, values: Vec<String>) -> Formula<Call> {
+    let field = fields.named(name, false).map(AsRef::as_ref);
+    let names = field.into_iter().flat_map(|field| &field.declaration.arguments);
+    call(test, field, names.zip(values))
 }
 
-/// Inside one of the values, or outside of all of them: both only where there is something to compare.
-fn each_or_none<T>(outside: bool, values: &[T], each: impl Fn(&str, &T) -> Formula<Call>) -> Formula<Call> {
-    if outside {
-        Formula::And(values.iter().map(|value| each("no", value)).collect())
-    } else {
-        any(values, |value| each("yes", value))
+/// A test of a field that an element declares.
+fn declared(test: &Test, field: &Field, wanted: &Wanted) -> Formula<Call> {
+    let declaration = &field.declaration;
+    // Whoever declares a field names what its form needs: that is checked when the manifest is read.
+    let with = |value: String, helper: Option<(&Option<String>, &str)>| {
+        let helper = helper.and_then(|(name, word)| Some((name.as_ref()?, word.to_owned())));
+        let value = declaration.arguments.first().map(|name| (name, value));
+        call(test, Some(field), helper.into_iter().chain(value))
+    };
+    let inside = |value: &Value, word: &'static str| with(field.given(value), Some((&declaration.inside, word)));
+    let compare = |compare: Compare, number: u64| {
+        let value = field.given(&Value::Integer(number));
+        with(value, Some((&declaration.compare, compare.word())))
+    };
+    let yes_or_no = |yes: bool| if yes { "yes" } else { "no" };
+    match wanted {
+        Wanted::OneOf(values) => any(values, |value| inside(value, "yes")),
+        Wanted::NoneOf(values) => Formula::And(values.iter().map(|value| inside(value, "no")).collect()),
+        Wanted::Compare(sign, number) => compare(*sign, *number),
+        Wanted::Within(ranges) => any(ranges, |(low, high)| match low == high {
+            true => compare(Compare::Equal, *low),
+            false => Formula::And(vec![
+                compare(Compare::GreaterOrEqual, *low),
+                compare(Compare::LessOrEqual, *high),
+            ]),
+        }),
+        // Where there is no number none of these comparisons holds, so "outside" is no negation.
+        Wanted::Outside(ranges) => {
+            let outside = |(low, high): &(u64, u64)| match low == high {
+                true => compare(Compare::NotEqual, *low),
+                false => Formula::Or(vec![compare(Compare::Less, *low), compare(Compare::Greater, *high)]),
+            };
+            Formula::And(ranges.iter().map(outside).collect())
+        }
+        Wanted::Word(position) => with(field.words().get(*position).cloned().unwrap_or_default(), None),
+        Wanted::Flag(set) => with(yes_or_no(*set).to_owned(), None),
+        Wanted::Range { relative, low, high } => with(
+            format_range(*low, *high),
+            Some((&declaration.relative, yes_or_no(*relative))),
+        ),
+        Wanted::OneIn(n) => with(n.to_string(), None),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{Node, Target};
 use crate::suggest;
 use std::ops::Range;
 
-/// A node and what is needed to speak about it.
+/// A node, and what messages about it need.
 pub(crate) struct Link<'c> {
     pub(crate) node: Node,
     pub(crate) manifest: &'c Manifest,
@@ -90,7 +90,7 @@ pub(crate) fn build<'c>(
     links
 }
 
-/// Nodes on the longest path; every target lies behind its node.
+/// Nodes on the longest path; every target comes after its node.
 pub(crate) fn longest_path(nodes: &[Node]) -> usize {
     let mut longest = vec![0usize; nodes.len()];
     for (position, node) in nodes.iter().enumerate().rev() {
@@ -122,10 +122,10 @@ pub(crate) fn report(
 
 /// What is wrong with a condition.
 pub(crate) fn condition_problems(text: &str, catalog: &Catalog) -> Vec<Problem> {
-    match expression::parse(text) {
+    match expression::parse(text, catalog.fields()) {
         Err(problems) => problems,
         Ok(expression) => {
-            let jumps = jumps(calls::formula(&expression));
+            let jumps = jumps(calls::formula(&expression, catalog.fields()));
             jumps
                 .iter()
                 .filter_map(|jump| selector(text, &jump.atom, catalog).err())
@@ -159,10 +159,12 @@ fn selector<'c>(text: &str, call: &Call, catalog: &'c Catalog) -> Resolved<'c> {
         ]),
         None => Err(problem(
             format!(
-                "`{}` needs the selector `{name}`, which is not installed",
+                "no element is there that could answer `{}` for each packet",
                 suggest::shorten(&text[at.clone()])
             ),
-            "expected that element in the folder of elements (see `emptcp elements`)".to_owned(),
+            "expected an element that declares this field (see `emptcp elements`), or the test joined to the others by `and` \
+             alone"
+                .to_owned(),
         )),
     }
 }
@@ -173,6 +175,7 @@ fn actor<'c>(text: &str, catalog: &'c Catalog) -> Resolved<'c> {
     let tokens = lexer::tokens(text).map_err(one)?;
     let mut cursor = Cursor {
         text,
+        fields: catalog.fields(),
         tokens: &tokens,
         at: 0,
         test: 0,

@@ -50,7 +50,7 @@ pub(crate) fn arguments(
     let mut complete = Vec::with_capacity(manifest.arguments.len());
     for argument in &manifest.arguments {
         let written = given.iter().find(|given| given.name == argument.name);
-        // What goes on in the word behind it is no value yet.
+        // A value that continues in the next word is not complete.
         if meant[..explained].contains(&argument.name.as_str()) {
             continue;
         }

@@ -1,7 +1,7 @@
-//! Which policies can never want the same flow, as far as that is plain from their static conditions.
+//! Which policies can never want the same flow, as far as their static conditions show it.
 
 use crate::expression::{End, Expression, PortSide, Primary};
-use crate::plan::Direction;
+use crate::plan::DeviceDirection;
 use crate::values::{Ports, Prefix};
 use mptcp_wire::IpVersion;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ pub(crate) enum Constraint {
     IpVersion(Vec<IpVersion>),
     Subflow(SocketAddr, SocketAddr),
     Device(Vec<String>),
-    Direction(Direction),
+    Direction(DeviceDirection),
 }
 
 impl Constraint {
@@ -29,7 +29,7 @@ impl Constraint {
         Self::of_primary(&test.primary)
     }
 
-    /// Likewise of one test.
+    /// Constraints of one test.
     pub(crate) fn of_primary(primary: &Primary) -> Vec<Self> {
         match primary {
             Primary::Address(End::Source, prefixes) => vec![Self::Source(prefixes.clone()), Self::versions(prefixes)],
@@ -100,7 +100,7 @@ impl Constraint {
     }
 
     /// Whether a policy with this constraint can want anything at `device` in `direction`.
-    pub(crate) fn allows(&self, device: &str, direction: Direction) -> bool {
+    pub(crate) fn allows(&self, device: &str, direction: DeviceDirection) -> bool {
         match self {
             Self::Device(devices) => devices.iter().any(|known| known == device),
             Self::Direction(only) => *only == direction,
@@ -124,7 +124,7 @@ mod tests {
     use crate::expression::parse;
 
     fn constraints(text: &str) -> Vec<Constraint> {
-        let expression = parse(text).unwrap();
+        let expression = parse(text, &crate::Fields::default()).unwrap();
         expression.conjuncts().into_iter().flat_map(Constraint::of).collect()
     }
 

@@ -1,17 +1,19 @@
 //! Conditions that no packet can fulfil: tests under one `and` that exclude each other, or the hooks of the policy.
 //!
-//! Only what is plain is found: fields that have one value in each packet, tested without `not` around an `and` or
+//! Only simple cases are found: fields that have one value in each packet, tested without `not` around an `and` or
 //! `or`.
 
 use super::exclusive::{Constraint, disjoint};
 use super::segments::{self, Segments};
 use crate::diagnostics::Problem;
-use crate::expression::{Compare, Expression, Ids, Primary, Role, Test, vocabulary as words};
-use crate::plan::Direction;
+use crate::expression::{Compare, Expression, Primary, Test, Wanted, vocabulary as words};
+use crate::fields::Field;
+use crate::plan::{DeviceDirection, Value};
 use crate::suggest;
 use crate::values::Prefix;
-use mptcp_wire::{IpVersion, Side};
+use mptcp_wire::IpVersion;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Tests that are compared with each other; longer conditions do not fit into the kernel.
 const MOST: usize = 256;
@@ -24,9 +26,9 @@ enum Fact {
     /// Of the flow.
     Flow(Vec<Constraint>),
     /// The field has a number in one of these.
-    Number(&'static str, &'static str, Vec<Interval>),
-    /// The address of ADD_ADDR lies in one of these.
-    Announced(Vec<Prefix>),
+    Number(Arc<Field>, Vec<Interval>),
+    /// The field is an address in one of these.
+    Address(Arc<Field>, Vec<Prefix>),
 }
 
 /// A test that must hold, or must not (the flag).
@@ -39,7 +41,7 @@ struct Known<'e> {
 }
 
 /// What is wrong with `expression` in a policy for these directions.
-pub(crate) fn problems(text: &str, expression: &Expression, directions: &[Direction]) -> Vec<Problem> {
+pub(crate) fn problems(text: &str, expression: &Expression, directions: &[DeviceDirection]) -> Vec<Problem> {
     let mut search = Search {
         text,
         hook: match directions {
@@ -55,7 +57,7 @@ pub(crate) fn problems(text: &str, expression: &Expression, directions: &[Direct
 struct Search<'t> {
     text: &'t str,
     /// The only direction of the policy.
-    hook: Option<Direction>,
+    hook: Option<DeviceDirection>,
     found: Vec<Problem>,
 }
 
@@ -91,8 +93,8 @@ impl<'t> Search<'t> {
                     && disjoint(constraints, &[Constraint::Direction(hook)])
                 {
                     let (here, other) = match hook {
-                        Direction::Ingress => ("ingress", "egress"),
-                        Direction::Egress => ("egress", "ingress"),
+                        DeviceDirection::Ingress => ("ingress", "egress"),
+                        DeviceDirection::Egress => ("egress", "ingress"),
                     };
                     let message = format!("{} never holds: this policy is for {here} only", self.written(one));
                     let help = format!("expected `hook` to have `{other}` too, or no such test");
@@ -100,8 +102,8 @@ impl<'t> Search<'t> {
                 }
                 disjoint(constraints, constraints)
             }
-            Some(Fact::Number(_, _, intervals)) => intervals.is_empty(),
-            Some(Fact::Announced(_)) | None => false,
+            Some(Fact::Number(_, intervals)) => intervals.is_empty(),
+            Some(Fact::Address(..)) | None => false,
         };
         never.then(|| {
             let message = format!("{} never holds", self.written(one));
@@ -151,8 +153,11 @@ impl<'e> Known<'e> {
     }
 
     fn excludes(&self, other: &Self) -> bool {
-        // Two draws of a sample are two, and what an operator's own element does nobody knows.
-        let stable = !matches!(self.test.primary, Primary::Sample(_) | Primary::Call { .. });
+        // Each test of a sample draws anew, and nothing is known about a selector that is called by its name.
+        let stable = !matches!(
+            self.test.primary,
+            Primary::Field(_, Wanted::OneIn(_)) | Primary::Call { .. }
+        );
         if stable && self.not != other.not && self.test == other.test {
             return true;
         }
@@ -161,59 +166,75 @@ impl<'e> Known<'e> {
         }
         match (&self.fact, &other.fact) {
             (Some(Fact::Flow(a)), Some(Fact::Flow(b))) => disjoint(a, b),
-            (Some(Fact::Number(of_a, a, mine)), Some(Fact::Number(of_b, b, theirs))) => {
-                (of_a, a) == (of_b, b)
+            (Some(Fact::Number(a, mine)), Some(Fact::Number(b, theirs))) => {
+                a == b
                     && !mine
                         .iter()
                         .any(|(low, high)| theirs.iter().any(|(from, to)| low <= to && from <= high))
             }
-            (Some(Fact::Announced(a)), Some(Fact::Announced(b))) => !a.iter().any(|a| b.iter().any(|b| a.overlaps(b))),
+            (Some(Fact::Address(a, mine)), Some(Fact::Address(b, theirs))) => {
+                a == b
+                    && !mine
+                        .iter()
+                        .any(|mine| theirs.iter().any(|theirs| mine.overlaps(theirs)))
+            }
             _ => false,
         }
     }
 }
 
 fn fact(primary: &Primary) -> Option<Fact> {
-    let exactly = |value: u64| vec![(value, value)];
-    Some(match primary {
-        Primary::Dscp(values) => Fact::Number(
-            words::IP_DSCP,
-            "",
-            values
-                .iter()
-                .map(|value| (u64::from(*value), u64::from(*value)))
-                .collect(),
-        ),
-        Primary::AddressId(Side::Local, set) => Fact::Number(words::LOCAL_ID, "", ids(set)),
-        Primary::AddressId(Side::Remote, set) => Fact::Number(words::REMOTE_ID, "", ids(set)),
-        Primary::AddAddrId(set) => Fact::Number(words::ADD_ADDR_ID, "", ids(set)),
-        Primary::JoinId(set) => Fact::Number(words::JOIN_ID, "", ids(set)),
-        Primary::AddAddrPort(false, ports) => Fact::Number(
-            words::ADD_ADDR_PORT,
-            "",
-            ports
-                .iter()
-                .map(|ports| (u64::from(ports.low), u64::from(ports.high)))
-                .collect(),
-        ),
-        Primary::AddAddrAddress(false, prefixes) => Fact::Announced(prefixes.clone()),
-        Primary::JoinBackup(set) => Fact::Number(words::JOIN_BACKUP, "", exactly(u64::from(*set))),
-        Primary::Role(Role::Initial) => Fact::Number(words::SUBFLOW, "", exactly(0)),
-        Primary::Role(Role::Joined) => Fact::Number(words::SUBFLOW, "", exactly(1)),
-        Primary::Metric(scope, what, compare, value) => {
-            Fact::Number(words::scope(*scope), what.word(), compared(*compare, *value, u64::MAX))
-        }
+    match primary {
+        Primary::Field(field, wanted) => declared(field, wanted),
         other => {
             let constraints = Constraint::of_primary(other);
-            if constraints.is_empty() {
-                return None;
-            }
-            Fact::Flow(constraints)
+            (!constraints.is_empty()).then_some(Fact::Flow(constraints))
         }
-    })
+    }
 }
 
-/// What the negation of a test says, where that is as plain.
+/// What a test says about a declared field.
+fn declared(field: &Arc<Field>, wanted: &Wanted) -> Option<Fact> {
+    let exactly = |value: u64| vec![(value, value)];
+    let intervals = match wanted {
+        _ if field.declaration.several => return None,
+        Wanted::OneOf(values) => match values.iter().map(prefix).collect() {
+            Some(prefixes) => return Some(Fact::Address(field.clone(), prefixes)),
+            None => values.iter().map(interval).collect::<Option<_>>()?,
+        },
+        Wanted::Compare(compare, value) => compared(*compare, *value, field.largest()),
+        Wanted::Within(ranges) => ranges.clone(),
+        // Less is known than is said: that is only more careful.
+        Wanted::Outside(_) => vec![(0, field.largest())],
+        Wanted::Flag(set) => exactly(u64::from(*set)),
+        Wanted::Word(position) if field.declaration.exclusive.contains(field.words().get(*position)?) => {
+            exactly(u64::try_from(*position).ok()?)
+        }
+        Wanted::NoneOf(_) | Wanted::Word(_) | Wanted::Range { .. } | Wanted::OneIn(_) => return None,
+    };
+    Some(Fact::Number(field.clone(), intervals))
+}
+
+fn prefix(value: &Value) -> Option<Prefix> {
+    match value {
+        Value::Prefix { address, length } => Some(Prefix {
+            address: *address,
+            length: u8::try_from(*length).ok()?,
+        }),
+        _ => None,
+    }
+}
+
+/// A number, or ports.
+fn interval(value: &Value) -> Option<Interval> {
+    match value {
+        Value::Integer(number) => Some((*number, *number)),
+        Value::Pair(low, high) => Some((*low, *high)),
+        Value::Prefix { .. } | Value::Device(_) => None,
+    }
+}
+
+/// What the negation of a test says, where that is simple.
 fn opposite(primary: &Primary) -> Option<Fact> {
     Some(match primary {
         Primary::IpVersion(versions) => {
@@ -222,23 +243,14 @@ fn opposite(primary: &Primary) -> Option<Fact> {
                 .filter(|version| !versions.contains(version));
             Fact::Flow(vec![Constraint::IpVersion(others.collect())])
         }
-        Primary::Direction(Direction::Ingress) => Fact::Flow(vec![Constraint::Direction(Direction::Egress)]),
-        Primary::Direction(Direction::Egress) => Fact::Flow(vec![Constraint::Direction(Direction::Ingress)]),
+        Primary::Direction(DeviceDirection::Ingress) => {
+            Fact::Flow(vec![Constraint::Direction(DeviceDirection::Egress)])
+        }
+        Primary::Direction(DeviceDirection::Egress) => {
+            Fact::Flow(vec![Constraint::Direction(DeviceDirection::Ingress)])
+        }
         _ => return None,
     })
-}
-
-fn ids(ids: &Ids) -> Vec<Interval> {
-    const HIGHEST: u64 = u8::MAX as u64;
-    match ids {
-        Ids::Compare(compare, id) => compared(*compare, u64::from(*id), HIGHEST),
-        Ids::OneOf(false, ranges) => ranges
-            .iter()
-            .map(|range| (u64::from(range.low), u64::from(range.high)))
-            .collect(),
-        // Less is known than is said: that is only more careful.
-        Ids::OneOf(true, _) => vec![(0, HIGHEST)],
-    }
 }
 
 /// Numbers up to `most` that compare so with `value`.

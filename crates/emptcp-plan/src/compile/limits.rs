@@ -6,7 +6,7 @@ use crate::diagnostics::Reporter;
 use crate::expression::vocabulary;
 use crate::file::{POLICIES, too_many_policies};
 use crate::manifest::Hook;
-use crate::plan::{Attach, Direction, Rule};
+use crate::plan::{Attach, DeviceDirection, Rule};
 use std::collections::BTreeMap;
 
 /// Most rules of the classifier.
@@ -84,7 +84,10 @@ fn counters(drafts: &[Draft], reporter: &mut Reporter<'_>) {
 /// Ingress of a device is at tc or at XDP, native or generic: its policies must agree.
 fn shared_hooks(drafts: &[Draft], reporter: &mut Reporter<'_>) {
     let mut left: BTreeMap<&str, (Vec<Hook>, Attach)> = BTreeMap::new();
-    for draft in drafts.iter().filter(|draft| draft.plan.direction == Direction::Ingress) {
+    for draft in drafts
+        .iter()
+        .filter(|draft| draft.plan.direction == DeviceDirection::Ingress)
+    {
         for device in &draft.plan.devices {
             let start = (vec![Hook::Xdp, Hook::TcIngress], Attach::Auto);
             let (hooks, attach) = left.entry(device).or_insert(start);
@@ -130,7 +133,7 @@ struct Group<'a> {
 /// two of them. The worst case is bounded from above: policies are put into groups of which at most one member can
 /// want a flow, first fit in the order of the file, and the longest path of each group counts.
 fn tail_calls(drafts: &[Draft], reporter: &mut Reporter<'_>) {
-    let mut places: Vec<(Direction, &str)> = drafts
+    let mut places: Vec<(DeviceDirection, &str)> = drafts
         .iter()
         .flat_map(|draft| {
             draft

@@ -2,8 +2,8 @@
 //!
 //! * `policy`: one policy of the file; splits its condition at the top-level ANDs.
 //! * `rules`: what is static, as rules of the classifier.
-//! * `calls`: what is not, as calls of selectors; `elements`: their arguments; `bare`: values without a name;
-//!   `chain`: nodes and jumps.
+//! * `calls`: what is not, as calls of the selectors that declare the fields; `elements`: their arguments; `bare`:
+//!   values without a name; `chain`: nodes and jumps.
 //! * `formula`: AND, OR and NOT as jumps, for both.
 //! * `correct`: a text with what was meant in the place of mistakes.
 //! * `impossible`: conditions that no packet can fulfil; `segments`: what the kind of a segment excludes.

@@ -5,17 +5,18 @@ use super::exclusive::Constraint;
 use super::formula::Formula;
 use super::{calls, impossible, rules};
 use crate::catalog::Catalog;
+use crate::class::ClassWish;
 use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
 use crate::file::{RawPolicy, Text};
 use crate::manifest::{Hook, Need};
-use crate::plan::{Attach, Direction, PolicyPlan, RuleTest};
+use crate::plan::{Attach, DeviceDirection, PolicyPlan, RuleTest};
 use crate::suggest;
 use emptcp_abi::feature;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// A compiled policy that was not yet weighed against the others.
+/// A compiled policy, not yet compared with the others.
 pub(crate) struct Draft {
     pub(crate) plan: PolicyPlan,
     /// What the classifier tests.
@@ -33,7 +34,7 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
     let when = raw
         .when
         .as_ref()
-        .and_then(|text| match expression::parse(text.as_str()) {
+        .and_then(|text| match expression::parse(text.as_str(), catalog.fields()) {
             Ok(expression) => Some((text, expression)),
             Err(problems) => {
                 chain::report(
@@ -59,18 +60,19 @@ pub(crate) fn compile(raw: &RawPolicy, catalog: &Catalog, reporter: &mut Reporte
                     constraints.extend(Constraint::of(conjunct));
                     statics.push(formula);
                 }
-                None => dynamics.push(calls::formula(conjunct)),
+                None => dynamics.push(calls::formula(conjunct, catalog.fields())),
             }
         }
     }
     let chain_condition = when.as_ref().map(|(text, _)| (*text, Formula::And(dynamics)));
     let links = chain::build(chain_condition, &raw.actions, catalog, reporter);
     let name = raw.name.as_deref().unwrap_or_default();
+    one_class(&links, reporter);
     raw.directions
         .iter()
         .map(|direction| {
             // Egress is always at tc.
-            let attach = if *direction == Direction::Egress {
+            let attach = if *direction == DeviceDirection::Egress {
                 Attach::Auto
             } else {
                 raw.attach
@@ -109,8 +111,36 @@ fn features(needs: &[Need]) -> u32 {
         bits | match need {
             Need::FlowView => feature::FLOW_VIEW,
             Need::Connection => feature::CONNECTION,
+            Need::Class => 0,
         }
     })
+}
+
+/// A packet waits in one class of its device.
+fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
+    let needs_one = |link: &&Link<'_>| {
+        matches!(
+            link.manifest.class_wish(&link.node.arguments),
+            ClassWish::Required { .. }
+        )
+    };
+    let mut needing = links.iter().filter(needs_one);
+    let Some(first) = needing.next() else {
+        return;
+    };
+    for other in needing {
+        let message = format!(
+            "`{}` and `{}` both need a class of their own, and a packet can be in one only",
+            first.node.element, other.node.element
+        );
+        let help = match other.manifest.class_wish(&other.node.arguments) {
+            ClassWish::Required {
+                instead: Some(instead), ..
+            } => format!("expected one of them in this policy, or `{instead}`"),
+            _ => "expected one of them in this policy".to_owned(),
+        };
+        reporter.report(other.span.clone(), message, help);
+    }
 }
 
 /// A test for a device at which the policy never is can only be a mistake.
@@ -134,16 +164,16 @@ fn check_devices(raw: &RawPolicy, text: &Text, expression: &Expression, reporter
 /// Hooks that fit the direction, the attach mode and every element.
 fn hooks(
     policy: &str,
-    direction: Direction,
+    direction: DeviceDirection,
     attach: Attach,
     links: &[Link<'_>],
     reporter: &mut Reporter<'_>,
 ) -> Vec<Hook> {
     let allowed: &[Hook] = match (direction, attach) {
-        (Direction::Egress, _) => &[Hook::TcEgress],
-        (Direction::Ingress, Attach::Auto) => &[Hook::Xdp, Hook::TcIngress],
-        (Direction::Ingress, Attach::Tc) => &[Hook::TcIngress],
-        (Direction::Ingress, Attach::XdpNative | Attach::XdpGeneric) => &[Hook::Xdp],
+        (DeviceDirection::Egress, _) => &[Hook::TcEgress],
+        (DeviceDirection::Ingress, Attach::Auto) => &[Hook::Xdp, Hook::TcIngress],
+        (DeviceDirection::Ingress, Attach::Tc) => &[Hook::TcIngress],
+        (DeviceDirection::Ingress, Attach::XdpNative | Attach::XdpGeneric) => &[Hook::Xdp],
     };
     let mut left = allowed.to_vec();
     for link in links {

@@ -2,13 +2,13 @@
 
 use super::formula::{Formula, Goal, jumps};
 use crate::expression::{End, Expression, PortSide, Primary};
-use crate::plan::{Direction, Rule, RuleTest};
+use crate::plan::{DeviceDirection, Rule, RuleTest};
 use crate::values::{Ports, Prefix};
 use std::net::SocketAddr;
 
 /// What the classifier tests before a policy wants a flow.
 pub(crate) fn condition(
-    direction: Direction,
+    direction: DeviceDirection,
     devices: &[String],
     conjuncts: Vec<Formula<RuleTest>>,
 ) -> Formula<RuleTest> {
@@ -80,21 +80,7 @@ fn primary(primary: &Primary) -> Option<Formula<RuleTest>> {
         Primary::IpVersion(versions) => any(versions, |version| Formula::Atom(RuleTest::IpVersion(*version))),
         Primary::Device(devices) => any(devices, |device| Formula::Atom(RuleTest::Device(device.clone()))),
         Primary::Direction(direction) => Formula::Atom(RuleTest::Direction(*direction)),
-        Primary::Dscp(_)
-        | Primary::PacketIs(_)
-        | Primary::PacketHas(_)
-        | Primary::Sequence(..)
-        | Primary::Connection(_)
-        | Primary::Role(_)
-        | Primary::AddressId(..)
-        | Primary::AddAddrAddress(..)
-        | Primary::AddAddrPort(..)
-        | Primary::AddAddrId(..)
-        | Primary::JoinId(..)
-        | Primary::JoinBackup(_)
-        | Primary::Metric(..)
-        | Primary::Sample(_)
-        | Primary::Call { .. } => return None,
+        Primary::PacketIs(_) | Primary::PacketHas(_) | Primary::Field(..) | Primary::Call { .. } => return None,
     })
 }
 

@@ -58,8 +58,10 @@ pub(super) fn of(primary: &Primary) -> Segments {
                 kind => decided(kind, segment).unwrap_or(true),
             })
         }),
-        // They look at the MP_JOIN of a SYN or SYN-ACK.
-        Primary::JoinId(_) | Primary::JoinBackup(_) => Segments::whose(|segment| segment & SYN != 0),
+        Primary::Field(field, _) => match field.segments() {
+            Some(types) => Segments::whose(|segment| kinds(types).any(|kind| decided(kind, segment).unwrap_or(true))),
+            None => Segments::ALL,
+        },
         _ => Segments::ALL,
     }
 }
@@ -77,9 +79,21 @@ pub(super) fn without(primary: &Primary) -> Segments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expression::Wanted;
 
     fn is(types: u32) -> Primary {
         Primary::PacketIs(types)
+    }
+
+    /// A test of a field that SYN and SYN-ACK have.
+    fn only_in_syn() -> Primary {
+        let text = "name = 'a'\nkind = 'selector'\nsummary = 's'\nhooks = ['xdp']\n\
+                    [[argument]]\nname = 'b'\ntype = 'boolean'\nhelp = 'h'\n\
+                    [[field]]\nname = 'a.b'\nform = 'flag'\narguments = ['b']\nsegments = 'syn|synack'\n";
+        let catalog: crate::Catalog = [crate::manifest::Manifest::parse("element.toml", text).unwrap()]
+            .into_iter()
+            .collect();
+        Primary::Field(catalog.fields().get("a.b").unwrap().clone(), Wanted::Flag(true))
     }
 
     #[test]
@@ -94,7 +108,7 @@ mod tests {
             assert!(!of(&is(a)).meet(of(&is(b))), "{a} {b}");
             assert!(of(&is(a)).meet(without(&is(b))), "{a} {b}");
         }
-        assert!(!of(&Primary::JoinBackup(true)).meet(of(&is(bits::THIRD_ACK))));
+        assert!(!of(&only_in_syn()).meet(of(&is(bits::THIRD_ACK))));
         assert!(!of(&is(bits::SYNACK)).meet(without(&is(bits::ACK))));
     }
 
@@ -111,7 +125,7 @@ mod tests {
             assert!(of(&is(a)).meet(of(&is(b))), "{a} {b}");
         }
         // Against RFC 8684, but anybody can send it, and a policy may want to find it.
-        assert!(of(&Primary::JoinBackup(true)).meet(of(&is(bits::DATA))));
+        assert!(of(&only_in_syn()).meet(of(&is(bits::DATA))));
         assert!(without(&is(bits::UNACCEPTABLE)) == Segments::ALL);
     }
 }

@@ -1,13 +1,14 @@
 //! The syntax tree of a condition, and how it is written.
 
-use super::vocabulary::{self as words, What};
-use crate::plan::Direction;
-use crate::values::quantity::{self, DURATION_UNITS, SIZE_UNITS};
+use super::vocabulary as words;
+use crate::fields::Field;
+use crate::plan::{DeviceDirection, Value};
 use crate::values::{Ports, Prefix, format_range, packet_types};
-use mptcp_wire::{IpVersion, Side, Token};
+use mptcp_wire::IpVersion;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,35 +58,6 @@ pub enum PortSide {
     Either,
 }
 
-/// Which sequence number space.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Space {
-    /// Data sequence numbers of the connection.
-    Dsn,
-    /// Subflow sequence numbers.
-    Ssn,
-}
-
-/// Role of a subflow.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Role {
-    /// Opened with MP_CAPABLE.
-    Initial,
-    /// Opened with MP_JOIN.
-    Joined,
-    /// Some side asked for it to be backup.
-    Backup,
-}
-
-/// What a live metric is of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Scope {
-    /// The subflow.
-    Flow,
-    /// The connection.
-    Connection,
-}
-
 /// A comparison.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Compare {
@@ -122,40 +94,34 @@ impl PartialEq for CallArgument {
     }
 }
 
-/// Which address ids fulfil a test.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Ids {
-    /// Those that compare so with this one.
-    Compare(Compare, u8),
-    /// Those in one of these ranges, or in none of them (the flag). One id alone is a comparison.
-    OneOf(bool, Vec<IdRange>),
-}
-
-/// Address ids, both ends included.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct IdRange {
-    /// The lowest.
-    pub low: u8,
-    /// The highest.
-    pub high: u8,
-}
-
-impl fmt::Display for IdRange {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.low == self.high {
-            true => write!(out, "{}", self.low),
-            false => write!(out, "{}-{}", self.low, self.high),
-        }
-    }
-}
-
-impl Ids {
-    fn write(&self, out: &mut fmt::Formatter<'_>, field: &str) -> fmt::Result {
-        match self {
-            Self::Compare(compare, id) => write!(out, "{field} {} {id}", compare.symbol()),
-            Self::OneOf(none, ranges) => one_or_none_of(out, field, *none, ranges),
-        }
-    }
+/// What a declared field must be for a test to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    /// One of these values.
+    OneOf(Vec<Value>),
+    /// None of these values; a packet without a value is not that.
+    NoneOf(Vec<Value>),
+    /// A number that compares so with this one.
+    Compare(Compare, u64),
+    /// A number in one of these ranges, both ends included.
+    Within(Vec<(u64, u64)>),
+    /// A number in none of them.
+    Outside(Vec<(u64, u64)>),
+    /// This word of a choice, by its position.
+    Word(usize),
+    /// Yes or no.
+    Flag(bool),
+    /// Numbers from the first, included, to the last, not included.
+    Range {
+        /// They count from the start.
+        relative: bool,
+        /// The first.
+        low: u64,
+        /// The one after the last.
+        high: u64,
+    },
+    /// One packet in n, at random.
+    OneIn(u64),
 }
 
 /// What one test looks at. Lists mean "one of these".
@@ -174,35 +140,13 @@ pub enum Primary {
     /// `device`
     Device(Vec<String>),
     /// `direction is`
-    Direction(Direction),
-    /// `ip.dscp`
-    Dscp(Vec<u8>),
+    Direction(DeviceDirection),
     /// `packet is`: any of these bits of `KINDS`
     PacketIs(u32),
     /// `packet has`: any of these bits of `OPTIONS`
     PacketHas(u32),
-    /// `dsn in`, `ssn in`: the space, relative to the start or not, low inclusive, high exclusive.
-    Sequence(Space, bool, u64, u64),
-    /// `connection ==`
-    Connection(Vec<Token>),
-    /// `subflow is`
-    Role(Role),
-    /// `subflow.local_id`, `subflow.remote_id`
-    AddressId(Side, Ids),
-    /// `add_addr.address`: in one of these, or in none of them (the flag); a packet without ADD_ADDR is neither.
-    AddAddrAddress(bool, Vec<Prefix>),
-    /// `add_addr.port`: likewise; an announcement without a port is neither.
-    AddAddrPort(bool, Vec<Ports>),
-    /// `add_addr.id`
-    AddAddrId(Ids),
-    /// `join.address_id`: of the SYN or SYN-ACK with MP_JOIN.
-    JoinId(Ids),
-    /// `join.backup`: B of the SYN or SYN-ACK with MP_JOIN is set, or is not.
-    JoinBackup(bool),
-    /// `flow.*`, `connection.*`
-    Metric(Scope, What, Compare, u64),
-    /// `sample 1 in N`
-    Sample(u64),
+    /// A field that an element declares.
+    Field(Arc<Field>, Wanted),
     /// `name(key=value, ...)`: a selector by its name, with which the test begins.
     Call {
         /// Name of the selector.
@@ -268,40 +212,9 @@ impl fmt::Display for Primary {
             Self::IpVersion(versions) => one_of(out, words::IP_VERSION, versions),
             Self::Device(devices) => one_of(out, words::DEVICE, devices),
             Self::Direction(direction) => write!(out, "{} is {}", words::DIRECTION, words::direction(*direction)),
-            Self::Dscp(values) => one_of(out, words::IP_DSCP, values),
             Self::PacketIs(bits) => write!(out, "{} is {}", words::PACKET, packet_types::format(*bits)),
             Self::PacketHas(bits) => write!(out, "{} has {}", words::PACKET, packet_types::format(*bits)),
-            Self::Sequence(space, relative, low, high) => {
-                let range = format_range(*low, *high);
-                match range.split_once("..") {
-                    Some((low, "")) if *relative => write!(out, "{} in +{low}..", words::space(*space)),
-                    Some((low, high)) if *relative => write!(out, "{} in +{low}..+{high}", words::space(*space)),
-                    _ => write!(out, "{} in {range}", words::space(*space)),
-                }
-            }
-            Self::Connection(tokens) => one_of(out, words::CONNECTION, tokens),
-            Self::Role(role) => write!(out, "{} is {}", words::SUBFLOW, words::role(*role)),
-            Self::AddressId(side, ids) => ids.write(out, words::address_id(*side)),
-            Self::AddAddrAddress(outside, prefixes) => one_or_none_of(out, words::ADD_ADDR_ADDRESS, *outside, prefixes),
-            Self::AddAddrPort(outside, ports) => one_or_none_of(out, words::ADD_ADDR_PORT, *outside, ports),
-            Self::AddAddrId(ids) => ids.write(out, words::ADD_ADDR_ID),
-            Self::JoinId(ids) => ids.write(out, words::JOIN_ID),
-            Self::JoinBackup(set) => write!(out, "{} == {}", words::JOIN_BACKUP, if *set { "yes" } else { "no" }),
-            Self::Metric(scope, what, compare, value) => {
-                let value = match what {
-                    What::Bytes => quantity::format(*value, SIZE_UNITS),
-                    What::Age | What::Idle | What::Rtt => quantity::format(*value, DURATION_UNITS),
-                    What::Packets | What::Retransmissions | What::Subflows => value.to_string(),
-                };
-                write!(
-                    out,
-                    "{}.{} {} {value}",
-                    words::scope(*scope),
-                    what.word(),
-                    compare.symbol()
-                )
-            }
-            Self::Sample(n) => write!(out, "{} 1 in {n}", words::SAMPLE),
+            Self::Field(field, wanted) => wanted.write(out, field),
             Self::Call { name, arguments } => {
                 write!(out, "{name}(")?;
                 for (position, argument) in arguments.iter().enumerate() {
@@ -313,6 +226,45 @@ impl fmt::Display for Primary {
                 }
                 write!(out, ")")
             }
+        }
+    }
+}
+
+impl Wanted {
+    /// A test of `field`, as it stands in a condition.
+    fn write(&self, out: &mut fmt::Formatter<'_>, field: &Field) -> fmt::Result {
+        let name = field.name();
+        let written = |values: &[Value]| -> Vec<String> { values.iter().map(|value| field.written(value)).collect() };
+        let ranges = |ranges: &[(u64, u64)]| -> Vec<String> {
+            let range = |(low, high): &(u64, u64)| match low == high {
+                true => low.to_string(),
+                false => format!("{low}-{high}"),
+            };
+            ranges.iter().map(range).collect()
+        };
+        match self {
+            Self::OneOf(values) => one_or_none_of(out, name, false, &written(values)),
+            Self::NoneOf(values) => one_or_none_of(out, name, true, &written(values)),
+            Self::Within(values) => one_or_none_of(out, name, false, &ranges(values)),
+            Self::Outside(values) => one_or_none_of(out, name, true, &ranges(values)),
+            Self::Compare(compare, value) => {
+                let value = field.written(&Value::Integer(*value));
+                write!(out, "{name} {} {value}", compare.symbol())
+            }
+            Self::Word(position) => {
+                let word = field.words().get(*position).map_or("", String::as_str);
+                write!(out, "{name} {} {word}", words::IS)
+            }
+            Self::Flag(set) => write!(out, "{name} == {}", if *set { "yes" } else { "no" }),
+            Self::Range { relative, low, high } => {
+                let range = format_range(*low, *high);
+                match range.split_once("..") {
+                    Some((low, "")) if *relative => write!(out, "{name} in +{low}.."),
+                    Some((low, high)) if *relative => write!(out, "{name} in +{low}..+{high}"),
+                    _ => write!(out, "{name} in {range}"),
+                }
+            }
+            Self::OneIn(n) => write!(out, "{name} 1 in {n}"),
         }
     }
 }

@@ -15,7 +15,7 @@ impl Cursor<'_> {
     pub(super) fn list_without_braces<T>(
         &mut self,
         start: usize,
-        read: fn(&str) -> Result<T, ValueError>,
+        read: &impl Fn(&str) -> Result<T, ValueError>,
     ) -> Option<Problem> {
         let is_value = |cursor: &Self| {
             cursor.peek() == Kind::Word && !words::KEYWORDS.contains(&cursor.slice()) && read(cursor.slice()).is_ok()
@@ -31,7 +31,7 @@ impl Cursor<'_> {
         loop {
             let comma = self.take(Kind::Comma);
             if !is_value(self) {
-                // Not a list of such values: what it is, nobody knows.
+                // Not a list of such values: no correction is known.
                 return comma.then_some(problem);
             }
             list = format!("{list}, {}", self.slice());
@@ -193,7 +193,7 @@ impl Cursor<'_> {
 
     pub(super) fn relation(&self, field: &str, accepted: &[&str]) -> Problem {
         let mut help = format!("expected {} after `{field}`", suggest::one_of(accepted.iter().copied()));
-        let is_port = field.ends_with("port");
+        let is_port = self.fields.has_ports(field);
         match self.peek() {
             Kind::Assign if accepted.contains(&"==") => help.push_str("; did you mean `==`?"),
             Kind::Compare(_) if is_port => help.push_str("; a range of ports is written `in LOW-HIGH`"),

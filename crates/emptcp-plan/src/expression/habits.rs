@@ -1,7 +1,8 @@
-//! What people bring along from Wireshark, tcpdump, nftables and `ss`: their words, and what they are here.
+//! Words of Wireshark, tcpdump, nftables and `ss`, and what they are called here.
 //!
-//! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word takes. A
-//! correction is only shown when the corrected condition is right, and a test corrects every word of the tables.
+//! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word for a field of
+//! the compiler's own takes; those for the field of an element are its `aliases`. A correction is only shown when the
+//! corrected condition is right, and a test corrects every word of the tables.
 
 mod arguments;
 mod fields;
@@ -9,6 +10,7 @@ mod fields;
 use super::lexer::Kind;
 use super::parser::Cursor;
 use super::vocabulary as words;
+use crate::fields::Fields;
 use crate::values::packet_types;
 pub(crate) use fields::Ours;
 use fields::{
@@ -37,24 +39,22 @@ pub(crate) fn relation(word: &str) -> Option<&'static str> {
 }
 
 /// A test that was written as one word, such as `syn`, `mp_join` or `backup`.
-fn bare(word: &str) -> Option<String> {
+fn bare(word: &str, fields: &Fields) -> Option<String> {
     let lower = word.to_lowercase();
     let is_in = |known: &[(&str, u32)]| known.iter().any(|(name, _)| *name == lower);
-    let role = words::ROLES.iter().any(|(name, _)| *name == lower);
     let direction = words::DIRECTIONS.iter().any(|(name, _)| *name == lower);
     Some(match () {
         () if is_in(packet_types::KINDS) => format!("packet is {lower}"),
         () if is_in(packet_types::OPTIONS) => format!("packet has {lower}"),
-        () if role => format!("subflow is {lower}"),
         () if direction => format!("direction is {lower}"),
-        () => return None,
+        () => format!("{} is {lower}", fields.with_word(&lower)?.name()),
     })
 }
 
 /// What was meant by a test that begins with a word that is not ours.
 #[derive(Debug)]
 pub(crate) enum Meant {
-    /// Write this in place of so many tokens, the first word included.
+    /// Write this in place of the first n tokens of the test.
     Instead(usize, String),
     /// There is no such test; what to do, and the bytes to leave out where that is all.
     Advice(&'static str, Option<Range<usize>>),
@@ -98,10 +98,13 @@ impl Cursor<'_> {
             let option = format!("packet has {}", SUBTYPES.get(number)?);
             return Some(Meant::Instead(3, if not { format!("not {option}") } else { option }));
         }
-        if let Some(test) = bare(first).filter(|_| self.ends_at(1)) {
+        if let Some(test) = bare(first, self.fields).filter(|_| self.ends_at(1)) {
             return Some(Meant::Instead(1, test));
         }
-        match field(first)? {
+        let Some(ours) = field(first) else {
+            return Some(Meant::Instead(1, self.fields.alias(first)?.to_owned()));
+        };
+        match ours {
             Word(word) => Some(Meant::Instead(1, word.to_owned())),
             Either(a, b) => self.either(a, b),
             Test(test) => self.flag(test),
@@ -238,25 +241,21 @@ mod tests {
 
     #[test]
     fn no_word_of_another_tool_is_one_of_ours_or_stands_twice() {
+        let is_core = |word: &str| crate::fields::CORE.iter().any(|(core, _)| *core == word);
         let mut known = HashSet::new();
         for (word, ours) in all() {
-            assert!(!words::fields().contains(&word.to_owned()), "{word} is ours");
+            assert!(!is_core(word), "{word} is ours");
             assert!(known.insert(word), "{word} stands twice");
             let targets: &[&str] = match &ours {
                 Word(word) => &[word],
                 Either(a, b) => &[a, b],
                 Test(test) => {
-                    assert!(super::super::parse(test).is_ok(), "{test}");
+                    assert!(super::super::parse(test, &Fields::default()).is_ok(), "{test}");
                     &[]
                 }
                 Nothing(_) => &[],
             };
-            assert!(
-                targets
-                    .iter()
-                    .all(|target| words::fields().contains(&(*target).to_owned())),
-                "{ours:?}"
-            );
+            assert!(targets.iter().all(|target| is_core(target)), "{ours:?}");
         }
     }
 }

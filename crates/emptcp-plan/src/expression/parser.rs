@@ -4,21 +4,23 @@ use super::ast::{Expression, Test};
 use super::lexer::{self, Kind, Token};
 use super::vocabulary as words;
 use crate::diagnostics::Problem;
+use crate::fields::Fields;
 use crate::suggest;
 use std::ops::Range;
 
 /// How deep parentheses and `not` may be nested.
 pub const DEEPEST: usize = 200;
 
-/// Reads a condition.
+/// Reads a condition that may use these fields and the compiler's own.
 ///
 /// # Errors
 /// Every mistake that can be told apart from its neighbours; never an empty list.
-pub fn parse(text: &str) -> Result<Expression, Vec<Problem>> {
+pub fn parse(text: &str, fields: &Fields) -> Result<Expression, Vec<Problem>> {
     let tokens = lexer::tokens(text).map_err(|problem| vec![problem])?;
     let mut parser = Parser {
         cursor: Cursor {
             text,
+            fields,
             tokens: &tokens,
             at: 0,
             test: 0,
@@ -149,6 +151,7 @@ impl Parser<'_> {
 /// A place among the tokens.
 pub(crate) struct Cursor<'a> {
     pub(crate) text: &'a str,
+    pub(crate) fields: &'a Fields,
     pub(crate) tokens: &'a [Token],
     pub(crate) at: usize,
     /// The first token of the test that is being read.

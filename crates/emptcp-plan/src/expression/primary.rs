@@ -1,17 +1,15 @@
-//! One test: a field, a relation, a value.
+//! One test: a field of the compiler's own, or a selector by its name.
 
-use super::ast::{CallArgument, Compare, End, Ids, PortSide, Primary, Role, Scope, Space};
+use super::ast::{CallArgument, Compare, End, PortSide, Primary};
 use super::lexer::Kind;
-use super::operands::{address_id, device, dscp, id_range, ip_version, sequence_range};
+use super::operands::{device, ip_version};
 use super::parser::Cursor;
-use super::vocabulary::{self as words, What};
+use super::vocabulary as words;
 use crate::diagnostics::Problem;
 use crate::suggest;
-use crate::values::{self, Ports, Prefix, ValueError, packet_types, quantity};
-use mptcp_wire::Side;
-use std::ops::Range;
+use crate::values::{self, Ports, Prefix, ValueError, packet_types};
 
-type Parsed = Result<(Primary, bool), Problem>;
+pub(super) type Parsed = Result<(Primary, bool), Problem>;
 
 impl Cursor<'_> {
     /// Reads one test; the flag says that its negation was written (`!=`, `not in`).
@@ -30,71 +28,58 @@ impl Cursor<'_> {
         }
         match field {
             words::IP_SRC => self
-                .set(field, Prefix::parse)
+                .set(field, &Prefix::parse)
                 .map(|(set, not)| (Primary::Address(End::Source, set), not)),
             words::IP_DST => self
-                .set(field, Prefix::parse)
+                .set(field, &Prefix::parse)
                 .map(|(set, not)| (Primary::Address(End::Destination, set), not)),
             words::IP_PAIR => self.pair(),
             words::IP_VERSION => self
-                .set(field, ip_version)
+                .set(field, &ip_version)
                 .map(|(set, not)| (Primary::IpVersion(set), not)),
-            words::IP_DSCP => self.set(field, dscp).map(|(set, not)| (Primary::Dscp(set), not)),
             words::TCP_SRCPORT => self
-                .set(field, Ports::parse)
+                .set(field, &Ports::parse)
                 .map(|(set, not)| (Primary::Port(PortSide::Source, set), not)),
             words::TCP_DSTPORT => self
-                .set(field, Ports::parse)
+                .set(field, &Ports::parse)
                 .map(|(set, not)| (Primary::Port(PortSide::Destination, set), not)),
             words::TCP_PORT => self
-                .set(field, Ports::parse)
+                .set(field, &Ports::parse)
                 .map(|(set, not)| (Primary::Port(PortSide::Either, set), not)),
-            words::DEVICE => self.set(field, device).map(|(set, not)| (Primary::Device(set), not)),
-            words::CONNECTION => self
-                .set(field, values::token)
-                .map(|(set, not)| (Primary::Connection(set), not)),
-            words::DIRECTION => {
-                if let Kind::Compare(sign @ (Compare::Equal | Compare::NotEqual)) = self.peek() {
-                    let problem = self.relation(field, &[words::IS]);
-                    self.advance();
-                    let value = self.slice().to_owned();
-                    let fixed = self.is_written(&value, sign == Compare::NotEqual, "");
-                    return Err(Problem {
-                        instead: fixed.instead,
-                        ..problem
-                    });
-                }
-                self.expect_word(field, words::IS)?;
-                self.not_inside(field, words::IS)?;
-                self.named(words::DIRECTIONS)
-                    .map(|direction| affirmed(Primary::Direction(direction)))
-            }
+            words::DEVICE => self.set(field, &device).map(|(set, not)| (Primary::Device(set), not)),
+            words::DIRECTION => self.direction().map(affirmed),
             words::SUBFLOW => self.subflow(),
-            words::LOCAL_ID => self
-                .ids(field)
-                .map(|ids| affirmed(Primary::AddressId(Side::Local, ids))),
-            words::REMOTE_ID => self
-                .ids(field)
-                .map(|ids| affirmed(Primary::AddressId(Side::Remote, ids))),
-            words::ADD_ADDR_ADDRESS => self
-                .set(field, Prefix::parse)
-                .map(|(set, not)| affirmed(Primary::AddAddrAddress(not, set))),
-            words::ADD_ADDR_PORT => self
-                .set(field, Ports::parse)
-                .map(|(set, not)| affirmed(Primary::AddAddrPort(not, set))),
-            words::ADD_ADDR_ID => self.ids(field).map(|ids| affirmed(Primary::AddAddrId(ids))),
-            words::JOIN_ID => self.ids(field).map(|ids| affirmed(Primary::JoinId(ids))),
-            words::JOIN_BACKUP => self.join_backup().map(affirmed),
             words::PACKET => self.packet().map(affirmed),
-            words::DSN => self.sequence(field, Space::Dsn),
-            words::SSN => self.sequence(field, Space::Ssn),
-            words::SAMPLE => self.sample().map(affirmed),
-            _ => self.metric_or_unknown(field, span).map(affirmed),
+            _ => match self.declared_as(field) {
+                Some(declared) => self.declared(declared),
+                None => Err(self.unknown(field, span)),
+            },
         }
     }
 
+    fn direction(&mut self) -> Result<Primary, Problem> {
+        let field = words::DIRECTION;
+        if let Kind::Compare(sign @ (Compare::Equal | Compare::NotEqual)) = self.peek() {
+            let problem = self.relation(field, &[words::IS]);
+            self.advance();
+            let value = self.slice().to_owned();
+            let fixed = self.is_written(&value, sign == Compare::NotEqual, "");
+            return Err(Problem {
+                instead: fixed.instead,
+                ..problem
+            });
+        }
+        self.expect_word(field, words::IS)?;
+        self.not_inside(field, words::IS)?;
+        self.named(words::DIRECTIONS).map(Primary::Direction)
+    }
+
     /// `in VALUE`, `in {VALUE, ...}`, `not in ...`, `== VALUE`, `!= VALUE`.
-    fn set<T>(&mut self, field: &str, read: fn(&str) -> Result<T, ValueError>) -> Result<(Vec<T>, bool), Problem> {
+    pub(super) fn set<T>(
+        &mut self,
+        field: &str,
+        read: &impl Fn(&str) -> Result<T, ValueError>,
+    ) -> Result<(Vec<T>, bool), Problem> {
         let negated = match self.peek() {
             Kind::Compare(sign @ (Compare::Equal | Compare::NotEqual)) => {
                 let negated = sign == Compare::NotEqual;
@@ -169,17 +154,16 @@ impl Cursor<'_> {
     }
 
     fn subflow(&mut self) -> Parsed {
-        if self.take_word(words::IS) {
-            self.not_inside(words::SUBFLOW, words::IS)?;
-            return self.named(words::ROLES).map(|role: Role| affirmed(Primary::Role(role)));
+        let declared = self.fields.named(words::SUBFLOW, true).cloned();
+        if let Some(declared) = declared.filter(|_| self.is_word(words::IS)) {
+            return self.declared(declared);
         }
         if !matches!(self.peek(), Kind::Compare(Compare::Equal | Compare::NotEqual)) {
             return Err(self.relation(words::SUBFLOW, &["==", "!=", "is"]));
         }
         let negated = self.equality(words::SUBFLOW)?;
-        if words::ROLES.iter().any(|(role, _)| self.is_word(role)) {
-            let role = self.slice().to_owned();
-            return Err(self.is_written(&role, negated, "a role is tested by `is`"));
+        if let Some(word) = self.word_of(words::SUBFLOW) {
+            return Err(self.is_written(&word, negated, "a role is tested by `is`"));
         }
         let start = self.span().start;
         let a = self.value(values::endpoint)?;
@@ -199,36 +183,6 @@ impl Cursor<'_> {
             ));
         }
         Ok((Primary::Subflow(a, b), negated))
-    }
-
-    /// `< 3`, `== 3`, `in {1, 5-7}` and the like.
-    fn ids(&mut self, field: &str) -> Result<Ids, Problem> {
-        match self.peek() {
-            Kind::Compare(Compare::Equal | Compare::NotEqual) => {}
-            Kind::Compare(compare) => {
-                self.advance();
-                return Ok(Ids::Compare(compare, self.value(address_id)?));
-            }
-            _ if self.is_word(words::IN) || self.is_word(words::NOT) => {}
-            _ => return Err(self.relation(field, &["in", "==", "!=", "not in", "<", "<=", ">", ">="])),
-        }
-        let (ranges, none) = self.set(field, id_range)?;
-        Ok(match (ranges.as_slice(), none) {
-            ([one], false) if one.low == one.high => Ids::Compare(Compare::Equal, one.low),
-            ([one], true) if one.low == one.high => Ids::Compare(Compare::NotEqual, one.low),
-            _ => Ids::OneOf(none, ranges),
-        })
-    }
-
-    /// `join.backup` alone, or `== yes`, `== no`, `!= yes`, `!= no`.
-    fn join_backup(&mut self) -> Result<Primary, Problem> {
-        self.flag_without_relation(words::JOIN_BACKUP)?;
-        if !matches!(self.peek(), Kind::Compare(_) | Kind::Assign) {
-            return Ok(Primary::JoinBackup(true));
-        }
-        let negated = self.equality(words::JOIN_BACKUP)?;
-        let set = self.value(values::boolean)? != 0;
-        Ok(Primary::JoinBackup(set != negated))
     }
 
     fn packet(&mut self) -> Result<Primary, Problem> {
@@ -275,65 +229,6 @@ impl Cursor<'_> {
         } else {
             Primary::PacketHas(bits)
         })
-    }
-
-    fn sequence(&mut self, field: &str, space: Space) -> Parsed {
-        let negated = self.take_word(words::NOT);
-        if !self.take_word(words::IN) {
-            let problem = self.relation(field, &["in", "not in"]);
-            return Err(self.as_range(problem, |low, high| match (low, high) {
-                (low, Some(high)) => format!("{low}..{high}"),
-                (low, None) => format!("{low}.."),
-            }));
-        }
-        let (relative, low, high) = self.value(sequence_range)?;
-        Ok((Primary::Sequence(space, relative, low, high), negated))
-    }
-
-    fn sample(&mut self) -> Result<Primary, Problem> {
-        const HELP: &str = "expected `sample 1 in N`, such as `sample 1 in 100`";
-        if !self.take_word("1") || !self.take_word(words::IN) {
-            return Err(self.surprise("after `sample`", HELP));
-        }
-        self.value(|text| quantity::integer_within(text, 1, u64::from(u32::MAX), "a number of packets"))
-            .map(Primary::Sample)
-    }
-
-    fn metric_or_unknown(&mut self, field: &str, span: Range<usize>) -> Result<Primary, Problem> {
-        if let Some(meant) = self.meant() {
-            return Err(self.said_elsewhere(field, span, meant));
-        }
-        let (scope, metrics, word) = match field.split_once('.') {
-            Some((words::FLOW, word)) => (Scope::Flow, words::FLOW_METRICS, word),
-            Some((words::CONNECTION, word)) => (Scope::Connection, words::CONNECTION_METRICS, word),
-            _ => {
-                let message = format!("unknown word `{}`", suggest::shorten(field));
-                let fields = words::fields();
-                let known = fields.iter().map(String::as_str).chain([words::NOT]);
-                let help = suggest::expected(field, known.clone()) + ", or a selector as `name(...)`";
-                return Err(Problem::new(span, message, help).nearest_instead(field, known));
-            }
-        };
-        let Some(what) = metrics.iter().copied().find(|what| what.word() == word) else {
-            let help = suggest::expected(word, metrics.iter().map(|what| what.word()));
-            let problem = Problem::new(
-                span.clone(),
-                format!("`{}` has no metric `{word}`", words::scope(scope)),
-                help,
-            );
-            let near = suggest::meant(word, metrics.iter().map(|what| what.word()));
-            return Err(match near {
-                Some(near) => problem.write_instead(span, format!("{}.{near}", words::scope(scope))),
-                None => problem,
-            });
-        };
-        let compare = self.comparison(field)?;
-        let value = match what {
-            What::Bytes => self.value(quantity::size)?,
-            What::Age | What::Idle | What::Rtt => self.value(quantity::duration)?,
-            What::Packets | What::Retransmissions | What::Subflows => self.value(quantity::integer)?,
-        };
-        Ok(Primary::Metric(scope, what, compare, value))
     }
 
     fn call(&mut self, name: &str) -> Result<Primary, Problem> {
@@ -416,7 +311,7 @@ impl Cursor<'_> {
         })
     }
 
-    fn value<T>(&mut self, read: impl Fn(&str) -> Result<T, ValueError>) -> Result<T, Problem> {
+    pub(super) fn value<T>(&mut self, read: impl Fn(&str) -> Result<T, ValueError>) -> Result<T, Problem> {
         let text = match self.peek() {
             Kind::Word => self.slice(),
             Kind::Quoted => self.slice().trim_matches('"'),
@@ -460,7 +355,7 @@ impl Cursor<'_> {
         Ok(*meaning)
     }
 
-    fn comparison(&mut self, field: &str) -> Result<Compare, Problem> {
+    pub(super) fn comparison(&mut self, field: &str) -> Result<Compare, Problem> {
         let Kind::Compare(compare) = self.peek() else {
             return Err(self.relation(field, &Compare::ALL.map(Compare::symbol)));
         };
@@ -468,7 +363,7 @@ impl Cursor<'_> {
         Ok(compare)
     }
 
-    fn equality(&mut self, field: &str) -> Result<bool, Problem> {
+    pub(super) fn equality(&mut self, field: &str) -> Result<bool, Problem> {
         match self.peek() {
             Kind::Compare(Compare::Equal) => self.advance(),
             Kind::Compare(Compare::NotEqual) => {
@@ -480,7 +375,7 @@ impl Cursor<'_> {
         Ok(false)
     }
 
-    fn expect_word(&mut self, field: &str, word: &str) -> Result<(), Problem> {
+    pub(super) fn expect_word(&mut self, field: &str, word: &str) -> Result<(), Problem> {
         if self.take_word(word) {
             Ok(())
         } else {
@@ -488,7 +383,7 @@ impl Cursor<'_> {
         }
     }
 
-    fn unknown_value(&self, help: String) -> Problem {
+    pub(super) fn unknown_value(&self, help: String) -> Problem {
         match self.peek() {
             Kind::Word => self.problem(format!("unknown word `{}`", suggest::shorten(self.slice())), help),
             _ => self.surprise("where a name should be", help),
@@ -496,6 +391,6 @@ impl Cursor<'_> {
     }
 }
 
-fn affirmed(primary: Primary) -> (Primary, bool) {
+pub(super) fn affirmed(primary: Primary) -> (Primary, bool) {
     (primary, false)
 }

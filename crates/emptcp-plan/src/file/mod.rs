@@ -5,7 +5,7 @@ mod text;
 
 use crate::diagnostics::Reporter;
 use crate::expression::vocabulary as words;
-use crate::plan::{Attach, Direction, Tables};
+use crate::plan::{Attach, DeviceDirection, Tables};
 use crate::suggest;
 use crate::values::network;
 pub(crate) use size::too_many_policies;
@@ -42,7 +42,7 @@ pub(crate) struct RawPolicy {
     pub(crate) span: Range<usize>,
     pub(crate) name: Option<String>,
     pub(crate) devices: Vec<String>,
-    pub(crate) directions: Vec<Direction>,
+    pub(crate) directions: Vec<DeviceDirection>,
     pub(crate) attach: Attach,
     pub(crate) when: Option<Text>,
     pub(crate) actions: Vec<Text>,
@@ -220,7 +220,7 @@ fn policy(item: &Entry<'_>, names: &mut HashSet<String>, reporter: &mut Reporter
         }
     }
     if let Some(span) = attach_at
-        && policy.directions == [Direction::Egress]
+        && policy.directions == [DeviceDirection::Egress]
         && policy.attach != Attach::Auto
     {
         let help = "expected no `attach` here: egress is always at tc";
@@ -279,7 +279,7 @@ fn devices(value: &Entry<'_>, reporter: &mut Reporter<'_>) -> Vec<String> {
     devices
 }
 
-fn directions(value: &Entry<'_>, reporter: &mut Reporter<'_>) -> Vec<Direction> {
+fn directions(value: &Entry<'_>, reporter: &mut Reporter<'_>) -> Vec<DeviceDirection> {
     let mut directions = Vec::new();
     for text in several(value, "hook", "hook", reporter) {
         match word(&text, "hook", words::DIRECTIONS, reporter) {

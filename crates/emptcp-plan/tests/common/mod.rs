@@ -6,6 +6,8 @@ pub(crate) mod world;
 
 use emptcp_plan::manifest::{Argument, ArgumentType, Hook, Kind, Manifest, Need};
 use emptcp_plan::{Catalog, Diagnostics, compile, plan::Plan};
+use std::path::Path;
+use std::sync::LazyLock;
 
 /// Bounds, as the elements that ship have them.
 fn bounds(element: &str, argument: &str) -> (Option<u64>, Option<u64>) {
@@ -54,141 +56,46 @@ fn manifest(kind: Kind, name: &str, hooks: &[Hook], needs: &[Need], arguments: &
         },
         counters: Vec::new(),
         needs: needs.to_vec(),
+        fields: Vec::new(),
+        class: None,
     }
 }
 
 const ALL: &[Hook] = &[Hook::Xdp, Hook::TcIngress, Hook::TcEgress];
 const TC: &[Hook] = &[Hook::TcIngress, Hook::TcEgress];
-const COMPARE: &[&str] = &["lt", "le", "gt", "ge", "eq", "ne"];
 
-/// The elements that the language has words for, the actors that ship with it, and three for tests of hooks.
-pub(crate) fn catalog() -> Catalog {
+/// The folder with the sources of emptcp.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Manifests of the elements that ship with the project.
+pub(crate) fn shipped() -> Vec<Manifest> {
+    let folders = std::fs::read_dir(root().join("elements")).unwrap();
+    let files = folders
+        .map(|folder| folder.unwrap().path().join("element.toml"))
+        .filter(|file| file.is_file());
+    files
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            Manifest::parse(&file.display().to_string(), &text).unwrap_or_else(|found| panic!("{found}"))
+        })
+        .collect()
+}
+
+/// The selectors that ship, sketches of the actors, and three for tests of hooks.
+pub(crate) fn catalog() -> &'static Catalog {
+    static CATALOG: LazyLock<Catalog> = LazyLock::new(read_catalog);
+    &CATALOG
+}
+
+fn read_catalog() -> Catalog {
     use ArgumentType::*;
     use Kind::{Actor, Selector};
     let flow = &[Need::FlowView];
     let connection = &[Need::FlowView, Need::Connection];
-    let metrics = &["bytes", "packets", "age", "idle", "rtt", "retransmissions", "subflows"];
-    [
-        manifest(Selector, "src", ALL, &[], &[("prefix", Prefix, None, &[])]),
-        manifest(Selector, "dst", ALL, &[], &[("prefix", Prefix, None, &[])]),
-        manifest(
-            Selector,
-            "ip_pair",
-            ALL,
-            &[],
-            &[("source", Prefix, None, &[]), ("destination", Prefix, None, &[])],
-        ),
-        manifest(
-            Selector,
-            "subflow",
-            ALL,
-            &[],
-            &[
-                ("address_a", Prefix, None, &[]),
-                ("port_a", Ports, None, &[]),
-                ("address_b", Prefix, None, &[]),
-                ("port_b", Ports, None, &[]),
-            ],
-        ),
-        manifest(
-            Selector,
-            "ports",
-            ALL,
-            &[],
-            &[
-                ("side", Choice, None, &["source", "destination", "either"]),
-                ("ports", Ports, None, &[]),
-            ],
-        ),
-        manifest(Selector, "ip_version", ALL, &[], &[("version", Integer, None, &[])]),
-        manifest(Selector, "device", ALL, &[], &[("device", Device, None, &[])]),
-        manifest(
-            Selector,
-            "direction",
-            ALL,
-            &[],
-            &[("direction", Choice, None, &["egress", "ingress"])],
-        ),
-        manifest(Selector, "dscp", ALL, &[], &[("value", Integer, None, &[])]),
-        manifest(Selector, "packet_type", ALL, &[], &[("types", PacketTypes, None, &[])]),
-        manifest(
-            Selector,
-            "sequence",
-            ALL,
-            flow,
-            &[
-                ("space", Choice, None, &["dsn", "ssn"]),
-                ("relative", Boolean, Some("no"), &[]),
-                ("range", Range, None, &[]),
-            ],
-        ),
-        manifest(Selector, "connection", ALL, flow, &[("token", Token, None, &[])]),
-        manifest(
-            Selector,
-            "role",
-            ALL,
-            flow,
-            &[("role", Choice, None, &["initial", "joined", "backup"])],
-        ),
-        manifest(
-            Selector,
-            "address_id",
-            ALL,
-            flow,
-            &[
-                ("side", Choice, None, &["local", "remote"]),
-                ("compare", Choice, None, COMPARE),
-                ("value", Integer, None, &[]),
-            ],
-        ),
-        manifest(
-            Selector,
-            "metric",
-            ALL,
-            connection,
-            &[
-                ("of", Choice, None, &["flow", "connection"]),
-                ("what", Choice, None, metrics),
-                ("compare", Choice, None, COMPARE),
-                ("value", Integer, None, &[]),
-            ],
-        ),
-        manifest(
-            Selector,
-            "add_addr_address",
-            ALL,
-            &[],
-            &[("prefix", Prefix, None, &[]), ("inside", Boolean, Some("yes"), &[])],
-        ),
-        manifest(
-            Selector,
-            "add_addr_port",
-            ALL,
-            &[],
-            &[("ports", Ports, None, &[]), ("inside", Boolean, Some("yes"), &[])],
-        ),
-        manifest(
-            Selector,
-            "add_addr_id",
-            ALL,
-            &[],
-            &[("compare", Choice, None, COMPARE), ("value", Integer, None, &[])],
-        ),
-        manifest(
-            Selector,
-            "join_id",
-            ALL,
-            &[],
-            &[("compare", Choice, None, COMPARE), ("value", Integer, None, &[])],
-        ),
-        manifest(
-            Selector,
-            "join_backup",
-            ALL,
-            &[],
-            &[("backup", Boolean, Some("yes"), &[])],
-        ),
-        manifest(Selector, "sample", ALL, &[], &[("n", Integer, None, &[])]),
+    let selectors = shipped().into_iter().filter(|manifest| manifest.kind == Selector);
+    let others = [
         manifest(Selector, "xdp_only", &[Hook::Xdp], &[], &[]),
         manifest(
             Actor,
@@ -238,9 +145,8 @@ pub(crate) fn catalog() -> Catalog {
         manifest(Actor, "reset", TC, flow, &[]),
         manifest(Actor, "xdp_actor", &[Hook::Xdp], &[], &[]),
         manifest(Actor, "egress_actor", &[Hook::TcEgress], &[], &[]),
-    ]
-    .into_iter()
-    .collect()
+    ];
+    selectors.chain(others).collect()
 }
 
 /// A file with one policy, on ingress of eth0 and eth1.
@@ -257,5 +163,5 @@ pub(crate) fn policy(name: &str, when: &str, action: &str) -> String {
 
 /// Compiles with [`catalog`].
 pub(crate) fn compiled(text: &str) -> Result<Plan, Diagnostics> {
-    compile("policy.toml", text, &catalog())
+    compile("policy.toml", text, catalog())
 }

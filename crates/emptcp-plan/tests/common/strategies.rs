@@ -1,13 +1,16 @@
 //! Random conditions. Values come from small sets, so that random packets fulfil them often enough.
 
+use super::catalog;
+use emptcp_plan::Field;
 use emptcp_plan::expression::*;
-use emptcp_plan::plan::Direction;
+use emptcp_plan::plan::{DeviceDirection, Value};
 use emptcp_plan::values::{Ports, Prefix};
-use mptcp_wire::{IpVersion as Ip, Side, Token};
+use mptcp_wire::IpVersion as Ip;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub(crate) const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1", "2001:db8::2"];
 pub(crate) const PORTS: &[u16] = &[80, 443, 1000, 1500];
@@ -46,25 +49,73 @@ fn compare() -> impl Strategy<Value = Compare> {
     select(vec![Less, LessOrEqual, Greater, GreaterOrEqual, Equal, NotEqual])
 }
 
-fn ids() -> impl Strategy<Value = Ids> {
-    let ranges = select(vec![(0, 0), (1, 1), (3, 3), (1, 2), (2, 9)]).prop_map(|(low, high)| IdRange { low, high });
+/// A field that an element declares.
+fn field(name: &str) -> Arc<Field> {
+    let field = catalog().fields().get(name);
+    field.unwrap_or_else(|| panic!("no field `{name}`")).clone()
+}
+
+/// The field that has its name from a word of the compiler's own.
+fn role_field() -> Arc<Field> {
+    let mut fields = catalog().fields().iter();
+    let role = fields.find(|field| field.element == "role");
+    role.expect("the field of `role`").clone()
+}
+
+/// Tests of these fields.
+fn tests(names: &'static [&'static str], wanted: impl Strategy<Value = Wanted>) -> impl Strategy<Value = Primary> {
+    (select(names), wanted).prop_map(|(name, wanted)| Primary::Field(field(name), wanted))
+}
+
+fn ids() -> impl Strategy<Value = Wanted> {
+    let ranges = || vec(select(vec![(0, 0), (1, 1), (3, 3), (1, 2), (2, 9)]), 2..4);
     prop_oneof![
-        (compare(), 0u8..4).prop_map(|(compare, id)| Ids::Compare(compare, id)),
-        (any::<bool>(), vec(ranges, 2..4)).prop_map(|(none, ranges)| Ids::OneOf(none, ranges)),
+        (compare(), 0u64..4).prop_map(|(compare, id)| Wanted::Compare(compare, id)),
+        ranges().prop_map(Wanted::Within),
+        ranges().prop_map(Wanted::Outside),
     ]
 }
 
-fn metric() -> impl Strategy<Value = Primary> {
-    use What::*;
-    let flow = select(vec![Bytes, Packets, Age, Idle, Rtt, Retransmissions]).prop_map(|what| (Scope::Flow, what));
-    let connection = select(vec![Bytes, Packets, Age, Idle, Rtt, Retransmissions, Subflows])
-        .prop_map(|what| (Scope::Connection, what));
-    let value = prop_oneof![0u64..4, Just(220_000), Just(1 << 20), any::<u64>()];
-    (prop_oneof![flow, connection], compare(), value)
-        .prop_map(|((scope, what), compare, value)| Primary::Metric(scope, what, compare, value))
+fn one_or_none_of(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Wanted> {
+    (any::<bool>(), vec(values, 1..3)).prop_map(|(none, values)| match none {
+        true => Wanted::NoneOf(values),
+        false => Wanted::OneOf(values),
+    })
 }
 
-fn sequence() -> impl Strategy<Value = Primary> {
+fn prefix_values() -> impl Strategy<Value = Value> {
+    prefixes().prop_map(|prefix| Value::Prefix {
+        address: prefix.address,
+        length: prefix.length.into(),
+    })
+}
+
+fn port_values() -> impl Strategy<Value = Value> {
+    ports().prop_map(|ports| Value::Pair(ports.low.into(), ports.high.into()))
+}
+
+const METRICS: &[&str] = &[
+    "flow.bytes",
+    "flow.packets",
+    "flow.age",
+    "flow.idle",
+    "flow.rtt",
+    "flow.retransmissions",
+    "connection.bytes",
+    "connection.packets",
+    "connection.age",
+    "connection.idle",
+    "connection.rtt",
+    "connection.retransmissions",
+    "connection.subflows",
+];
+
+fn metric() -> impl Strategy<Value = Wanted> {
+    let value = prop_oneof![0u64..4, Just(220_000), Just(1 << 20), any::<u64>()];
+    (compare(), value).prop_map(|(compare, value)| Wanted::Compare(compare, value))
+}
+
+fn sequence() -> impl Strategy<Value = Wanted> {
     let range = prop_oneof![
         Just((0, 10)),
         Just((5, 1000)),
@@ -72,16 +123,12 @@ fn sequence() -> impl Strategy<Value = Primary> {
         Just((7, u64::MAX)),
         Just((0, 65_536))
     ];
-    (select(vec![Space::Dsn, Space::Ssn]), any::<bool>(), range)
-        .prop_map(|(space, relative, (low, high))| Primary::Sequence(space, relative, low, high))
+    (any::<bool>(), range).prop_map(|(relative, (low, high))| Wanted::Range { relative, low, high })
 }
 
 /// Any test that has words of its own.
 pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
-    use Primary::{
-        AddAddrAddress, AddAddrId, AddAddrPort, Address, AddressId, Connection, Device, Dscp, IpVersion, JoinBackup,
-        JoinId, PacketHas, PacketIs, Pair, Port, Sample, Subflow,
-    };
+    use Primary::{Address, Device, IpVersion, PacketHas, PacketIs, Pair, Port, Subflow};
     let statics = prop_oneof![
         (select(vec![End::Source, End::Destination]), vec(prefixes(), 1..3)).prop_map(|(end, set)| Address(end, set)),
         (prefixes(), prefixes()).prop_map(|(a, b)| Pair(a, b)),
@@ -93,23 +140,35 @@ pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
             .prop_map(|(side, set)| Port(side, set)),
         vec(select(vec![Ip::V4, Ip::V6]), 1..3).prop_map(IpVersion),
         vec(select(DEVICES).prop_map(str::to_owned), 1..3).prop_map(Device),
-        select(vec![Direction::Ingress, Direction::Egress]).prop_map(Primary::Direction),
+        select(vec![DeviceDirection::Ingress, DeviceDirection::Egress]).prop_map(Primary::Direction),
     ];
     let dynamics = prop_oneof![
-        vec(0u8..64, 1..3).prop_map(Dscp),
         (1u32..256).prop_map(PacketIs),
         (1u32..65_536).prop_map(|bits| PacketHas(bits << 8)),
-        sequence(),
-        vec((0u32..4).prop_map(Token), 1..3).prop_map(Connection),
-        select(vec![Role::Initial, Role::Joined, Role::Backup]).prop_map(Primary::Role),
-        (select(vec![Side::Local, Side::Remote]), ids()).prop_map(|(side, ids)| AddressId(side, ids)),
-        (any::<bool>(), vec(prefixes(), 1..3)).prop_map(|(outside, set)| AddAddrAddress(outside, set)),
-        (any::<bool>(), vec(ports(), 1..3)).prop_map(|(outside, set)| AddAddrPort(outside, set)),
-        ids().prop_map(AddAddrId),
-        ids().prop_map(JoinId),
-        any::<bool>().prop_map(JoinBackup),
-        metric(),
-        (1u64..30).prop_map(Sample),
+        tests(
+            &["ip.dscp"],
+            vec((0u64..64).prop_map(Value::Integer), 1..3).prop_map(Wanted::OneOf)
+        ),
+        tests(&["dsn", "ssn"], sequence()),
+        tests(
+            &["connection"],
+            vec((0u64..4).prop_map(Value::Integer), 1..3).prop_map(Wanted::OneOf)
+        ),
+        (0usize..3).prop_map(|role| Primary::Field(role_field(), Wanted::Word(role))),
+        tests(
+            &[
+                "subflow.local_id",
+                "subflow.remote_id",
+                "add_addr.id",
+                "join.address_id"
+            ],
+            ids()
+        ),
+        tests(&["add_addr.address"], one_or_none_of(prefix_values())),
+        tests(&["add_addr.port"], one_or_none_of(port_values())),
+        tests(&["join.backup"], any::<bool>().prop_map(Wanted::Flag)),
+        tests(METRICS, metric()),
+        tests(&["sample"], (1u64..30).prop_map(Wanted::OneIn)),
     ];
     prop_oneof![statics, dynamics]
 }

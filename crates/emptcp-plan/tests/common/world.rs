@@ -1,18 +1,19 @@
 //! One packet with everything that a test can ask about it, and three ways to evaluate: the tree, the rules, the nodes.
 
 use super::strategies::{ADDRESSES, PORTS};
+use emptcp_abi::packet_type as bits;
 use emptcp_plan::expression::*;
 use emptcp_plan::manifest::Kind;
-use emptcp_plan::plan::{Direction, Node, Plan, RuleTest, Target, Value};
+use emptcp_plan::plan::{DeviceDirection, Node, Plan, RuleTest, Target, Value};
 use emptcp_plan::values::Prefix;
-use mptcp_wire::{IpVersion, Side};
+use mptcp_wire::IpVersion;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::net::{IpAddr, SocketAddr};
 
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    pub direction: Direction,
+    pub direction: DeviceDirection,
     pub device: &'static str,
     pub source: IpAddr,
     pub destination: IpAddr,
@@ -62,22 +63,47 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
     );
     (at, packet, flow, options).prop_map(
         |((ingress, device, (a, b), ports), (dscp, types, sequence), flow, (add_addr, join))| World {
-            direction: if ingress { Direction::Ingress } else { Direction::Egress },
+            direction: if ingress {
+                DeviceDirection::Ingress
+            } else {
+                DeviceDirection::Egress
+            },
             device,
             source: a.parse().expect("an address"),
             destination: b.parse().expect("an address"),
             ports,
             dscp,
-            types,
+            types: truthful(types),
             sequence,
             token: flow.0,
             roles: flow.1,
             ids: flow.2,
             add_addr,
-            join,
+            join: join.filter(|_| truthful(types) & (bits::SYN | bits::SYNACK) != 0),
             metrics: flow.3,
             samples: flow.4,
         },
+    )
+}
+
+/// Packet types as a packet can have them: its flags and its payload decide about most kinds.
+fn truthful(types: u32) -> u32 {
+    let has = |bit: u32| types & bit != 0;
+    let (syn, ack, fin, rst) = (has(bits::SYN), has(bits::ACK), has(bits::FIN), has(bits::RST));
+    let data = has(bits::DATA);
+    let kinds = [
+        (bits::SYN, syn && !ack),
+        (bits::SYNACK, syn && ack),
+        (bits::THIRD_ACK, has(bits::THIRD_ACK) && ack && !syn && !rst),
+        (bits::PURE_ACK, ack && !(syn || fin || rst || data)),
+        (bits::ACK, ack),
+        (bits::DATA, data),
+        (bits::FIN, fin),
+        (bits::RST, rst),
+    ];
+    kinds.iter().fold(
+        types,
+        |types, (bit, holds)| if *holds { types | bit } else { types & !bit },
     )
 }
 
@@ -106,10 +132,15 @@ fn compared(word: &str, a: u64, b: u64) -> bool {
     }
 }
 
-fn among(ids: &Ids, mine: u8) -> bool {
-    match ids {
-        Ids::Compare(compare, id) => compared(symbol(*compare), mine.into(), (*id).into()),
-        Ids::OneOf(none, ranges) => ranges.iter().any(|range| (range.low..=range.high).contains(&mine)) != *none,
+/// Whether a field with these values, of which a packet may have none, is what is wanted.
+fn among(wanted: &Wanted, mine: u64) -> bool {
+    let within = |ranges: &[(u64, u64)]| ranges.iter().any(|(low, high)| (*low..=*high).contains(&mine));
+    match wanted {
+        Wanted::Compare(compare, value) => compared(symbol(*compare), mine, *value),
+        Wanted::Within(ranges) => within(ranges),
+        Wanted::Outside(ranges) => !within(ranges),
+        Wanted::OneOf(values) => values.contains(&Value::Integer(mine)),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -160,31 +191,55 @@ impl World {
             Primary::IpVersion(set) => set.contains(&self.version()),
             Primary::Device(set) => set.iter().any(|device| device == self.device),
             Primary::Direction(direction) => *direction == self.direction,
-            Primary::Dscp(set) => set.contains(&self.dscp),
             Primary::PacketIs(bits) | Primary::PacketHas(bits) => self.types & bits != 0,
-            Primary::Sequence(space, relative, low, high) => {
-                let number = self.sequence[usize::from(*space == Space::Ssn)][usize::from(*relative)];
+            Primary::Field(field, wanted) => self.field(field.name(), wanted),
+            Primary::Call { name, .. } => panic!("`{name}` has no meaning here"),
+        }
+    }
+
+    fn field(&self, name: &str, wanted: &Wanted) -> bool {
+        const METRICS: [&str; 7] = ["bytes", "packets", "age", "idle", "rtt", "retransmissions", "subflows"];
+        let metric = |name: &str| METRICS.iter().position(|known| *known == name);
+        let address = |mine: IpAddr, value: &Value| match value {
+            Value::Prefix { address, length } => matches(mine, *address, *length),
+            other => panic!("{other:?}"),
+        };
+        let port = |mine: u16, value: &Value| match value {
+            Value::Pair(low, high) => (*low..=*high).contains(&u64::from(mine)),
+            other => panic!("{other:?}"),
+        };
+        match (name, wanted) {
+            ("ip.dscp", wanted) => among(wanted, self.dscp.into()),
+            ("dsn" | "ssn", Wanted::Range { relative, low, high }) => {
+                let number = self.sequence[usize::from(name == "ssn")][usize::from(*relative)];
                 *low <= number && number < *high
             }
-            Primary::Connection(set) => set.iter().any(|token| token.0 == self.token),
-            Primary::Role(role) => self.roles[*role as usize],
-            Primary::AddressId(side, ids) => among(ids, self.ids[usize::from(*side == Side::Remote)]),
-            Primary::AddAddrAddress(outside, set) => self
+            ("connection", wanted) => among(wanted, self.token.into()),
+            ("subflow", Wanted::Word(role)) => self.roles[*role],
+            ("subflow.local_id", wanted) => among(wanted, self.ids[0].into()),
+            ("subflow.remote_id", wanted) => among(wanted, self.ids[1].into()),
+            ("add_addr.address", wanted) => self.add_addr.is_some_and(|(mine, ..)| match wanted {
+                Wanted::OneOf(set) => set.iter().any(|value| address(mine, value)),
+                Wanted::NoneOf(set) => !set.iter().any(|value| address(mine, value)),
+                other => panic!("{other:?}"),
+            }),
+            ("add_addr.port", wanted) => self
                 .add_addr
-                .is_some_and(|(address, ..)| set.iter().any(|prefix| within(address, prefix)) != *outside),
-            Primary::AddAddrPort(outside, set) => self
-                .add_addr
-                .and_then(|(_, port, _)| port)
-                .is_some_and(|port| set.iter().any(|ports| ports.low <= port && port <= ports.high) != *outside),
-            Primary::AddAddrId(ids) => self.add_addr.is_some_and(|(.., mine)| among(ids, mine)),
-            Primary::JoinId(ids) => self.join.is_some_and(|(mine, _)| among(ids, mine)),
-            Primary::JoinBackup(set) => self.join.is_some_and(|(_, backup)| backup == *set),
-            Primary::Metric(scope, what, compare, value) => {
-                let mine = self.metrics[usize::from(*scope == Scope::Connection)][*what as usize];
-                compared(symbol(*compare), mine, *value)
+                .and_then(|(_, mine, _)| mine)
+                .is_some_and(|mine| match wanted {
+                    Wanted::OneOf(set) => set.iter().any(|value| port(mine, value)),
+                    Wanted::NoneOf(set) => !set.iter().any(|value| port(mine, value)),
+                    other => panic!("{other:?}"),
+                }),
+            ("add_addr.id", wanted) => self.add_addr.is_some_and(|(.., mine)| among(wanted, mine.into())),
+            ("join.address_id", wanted) => self.join.is_some_and(|(mine, _)| among(wanted, mine.into())),
+            ("join.backup", Wanted::Flag(set)) => self.join.is_some_and(|(_, backup)| backup == *set),
+            ("sample", Wanted::OneIn(n)) => self.samples >> n & 1 == 1,
+            _ => {
+                let (of, what) = name.split_once('.').expect("a metric");
+                let what = metric(what).unwrap_or_else(|| panic!("`{name}` has no meaning here"));
+                among(wanted, self.metrics[usize::from(of == "connection")][what])
             }
-            Primary::Sample(n) => self.samples >> n & 1 == 1,
-            Primary::Call { name, .. } => panic!("`{name}` has no meaning here"),
         }
     }
 
@@ -274,7 +329,7 @@ impl World {
             },
             "ip_version" => number("version") == u64::from(self.version().number()),
             "device" => *value("device") == Value::Device(self.device.to_owned()),
-            "direction" => (number("direction") == 1) == (self.direction == Direction::Ingress),
+            "direction" => (number("direction") == 1) == (self.direction == DeviceDirection::Ingress),
             "dscp" => number("value") == u64::from(self.dscp),
             "packet_type" => number("types") & u64::from(self.types) != 0,
             "sequence" => {

@@ -1,4 +1,4 @@
-//! Every file a trace of its own: analysed side by side, put out in the order in which they were named.
+//! Each file as a separate trace: analysed in parallel, written in the order of the arguments.
 
 use super::sinks::Sinks;
 use super::{AnalyzeArguments, Outcome, analyse};
@@ -15,9 +15,9 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use tempfile::SpooledTempFile;
 
-/// Lines of JSON of one trace that are kept in memory; more go to the disk.
+/// Bytes of JSON of one trace that are kept in memory; the rest goes to disk.
 const IN_MEMORY: usize = 1 << 20;
-/// Traces for each worker that may be analysed, or wait for those before them.
+/// Traces for each worker that may be in analysis, or finished and waiting for an earlier one.
 const AHEAD: usize = 2;
 
 /// The results of one trace.
@@ -70,13 +70,13 @@ pub(super) fn run(arguments: &AnalyzeArguments, interrupt: &Interrupt) -> anyhow
     }
 }
 
-/// One capture that cannot be read does not prevent the others from being read.
+/// A capture that cannot be read does not stop the others.
 fn keep(failures: &mut Vec<anyhow::Error>, error: anyhow::Error) -> anyhow::Result<()> {
     failures.push(error);
     Ok(())
 }
 
-/// The length of all files; none with a pipe among them.
+/// The length of all files; none when one of them is a pipe.
 fn length(files: &[impl AsRef<Path>]) -> Option<u64> {
     files
         .iter()
@@ -96,11 +96,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Analyses all files with `workers` threads and gives the results to `take` in the order of the files. Workers do
-    /// not run far ahead of it, so neither memory nor open files grow with their number.
+    /// Analyses all files with `jobs` threads and passes the results to `take` in the order of the files. Workers do
+    /// not run far ahead, so neither memory nor the number of open files grows with the number of files.
     fn in_order(&self, jobs: usize, mut take: impl FnMut(Part) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        // A worker that takes a file puts a permit into this queue, which is taken out when its results have been put
-        // out. Files are taken in order, so the next one in the output holds a permit and will be done.
+        // A worker puts a permit into this queue before it takes a file. The permit is removed when the results of that
+        // file are written. Files are taken in order, so the file that is written next always holds a permit.
         let (permit, permits) = mpsc::sync_channel(jobs.saturating_mul(AHEAD));
         let (done, results) = mpsc::channel();
         thread::scope(|scope| {
@@ -111,7 +111,7 @@ impl Work<'_> {
             drop((permit, done));
             let taken = put_in_order(results, permits, &mut take);
             if taken.is_err() {
-                // The results of the workers are not needed any more.
+                // Stop the workers: their results are not needed.
                 self.interrupt.press();
             }
             taken
@@ -134,7 +134,7 @@ impl Work<'_> {
         let files = source::open([file])?;
         let mut sinks = Sinks::new(
             self.arguments.wanted(),
-            self.arguments.tables(Tables::aside)?,
+            self.arguments.tables(Tables::temporary)?,
             tempfile::spooled_tempfile(IN_MEMORY),
         );
         let reading = Reading::new(files, self.bar, self.interrupt);
@@ -155,7 +155,7 @@ fn put_in_order(
         while let Some(part) = early.remove(&due) {
             take(part)?;
             due += 1;
-            // The permit of this file is there: it was put in before the file was taken.
+            // The permit of this file is in the queue: the worker put it there before it took the file.
             let _ = permits.recv();
         }
     }

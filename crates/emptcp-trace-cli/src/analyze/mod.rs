@@ -1,7 +1,7 @@
 //! `emptcp trace analyze`.
 //!
 //! * `sinks.rs`: where the results go.
-//! * `each.rs`: every file a trace of its own, side by side.
+//! * `each.rs`: each file as a separate trace, analysed in parallel.
 
 mod each;
 mod sinks;
@@ -12,13 +12,13 @@ use anstyle::Style;
 use anyhow::Context;
 use clap::Args;
 use emptcp_trace::{Analyzer, Error, Settings, Source, source};
-use emptcp_trace_report::output::{Folders, Summary, Tables, Written, units};
+use emptcp_trace_report::output::{Folders, Names, Summary, Tables, Written, units};
 use sinks::{Sinks, Wanted};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// What matters less.
+/// Less important text.
 const DIM: Style = Style::new().dimmed();
 
 /// Arguments of `emptcp trace analyze`.
@@ -32,19 +32,20 @@ Examples:
   tcpdump -s 128 -w - tcp | emptcp trace analyze -
 
 JSON:
-  One object on each line for each connection, its subflows within. A field with a value for each direction is an array,
+  One line for each connection: an object with its subflows inside. A field with a value for each direction is an array,
   [client to server, server to client]. Sizes are bytes; points in time are seconds since 1970, spans are seconds, round-trip
   times milliseconds. With --events, an object with `kind` is an event.
 
 Tables:
   connections, subflows and events. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...
-  A set is a list in Parquet, joined by | in CSV. `trace` and `conn_id` name a connection in all three.
-  `truncated` and `lossy_capture` say that the figures of bytes are lower bounds.")]
+  A set is a list in Parquet, and joined by | in CSV. `trace` and `conn_id` identify a connection in all three.
+  Where `truncated` or `lossy_capture` is true, byte counts are lower bounds.
+  docs/trace-tables.md describes every column and has its long name (--long-names).")]
 pub struct AnalyzeArguments {
     /// Captures; `-` is the standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print JSON: one object on each line for each connection
+    /// Print JSON: one line for each connection
     #[arg(long)]
     json: bool,
     /// With --json, print events as well, such as retransmissions and announced addresses
@@ -56,11 +57,13 @@ pub struct AnalyzeArguments {
     /// Write connections.parquet, subflows.parquet and events.parquet to this folder
     #[arg(long, value_name = "DIR")]
     parquet: Option<PathBuf>,
+    /// In JSON and tables, spell out the names of fields and columns: `retransmitted_to_server` in place of `retx_c2s`
+    #[arg(long)]
+    long_names: bool,
     /// Show the N largest connections
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     top: usize,
-    /// Take every file as a trace of its own, in which connections are counted from 0; the column `trace` names the
-    /// file
+    /// Treat each file as a separate trace, with connections numbered from 0; the column `trace` has the file's name
     #[arg(long)]
     each: bool,
     /// Analyse N files at once [default: one for each processor]
@@ -100,7 +103,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments) -> anyhow::Result<()> {
     arguments.show(sinks)
 }
 
-/// Analyses a trace to its end, or as far as it goes.
+/// Analyses a trace to its end, or up to the first error.
 fn analyse<W: Write>(reading: Reading, settings: Settings, sinks: &mut Sinks<W>) -> io::Result<Outcome> {
     let name = reading.name();
     let mut analyzer = Analyzer::with_settings(reading, settings);
@@ -117,10 +120,10 @@ fn analyse<W: Write>(reading: Reading, settings: Settings, sinks: &mut Sinks<W>)
     Ok(Outcome { packets, error })
 }
 
-/// How far the analysis of a trace came.
+/// How far the analysis of a trace got.
 struct Outcome {
     packets: u64,
-    /// Why it did not come to the end.
+    /// Why it stopped before the end.
     error: Option<Error>,
 }
 
@@ -130,6 +133,7 @@ impl AnalyzeArguments {
             events: self.events,
             top: self.top,
             json: self.json,
+            names: self.names(),
         }
     }
 
@@ -137,6 +141,15 @@ impl AnalyzeArguments {
         Folders {
             csv: self.csv.clone(),
             parquet: self.parquet.clone(),
+            names: self.names(),
+        }
+    }
+
+    fn names(&self) -> Names {
+        if self.long_names {
+            Names::SpelledOut
+        } else {
+            Names::Short
         }
     }
 
@@ -161,7 +174,7 @@ impl AnalyzeArguments {
         Bar::new(bytes, self.json && io::stdout().is_terminal())
     }
 
-    /// Ends the results: files take their places, the summary is printed.
+    /// Finishes the output: renames the files to their final names and prints the summary.
     fn show<W: Write>(&self, sinks: Sinks<W>) -> anyhow::Result<()> {
         let (written, summary) = sinks.finish()?;
         let Some(summary) = summary else {
@@ -185,7 +198,7 @@ impl AnalyzeArguments {
     fn hints(&self, summary: &Summary) -> String {
         let file = match self.files.as_slice() {
             [file] if file.as_os_str() != "-" => file.display(),
-            // The standard input cannot be read again, and of several traces it is not clear which.
+            // The standard input cannot be read again; of several traces, it is unclear which one to name.
             _ => return String::new(),
         };
         let Some(connection) = summary.most_interesting() else {
@@ -199,7 +212,7 @@ impl AnalyzeArguments {
     }
 }
 
-/// How wide a terminal is; what goes elsewhere need not be narrow.
+/// The width of the terminal, or a wide one when the output is not a terminal.
 fn width() -> usize {
     let terminal = terminal_size::terminal_size_of(io::stdout());
     terminal.map_or(200, |(terminal_size::Width(width), _)| usize::from(width).max(60))

@@ -2,7 +2,7 @@
 
 use emptcp_trace::Event;
 use emptcp_trace::record::Totals;
-use emptcp_trace_report::output::{Summary, Tables, Written, json};
+use emptcp_trace_report::output::{Names, Summary, Tables, Written, json};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use tempfile::SpooledTempFile;
@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     pub(super) events: bool,
     /// Connections in the summary.
     pub(super) top: usize,
+    /// Names of fields in JSON.
+    pub(super) names: Names,
 }
 
 /// Where the results go.
@@ -37,13 +39,13 @@ impl<W: Write> Sinks<W> {
         }
     }
 
-    /// Takes what the analysis of this trace gave out.
+    /// Takes an event of the analysis of this trace.
     pub(super) fn write(&mut self, trace: &str, event: &Event) -> io::Result<()> {
         if let Some(tables) = &mut self.tables {
             tables.write(trace, event)?;
         }
         if self.wanted.json {
-            return json::line(&mut self.lines, trace, event, self.wanted.events);
+            return json::line(&mut self.lines, trace, event, self.wanted.events, self.wanted.names);
         }
         if let Event::Connection(connection) = event {
             self.summary.connection(connection);
@@ -56,7 +58,7 @@ impl<W: Write> Sinks<W> {
         self.summary.trace(name, totals);
     }
 
-    /// Adds the results of a trace that comes after.
+    /// Adds the results of the next trace.
     pub(super) fn append(&mut self, other: Sinks<SpooledTempFile>) -> io::Result<()> {
         let mut lines = other.lines;
         lines.seek(SeekFrom::Start(0))?;

@@ -8,13 +8,13 @@ use std::io;
 use std::sync::Arc;
 
 /// What the lines are. Connections and marks are as `analyze --json` has them, with a `type` in front.
-pub(super) const HELP: &str = "JSON lines (--json), told apart by `type`:
-  connection  a connection that ended, with its subflows, as a row of the table `connections`
-  mark        something that happened, as a row of the table `events`
-  snapshot    every --interval: `t`, and in `connections` those that are open, as they stand (`end` EOT), and those that
-              ended less than a minute ago and may have packets yet
+pub(super) const HELP: &str = "JSON lines (--json). The field `type` is one of:
+  connection  a connection that ended, with its subflows; fields as in the table `connections`
+  mark        an event; fields as in the table `events`
+  snapshot    every --interval: the time `t`, and in `connections` the open connections (their `end` is EOT) and those
+              that ended less than a minute ago
   end         the last line: `totals` of the capture
-`snapshot` and `end` also have `dropped` (TCP packets that the kernel dropped, as they were not read fast enough) and
+`snapshot` and `end` also have `dropped` (TCP packets that the kernel dropped, because they were not read fast enough) and
 `open_before` (MPTCP subflows whose SYN was not seen; they are left out).";
 
 #[derive(Serialize)]

@@ -5,14 +5,14 @@ use super::{LiveAnalyzer, Output, missed, put};
 use emptcp_trace::{Event, Timestamp};
 use std::io;
 
-/// To the top left, and everything below is cleared: what was there before the first time stays in the history.
+/// Moves to the top left and clears everything below. What the terminal showed before stays in its history.
 const CLEAR: &str = "\x1b[H\x1b[J";
 const CLEAR_ALL: &str = "\x1b[H\x1b[2J";
 
 /// Shows a view.
 pub(super) struct Screen {
     view: View,
-    /// In place, or one below the other.
+    /// Refresh in place; else print one view below the other.
     refresh: bool,
 }
 

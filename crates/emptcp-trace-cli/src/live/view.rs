@@ -8,29 +8,30 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// One that ended, in few words.
+/// A connection that ended.
 type Row = [String; 9];
 
 /// The view.
 pub(super) struct View {
     name: Arc<str>,
     top: usize,
-    /// Payload of each subflow when it was shown last, and when that was.
+    /// Payload of each subflow at the last refresh.
     before: HashMap<(ConnectionId, SubflowId), PerDirection<u64>>,
+    /// When that was.
     shown: Option<Timestamp>,
     ended: VecDeque<Row>,
     ended_count: u64,
 }
 
 const ENDED: [&str; 9] = [
-    "conn",
+    "#",
     "client -> server",
-    ">seconds",
+    ">duration\ns",
     ">subflows",
-    ">up MB",
-    ">down MB",
-    ">retrans kB",
-    ">reinj kB",
+    ">to server\nMB",
+    ">to client\nMB",
+    ">retrans-\nmitted kB",
+    ">reinjected\nkB",
     "end",
 ];
 
@@ -46,7 +47,7 @@ impl View {
         }
     }
 
-    /// A connection is over; no later event is about it.
+    /// A connection ended; no later event is about it.
     pub(super) fn ended(&mut self, connection: &Connection) {
         self.ended_count += 1;
         self.ended.push_front(ended_row(connection));
@@ -55,7 +56,7 @@ impl View {
 
     /// The state at a moment.
     pub(super) fn now(&mut self, now: Timestamp, known: &[Connection], totals: &Totals, missed: Missed) -> String {
-        // Some ended already, and are kept for their last packets.
+        // Ended connections are still known for a while: their last packets may follow.
         let (open, over): (Vec<_>, Vec<_>) = known.iter().partition(|connection| connection.end == End::Eot);
         let since = self.shown.map(|shown| now - shown);
         self.shown = Some(now);
@@ -90,17 +91,16 @@ impl View {
         order.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.conn_id.cmp(&one.1.conn_id)));
         let mut text = self.heading(totals, missed, open.len(), over.len());
         let mut table = TextTable::new(&[
-            "conn",
-            "sf",
+            "#",
             "client -> server",
             "state",
-            ">up Mbit/s",
-            ">down",
-            ">up MB",
-            ">down",
-            ">rtt ms",
-            ">retrans kB",
-            ">reinj kB",
+            ">to\nserver\nMbit/s",
+            ">to\nclient\nMbit/s",
+            ">to\nserver\nMB",
+            ">to\nclient\nMB",
+            ">RTT\nms",
+            ">retrans-\nmitted\nkB",
+            ">rein-\njected\nkB",
         ]);
         for (_, connection) in order.iter().take(self.top) {
             for subflow in &connection.subflows {
@@ -121,7 +121,7 @@ impl View {
         text
     }
 
-    /// What is left to say at the end.
+    /// The text at the end of the capture.
     pub(super) fn last(&self, totals: &Totals, missed: Missed) -> String {
         let mut text = self.heading(totals, missed, 0, 0);
         self.list_ended(std::iter::empty(), &mut text);
@@ -143,7 +143,7 @@ impl View {
         );
         if missed.dropped > 0 {
             text.push_str(&format!(
-                "{} TCP packets were dropped, as they were not read fast enough: figures of bytes are lower bounds\n",
+                "{} TCP packets were dropped, because they were not read fast enough: byte counts are lower bounds\n",
                 missed.dropped
             ));
         }
@@ -191,8 +191,8 @@ fn ended_row(connection: &Connection) -> Row {
     ]
 }
 
-fn row(subflow: &Subflow, rate: PerDirection<f64>) -> [String; 11] {
-    // That of the direction which has more to say.
+fn row(subflow: &Subflow, rate: PerDirection<f64>) -> [String; 10] {
+    // The direction with more samples.
     let rtt = Direction::BOTH
         .map(|direction| &subflow.rtt[direction])
         .into_iter()
@@ -201,8 +201,7 @@ fn row(subflow: &Subflow, rate: PerDirection<f64>) -> [String; 11] {
         .and_then(|rtt| rtt.mean)
         .or_else(|| subflow.hs_rtt.iter().flatten().copied().reduce(f64::max));
     [
-        subflow.conn_id.to_string(),
-        subflow.sf_id.to_string(),
+        format!("{}.{}", subflow.conn_id, subflow.sf_id),
         format!("{} -> {}", subflow.client, subflow.server),
         state(subflow).to_owned(),
         format!("{:.2}", rate[Direction::ClientToServer]),

@@ -1,9 +1,9 @@
-//! Axes that know their ends, and their ticks.
+//! Axes and their ticks.
 
 use super::unit::Prefix;
 use super::{Axis, Scale, Unit};
 
-/// A tick: where, and what it says; minor ones say nothing.
+/// A tick: position and label; minor ticks have no label.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
     pub(super) at: f64,
@@ -17,7 +17,7 @@ pub(super) struct Span {
     low: f64,
     high: f64,
     pub(super) ticks: Vec<Tick>,
-    /// What the axis shows, with the unit where the ticks do not say it.
+    /// What the axis shows, with the unit unless the ticks have it.
     pub(super) label: String,
 }
 
@@ -44,7 +44,7 @@ impl Span {
             Scale::Log => Self::logarithmic(axis, given.or(ends).unwrap_or((1.0, 10.0)), given.is_some(), room),
             Scale::Linear | Scale::Time => {
                 let (low, high) = given.or(ends).unwrap_or((0.0, 1.0));
-                // Times may begin anywhere; amounts are compared with nothing.
+                // Time axes may begin anywhere; axes of amounts begin at 0.
                 let low = if given.is_none() && axis.scale == Scale::Linear {
                     low.min(0.0)
                 } else {
@@ -66,7 +66,7 @@ impl Span {
         Some((value - low) / (high - low)).filter(|place| place.is_finite())
     }
 
-    /// Like [`place`](Self::place), the lower end for what is below a logarithmic axis.
+    /// Like [`place`](Self::place); values below a logarithmic axis are at its lower end.
     pub(super) fn place_or_low(&self, value: f64) -> Option<f64> {
         if self.scale == Scale::Log && value <= 0.0 {
             Some(0.0)
@@ -94,7 +94,7 @@ impl Span {
             _ => axis.unit.prefix(low.abs().max(high.abs())),
         };
         let first = (low / step - 1e-9).ceil();
-        // Bounded, although the step was made for it: the ends come from data.
+        // Bounded in any case, because the ends come from data.
         let ticks = (0..=room * 4)
             .map(|index| (first + index as f64) * step)
             .take_while(|at| *at <= high + step * 1e-9)
@@ -190,7 +190,7 @@ fn round_step(raw: f64) -> f64 {
 
 fn plain_label(unit: Unit, at: f64, step: f64, (factor, name): Prefix) -> String {
     let decimals = (-(step / factor).log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize;
-    // A zero that came out of a subtraction has a sign.
+    // A zero from a subtraction may be negative.
     let at = if at.abs() < step * 1e-6 { 0.0 } else { at };
     let number = Unit::group(&format!("{:.decimals$}", at / factor));
     if unit == Unit::Share {

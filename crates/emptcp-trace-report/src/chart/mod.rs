@@ -1,8 +1,8 @@
 //! Charts as SVG: lines, steps, points, marks and boxes over linear, logarithmic and time axes.
 //!
-//! A picture needs no script, font or style from elsewhere. Its colours differ for any kind of colour vision and follow
-//! the reader's light or dark setting. It is our own code, because the libraries that exist draw in fixed colours and
-//! whole pixels.
+//! A picture needs no external script, font or style. Its colours are distinguishable with any kind of colour vision
+//! and follow the reader's light or dark setting. Existing libraries draw in fixed colours and whole pixels, so this is
+//! our own code.
 //!
 //! ```
 //! use emptcp_trace_report::chart::{Axis, Chart, Series, Shape, Unit};
@@ -14,8 +14,8 @@
 //!
 //! # Map
 //!
-//! * this file: what a chart is made of. `axis.rs`: scales and ticks. `unit.rs`: numbers as people read them.
-//! * `thin.rs`: leaves out what would fall on the same spot. `svg.rs`, `shape.rs`, `style.rs`: the drawing.
+//! * this file: the parts of a chart. `axis.rs`: scales and ticks. `unit.rs`: numbers as people read them.
+//! * `thin.rs`: leaves out points that would overlap. `svg.rs`, `shape.rs`, `style.rs`: the drawing.
 //! * `png.rs`: the same as pixels (feature `png`).
 
 mod axis;
@@ -35,11 +35,11 @@ pub use unit::Unit;
 /// How values become positions on an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// In proportion.
+    /// Linear.
     Linear,
-    /// In proportion to the decimal logarithm; values that are not positive have no position.
+    /// Logarithmic; values that are not positive have no position.
     Log,
-    /// Linear, in seconds; ticks at seconds, minutes and hours that people count in.
+    /// Linear, in seconds; ticks at round seconds, minutes and hours.
     Time,
 }
 
@@ -48,11 +48,11 @@ pub enum Scale {
 pub struct Axis {
     /// What it shows; the unit is added.
     pub label: String,
-    /// How.
+    /// Its scale.
     pub scale: Scale,
-    /// In what.
+    /// Its unit.
     pub unit: Unit,
-    /// From where to where; none for what the series need.
+    /// Its range; none: as the series need.
     pub range: Option<(f64, f64)>,
 }
 
@@ -77,7 +77,7 @@ impl Axis {
         Self::linear(label, Unit::Share).range(0.0, 1.0)
     }
 
-    /// From `low` to `high`, whatever the series need.
+    /// From `low` to `high`, whatever the series contain.
     #[must_use]
     pub fn range(mut self, low: f64, high: f64) -> Self {
         self.range = Some((low, high));
@@ -97,7 +97,7 @@ impl Axis {
 /// What a point looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marker {
-    /// A small dot: for thousands.
+    /// A small dot, for thousands of points.
     #[default]
     Dot,
     /// A larger disc.
@@ -115,23 +115,23 @@ pub enum Marker {
 /// The five numbers of a box, and its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quartiles {
-    /// From here on the x axis.
+    /// Left edge on the x axis.
     pub from: f64,
-    /// To here.
+    /// Right edge on the x axis.
     pub to: f64,
-    /// Where the lower whisker ends.
+    /// End of the lower whisker.
     pub low: f64,
-    /// A quarter is not above.
+    /// Lower quartile.
     pub q1: f64,
-    /// A half is not above.
+    /// Median.
     pub median: f64,
-    /// Three quarters are not above.
+    /// Upper quartile.
     pub q3: f64,
-    /// Where the upper whisker ends.
+    /// End of the upper whisker.
     pub high: f64,
     /// The largest value, drawn as a point above the whisker.
     pub max: f64,
-    /// Values that it summarises.
+    /// Number of values that it summarises.
     pub n: usize,
 }
 
@@ -145,7 +145,7 @@ pub enum Shape {
     Step(Vec<(f64, f64)>),
     /// Single points.
     Points(Vec<(f64, f64)>, Marker),
-    /// Vertical lines at `x`, each with a few words.
+    /// Vertical lines at `x`, each with a label.
     Marks(Vec<(f64, String)>),
     /// Boxes with whiskers.
     Boxes(Vec<Quartiles>),
@@ -154,7 +154,7 @@ pub enum Shape {
 /// Values drawn in one way.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// What the legend says; empty: not in the legend.
+    /// Its label in the legend; empty: not in the legend.
     pub name: String,
     /// What is drawn.
     pub shape: Shape,
@@ -196,13 +196,13 @@ impl Series {
 /// A picture.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// What it is; written above it.
+    /// The title, above the picture.
     pub title: String,
-    /// A description for readers who do not see the picture; may be empty.
+    /// A text alternative for readers who cannot see the picture; may be empty.
     pub description: String,
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Axis,
     /// What is drawn, the last on top.
     pub series: Vec<Series>,
@@ -211,7 +211,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Without series, in the usual size.
+    /// A chart without series, in the default size.
     pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
         Self {
             title: title.into(),
@@ -223,13 +223,13 @@ impl Chart {
         }
     }
 
-    /// A file of its own: with [`STYLE`] and a background.
+    /// A complete file, with [`STYLE`] and a background.
     #[must_use]
     pub fn to_svg(&self) -> String {
         svg::draw(self, true).into_string()
     }
 
-    /// A part of an HTML page that has [`STYLE`]; without the title, which belongs to the page's caption.
+    /// For an HTML page that has [`STYLE`]. Without the title, which is in the page's caption.
     #[must_use]
     pub fn to_inline_svg(&self) -> String {
         svg::draw(self, false).into_string()

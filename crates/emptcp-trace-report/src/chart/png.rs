@@ -6,14 +6,14 @@ use resvg::{tiny_skia, usvg};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PngError {
-    /// Words cannot be drawn.
-    #[error("no font is installed, so words cannot be drawn: install one (fonts-dejavu-core), or ask for SVG")]
+    /// No text can be drawn.
+    #[error("no font is installed, so text cannot be drawn: install one (fonts-dejavu-core), or write SVG")]
     NoFont,
-    /// The SVG is not understood.
-    #[error("the picture is not understood: {0}")]
+    /// The SVG cannot be parsed.
+    #[error("cannot parse the picture: {0}")]
     Svg(#[from] usvg::Error),
     /// A side is 0 or too long.
-    #[error("a picture of {width} x {height} pixels cannot be made")]
+    #[error("cannot draw a picture of {width} x {height} pixels")]
     Size {
         /// Pixels.
         width: f32,
@@ -21,20 +21,20 @@ pub enum PngError {
         height: f32,
     },
     /// The pixels cannot be written.
-    #[error("the pixels cannot be written: {0}")]
+    #[error("cannot write the pixels: {0}")]
     Encode(String),
 }
 
 /// An SVG of [`Chart::to_svg`](super::Chart::to_svg) as PNG, `scale` pixels for each of its own, in its light colours.
-/// Words are drawn with the fonts of the system.
+/// Text is drawn with the fonts of the system.
 ///
 /// # Errors
-/// No font is installed, `scale` makes no picture, or the SVG is none.
+/// When no font is installed, the picture would be empty or too large, or the SVG cannot be parsed.
 pub fn to_png(svg: &str, scale: f32) -> Result<Vec<u8>, PngError> {
     let mut options = usvg::Options::default();
     let fonts = options.fontdb_mut();
     fonts.load_system_fonts();
-    // What "sans-serif" means is for fontconfig to say; without it, whatever there is.
+    // fontconfig decides what "sans-serif" is; without it, any installed font.
     let known = fonts.query(&usvg::fontdb::Query {
         families: &[usvg::fontdb::Family::SansSerif],
         ..Default::default()

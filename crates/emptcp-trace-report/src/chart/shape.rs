@@ -2,7 +2,7 @@
 
 use super::axis::Span;
 use super::style::printable;
-use super::thin::{self, Place};
+use super::thin::{self, Pixel};
 use super::{Marker, Quartiles, Series, Shape, Unit};
 use maud::{Markup, html};
 use std::fmt::Write;
@@ -16,7 +16,7 @@ pub(super) struct Area {
     pub(super) height: f64,
 }
 
-/// Far outside is as good as infinitely far, and keeps numbers short.
+/// Positions beyond this are clamped, which keeps numbers short.
 const OUTSIDE: f64 = 1e5;
 
 impl Area {
@@ -32,7 +32,7 @@ impl Area {
             .map(|place| ((1.0 - place) * self.height).clamp(-OUTSIDE, OUTSIDE))
     }
 
-    fn place(&self, (x, y): (f64, f64)) -> Option<Place> {
+    fn place(&self, (x, y): (f64, f64)) -> Option<Pixel> {
         Some((self.x(x)?, self.y(y)?))
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn draw(area: &Area, series: &Series, dash: &str) -> Markup {
             html! { path class="line" stroke-dasharray=(dash) d=(steps(&thin::line(places))) {} }
         }
         Shape::Points(values, marker) => {
-            let visible = |place: &Place| {
+            let visible = |place: &Pixel| {
                 (-5.0..=area.width + 5.0).contains(&place.0) && (-5.0..=area.height + 5.0).contains(&place.1)
             };
             let places = values.iter().filter_map(|value| area.place(*value)).filter(visible);
@@ -80,7 +80,7 @@ pub(super) fn draw(area: &Area, series: &Series, dash: &str) -> Markup {
     }
 }
 
-/// What the legend shows, in a place 18 wide around a height of 0.
+/// The symbol in the legend: 18 pixels wide, centred at height 0.
 pub(super) fn sample(series: &Series, dash: &str) -> Markup {
     match &series.shape {
         Shape::Line(_) | Shape::Step(_) => html! { path class="line" stroke-dasharray=(dash) d="M0 0H18" {} },
@@ -90,7 +90,7 @@ pub(super) fn sample(series: &Series, dash: &str) -> Markup {
     }
 }
 
-fn path(places: &[Place]) -> String {
+fn path(places: &[Pixel]) -> String {
     let mut path = String::with_capacity(places.len() * 12);
     for (index, (x, y)) in places.iter().enumerate() {
         let letter = if index == 0 { 'M' } else { 'L' };
@@ -100,7 +100,7 @@ fn path(places: &[Place]) -> String {
     path
 }
 
-fn steps(places: &[Place]) -> String {
+fn steps(places: &[Pixel]) -> String {
     let mut path = String::with_capacity(places.len() * 14);
     for (index, (x, y)) in places.iter().enumerate() {
         let _ = match index {
@@ -111,9 +111,8 @@ fn steps(places: &[Place]) -> String {
     path
 }
 
-/// All points in one path: each begins at its place and draws its marker from there. Round ones are the ends of lines
-/// without length, five times shorter than circles.
-fn points(places: &[Place], marker: Marker) -> Markup {
+/// All points in one path. Round markers are lines of length 0 with round ends, a fifth as long as circles.
+fn points(places: &[Pixel], marker: Marker) -> Markup {
     let (class, outline) = match marker {
         Marker::Dot => ("dot", "h.1"),
         Marker::Disc => ("disc", "h.1"),
@@ -129,7 +128,7 @@ fn points(places: &[Place], marker: Marker) -> Markup {
     html! { path class=(class) d=(path) {} }
 }
 
-/// Vertical lines; words only where there is room for them.
+/// Vertical lines; labels only where there is room.
 fn marks(area: &Area, marks: &[(f64, String)]) -> Markup {
     let mut free = f64::NEG_INFINITY;
     let mut places: Vec<_> = marks

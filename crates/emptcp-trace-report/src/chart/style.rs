@@ -1,4 +1,4 @@
-//! Colours and type of all charts.
+//! Colours and fonts of all charts.
 
 /// The style sheet of charts. Colours are those of Okabe and Ito, a little darker where they would be faint on white.
 /// The dark ones come second, so a reader of SVG that knows no media queries gets the light ones.
@@ -32,7 +32,7 @@ pub const STYLE: &str = "\
 /// Dashes of lines, so that lines differ in grey too.
 pub(super) const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
 
-/// How wide text is, about; fonts differ.
+/// Approximate width of a text; fonts differ.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
     let narrow = |letter: char| "iljtfr.,:;|'()[]1 \u{2009}".contains(letter);
     let wide = |letter: char| "mwMW%@".contains(letter) || letter.is_ascii_uppercase() || !letter.is_ascii();

@@ -64,7 +64,7 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
             (legend)
             g transform=(format!("translate({left:.1} {top:.1})")) {
                 (axes(&area, left))
-                // An inner picture cuts off what is outside without an identifier; a little wider, for lines on its
+                // A nested picture clips without needing an identifier. It is slightly wider, for lines on its
                 // border.
                 svg x="-5" y="-5" width=(area.width + 10.0) height=(area.height + 10.0)
                     viewBox=(format!("-5 -5 {:.1} {:.1}", area.width + 10.0, area.height + 10.0)) {

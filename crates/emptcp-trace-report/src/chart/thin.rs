@@ -1,16 +1,16 @@
-//! Leaves out what would fall on the same spot, so that a million values make a small picture.
+//! Leaves out points that would overlap, so that a million values make a small picture.
 
-/// A place in the picture, pixels.
-pub(super) type Place = (f64, f64);
+/// A position in the picture, pixels.
+pub(super) type Pixel = (f64, f64);
 
 /// Columns per pixel that lines are thinned to.
 const COLUMNS: f64 = 2.0;
-/// The side of a cell in which one point is enough, pixels.
+/// The side of a cell that gets one point, pixels.
 const CELL: f64 = 1.5;
 
-/// A line through places whose x grows: of each column the first, the lowest, the highest and the last, so that no
-/// extreme is lost. Where x goes back a new column begins, so other lines stay right.
-pub(super) fn line(places: impl Iterator<Item = Place>) -> Vec<Place> {
+/// Thins a line with increasing x: keeps the first, lowest, highest and last point of each column, so that no extreme
+/// is lost. Where x decreases, a new column begins, so other lines stay correct.
+pub(super) fn line(places: impl Iterator<Item = Pixel>) -> Vec<Pixel> {
     let mut kept = Vec::new();
     let mut column: Option<Column> = None;
     for place in places {
@@ -33,15 +33,15 @@ pub(super) fn line(places: impl Iterator<Item = Place>) -> Vec<Place> {
 struct Column {
     key: i64,
     count: usize,
-    first: Place,
+    first: Pixel,
     /// With how many places were before, to keep their order.
-    lowest: (usize, Place),
-    highest: (usize, Place),
-    last: Place,
+    lowest: (usize, Pixel),
+    highest: (usize, Pixel),
+    last: Pixel,
 }
 
 impl Column {
-    fn new(key: i64, place: Place) -> Self {
+    fn new(key: i64, place: Pixel) -> Self {
         Self {
             key,
             count: 1,
@@ -52,7 +52,7 @@ impl Column {
         }
     }
 
-    fn add(&mut self, place: Place) {
+    fn add(&mut self, place: Pixel) {
         if place.1 < self.lowest.1.1 {
             self.lowest = (self.count, place);
         }
@@ -63,7 +63,7 @@ impl Column {
         self.count += 1;
     }
 
-    fn give(self, kept: &mut Vec<Place>) {
+    fn give(self, kept: &mut Vec<Pixel>) {
         let last = self.count - 1;
         let mut four = [(0, self.first), self.lowest, self.highest, (last, self.last)];
         four.sort_by_key(|(index, _)| *index);
@@ -77,7 +77,7 @@ impl Column {
 }
 
 /// Points: one for each small cell, in the order in which cells are first met.
-pub(super) fn points(places: impl Iterator<Item = Place>) -> Vec<Place> {
+pub(super) fn points(places: impl Iterator<Item = Pixel>) -> Vec<Pixel> {
     let mut seen = hashbrown::HashSet::new();
     places
         .filter(|(x, y)| seen.insert(((x / CELL).floor() as i64, (y / CELL).floor() as i64)))

@@ -33,7 +33,7 @@ impl Unit {
     /// The prefix that suits a value of this size.
     pub(super) fn prefix(self, value: f64) -> Prefix {
         let prefixes = self.prefixes();
-        // A hair below counts as reached: 0.001 is not exactly a thousandth.
+        // Slightly less counts as reached: 0.001 is not exactly a thousandth.
         let fits = prefixes.iter().find(|(factor, _)| value.abs() >= factor * 0.999_999);
         let base = if value == 0.0 {
             prefixes.iter().find(|(factor, _)| *factor == 1.0)
@@ -66,7 +66,7 @@ impl Unit {
     pub(super) fn short(self, value: f64) -> String {
         let (factor, unit) = self.prefix(value);
         let number = value / factor;
-        // Ticks are round; what remains after nine digits is rounding.
+        // Ticks are round numbers; digits after the ninth are rounding errors.
         let text = format!("{number:.9}");
         let text = text.trim_end_matches('0').trim_end_matches('.');
         joined(Self::group(text), unit)

@@ -1,9 +1,9 @@
-//! The difference of two clocks in words.
+//! The difference of two clocks as sentences.
 
 use emptcp_trace::Span;
 use emptcp_trace::compare::{Clock, Method};
 
-/// How the clocks of the two captures differ, and where that is known from, in sentences.
+/// How the clocks of the two captures differ, and how that is known, in sentences.
 #[must_use]
 pub fn clock_sentence(clock: &Clock) -> String {
     let ahead = |span: Span| match span.0 {
@@ -18,7 +18,7 @@ pub fn clock_sentence(clock: &Clock) -> String {
             ahead(clock.offset)
         ),
         (Method::Estimated | Method::Given, _) => {
-            format!("The clock of B is taken to be {}, as asked for.", ahead(clock.offset))
+            format!("The clock of B is taken to be {}, as requested.", ahead(clock.offset))
         }
         (Method::Unknown, _) => "The clocks are taken to be equal: there are not packets in both directions to \
                                  estimate their difference from."
@@ -26,7 +26,7 @@ pub fn clock_sentence(clock: &Clock) -> String {
     };
     if let Some(drift) = clock.drift_ppm {
         words.push_str(&format!(
-            " It drifts by {drift:+.1} parts per million, which is taken out of the delays too."
+            " It drifts by {drift:+.1} parts per million, which the delays do not include."
         ));
     }
     words

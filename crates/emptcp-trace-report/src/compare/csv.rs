@@ -1,4 +1,4 @@
-//! The tables of a comparison as CSV. Each is written beside its name and renamed when it is complete.
+//! The tables of a comparison as CSV. Each is written to a temporary file, which is renamed when it is complete.
 
 use crate::output::Draft;
 use emptcp_trace::compare::{ComparedKind, ComparedSubflow, Comparison, EndsAt, FieldChange, PairedPacket};
@@ -8,16 +8,16 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// A table of `folder`, which is made when it is not there.
+/// A table in `folder`, which is created when it is missing.
 fn create(folder: &Path, name: &str) -> io::Result<Draft> {
     fs::create_dir_all(folder).map_err(|error| {
-        let words = format!("making the folder {}: {error}", folder.display());
+        let words = format!("cannot create the folder {}: {error}", folder.display());
         io::Error::new(error.kind(), words)
     })?;
     Draft::create(folder.join(name))
 }
 
-/// An error that says which file was being written.
+/// Adds the name of the file to an error.
 fn writing(file: &Draft, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("writing {}: {error}", file.target().display()))
 }
@@ -30,10 +30,10 @@ pub struct PairFile {
 }
 
 impl PairFile {
-    /// Begins the file in this folder, which is made when it is missing.
+    /// Begins the file in this folder, which is created when it is missing.
     ///
     /// # Errors
-    /// When the folder cannot be made, or no file can be written in it.
+    /// When the folder cannot be created, or no file can be written in it.
     pub fn create(folder: &Path) -> io::Result<Self> {
         let mut file = create(folder, "pairs.csv")?;
         let failed = file
@@ -70,10 +70,10 @@ impl PairFile {
         .err();
     }
 
-    /// Completes the file and puts it in its place.
+    /// Completes the file and renames it to its final name.
     ///
     /// # Errors
-    /// When a row could not be written, or the file cannot be put in its place.
+    /// When a row could not be written, or the file cannot be renamed.
     pub fn finish(self) -> io::Result<()> {
         match self.failed {
             Some(error) => Err(writing(&self.file, &error)),
@@ -82,10 +82,10 @@ impl PairFile {
     }
 }
 
-/// Writes `subflows.csv`, `options.csv` and `fields.csv` to this folder, which is made when it is missing.
+/// Writes `subflows.csv`, `options.csv` and `fields.csv` to this folder, which is created when it is missing.
 ///
 /// # Errors
-/// When the folder cannot be made, or a file cannot be written.
+/// When the folder cannot be created, or a file cannot be written.
 pub fn write_csv(folder: &Path, comparison: &Comparison) -> io::Result<()> {
     let mut subflows = String::from(
         "conn_id,sf_id,number,kind,dir,client_a,server_a,client_b,server_b,client_at,isn_shift,packets_a,packets_b,bytes_a,bytes_b,\

@@ -26,7 +26,7 @@
 //! ```
 //!
 //! * this file: a comparison together with its sentences.
-//! * `sentences.rs`: what was changed and what was lost. `clock.rs`: how the clocks differ.
+//! * `sentences.rs`: changes and losses. `clock.rs`: how the clocks differ.
 //! * `text.rs`: sentences and tables for a terminal. `csv.rs`: the tables as files.
 
 mod clock;
@@ -46,7 +46,7 @@ use serde::Serialize;
 /// A comparison and its findings. As JSON it is one object: `findings`, then the fields of [`Comparison`].
 #[derive(Clone, Debug, Serialize)]
 pub struct ComparisonReport {
-    /// The findings in sentences: first what was changed, then what was lost.
+    /// The findings in sentences: changes first, then losses.
     pub findings: Vec<String>,
     /// The figures.
     #[serde(flatten)]

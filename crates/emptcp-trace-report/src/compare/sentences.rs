@@ -1,4 +1,4 @@
-//! What a comparison found, in plain sentences: what was changed first, what was lost after it.
+//! What a comparison found, in sentences: changes first, then losses.
 
 use emptcp_trace::compare::{
     ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, Example, OptionComparison, Point,
@@ -6,12 +6,12 @@ use emptcp_trace::compare::{
 };
 use emptcp_trace::{Direction, PacketNumber};
 
-/// At most this many findings are written out; connections beyond are counted.
+/// The most findings that are written out; further connections are only counted.
 const MOST: usize = 50;
 
-/// The findings of a comparison in sentences: first what was changed, then what was lost.
+/// The findings of a comparison in sentences: changes first, then losses.
 ///
-/// At most about 50 are written out, the others are counted.
+/// At most about 50 are written out; the others are counted.
 #[must_use]
 pub fn findings(comparison: &Comparison) -> Vec<String> {
     let (mut changes, mut losses, mut left_out) = (Vec::new(), Vec::new(), 0_usize);
@@ -20,7 +20,7 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
         let (mut changed, mut lost) = (Vec::new(), Vec::new());
         for subflow in &connection.subflows {
             joined |= subflow.a.is_some() && subflow.b.is_some();
-            let speaker = Speaker::new(connection, subflow);
+            let speaker = SubflowWriter::new(connection, subflow);
             speaker.subflow(&mut changed, &mut lost);
         }
         if changes.len() + losses.len() > MOST && changed.len() + lost.len() > 0 {
@@ -32,7 +32,7 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
     }
     let mut findings = Vec::new();
     if !joined && !comparison.connections.is_empty() {
-        findings.push("No subflow of A was found in B: these captures do not have the same traffic.".to_owned());
+        findings.push("No subflow of A was found in B: these captures do not contain the same traffic.".to_owned());
     } else if changes.is_empty() {
         findings.push(
             "Nothing was changed on the way: options, header fields and payload arrived as they were sent.".to_owned(),
@@ -47,7 +47,7 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
     }
     if comparison.exceeded > 0 {
         findings.push(format!(
-            "{} packets were given up early, because too many waited for their copies: losses are upper bounds.",
+            "{} packets were no longer compared, because too many waited for their copies: losses are upper bounds.",
             comparison.exceeded
         ));
     }
@@ -61,12 +61,12 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
 }
 
 /// Writes the sentences about one subflow.
-struct Speaker<'a> {
+struct SubflowWriter<'a> {
     subflow: &'a ComparedSubflow,
     name: String,
 }
 
-impl<'a> Speaker<'a> {
+impl<'a> SubflowWriter<'a> {
     fn new(connection: &ComparedConnection, subflow: &'a ComparedSubflow) -> Self {
         let name = match (connection.kind, connection.conn_id) {
             (ComparedKind::Capable, Some(number)) => format!("subflow {} of connection {number}", subflow.sf_id),
@@ -120,7 +120,7 @@ impl<'a> Speaker<'a> {
                 };
                 if let Some(ends) = ends {
                     lost.push(format!(
-                        "{} ({} to {}) is only in {}, from packet {} on: nothing of it passed the other point.",
+                        "{} ({} to {}) is only in {}, from packet {} on: none of its packets passed the other point.",
                         capital(&self.name),
                         ends.client,
                         ends.server,
@@ -212,7 +212,7 @@ impl<'a> Speaker<'a> {
                 _ => "",
             };
             changed.push(format!(
-                "The {} of {} from the {} on {} was changed on the way{meaning}: from {was} to {became} in packet {left} (there packet {arrived}).",
+                "The {} of {} from the {} on {} was changed on the way{meaning}: from {was} to {became} in packet {left} (packet {arrived} in the other capture).",
                 change.field,
                 count(change.packets, "packet"),
                 direction.sender(),
@@ -241,7 +241,7 @@ impl<'a> Speaker<'a> {
         let far = self.near(direction).other().name();
         if let Some(first) = appeared.first_reset {
             changed.push(format!(
-                "{} of {} arrived at the {} that the {} did not send, first packet {first} of {far}: something between made it.",
+                "{} of {} arrived at the {} that the {} did not send, first packet {first} of {far}: inserted on the path.",
                 count(appeared.resets, "RST"),
                 self.name,
                 direction.reverse().sender(),

@@ -85,7 +85,7 @@ fn compared(between: Between) -> Comparison {
 }
 
 #[test]
-fn a_removed_option_and_a_lost_copy_are_told_in_sentences() {
+fn a_removed_option_and_a_lost_copy_are_described_in_sentences() {
     let findings = findings(&compared(Between {
         keeps_options: false,
         ..NOTHING
@@ -98,7 +98,7 @@ fn a_removed_option_and_a_lost_copy_are_told_in_sentences() {
 }
 
 #[test]
-fn translated_addresses_and_shifted_sequence_numbers_are_told_in_sentences() {
+fn translated_addresses_and_shifted_sequence_numbers_are_described_in_sentences() {
     let findings = findings(&compared(Between {
         client: "192.0.2.7:61000",
         shift: 3_000_000_000,

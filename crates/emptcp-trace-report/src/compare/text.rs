@@ -5,8 +5,8 @@ use crate::output::TextTable;
 use emptcp_trace::Direction;
 use emptcp_trace::compare::{Capture, ComparedConnection, ComparedDirection, ComparedKind, OptionComparison, Point};
 
-/// The captures, how their clocks differ, the findings, then tables of each connection: packets, and the options that
-/// were not carried unchanged.
+/// The captures, how their clocks differ, the findings, then tables of each connection: packets, delays, and the
+/// options that were removed, added or changed.
 pub(super) fn text(report: &ComparisonReport) -> String {
     let comparison = &report.comparison;
     let mut lines = Vec::new();
@@ -15,8 +15,8 @@ pub(super) fn text(report: &ComparisonReport) -> String {
     }
     lines.push(clock_sentence(&comparison.clock));
     match comparison.overlap {
-        Some((begin, end)) => lines.push(format!("Both ran for {}.", end - begin)),
-        None => lines.push("They did not run at the same time.".to_owned()),
+        Some((begin, end)) => lines.push(format!("The captures overlap for {}.", end - begin)),
+        None => lines.push("The captures do not overlap in time.".to_owned()),
     }
     lines.push(String::new());
     lines.extend(report.findings.iter().map(|finding| format!("* {finding}")));
@@ -24,7 +24,10 @@ pub(super) fn text(report: &ComparisonReport) -> String {
     for connection in &comparison.connections {
         lines.push(heading(connection));
         lines.push(traffic(connection));
+        lines.push(String::new());
+        lines.push(delays(connection));
         if let Some(options) = options(connection) {
+            lines.push(String::new());
             lines.push(options);
         }
         lines.push(String::new());
@@ -39,7 +42,7 @@ fn capture_line(capture: &Capture) -> String {
     };
     let late = match capture.late {
         0 => String::new(),
-        late => format!(", {late} of them too late to be put in order"),
+        late => format!(", {late} of them too late to be sorted by time"),
     };
     format!(
         "{}, {} packets, {} of them TCP{seconds}{late}",
@@ -55,30 +58,65 @@ fn heading(connection: &ComparedConnection) -> String {
         .unwrap_or_default();
     match (connection.kind, connection.conn_id) {
         (ComparedKind::Capable, Some(number)) => format!("Connection {number}: {ends}"),
-        (ComparedKind::Capable, None) => format!("Connection that is only in B: {ends}"),
+        (ComparedKind::Capable, None) => format!("Connection only in B: {ends}"),
         (ComparedKind::Join, _) => format!("MP_JOIN without a connection: {ends}"),
         (ComparedKind::Tcp, _) => format!("TCP: {ends}"),
     }
 }
 
+/// The two directions in a table.
+fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::ClientToServer => "to server",
+        Direction::ServerToClient => "to client",
+    }
+}
+
 fn traffic(connection: &ComparedConnection) -> String {
     let mut table = TextTable::new(&[
-        "sf",
-        "dir",
-        ">packets A",
-        ">B",
-        ">bytes A",
-        ">B",
-        ">lost",
-        ">bytes",
-        ">extra",
-        ">recut",
-        ">late",
-        ">delay ms: min",
+        "subflow",
+        "direction",
+        ">packets\nat A",
+        ">packets\nat B",
+        ">bytes\nat A",
+        ">bytes\nat B",
+        ">lost\npackets",
+        ">lost\nbytes",
+        ">added\npackets",
+        ">reseg-\nmented",
+        ">re-\nordered",
+    ]);
+    for subflow in &connection.subflows {
+        for direction in Direction::BOTH {
+            let compared = &subflow.directions[direction];
+            table.row([
+                subflow.sf_id.to_string(),
+                direction_name(direction).to_owned(),
+                compared.packets[0].to_string(),
+                compared.packets[1].to_string(),
+                compared.bytes[0].to_string(),
+                compared.bytes[1].to_string(),
+                compared.lost.packets.to_string(),
+                compared.lost.bytes.to_string(),
+                compared.appeared.packets.to_string(),
+                compared.resegmented.to_string(),
+                compared.reordered.to_string(),
+            ]);
+        }
+    }
+    table.to_string()
+}
+
+/// One-way delays, and the routers between the two points.
+fn delays(connection: &ComparedConnection) -> String {
+    let mut table = TextTable::new(&[
+        "subflow",
+        "direction",
+        ">least\ndelay ms",
         ">mean",
-        ">p50",
-        ">p95",
-        ">max",
+        ">median",
+        ">95 %\nbelow",
+        ">largest",
         ">hops",
     ]);
     for subflow in &connection.subflows {
@@ -89,16 +127,7 @@ fn traffic(connection: &ComparedConnection) -> String {
                 .map(|value| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}")));
             table.row([
                 subflow.sf_id.to_string(),
-                direction.name().to_owned(),
-                compared.packets[0].to_string(),
-                compared.packets[1].to_string(),
-                compared.bytes[0].to_string(),
-                compared.bytes[1].to_string(),
-                compared.lost.packets.to_string(),
-                compared.lost.bytes.to_string(),
-                compared.appeared.packets.to_string(),
-                compared.resegmented.to_string(),
-                compared.reordered.to_string(),
+                direction_name(direction).to_owned(),
                 min,
                 mean,
                 p50,
@@ -119,10 +148,19 @@ fn hops(compared: &ComparedDirection) -> String {
     }
 }
 
-/// The options that were not carried unchanged; none when all were.
+/// The options that were removed, added or changed; none when there are none.
 fn options(connection: &ComparedConnection) -> Option<String> {
     let mut table = TextTable::new(&[
-        "sf", "dir", "option", "in", ">A", ">B", ">removed", ">added", ">changed", "fields",
+        "subflow",
+        "direction",
+        "option",
+        "in",
+        ">at A",
+        ">at B",
+        ">removed",
+        ">added",
+        ">changed",
+        "changed fields",
     ]);
     let touched = |option: &&OptionComparison| option.removed + option.added + option.changed > 0;
     for subflow in &connection.subflows {
@@ -134,7 +172,7 @@ fn options(connection: &ComparedConnection) -> Option<String> {
                     .map(|change| format!("{} ({})", change.field, change.packets));
                 table.row([
                     subflow.sf_id.to_string(),
-                    direction.name().to_owned(),
+                    direction_name(direction).to_owned(),
                     option.option.to_string(),
                     option.stage.name().to_owned(),
                     option.seen[0].to_string(),

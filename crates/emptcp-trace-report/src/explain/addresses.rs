@@ -1,22 +1,22 @@
-//! ADD_ADDR, REMOVE_ADDR and MP_PRIO: what was announced, what came of it.
+//! ADD_ADDR, REMOVE_ADDR and MP_PRIO: announcements, and their effects.
 
 use super::collector::Facts;
 use super::handshake::Handshake;
-use super::{At, Capped, Pages, SentenceKind, words};
+use super::{At, Capped, SentenceKind, StoryWriter, words};
 use emptcp_trace::record::{Hash, MarkKind, Subflow};
 use emptcp_trace::{Direction, Span, SubflowId};
 use mptcp_wire::mptcp::{AddAddr, AddAddrForm, MpPrio};
 use mptcp_wire::{AddressId, Version};
 use std::net::IpAddr;
 
-/// The same signal on another subflow, or again, within this time is one signal.
+/// Repetitions of a signal within this time, on any subflow, count as one signal.
 const AGAIN: Span = Span::from_seconds(2);
 /// A subflow that ends within this time of a REMOVE_ADDR ended because of it.
 const CONSEQUENCE: Span = Span::from_seconds(10);
 
 /// An address that was announced.
 #[derive(Clone, Debug)]
-pub(super) struct Offer {
+pub(super) struct Announcement {
     direction: Direction,
     pub(super) id: AddressId,
     address: IpAddr,
@@ -45,14 +45,14 @@ struct Priority {
     option: MpPrio,
     first: At,
     last: At,
-    /// What the subflow that carried the signal had carried before.
+    /// Bytes that the subflow had carried when the signal came.
     carried: u64,
 }
 
 /// All signals about addresses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Addresses {
-    offers: Capped<Offer>,
+    announcements: Capped<Announcement>,
     removals: Capped<Removal>,
     priorities: Capped<Priority>,
 }
@@ -60,21 +60,22 @@ pub(super) struct Addresses {
 impl Addresses {
     pub(super) fn add(&mut self, direction: Direction, at: At, option: &AddAddr) {
         let echo = option.form == AddAddrForm::Echo;
-        let offered_by = if echo { direction.reverse() } else { direction };
-        let known = self.offers.items.iter_mut().rev().find(|offer| {
-            offer.direction == offered_by
-                && (offer.id, offer.address, offer.port) == (option.address_id, option.address, option.port)
+        let announced_by = if echo { direction.reverse() } else { direction };
+        let known = self.announcements.items.iter_mut().rev().find(|announcement| {
+            announcement.direction == announced_by
+                && (announcement.id, announcement.address, announcement.port)
+                    == (option.address_id, option.address, option.port)
         });
         match (known, echo) {
-            (Some(offer), true) => {
-                offer.echo.get_or_insert(at);
+            (Some(announcement), true) => {
+                announcement.echo.get_or_insert(at);
             }
-            (Some(offer), false) => {
-                offer.times += 1;
-                offer.last = at;
+            (Some(announcement), false) => {
+                announcement.times += 1;
+                announcement.last = at;
             }
-            (None, _) => self.offers.push(Offer {
-                direction: offered_by,
+            (None, _) => self.announcements.push(Announcement {
+                direction: announced_by,
                 id: option.address_id,
                 address: option.address,
                 port: option.port,
@@ -122,12 +123,15 @@ impl Addresses {
     }
 
     /// The announcement that a subflow was opened to.
-    pub(super) fn offer_used(&self, subflow: &Subflow, opener: Direction) -> Option<&Offer> {
-        self.offers.items.iter().find(|offer| offer.leads_to(subflow, opener))
+    pub(super) fn announcement_used(&self, subflow: &Subflow, opener: Direction) -> Option<&Announcement> {
+        self.announcements
+            .items
+            .iter()
+            .find(|announcement| announcement.leads_to(subflow, opener))
     }
 }
 
-impl Offer {
+impl Announcement {
     fn leads_to(&self, subflow: &Subflow, opener: Direction) -> bool {
         let target = match opener {
             Direction::ClientToServer => subflow.server,
@@ -140,62 +144,62 @@ impl Offer {
     }
 }
 
-pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let addresses = &facts.addresses;
-    for offer in &addresses.offers.items {
-        write_offer(offer, facts, pages);
+    for announcement in &addresses.announcements.items {
+        write_announcement(announcement, facts, writer);
     }
     for removal in &addresses.removals.items {
-        write_removal(removal, facts, pages);
+        write_removal(removal, facts, writer);
     }
     for (index, priority) in addresses.priorities.items.iter().enumerate() {
         let later = addresses.priorities.items.iter().skip(index + 1);
-        write_priority(priority, later, facts, pages);
+        write_priority(priority, later, facts, writer);
     }
     let more = [
-        (addresses.offers.more, "announcement"),
+        (addresses.announcements.more, "announcement"),
         (addresses.removals.more, "withdrawal"),
         (addresses.priorities.more, "change of priority"),
     ];
     for (number, what) in more.into_iter().filter(|(number, _)| *number > 0) {
-        let text = format!(
-            "There is more of it than is told here: {}.",
-            words::counted(number, what)
-        );
-        pages.remark(SentenceKind::Address, pages.connection.t_end, text);
+        let text = format!("Not described here: {}.", words::counted(number, what));
+        writer.remark(SentenceKind::Address, writer.connection.t_end, text);
     }
 }
 
-fn write_offer(offer: &Offer, facts: &Facts, pages: &mut Pages<'_>) {
-    let port = offer.port.map(|port| format!(", port {port},")).unwrap_or_default();
+fn write_announcement(announcement: &Announcement, facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let port = announcement
+        .port
+        .map(|port| format!(", port {port},"))
+        .unwrap_or_default();
     let mut text = format!(
         "{} announced its address {}{port} as id {} (ADD_ADDR",
-        words::sentence(&words::sender(offer.direction)),
-        offer.address,
-        offer.id.0
+        words::sentence(&words::sender(announcement.direction)),
+        announcement.address,
+        announcement.id.0
     );
-    match offer.times {
+    match announcement.times {
         0 => text.push_str("; only the echo is in the capture)"),
         1 => text.push(')'),
         times => text.push_str(&format!("; sent {times} times)")),
     }
-    let peer = words::receiver(offer.direction);
-    let mut last = offer.last;
-    if let Some(echo) = offer.echo.filter(|_| offer.times > 0) {
+    let peer = words::receiver(announcement.direction);
+    let mut last = announcement.last;
+    if let Some(echo) = announcement.echo.filter(|_| announcement.times > 0) {
         text.push_str(&format!(
             "; {peer} echoed it {} later",
-            words::duration(echo.t - offer.first.t)
+            words::duration(echo.t - announcement.first.t)
         ));
         last = echo;
-    } else if offer.authenticated && offer.times > 0 {
+    } else if announcement.authenticated && announcement.times > 0 {
         text.push_str("; no echo came back");
     }
-    let users: Vec<_> = pages
+    let users: Vec<_> = writer
         .connection
         .subflows
         .iter()
-        .filter(|subflow| opener(subflow) == offer.direction.reverse() && subflow.sf_id.0 > 0)
-        .filter(|subflow| offer.leads_to(subflow, offer.direction.reverse()))
+        .filter(|subflow| opener(subflow) == announcement.direction.reverse() && subflow.sf_id.0 > 0)
+        .filter(|subflow| announcement.leads_to(subflow, announcement.direction.reverse()))
         .map(|subflow| subflow.sf_id)
         .collect();
     match users.as_slice() {
@@ -207,15 +211,18 @@ fn write_offer(offer: &Offer, facts: &Facts, pages: &mut Pages<'_>) {
         )),
     }
     let wrong = facts.moments(MarkKind::WrongHmac);
-    if wrong.iter().any(|moment| moment.mark.packet == offer.first.packet) {
-        // What makes tokens with SHA-1 may make HMACs in a way of its own too.
-        text.push_str(match pages.connection.hash {
-            Hash::Sha1 if pages.connection.version == Version::V1 => ". Its HMAC is not that of RFC 8684",
-            _ => ". Its HMAC is wrong: somebody else may have sent it",
+    if wrong
+        .iter()
+        .any(|moment| moment.mark.packet == announcement.first.packet)
+    {
+        // An implementation that makes tokens with SHA-1 may also compute HMACs differently.
+        text.push_str(match writer.connection.hash {
+            Hash::Sha1 if writer.connection.version == Version::V1 => ". Its HMAC is not that of RFC 8684",
+            _ => ". Its HMAC is wrong: a third party may have sent it",
         });
     }
     text.push('.');
-    pages.write(SentenceKind::Address, offer.first, last, None, text);
+    writer.write(SentenceKind::Address, announcement.first, last, None, text);
 }
 
 pub(super) fn opener(subflow: &Subflow) -> Direction {
@@ -235,7 +242,7 @@ fn address_id(subflow: &Subflow, side: Direction) -> Option<AddressId> {
     id.or((subflow.sf_id.0 == 0).then_some(AddressId(0)))
 }
 
-fn write_removal(removal: &Removal, facts: &Facts, pages: &mut Pages<'_>) {
+fn write_removal(removal: &Removal, facts: &Facts, writer: &mut StoryWriter<'_>) {
     let ids: Vec<_> = removal.ids.iter().map(|id| id.0.to_string()).collect();
     let mut text = format!(
         "{} withdrew its address{} with id {} (REMOVE_ADDR)",
@@ -243,7 +250,7 @@ fn write_removal(removal: &Removal, facts: &Facts, pages: &mut Pages<'_>) {
         if ids.len() == 1 { "" } else { "es" },
         words::list(&ids)
     );
-    let gone: Vec<_> = pages
+    let gone: Vec<_> = writer
         .connection
         .subflows
         .iter()
@@ -266,23 +273,23 @@ fn write_removal(removal: &Removal, facts: &Facts, pages: &mut Pages<'_>) {
             let who = words::sender(direction);
             text.push_str(&format!("; {who} reset {name} (packet {})", reset.at.packet));
             last = later(last, reset.at);
-            pages.told.insert(reset.at.packet);
-            pages
-                .told
+            writer.described.insert(reset.at.packet);
+            writer
+                .described
                 .extend(handshake.and_then(Handshake::first_fin).map(|(_, at)| at.packet));
         } else if let Some((direction, at)) = fin {
             let who = words::sender(direction);
             text.push_str(&format!("; {who} closed {name} (FIN, packet {})", at.packet));
             last = later(last, at);
-            pages.told.insert(at.packet);
+            writer.described.insert(at.packet);
         } else if subflow.t_last - removal.last.t < CONSEQUENCE {
             text.push_str(&format!("; {name} fell silent"));
         } else {
-            text.push_str(&format!("; {name} went on all the same"));
+            text.push_str(&format!("; {name} continued nevertheless"));
         }
     }
     text.push('.');
-    pages.write(SentenceKind::Address, removal.first, last, None, text);
+    writer.write(SentenceKind::Address, removal.first, last, None, text);
 }
 
 fn later(one: At, other: At) -> At {
@@ -293,10 +300,10 @@ fn write_priority<'a>(
     priority: &Priority,
     mut later: impl Iterator<Item = &'a Priority>,
     facts: &Facts,
-    pages: &mut Pages<'_>,
+    writer: &mut StoryWriter<'_>,
 ) {
     let named = priority.option.address_id.and_then(|id| {
-        let mut subflows = pages.connection.subflows.iter();
+        let mut subflows = writer.connection.subflows.iter();
         subflows.find(|subflow| address_id(subflow, priority.direction) == Some(id))
     });
     let subflow = named.map_or(priority.subflow, |subflow| subflow.sf_id);
@@ -308,7 +315,7 @@ fn write_priority<'a>(
         let total = facts.handshakes.get(&subflow).map_or(0, |handshake| handshake.carried);
         let until = next.map_or(total, |next| next.carried);
         let meanwhile = match (until.saturating_sub(priority.carried), next) {
-            // The signal is about another subflow than the one that brought it.
+            // The signal concerns another subflow than the one that carried it.
             _ if subflow != priority.subflow => String::new(),
             (0, None) => " It carried nothing from then on.".to_owned(),
             (0, Some(_)) => " Until that changed it carried nothing.".to_owned(),
@@ -319,7 +326,7 @@ fn write_priority<'a>(
     } else {
         format!("{who} asked {peer} to use {name} as a regular subflow again (MP_PRIO).")
     };
-    pages.write(
+    writer.write(
         SentenceKind::Priority,
         priority.first,
         priority.last,

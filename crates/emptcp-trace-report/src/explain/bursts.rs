@@ -1,12 +1,12 @@
-//! Events that come by the thousand, grouped in time.
+//! Frequent events, grouped in time.
 
 use super::At;
 use emptcp_trace::{Direction, Span, SubflowId};
 use std::collections::BTreeMap;
 
-/// Groups kept per key while reading; beyond, the two that are nearest to each other become one.
+/// Groups kept per key while reading. When there are more, the two that are closest in time are merged.
 const KEPT: usize = 48;
-/// Keys that are kept apart; for a connection with more, there are only totals.
+/// The most keys; for a connection with more, only totals are kept.
 const KEYS: usize = 512;
 
 /// What is grouped.
@@ -21,8 +21,8 @@ pub(crate) enum Copies {
 }
 
 impl Copies {
-    /// Groups of one key that get a sentence each: retransmissions are common.
-    fn told(self) -> usize {
+    /// The most groups of one key that get a sentence each: retransmissions are common.
+    fn most_sentences(self) -> usize {
         match self {
             Self::Retransmission => 3,
             Self::Reinjection(_) | Self::SameSubflow => 6,
@@ -30,7 +30,7 @@ impl Copies {
     }
 }
 
-/// What is grouped: only events of one key are.
+/// Only events with the same key are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) copies: Copies,
@@ -98,7 +98,7 @@ impl Bursts {
             bytes,
         };
         match group.last_mut() {
-            // What follows within a few round trips is one burst however long the capture is.
+            // Events within a few round trips are one burst, however long the capture is.
             Some(last) if last.gap_to(&burst) < Span(200_000_000) => last.absorb(&burst),
             _ => group.push(burst),
         }
@@ -107,17 +107,17 @@ impl Bursts {
         }
     }
 
-    /// The groups, at most `most` of them if there are not more keys, none nearer to the next than `apart`, and not
-    /// more of one key than [`Copies::told`].
-    pub(crate) fn told(&self, apart: Span, most: usize) -> Vec<(Key, Burst)> {
+    /// The groups: at least `apart` from each other, at most [`Copies::most_sentences`] per key, and at most `most` in
+    /// all (or one per key, when there are more keys).
+    pub(crate) fn groups(&self, apart: Span, most: usize) -> Vec<(Key, Burst)> {
         let mut groups = self.groups.clone();
         for (key, group) in &mut groups {
-            while group.len() > key.copies.told() || nearest(group).is_some_and(|(_, gap)| gap < apart) {
+            while group.len() > key.copies.most_sentences() || nearest(group).is_some_and(|(_, gap)| gap < apart) {
                 merge_nearest(group);
             }
         }
         while groups.values().map(Vec::len).sum::<usize>() > most {
-            // The longest list has the least to lose.
+            // Shorten the longest list.
             match groups.values_mut().max_by_key(|group| group.len()) {
                 Some(group) if group.len() > 1 => merge_nearest(group),
                 _ => break,
@@ -171,8 +171,8 @@ mod tests {
         for time in [10, 20, 30, 9_000] {
             bursts.push(key(), at(time), 100);
         }
-        let told = bursts.told(Span::from_seconds(1), 10);
-        let figures: Vec<_> = told.iter().map(|(_, burst)| (burst.packets, burst.bytes)).collect();
+        let groups = bursts.groups(Span::from_seconds(1), 10);
+        let figures: Vec<_> = groups.iter().map(|(_, burst)| (burst.packets, burst.bytes)).collect();
         assert_eq!(figures, [(3, 300), (1, 100)]);
     }
 
@@ -183,8 +183,8 @@ mod tests {
             bursts.push(key(), at(second * 1000), 1);
         }
         assert!(bursts.groups.values().all(|group| group.len() <= KEPT));
-        let told = bursts.told(Span(0), 5);
-        assert_eq!(told.len(), 3);
-        assert_eq!(told.iter().map(|(_, burst)| burst.bytes).sum::<u64>(), 100_000);
+        let groups = bursts.groups(Span(0), 5);
+        assert_eq!(groups.len(), 3);
+        assert_eq!(groups.iter().map(|(_, burst)| burst.bytes).sum::<u64>(), 100_000);
     }
 }

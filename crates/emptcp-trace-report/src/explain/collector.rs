@@ -1,9 +1,11 @@
-//! Keeps what the story needs while the events pass.
+//! Keeps what the story needs, event by event.
 
 use super::addresses::Addresses;
 use super::bursts::{Bursts, Copies, Key};
 use super::handshake::Handshake;
-use super::{At, Capped, Pages, Sentence, SentenceKind, addresses, ending, joining, moving, opening, trouble, verdict};
+use super::{
+    At, Capped, Sentence, SentenceKind, StoryWriter, addresses, ending, joining, moving, opening, trouble, verdict,
+};
 use emptcp_trace::record::{Connection, Mark, MarkKind};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Piece, Span, SubflowId};
 use mptcp_wire::mptcp::MptcpOption;
@@ -11,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Subflows whose handshake gets a sentence.
 const SUBFLOWS: usize = 256;
-/// A silence that is worth a sentence, and how many of them, the longest, get one.
+/// The shortest silence that gets a sentence, and the most silences that do (the longest ones).
 const SILENCE: Span = Span::from_seconds(2);
 const SILENCES: usize = 5;
 
@@ -28,7 +30,7 @@ pub(super) struct Facts {
     pub(super) handshakes: BTreeMap<SubflowId, Handshake>,
     pub(super) addresses: Addresses,
     pub(super) bursts: Bursts,
-    /// Everything rare, by kind.
+    /// Rare events, by kind.
     pub(super) moments: BTreeMap<MarkKind, Capped<Moment>>,
     /// The last packet.
     pub(super) last: Option<At>,
@@ -40,12 +42,11 @@ pub(super) struct Facts {
     carriers: PerDirection<Option<Carrier>>,
     /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
     data_acks: PerDirection<u64>,
-    /// That of the last packet: the marks of a packet, such as the end of a stall, are about what was waited for
-    /// before it.
+    /// The same, up to the last packet. Marks of a packet, such as the end of a stall, refer to the state before it.
     pending: Option<(Direction, u64)>,
 }
 
-/// A mark, and what was known when it came.
+/// A mark, and the state at that moment.
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
     pub(super) mark: Mark,
@@ -53,7 +54,7 @@ pub(super) struct Moment {
     pub(super) carrier: Option<Carrier>,
 }
 
-/// A packet that carried a byte that was waited for.
+/// A packet that carried a missing byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carrier {
     pub(super) at: At,
@@ -86,7 +87,7 @@ impl Facts {
         }
     }
 
-    /// The moments of one kind.
+    /// The marks of one kind.
     pub(super) fn moments(&self, kind: MarkKind) -> &[Moment] {
         self.moments.get(&kind).map_or(&[], |moments| moments.items.as_slice())
     }
@@ -174,7 +175,7 @@ impl Collector {
             (Some(copies), Some(subflow), _) => {
                 facts.bursts.push(Key::new(copies, subflow, mark.dir), at, mark.bytes);
             }
-            // The packets themselves say more about these.
+            // The packets have more details about these.
             (_, _, MarkKind::Syn | MarkKind::SynRetransmission | MarkKind::AddAddr | MarkKind::AddAddrEcho)
             | (_, _, MarkKind::RemoveAddr | MarkKind::MpPrio | MarkKind::MpTcprst | MarkKind::Established) => {}
             _ => {
@@ -192,18 +193,18 @@ impl Collector {
     /// The story, when the connection is over: in the order of time, the verdict last.
     #[must_use]
     pub fn story(&self, connection: &Connection) -> Vec<Sentence> {
-        let mut pages = Pages {
+        let mut writer = StoryWriter {
             connection,
             sentences: Vec::new(),
-            told: BTreeSet::new(),
+            described: BTreeSet::new(),
         };
-        opening::write(&self.facts, &mut pages);
-        joining::write(&self.facts, &mut pages);
-        addresses::write(&self.facts, &mut pages);
-        moving::write(&self.facts, &mut pages);
-        trouble::write(&self.facts, &mut pages);
-        ending::write(&self.facts, &mut pages);
-        let mut sentences = pages.sentences;
+        opening::write(&self.facts, &mut writer);
+        joining::write(&self.facts, &mut writer);
+        addresses::write(&self.facts, &mut writer);
+        moving::write(&self.facts, &mut writer);
+        trouble::write(&self.facts, &mut writer);
+        ending::write(&self.facts, &mut writer);
+        let mut sentences = writer.sentences;
         sentences.sort_by_key(|sentence| (rank(sentence.kind), sentence.t, sentence.kind));
         let verdict = Sentence {
             t: connection.dur,
@@ -217,7 +218,7 @@ impl Collector {
     }
 }
 
-/// What is said about the capture comes first, the end last.
+/// Sentences about the capture come first, the end last.
 fn rank(kind: SentenceKind) -> u8 {
     match kind {
         SentenceKind::Capture => 0,

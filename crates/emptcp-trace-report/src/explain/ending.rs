@@ -1,12 +1,12 @@
 //! How the connection ended.
 
 use super::collector::Facts;
-use super::{At, Pages, SentenceKind, words};
+use super::{At, SentenceKind, StoryWriter, words};
 use emptcp_trace::Direction;
 use emptcp_trace::record::{End, MarkKind};
 
-pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
-    let connection = pages.connection;
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let connection = writer.connection;
     let Some(last) = facts.last else { return };
     let fins = Direction::BOTH.map(|direction| {
         let mut fins = facts.moments(MarkKind::DataFin).iter();
@@ -22,11 +22,11 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
         End::Idle => (
             last,
             last,
-            "Nothing more came for so long that the connection counts as dead; nobody closed it.".to_owned(),
+            "No packet came for a long time, so the connection counts as ended. Neither side closed it.".to_owned(),
         ),
         End::Eot => open(&fins, last),
     };
-    pages.write(SentenceKind::End, from, to, None, text);
+    writer.write(SentenceKind::End, from, to, None, text);
 }
 
 fn fastclose(facts: &Facts, last: At) -> (At, At, String) {
@@ -34,7 +34,7 @@ fn fastclose(facts: &Facts, last: At) -> (At, At, String) {
         return (last, last, "The connection was aborted with MP_FASTCLOSE.".to_owned());
     };
     let text = format!(
-        "{} aborted the whole connection with MP_FASTCLOSE: it dropped it with data unread or unsent, as a RST does in TCP.",
+        "{} aborted the whole connection with MP_FASTCLOSE: data may be lost unread or unsent, as with a RST in TCP.",
         words::sentence(&words::sender(moment.mark.dir))
     );
     (moment.at(), moment.at(), text)
@@ -42,7 +42,7 @@ fn fastclose(facts: &Facts, last: At) -> (At, At, String) {
 
 fn closed(fins: &[(Direction, At)], last: At) -> (At, At, String) {
     let [(first, from), (second, to), ..] = fins else {
-        let text = "Both sides closed the connection (DATA_FIN) and acknowledged that.".to_owned();
+        let text = "Both sides closed the connection (DATA_FIN), and each DATA_FIN was acknowledged.".to_owned();
         return (last, last, text);
     };
     let text = format!(

@@ -1,4 +1,4 @@
-//! What the packets of one subflow's handshake and end showed.
+//! What the packets of a subflow show of its handshake and its end.
 
 use super::At;
 use emptcp_trace::{Direction, PacketEvent, PerDirection};
@@ -35,7 +35,7 @@ impl Run {
 /// One subflow, from SYN to RST.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
-    /// Which way the first SYN went.
+    /// Direction of the first SYN.
     pub(crate) direction: Option<Direction>,
     pub(crate) syn: Option<At>,
     pub(crate) last_syn: Option<At>,
@@ -49,14 +49,14 @@ pub(crate) struct Handshake {
     pub(crate) ack_option: bool,
     /// MP_CAPABLE of either side, the first one.
     pub(crate) capable: PerDirection<Option<MpCapable>>,
-    /// B of MP_JOIN.
+    /// Flag B of MP_JOIN.
     pub(crate) backup: PerDirection<bool>,
     pub(crate) fin: PerDirection<Option<At>>,
     pub(crate) reset: PerDirection<Option<Reset>>,
     /// The last packet.
     pub(crate) last: Option<At>,
     pub(crate) first_data: PerDirection<Option<At>>,
-    /// Bytes of payload so far, copies among them.
+    /// Bytes of payload so far, copies included.
     pub(crate) carried: u64,
     /// Packets since the last one of the other side.
     pub(crate) unanswered: PerDirection<Option<Run>>,

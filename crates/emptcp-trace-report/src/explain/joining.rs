@@ -1,18 +1,18 @@
-//! How the other subflows joined, or why they did not.
+//! How the additional subflows joined, or why they failed.
 
 use super::addresses::opener;
 use super::collector::Facts;
 use super::handshake::Handshake;
 use super::opening::round_trip;
-use super::{At, Capped, Pages, SentenceKind, words};
+use super::{At, Capped, SentenceKind, StoryWriter, words};
 use emptcp_trace::Direction;
 use emptcp_trace::record::{Connection, MarkKind, Subflow};
 
-pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
-    let connection = pages.connection;
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let connection = writer.connection;
     let joins = connection.subflows.iter().filter(|subflow| subflow.sf_id.0 > 0);
-    let told = Capped::<()>::LIMIT;
-    for subflow in joins.clone().take(told) {
+    let described = Capped::<()>::LIMIT;
+    for subflow in joins.clone().take(described) {
         let Some(handshake) = facts.handshakes.get(&subflow.sf_id) else {
             continue;
         };
@@ -24,19 +24,19 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
         } else {
             failed(facts, subflow, handshake, last)
         };
-        pages.write(SentenceKind::Subflow, first, last, Some(subflow.sf_id), text);
+        writer.write(SentenceKind::Subflow, first, last, Some(subflow.sf_id), text);
     }
-    let more: Vec<_> = joins.skip(told).collect();
+    let more: Vec<_> = joins.skip(described).collect();
     if let (Some(first), Some(last)) = (more.first(), more.last()) {
         let established = more.iter().filter(|subflow| subflow.established).count();
         let text = format!(
-            "{} more (subflows {} to {}), {} of them established, are not told one by one.",
+            "{} more (subflows {} to {}), {} of them established, are not described here.",
             words::sentence(&words::counted(more.len() as u64, "subflow")),
             first.sf_id,
             last.sf_id,
             words::count(established as u64)
         );
-        pages.remark(SentenceKind::Subflow, first.t_syn, text);
+        writer.remark(SentenceKind::Subflow, first.t_syn, text);
     }
 }
 
@@ -52,9 +52,12 @@ fn introduction(facts: &Facts, subflow: &Subflow, handshake: &Handshake, verb: &
         words::sentence(&words::sender(direction)),
         words::subflow(subflow.sf_id)
     );
-    if let Some(offer) = facts.addresses.offer_used(subflow, direction) {
+    if let Some(announcement) = facts.addresses.announcement_used(subflow, direction) {
         let peer = words::receiver(direction);
-        text.push_str(&format!(", the address that {peer} had announced as id {}", offer.id.0));
+        text.push_str(&format!(
+            ", the address that {peer} had announced as id {}",
+            announcement.id.0
+        ));
     }
     match Direction::BOTH.map(|direction| handshake.backup[direction]) {
         [true, true] => text.push_str(", as backup (both sides say so)"),
@@ -86,7 +89,7 @@ fn joined(facts: &Facts, subflow: &Subflow, handshake: &Handshake, connection: &
         .flatten()
         .min();
     match first {
-        None if carried == 0 && connection.data.total() > 0 => text.push_str(" It never carried any data."),
+        None if carried == 0 && connection.data.total() > 0 => text.push_str(" It carried no data."),
         Some(first) if first - subflow.t_syn > emptcp_trace::Span::from_seconds(1) => {
             let wait = words::duration(first - subflow.t_syn);
             text.push_str(&format!(" Its first data came {wait} later."));

@@ -1,4 +1,4 @@
-//! The story of one connection in plain sentences.
+//! The story of one connection in sentences.
 //!
 //! ```
 //! use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch, source};
@@ -29,7 +29,7 @@
 //!
 //! [`Collector`] reads the events of one watched connection and keeps what matters, in bounded memory: handshakes
 //! (`handshake.rs`), address signalling (`addresses.rs`), retransmissions and reinjections grouped in time
-//! (`bursts.rs`), and the rare moments (`collector.rs`). When the connection is over, each chapter writes its
+//! (`bursts.rs`), and rare events (`collector.rs`). When the connection is over, each chapter writes its
 //! sentences: `opening.rs`, `joining.rs`, `addresses.rs`, `moving.rs` (data: handovers, stalls, copies),
 //! `trouble.rs` (fallback, resets, warnings), `ending.rs` and `verdict.rs`. `words.rs` has numbers with units,
 //! `text.rs` the layout for people.
@@ -67,7 +67,7 @@ pub enum SentenceKind {
     Capture,
     /// How the connection was opened.
     Opened,
-    /// A subflow: how it was opened, or why not.
+    /// A subflow: how it was opened, or why it failed.
     Subflow,
     /// ADD_ADDR, REMOVE_ADDR.
     Address,
@@ -87,15 +87,15 @@ pub enum SentenceKind {
     Fallback,
     /// A subflow was reset or closed.
     Closed,
-    /// Something that should not happen.
+    /// A warning.
     Warning,
     /// How the connection ended.
     End,
-    /// The assessment of all of it.
+    /// The assessment.
     Verdict,
 }
 
-/// One sentence of the story, or two or three that belong together.
+/// A sentence of the story, or two or three sentences about the same thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sentence {
     /// When it begins, seconds after the first SYN of the connection.
@@ -117,15 +117,15 @@ pub(crate) struct At {
     pub(crate) packet: PacketNumber,
 }
 
-/// Where the chapters write.
-struct Pages<'a> {
+/// Collects the sentences of the chapters.
+struct StoryWriter<'a> {
     connection: &'a Connection,
     sentences: Vec<Sentence>,
-    /// Resets and FINs that a sentence about something else has described already.
-    told: BTreeSet<PacketNumber>,
+    /// Resets and FINs that an earlier sentence has described.
+    described: BTreeSet<PacketNumber>,
 }
 
-impl Pages<'_> {
+impl StoryWriter<'_> {
     fn since_start(&self, t: Timestamp) -> Span {
         t - self.connection.t0
     }
@@ -147,7 +147,7 @@ impl Pages<'_> {
         });
     }
 
-    /// A sentence that no packet shows.
+    /// A sentence without packet numbers.
     fn remark(&mut self, kind: SentenceKind, t: Timestamp, text: String) {
         let t = self.since_start(t);
         self.sentences.push(Sentence {
@@ -160,7 +160,7 @@ impl Pages<'_> {
     }
 }
 
-/// The first items of a list that may be long, and how many more there were.
+/// The first items of a list, and the number of further ones.
 #[derive(Clone, Debug)]
 struct Capped<T> {
     items: Vec<T>,
@@ -177,7 +177,7 @@ impl<T> Default for Capped<T> {
 }
 
 impl<T> Capped<T> {
-    /// Moments of one kind that get a sentence each.
+    /// The most marks of one kind that get a sentence each.
     const LIMIT: usize = 48;
 
     fn push(&mut self, item: T) {

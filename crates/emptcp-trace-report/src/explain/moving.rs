@@ -1,42 +1,42 @@
-//! The data on its way: handovers, stalls, silences, and what was sent more than once.
+//! The transfer of data: handovers, stalls, silences, and data that was sent more than once.
 
 use super::bursts::{Burst, Copies, Key};
 use super::collector::{Facts, Moment};
 use super::handshake::{Handshake, Run};
-use super::{At, Pages, SentenceKind, words};
+use super::{At, SentenceKind, StoryWriter, words};
 use emptcp_trace::record::{Connection, Detail, MarkKind};
 use emptcp_trace::{Direction, Piece, Span, SubflowId};
 
 /// Sentences about copies, all kinds together.
-const TOLD: usize = 24;
+const MOST_GROUPS: usize = 24;
 
-pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     for kind in [MarkKind::BreakBeforeMake, MarkKind::MakeBeforeBreak] {
         for moment in facts.moments(kind) {
-            write_handover(moment, facts, pages);
+            write_handover(moment, facts, writer);
         }
     }
     for moment in facts.moments(MarkKind::Stall) {
-        write_stall(moment, pages);
+        write_stall(moment, writer);
     }
-    write_dead(facts, pages);
+    write_dead(facts, writer);
     for (from, to) in &facts.silences {
         let span = words::duration(to.t - from.t);
         let text = format!(
-            "For {span}, until {}, nobody sent anything, on any subflow.",
-            pages.clock(to.t)
+            "For {span}, until {}, neither side sent anything on any subflow.",
+            writer.clock(to.t)
         );
-        pages.write(SentenceKind::Silence, *from, *to, None, text);
+        writer.write(SentenceKind::Silence, *from, *to, None, text);
     }
-    write_more(facts, pages);
-    // A burst is as long as fits the length of the connection.
-    let apart = Span((pages.connection.dur.0 / 12).max(500_000_000));
-    for (key, burst) in facts.bursts.told(apart, TOLD) {
-        write_burst(key, &burst, pages);
+    write_more(facts, writer);
+    // The gap between bursts depends on the duration of the connection.
+    let apart = Span((writer.connection.dur.0 / 12).max(500_000_000));
+    for (key, burst) in facts.bursts.groups(apart, MOST_GROUPS) {
+        write_burst(key, &burst, writer);
     }
 }
 
-fn write_more(facts: &Facts, pages: &mut Pages<'_>) {
+fn write_more(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let kinds = [
         (MarkKind::Stall, SentenceKind::Stall, "stall"),
         (MarkKind::BreakBeforeMake, SentenceKind::Handover, "handover"),
@@ -50,10 +50,10 @@ fn write_more(facts: &Facts, pages: &mut Pages<'_>) {
     for (more, kind, what) in moments.chain(silences).filter(|(more, _, _)| *more > 0) {
         let verb = if more == 1 { "was" } else { "were" };
         let text = format!(
-            "There {verb} {}, not told one by one.",
+            "There {verb} {}, not described here.",
             words::counted(more, &format!("more {what}"))
         );
-        pages.remark(kind, pages.connection.t_end, text);
+        writer.remark(kind, writer.connection.t_end, text);
     }
 }
 
@@ -69,26 +69,26 @@ fn data(direction: Direction) -> String {
     format!("the data from {}", words::sender(direction))
 }
 
-fn write_handover(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
+fn write_handover(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) {
     let mark = &moment.mark;
     let (Some(to), Some(from)) = (mark.sf_id, mark.other_sf) else {
         return;
     };
-    if !is_handover(pages.connection, from, to, mark.dir) {
+    if !is_handover(writer.connection, from, to, mark.dir) {
         return;
     }
     let how = match mark.kind {
         MarkKind::BreakBeforeMake => {
-            let opened = pages.connection.subflows.iter().find(|subflow| subflow.sf_id == to);
+            let opened = writer.connection.subflows.iter().find(|subflow| subflow.sf_id == to);
             let clock = opened
-                .map(|subflow| format!(" at {}", pages.clock(subflow.t_syn)))
+                .map(|subflow| format!(" at {}", writer.clock(subflow.t_syn)))
                 .unwrap_or_default();
             format!(
                 "which was opened only{clock}, after {} had gone silent (break before make)",
                 words::subflow(from)
             )
         }
-        _ => "which stood ready (make before break)".to_owned(),
+        _ => "which was already open (make before break)".to_owned(),
     };
     let mut text = format!(
         "{} moved from {} to {}, {how}",
@@ -98,24 +98,25 @@ fn write_handover(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
     );
     if let Some(gap) = gap(moment).filter(|gap| gap.0 > 0) {
         text.push_str(&format!(
-            "; {} passed between the last new data on the one and the first data on the other",
+            "; {} passed between the last new data on the first and the first data on the second",
             words::duration(gap)
         ));
     }
     if mark.bytes > 0 {
-        text.push_str(&format!("; {} had to be carried again", words::bytes(mark.bytes)));
+        text.push_str(&format!("; {} were sent again", words::bytes(mark.bytes)));
     }
     text.push('.');
-    // The mark comes at the end of the connection, when it is certain that the data did not come back.
+    // The mark comes at the end of the connection: only then is it certain that the data did not return.
     let first = facts
         .handshakes
         .get(&to)
         .and_then(|handshake| handshake.first_data[mark.dir]);
     let at = first.unwrap_or(moment.at());
-    pages.write(SentenceKind::Handover, at, at, Some(to), text);
+    writer.write(SentenceKind::Handover, at, at, Some(to), text);
 }
 
-/// Whether it is worth the name: the new subflow carried data of its own, and no third one carried any all the while.
+/// Whether this is a handover to report: both subflows carried new data, and no third one carried data before and
+/// after.
 pub(super) fn is_handover(connection: &Connection, from: SubflowId, to: SubflowId, direction: Direction) -> bool {
     let find = |id| connection.subflows.iter().find(|subflow| subflow.sf_id == id);
     let (Some(old), Some(new)) = (find(from), find(to)) else {
@@ -129,14 +130,14 @@ pub(super) fn is_handover(connection: &Connection, from: SubflowId, to: SubflowI
     old.new_dsn[direction] > 0 && new.new_dsn[direction] > 0 && !third
 }
 
-/// Packets that one side went on sending for more than a second although nothing came back any more.
+/// Packets that one side sent for more than a second without an answer.
 fn unanswered(handshake: &Handshake, direction: Direction, over: Option<At>) -> Option<Run> {
     let run = handshake.unanswered[direction]?;
     let alive = over.is_some_and(|over| run.first.t >= over.t) || run.packets < 3;
     (!alive && run.last.t - run.first.t >= Span::from_seconds(1)).then_some(run)
 }
 
-/// Whether a subflow went dead.
+/// Whether a subflow stopped working.
 pub(super) fn is_dead(facts: &Facts, subflow: SubflowId) -> bool {
     let over = facts.over();
     facts.handshakes.get(&subflow).is_some_and(|handshake| {
@@ -145,10 +146,10 @@ pub(super) fn is_dead(facts: &Facts, subflow: SubflowId) -> bool {
     })
 }
 
-/// Subflows on which one side went on sending and nothing came back any more.
-fn write_dead(facts: &Facts, pages: &mut Pages<'_>) {
+/// Subflows on which one side kept sending without an answer.
+fn write_dead(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let over = facts.over();
-    for subflow in pages.connection.subflows.iter().filter(|subflow| subflow.established) {
+    for subflow in writer.connection.subflows.iter().filter(|subflow| subflow.established) {
         let Some(handshake) = facts.handshakes.get(&subflow.sf_id) else {
             continue;
         };
@@ -157,27 +158,27 @@ fn write_dead(facts: &Facts, pages: &mut Pages<'_>) {
                 continue;
             };
             let text = format!(
-                "{} went dead: {} sent {} on it from here to {}, and {} answered none of them.",
+                "{} stopped working: {} sent {} on it from here to {}, and {} answered none of them.",
                 words::sentence(&words::subflow(subflow.sf_id)),
                 words::sender(direction),
                 words::counted(run.packets, "packet"),
-                pages.clock(run.last.t),
+                writer.clock(run.last.t),
                 words::receiver(direction)
             );
-            pages.write(SentenceKind::Silence, run.first, run.last, Some(subflow.sf_id), text);
+            writer.write(SentenceKind::Silence, run.first, run.last, Some(subflow.sf_id), text);
         }
     }
 }
 
-fn write_stall(moment: &Moment, pages: &mut Pages<'_>) {
+fn write_stall(moment: &Moment, writer: &mut StoryWriter<'_>) {
     let mark = &moment.mark;
     let length = gap(moment).unwrap_or_default();
     let from = mark.t + Span(-length.0);
     let mut text = format!(
-        "{} stood still for {}, until {}",
+        "{} stalled for {}, until {}",
         words::sentence(&data(mark.dir)),
         words::duration(length),
-        pages.clock(mark.t)
+        writer.clock(mark.t)
     );
     if mark.bytes > 0 {
         text.push_str(&format!(", with {} unacknowledged", words::bytes(mark.bytes)));
@@ -190,18 +191,20 @@ fn write_stall(moment: &Moment, pages: &mut Pages<'_>) {
         first.packet = packet;
         text.push_str(&match carrier.piece {
             Piece::Reinjection { of } => format!(
-                "; it went on when {name} carried what was missing after {} (packet {packet})",
+                "; it continued when {name} carried the missing data after {} (packet {packet})",
                 words::subflow(of)
             ),
             Piece::Retransmission => {
-                format!("; it went on when {name} retransmitted what was missing (packet {packet})")
+                format!("; it continued when {name} retransmitted the missing data (packet {packet})")
             }
-            Piece::SameSubflow => format!("; it went on when {name} carried what was missing anew (packet {packet})"),
-            Piece::New | Piece::Unmapped => format!("; it went on with new data on {name} (packet {packet})"),
+            Piece::SameSubflow => {
+                format!("; it continued when {name} carried the missing data again (packet {packet})")
+            }
+            Piece::New | Piece::Unmapped => format!("; it continued with new data on {name} (packet {packet})"),
         });
     }
     text.push('.');
-    pages.write(
+    writer.write(
         SentenceKind::Stall,
         first,
         moment.at(),
@@ -210,9 +213,9 @@ fn write_stall(moment: &Moment, pages: &mut Pages<'_>) {
     );
 }
 
-fn write_burst(key: Key, burst: &Burst, pages: &mut Pages<'_>) {
+fn write_burst(key: Key, burst: &Burst, writer: &mut StoryWriter<'_>) {
     let name = words::subflow(key.subflow);
-    let (from, to) = (pages.clock(burst.first.t), pages.clock(burst.last.t));
+    let (from, to) = (writer.clock(burst.first.t), writer.clock(burst.last.t));
     let name = if from == to {
         words::sentence(&name)
     } else {
@@ -241,5 +244,5 @@ fn write_burst(key: Key, burst: &Burst, pages: &mut Pages<'_>) {
             ),
         ),
     };
-    pages.write(kind, burst.first, burst.last, Some(key.subflow), text);
+    writer.write(kind, burst.first, burst.last, Some(key.subflow), text);
 }

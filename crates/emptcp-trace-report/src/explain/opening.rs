@@ -2,16 +2,16 @@
 
 use super::collector::Facts;
 use super::handshake::Handshake;
-use super::{Pages, SentenceKind, words};
+use super::{SentenceKind, StoryWriter, words};
 use emptcp_trace::record::{Connection, Hash, Subflow};
 use emptcp_trace::{Direction, SubflowId};
 use mptcp_wire::Version;
 use mptcp_wire::mptcp::CapableFlags;
 use std::net::SocketAddr;
 
-pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
-    capture(pages);
-    let connection = pages.connection;
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    capture(writer);
+    let connection = writer.connection;
     let Some(handshake) = facts.handshakes.get(&SubflowId(0)) else {
         return;
     };
@@ -52,15 +52,15 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
         let who = words::sentence(&words::sender(direction));
         text.push_str(&format!(" {who} refused it with a RST (packet {}).", reset.at.packet));
     } else if tried {
-        text.push_str(" No answer is in the capture.");
+        text.push_str(" The capture has no answer.");
     }
     tokens(connection, &mut text);
     flags(handshake, &mut text);
     let last = handshake.last_syn.filter(|_| tried).unwrap_or(last);
-    pages.write(SentenceKind::Opened, first, last, Some(SubflowId(0)), text);
+    writer.write(SentenceKind::Opened, first, last, Some(SubflowId(0)), text);
 }
 
-/// From the SYN to the third packet: the whole path and back wherever the capture was taken.
+/// From the SYN to the third packet: a full round trip, wherever the capture was taken.
 pub(super) fn round_trip(subflow: &Subflow) -> Option<f64> {
     let [there, back] = subflow.hs_rtt;
     Some(there? + back?)
@@ -106,7 +106,7 @@ fn flags(handshake: &Handshake, text: &mut String) {
         if has(direction, CapableFlags::NO_JOIN_TO_THIS_ADDRESS) {
             let who = words::sentence(&words::sender(direction));
             text.push_str(&format!(
-                " {who} allows no more subflows to this address of its (flag C), only to addresses that it announces."
+                " {who} accepts no further subflows to this address (flag C), only to addresses that it announces."
             ));
         }
     }
@@ -124,27 +124,25 @@ fn flags(handshake: &Handshake, text: &mut String) {
 }
 
 /// What the capture lacks.
-fn capture(pages: &mut Pages<'_>) {
-    let connection = pages.connection;
+fn capture(writer: &mut StoryWriter<'_>) {
+    let connection = writer.connection;
     let mut lacks = Vec::new();
     if connection.partial {
         lacks.push("The capture begins after the SYN of this connection.".to_owned());
     }
     if connection.continued {
-        lacks.push(
-            "This is the rest of a connection that had been silent for so long that it counts as ended.".to_owned(),
-        );
+        lacks.push("This continues a connection that counted as ended after a long silence.".to_owned());
     }
     if connection.lossy_capture {
         let missing = words::bytes(connection.loss.total());
         lacks.push(format!(
-            "The capture is incomplete: {missing} were acknowledged that it does not have, so sizes here are lower bounds."
+            "The capture is incomplete: it lacks {missing} that were acknowledged, so sizes here are lower bounds."
         ));
     }
     if connection.truncated {
-        lacks.push("A limit of memory was met: sizes here are lower bounds.".to_owned());
+        lacks.push("A memory limit was reached: sizes here are lower bounds.".to_owned());
     }
     if !lacks.is_empty() {
-        pages.remark(SentenceKind::Capture, connection.t0, lacks.join(" "));
+        writer.remark(SentenceKind::Capture, connection.t0, lacks.join(" "));
     }
 }

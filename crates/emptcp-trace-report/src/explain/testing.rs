@@ -1,4 +1,4 @@
-//! Events made by hand, for tests.
+//! Events for tests.
 
 use super::{Collector, Sentence, SentenceKind};
 use emptcp_trace::record::{Connection, Detail, End, Hash, Kind, Mark, MarkKind, Opener, RttSummary, Subflow, Vantage};
@@ -129,7 +129,7 @@ impl Script {
     }
 
     /// The sentences of one kind.
-    pub(super) fn told(&mut self, kind: SentenceKind) -> Vec<String> {
+    pub(super) fn sentences(&mut self, kind: SentenceKind) -> Vec<String> {
         let story = self.story().into_iter();
         story
             .filter(|sentence| sentence.kind == kind)

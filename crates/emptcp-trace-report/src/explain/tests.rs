@@ -78,11 +78,11 @@ fn the_first_sentence_says_who_opened_it_and_how() {
     let flags = CapableFlags::HMAC | CapableFlags::CHECKSUM_REQUIRED | CapableFlags::NO_JOIN_TO_THIS_ADDRESS;
     opened(&mut script, flags);
     assert_eq!(
-        script.told(About::Opened),
+        script.sentences(About::Opened),
         [
             "10.1.1.2:40000 opened a Multipath TCP connection (version 1) to 10.1.1.1:5001; the handshake took 20.0 ms. \
           Tokens: 1680d3ca (client), 91c42384 (server). The server asks for DSS checksums, so both use them. The server \
-          allows no more subflows to this address of its (flag C), only to addresses that it announces."
+          accepts no further subflows to this address (flag C), only to addresses that it announces."
         ]
     );
     assert_eq!(
@@ -92,7 +92,7 @@ fn the_first_sentence_says_who_opened_it_and_how() {
 }
 
 #[test]
-fn a_connection_that_nobody_answered_was_only_tried() {
+fn a_connection_without_an_answer_was_only_tried() {
     let mut script = Script::new();
     script.connection.subflows[0].hs_rtt = [None, None];
     for time in [0, 1000, 3000] {
@@ -105,10 +105,10 @@ fn a_connection_that_nobody_answered_was_only_tried() {
         );
     }
     assert_eq!(
-        script.told(About::Opened),
+        script.sentences(About::Opened),
         [
             "10.1.1.2:40000 tried to open a connection to 10.1.1.1:5001 and offered Multipath TCP version 1. The SYN was \
-          sent 3 times in 3.00 s. No answer is in the capture."
+          sent 3 times in 3.00 s. The capture has no answer."
         ]
     );
 }
@@ -117,26 +117,26 @@ fn a_connection_that_nobody_answered_was_only_tried() {
 fn a_join_to_an_announced_address_says_so_and_the_announcement_says_who_used_it() {
     let mut script = Script::new();
     opened(&mut script, CapableFlags::HMAC);
-    let mut offer = AddAddr {
+    let mut announcement = AddAddr {
         address_id: AddressId(3),
         address: [10, 1, 2, 1].into(),
         port: None,
         form: AddAddrForm::Announcement(TruncatedHmac(1)),
     };
-    script.with_options(50, 0, DOWN, Flags::ACK, &[offer.into()]);
-    offer.form = AddAddrForm::Echo;
-    script.with_options(70, 0, UP, Flags::ACK, &[offer.into()]);
+    script.with_options(50, 0, DOWN, Flags::ACK, &[announcement.into()]);
+    announcement.form = AddAddrForm::Echo;
+    script.with_options(70, 0, UP, Flags::ACK, &[announcement.into()]);
     joined(&mut script, true);
     script.connection.data = PerDirection([0, 10]);
     assert_eq!(
-        script.told(About::Subflow),
+        script.sentences(About::Subflow),
         [
             "The client opened subflow 1, 10.1.2.2:40000 -> 10.1.2.1:5001, the address that the server had announced as id \
-          3, as backup (the client says so); the handshake took 20.0 ms, its HMACs are right. It never carried any data."
+          3, as backup (the client says so); the handshake took 20.0 ms, its HMACs are right. It carried no data."
         ]
     );
     assert_eq!(
-        script.told(About::Address),
+        script.sentences(About::Address),
         [
             "The server announced its address 10.1.2.1 as id 3 (ADD_ADDR); the client echoed it 20.0 ms later. The client \
           opened subflow 1 to it."
@@ -166,7 +166,7 @@ fn a_join_that_failed_says_why() {
         script.connection.subflows.push(failed);
     }
     assert_eq!(
-        script.told(About::Subflow),
+        script.sentences(About::Subflow),
         [
             "The client tried to open subflow 1, 10.1.2.2:40000 -> 10.1.2.1:5001, but the server refused it with a RST, \
              because of a lack of resources (MP_TCPRST 2; it may be tried again later).",
@@ -180,7 +180,7 @@ fn a_join_that_failed_says_why() {
 }
 
 #[test]
-fn a_withdrawn_address_names_the_subflow_that_went_with_it_and_its_reset_is_told_once() {
+fn a_withdrawn_address_names_the_subflow_that_ended_with_it_and_its_reset_is_described_once() {
     let mut script = Script::new();
     opened(&mut script, CapableFlags::HMAC);
     joined(&mut script, false);
@@ -190,14 +190,14 @@ fn a_withdrawn_address_names_the_subflow_that_went_with_it_and_its_reset_is_told
         .packet(2001, 1, UP, RST_ACK());
     script.connection.subflows[1].t_last = after(2001);
     assert_eq!(
-        script.told(About::Address),
+        script.sentences(About::Address),
         ["The client withdrew its address with id 2 (REMOVE_ADDR); the client reset subflow 1 (packet 8)."]
     );
-    assert_eq!(script.told(About::Closed), [""; 0]);
+    assert_eq!(script.sentences(About::Closed), [""; 0]);
 }
 
 #[test]
-fn a_change_of_priority_is_told_once_however_often_it_is_sent() {
+fn a_change_of_priority_is_described_once_however_often_it_is_sent() {
     let mut script = Script::new();
     opened(&mut script, CapableFlags::HMAC);
     joined(&mut script, false);
@@ -206,7 +206,7 @@ fn a_change_of_priority_is_told_once_however_often_it_is_sent() {
         script.with_options(time, 1, UP, Flags::ACK, &[MpPrio { backup, address_id }.into()]);
     }
     assert_eq!(
-        script.told(About::Priority),
+        script.sentences(About::Priority),
         [
             "The client asked the server to keep subflow 1 as backup (MP_PRIO). Until that changed it carried nothing.",
             "The client asked the server to use subflow 1 as a regular subflow again (MP_PRIO).",
@@ -248,20 +248,20 @@ fn a_stall_says_what_ended_it() {
     script.mark_of(MarkKind::Stall, Some(1), DOWN, 1000, None, gap.clone());
     script.mark_of(MarkKind::MakeBeforeBreak, Some(1), DOWN, 1000, Some(0), gap);
     assert_eq!(
-        script.told(About::Stall),
+        script.sentences(About::Stall),
         [
-            "The data from the server stood still for 1.26 s, until 4.26 s, with 1 000 bytes unacknowledged; it went on when \
-          subflow 1 carried what was missing after subflow 0 (packet 8)."
+            "The data from the server stalled for 1.26 s, until 4.26 s, with 1 000 bytes unacknowledged; it continued when \
+          subflow 1 carried the missing data after subflow 0 (packet 8)."
         ]
     );
     assert_eq!(
-        script.told(About::Handover),
+        script.sentences(About::Handover),
         [
-            "The data from the server moved from subflow 0 to subflow 1, which stood ready (make before break); 1.26 s passed between the last new data on the one and the first data on the other; 1 000 bytes had to be carried again."
+            "The data from the server moved from subflow 0 to subflow 1, which was already open (make before break); 1.26 s passed between the last new data on the first and the first data on the second; 1 000 bytes were sent again."
         ]
     );
     assert_eq!(
-        script.told(About::Reinjection),
+        script.sentences(About::Reinjection),
         [
             "Subflow 1 carried again 1 000 bytes to the client that subflow 0 had carried first (reinjection, 1 \
           packet)."
@@ -282,7 +282,7 @@ fn reinjections_are_grouped_and_many_of_them_stay_few_sentences() {
     }
     let story = script.story();
     assert!(story.len() < 60, "{}", story.len());
-    let texts = script.told(About::Reinjection);
+    let texts = script.sentences(About::Reinjection);
     assert!(texts[0].contains("subflow 1 carried again 100 000 bytes"), "{texts:?}");
 }
 
@@ -296,14 +296,14 @@ fn fallback_says_why_and_shows_the_packet() {
     script.mark(MarkKind::Fallback, Some(0), DOWN, detail);
     script.connection.fallback.insert(Fallback::SynAckWithoutOption);
     assert_eq!(
-        script.told(About::Fallback),
+        script.sentences(About::Fallback),
         [
             "Fallback to TCP: the SYN+ACK (packet 2) has no MP_CAPABLE. Either the server does not speak Multipath TCP, or a \
           middlebox removed the option from the SYN or from its answer; a capture at the other end would tell."
         ]
     );
     assert_eq!(
-        script.told(About::Opened),
+        script.sentences(About::Opened),
         [
             "10.1.1.2:40000 opened a connection to 10.1.1.1:5001 and offered Multipath TCP version 1; the handshake took \
           20.0 ms."
@@ -323,7 +323,7 @@ fn the_end_says_who_closed_first() {
         .packet(520, 0, UP, Flags::ACK)
         .mark(MarkKind::DataFin, Some(0), UP, None);
     assert_eq!(
-        script.told(About::End),
+        script.sentences(About::End),
         ["The server closed first (DATA_FIN, packet 4), the client 20.0 ms later (packet 5): a clean end."]
     );
 }
@@ -346,11 +346,11 @@ fn the_verdict_has_volume_shares_paths_and_what_is_odd() {
         subflow.t_last_data[DOWN] = Some(after(10_000));
     }
     assert_eq!(
-        script.told(About::Verdict),
+        script.sentences(About::Verdict),
         [
             "In 10.0 s the server sent 6.00 MB at 4.80 Mbit/s and the client 12 bytes; subflow 0 carried 70 % and subflow 1 \
           30 % of the payload. Subflow 0 had the better path: mean RTT 21.0 ms against 95.0 ms on subflow 1. To note: \
-          36 099 bytes (0.6 %) went over a second subflow too."
+          36 099 bytes (0.6 %) also went over a second subflow."
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! The story laid out for people.
+//! The story as text.
 
 use super::{Sentence, SentenceKind};
 use emptcp_trace::record::Connection;
@@ -7,7 +7,7 @@ use std::io::{self, Write};
 /// Columns before the text: the time.
 const MARGIN: usize = 12;
 
-/// Writes the story, one paragraph for each sentence, times and packet numbers beside, `width` columns wide.
+/// Writes the story, `width` columns wide: one paragraph for each sentence, with its time and packet numbers.
 ///
 /// # Errors
 /// Those of the writer.
@@ -47,7 +47,7 @@ pub fn write_text(to: &mut impl Write, connection: &Connection, story: &[Sentenc
     Ok(())
 }
 
-/// With spaces within numbers that no line breaks at.
+/// Replaces the spaces inside numbers by non-breaking ones.
 fn unbroken(text: &str) -> String {
     let mut characters = text.chars().peekable();
     let mut before = None;

@@ -1,19 +1,19 @@
-//! Fallback, resets, and what should not happen.
+//! Fallback, resets, and warnings.
 
 use super::collector::{Facts, Moment};
 use super::handshake::Run;
-use super::{At, Pages, SentenceKind, words};
+use super::{At, SentenceKind, StoryWriter, words};
 use emptcp_trace::record::{Connection, Detail, End, Fallback, MarkKind};
 use emptcp_trace::{Direction, SubflowId};
 use mptcp_wire::mptcp::MpTcprst;
 
-pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     for moment in facts.moments(MarkKind::Fallback) {
-        write_fallback(moment, facts, pages);
+        write_fallback(moment, facts, writer);
     }
-    write_fail(facts, pages);
-    write_ceased(facts, pages);
-    write_closed(facts, pages);
+    write_fail(facts, writer);
+    write_ceased(facts, writer);
+    write_closed(facts, writer);
     for kind in [
         MarkKind::KeyChanged,
         MarkKind::V1WithSha1,
@@ -21,12 +21,12 @@ pub(super) fn write(facts: &Facts, pages: &mut Pages<'_>) {
     ] {
         let moments = facts.moments(kind);
         if let (Some(first), Some(last)) = (moments.first(), moments.last()) {
-            write_warning(kind, first, last, pages);
+            write_warning(kind, first, last, writer);
         }
     }
 }
 
-/// Reason of a RST, as it follows a comma-less clause: `: lack of resources (MP_TCPRST 2)`.
+/// The reason of a RST, to append to a sentence: `, because of a lack of resources (MP_TCPRST 2)`.
 pub(super) fn reason(reason: Option<MpTcprst>) -> String {
     reason.map_or_else(String::new, |option| {
         let again = if option.transient {
@@ -44,18 +44,18 @@ pub(super) fn reason(reason: Option<MpTcprst>) -> String {
 
 fn because(option: MpTcprst) -> &'static str {
     match option.reason.0 {
-        0 => "an error that it does not name",
+        0 => "an unspecified error",
         1 => "an MPTCP-specific error",
         2 => "a lack of resources",
         3 => "a policy that forbids it",
         4 => "too much outstanding data",
         5 => "unacceptable performance",
         6 => "interference of a middlebox",
-        _ => "a reason that RFC 8684 does not know",
+        _ => "a reason that RFC 8684 does not define",
     }
 }
 
-fn write_fallback(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
+fn write_fallback(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) {
     let Some(Detail::Fallback(fallback)) = moment.mark.detail else {
         return;
     };
@@ -65,7 +65,7 @@ fn write_fallback(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
     let peer = words::receiver(mark.dir);
     let text = match fallback {
         Fallback::MpFail => format!(
-            "Fallback to TCP: {} said MP_FAIL (packet {packet}), because the checksum of data that it got was wrong on \
+            "Fallback to TCP: {} sent MP_FAIL (packet {packet}), because the checksum of data that it got was wrong on \
              the only subflow. Something on the path changed the payload, such as a proxy or an application-level gateway.",
             words::sender(mark.dir)
         ),
@@ -113,15 +113,15 @@ fn write_fallback(moment: &Moment, facts: &Facts, pages: &mut Pages<'_>) {
              because a middlebox removes the option on the way to {peer}, or only in one direction."
         ),
         Fallback::Incomplete => {
-            "The handshake is not complete in the capture: nobody can say whether it became Multipath TCP.".to_owned()
+            "The handshake is not complete in the capture: it is unknown whether it became Multipath TCP.".to_owned()
         }
     };
-    pages.write(SentenceKind::Fallback, moment.at(), moment.at(), mark.sf_id, text);
+    writer.write(SentenceKind::Fallback, moment.at(), moment.at(), mark.sf_id, text);
 }
 
-/// MP_FAIL, where it is not described as the fallback itself.
-fn write_fail(facts: &Facts, pages: &mut Pages<'_>) {
-    let told: Vec<_> = facts
+/// MP_FAIL that is not described as the fallback.
+fn write_fail(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let described: Vec<_> = facts
         .moments(MarkKind::Fallback)
         .iter()
         .map(|moment| moment.mark.packet)
@@ -133,7 +133,7 @@ fn write_fail(facts: &Facts, pages: &mut Pages<'_>) {
             .filter(|moment| moment.mark.dir == direction);
         let Some(first) = fails.next() else { continue };
         let last = fails.next_back().unwrap_or(first);
-        if told.contains(&first.mark.packet) {
+        if described.contains(&first.mark.packet) {
             continue;
         }
         let (who, peer) = (words::sender(direction), words::receiver(direction));
@@ -143,25 +143,25 @@ fn write_fail(facts: &Facts, pages: &mut Pages<'_>) {
             .any(|moment| moment.mark.dir != direction && moment.mark.t < first.mark.t);
         let text = if answer {
             format!(
-                "{} answered with MP_FAIL of its own: now both go on as plain TCP.",
+                "{} also answered with MP_FAIL: both continue as plain TCP.",
                 words::sentence(&who)
             )
         } else {
             format!(
-                "{} said MP_FAIL: data from {peer} reached it with a wrong checksum, so something on the path changed it.",
+                "{} sent MP_FAIL: data from {peer} reached it with a wrong checksum, so something on the path changed it.",
                 words::sentence(&who)
             )
         };
-        pages.write(SentenceKind::Fallback, first.at(), last.at(), first.mark.sf_id, text);
+        writer.write(SentenceKind::Fallback, first.at(), last.at(), first.mark.sf_id, text);
     }
 }
 
-/// Directions in which DSS ceased where the analysis saw no fallback, with the packets that have none.
+/// Directions in which DSS stopped although the analysis found no fallback, with the packets without DSS.
 pub(super) fn ceased(facts: &Facts, connection: &Connection) -> Vec<(Direction, Run)> {
     let mut found = Vec::new();
     for direction in Direction::BOTH {
         let open = facts.handshakes.values().filter(|handshake| handshake.dss[direction]);
-        // On all subflows, or it is a habit of the sender.
+        // On all subflows: some senders omit the DSS on single subflows.
         let runs: Option<Vec<Run>> = open.map(|handshake| handshake.without_dss[direction]).collect();
         let data = direction.reverse();
         let unacknowledged = connection.data[data] > connection.dacked[data];
@@ -176,9 +176,9 @@ pub(super) fn ceased(facts: &Facts, connection: &Connection) -> Vec<(Direction, 
     found
 }
 
-/// The sender of the other direction goes on.
-fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
-    let connection = pages.connection;
+/// The sender of the other direction continues to send DSS.
+fn write_ceased(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let connection = writer.connection;
     for (direction, run) in ceased(facts, connection) {
         let data = direction.reverse();
         let unacknowledged = connection.data[data].saturating_sub(connection.dacked[data]);
@@ -191,15 +191,15 @@ fn write_ceased(facts: &Facts, pages: &mut Pages<'_>) {
             words::counted(run.packets, "packet"),
             words::bytes(unacknowledged)
         );
-        pages.write(SentenceKind::Fallback, run.first, run.last, None, text);
+        writer.write(SentenceKind::Fallback, run.first, run.last, None, text);
     }
 }
 
-/// Subflows that were reset or closed while the connection went on, unless that was said with their handshake or
-/// with the REMOVE_ADDR that it followed.
-fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
+/// Subflows that were reset or closed while the connection continued, unless the sentence about their handshake or
+/// about a REMOVE_ADDR has described it.
+fn write_closed(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let over = facts.over();
-    for subflow in pages.connection.subflows.iter().filter(|subflow| subflow.established) {
+    for subflow in writer.connection.subflows.iter().filter(|subflow| subflow.established) {
         let Some(handshake) = facts.handshakes.get(&subflow.sf_id) else {
             continue;
         };
@@ -211,11 +211,11 @@ fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
         let (at, text) = match (fin, reset) {
             (Some((direction, at)), _) => {
                 let who = words::sentence(&words::sender(direction));
-                let others = pages.connection.subflows.iter().any(|other| {
+                let others = writer.connection.subflows.iter().any(|other| {
                     other.established && other.sf_id != subflow.sf_id && other.t_syn < at.t && other.t_last > at.t
                 });
                 let text = if others {
-                    format!("{who} closed {name} (FIN) while the connection went on.")
+                    format!("{who} closed {name} (FIN) while the connection continued.")
                 } else {
                     format!("{who} closed {name} (FIN), the last one, without a DATA_FIN.")
                 };
@@ -225,20 +225,20 @@ fn write_closed(facts: &Facts, pages: &mut Pages<'_>) {
                 let who = words::sentence(&words::sender(direction));
                 let why = match reset.reason {
                     Some(_) => reason(reset.reason),
-                    None => ", without saying why".to_owned(),
+                    None => ", without a reason".to_owned(),
                 };
                 (reset.at, format!("{who} reset {name}{why}."))
             }
             (None, None) => continue,
         };
-        if over.is_none_or(|over| at.t < over.t) && !pages.told.contains(&at.packet) {
-            pages.write(SentenceKind::Closed, at, at, Some(subflow.sf_id), text);
+        if over.is_none_or(|over| at.t < over.t) && !writer.described.contains(&at.packet) {
+            writer.write(SentenceKind::Closed, at, at, Some(subflow.sf_id), text);
         }
     }
 }
 
 impl Facts {
-    /// When the connection began to end: what its subflows do from there on is no news.
+    /// When the connection began to end: the ends of subflows after that are not described.
     pub(super) fn over(&self) -> Option<At> {
         [
             MarkKind::DataFin,
@@ -255,19 +255,19 @@ impl Facts {
     }
 }
 
-fn write_warning(kind: MarkKind, first: &Moment, last: &Moment, pages: &mut Pages<'_>) {
+fn write_warning(kind: MarkKind, first: &Moment, last: &Moment, writer: &mut StoryWriter<'_>) {
     let who = words::sentence(&words::sender(first.mark.dir));
     let text = match kind {
         MarkKind::KeyChanged => format!(
-            "{who} sent a key that differs from its first one: somebody may be forging packets of this connection."
+            "{who} sent a key that differs from its first one: a third party may be forging packets of this connection."
         ),
         MarkKind::V1WithSha1 => {
-            "The headers say version 1, but this token is made with SHA-1: an implementation between the two RFCs."
+            "The headers say version 1, but this token is made with SHA-1: an implementation of a draft between the two RFCs."
                 .to_owned()
         }
         _ => format!(
             "{who} sent the same data again after a fallback that only one side made: the receiver may have read it twice."
         ),
     };
-    pages.write(SentenceKind::Warning, first.at(), last.at(), first.mark.sf_id, text);
+    writer.write(SentenceKind::Warning, first.at(), last.at(), first.mark.sf_id, text);
 }

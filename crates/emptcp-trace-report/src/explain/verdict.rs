@@ -1,4 +1,4 @@
-//! What to think of it all, in two or three sentences.
+//! The assessment, in two or three sentences.
 
 use super::collector::Facts;
 use super::words;
@@ -8,7 +8,7 @@ use emptcp_trace::{Direction, Span};
 pub(super) fn text(facts: &Facts, connection: &Connection) -> String {
     let mut sentences = vec![volume(connection)];
     sentences.extend(paths(facts, connection));
-    sentences.push(oddities(facts, connection));
+    sentences.push(anomalies(facts, connection));
     sentences.join(" ")
 }
 
@@ -22,7 +22,7 @@ fn main_direction(connection: &Connection) -> Direction {
     }
 }
 
-/// Payload of a direction, with what has no mapping after a fallback.
+/// Payload of a direction, including bytes without a mapping after a fallback.
 fn carried(connection: &Connection, direction: Direction) -> u64 {
     connection.data[direction] + connection.unmapped[direction]
 }
@@ -116,7 +116,7 @@ fn shares(connection: &Connection, main: Direction) -> String {
     }
 }
 
-/// Which path was better.
+/// Which path had shorter round-trip times.
 fn paths(facts: &Facts, connection: &Connection) -> Option<String> {
     let main = main_direction(connection);
     let usable: Vec<_> = connection
@@ -142,7 +142,7 @@ fn paths(facts: &Facts, connection: &Connection) -> Option<String> {
     let [best_loss, worst_loss] = lossy;
     if worst.1 < best.1 * 1.2 {
         return Some(format!(
-            "The paths were much alike: {what} {quick} on {name}, {slow} on {other}."
+            "The paths were similar: {what} {quick} on {name}, {slow} on {other}."
         ));
     }
     let name = words::sentence(&name);
@@ -166,8 +166,8 @@ fn paths(facts: &Facts, connection: &Connection) -> Option<String> {
     })
 }
 
-/// Round-trip times of the whole path: of data where it was acknowledged across the path, seen from the capture, else
-/// of the handshakes.
+/// Round-trip times of the whole path: of data, when the acknowledgements crossed the path as seen from the capture;
+/// otherwise of the handshakes.
 fn measured<'a>(subflows: &[&'a Subflow], vantage: Vantage) -> Option<(&'static str, Vec<(&'a Subflow, f64)>)> {
     let direction = match vantage {
         Vantage::Server => Some(Direction::ServerToClient),
@@ -191,7 +191,7 @@ fn measured<'a>(subflows: &[&'a Subflow], vantage: Vantage) -> Option<(&'static 
     (times.len() > 1).then_some(("handshake", times))
 }
 
-fn oddities(facts: &Facts, connection: &Connection) -> String {
+fn anomalies(facts: &Facts, connection: &Connection) -> String {
     let mut odd = Vec::new();
     let total = |direction: Direction| carried(connection, direction);
     let all: u64 = Direction::BOTH.into_iter().map(total).sum();
@@ -199,7 +199,10 @@ fn oddities(facts: &Facts, connection: &Connection) -> String {
         odd.push("it fell back to TCP".to_owned());
     }
     for (direction, _) in super::trouble::ceased(facts, connection) {
-        odd.push(format!("from some point on {} sent no DSS", words::sender(direction)));
+        odd.push(format!(
+            "at some point {} stopped sending DSS",
+            words::sender(direction)
+        ));
     }
     let established = connection.subflows.iter().filter(|subflow| subflow.established);
     let dead: Vec<_> = established
@@ -207,17 +210,17 @@ fn oddities(facts: &Facts, connection: &Connection) -> String {
         .filter(|id| super::moving::is_dead(facts, *id))
         .collect();
     if !dead.is_empty() {
-        odd.push(format!("{} went dead", words::subflows(&dead)));
+        odd.push(format!("{} stopped working", words::subflows(&dead)));
     }
     if connection.retx.total() * 100 > all {
         odd.push(format!(
-            "{} of the payload had to be retransmitted",
+            "{} of the payload was retransmitted",
             words::percent(connection.retx.total(), all)
         ));
     }
     if connection.reinj.total() > 0 {
         odd.push(format!(
-            "{} ({}) went over a second subflow too",
+            "{} ({}) also went over a second subflow",
             words::bytes(connection.reinj.total()),
             words::percent(connection.reinj.total(), all)
         ));
@@ -248,14 +251,14 @@ fn oddities(facts: &Facts, connection: &Connection) -> String {
         let number = stalls.items.len() as u64 + stalls.more;
         let longest = words::duration(longest);
         odd.push(match number {
-            1 => format!("the data stood still once, for {longest}"),
-            number => format!("the data stood still {number} times, for up to {longest}"),
+            1 => format!("the data stalled once, for {longest}"),
+            number => format!("the data stalled {number} times, for up to {longest}"),
         });
     }
     let joins = connection.subflows.iter().filter(|subflow| subflow.sf_id.0 > 0);
     let failed = joins.clone().filter(|subflow| !subflow.established).count() as u64;
     if failed > 0 {
-        odd.push(format!("{} did not come about", words::counted(failed, "subflow")));
+        odd.push(format!("{} could not be opened", words::counted(failed, "subflow")));
     }
     let unused: Vec<_> = joins
         .filter(|subflow| subflow.established && subflow.payload.total() == 0)
@@ -274,7 +277,7 @@ fn oddities(facts: &Facts, connection: &Connection) -> String {
         }
     }
     match odd.as_slice() {
-        [] => "Nothing about it is odd.".to_owned(),
+        [] => "Nothing unusual.".to_owned(),
         odd => format!("To note: {}.", words::list(odd)),
     }
 }

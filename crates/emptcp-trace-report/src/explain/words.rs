@@ -1,4 +1,4 @@
-//! Numbers with units, and other pieces of sentences.
+//! Numbers with units, and other parts of sentences.
 
 use emptcp_trace::{Direction, Span, SubflowId};
 
@@ -64,7 +64,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     let share = 100.0 * part as f64 / whole.max(1) as f64;
     match share {
         share if part == 0 || share >= 9.95 => {
-            // All but a little is not all.
+            // 99.99 % must not read as 100 %.
             let share = if part < whole { share.min(99.0) } else { share };
             format!("{share:.0} %")
         }
@@ -73,7 +73,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// Three digits that matter.
+/// Three significant digits.
 pub(crate) fn significant(value: f64) -> String {
     match value.abs() {
         size if size >= 99.95 => format!("{value:.0}"),
@@ -96,7 +96,7 @@ pub(crate) fn subflow(id: SubflowId) -> String {
     format!("subflow {id}")
 }
 
-/// `subflow 1`, `subflows 1 and 2`; beyond eight only how many.
+/// `subflow 1`, `subflows 1 and 2`; for more than eight, only their number.
 pub(crate) fn subflows(ids: &[SubflowId]) -> String {
     match ids {
         [only] => subflow(*only),

@@ -1,4 +1,4 @@
-//! A column of a table: its name, its type, and how a record fills it. CSV and Parquet are both written from these.
+//! A column of a table: its name, its type, and its value for a record. CSV and Parquet both use these.
 
 use emptcp_trace::record::RttSummary;
 use emptcp_trace::{Direction, PerDirection, Span, Timestamp};
@@ -23,16 +23,16 @@ pub enum Type {
     Time,
     /// A text.
     Text,
-    /// A set of words, never null.
+    /// A set of strings, never null.
     Words,
-    /// A number for each of some words, never null.
+    /// Counts by string, never null.
     Counts,
 }
 
 /// The value of one column in one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// Nothing.
+    /// No value.
     Null,
     /// Of [`Type::Boolean`].
     Boolean(bool),
@@ -54,7 +54,7 @@ type Fill<R> = dyn for<'a> Fn(&'a R) -> Value<'a> + Send + Sync;
 
 /// A column of a table whose rows are made from `R`.
 pub struct Column<R> {
-    /// Its name: that of the field, with a suffix for the part of the field.
+    /// Its short name: the field, with a suffix for the part of the field. See [`Names`](super::Names).
     pub name: String,
     /// What it holds.
     pub kind: Type,
@@ -111,7 +111,7 @@ impl<R: 'static> Columns<R> {
         self.one(name, Type::Integer, move |record| of(record).into())
     }
 
-    /// Two columns for a field with a value for each of two sides, or steps: `name_first` and `name_second`.
+    /// Two columns for a field with two values: `name_first` and `name_second`.
     pub(super) fn pair<V: Into<Value<'static>> + Copy + 'static>(
         self,
         name: &str,
@@ -169,12 +169,12 @@ impl<R: 'static> Columns<R> {
     }
 }
 
-/// A word as the JSON has it.
+/// An enumerated value, as in JSON.
 pub(super) fn word<T: Serialize + Copy>(word: T) -> Value<'static> {
     Value::Text(text_of(word).into())
 }
 
-/// A set of words as the JSON has them.
+/// A set of enumerated values, as in JSON.
 pub(super) fn words<T: Serialize + Copy>(words: impl IntoIterator<Item = T>) -> Value<'static> {
     Value::Words(words.into_iter().map(|word| text_of(word).into()).collect())
 }
@@ -183,7 +183,7 @@ fn text_of<T: Serialize>(word: T) -> String {
     struct Word<T>(T);
     impl<T: Serialize> fmt::Display for Word<T> {
         fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            // A formatter is a serializer of plain words and numbers.
+            // A formatter serializes unit variants and numbers.
             self.0.serialize(formatter)
         }
     }
@@ -198,7 +198,7 @@ impl From<bool> for Value<'_> {
 
 impl From<u64> for Value<'_> {
     fn from(value: u64) -> Self {
-        // No count comes near the end of the signed range, in which databases count without surprises.
+        // Databases handle signed integers best; no count exceeds their range.
         Self::Integer(i64::try_from(value).unwrap_or(i64::MAX))
     }
 }

@@ -1,32 +1,32 @@
 //! A table as comma-separated values (RFC 4180, lines that end with LF).
 
 use super::column::Value;
-use super::place::Place;
+use super::destination::Destination;
 use csv::{Writer, WriterBuilder};
 use emptcp_trace::Timestamp;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-/// Encoded bytes are passed on from this size on.
+/// Encoded bytes are written out from this size on.
 const CHUNK: usize = 1 << 16;
 
 /// Writes one table.
 #[derive(Debug)]
 pub(super) struct Csv {
-    place: Place,
+    destination: Destination,
     rows: Writer<Vec<u8>>,
     field: String,
 }
 
 impl Csv {
-    /// Begins the table; the names of the columns are its first line, but not when it is temporary.
-    pub(super) fn new<'a>(place: Place, names: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+    /// Begins the table. Its first line has the names of the columns, unless the table is temporary.
+    pub(super) fn new<'a>(destination: Destination, names: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let mut rows = encoder(Vec::new());
-        if let Place::File(_) = place {
+        if let Destination::File(_) = destination {
             rows.write_record(names)?;
         }
         Ok(Self {
-            place,
+            destination,
             rows,
             field: String::new(),
         })
@@ -50,20 +50,20 @@ impl Csv {
     pub(super) fn append(&mut self, mut other: Self) -> io::Result<()> {
         self.pass_on()?;
         other.pass_on()?;
-        io::copy(&mut other.place.read_back()?, &mut self.place)?;
+        io::copy(&mut other.destination.read_back()?, &mut self.destination)?;
         Ok(())
     }
 
-    /// Writes what is left and gives the place back.
-    pub(super) fn finish(mut self) -> io::Result<Place> {
+    /// Writes the remaining rows and returns the destination.
+    pub(super) fn finish(mut self) -> io::Result<Destination> {
         self.pass_on()?;
-        Ok(self.place)
+        Ok(self.destination)
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
         let rows = std::mem::replace(&mut self.rows, encoder(Vec::new()));
         let mut bytes = rows.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-        self.place.write_all(&bytes)?;
+        self.destination.write_all(&bytes)?;
         bytes.clear();
         self.rows = encoder(bytes);
         Ok(())
@@ -71,7 +71,7 @@ impl Csv {
 }
 
 fn encoder(bytes: Vec<u8>) -> Writer<Vec<u8>> {
-    // A row may be short: that of a temporary table has no heading to be compared with.
+    // Flexible: a temporary table has no heading to compare the length of rows with.
     WriterBuilder::new().flexible(true).from_writer(bytes)
 }
 
@@ -105,7 +105,7 @@ fn joined<T>(
     Ok(())
 }
 
-/// Seconds since 1970 with all nine digits, which an `f64` has not.
+/// Seconds since 1970 with nine decimals, for which an `f64` is not precise enough.
 struct Decimal(Timestamp);
 
 impl std::fmt::Display for Decimal {

@@ -1,12 +1,12 @@
-//! Files that appear when they are complete, and not before.
+//! Files that appear only when they are complete.
 
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// A file under construction: it is written beside its place, and takes it when it is finished. One that is dropped
-/// before leaves no file, and the file that was there before stays.
+/// A file under construction. It is written to a temporary file in the same folder, which is renamed when it is
+/// complete. If it is dropped before, the temporary file is deleted and an existing file stays as it was.
 #[derive(Debug)]
 pub struct Draft {
     file: BufWriter<NamedTempFile>,
@@ -17,7 +17,7 @@ impl Draft {
     /// Begins a file.
     ///
     /// # Errors
-    /// When nothing can be written beside it.
+    /// When no file can be created in its folder.
     pub fn create(target: impl Into<PathBuf>) -> io::Result<Self> {
         let target = target.into();
         let folder = match target.parent() {
@@ -27,7 +27,7 @@ impl Draft {
         let file = Builder::new()
             .prefix(".emptcp-")
             .suffix(".part")
-            // Like any new file: the user's mask takes away what it takes away.
+            // As for any new file: the user's umask applies.
             .permissions(std::fs::Permissions::from_mode(0o666))
             .tempfile_in(folder)
             .map_err(|error| at(folder, &error))?;
@@ -37,16 +37,16 @@ impl Draft {
         })
     }
 
-    /// Where it will be.
+    /// Its final path.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Puts it in its place.
+    /// Renames it to its final path.
     ///
     /// # Errors
-    /// When it cannot be written to its end, or something that is no file is there.
+    /// When it cannot be written completely, or the final path exists and is not a file.
     pub fn finish(self) -> io::Result<PathBuf> {
         let Self { file, target } = self;
         let file = file.into_inner().map_err(|error| at(&target, error.error()))?;
@@ -65,7 +65,7 @@ impl Write for Draft {
     }
 }
 
-/// An error that says where.
+/// Adds the path to an error.
 pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -1,8 +1,10 @@
 //! Records as JSON, one on each line.
 
+use super::names::{NamedFields, Names};
 use emptcp_trace::Event;
 use emptcp_trace::record::Mark;
 use serde::Serialize;
+use serde_json::Serializer;
 use std::io::{self, Write};
 
 /// A mark with the name of its trace.
@@ -13,15 +15,16 @@ struct Line<'a> {
     mark: &'a Mark,
 }
 
-/// Writes a connection, its subflows within, as one line. With `marks`, a mark is a line too: the objects with `kind`.
-/// Other events write nothing.
+/// Writes a connection, with its subflows inside, as one line. With `marks`, a mark is a line too: the objects with
+/// `kind`. Other events write nothing.
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn line(out: &mut impl Write, trace: &str, event: &Event, marks: bool) -> io::Result<()> {
+pub fn line(out: &mut impl Write, trace: &str, event: &Event, marks: bool, names: Names) -> io::Result<()> {
+    let mut json = Serializer::with_formatter(&mut *out, NamedFields::new(names));
     match event {
-        Event::Connection(connection) => serde_json::to_writer(&mut *out, connection)?,
-        Event::Mark(mark) if marks => serde_json::to_writer(&mut *out, &Line { trace, mark })?,
+        Event::Connection(connection) => connection.serialize(&mut json)?,
+        Event::Mark(mark) if marks => Line { trace, mark }.serialize(&mut json)?,
         _ => return Ok(()),
     }
     out.write_all(b"\n")

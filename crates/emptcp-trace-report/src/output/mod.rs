@@ -1,8 +1,8 @@
-//! What the analysis found, as text, JSON, CSV and Parquet.
+//! The records of the analysis as text, JSON, CSV and Parquet.
 //!
 //! ```
 //! use emptcp_trace::{Analyzer, Event, Source, source};
-//! use emptcp_trace_report::output::{Folders, Summary, Tables, json};
+//! use emptcp_trace_report::output::{Folders, Names, Summary, Tables, json};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../emptcp-trace/tests/captures/reuse.pcap.zst");
@@ -13,12 +13,13 @@
 //! let mut tables = Tables::create(&Folders {
 //!     csv: Some(folder.join("csv")),
 //!     parquet: Some(folder.join("parquet")),
+//!     names: Names::Short,
 //! })?;
 //! let (mut lines, mut summary) = (Vec::new(), Summary::new(10));
 //! for event in Analyzer::new(source) {
 //!     let event = event?;
 //!     tables.write(&name, &event)?;
-//!     json::line(&mut lines, &name, &event, false)?;
+//!     json::line(&mut lines, &name, &event, false, Names::Short)?;
 //!     match event {
 //!         Event::Connection(connection) => summary.connection(&connection),
 //!         Event::End(totals) => summary.trace(&name, &totals),
@@ -27,7 +28,7 @@
 //! }
 //! tables.finish()?;
 //!
-//! // A line of names, and one for each of the three connections.
+//! // A line of column names, and one for each of the three connections.
 //! assert_eq!(std::fs::read_to_string(folder.join("csv/connections.csv"))?.lines().count(), 4);
 //! assert!(folder.join("parquet/subflows.parquet").is_file());
 //! assert_eq!(String::from_utf8(lines)?.lines().count(), 3);
@@ -39,24 +40,26 @@
 //! * [`summary`]: for a person at a terminal.
 //! * [`json`]: one object per line.
 //! * [`tables`]: CSV and Parquet files; `column.rs`, [`columns`]: the columns of both; `csv.rs`, `parquet/`: how they
-//!   are written; `place.rs`: where to.
+//!   are written; `destination.rs`: where to; [`Names`]: how columns and fields are named.
 //! * `table.rs`: a table as plain text.
-//! * [`units`]: numbers as people read them.
-//! * [`draft`]: files that appear when they are complete.
+//! * [`units`]: numbers with units.
+//! * [`draft`]: files that appear only when they are complete.
 
 pub mod column;
 pub mod columns;
 mod csv;
+mod destination;
 pub mod draft;
 pub mod json;
+mod names;
 mod parquet;
-mod place;
 pub mod summary;
 mod table;
 pub mod tables;
 pub mod units;
 
 pub use draft::Draft;
+pub use names::Names;
 pub use summary::Summary;
 pub use table::TextTable;
 pub use tables::{Folders, Tables, Written};

@@ -1,4 +1,4 @@
-//! Records for the tests of the output, with something in every field.
+//! Records for the tests of the output, with a value in every field.
 
 use emptcp_trace::record::*;
 use emptcp_trace::{ConnectionId, Direction, PacketNumber, PerDirection, Span, SubflowId, Timestamp};

@@ -8,10 +8,10 @@ use std::fmt;
 /// ```
 /// use emptcp_trace_report::output::TextTable;
 ///
-/// let mut table = TextTable::new(&["sf", ">bytes"]);
+/// let mut table = TextTable::new(&["subflow", ">bytes"]);
 /// table.row(["0", "1000"]);
 /// table.row(["1", "20"]);
-/// assert_eq!(table.to_string(), "  sf  bytes\n  0    1000\n  1      20");
+/// assert_eq!(table.to_string(), "  subflow  bytes\n  0         1000\n  1           20");
 /// ```
 #[derive(Debug)]
 pub struct TextTable {
@@ -19,7 +19,8 @@ pub struct TextTable {
 }
 
 impl TextTable {
-    /// A table without rows yet. A heading that begins with `>` is that of a column of numbers, aligned to the right.
+    /// An empty table. A heading that begins with `>` is that of a column of numbers, aligned to the right. A heading
+    /// may have several lines.
     #[must_use]
     pub fn new(headings: &[&str]) -> Self {
         let mut table = Table::new();
@@ -48,7 +49,7 @@ impl TextTable {
 }
 
 impl fmt::Display for TextTable {
-    /// One line for the headings and one for each row, without spaces or a newline at the end.
+    /// The headings, then one line for each row, without spaces or a newline at the end.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.table.to_string();
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();

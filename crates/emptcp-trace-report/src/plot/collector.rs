@@ -1,4 +1,4 @@
-//! Keeps what the pictures need while the events pass.
+//! Keeps what the pictures need, event by event.
 
 use super::draw::{self, Scene};
 use super::grid::Extent;
@@ -6,7 +6,7 @@ use super::lane::Lane;
 use super::{Picture, Quantity, Section, moments};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Span, SubflowId, Timestamp};
 
-/// Subflows with a colour of their own; what others carry is drawn as one more.
+/// Subflows with a separate colour; all others are drawn as one.
 const LANES: usize = 32;
 
 /// Reads the events of one connection and draws it. Memory does not grow with the capture.
@@ -95,7 +95,7 @@ impl Collector {
         }
     }
 
-    /// A picture; none when there is nothing to draw in it, as when no data went this way.
+    /// A picture; none when there is nothing to draw, for example no data in this direction.
     #[must_use]
     pub fn picture(&self, quantity: Quantity, direction: Direction) -> Option<Picture> {
         let scene = &self.scenes[direction];

@@ -1,4 +1,4 @@
-//! Charts from what was kept.
+//! Charts of the collected data.
 
 use super::grid::{self, Cell, Extent, Grid};
 use super::lane::{Lane, Ranges};
@@ -7,7 +7,7 @@ use crate::chart::{Axis, COLOURS, Chart, Marker, Series, Shape, Unit};
 use emptcp_trace::{ConnectionId, Direction, Span, SubflowId};
 use std::collections::BTreeMap;
 
-/// One direction of the connection. The lane without a number is that of all other subflows.
+/// One direction of the connection. The lane without a number is for all other subflows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scene {
     pub(super) lanes: BTreeMap<Option<SubflowId>, Lane>,
@@ -16,7 +16,7 @@ pub(super) struct Scene {
     pub(super) last: Option<Span>,
 }
 
-/// The last colour is grey: for what belongs to no subflow.
+/// The last colour, grey, for items without a subflow.
 const GREY: usize = COLOURS - 1;
 /// Steps from the bottom to the top of a picture in which a range of sequence numbers is drawn as points.
 const STEPS: u64 = 400;
@@ -80,7 +80,7 @@ fn colour(subflow: Option<SubflowId>) -> usize {
     subflow.map_or(GREY, |id| id.0 as usize % GREY)
 }
 
-/// The same colour comes again after six subflows; then they differ by their dashes.
+/// After six subflows the colours repeat, with other dashes.
 fn dash(subflow: Option<SubflowId>) -> usize {
     subflow.map_or(0, |id| id.0 as usize / GREY % 4)
 }
@@ -127,7 +127,7 @@ fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
             ),
         ];
         for (index, (grid, name, marker)) in kinds.into_iter().enumerate() {
-            // A copy needs one sign, not a column of them.
+            // One mark for each copy, not a column of marks.
             let points = points(grid, if index == 0 { step } else { step * 8 });
             if !points.is_empty() {
                 let series = Series::new(name, Shape::Points(points, marker)).colour(colour(*subflow));
@@ -142,7 +142,7 @@ fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
     if data.is_empty() && copies.is_empty() {
         return;
     }
-    // A part in the middle begins far from 0.
+    // A section in the middle begins far from 0.
     if section.from.is_some() {
         let new = data.iter().flat_map(|series| match &series.shape {
             Shape::Points(values, _) => values.as_slice(),
@@ -156,7 +156,7 @@ fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
             chart.y = chart.y.clone().range((low - room).max(0.0), high + room / 2.0);
         }
     }
-    // A DATA_ACK on a slow subflow is old news; what was acknowledged does not go back.
+    // A DATA_ACK on a slow subflow may be older than the highest one: the highest counts.
     let mut highest = f64::MIN;
     let acknowledged: Values = scene
         .data_ack
@@ -219,7 +219,7 @@ fn throughput(scene: &Scene, chart: &mut Chart) {
         chart.series.push(series);
     }
     if chart.series.len() > 1 {
-        // Windows in which nothing was sent are not in any lane.
+        // Windows without data are in no lane.
         let mut all = Grid::<u64>::default();
         for (t, bytes) in together {
             all.add(Span(t), bytes);
@@ -231,7 +231,7 @@ fn throughput(scene: &Scene, chart: &mut Chart) {
     }
 }
 
-/// Each value in the middle of its window, from and to the ground.
+/// Each value in the middle of its window; the line begins and ends at 0.
 fn stairs(windows: &[(Span, u64)], width: Span, rate: impl Fn(u64) -> f64) -> Values {
     let half = width.seconds() / 2.0;
     let values = windows.iter().map(|(t, bytes)| (t.seconds() + half, rate(*bytes)));
@@ -288,7 +288,7 @@ fn window(scene: &Scene, chart: &mut Chart) {
         let announced = Series::new(format!("{}: window", name(*subflow)), Shape::Step(window));
         chart.series.push(announced.colour(colour).dash(2));
     }
-    // Two things of very different size are both legible only on a logarithmic axis.
+    // Values of very different size are legible only on a logarithmic axis.
     chart.y = if highest_window > 20.0 * highest_flight && highest_flight > 0.0 {
         Axis::log("bytes", Unit::Bytes)
     } else {

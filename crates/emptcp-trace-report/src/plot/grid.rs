@@ -1,13 +1,13 @@
-//! Values over time in cells that grow with the time that they cover, so that memory does not.
+//! Values over time in cells. Cells become wider as time passes, so memory stays bounded.
 
 use emptcp_trace::Span;
 
-/// Cells kept at most. After growing there are at least a fifth of them, still more than a picture has pixels.
+/// The most cells. After widening, at least a fifth of them are left: still more than a picture has pixels.
 const CELLS: i64 = 8192;
-/// The first width of a cell, nanoseconds: nothing is put together that lies apart.
+/// The first width of a cell, nanoseconds: no two packets share one.
 const FIRST: i64 = 1000;
 
-/// What can be put together with a later value of its kind.
+/// A value that can be merged with a later one.
 pub(super) trait Merge {
     fn merge(&mut self, later: Self);
 }
@@ -18,7 +18,7 @@ impl Merge for u64 {
     }
 }
 
-/// Lowest, highest, and what makes a mean.
+/// Lowest and highest value, sum and count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Extent {
     pub(super) low: f64,
@@ -80,7 +80,7 @@ impl<T> Default for Grid<T> {
 }
 
 impl<T: Merge> Grid<T> {
-    /// Times must not go back much; what comes late joins the last cell.
+    /// Times must be about in order; a late value joins the last cell.
     pub(super) fn add(&mut self, t: Span, value: T) {
         let first = *self.first.get_or_insert(t.0);
         while t.0.saturating_sub(first) / self.width >= CELLS {
@@ -94,7 +94,7 @@ impl<T: Merge> Grid<T> {
     }
 
     fn grow(&mut self) {
-        // 1, 5, 10, 50, 100: by five and by two in turn.
+        // 1, 5, 10, 50, 100: alternately times five and times two.
         let by = if is_power_of_ten(self.width) { 5 } else { 2 };
         self.width = self.width.saturating_mul(by);
         let mut grown: Vec<Cell<T>> = Vec::with_capacity(self.cells.len() / 2 + 1);
@@ -119,7 +119,7 @@ impl<T: Merge> Grid<T> {
 }
 
 impl Grid<u64> {
-    /// Sums in windows, each with the time when it begins; windows without anything between others are there with 0.
+    /// Sums in windows, each with its start; empty windows between others have 0.
     pub(super) fn windows(&self, width: Span) -> Vec<(Span, u64)> {
         let width = width.0.max(self.width);
         let mut windows: Vec<(i64, u64)> = Vec::new();
@@ -131,7 +131,7 @@ impl Grid<u64> {
                 *sum += cell.value;
                 continue;
             }
-            // A pause falls to the ground and stays there.
+            // A pause is drawn at 0.
             if let Some((last, _)) = windows.last().copied()
                 && index > last + 1
             {

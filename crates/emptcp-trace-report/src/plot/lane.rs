@@ -1,4 +1,4 @@
-//! What is kept of one subflow in one direction.
+//! The data of one subflow in one direction.
 
 use super::grid::{Extent, Grid, Merge};
 use emptcp_trace::{PacketEvent, Piece, Run, Span};
@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 /// A range of data sequence numbers.
 pub(super) type Range = (u64, u64);
 
-/// Ranges in one cell of time; beyond, the two that are nearest to each other become one.
+/// The most ranges in one cell of time. When there are more, the two closest ones are merged.
 const RANGES: usize = 4;
 
 /// Ranges of data sequence numbers in the order of their beginnings.
@@ -71,7 +71,7 @@ pub(super) struct Lane {
     pub(super) retransmitted: Grid<Ranges>,
     pub(super) reinjected: Grid<Ranges>,
     pub(super) repeated: Grid<Ranges>,
-    /// Payload, whatever it was.
+    /// All payload.
     pub(super) payload: Grid<u64>,
     /// Seconds.
     pub(super) rtt: Grid<Extent>,

@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! * `collector.rs`: reads the events of one watched connection; `lane.rs`: what is kept of one subflow and direction.
+//! * `collector.rs`: reads the events of one watched connection; `lane.rs`: the data of one subflow and direction.
 //! * `grid.rs`: values over time in bounded memory, however many packets there are.
 //! * `draw.rs`: charts from that; `moments.rs`: the marks in them.
 //! * `xplot.rs`: files for xplot and jPlot, written packet by packet and therefore exact.
@@ -47,11 +47,11 @@ use emptcp_trace::{ConnectionId, Direction, Span};
 /// The quantity that a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
-    /// Data sequence numbers: what was sent when, and how much of it was acknowledged.
+    /// Data sequence numbers: when they were sent, and when they were acknowledged.
     Dsn,
     /// Payload per second.
     Throughput,
-    /// Round-trip times, from data to its acknowledgement, as seen from the place of capture.
+    /// Round-trip times, from data to its acknowledgement, as seen at the capture point.
     Rtt,
     /// Bytes in flight, and the window that the receiver announces.
     Window,
@@ -61,7 +61,7 @@ impl Quantity {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Dsn, Self::Throughput, Self::Rtt, Self::Window];
 
-    /// As in names of files and on the command line.
+    /// The name in file names and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,12 +73,13 @@ impl Quantity {
     }
 }
 
-/// A part of a connection: times since its first packet. Values outside are not kept, so a small part is sharp.
+/// A part of a connection: times since its first packet. Values outside are not kept, so a short section has full
+/// resolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Section {
-    /// From here on.
+    /// Start.
     pub from: Option<Span>,
-    /// Up to here.
+    /// End.
     pub to: Option<Span>,
 }
 
@@ -93,7 +94,7 @@ impl Section {
 pub struct Picture {
     /// The connection.
     pub connection: ConnectionId,
-    /// Which way the data went.
+    /// The direction of the data.
     pub direction: Direction,
     /// The quantity that it shows.
     pub quantity: Quantity,

@@ -2,10 +2,10 @@
 
 use emptcp_trace::record::{Detail, Mark, MarkKind};
 
-/// Marks in one picture; more would hide the data.
+/// The most marks in one picture; more would hide the data.
 pub(super) const MOST: usize = 60;
 
-/// The words of a mark; none for what is not marked.
+/// The label of a mark; none for events that are not marked.
 pub(super) fn words(mark: &Mark) -> Option<String> {
     let subflow = mark.sf_id.map(|id| format!(" {id}")).unwrap_or_default();
     Some(match (mark.kind, &mark.detail) {
@@ -31,7 +31,7 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
     })
 }
 
-/// Leaves out what says the same at nearly the same time, so that each mark says something.
+/// Leaves out marks with the same label at nearly the same time.
 pub(super) fn distinct(marks: &[(f64, String)], duration: f64) -> Vec<(f64, String)> {
     let near = duration / 80.0;
     let mut kept: Vec<(f64, String)> = Vec::new();

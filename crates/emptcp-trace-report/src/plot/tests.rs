@@ -133,7 +133,7 @@ fn a_million_packets_make_a_picture_of_bearable_size() {
     }
 }
 
-/// A file in memory that can be read while somebody else owns it.
+/// A file in memory with shared ownership.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<Vec<u8>>>);
 

@@ -9,13 +9,13 @@ use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Pi
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Colours that xplot knows and that differ on black, in the order of subflows. White is for what belongs to none.
+/// Colours of xplot that are distinguishable on black, in the order of subflows. White is for items without a subflow.
 const COLOURS: [&str; 7] = ["green", "red", "yellow", "blue", "purple", "orange", "magenta"];
 
-/// Makes a file of a name.
+/// Creates a file of this name.
 type Create<'a, W> = Box<dyn FnMut(&str) -> io::Result<W> + 'a>;
 
-/// Reads the events of one connection and writes xplot files. A file is made when there is something to write into it.
+/// Reads the events of one connection and writes xplot files. A file is created when there is something to write.
 pub struct Xplot<'a, W> {
     watched: ConnectionId,
     section: Section,
@@ -24,7 +24,7 @@ pub struct Xplot<'a, W> {
     create: Create<'a, W>,
     files: BTreeMap<(Quantity, bool), W>,
     start: Option<Timestamp>,
-    /// What was drawn last, to draw a line from there.
+    /// The last point drawn, to draw a line from it.
     acknowledged: PerDirection<Option<(Timestamp, u64)>>,
     windows: PerDirection<BTreeMap<SubflowId, (Timestamp, u64)>>,
     /// The highest data sequence number, where marks are put.
@@ -91,7 +91,7 @@ impl<'a, W: Write> Xplot<'a, W> {
         }
     }
 
-    /// Ends the files and gives them back.
+    /// Completes the files and returns them.
     ///
     /// # Errors
     /// Those of the files.
@@ -213,7 +213,7 @@ impl<'a, W: Write> Xplot<'a, W> {
         let t = time(mark.t);
         for direction in Direction::BOTH {
             let highest = self.highest[direction];
-            // What happens before any data does not make a picture of a direction without data.
+            // Events alone do not make a picture for a direction without data.
             let exists = self
                 .files
                 .contains_key(&(Quantity::Dsn, direction == Direction::ServerToClient));
@@ -229,7 +229,7 @@ fn colour(subflow: SubflowId) -> &'static str {
     COLOURS.get(subflow.0 as usize % COLOURS.len()).unwrap_or(&"white")
 }
 
-/// Seconds with six digits: xplot reads a time as two integers, and microseconds are the finest that it knows.
+/// Seconds with six digits: xplot reads a time as two integers, and microseconds are its finest unit.
 fn time(t: Timestamp) -> String {
     let microseconds = t.0.max(0) / 1000;
     format!("{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000)

@@ -10,7 +10,7 @@ use hashbrown::HashSet;
 use std::io;
 use std::net::IpAddr;
 
-/// The most traces that the page lists; the CSV has all.
+/// The most traces on the page; the CSV has all.
 const LISTED: usize = 50;
 
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl Part for Dataset {
             count("TCP segments", sum(|totals| totals.tcp)),
             count("of these, with an MPTCP option", sum(|totals| totals.mptcp)),
         ];
-        // What is wrong with the traces is said only when something is.
+        // Faults of the traces are listed only when there are any.
         for (name, count) in [
             (
                 "MP_JOIN whose connection was not captured",
@@ -90,7 +90,10 @@ impl Part for Dataset {
             ("packets cut off or malformed", sum(|totals| totals.skipped.malformed)),
             ("packets of unknown link types", sum(|totals| totals.skipped.link_type)),
             ("IP fragments left out", sum(|totals| totals.skipped.fragments)),
-            ("packets too late to be put in order", sum(|totals| totals.capped.late)),
+            (
+                "packets too late to be sorted by time",
+                sum(|totals| totals.capped.late),
+            ),
         ] {
             if count > 0 {
                 rows.push(line(name, Cell::count(count)));
@@ -99,7 +102,7 @@ impl Part for Dataset {
         let mut notes = Vec::new();
         if self.lower_bounds > 0 {
             notes.push(format!(
-                "{} connections are not whole in the capture, or met a limit of memory: their figures of bytes are lower bounds.",
+                "{} connections are incomplete in the capture, or reached a memory limit: their byte counts are lower bounds.",
                 self.lower_bounds
             ));
         }

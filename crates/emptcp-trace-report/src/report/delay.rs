@@ -1,4 +1,4 @@
-//! F3.4: how long after its connection began a further subflow is opened.
+//! F3.4: the delay from the start of a connection to its further subflows.
 
 use super::distribution::{Curve, Samples, panel, thresholds};
 use super::part::{Part, Subject, Traces};
@@ -17,7 +17,7 @@ pub(super) struct Delay {
     dropped_not_after: u64,
     dropped_ended: u64,
     not_established: u64,
-    /// When connections ended that are still to come: they linger.
+    /// When connections ended whose records come later.
     ends: HashMap<ConnectionId, Timestamp>,
     end: Option<Timestamp>,
 }
@@ -39,7 +39,7 @@ impl Default for Delay {
 }
 
 impl Delay {
-    /// Whether the subflow counts; if not, why not is counted.
+    /// Whether the subflow counts; otherwise counts the reason.
     fn counts(&mut self, subflow: &Subflow, end: Option<Timestamp>) -> bool {
         let reset = subflow.rst.0.contains(&true);
         if reset && subflow.payload.total() == 0 && subflow.t_est.is_none() {
@@ -57,7 +57,7 @@ impl Delay {
 
 impl Part for Delay {
     fn any(&mut self, _of: Subject, connection: &Connection) {
-        // The rest of the linger time belongs to no connection's life.
+        // The connection ended at its mark, or at the last DATA_ACK. The time after that does not count.
         let marked = self.ends.remove(&connection.conn_id);
         let acknowledged = connection.dur_dack.map(|duration| connection.t0 + duration);
         self.end = marked.or(acknowledged.filter(|_| connection.end == End::DataFin));
@@ -97,7 +97,7 @@ impl Part for Delay {
         self.all.sort();
         self.first.sort();
         let curves = [&self.all, &self.first];
-        // From 10 ms on, as far as that leaves something to see.
+        // From 10 ms on, unless that leaves nothing to show.
         let mut axis = Axis::log("delay", Unit::Seconds);
         if let Some(largest) = self.all.quantile(1.0).filter(|largest| *largest > 0.02) {
             axis = axis.range(0.01, 10_f64.powf(largest.log10().ceil()));

@@ -5,7 +5,7 @@ use super::{Cell, Panel, Rows, Table};
 use crate::chart::{Axis, Chart, Series, Shape, Unit};
 use std::io;
 
-/// A value of someone.
+/// A value, and the connection or subflow that it belongs to.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     value: f64,
@@ -37,7 +37,7 @@ impl Curve {
         self.sorted = false;
     }
 
-    /// Of one direction, as its rows say.
+    /// The samples of one direction.
     pub(super) fn of_direction(mut self, direction: &'static str) -> Self {
         self.direction = direction;
         self
@@ -47,7 +47,7 @@ impl Curve {
         self.samples.len() as u64
     }
 
-    /// To be called before anything is asked that depends on the order.
+    /// Must be called before methods that depend on the order.
     pub(super) fn sort(&mut self) {
         if !self.sorted {
             self.samples
@@ -56,12 +56,12 @@ impl Curve {
         }
     }
 
-    /// How many samples fulfil the test.
+    /// The number of samples that pass the test.
     pub(super) fn count(&self, test: impl Fn(f64) -> bool) -> u64 {
         self.samples.iter().filter(|sample| test(sample.value)).count() as u64
     }
 
-    /// The smallest sample that a share `p` of all does not exceed. Sorted curves only.
+    /// The quantile `p`: the smallest sample such that a share `p` of all samples is not larger. Sorted curves only.
     pub(super) fn quantile(&self, p: f64) -> Option<f64> {
         quantile(self.samples.len(), p).and_then(|index| self.samples.get(index).map(|sample| sample.value))
     }
@@ -83,13 +83,13 @@ pub(super) fn panel(title: &str, of: &str, x: Axis, curves: &[&Curve]) -> Vec<Pa
     panel_from(title, of, x, 0.0, curves)
 }
 
-/// Like [`panel`], without what is below the share `from`.
+/// Like [`panel`], from the share `from` on.
 pub(super) fn panel_from(title: &str, of: &str, x: Axis, from: f64, curves: &[&Curve]) -> Vec<Panel> {
     let drawn = curves.iter().enumerate().filter(|(_, curve)| curve.n() > 0);
     let mut series: Vec<_> = drawn.map(|(number, curve)| curve.series(number)).collect();
     match series.as_mut_slice() {
         [] => return Vec::new(),
-        // The axis says what it is.
+        // The axis has the label.
         [only] if curves.len() == 1 => only.name.clear(),
         _ => {}
     }
@@ -111,7 +111,7 @@ pub(super) fn quantile(n: usize, p: f64) -> Option<usize> {
 /// A share that is asked for.
 pub(super) type Threshold = (&'static str, fn(f64) -> bool);
 
-/// The shares that are asked for and a few quantiles, a column for each curve.
+/// The requested shares and some quantiles, a column for each curve.
 pub(super) fn thresholds(curves: &[&Curve], shares: &[Threshold], unit: Unit) -> Table {
     let column = |of: &dyn Fn(&Curve) -> Cell| curves.iter().map(|curve| of(curve)).collect::<Vec<_>>();
     let row = |name: &str, cells: Vec<Cell>| {
@@ -126,7 +126,7 @@ pub(super) fn thresholds(curves: &[&Curve], shares: &[Threshold], unit: Unit) ->
     for (name, p) in [
         ("smallest", 0.0),
         ("median", 0.5),
-        ("95 % are not above", 0.95),
+        ("95 % are at most", 0.95),
         ("largest", 1.0),
     ] {
         let number = |curve: &Curve| {
@@ -145,7 +145,7 @@ pub(super) fn thresholds(curves: &[&Curve], shares: &[Threshold], unit: Unit) ->
     }
 }
 
-/// The samples of curves as rows.
+/// The samples of the curves as rows.
 pub(super) struct Samples {
     pub(super) traces: Traces,
     pub(super) curves: Vec<Curve>,

@@ -17,10 +17,10 @@ const CLASSES: [(Fallback, &str); 9] = [
     (Fallback::SynAckWithoutOption, "SYN+ACK without option"),
     (Fallback::AckWithoutOption, "third ACK or first data without option"),
     (Fallback::SynAgainWithoutOption, "SYN sent again without option"),
-    (Fallback::DssDisappeared, "data without mapping, mid-connection"),
+    (Fallback::DssDisappeared, "data without mapping, during the connection"),
     (Fallback::WrongChecksum, "wrong checksum"),
     (Fallback::OneSided, "one side only"),
-    (Fallback::Incomplete, "not known: handshake not captured whole"),
+    (Fallback::Incomplete, "unknown: handshake not completely captured"),
 ];
 
 /// Ports named in a cell; the CSV has all.
@@ -46,7 +46,7 @@ pub(super) struct Fallbacks {
 impl Part for Fallbacks {
     fn any(&mut self, of: Subject, connection: &Connection) {
         if connection.partial {
-            // Without its SYN it is not known how it began.
+            // Without the SYN, the beginning is unknown.
             return;
         }
         self.connections += 1;
@@ -119,7 +119,7 @@ impl Part for Fallbacks {
             head: ["", "connections", "of all"].map(str::to_owned).to_vec(),
             rows: vec![
                 sum("explicit: MP_FAIL or infinite mapping", self.explicit),
-                sum("any fallback that was seen", self.any),
+                sum("any fallback", self.any),
             ],
         };
         let csv = self.rows.iter().map(|(of, class, port, client)| {
@@ -140,7 +140,7 @@ impl Part for Fallbacks {
             panels: Vec::new(),
             tables: vec![classes, sums],
             notes: vec![
-                "A connection may be in several rows. \"By\" is the side whose packet shows it; it may be the path that took the option away.".to_owned(),
+                "A connection may be in several rows. \"By\" is the side whose packet shows it; the path may have removed the option.".to_owned(),
             ],
             rows: Box::new(Ready {
                 head: vec!["trace", "conn_id", "class", "port", "client"],

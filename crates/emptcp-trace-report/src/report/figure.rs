@@ -1,4 +1,4 @@
-//! What a figure of the report consists of.
+//! The parts of a figure of the report.
 
 use crate::chart::Chart;
 use crate::output::units;
@@ -14,19 +14,19 @@ pub struct Figure {
     pub title: &'static str,
     /// What it shows, in a sentence or two.
     pub says: &'static str,
-    /// Of whom.
+    /// The population: which connections, subflows or packets it covers.
     pub population: String,
-    /// Their number.
+    /// The size of the population.
     pub n: u64,
-    /// The few numbers that say most: what, and how much.
+    /// The most important numbers: label and value.
     pub facts: Vec<(&'static str, String)>,
     /// Pictures; none when there is no data.
     pub panels: Vec<Panel>,
     /// Numbers.
     pub tables: Vec<Table>,
-    /// What has to be known to read it rightly.
+    /// Notes that readers need.
     pub notes: Vec<String>,
-    /// The values that it is made from.
+    /// The underlying values.
     pub rows: Box<dyn Rows>,
 }
 
@@ -42,10 +42,10 @@ impl std::fmt::Debug for Figure {
     }
 }
 
-/// A picture; several are side by side where there is room.
+/// A picture; several are shown next to each other where there is room.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// Below it; may be empty when the figure says it all.
+    /// The caption below; may be empty.
     pub caption: String,
     /// The picture.
     pub chart: Chart,
@@ -54,7 +54,7 @@ pub struct Panel {
 /// A small table.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// Above it; may be empty.
+    /// The caption above; may be empty.
     pub caption: String,
     /// Headings of the columns; that of the first may be empty.
     pub head: Vec<String>,
@@ -71,12 +71,12 @@ pub enum Cell {
     Number(String),
     /// A share of a whole, 0 to 1, or more; shown with a bar.
     Share(f64),
-    /// There is nothing to say.
+    /// Empty.
     None,
 }
 
 impl Cell {
-    /// `part` of `whole`; nothing when the whole is nothing.
+    /// `part` of `whole`; empty when `whole` is 0.
     pub(super) fn share(part: u64, whole: u64) -> Self {
         if whole == 0 {
             Self::None
@@ -101,7 +101,7 @@ impl Cell {
     }
 }
 
-/// The values that a figure is made from, as rows of text.
+/// The underlying values of a figure, as rows of text.
 pub trait Rows {
     /// Names of the columns.
     fn head(&self) -> Vec<&'static str>;
@@ -109,15 +109,15 @@ pub trait Rows {
     /// How many rows there are.
     fn count(&self) -> u64;
 
-    /// Gives each row out, in order, until one is refused.
+    /// Passes each row to `give`, in order, until it returns an error.
     ///
     /// # Errors
-    /// Those of `give`, and of what holds the rows.
+    /// Those of `give`, and of the storage of the rows.
     fn each(&self, give: &mut dyn FnMut(Vec<String>) -> io::Result<()>) -> io::Result<()>;
 }
 
 impl Figure {
-    /// The values of the figure as CSV; of each `every` rows the first, and the very last.
+    /// The values of the figure as CSV: the first of each `every` rows, and the last one.
     ///
     /// # Errors
     /// Those of `sink`.
@@ -137,7 +137,7 @@ impl Figure {
     }
 }
 
-/// Rows that are ready.
+/// Rows in memory.
 pub(super) struct Ready {
     pub(super) head: Vec<&'static str>,
     pub(super) rows: Vec<Vec<String>>,

@@ -9,7 +9,7 @@ use emptcp_trace::{ConnectionId, Span, SubflowId, Timestamp};
 use hashbrown::HashMap;
 use std::io;
 
-/// The most handovers that are kept of one connection, and of all; more are counted.
+/// The most handovers that are kept, of one connection and in all; further ones are only counted.
 const PER_CONNECTION: usize = 1024;
 const KEPT: usize = 100_000;
 
@@ -22,13 +22,13 @@ struct Handover {
     from: Option<SubflowId>,
     to: Option<SubflowId>,
     gap: Option<Span>,
-    /// By the subflow that it goes to, in its first 5 s.
+    /// Reinjected by the new subflow in its first 5 s.
     reinjected: u64,
 }
 
 pub(super) struct Handovers {
     top: usize,
-    /// Of connections that are still to come.
+    /// Handovers of connections whose records come later.
     open: HashMap<ConnectionId, Vec<Handover>>,
     kept: Vec<Handover>,
     /// Break-before-make, make-before-break.
@@ -124,7 +124,7 @@ impl Part for Handovers {
                 "break before make"
             }
         };
-        // The longest gaps are the ones to look at.
+        // Show the longest gaps.
         let mut longest: Vec<_> = self.kept.iter().collect();
         longest.sort_by_key(|handover| std::cmp::Reverse(handover.gap));
         let shown = longest.into_iter().take(self.top).map(|handover| {
@@ -163,7 +163,7 @@ impl Part for Handovers {
         }
         let mut notes = Vec::new();
         if all > self.kept.len() as u64 {
-            notes.push(format!("The first {KEPT} are kept one by one, here and in the CSV."));
+            notes.push(format!("Only the first {KEPT} are listed, here and in the CSV."));
         }
         let csv = self.kept.iter().map(|handover| {
             let mut row = handover.of.columns(traces).to_vec();
@@ -187,7 +187,7 @@ impl Part for Handovers {
             id: "Handover",
             name: "handovers",
             title: "Handovers",
-            says: "Data that moved from one subflow to another for good: to one opened after the first had gone silent (break before make), or to one that stood ready (make before break).",
+            says: "Data that moved permanently from one subflow to another: to one that was opened after the first had gone silent (break before make), or to one that was already open (make before break).",
             population: "handovers of complete connections".to_owned(),
             n: all,
             facts: Vec::new(),

@@ -63,8 +63,7 @@ impl Part for Length {
                 Unit::Seconds,
             )],
             notes: vec![
-                "The second curve ends with the last DATA_ACK that acknowledged something, as mptcptrace counts."
-                    .to_owned(),
+                "The second curve ends with the last DATA_ACK that acknowledged new data, as in mptcptrace.".to_owned(),
             ],
             rows: Box::new(Samples {
                 traces: traces.clone(),

@@ -1,7 +1,7 @@
-//! The report: every table and figure that describes a set of captures, as one page that needs nothing else.
+//! The report: all tables and figures about a set of captures, as one self-contained page.
 //!
-//! Give it the events of one trace after the other; it keeps a few numbers of each connection. Unless a figure says
-//! otherwise, it is about complete connections: both keys were seen, and an MP_CAPABLE in the third ACK or a DSS.
+//! It takes the events of one trace after the other and keeps a few numbers of each connection. Unless a figure says
+//! otherwise, it covers complete connections: both keys were seen, and an MP_CAPABLE in the third ACK or a DSS.
 //!
 //! ```
 //! use emptcp_trace::{Analyzer, Source, source};
@@ -27,8 +27,8 @@
 //!
 //! # Map
 //!
-//! * this file: the collector. `part.rs`: what each figure is made by. `figure.rs`: what a figure consists of.
-//! * `distribution.rs`: samples and their cumulative distribution, most figures' data.
+//! * this file: the collector. `part.rs`: the trait of all parts. `figure.rs`: the parts of a figure.
+//! * `distribution.rs`: samples and their cumulative distribution, the data of most figures.
 //! * one file for each part: `dataset.rs`, `ports.rs`, `fallback.rs`, `length.rs` (duration and size), `subflows.rs`,
 //!   `unused.rs`, `delay.rs`, `rtt.rs`, `share.rs`, `ratio.rs` and `times.rs` (retransmissions and reinjections),
 //!   `handover.rs`.
@@ -61,14 +61,14 @@ use part::{Part, Subject};
 use std::io;
 use std::sync::Arc;
 
-/// What can be chosen about a report.
+/// Options of a report.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The title of the page.
     pub title: String,
     /// Rows of each list: ports, handovers.
     pub top: usize,
-    /// How wide the bins of the best round-trip time are, milliseconds; more than 0.
+    /// Width of the bins of the best round-trip time, milliseconds; more than 0.
     pub bin: f64,
 }
 
@@ -82,7 +82,7 @@ impl Default for Options {
     }
 }
 
-/// Collects what a report needs.
+/// Collects the data of a report.
 pub struct Report {
     options: Options,
     /// Names of the traces so far; a subject points here.
@@ -117,18 +117,17 @@ impl Report {
         }
     }
 
-    /// Begins a trace: the events that follow are of it, until the next one. Connections are numbered from 0 in each
-    /// trace.
+    /// Begins a trace: the following events belong to it. Connections are numbered from 0 in each trace.
     pub fn begin(&mut self, trace: Arc<str>) {
         self.traces.push(trace);
     }
 
-    /// Adds a sentence about the traces that readers have to know, such as that one is damaged.
+    /// Adds a note about the current trace, for example that it is damaged.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }
 
-    /// Takes note of an event; those of [`Settings::marks`](emptcp_trace::Settings) are needed, packets are not.
+    /// Takes an event. It needs the marks ([`Settings::marks`](emptcp_trace::Settings)), not the packets.
     ///
     /// # Errors
     /// The temporary file that holds the times of retransmissions cannot be written.
@@ -154,7 +153,7 @@ impl Report {
         }
     }
 
-    /// The report of all that was added.
+    /// The report of everything added.
     ///
     /// # Errors
     /// The temporary file that holds the times of retransmissions cannot be read.

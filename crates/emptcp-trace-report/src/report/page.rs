@@ -1,4 +1,4 @@
-//! The page: one HTML file without scripts that asks for nothing from elsewhere.
+//! The page: one HTML file without scripts and external resources.
 
 use super::{Cell, Figure, Panel, Table};
 use crate::chart::{Chart, STYLE, Unit};
@@ -8,10 +8,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const PAGE_STYLE: &str = include_str!("page.css");
 
-/// Rows of each figure that a page holds; where there are more, it holds every n-th.
+/// The most rows of each figure on a page; when there are more, the page has every n-th.
 const ROWS: u64 = 2000;
 
-/// What need not be encoded in a data URI.
+/// Characters that need no encoding in a data URI.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b',')
@@ -20,11 +20,11 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'/');
 
-/// A report that is ready.
+/// A complete report.
 #[derive(Debug)]
 pub struct Page {
     title: String,
-    /// In their order.
+    /// The figures, in order.
     pub figures: Vec<Figure>,
 }
 
@@ -33,7 +33,7 @@ impl Page {
         Self { title, figures }
     }
 
-    /// The page. It fits light and dark settings and paper.
+    /// The page, for light and dark settings and for print.
     ///
     /// # Errors
     /// The temporary file that holds the times of retransmissions cannot be read.
@@ -47,7 +47,7 @@ impl Page {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="generator" content=(concat!("emptcp-trace ", env!("CARGO_PKG_VERSION")));
-                    // Nothing can be asked for, even if something in a capture got through.
+                    // Blocks external requests, even if text from a capture were not escaped.
                     meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                     title { (self.title) }
                     style { (PreEscaped(PAGE_STYLE)) (PreEscaped(STYLE)) }
@@ -86,7 +86,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     let csv = String::from_utf8_lossy(&csv);
     let file = format!("{}.csv", figure.name);
     let beside = is_beside(figure);
-    // As large as they are shown, or nearly, so that words have the size of the page's.
+    // About as large as shown, so that text has the size of the page's text.
     let size = match figure.panels.len() {
         1 if beside => (640.0, 370.0),
         1 => (860.0, 420.0),
@@ -99,7 +99,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
             p.says { (figure.says) }
             p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
             @if figure.n == 0 {
-                p.empty { "There are none in these captures." }
+                p.empty { "None in these captures." }
                 (notes)
             } @else {
                 @if !figure.facts.is_empty() {
@@ -113,7 +113,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
                 }
                 (notes)
                 details {
-                    summary { "The numbers behind it" }
+                    summary { "Underlying values" }
                     p {
                         a download=(file) href={ "data:text/csv;charset=utf-8," (utf8_percent_encode(&csv, PLAIN).to_string()) } {
                             (file)
@@ -131,7 +131,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     })
 }
 
-/// Whether the numbers are beside the picture: it is the only one, and they are narrow.
+/// Whether the table is next to the picture: there is one picture, and the table is narrow.
 fn is_beside(figure: &Figure) -> bool {
     let mut rows = figure.tables.iter().flat_map(|table| &table.rows);
     figure.panels.len() == 1 && rows.all(|row| row.len() <= 4)

@@ -1,4 +1,4 @@
-//! What makes a part of the report.
+//! The trait of all parts of the report.
 
 use super::Figure;
 use emptcp_trace::record::{Connection, Mark, Subflow, Totals};
@@ -6,8 +6,8 @@ use emptcp_trace::{ConnectionId, Direction, SubflowId};
 use std::io;
 use std::sync::Arc;
 
-/// Both directions, then each: its name, and how rows name it.
-pub(super) const WAYS: [(Option<Direction>, &str, &str); 3] = [
+/// Both directions together, then each: name, and name in rows.
+pub(super) const DIRECTIONS: [(Option<Direction>, &str, &str); 3] = [
     (None, "Both directions", ""),
     (Some(Direction::ClientToServer), "Client to server", "c2s"),
     (Some(Direction::ServerToClient), "Server to client", "s2c"),
@@ -16,13 +16,13 @@ pub(super) const WAYS: [(Option<Direction>, &str, &str); 3] = [
 /// Names of the traces, in the order in which they were read.
 pub(super) type Traces = Arc<[Arc<str>]>;
 
-/// Whose value a sample is.
+/// The connection or subflow that a sample belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
     /// Counted from 0.
     pub(super) trace: u32,
     pub(super) conn_id: ConnectionId,
-    /// None when it is about the whole connection.
+    /// None for the whole connection.
     pub(super) sf_id: Option<SubflowId>,
 }
 
@@ -47,10 +47,10 @@ pub(super) trait Part {
     /// A connection, complete or not.
     fn any(&mut self, _of: Subject, _connection: &Connection) {}
 
-    /// A complete connection; it was given to `any` before.
+    /// A complete connection; `any` was called with it before.
     fn complete(&mut self, _of: Subject, _connection: &Connection) {}
 
-    /// Something happened; its connection comes later.
+    /// An event; the record of its connection comes later.
     fn mark(&mut self, _mark: &Mark) -> io::Result<()> {
         Ok(())
     }

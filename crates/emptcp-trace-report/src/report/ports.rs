@@ -7,7 +7,7 @@ use emptcp_trace::record::Connection;
 use std::collections::BTreeMap;
 use std::io;
 
-/// The ports that have a row of their own, and what they are known for.
+/// The ports with separate rows, and their services.
 const NAMED: [(u16, &str); 5] = [
     (20, "FTP data"),
     (21, "FTP"),

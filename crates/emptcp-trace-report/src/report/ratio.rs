@@ -1,7 +1,7 @@
-//! F3.8: how much is sent again, on the same subflow and on another.
+//! F3.8: shares of retransmitted and reinjected payload.
 
 use super::distribution::{Curve, Samples, panel_from, thresholds};
-use super::part::{Part, Subject, Traces, WAYS};
+use super::part::{DIRECTIONS, Part, Subject, Traces};
 use super::{Cell, Figure, Table};
 use crate::chart::{Axis, Unit};
 use emptcp_trace::record::{Connection, Vantage};
@@ -10,13 +10,13 @@ use std::io;
 
 pub(super) const NAMES: [&str; 2] = ["retransmitted", "reinjected"];
 
-/// Whether a connection is among those whose retransmissions are looked at.
+/// Whether the figure covers a connection.
 pub(super) fn belongs(connection: &Connection) -> bool {
     connection.complete && connection.sf_est >= 2 && connection.data.total() >= 1
 }
 
 pub(super) struct Ratio {
-    /// By [`WAYS`], then by [`NAMES`].
+    /// By [`DIRECTIONS`], then by [`NAMES`].
     curves: [[Curve; 2]; 3],
     payload: PerDirection<u64>,
     again: [PerDirection<u64>; 2],
@@ -29,7 +29,7 @@ pub(super) struct Ratio {
 impl Default for Ratio {
     fn default() -> Self {
         Self {
-            curves: WAYS.map(|(_, _, way)| NAMES.map(|name| Curve::new(name).of_direction(way))),
+            curves: DIRECTIONS.map(|(_, _, way)| NAMES.map(|name| Curve::new(name).of_direction(way))),
             payload: PerDirection::default(),
             again: Default::default(),
             packets: Default::default(),
@@ -52,7 +52,7 @@ impl Part for Ratio {
             return;
         }
         let again = [&connection.retx, &connection.reinj];
-        for ((way, _, _), curves) in WAYS.iter().zip(&mut self.curves) {
+        for ((way, _, _), curves) in DIRECTIONS.iter().zip(&mut self.curves) {
             let of_way = |bytes: &PerDirection<u64>| way.map_or_else(|| bytes.total(), |way| bytes[way]);
             let data = of_way(&connection.data);
             if data > 0 {
@@ -80,9 +80,9 @@ impl Part for Ratio {
     fn finish(mut self: Box<Self>, traces: &Traces) -> io::Result<Vec<Figure>> {
         self.curves.iter_mut().flatten().for_each(Curve::sort);
         let (mut panels, mut tables) = (Vec::new(), vec![self.totals()]);
-        for ((_, way, _), curves) in WAYS.iter().zip(&self.curves) {
+        for ((_, way, _), curves) in DIRECTIONS.iter().zip(&self.curves) {
             let curves: Vec<_> = curves.iter().collect();
-            // Connections without any are the lower part of both curves; the picture begins where the first of them
+            // Connections without any are the lower part of both curves; the picture begins where the first curve
             // leaves it.
             let without = curves.iter().filter(|curve| curve.n() > 0);
             let without = without.map(|curve| curve.count(|ratio| ratio == 0.0) as f64 / curve.n() as f64);
@@ -114,7 +114,7 @@ impl Part for Ratio {
         }
         let n = self.curves[0][0].n();
         let mut notes = vec![format!(
-            "Retransmissions that were lost before the capture are not seen. {} of {n} connections were captured near the server: there, what it sends is exact, and what clients send is not.",
+            "Retransmissions of data that was lost before the capture point are not seen. {} of {n} connections were captured near the server: there, figures are exact for the server's data, but not for the clients'.",
             self.near_server
         )];
         if self.lower_bounds > 0 {
@@ -127,7 +127,7 @@ impl Part for Ratio {
             id: "F3.8",
             name: "f3_8_retransmitted",
             title: "Retransmitted and reinjected",
-            says: "Payload that was sent again on the same subflow (retransmitted), and that a subflow carried although another had carried it (reinjected), compared with the payload itself. It may be more than 100 %.",
+            says: "Payload that was sent again on the same subflow (retransmitted), and payload that a subflow carried after another had carried it (reinjected), as a share of all payload. The share may exceed 100 %.",
             population: "complete connections with 2 established subflows or more and some payload".to_owned(),
             n,
             facts: Vec::new(),
@@ -162,7 +162,7 @@ impl Ratio {
             row.push(Cell::None);
             rows.push(row);
         }
-        rows.push(bytes("again on the same subflow as new TCP data", &self.same_dsn));
+        rows.push(bytes("sent again on the same subflow as new TCP data", &self.same_dsn));
         Table {
             caption: "Totals".to_owned(),
             head: ["", "client to server", "server to client", "both", "of the payload"]

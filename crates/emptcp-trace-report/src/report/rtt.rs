@@ -9,9 +9,9 @@ use emptcp_trace::record::Connection;
 use std::collections::BTreeMap;
 use std::io;
 
-/// Payload that a connection has at least.
+/// The least payload of a connection.
 const LEAST: u64 = 100_000;
-/// Round-trip times that a subflow has at least.
+/// The least number of round-trip times of a subflow.
 const SAMPLES: u64 = 3;
 /// The most boxes that a picture shows.
 const BOXES: usize = 40;
@@ -24,14 +24,14 @@ struct Pair {
 }
 
 pub(super) struct RoundTrips {
-    /// Of the bins, seconds.
+    /// Width of the bins, seconds.
     width: f64,
     difference: Curve,
     pairs: Vec<Pair>,
 }
 
 impl RoundTrips {
-    /// With bins so wide, milliseconds.
+    /// With bins of this width, milliseconds.
     pub(super) fn new(bin: f64) -> Self {
         Self {
             width: if bin > 0.0 { bin / 1e3 } else { 0.04 },
@@ -91,7 +91,8 @@ impl Part for RoundTrips {
                 Unit::Seconds,
             )],
             notes: vec![
-                "True where the capture was taken near the server; elsewhere a part of the way is missing.".to_owned(),
+                "Exact where the capture was taken near the server; elsewhere a part of the path is missing."
+                    .to_owned(),
             ],
             rows: Box::new(Samples {
                 traces: traces.clone(),

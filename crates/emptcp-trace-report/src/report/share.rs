@@ -1,26 +1,26 @@
 //! F3.7: how much of the data goes over the initial subflow.
 
 use super::distribution::{Curve, Samples, panel, thresholds};
-use super::part::{Part, Subject, Traces, WAYS, established};
+use super::part::{DIRECTIONS, Part, Subject, Traces, established};
 use super::{Figure, Panel};
 use crate::chart::{Axis, Unit};
 use emptcp_trace::record::{Connection, Kind};
 use std::io;
 
-/// The upper ends of the first two classes of size; the larger one belongs to the class below it.
+/// The upper ends (included) of the first two size classes.
 const SMALL: u64 = 50_000;
 const LARGE: u64 = 5_000_000;
 const CLASSES: [&str; 3] = ["< 50 kB", "50 kB to 5 MB", "> 5 MB"];
 
 pub(super) struct Share {
-    /// By [`WAYS`], then by [`CLASSES`].
+    /// By [`DIRECTIONS`], then by [`CLASSES`].
     curves: [[Curve; 3]; 3],
 }
 
 impl Default for Share {
     fn default() -> Self {
         Self {
-            curves: WAYS.map(|(_, _, way)| CLASSES.map(|class| Curve::new(class).of_direction(way))),
+            curves: DIRECTIONS.map(|(_, _, way)| CLASSES.map(|class| Curve::new(class).of_direction(way))),
         }
     }
 }
@@ -35,7 +35,7 @@ impl Part for Share {
             size if size <= LARGE => 1,
             _ => 2,
         };
-        for ((way, _, _), curves) in WAYS.iter().zip(&mut self.curves) {
+        for ((way, _, _), curves) in DIRECTIONS.iter().zip(&mut self.curves) {
             let (mut initial, mut all) = (0, 0);
             for subflow in established(connection) {
                 let payload = way.map_or_else(|| subflow.payload.total(), |way| subflow.payload[way]);
@@ -54,7 +54,7 @@ impl Part for Share {
         self.curves.iter_mut().flatten().for_each(Curve::sort);
         let mut panels: Vec<Panel> = Vec::new();
         let mut tables = Vec::new();
-        for ((_, way, _), curves) in WAYS.iter().zip(&self.curves) {
+        for ((_, way, _), curves) in DIRECTIONS.iter().zip(&self.curves) {
             let curves: Vec<_> = curves.iter().collect();
             let axis = Axis::share("share of the payload on the initial subflow");
             for mut panel in panel("Share of the initial subflow", "connections", axis, &curves) {
@@ -84,7 +84,7 @@ impl Part for Share {
             panels,
             tables,
             notes: vec![
-                "Payload of a subflow is each TCP sequence number once, so what was reinjected counts on both."
+                "The payload of a subflow counts each TCP sequence number once, so reinjected data counts on both subflows."
                     .to_owned(),
             ],
             rows: Box::new(Samples {

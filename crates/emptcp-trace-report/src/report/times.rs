@@ -1,10 +1,10 @@
-//! F3.9: when in the life of a connection data is sent again. A point needs its connection's duration, which is known
-//! only later, and there may be very many points: they wait in a temporary file.
+//! F3.9: when during a connection data is sent again. A point needs the duration of its connection, which is known only
+//! later, and there may be many points: they are stored in a temporary file.
 
 mod histogram;
 mod spool;
 
-use super::part::{Part, Subject, Traces, WAYS};
+use super::part::{DIRECTIONS, Part, Subject, Traces};
 use super::ratio::{NAMES, belongs};
 use super::{Cell, Figure, Panel, Rows, Table};
 use crate::chart::{Axis, Chart, Series, Shape, Unit};
@@ -15,7 +15,7 @@ use histogram::Histogram;
 use spool::{Point, Spool};
 use std::io;
 
-/// Connections that are not longer than this have no points.
+/// Only longer connections have points.
 const LONGER: Span = Span(1_000_000);
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) struct Times {
     /// Of all traces; their time is the share of the duration.
     placed: Spool,
     connections: u64,
-    /// By [`WAYS`], then by [`NAMES`].
+    /// By [`DIRECTIONS`], then by [`NAMES`].
     histograms: [[Histogram; 2]; 3],
     syn: u64,
 }
@@ -77,7 +77,7 @@ impl Part for Times {
                 ..point
             };
             *syn += u64::from(point.is_syn);
-            for ((way, _, _), kinds) in WAYS.iter().zip(&mut *histograms) {
+            for ((way, _, _), kinds) in DIRECTIONS.iter().zip(&mut *histograms) {
                 let direction = if point.to_client {
                     Direction::ServerToClient
                 } else {
@@ -100,7 +100,7 @@ impl Part for Times {
     fn finish(mut self: Box<Self>, traces: &Traces) -> io::Result<Vec<Figure>> {
         self.placed.flush()?;
         let (mut panels, mut tables) = (Vec::new(), Vec::new());
-        for ((_, way, _), kinds) in WAYS.iter().zip(&self.histograms) {
+        for ((_, way, _), kinds) in DIRECTIONS.iter().zip(&self.histograms) {
             for (scale, axis) in [
                 ("linear", Axis::share("share of the connection's duration")),
                 (
@@ -119,14 +119,14 @@ impl Part for Times {
         )];
         if outside > 0 {
             notes.push(format!(
-                "{outside} points are before the beginning or after the end of their connection. There should be none: please report it."
+                "{outside} points are before the beginning or after the end of their connection. There should be none: please report this."
             ));
         }
         Ok(vec![Figure {
             id: "F3.9",
             name: "f3_9_times",
             title: "When data is sent again",
-            says: "At which moment of a connection's life packets were retransmitted and reinjected: 0 is the first SYN, 100 % the last packet.",
+            says: "When during a connection packets were retransmitted and reinjected: 0 is the first SYN, 100 % the last packet.",
             population: format!(
                 "retransmitted and reinjected packets of the {} connections of F3.8 that last longer than 1 ms",
                 self.connections

@@ -1,4 +1,4 @@
-//! Subflows that were opened and carried nothing.
+//! Subflows that were opened and carried no data.
 
 use super::distribution::{Curve, Samples, panel, thresholds};
 use super::part::{Part, Subject, Traces, established};
@@ -11,7 +11,7 @@ pub(super) struct Unused {
     additional: u64,
     unused: u64,
     backup: u64,
-    /// Unused ones whose round-trip time, and that of all used ones, is known.
+    /// Unused subflows with a known round-trip time, where it is known for all used ones too.
     comparable: u64,
     faster: u64,
     /// Of the connections with unused subflows.
@@ -100,13 +100,13 @@ impl Part for Unused {
             id: "Unused",
             name: "unused_subflows",
             title: "Unused subflows",
-            says: "Further subflows that were established and carried no payload in either direction: how many, and whether they would have been the fastest.",
+            says: "Further subflows that were established and carried no payload in either direction: their number, and whether they would have been the fastest.",
             population: "further established subflows of complete connections".to_owned(),
             n: self.additional,
             facts: Vec::new(),
             panels: panel("Size of connections with unused subflows", "connections", axis, &[&self.sizes]),
             tables: vec![counts, sizes],
-            notes: vec!["Round-trip times are those of handshakes, which unused subflows have too. They are comparable when no SYN involved was sent again.".to_owned()],
+            notes: vec!["Round-trip times are those of handshakes, which unused subflows have too. They are comparable when no SYN of them was sent again.".to_owned()],
             rows: Box::new(Samples {
                 traces: traces.clone(),
                 curves: vec![self.sizes],

@@ -1,13 +1,13 @@
-//! From what was counted to the result: subflows become connections, points become sender and receiver.
+//! From counts to the result: groups subflows into connections, and turns points into sender and receiver.
 
 use super::clock::Clock;
 use super::comparison::{
     ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, EndsAt, OptionComparison,
     PayloadComparison, Unpaired,
 };
-use super::flow::{Ends, Flow, Way};
+use super::flow::{Ends, Flow, FlowDirection};
 use super::flows::{FlowNumber, Flows};
-use super::packet::Sameness;
+use super::packet::PayloadMatch;
 use super::tally::{Single, Tally};
 use super::{Capture, Point};
 use crate::{ConnectionId, Direction, PerDirection, Span, SubflowId};
@@ -37,7 +37,7 @@ fn overlap(a: &Capture, b: &Capture, clock: &Clock) -> Option<(crate::Timestamp,
     (begin <= end).then_some((begin, end))
 }
 
-/// The order of subflows: as they come in A; those that only B has come after.
+/// The order of subflows: as in A, then those that are only in B.
 fn place(flow: &Flow) -> (bool, u64) {
     let of = |ends: &Ends| ends.capable.unwrap_or(ends.first.1).0;
     match &flow.ends {
@@ -50,8 +50,8 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
     let mut flows: Vec<(FlowNumber, Flow)> = flows.into_all().collect();
     flows.sort_by_key(|(_, flow)| place(flow));
     let mut connections: Vec<ComparedConnection> = Vec::new();
-    // By token: the connection, and whose token it is.
-    let mut tokens: HashMap<Token, (usize, Way)> = HashMap::new();
+    // By token: the connection, and the host that has the token.
+    let mut tokens: HashMap<Token, (usize, FlowDirection)> = HashMap::new();
     let (initial, others): (Vec<_>, Vec<_>) = flows
         .into_iter()
         .partition(|(_, flow)| flow.identity.capable && flow.identity.join.is_none());
@@ -63,17 +63,17 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
         });
         let version = flow.identity.version;
         let mut own = [None; 2];
-        for way in Way::BOTH {
-            let Some(key) = flow.identity.keys[way.index()] else {
+        for flow_direction in FlowDirection::BOTH {
+            let Some(key) = flow.identity.keys[flow_direction.index()] else {
                 continue;
             };
             let token = derive(version.unwrap_or(Version::V1), key).token;
-            own[way.index()] = Some(token);
-            tokens.insert(token, (connections.len(), way));
+            own[flow_direction.index()] = Some(token);
+            tokens.insert(token, (connections.len(), flow_direction));
             // Some implementations of version 1 make tokens as version 0 does.
             tokens
                 .entry(derive(Version::V0, key).token)
-                .or_insert((connections.len(), way));
+                .or_insert((connections.len(), flow_direction));
         }
         connections.push(ComparedConnection {
             conn_id,
@@ -91,7 +91,7 @@ fn connections(flows: Flows, clock: &Clock) -> Vec<ComparedConnection> {
             Some((connection, of)) => {
                 let sf_id = SubflowId(u32::try_from(connection.subflows.len()).unwrap_or(u32::MAX));
                 // The token is that of the host that the SYN goes to.
-                let by_client = of == Way::ToOpener;
+                let by_client = of == FlowDirection::ToOpener;
                 let subflow = subflow(number, flow, ComparedKind::Join, sf_id, by_client, clock);
                 connection.subflows.push(subflow);
             }
@@ -121,11 +121,11 @@ fn subflow(
     opened_by_client: bool,
     clock: &Clock,
 ) -> ComparedSubflow {
-    let way = |direction| match (direction, opened_by_client) {
-        (Direction::ClientToServer, true) | (Direction::ServerToClient, false) => Way::FromOpener,
-        _ => Way::ToOpener,
+    let flow_direction = |direction| match (direction, opened_by_client) {
+        (Direction::ClientToServer, true) | (Direction::ServerToClient, false) => FlowDirection::FromOpener,
+        _ => FlowDirection::ToOpener,
     };
-    let from_a = flow.way_from_a();
+    let from_a = flow.direction_from_a();
     let [a, b] = flow.ends.each_ref().map(|ends| {
         ends.as_ref().map(|ends| {
             let (client, server) = match opened_by_client {
@@ -140,10 +140,10 @@ fn subflow(
             }
         })
     });
-    let isn = |point: Point, way: Way| {
+    let isn = |point: Point, flow_direction: FlowDirection| {
         flow.ends[point.index()]
             .as_ref()
-            .and_then(|ends| ends.initial[way.index()])
+            .and_then(|ends| ends.initial[flow_direction.index()])
     };
     ComparedSubflow {
         sf_id,
@@ -154,17 +154,17 @@ fn subflow(
         a,
         b,
         isn_shift: PerDirection::from_fn(|direction| {
-            let way = way(direction);
-            Some(isn(Point::B, way)?.wrapping_sub(isn(Point::A, way)?))
+            let flow_direction = flow_direction(direction);
+            Some(isn(Point::B, flow_direction)?.wrapping_sub(isn(Point::A, flow_direction)?))
         }),
-        client_at: if way(Direction::ClientToServer) == from_a {
+        client_at: if flow_direction(Direction::ClientToServer) == from_a {
             Point::A
         } else {
             Point::B
         },
         directions: PerDirection::from_fn(|of| {
-            let way = way(of);
-            direction(&flow.tally[way.index()], way == from_a, clock)
+            let flow_direction = flow_direction(of);
+            direction(&flow.tally[flow_direction.index()], flow_direction == from_a, clock)
         }),
     }
 }
@@ -208,8 +208,8 @@ fn direction(tally: &Tally, from_a: bool, clock: &Clock) -> ComparedDirection {
             changed: tally.payload_changed,
             first: tally.first_changed.map(|(example, _)| example),
             between: tally.first_changed.and_then(|(_, sameness)| match sameness {
-                Sameness::Different { from, to } => Some((from, to)),
-                Sameness::Unknown | Sameness::Same => None,
+                PayloadMatch::Different { from, to } => Some((from, to)),
+                PayloadMatch::Unknown | PayloadMatch::Same => None,
             }),
         },
     }

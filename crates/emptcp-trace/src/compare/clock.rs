@@ -4,7 +4,7 @@ use super::delay::Samples;
 use crate::{Span, Timestamp};
 use serde::Serialize;
 
-/// The difference of the clocks that is assumed.
+/// The assumed difference of the clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockOffset {
     /// Estimated from the packets: the smallest delays of both directions are taken to be equal.
@@ -22,9 +22,9 @@ pub enum ClockOffset {
 pub enum Method {
     /// From the packets.
     Estimated,
-    /// Asked for: the clocks are the same, or differ by what was given.
+    /// Given by the user: equal clocks, or a fixed difference.
     Given,
-    /// There are no packets in both directions to estimate it from: 0 is taken.
+    /// Assumed to be 0, because there are not packets in both directions to estimate it from.
     Unknown,
 }
 
@@ -33,13 +33,13 @@ pub enum Method {
 pub struct Clock {
     /// Where it comes from.
     pub method: Method,
-    /// The clock of B less that of A; with a drift, at `drift_from`.
+    /// The clock of B minus that of A; with a drift, at `drift_from`.
     pub offset: Span,
-    /// It can be wrong by at most this: half of the smallest round trip between the two points.
+    /// The largest possible error: half of the smallest round trip between the two points.
     pub uncertainty: Option<Span>,
-    /// How fast the clock of B gains on that of A, parts per million; none when no drift is visible.
+    /// Drift of the clock of B relative to that of A, parts per million; none when no drift is visible.
     pub drift_ppm: Option<f64>,
-    /// From when on.
+    /// The time (of A) at which `offset` holds.
     pub drift_from: Timestamp,
 }
 
@@ -54,17 +54,17 @@ impl Clock {
         }
     }
 
-    /// The difference at a moment of A's clock, nanoseconds.
+    /// The difference at a time of A's clock, nanoseconds.
     pub(super) fn offset_at(&self, at_a: Timestamp) -> f64 {
         let drifted = self.drift_ppm.unwrap_or(0.0) * (at_a - self.drift_from).0 as f64 * 1e-6;
         self.offset.0 as f64 + drifted
     }
 }
 
-/// Slices of time for the drift; when there are more, two are made one.
+/// Slices of time for the drift; when there are more, pairs are merged.
 const SLICES: usize = 256;
 
-/// What is known of the clocks from both directions between two points.
+/// Observed time differences of both directions between two points.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observations {
     start: Option<Timestamp>,
@@ -76,7 +76,7 @@ pub(super) struct Observations {
 }
 
 impl Observations {
-    /// A pair of a subflow. `from_a` and `to_a` are all the differences of its directions so far.
+    /// Adds a pair of a subflow. `from_a` and `to_a` are the differences of its two directions so far.
     pub(super) fn note(
         &mut self,
         at_a: Timestamp,
@@ -118,7 +118,7 @@ impl Observations {
         }
     }
 
-    /// What the offset is about, while reading.
+    /// A rough offset, while reading.
     pub(super) fn rough(&self) -> Option<Span> {
         self.best.map(|(above, below)| Span(below.midpoint(above)))
     }
@@ -145,9 +145,9 @@ impl Observations {
         clock
     }
 
-    /// Slope (nanoseconds per nanosecond) and offset at the start, when a straight line through the slices is plain to
-    /// see: it changes the offset by more than four times what the slices scatter around it, and by more than 20
-    /// microseconds.
+    /// Slope (nanoseconds per nanosecond) and offset at the start of a straight line through the slices. None unless
+    /// the line is significant: it changes the offset by more than four times the scatter of the slices, and by more
+    /// than 20 microseconds.
     fn drift(&self) -> Option<(f64, f64)> {
         let middles: Vec<(f64, f64, f64)> = self
             .slices
@@ -159,7 +159,7 @@ impl Observations {
                 Some((when, below.midpoint(above) as f64, (above - below) as f64))
             })
             .collect();
-        // Slices in which the path had a queue say nothing about clocks.
+        // Ignore slices in which the path had a queue.
         let shortest = middles.iter().map(|middle| middle.2).fold(f64::INFINITY, f64::min);
         let points: Vec<(f64, f64)> = middles
             .into_iter()

@@ -1,7 +1,7 @@
 //! Reads both captures side by side.
 
 use super::clock::{Clock, Observations};
-use super::flow::{BEGIN, Flow, Way};
+use super::flow::{BEGIN, Flow, FlowDirection};
 use super::flows::{FlowNumber, Flows};
 use super::packet::Packet;
 use super::pending::{Item, Key, Pair};
@@ -17,11 +17,11 @@ use std::collections::VecDeque;
 pub struct PairedPacket {
     /// The subflow; [`ComparedSubflow::number`](super::ComparedSubflow) says which one that is.
     pub number: usize,
-    /// It goes from the host that sent the SYN of this subflow.
+    /// The sender is the host that sent the SYN of this subflow.
     pub from_opener: bool,
-    /// When it was at A, by A's clock.
+    /// The time at A, by A's clock.
     pub t_a: Timestamp,
-    /// When it was at B, by B's clock.
+    /// The time at B, by B's clock.
     pub t_b: Timestamp,
     /// The packet in A.
     pub packet_a: PacketNumber,
@@ -35,7 +35,7 @@ pub struct PairedPacket {
     pub exact: bool,
 }
 
-/// Compares two captures: `a` and `b` are read to their ends, side by side.
+/// Compares two captures: reads `a` and `b` in parallel, to their ends.
 ///
 /// ```
 /// use emptcp_trace::compare::{CompareSettings, compare};
@@ -70,7 +70,7 @@ pub fn compare(a: impl Source, b: impl Source, settings: CompareSettings) -> Res
     compare_with(a, b, settings, |_| {})
 }
 
-/// The same; `observe` is called with every pair of packets, in about the order of time.
+/// As [`compare`]; also calls `observe` with every pair of packets, roughly in the order of time.
 ///
 /// # Errors
 /// Those of the sources.
@@ -119,7 +119,7 @@ pub fn compare_with(
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     flow: FlowNumber,
-    way: Way,
+    flow_direction: FlowDirection,
     point: Point,
     key: Key,
     time: Timestamp,
@@ -130,7 +130,7 @@ struct Comparer<O> {
     flows: Flows,
     waiting: VecDeque<Waiting>,
     observations: Observations,
-    /// That of the first pair: an estimate until there are pairs in both directions.
+    /// The difference of the first pair: an estimate until there are pairs in both directions.
     first_difference: Option<Span>,
     position: [Option<Timestamp>; 2],
     read: [u64; 2],
@@ -138,11 +138,11 @@ struct Comparer<O> {
     observe: O,
 }
 
-/// When a capture began and ended, as far as it was read.
+/// The first and last time of a capture so far.
 type Range = Option<(Timestamp, Timestamp)>;
 
 impl<O: FnMut(&PairedPacket)> Comparer<O> {
-    /// The clock of B less that of A, about; none while nothing is known.
+    /// The rough difference, clock of B minus clock of A; none while it is unknown.
     fn offset(&self) -> Option<Span> {
         match self.settings.clock {
             ClockOffset::Auto => self.observations.rough().or(self.first_difference),
@@ -159,14 +159,14 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
         }
     }
 
-    /// Which capture is read next: the one that is earlier. None: both are at their ends.
+    /// The capture to read next: the one that is earlier in time. None: both are at their ends.
     fn choose(&self, a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Point> {
         let behind = |a_is_behind| if a_is_behind { Point::A } else { Point::B };
         match (a, b) {
             (None, None) => None,
             (Some(_), None) => Some(Point::A),
             (None, Some(_)) => Some(Point::B),
-            // Nothing fits, and one of them piles up: their clocks may have nothing to do with each other.
+            // Nothing matches, and packets of one capture pile up: the clocks may be unrelated.
             (Some(_), Some(_)) if self.offset().is_none() && self.waiting.len() > self.settings.packets / 2 => {
                 Some(behind(self.read[0] < self.read[1]))
             }
@@ -181,28 +181,28 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
             return;
         };
         let Some(flow) = self.flows.get_mut(number) else { return };
-        let way = flow.way(point, &packet);
-        flow.tally[way.index()].seen(point, &packet);
-        let found = flow.learn(point, way, &packet);
+        let flow_direction = flow.direction_of(point, &packet);
+        flow.tally[flow_direction.index()].seen(point, &packet);
+        let found = flow.learn(point, flow_direction, &packet);
         if let Some((whole, waited)) = self.flows.recognise(point, number, &packet, &found) {
             number = whole;
-            for (way, items) in Way::BOTH.into_iter().zip(waited) {
+            for (flow_direction, items) in FlowDirection::BOTH.into_iter().zip(waited) {
                 for item in items {
-                    self.offer(point, number, way, item);
+                    self.offer(point, number, flow_direction, item);
                 }
             }
         }
         let Some(flow) = self.flows.get_mut(number) else { return };
-        let item = flow.place(point, way, packet);
-        self.offer(point, number, way, item);
+        let item = flow.place(point, flow_direction, packet);
+        self.offer(point, number, flow_direction, item);
     }
 
-    fn offer(&mut self, point: Point, number: FlowNumber, way: Way, item: Item) {
+    fn offer(&mut self, point: Point, number: FlowNumber, flow_direction: FlowDirection, item: Item) {
         let Some(flow) = self.flows.get_mut(number) else { return };
-        let (bases, strict, time) = (flow.bases(way), flow.keeps_timestamps(), item.packet.time);
+        let (bases, strict, time) = (flow.bases(flow_direction), flow.keeps_timestamps(), item.packet.time);
         let mut differences: SmallVec<[(Timestamp, Span); 2]> = SmallVec::new();
-        let (tally, observe) = (&mut flow.tally[way.index()], &mut self.observe);
-        let key = flow.pending[way.index()].offer(point, item, strict, |pair: Pair<'_>| {
+        let (tally, observe) = (&mut flow.tally[flow_direction.index()], &mut self.observe);
+        let key = flow.pending[flow_direction.index()].offer(point, item, strict, |pair: Pair<'_>| {
             tally.pair(&pair, bases);
             let [a, b] = pair.items;
             if a.start == b.start {
@@ -210,7 +210,7 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
             }
             observe(&PairedPacket {
                 number,
-                from_opener: way == Way::FromOpener,
+                from_opener: flow_direction == FlowDirection::FromOpener,
                 t_a: a.packet.time,
                 t_b: b.packet.time,
                 packet_a: a.packet.number,
@@ -222,15 +222,17 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
         });
         for (at_a, difference) in differences {
             self.first_difference.get_or_insert(difference);
-            let from_a = flow.way_from_a();
-            let [leaving, coming] = [from_a, from_a.reverse()].map(|way| &flow.tally[way.index()].samples);
+            let from_a = flow.direction_from_a();
+            let [leaving, coming] =
+                [from_a, from_a.reverse()].map(|flow_direction| &flow.tally[flow_direction.index()].samples);
             if leaving.count() > 0 && coming.count() > 0 {
-                self.observations.note(at_a, difference, way == from_a, leaving, coming);
+                self.observations
+                    .note(at_a, difference, flow_direction == from_a, leaving, coming);
             }
         }
         self.waiting.extend(key.map(|key| Waiting {
             flow: number,
-            way,
+            flow_direction,
             point,
             key,
             time,
@@ -239,10 +241,10 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
 
     fn waits(flows: &mut Flows, waiting: &Waiting) -> bool {
         let flow = flows.get_mut(waiting.flow);
-        flow.is_some_and(|flow| flow.pending[waiting.way.index()].waits(waiting.point, waiting.key))
+        flow.is_some_and(|flow| flow.pending[waiting.flow_direction.index()].waits(waiting.point, waiting.key))
     }
 
-    /// Gives up packets that wait for too long, or are too many.
+    /// Discards packets that wait for too long, or the oldest when too many wait.
     fn expire(&mut self, ranges: [Range; 2]) {
         while let Some(&oldest) = self.waiting.front() {
             let reached = self.position[oldest.point.other().index()];
@@ -261,7 +263,7 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
         if self.waiting.len() > most {
             let flows = &mut self.flows;
             self.waiting.retain(|waiting| Self::waits(flows, waiting));
-            // Some at a time, so that this is rare.
+            // Discard several at a time, so that this runs rarely.
             while self.waiting.len() > most - most / 8
                 && let Some(oldest) = self.waiting.pop_front()
             {
@@ -271,18 +273,18 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
         }
     }
 
-    /// A packet has no copy in the other capture.
+    /// Counts a packet without a copy in the other capture.
     fn give_up(&mut self, waiting: Waiting, ranges: [Range; 2], at_end: bool) {
         let (other, time) = (waiting.point.other(), self.common(waiting.point, waiting.time));
         let range = ranges[other.index()].map(|(first, last)| (self.common(other, first), self.common(other, last)));
         let Some(flow) = self.flows.get_mut(waiting.flow) else {
             return;
         };
-        let Some(item) = flow.pending[waiting.way.index()].remove(waiting.point, waiting.key) else {
+        let Some(item) = flow.pending[waiting.flow_direction.index()].remove(waiting.point, waiting.key) else {
             return;
         };
         let delay = flow.delay_range();
-        let leaves = (waiting.way == flow.way_from_a()) == (waiting.point == Point::A);
+        let leaves = (waiting.flow_direction == flow.direction_from_a()) == (waiting.point == Point::A);
         let outside = match range {
             None => true,
             // Its copy may have arrived after the other capture ended,
@@ -290,23 +292,23 @@ impl<O: FnMut(&PairedPacket)> Comparer<O> {
             // or may have left before the other capture began.
             Some((first, last)) => time < first + delay || last < time,
         };
-        let tally = &mut flow.tally[waiting.way.index()];
+        let tally = &mut flow.tally[waiting.flow_direction.index()];
         tally.single(waiting.point, &item.packet, item.payload_left(), item.touched, outside);
     }
 }
 
 impl Flow {
-    /// The way of packets that pass A first. Their difference (time at B less time at A) is larger than that of the
-    /// others by the round-trip time between the points, whatever the clocks.
-    pub(super) fn way_from_a(&self) -> Way {
+    /// The direction of packets that pass A first. Their difference (time at B minus time at A) exceeds that of the
+    /// other direction by the round-trip time between the points, whatever the clocks.
+    pub(super) fn direction_from_a(&self) -> FlowDirection {
         let [forward, backward] = self.tally.each_ref().map(|tally| tally.samples.mean());
         match (forward, backward) {
-            (Some(forward), Some(backward)) if forward < backward => Way::ToOpener,
-            _ => Way::FromOpener,
+            (Some(forward), Some(backward)) if forward < backward => FlowDirection::ToOpener,
+            _ => FlowDirection::FromOpener,
         }
     }
 
-    /// A bound of the one-way delay: between the extremes of all differences.
+    /// A bound of the one-way delay: the distance of the extremes of all differences.
     fn delay_range(&self) -> Span {
         let ranges = self.tally.iter().filter_map(|tally| tally.samples.range());
         let (least, most) = ranges.fold((i64::MAX, i64::MIN), |(least, most), range| {

@@ -19,15 +19,14 @@ pub struct Comparison {
     pub a: Capture,
     /// The second.
     pub b: Capture,
-    /// When both captures ran, by A's clock; none when they never did at once.
+    /// The time that both captures cover, by A's clock; none when they do not overlap.
     pub overlap: Option<(Timestamp, Timestamp)>,
-    /// Packets that were given up before the window was over, because too many waited. When it is not 0, losses are
+    /// Packets that were discarded before the window was over, because too many waited. If it is not 0, losses are
     /// upper bounds.
     pub exceeded: u64,
     /// Packets of subflows beyond the limit.
     pub not_followed: u64,
-    /// MPTCP connections in the order of A, then those that only B has; then MP_JOINs without a connection and plain
-    /// TCP.
+    /// MPTCP connections in the order of A, then those only in B, then MP_JOINs without a connection and plain TCP.
     pub connections: Vec<ComparedConnection>,
 }
 
@@ -37,7 +36,7 @@ pub enum ComparedKind {
     /// MP_CAPABLE; in a subflow: the initial one.
     #[serde(rename = "MPC")]
     Capable,
-    /// MP_JOIN; as a connection: one whose token is that of no connection.
+    /// MP_JOIN; as a connection: its token belongs to no known connection.
     #[serde(rename = "JOIN")]
     Join,
     /// No MPTCP option in either capture.
@@ -48,7 +47,7 @@ pub enum ComparedKind {
 /// A connection.
 #[derive(Clone, Debug, Serialize)]
 pub struct ComparedConnection {
-    /// Its number in A, as the other commands have it; none when it is not one of MPTCP, or is not in A.
+    /// Its number in A, as in the other commands; none for other connections than MPTCP, or when it is not in A.
     pub conn_id: Option<ConnectionId>,
     /// How it was opened.
     pub kind: ComparedKind,
@@ -62,7 +61,7 @@ pub struct ComparedConnection {
     pub subflows: Vec<ComparedSubflow>,
 }
 
-/// Addresses and ports as one capture has them.
+/// Addresses and ports in one capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct EndsAt {
     /// At the client of the connection.
@@ -71,7 +70,7 @@ pub struct EndsAt {
     pub server: SocketAddr,
     /// The first packet.
     pub first_packet: PacketNumber,
-    /// When it passed, by this capture's clock.
+    /// Its time, by this capture's clock.
     pub t_first: Timestamp,
 }
 
@@ -92,7 +91,7 @@ pub struct ComparedSubflow {
     pub b: Option<EndsAt>,
     /// Addresses or ports differ.
     pub translated: bool,
-    /// Initial sequence number at B less that at A, modulo 2^32; none when one of them was not seen.
+    /// Initial sequence number at B minus that at A, modulo 2^32; none when one of them was not seen.
     pub isn_shift: PerDirection<Option<u32>>,
     /// Which capture is nearer to the client.
     pub client_at: super::Point,
@@ -100,14 +99,14 @@ pub struct ComparedSubflow {
     pub directions: PerDirection<ComparedDirection>,
 }
 
-/// Packets that only one capture has.
+/// Packets in only one capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Unpaired {
     /// Packets.
     pub packets: u64,
     /// Those of them that carry payload.
     pub data_packets: u64,
-    /// Payload, bytes, also of packets that arrived in part.
+    /// Payload in bytes, also the missing part of packets that arrived in part.
     pub bytes: u64,
     /// Those of them that are RST.
     pub resets: u64,
@@ -117,12 +116,12 @@ pub struct Unpaired {
     pub first_reset: Option<PacketNumber>,
     /// The first SYN or SYN+ACK among them.
     pub first_handshake: Option<PacketNumber>,
-    /// Further packets, which passed while the other capture did not run; not counted above.
+    /// Further packets outside the time of the other capture; not counted above.
     pub outside: u64,
 }
 
-/// One direction of a subflow. "Sent" is what the capture nearer to the sender has, "arrived" what the other one has;
-/// retransmissions count as packets of their own.
+/// One direction of a subflow. "Sent" means in the capture nearer to the sender, "arrived" in the other one.
+/// Retransmissions count as separate packets.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ComparedDirection {
     /// Packets in A and in B.
@@ -133,19 +132,19 @@ pub struct ComparedDirection {
     pub bytes: [u64; 2],
     /// Packets that were sent and did not arrive.
     pub lost: Unpaired,
-    /// Packets that arrived and were not sent: the capture missed them, or something between made them.
+    /// Packets that arrived and were not sent: the capture missed them, or they were inserted on the path.
     pub appeared: Unpaired,
     /// Pairs of packets with the same borders.
     pub same: u64,
-    /// Pairs of packets of which one was cut or joined: segmentation offload, or a middlebox that does the same.
+    /// Pairs of packets with different borders: segmentation offload, or a middlebox that resegments.
     pub resegmented: u64,
     /// One-way delay, milliseconds.
     pub delay: Delay,
     /// Packets that arrived after one that was sent later.
     pub reordered: u64,
-    /// By how many packets a packet was late at most.
+    /// The most packets by which one was late.
     pub reorder_extent: u64,
-    /// Routers between: time to live when sent less when arrived, smallest and largest.
+    /// Routers between the points: time to live when sent minus when arrived, smallest and largest.
     pub hops: Option<(i16, i16)>,
     /// TCP options.
     pub options: Vec<OptionComparison>,
@@ -164,14 +163,14 @@ pub struct Example {
     pub b: PacketNumber,
 }
 
-/// A TCP option in the packets of one stage.
+/// A TCP option in packets of one kind.
 #[derive(Clone, Debug, Serialize)]
 pub struct OptionComparison {
     /// The option.
     pub option: OptionName,
     /// The kind of packets that it is in.
     pub stage: Stage,
-    /// How often it is in A and in B.
+    /// Number of packets with it in A and in B.
     pub seen: [u64; 2],
     /// Packets that were sent with it and arrived without it.
     pub removed: u64,
@@ -181,7 +180,7 @@ pub struct OptionComparison {
     pub added: u64,
     /// The first such packet.
     pub first_added: Option<Example>,
-    /// Packets that arrived with another content of it.
+    /// Packets in which its content changed.
     pub changed: u64,
     /// The fields of the content that differ.
     pub fields: Vec<FieldChange>,
@@ -196,13 +195,13 @@ pub struct FieldChange {
     pub packets: u64,
     /// The first of them.
     pub first: Example,
-    /// Its value there in A.
+    /// Its value in A in the first packet.
     pub at_a: String,
-    /// Its value there in B.
+    /// Its value in B in the first packet.
     pub at_b: String,
 }
 
-/// Payload of packets that begin at the same byte, as far as both captures have it.
+/// Payload of packets that begin at the same byte, as far as both captures contain it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PayloadComparison {
     /// Packets compared.
@@ -211,6 +210,6 @@ pub struct PayloadComparison {
     pub changed: u64,
     /// The first of them.
     pub first: Option<Example>,
-    /// Its first difference is between these bytes of its payload, counted from 0.
+    /// The range of payload bytes, counted from 0, that contains its first difference.
     pub between: Option<(u32, u32)>,
 }

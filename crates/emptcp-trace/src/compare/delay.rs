@@ -4,10 +4,10 @@ use super::clock::Clock;
 use crate::{Span, Timestamp};
 use serde::Serialize;
 
-/// At this many samples, every other one is dropped, and of those that follow only every other one is kept.
+/// At this many samples every other one is dropped, and then only every other new one is kept.
 const MOST: usize = 1024;
 
-/// Differences: the time at B less the time at A, clock offset included.
+/// Differences: time at B minus time at A, clock offset included.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Samples {
     count: u64,
@@ -18,7 +18,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// A pair: when it was at A, and how much later at B.
+    /// Adds a pair: its time at A, and its difference.
     pub(super) fn add(&mut self, at_a: Timestamp, difference: Span) {
         let Span(difference) = difference;
         self.range = Some(self.range.map_or((difference, difference), |(least, most)| {
@@ -56,7 +56,7 @@ impl Samples {
         (self.count > 0).then(|| self.sum as f64 / self.count as f64)
     }
 
-    /// The delays, when the clocks differ as `clock` says; `from_a`: A is at the sender.
+    /// The delays, corrected by `clock`; `from_a`: A is at the sender.
     pub(super) fn delay(&self, clock: &Clock, from_a: bool) -> Delay {
         let sign = if from_a { 1.0 } else { -1.0 };
         let milliseconds = |nanoseconds: f64| nanoseconds / 1e6;
@@ -73,7 +73,7 @@ impl Samples {
         };
         let offset = clock.offset.0 as f64;
         let (min, max, mean) = match (clock.drift_ppm, self.range) {
-            // Without drift one number is taken from all: the extremes are exact.
+            // Without drift the correction is one number, so the extremes are exact.
             (None, Some((least, most))) => {
                 let (least, most) = (
                     milliseconds(sign * (least as f64 - offset)),
@@ -101,7 +101,7 @@ impl Samples {
     }
 }
 
-/// One-way delays, milliseconds; quantiles of up to 1024 evenly taken samples. With `n` 0 there is nothing else.
+/// One-way delays, milliseconds; quantiles of up to 1024 evenly spaced samples. With `n` 0 the rest is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Delay {
     /// Packets that were timed.
@@ -112,7 +112,7 @@ pub struct Delay {
     pub mean: Option<f64>,
     /// Median.
     pub p50: Option<f64>,
-    /// 95 of 100 are not above.
+    /// 95th percentile.
     pub p95: Option<f64>,
     /// Largest.
     pub max: Option<f64>,

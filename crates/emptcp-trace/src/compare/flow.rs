@@ -11,17 +11,17 @@ use mptcp_wire::{Key, Nonce, Token, TruncatedHmac, Version};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 
-/// Relative sequence numbers begin here, so that those before a SYN do not go below 0.
+/// Offset of relative sequence numbers, so that numbers before a SYN stay above 0.
 pub(super) const BEGIN: u64 = 1 << 32;
 
-/// From the host that sent the SYN, or to it.
+/// The direction of a packet relative to the host that sent the SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum FlowDirection {
     FromOpener,
     ToOpener,
 }
 
-impl Way {
+impl FlowDirection {
     pub(super) const BOTH: [Self; 2] = [Self::FromOpener, Self::ToOpener];
 
     pub(super) fn index(self) -> usize {
@@ -41,7 +41,7 @@ impl Way {
 pub(super) struct Ends {
     pub(super) opener: SocketAddr,
     pub(super) acceptor: SocketAddr,
-    /// What sequence numbers are counted from, by [`Way`].
+    /// The base of relative sequence numbers, by [`FlowDirection`].
     base: [Option<u32>; 2],
     /// The sequence numbers of SYN and SYN+ACK.
     pub(super) initial: [Option<u32>; 2],
@@ -53,10 +53,10 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn new(packet: &Packet, way: Way) -> Self {
-        let (opener, acceptor) = match way {
-            Way::FromOpener => (packet.source, packet.destination),
-            Way::ToOpener => (packet.destination, packet.source),
+    pub(super) fn new(packet: &Packet, flow_direction: FlowDirection) -> Self {
+        let (opener, acceptor) = match flow_direction {
+            FlowDirection::FromOpener => (packet.source, packet.destination),
+            FlowDirection::ToOpener => (packet.destination, packet.source),
         };
         Self {
             opener,
@@ -70,7 +70,7 @@ impl Ends {
     }
 }
 
-/// What identifies a subflow even when addresses and ports were changed.
+/// A property that identifies a subflow even when addresses and ports were translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Fingerprint {
     /// Initial sequence number and TSval of the SYN.
@@ -83,11 +83,11 @@ pub(super) enum Fingerprint {
     JoinAnswer(TruncatedHmac, Nonce),
 }
 
-/// What the handshake says about MPTCP, from either capture.
+/// MPTCP data of the handshake, from either capture.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
     pub(super) version: Option<Version>,
-    /// Keys by [`Way`] of their sender.
+    /// Keys by [`FlowDirection`] of their sender.
     pub(super) keys: [Option<Key>; 2],
     pub(super) join: Option<Token>,
     pub(super) capable: bool,
@@ -101,11 +101,11 @@ pub(super) struct Flow {
     pub(super) identity: Identity,
     pub(super) pending: [Pending; 2],
     pub(super) tally: [Tally; 2],
-    /// The highest relative sequence number, by [`Way`].
+    /// The highest relative sequence number, by [`FlowDirection`].
     highest: [u64; 2],
-    /// Packets, by [`Way`] and point.
+    /// Packets, by [`FlowDirection`] and point.
     order: [[u64; 2]; 2],
-    /// What was remembered of it to find its other half, to be forgotten then.
+    /// Fingerprints to find its other half; removed when it is found.
     pub(super) fingerprints: SmallVec<[(Point, Fingerprint); 4]>,
 }
 
@@ -114,12 +114,12 @@ impl Flow {
         self.ends.iter().all(Option::is_some)
     }
 
-    /// The way of a packet seen at `point`, where the subflow is known.
-    pub(super) fn way(&self, point: Point, packet: &Packet) -> Way {
+    /// The direction of a packet at `point`; the subflow must be known there.
+    pub(super) fn direction_of(&self, point: Point, packet: &Packet) -> FlowDirection {
         match &self.ends[point.index()] {
-            Some(ends) if ends.opener == packet.source => Way::FromOpener,
-            Some(_) => Way::ToOpener,
-            None => opening_way(packet),
+            Some(ends) if ends.opener == packet.source => FlowDirection::FromOpener,
+            Some(_) => FlowDirection::ToOpener,
+            None => opening_direction(packet),
         }
     }
 
@@ -135,72 +135,73 @@ impl Flow {
         }
     }
 
-    /// What acknowledgements of packets going `way` count from, at A and B.
-    pub(super) fn bases(&self, way: Way) -> [u32; 2] {
+    /// The base of acknowledgement numbers in this direction, at A and B.
+    pub(super) fn bases(&self, flow_direction: FlowDirection) -> [u32; 2] {
         let of = |ends: &Option<Ends>| {
             ends.as_ref()
-                .and_then(|ends| ends.base[way.reverse().index()])
+                .and_then(|ends| ends.base[flow_direction.reverse().index()])
                 .unwrap_or(0)
         };
         self.ends.each_ref().map(of)
     }
 
-    /// Puts a packet seen at `point` into the numbers that both captures share.
-    pub(super) fn place(&mut self, point: Point, way: Way, packet: Packet) -> Item {
+    /// Converts a packet at `point` to sequence numbers that both captures share.
+    pub(super) fn place(&mut self, point: Point, flow_direction: FlowDirection, packet: Packet) -> Item {
         if packet.has(Flags::SYN)
             && let Some(ends) = &mut self.ends[point.index()]
         {
-            if ends.initial[way.index()].is_none() {
-                ends.initial[way.index()] = Some(packet.sequence);
-                ends.base[way.index()] = Some(packet.sequence);
+            if ends.initial[flow_direction.index()].is_none() {
+                ends.initial[flow_direction.index()] = Some(packet.sequence);
+                ends.base[flow_direction.index()] = Some(packet.sequence);
             }
-            if way == Way::FromOpener && ends.syn_timestamp.is_none() {
+            if flow_direction == FlowDirection::FromOpener && ends.syn_timestamp.is_none() {
                 ends.syn_timestamp = packet.timestamp;
             }
         }
-        let base = self.base(point, way, packet.sequence);
+        let base = self.base(point, flow_direction, packet.sequence);
         let relative = packet.sequence.wrapping_sub(base);
-        let start = self.unwrap(way, relative);
+        let start = self.unwrap(flow_direction, relative);
         let end = start + u64::from(packet.sequence_length());
-        self.highest[way.index()] = self.highest[way.index()].max(end);
+        self.highest[flow_direction.index()] = self.highest[flow_direction.index()].max(end);
         let acknowledged = packet.acknowledgement.map_or(0, |number| {
-            let base = self.base(point, way.reverse(), number.wrapping_sub(1));
+            let base = self.base(point, flow_direction.reverse(), number.wrapping_sub(1));
             number.wrapping_sub(base)
         });
-        let order = &mut self.order[way.index()][point.index()];
+        let order = &mut self.order[flow_direction.index()][point.index()];
         *order += 1;
         Item::new(packet, start, acknowledged, *order)
     }
 
-    /// What sequence numbers going `way` count from at `point`: those of the SYN, or of the first packet.
-    fn base(&mut self, point: Point, way: Way, otherwise: u32) -> u32 {
-        let of = |ends: &Option<Ends>| ends.as_ref().and_then(|ends| ends.base[way.index()]);
+    /// The base of sequence numbers in this direction at `point`: the number of the SYN, or of the first packet.
+    fn base(&mut self, point: Point, flow_direction: FlowDirection, otherwise: u32) -> u32 {
+        let of = |ends: &Option<Ends>| ends.as_ref().and_then(|ends| ends.base[flow_direction.index()]);
         let base = of(&self.ends[point.index()])
-            // The other capture has the SYN: unless somebody shifts the numbers, it is the same.
+            // The other capture has the SYN: its number is the same unless a middlebox shifts numbers.
             .or_else(|| of(&self.ends[point.other().index()]))
             .unwrap_or(otherwise);
         if let Some(ends) = &mut self.ends[point.index()] {
-            ends.base[way.index()] = Some(base);
+            ends.base[flow_direction.index()] = Some(base);
         }
         base
     }
 
-    /// The 64-bit number nearest to the highest that ends in `relative`.
-    fn unwrap(&self, way: Way, relative: u32) -> u64 {
-        let highest = self.highest[way.index()].max(BEGIN);
+    /// The 64-bit number with the low half `relative` that is nearest to the highest number.
+    fn unwrap(&self, flow_direction: FlowDirection, relative: u32) -> u64 {
+        let highest = self.highest[flow_direction.index()].max(BEGIN);
         let distance = relative.wrapping_sub(highest as u32).cast_signed();
         highest.saturating_add_signed(distance.into())
     }
 
-    /// Takes over the half of `other`, which turned out to be the same subflow at the other point. Gives its packets
-    /// that wait, by way, to be offered again.
+    /// Merges `other`, which is the same subflow at the other point. Returns its waiting packets, by direction, to be
+    /// matched again.
     pub(super) fn absorb(&mut self, mut other: Self, point: Point) -> [Vec<Item>; 2] {
         self.ends[point.index()] = other.ends[point.index()].take();
-        for way in Way::BOTH.map(Way::index) {
-            self.order[way][point.index()] = other.order[way][point.index()];
-            self.highest[way] = self.highest[way].max(other.highest[way]);
-            self.tally[way].absorb(&other.tally[way], point);
-            self.identity.keys[way] = self.identity.keys[way].or(other.identity.keys[way]);
+        for flow_direction in FlowDirection::BOTH.map(FlowDirection::index) {
+            self.order[flow_direction][point.index()] = other.order[flow_direction][point.index()];
+            self.highest[flow_direction] = self.highest[flow_direction].max(other.highest[flow_direction]);
+            self.tally[flow_direction].absorb(&other.tally[flow_direction], point);
+            self.identity.keys[flow_direction] =
+                self.identity.keys[flow_direction].or(other.identity.keys[flow_direction]);
         }
         self.identity.version = self.identity.version.or(other.identity.version);
         self.identity.join = self.identity.join.or(other.identity.join);
@@ -208,8 +209,13 @@ impl Flow {
         other.pending.map(|mut pending| pending.drain(point))
     }
 
-    /// Learns from the MPTCP options of a packet. Gives what it can be recognised by.
-    pub(super) fn learn(&mut self, point: Point, way: Way, packet: &Packet) -> SmallVec<[Fingerprint; 2]> {
+    /// Evaluates the MPTCP options of a packet. Returns the fingerprints of the subflow in it.
+    pub(super) fn learn(
+        &mut self,
+        point: Point,
+        flow_direction: FlowDirection,
+        packet: &Packet,
+    ) -> SmallVec<[Fingerprint; 2]> {
         let mut found = SmallVec::new();
         let syn = packet.has(Flags::SYN) && !packet.has(Flags::ACK);
         if syn {
@@ -219,8 +225,8 @@ impl Flow {
             match option {
                 MptcpOption::MpCapable(capable) => {
                     self.identity.capable = true;
-                    // The answer decides the version.
-                    if way == Way::ToOpener || self.identity.version.is_none() {
+                    // The SYN+ACK decides the version.
+                    if flow_direction == FlowDirection::ToOpener || self.identity.version.is_none() {
                         self.identity.version = Some(capable.version);
                     }
                     if syn && let Some(ends) = &mut self.ends[point.index()] {
@@ -234,8 +240,8 @@ impl Flow {
                         }
                     };
                     found.extend(sender.map(Fingerprint::Key));
-                    for (key, way) in [(sender, way), (receiver, way.reverse())] {
-                        let known = &mut self.identity.keys[way.index()];
+                    for (key, flow_direction) in [(sender, flow_direction), (receiver, flow_direction.reverse())] {
+                        let known = &mut self.identity.keys[flow_direction.index()];
                         *known = known.or(key);
                     }
                 }
@@ -253,12 +259,16 @@ impl Flow {
     }
 }
 
-/// The way of the first packet of a subflow: a SYN+ACK goes to the opener; without a SYN the higher port is taken for
-/// the opener's.
-pub(super) fn opening_way(packet: &Packet) -> Way {
+/// The direction of the first packet of a subflow: a SYN+ACK goes to the opener. Without a SYN, the host with the
+/// higher port is assumed to be the opener.
+pub(super) fn opening_direction(packet: &Packet) -> FlowDirection {
     let from_opener = match (packet.has(Flags::SYN), packet.has(Flags::ACK)) {
         (true, acknowledges) => !acknowledges,
         (false, _) => (packet.source.port(), packet.source.ip()) > (packet.destination.port(), packet.destination.ip()),
     };
-    if from_opener { Way::FromOpener } else { Way::ToOpener }
+    if from_opener {
+        FlowDirection::FromOpener
+    } else {
+        FlowDirection::ToOpener
+    }
 }

@@ -1,7 +1,7 @@
-//! Which subflow a packet belongs to, and which subflow of A is which of B.
+//! Assigns packets to subflows, and subflows of A to those of B.
 
 use super::Point;
-use super::flow::{Ends, Fingerprint, Flow, Way, opening_way};
+use super::flow::{Ends, Fingerprint, Flow, FlowDirection, opening_direction};
 use super::packet::Packet;
 use super::pending::Item;
 use hashbrown::HashMap;
@@ -9,7 +9,7 @@ use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 
-/// A subflow, numbered as they were met.
+/// The number of a subflow, in the order of first packets.
 pub(super) type FlowNumber = usize;
 
 /// Addresses and ports, the smaller first.
@@ -18,14 +18,14 @@ type Tuple = (SocketAddr, SocketAddr);
 /// All subflows.
 #[derive(Debug)]
 pub(super) struct Flows {
-    /// None: it turned out to be another one.
+    /// None: merged with another one.
     flows: Vec<Option<Flow>>,
     alive: usize,
     most: usize,
     tuples: [HashMap<Tuple, FlowNumber>; 2],
-    /// Of subflows whose other half was not found.
+    /// Fingerprints of subflows whose other half was not found.
     fingerprints: [HashMap<Fingerprint, FlowNumber>; 2],
-    /// Packets of subflows that are too many.
+    /// Packets of subflows beyond the limit.
     pub(super) not_followed: u64,
 }
 
@@ -53,7 +53,7 @@ impl Flows {
             .filter_map(|(number, flow)| Some((number, flow?)))
     }
 
-    /// The subflow of a packet seen at `point`; none when there are too many.
+    /// The subflow of a packet at `point`; none beyond the limit.
     pub(super) fn of(&mut self, point: Point, packet: &Packet) -> Option<FlowNumber> {
         let tuple = (
             packet.source.min(packet.destination),
@@ -65,8 +65,8 @@ impl Flows {
         {
             let initial = flow.ends[point.index()]
                 .as_ref()
-                .and_then(|ends| ends.initial[Way::FromOpener.index()]);
-            // A SYN with another number: the ports are used again.
+                .and_then(|ends| ends.initial[FlowDirection::FromOpener.index()]);
+            // A SYN with another number: the ports are reused.
             if !syn || initial == Some(packet.sequence) {
                 return Some(number);
             }
@@ -85,29 +85,29 @@ impl Flows {
         };
         self.tuples[point.index()].insert(tuple, number);
         if let Some(flow) = self.get_mut(number) {
-            // Where only the middle of a subflow is seen, both captures must take the same host for its opener.
+            // Without the SYN, both captures must assume the same opener.
             let known = flow.ends[point.other().index()].as_ref();
-            let way = match known {
-                Some(known) if known.opener == packet.source => Way::FromOpener,
-                Some(known) if known.opener == packet.destination => Way::ToOpener,
-                _ => opening_way(packet),
+            let flow_direction = match known {
+                Some(known) if known.opener == packet.source => FlowDirection::FromOpener,
+                Some(known) if known.opener == packet.destination => FlowDirection::ToOpener,
+                _ => opening_direction(packet),
             };
-            flow.ends[point.index()] = Some(Ends::new(packet, way));
+            flow.ends[point.index()] = Some(Ends::new(packet, flow_direction));
         }
         self.forget_fingerprints(number);
         Some(number)
     }
 
-    /// A subflow of the other capture that this packet, the first of its own at `point`, belongs to.
+    /// The subflow of the other capture that this packet belongs to; it is the first packet of its subflow at `point`.
     fn elsewhere(&self, point: Point, packet: &Packet, tuple: Tuple, syn: bool) -> Option<FlowNumber> {
         let other = point.other().index();
         let free = |number: &FlowNumber| matches!(self.flows.get(*number), Some(Some(flow)) if flow.ends[point.index()].is_none());
         let initial = |number: &FlowNumber| {
             let ends = self.flows.get(*number)?.as_ref()?.ends[other].as_ref()?;
-            ends.initial[Way::FromOpener.index()]
+            ends.initial[FlowDirection::FromOpener.index()]
         };
         let same_ports = self.tuples[other].get(&tuple).copied().filter(free);
-        // The same ports, and the same SYN; or the same SYN from elsewhere; or only the same ports.
+        // In this order: same ports and same SYN; same SYN with other ports; only same ports.
         let same_syn = Fingerprint::Syn(packet.sequence, packet.timestamp);
         if syn
             && same_ports.as_ref().and_then(initial) != Some(packet.sequence)
@@ -119,16 +119,16 @@ impl Flows {
         let ends = self.flows.get(number)?.as_ref()?.ends[other].as_ref()?;
         let another =
             |own: Option<u32>, others: Option<u32>| matches!((own, others), (Some(own), Some(others)) if own != others);
-        // A box that gives new sequence numbers keeps timestamps; with both changed it is another connection on the
+        // A middlebox that changes sequence numbers keeps timestamps. If both differ, it is another connection on the
         // same ports.
         let reused = syn
-            && another(Some(packet.sequence), ends.initial[Way::FromOpener.index()])
+            && another(Some(packet.sequence), ends.initial[FlowDirection::FromOpener.index()])
             && another(packet.timestamp, ends.syn_timestamp);
         (!reused).then_some(number)
     }
 
-    /// What a packet of a subflow that has no other half is recognised by. When that finds it: the number of the other
-    /// half, which now is the whole, and the packets that waited, by way.
+    /// Looks up the other half of a subflow by the fingerprints in a packet. When it is found: the number of the merged
+    /// subflow, and the packets that waited, by direction.
     pub(super) fn recognise(
         &mut self,
         point: Point,
@@ -165,7 +165,7 @@ impl Flows {
         None
     }
 
-    /// Forgets what a subflow was recognised by, when it has both halves.
+    /// Removes the fingerprints of a subflow that has both halves.
     fn forget_fingerprints(&mut self, number: FlowNumber) {
         let Some(Some(flow)) = self.flows.get_mut(number) else {
             return;

@@ -2,19 +2,19 @@
 //!
 //! # Map
 //!
-//! * `reader.rs`, `packet.rs`: TCP segments of a capture, in the order of time, and what is remembered of each.
-//! * `flows.rs`, `flow.rs`: which subflow of A is which of B: by addresses and ports, or where those were changed, by
-//!   what the handshake carries.
-//! * `pending.rs`: which packet of A is which of B: by the bytes that it carries.
-//! * `pair.rs`, `option.rs`: what differs between two copies. `tally.rs`, `delay.rs`: what is counted.
+//! * `reader.rs`, `packet.rs`: TCP segments of a capture, in the order of time, and the data kept of each.
+//! * `flows.rs`, `flow.rs`: match subflows of A and B: by addresses and ports or, where those were translated, by the
+//!   handshake.
+//! * `pending.rs`: matches packets of A and B: by the bytes that they carry.
+//! * `pair.rs`, `option.rs`: differences between two copies. `tally.rs`, `delay.rs`: counts.
 //! * `clock.rs`: how much the clocks differ.
 //! * `comparer.rs`: the loop that reads both. `build.rs`, `comparison.rs`: the result.
 //!
 //! # Memory
 //!
-//! Packets wait for their copy for [`CompareSettings::window`], at most [`CompareSettings::packets`] of them; packets
-//! given up for the second reason are counted. Everything else is a bounded amount for each subflow, and there are at
-//! most [`CompareSettings::subflows`].
+//! Packets wait for their copy for [`CompareSettings::window`]; at most [`CompareSettings::packets`] of them wait, and
+//! packets beyond that are counted. All other state is bounded per subflow, and there are at most
+//! [`CompareSettings::subflows`].
 
 mod build;
 mod clock;
@@ -80,23 +80,23 @@ impl Point {
         }
     }
 
-    /// 0 for A, 1 for B: its place in a pair of figures.
+    /// 0 for A, 1 for B: its index in a pair of figures.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self == Self::B)
     }
 }
 
-/// What can be chosen about a comparison.
+/// Settings of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct CompareSettings {
     /// The difference of the clocks.
     pub clock: ClockOffset,
     /// How long, in capture time, a packet waits for its copy.
     pub window: Span,
-    /// How many packets wait at most.
+    /// The most packets that wait.
     pub packets: usize,
-    /// How many subflows are followed; those beyond are counted.
+    /// The most subflows that are followed; packets of others are counted.
     pub subflows: usize,
 }
 

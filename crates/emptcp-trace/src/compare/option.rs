@@ -1,4 +1,4 @@
-//! TCP options by name, and in which fields two of the same name differ.
+//! Names of TCP options, and the fields in which two options of the same name differ.
 
 use mptcp_wire::mptcp::{AddAddrForm, CapableKeys, MpJoin, MptcpOption, Subtype};
 use mptcp_wire::tcp::option::{TcpOption, kind};
@@ -10,7 +10,7 @@ use std::fmt;
 /// TCP Fast Open (RFC 7413).
 const FAST_OPEN: u8 = 34;
 
-/// What a TCP option is called: its kind, and for MPTCP its subtype.
+/// The name of a TCP option: its kind, and for MPTCP its subtype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OptionName {
     /// An MPTCP option by its subtype, 0 to 15.
@@ -20,7 +20,7 @@ pub enum OptionName {
 }
 
 impl OptionName {
-    /// None for padding, which may change without meaning.
+    /// None for padding, whose changes do not matter.
     pub(super) fn of(option: &Located<'_>) -> Option<Self> {
         match option.kind() {
             kind::END_OF_LIST | kind::NO_OPERATION => None,
@@ -104,7 +104,7 @@ fn mptcp(a: &MptcpOption, b: &MptcpOption, field: &mut impl FnMut(&'static str, 
             field("version", &a.version.number(), &b.version.number());
             field("flags", &format!("{:#04x}", a.flags.0), &format!("{:#04x}", b.flags.0));
             let (own, other) = (Keys::of(&a.keys), Keys::of(&b.keys));
-            // Keys are secrets: that they differ is said, not what they are.
+            // Keys are secrets: only report that they differ.
             let hidden = |key: Option<Key>, mark| key.map_or("none", |_| mark);
             if own.sender != other.sender {
                 field(

@@ -1,4 +1,4 @@
-//! What is remembered of a TCP segment until its other copy is found.
+//! The data of a TCP segment that is kept until its copy is found.
 
 use crate::{Frame, PacketNumber, Timestamp};
 use mptcp_wire::segment::Network;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 
-/// The part of a subflow's life that a packet belongs to.
+/// The kind of a packet by its flags and payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -40,7 +40,7 @@ impl Stage {
     }
 }
 
-/// A TCP segment as one of the captures has it.
+/// A TCP segment in one of the captures.
 #[derive(Clone, Debug)]
 pub(super) struct Packet {
     pub(super) number: PacketNumber,
@@ -61,12 +61,12 @@ pub(super) struct Packet {
     /// Time to live, or hop limit.
     pub(super) hops: u8,
     pub(super) traffic_class: u8,
-    /// Of IPv4.
+    /// Identification of IPv4.
     pub(super) identification: Option<u16>,
 }
 
 impl Packet {
-    /// Reads a frame; the error says what it is instead.
+    /// Reads a frame; the error is the reason why it is not compared.
     pub(super) fn parse(frame: &Frame<'_>) -> Result<Self, Refused> {
         let link = frame.link.ok_or(Refused::Link)?;
         let segment = Segment::parse(frame.bytes, link).map_err(|error| match error {
@@ -114,7 +114,7 @@ impl Packet {
         self.flags.contains(flags)
     }
 
-    /// What it takes of the sequence numbers: its payload, and one each for SYN and FIN.
+    /// Its length in sequence numbers: payload, plus one each for SYN and FIN.
     pub(super) fn sequence_length(&self) -> u32 {
         self.payload_length + u32::from(self.has(Flags::SYN)) + u32::from(self.has(Flags::FIN))
     }
@@ -134,10 +134,10 @@ impl Packet {
     }
 }
 
-/// The longest payload that is believed: twice the largest aggregate of Linux (`GSO_MAX_SIZE`).
+/// The longest plausible payload: twice the largest aggregate of Linux (`GSO_MAX_SIZE`).
 const LONGEST: u32 = 1 << 20;
 
-/// The length of the payload. Aggregates above 64 KiB (BIG TCP) have 0 as their IP length: then the frame says it.
+/// The length of the payload. Aggregates above 64 KiB (BIG TCP) have an IP length of 0: then the frame length counts.
 fn payload_length(segment: &Segment<'_>, original_length: u32) -> u32 {
     let headers = segment.transport_offset() + segment.tcp().header_length();
     let without_length = match segment.network() {
@@ -161,29 +161,29 @@ pub(super) enum Refused {
     Malformed,
 }
 
-/// The first mark of [`Payload`]; each further one is twice as far.
+/// The first prefix length of [`Payload`]; each further one is twice as long.
 const FIRST_MARK: usize = 8;
-/// The last one is at 32 KiB.
+/// The number of prefix lengths: the last one is 32 KiB.
 const MARKS: usize = 13;
 
-/// The payload in a few numbers: hashes of its beginnings, as captures may cut the same packet at different places.
+/// The payload as hashes of its prefixes, because captures may truncate the same packet at different lengths.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Payload {
-    /// Of the first 8, 16, 32... bytes, as far as they were captured.
+    /// Hashes of the first 8, 16, 32... bytes, as far as they were captured.
     marks: [u32; MARKS],
     /// How many of them there are.
     count: u8,
-    /// Of all of it, when all of it was captured.
+    /// Hash of all of it, when all of it was captured.
     whole: Option<u32>,
 }
 
-/// What a comparison of two payloads gives.
+/// The result of the comparison of two payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sameness {
+pub(super) enum PayloadMatch {
     /// Not enough of it was captured.
     Unknown,
     Same,
-    /// Different, first between these bytes.
+    /// Different; the first difference is between these bytes.
     Different {
         from: u32,
         to: u32,
@@ -209,21 +209,21 @@ impl Payload {
     }
 
     /// Compares the payloads of two segments that begin at the same byte; `length` is that of the shorter.
-    pub(super) fn compare(&self, other: &Self, length: u32, same_length: bool) -> Sameness {
+    pub(super) fn compare(&self, other: &Self, length: u32, same_length: bool) -> PayloadMatch {
         let count = usize::from(self.count.min(other.count));
         let both = self.marks.iter().zip(&other.marks).take(count);
         for (index, (own, others)) in both.enumerate() {
             if own != others {
                 let to = u32::try_from(FIRST_MARK << index).unwrap_or(u32::MAX);
                 let from = if index == 0 { 0 } else { to / 2 };
-                return Sameness::Different {
+                return PayloadMatch::Different {
                     from,
                     to: to.min(length),
                 };
             }
         }
         match (self.whole, other.whole) {
-            (Some(own), Some(others)) if same_length && own != others => Sameness::Different {
+            (Some(own), Some(others)) if same_length && own != others => PayloadMatch::Different {
                 from: if count == 0 {
                     0
                 } else {
@@ -231,9 +231,9 @@ impl Payload {
                 },
                 to: length,
             },
-            (Some(_), Some(_)) if same_length => Sameness::Same,
-            _ if count > 0 => Sameness::Same,
-            _ => Sameness::Unknown,
+            (Some(_), Some(_)) if same_length => PayloadMatch::Same,
+            _ if count > 0 => PayloadMatch::Same,
+            _ => PayloadMatch::Unknown,
         }
     }
 }
@@ -252,20 +252,20 @@ mod tests {
         let mut bytes: Vec<u8> = (0..200).collect();
         let whole = Payload::of(&bytes, 200);
         let cut = Payload::of(&bytes[..70], 200);
-        assert_eq!(whole.compare(&cut, 200, true), Sameness::Same);
+        assert_eq!(whole.compare(&cut, 200, true), PayloadMatch::Same);
         bytes[40] ^= 1;
         let changed = Payload::of(&bytes[..74], 200);
         assert_eq!(
             cut.compare(&changed, 200, true),
-            Sameness::Different { from: 32, to: 64 }
+            PayloadMatch::Different { from: 32, to: 64 }
         );
         bytes[40] ^= 1;
         bytes[199] ^= 1;
         let end = Payload::of(&bytes, 200);
         assert_eq!(
             whole.compare(&end, 200, true),
-            Sameness::Different { from: 128, to: 200 }
+            PayloadMatch::Different { from: 128, to: 200 }
         );
-        assert_eq!(Payload::of(&[], 200).compare(&whole, 200, true), Sameness::Unknown);
+        assert_eq!(Payload::of(&[], 200).compare(&whole, 200, true), PayloadMatch::Unknown);
     }
 }

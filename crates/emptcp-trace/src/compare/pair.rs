@@ -1,7 +1,7 @@
-//! What differs between two copies of a packet.
+//! Differences between two copies of a packet.
 
 use super::option::{OptionName, changes};
-use super::packet::{Packet, Sameness};
+use super::packet::{Packet, PayloadMatch};
 use super::pending::Pair;
 use super::tally::{Tally, field};
 use super::{Example, FieldChange, Point};
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 impl Tally {
-    /// Two copies. `bases`: what the acknowledged sequence numbers of A and B count from.
+    /// Two copies. `bases`: the bases of acknowledged sequence numbers at A and B.
     pub(super) fn pair(&mut self, pair: &Pair<'_>, bases: [u32; 2]) {
         let [a, b] = pair.items.map(|item| &item.packet);
         let [first, second] = pair.items;
@@ -41,9 +41,9 @@ impl Tally {
                 .payload
                 .compare(&b.payload, a.payload_length.min(b.payload_length), same_length)
             {
-                Sameness::Unknown => {}
-                Sameness::Same => self.payload_compared += 1,
-                different @ Sameness::Different { .. } => {
+                PayloadMatch::Unknown => {}
+                PayloadMatch::Same => self.payload_compared += 1,
+                different @ PayloadMatch::Different { .. } => {
                     self.payload_compared += 1;
                     self.payload_changed += 1;
                     self.first_changed.get_or_insert((example, different));
@@ -56,11 +56,11 @@ impl Tally {
         let (stage, options) = (a.stage(), [named(a), named(b)]);
         let [mut left, mut right] = [options[0].iter().peekable(), options[1].iter().peekable()];
         loop {
-            // Both are sorted by name: a walk along both.
+            // Both lists are sorted by name: walk them in parallel.
             let (only, name) = match (left.peek(), right.peek()) {
                 (None, None) => return,
                 (Some((name, own)), Some((other_name, other))) if name == other_name => {
-                    // Offload engines keep the options but for what is about one segment.
+                    // Offloads keep the options, except for fields that concern a single segment.
                     if exact {
                         let relative =
                             |at_b: bool, number: u32| number.wrapping_sub(if at_b { bases[1] } else { bases[0] });
@@ -104,7 +104,7 @@ impl Tally {
             (b.traffic_class >> 2).into(),
         );
         compare(field::ECN, (a.traffic_class & 3).into(), (b.traffic_class & 3).into());
-        // What an aggregate has of these is not what its pieces have.
+        // An aggregate and its segments differ in these.
         if !exact {
             return;
         }

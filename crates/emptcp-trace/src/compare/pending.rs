@@ -1,8 +1,8 @@
 //! Packets of one direction that wait for their copy in the other capture.
 //!
-//! A segment is found by the bytes that it carries, not by its borders: segmentation offload cuts what one capture has
-//! whole, and receive offload joins what the other has in pieces. Copies of the same bytes, sent again, differ in the
-//! timestamps option and the IP identification, and otherwise taken in their order.
+//! A segment is matched by its bytes, not by its borders: segmentation offload splits segments that the other capture
+//! has as one, and receive offload joins them. Retransmissions of the same bytes are distinguished by the timestamps
+//! option and the IP identification, otherwise matched in their order.
 
 use super::Point;
 use super::packet::Packet;
@@ -10,7 +10,7 @@ use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
-/// A packet in the numbers that both captures share.
+/// A packet with sequence numbers that both captures share.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) packet: Packet,
@@ -18,11 +18,11 @@ pub(super) struct Item {
     pub(super) start: u64,
     /// Acknowledgement number, likewise, in 32 bits; 0 without ACK.
     pub(super) acknowledged: u32,
-    /// It is the n-th packet of its direction in its capture, from 1.
+    /// Its position among the packets of its direction in its capture, from 1.
     pub(super) order: u64,
-    /// What of it was not found yet.
+    /// The ranges without a copy yet.
     left: SmallVec<[(u64, u64); 1]>,
-    /// Some of it was found.
+    /// A part of it has a copy.
     pub(super) touched: bool,
 }
 
@@ -43,7 +43,7 @@ impl Item {
         self.start + u64::from(self.packet.sequence_length())
     }
 
-    /// Bytes of payload that were not found.
+    /// Bytes of payload without a copy.
     pub(super) fn payload_left(&self) -> u64 {
         let first = self.start + u64::from(self.packet.has(Flags::SYN));
         let last = first + u64::from(self.packet.payload_length);
@@ -53,7 +53,7 @@ impl Item {
             .sum()
     }
 
-    /// Takes `range` out of what is left; gives what was there of it.
+    /// Removes `range` from the remaining ranges; returns the part that was there.
     fn take(&mut self, range: (u64, u64)) -> SmallVec<[(u64, u64); 1]> {
         let (mut taken, mut left) = (SmallVec::new(), SmallVec::new());
         for &(from, to) in &self.left {
@@ -70,12 +70,12 @@ impl Item {
     }
 }
 
-/// Where an item waits.
+/// The key of a waiting item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
-    /// It takes sequence numbers: its start.
+    /// A packet with a length in sequence numbers: its start.
     Range(u64, u64),
-    /// It takes none: its sequence and acknowledgement numbers.
+    /// A packet without: its sequence and acknowledgement numbers.
     Empty(u64, u32, u64),
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Pair<'a> {
 struct Lane {
     ranges: BTreeMap<(u64, u64), Item>,
     empties: BTreeMap<(u64, u32, u64), Item>,
-    /// The longest that ever waited.
+    /// The longest item so far.
     longest: u64,
 }
 
@@ -103,8 +103,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// A packet of one capture: finds its copies in the other one, or lets it wait, wholly or in part. `strict`: the
-    /// timestamps option is carried unchanged, so that copies have the same.
+    /// Adds a packet of one capture: matches it with copies in the other one; the rest of it waits. `strict`: the
+    /// timestamps option is not changed on the path, so copies must have equal ones.
     pub(super) fn offer(
         &mut self,
         point: Point,
@@ -187,7 +187,7 @@ impl Pending {
         Some(self.wait(point, item))
     }
 
-    /// Takes a packet out that waited too long.
+    /// Removes a packet that waited too long.
     pub(super) fn remove(&mut self, point: Point, key: Key) -> Option<Item> {
         let lane = &mut self.lanes[point.index()];
         match key {
@@ -237,7 +237,7 @@ fn same_borders(own: &Packet, other: &Packet) -> bool {
     own.payload_length == other.payload_length && (own.flags.bits() ^ other.flags.bits()) & borders == 0
 }
 
-/// How unlike two packets are that could be copies: the smaller, the more alike.
+/// A distance of two possible copies: smaller means more similar.
 fn likeness(own: &Packet, other: &Packet) -> u8 {
     let differs = |different: bool, weight| if different { weight } else { 0 };
     differs(own.timestamp != other.timestamp, 4)
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_was_sent_again_is_told_from_the_first() {
+    fn a_retransmitted_copy_is_distinguished_from_the_first() {
         let mut pending = Pending::default();
         assert_eq!(offer(&mut pending, Point::A, 1000, 100, 1), []);
         assert_eq!(offer(&mut pending, Point::A, 1000, 100, 2), []);

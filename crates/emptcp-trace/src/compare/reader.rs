@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a capture had.
+/// Totals of a capture.
 #[derive(Clone, Debug, Serialize)]
 pub struct Capture {
     /// Its name.
@@ -19,7 +19,7 @@ pub struct Capture {
     pub tcp: u64,
     /// Packets left out.
     pub skipped: Skipped,
-    /// Packets that came too late to be put in order.
+    /// Packets that came too late to be sorted by time.
     pub late: u64,
     /// The first packet, by its own clock.
     pub first: Option<Timestamp>,
@@ -27,12 +27,12 @@ pub struct Capture {
     pub last: Option<Timestamp>,
 }
 
-/// Reads a source, puts it in order when it says that it may not be.
+/// Reads a source; sorts packets by time if the source may be unordered.
 pub(super) struct Reader<S> {
     source: S,
     /// Packets by time, then by number.
     held: BTreeMap<(Timestamp, u64), Packet>,
-    /// Whether packets may come out of order: a source may say so late.
+    /// Whether packets may be out of order; this may become true while reading.
     unordered: bool,
     newest: Timestamp,
     given: Option<Timestamp>,
@@ -115,7 +115,7 @@ impl<S: Source> Reader<S> {
         loop {
             let frame = match self.source.next()? {
                 Next::Frame(frame) => frame,
-                // There are two captures to read: time passes by their packets.
+                // Ignore live quiet times: only packets advance the comparison.
                 Next::Quiet(_) => continue,
                 Next::End => return Ok(None),
             };

@@ -1,14 +1,14 @@
-//! What is counted of one direction of a subflow, by observation point and not yet by sender: which of the two captures
-//! is nearer to the sender shows only later.
+//! Counts of one direction of a subflow, by observation point. Which capture is nearer to the sender becomes known only
+//! later.
 
 use super::Point;
 use super::delay::Samples;
 use super::option::OptionName;
-use super::packet::{Packet, Sameness, Stage};
+use super::packet::{Packet, PayloadMatch, Stage};
 use super::{Example, FieldChange};
 use std::collections::BTreeMap;
 
-/// The header fields in which the two copies of a packet are compared: what [`FieldChange::field`] can be in
+/// The compared header fields: the possible values of [`FieldChange::field`] in
 /// [`ComparedDirection::fields`](super::ComparedDirection::fields).
 pub mod field {
     /// The receive window of the TCP header, unscaled.
@@ -39,7 +39,7 @@ pub(super) struct Single {
     pub(super) handshake: Option<crate::PacketNumber>,
     pub(super) first: Option<crate::PacketNumber>,
     pub(super) first_reset: Option<crate::PacketNumber>,
-    /// Sent when the other capture did not run.
+    /// Outside the time of the other capture.
     pub(super) outside: u64,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Single {
 #[derive(Clone, Debug, Default)]
 pub(super) struct OptionTally {
     pub(super) seen: [u64; 2],
-    /// In pairs: only in the copy at this point.
+    /// Pairs in which only the copy at this point has it.
     pub(super) only: [u64; 2],
     pub(super) first_only: [Option<Example>; 2],
     pub(super) changed: u64,
@@ -71,11 +71,11 @@ pub(super) struct Tally {
     pub(super) fields: BTreeMap<&'static str, FieldChange>,
     pub(super) payload_compared: u64,
     pub(super) payload_changed: u64,
-    pub(super) first_changed: Option<(Example, Sameness)>,
+    pub(super) first_changed: Option<(Example, PayloadMatch)>,
 }
 
 impl Tally {
-    /// A packet that one of the captures has.
+    /// Counts a packet of one capture.
     pub(super) fn seen(&mut self, point: Point, packet: &Packet) {
         let at = point.index();
         self.packets[at] += 1;
@@ -91,7 +91,7 @@ impl Tally {
         }
     }
 
-    /// A packet, or `bytes` of it, that the other capture does not have.
+    /// Counts a packet, or `bytes` of it, that is not in the other capture.
     pub(super) fn single(&mut self, point: Point, packet: &Packet, bytes: u64, touched: bool, outside: bool) {
         let single = &mut self.single[point.index()];
         if outside {
@@ -99,7 +99,7 @@ impl Tally {
             return;
         }
         single.bytes += bytes;
-        // The rest of a segment that arrived in part.
+        // The missing part of a segment that arrived in part.
         if touched {
             return;
         }
@@ -119,19 +119,19 @@ impl Tally {
     }
 }
 
-/// Reordering on the way to one point (RFC 4737: a packet is late when one sent after it came before it).
+/// Reordering on the path to one point (RFC 4737: a packet is late when one sent after it arrived before it).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OrderTally {
     highest: u64,
     arrived: u64,
     pub(super) late: u64,
-    /// How many packets came before it that were sent after it, at most.
+    /// The most packets that were sent after a packet and arrived before it.
     pub(super) extent: u64,
     early: u64,
 }
 
 impl OrderTally {
-    /// A packet was the `sent`-th to leave and the `received`-th to arrive, both counted from 1.
+    /// Adds a packet that was sent as number `sent` and arrived as number `received`, both from 1.
     pub(super) fn note(&mut self, sent: u64, received: u64) {
         if sent >= self.highest {
             (self.highest, self.arrived) = (sent, received);
@@ -144,7 +144,7 @@ impl OrderTally {
 }
 
 impl Tally {
-    /// Takes over what another counted at `point`, where it alone was there.
+    /// Adds the counts of `other` at `point`.
     pub(super) fn absorb(&mut self, other: &Self, point: Point) {
         let at = point.index();
         self.packets[at] += other.packets[at];

@@ -1,4 +1,4 @@
-//! Two captures that are made up, with everything between them that a box can do.
+//! Two synthetic captures, with every change that a middlebox can make between them.
 
 use super::testing::Made;
 use super::{ClockOffset, CompareSettings, ComparedKind, Comparison, Point, Stage, compare};
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 const SERVER_KEY: Key = Key([9; 8]);
 const DELAY: i64 = 10;
 
-/// What lies between the two points.
+/// The path between the two points.
 #[derive(Clone, Copy)]
 struct Between {
     client: &'static str,
@@ -33,7 +33,7 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// Both captures while they are made.
+/// Both captures under construction.
 struct Both {
     between: Between,
     captures: [Made; 2],

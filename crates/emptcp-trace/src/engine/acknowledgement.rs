@@ -1,17 +1,17 @@
-//! TCP acknowledgements: round-trip times of subflows; and the progress of the data.
+//! TCP acknowledgements: round-trip times of subflows, and progress of the data.
 
-use super::segment::{Context, Findings, Here};
+use super::segment::{Context, Findings, Location};
 use super::state::{Connection, DataHalf};
 use crate::packet::Packet;
 use crate::record::{Detail, MarkKind};
 use crate::{Direction, Timestamp};
 
-/// Ranges are dropped only from time to time: dropping moves what stays.
+/// Ranges are dropped only occasionally, because dropping moves the remaining ones.
 const FORGET_EVERY: u64 = 64 << 10;
 
 impl Connection {
-    pub(super) fn acknowledgement(&mut self, here: Here, packet: &Packet, findings: &mut Findings) {
-        let half = &mut self.subflows[here.index].halves[here.dir.reverse()];
+    pub(super) fn acknowledgement(&mut self, location: Location, packet: &Packet, findings: &mut Findings) {
+        let half = &mut self.subflows[location.index].halves[location.dir.reverse()];
         half.t_last_ack = Some(packet.time);
         let Some(number) = half.numbers.as_ref().and_then(|from| from.peek(packet.acknowledgement)) else {
             return;
@@ -26,17 +26,17 @@ impl Connection {
         }
     }
 
-    /// Forgets what lies so far below the acknowledgements that no copy of it is expected.
-    pub(super) fn forget(&mut self, here: Here, context: &mut Context<'_>) {
+    /// Drops state so far below the acknowledgements that no copy of it is expected.
+    pub(super) fn forget(&mut self, location: Location, context: &mut Context<'_>) {
         let limits = &context.settings.limits;
-        let half = &mut self.subflows[here.index].halves[here.dir];
+        let half = &mut self.subflows[location.index].halves[location.dir];
         let floor = half.acknowledged.saturating_sub(limits.history);
         if floor >= half.seen.floor() + FORGET_EVERY {
             half.seen.forget_below(floor);
             half.mappings.forget_below(floor);
         }
         let mappings = half.mappings.shrink(limits.mappings);
-        let ranges = half.seen.shrink(limits.intervals) + self.halves[here.dir].owners.shrink(limits.intervals);
+        let ranges = half.seen.shrink(limits.intervals) + self.halves[location.dir].owners.shrink(limits.intervals);
         if mappings + ranges > 0 {
             context.capped.mappings += mappings as u64;
             context.capped.intervals += ranges as u64;
@@ -44,7 +44,7 @@ impl Connection {
         }
     }
 
-    /// Data begins to wait for its DATA_ACK.
+    /// Starts the timer of data that waits for its DATA_ACK.
     pub(super) fn begin_waiting(&mut self, dir: Direction, now: Timestamp) {
         let half = &mut self.halves[dir];
         if half.waiting_since.is_none() && half.highest() > half.acknowledged {
@@ -55,7 +55,7 @@ impl Connection {
     /// A DATA_ACK has advanced; this many bytes had waited before.
     pub(super) fn progress(
         &mut self,
-        here: Here,
+        location: Location,
         dir: Direction,
         waited: u64,
         now: Timestamp,
@@ -70,18 +70,18 @@ impl Connection {
         half.longest_stall = half.longest_stall.max(gap);
         half.waiting_since = (outstanding > 0).then_some(now);
         if gap >= context.settings.stall {
-            self.happened.insert(MarkKind::Stall);
-            let mut what = super::out::What::from(Detail::Gap(gap));
+            self.event_kinds.insert(MarkKind::Stall);
+            let mut what = super::out::MarkFields::from(Detail::Gap(gap));
             what.bytes = waited;
             context
                 .out
-                .mark(super::out::At { dir, ..here.at }, MarkKind::Stall, what);
+                .mark(super::out::At { dir, ..location.at }, MarkKind::Stall, what);
         }
     }
 }
 
 impl DataHalf {
-    /// Where the data ends, as far as it was seen; a DATA_FIN takes one number.
+    /// The end of the data seen so far; a DATA_FIN takes one number.
     pub(super) fn highest(&self) -> u64 {
         self.owners.highest().max(self.fin.map_or(0, |fin| fin + 1))
     }

@@ -1,8 +1,8 @@
-//! When a connection is over, and what happens then.
+//! The end of connections.
 
 use super::Engine;
 use super::out::{At, Out};
-use super::segment::{Context, Here};
+use super::segment::{Context, Location};
 use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::Event;
 use crate::packet::Packet;
@@ -10,16 +10,16 @@ use crate::record::{Detail, End, Fallback, MarkKind};
 use crate::{ConnectionId, Direction, Limits, Settings, Timestamp, Watch};
 
 impl Connection {
-    /// Whether this segment was the last that mattered.
-    pub(super) fn ending(&mut self, here: Here, context: &mut Context<'_>) {
+    /// Whether the connection ends with this segment.
+    pub(super) fn ending(&mut self, location: Location, context: &mut Context<'_>) {
         if self.end.is_some() {
             return;
         }
         let acknowledged = |half: &DataHalf| half.fin.is_some_and(|fin| half.acknowledged > fin);
         if self.halves.0.iter().all(acknowledged) {
-            self.end_as(End::DataFin, here.at, context);
+            self.end_as(End::DataFin, location.at, context);
         } else if self.is_closed_after_fallback() {
-            self.end_as(End::Fallback, here.at, context);
+            self.end_as(End::Fallback, location.at, context);
         }
     }
 
@@ -36,15 +36,15 @@ impl Connection {
         }
     }
 
-    /// The classes of fallback that only the end shows.
+    /// Adds the classes of fallback that are known only at the end.
     fn last_judgement(&mut self, settings: &Settings, out: &mut Out) {
         let mut capped = Default::default();
-        let mut news = Default::default();
+        let mut learned = Default::default();
         let mut context = Context {
             settings,
             capped: &mut capped,
             out,
-            news: &mut news,
+            learned: &mut learned,
         };
         for index in 0..self.subflows.len() {
             for dir in Direction::BOTH {
@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Begins a new record after an idle time, with the keys and subflows of the old one.
+    /// Begins a new record after an idle time; keeps the keys and subflows.
     fn continue_as(&mut self, id: ConnectionId, now: Timestamp, watched: bool, limits: &Limits) {
         self.id = id;
         self.t0 = now;
@@ -78,7 +78,7 @@ impl Connection {
         self.end = None;
         self.continued = true;
         self.watched = watched;
-        self.happened = Default::default();
+        self.event_kinds = Default::default();
         self.options = Default::default();
         self.t_last_data_ack = None;
         for half in &mut self.halves.0 {
@@ -91,7 +91,7 @@ impl Connection {
 }
 
 impl DataHalf {
-    /// Forgets all but what is needed to analyse later packets.
+    /// Resets everything except the state needed for later packets.
     fn begin_anew(&mut self, limits: &Limits) {
         let skipped = self.highest().max(self.acknowledged);
         let old = std::mem::replace(self, Self::new(limits));
@@ -163,7 +163,7 @@ impl Engine {
         }
     }
 
-    /// A packet for a connection that was emitted as idle: it goes on as a new record.
+    /// Continues a connection that was emitted as idle, with a new record.
     pub(super) fn revive(&mut self, slot: u32, packet: &Packet) {
         let Some(connection) = self.connections.get_mut(slot as usize) else {
             return;
@@ -194,13 +194,13 @@ impl Engine {
         self.recency.touch(slot);
     }
 
-    /// Makes room for one more connection: the one idle for longest is emitted if there are too many.
+    /// Makes room for one more connection: at the limit, emits the connection with the longest idle time.
     pub(super) fn make_room(&mut self) {
         if self.connections.len() < self.settings.limits.connections.max(1) {
             return;
         }
         self.totals.capped.connections += 1;
-        // One that went on since has left its place in the queue.
+        // A connection that continued has left the queue.
         while let Some((_, slot, id)) = self.dormant.pop_front() {
             if self.forget_connection(slot, id) {
                 return;
@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    /// The capture is over: all connections are emitted, in the order of their numbers.
+    /// At the end of the capture: emits all connections in the order of their numbers.
     pub(crate) fn finish(&mut self) {
         let mut open: Vec<_> = self
             .connections
@@ -248,14 +248,14 @@ impl Engine {
             return;
         }
         connection.last_judgement(&self.settings, &mut self.out);
-        connection.mark_hand_overs(self.settings.stall, &mut self.out);
+        connection.mark_handovers(self.settings.stall, &mut self.out);
         self.totals.capped.rtt += connection.untimed();
         let record = connection.record(&self.trace, connection.end.unwrap_or(End::Eot), &self.settings);
         self.totals.complete += u64::from(record.complete && !record.continued);
         self.out.queue.push_back(Event::Connection(Box::new(record)));
     }
 
-    /// Whether it was there to be forgotten.
+    /// Returns whether the connection existed.
     fn forget_connection(&mut self, slot: u32, id: ConnectionId) -> bool {
         let index = slot as usize;
         if self.connections.get(index).is_none_or(|connection| connection.id != id) {
@@ -263,11 +263,11 @@ impl Engine {
         }
         let connection = self.connections.remove(index);
         for (number, subflow) in connection.subflows.iter().enumerate() {
-            let place = super::Place {
+            let entry = super::FlowEntry {
                 slot,
                 subflow: u32::try_from(number).unwrap_or(u32::MAX),
             };
-            if self.flows.get(&subflow.flow) == Some(&place) {
+            if self.flows.get(&subflow.flow) == Some(&entry) {
                 self.flows.remove(&subflow.flow);
             }
         }

@@ -1,4 +1,4 @@
-//! Where a connection stops being Multipath TCP (RFC 8684, 3.7).
+//! Fallback to TCP (RFC 8684, 3.7).
 
 use super::out::At;
 use super::segment::Context;
@@ -12,7 +12,7 @@ impl Connection {
         }
     }
 
-    /// Payload at `at` has no mapping and gets none.
+    /// Handles payload that has no mapping and will get none.
     pub(super) fn no_mapping(&mut self, index: usize, at: At, context: &mut Context<'_>) {
         if let Some(class) = self.class_without_mapping(index, at) {
             self.fall_back(at, class, context);
@@ -20,7 +20,7 @@ impl Connection {
         self.note_one_sided(at, context);
     }
 
-    /// What payload without mapping means: nothing new where the handshake failed already.
+    /// The class of fallback that payload without a mapping shows; none when the handshake failed already.
     pub(super) fn class_without_mapping(&self, index: usize, at: At) -> Option<Fallback> {
         let told = [
             Fallback::SynAckWithoutOption,
@@ -40,7 +40,7 @@ impl Connection {
         })
     }
 
-    /// One side goes on with mappings although the other sends none any more: the two disagree about the fallback.
+    /// Notes a one-sided fallback: one side still sends mappings although the other has stopped.
     fn note_one_sided(&mut self, at: At, context: &mut Context<'_>) {
         let other = self.halves[at.dir.reverse()].last_dss;
         if other.is_some_and(|last| last > at.t + context.settings.stall) {
@@ -48,12 +48,12 @@ impl Connection {
         }
     }
 
-    /// The same bytes again, at new sequence numbers, after a fallback of one side only: the receiver may take them for
-    /// new.
+    /// Notes repeated bytes at new sequence numbers after a one-sided fallback: the receiver may take them for new
+    /// data.
     pub(super) fn suspect_corruption(&mut self, at: At, context: &mut Context<'_>) {
         let lost = [Fallback::DssDisappeared, Fallback::OneSided];
         if lost.iter().any(|class| self.fallback.contains(class)) {
-            self.happened.insert(MarkKind::StreamCorruptionSuspected);
+            self.event_kinds.insert(MarkKind::StreamCorruptionSuspected);
             context.out.mark(at, MarkKind::StreamCorruptionSuspected, ());
         }
     }

@@ -1,20 +1,20 @@
 //! Handovers: the data moves from one subflow to another and does not return.
 
-use super::out::{At, Out, What};
+use super::out::{At, MarkFields, Out};
 use super::state::Connection;
 use crate::record::{Detail, MarkKind};
 use crate::{Direction, Span};
 
 /// A handover.
 #[derive(Clone, Copy, Debug)]
-struct HandOver {
+struct Handover {
     from: usize,
     to: usize,
     kind: MarkKind,
 }
 
 impl Connection {
-    /// The direction with the more data: a handover is judged by it.
+    /// The direction with more data, which determines handovers.
     fn main_direction(&self) -> Direction {
         let [c2s, s2c] = &self.halves.0;
         if s2c.data >= c2s.data {
@@ -24,19 +24,19 @@ impl Connection {
         }
     }
 
-    fn hand_overs(&self, least: Span) -> Vec<HandOver> {
+    fn handovers(&self, least: Span) -> Vec<Handover> {
         let dir = self.main_direction();
         let carried = |index: &usize| self.subflows[*index].halves[dir].counters.new_dsn > 0;
         let mut carriers: Vec<usize> = (0..self.subflows.len()).filter(carried).collect();
         carriers.sort_by_key(|index| self.subflows[*index].halves[dir].t_first_data);
         let mut found = Vec::new();
-        // All data of those before must lie before that of the new one: so it is enough to know the last of them.
+        // All data of earlier subflows must precede the data of the new one, so the last of them is enough.
         let mut last: Option<usize> = None;
         for to in carriers {
             if let Some(from) = last
                 && let Some(kind) = self.kind(from, to, dir, least)
             {
-                found.push(HandOver { from, to, kind });
+                found.push(Handover { from, to, kind });
             }
             let left = |index: usize| self.subflows[index].halves[dir].t_last_new;
             if last.is_none_or(|index| left(index) <= left(to)) {
@@ -46,8 +46,8 @@ impl Connection {
         found
     }
 
-    /// Whether, and how, the data went from one subflow to another: all new data of the one lies before all data of the
-    /// other, and the other carried on for long enough that it was no mere end on the other path.
+    /// Whether the data moved from one subflow to another, and how. All new data of the first must precede all data of
+    /// the second, and the second must carry data for long enough that it is not just the end of the transfer.
     fn kind(&self, from: usize, to: usize, dir: Direction, least: Span) -> Option<MarkKind> {
         let (old, new) = (&self.subflows[from], &self.subflows[to]);
         let (left, arrived) = (old.halves[dir].t_last_new?, new.halves[dir].t_first_data?);
@@ -60,14 +60,14 @@ impl Connection {
         })
     }
 
-    pub(super) fn hand_over_count(&self, least: Span) -> u32 {
-        u32::try_from(self.hand_overs(least).len()).unwrap_or(u32::MAX)
+    pub(super) fn handover_count(&self, least: Span) -> u32 {
+        u32::try_from(self.handovers(least).len()).unwrap_or(u32::MAX)
     }
 
-    /// Marks them; only the end of the connection shows that the data never came back.
-    pub(super) fn mark_hand_overs(&mut self, least: Span, out: &mut Out) {
+    /// Emits the marks. Only at the end of the connection is it certain that the data did not return.
+    pub(super) fn mark_handovers(&mut self, least: Span, out: &mut Out) {
         let dir = self.main_direction();
-        for HandOver { from, to, kind } in self.hand_overs(least) {
+        for Handover { from, to, kind } in self.handovers(least) {
             let (old, new) = (&self.subflows[from], &self.subflows[to]);
             let (left, arrived) = (old.halves[dir].t_last_new, new.halves[dir].t_first_data);
             let (Some(left), Some(arrived)) = (left, arrived) else {
@@ -80,12 +80,12 @@ impl Connection {
                 packet: new.halves[dir].first_data,
                 t: arrived,
             };
-            let what = What {
+            let what = MarkFields {
                 bytes: new.halves[dir].reinjected_early,
                 other_sf: Some(old.id),
                 detail: Some(Detail::Gap(arrived - left)),
             };
-            self.happened.insert(kind);
+            self.event_kinds.insert(kind);
             out.mark(at, kind, what);
         }
     }

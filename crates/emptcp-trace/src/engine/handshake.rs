@@ -1,7 +1,7 @@
-//! SYN, SYN+ACK and third ACK of both kinds of subflow (RFC 8684, 3.1 and 3.2), keys and what is made from them.
+//! SYN, SYN+ACK and third ACK of both kinds of subflow (RFC 8684, 3.1 and 3.2); keys, tokens and HMACs.
 
 use super::open::{capable, join};
-use super::segment::{Context, Here};
+use super::segment::{Context, Location};
 use super::state::{Connection, DataHalf, Join, Subflow, SubflowHalf};
 use crate::packet::Packet;
 use crate::record::{Detail, Fallback, Hash, Kind, MarkKind, Opener};
@@ -12,7 +12,7 @@ use mptcp_wire::tcp::Flags;
 use mptcp_wire::{Key, Version, crypto};
 
 impl Connection {
-    /// A connection whose first packet is `packet`, sent by the client.
+    /// A new connection; `packet` is its first packet, sent by the client.
     pub(super) fn new(
         id: ConnectionId,
         packet: &Packet,
@@ -39,7 +39,7 @@ impl Connection {
             hash_is_sure: version == Version::V0,
             end: None,
             fallback: Default::default(),
-            happened: Default::default(),
+            event_kinds: Default::default(),
             options: Default::default(),
             subflows: Vec::new(),
             attempted: 1,
@@ -55,7 +55,7 @@ impl Connection {
         connection
     }
 
-    /// A subflow whose first packet is `packet`, sent by `opened_by`; its index.
+    /// Adds a subflow with the first packet `packet`, sent by `opened_by`. Returns its index.
     pub(super) fn add_subflow(&mut self, opened_by: Opener, packet: &Packet, limits: &Limits) -> u32 {
         let number = u32::try_from(self.subflows.len()).unwrap_or(u32::MAX);
         let (client, server) = match opened_by {
@@ -96,47 +96,47 @@ impl Connection {
         number
     }
 
-    pub(super) fn handshake(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
-        if !packet.handshake && self.subflows[here.index].established {
+    pub(super) fn handshake(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        if !packet.handshake && self.subflows[location.index].established {
             return;
         }
-        let from_opener = here.dir == self.subflows[here.index].opener();
+        let from_opener = location.dir == self.subflows[location.index].opener();
         if packet.is_syn() && from_opener {
-            self.syn(here, packet, context);
+            self.syn(location, packet, context);
         } else if packet.is_syn_ack() && !from_opener {
-            self.syn_ack(here, packet, context);
+            self.syn_ack(location, packet, context);
         } else if from_opener && packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST) {
-            self.third_ack(here, packet, context);
+            self.third_ack(location, packet, context);
         }
         if let Some(capable) = capable(packet) {
             self.flag_a |= capable.flags.contains(CapableFlags::CHECKSUM_REQUIRED);
             self.flag_c |= capable.flags.contains(CapableFlags::NO_JOIN_TO_THIS_ADDRESS);
-            if packet.is_syn_ack() && here.index == 0 && !self.complete {
+            if packet.is_syn_ack() && location.index == 0 && !self.complete {
                 // Both sides use the version of the SYN+ACK.
                 self.version = capable.version;
                 self.hash = hash_of(capable.version);
                 self.hash_is_sure = capable.version == Version::V0;
             }
             if let Some(key) = capable.sender_key() {
-                self.learn_key(here, here.dir, key, context);
+                self.learn_key(location, location.dir, key, context);
             }
             if let Some(key) = capable.receiver_key() {
-                self.learn_key(here, here.dir.reverse(), key, context);
+                self.learn_key(location, location.dir.reverse(), key, context);
                 self.complete |= !packet.flags.contains(Flags::SYN) && self.has_both_keys();
             }
         }
     }
 
-    fn syn(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
-        let subflow = &mut self.subflows[here.index];
-        let half = &mut subflow.halves[here.dir];
+    fn syn(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[location.index];
+        let half = &mut subflow.halves[location.dir];
         if half.numbers.is_some() {
             subflow.syn_again = true;
             subflow.syn_retransmissions += 1;
-            self.happened.insert(MarkKind::SynRetransmission);
-            context.out.mark(here.at, MarkKind::SynRetransmission, ());
-            if here.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
-                self.fall_back(here.at, Fallback::SynAgainWithoutOption, context);
+            self.event_kinds.insert(MarkKind::SynRetransmission);
+            context.out.mark(location.at, MarkKind::SynRetransmission, ());
+            if location.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
+                self.fall_back(location.at, Fallback::SynAgainWithoutOption, context);
             }
             return;
         }
@@ -151,36 +151,36 @@ impl Connection {
         }) = join(packet)
         {
             subflow.backup = *backup;
-            subflow.address_ids[side(here.dir)] = Some(*address_id);
+            subflow.address_ids[side(location.dir)] = Some(*address_id);
             if let Some(join) = &mut subflow.join {
                 join.syn_nonce = Some(*nonce);
             }
         }
         let detail = (subflow.kind == Kind::Join).then_some(Detail::Backup(subflow.backup));
-        let what = super::out::What {
+        let what = super::out::MarkFields {
             detail,
             ..Default::default()
         };
-        context.out.mark(here.at, MarkKind::Syn, what);
-        self.note_join(here, packet);
+        context.out.mark(location.at, MarkKind::Syn, what);
+        self.note_join(location, packet);
     }
 
-    fn syn_ack(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
-        let subflow = &mut self.subflows[here.index];
+    fn syn_ack(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[location.index];
         if subflow.t_syn_ack.is_some() {
             subflow.syn_ack_again = true;
             subflow.syn_retransmissions += 1;
-            self.happened.insert(MarkKind::SynRetransmission);
-            context.out.mark(here.at, MarkKind::SynRetransmission, ());
+            self.event_kinds.insert(MarkKind::SynRetransmission);
+            context.out.mark(location.at, MarkKind::SynRetransmission, ());
             return;
         }
         subflow.t_syn_ack = Some(packet.time);
-        let half = &mut subflow.halves[here.dir];
+        let half = &mut subflow.halves[location.dir];
         half.numbers = Some(Unwrapper::new(packet.sequence));
         half.window_scale = packet.window_scale.unwrap_or(0);
-        // RFC 7323, 2.2: scaling is used only when both ask for it.
+        // RFC 7323, 2.2: scaling is used only when both SYNs have the option.
         if packet.window_scale.is_none() {
-            subflow.halves[here.dir.reverse()].window_scale = 0;
+            subflow.halves[location.dir.reverse()].window_scale = 0;
         }
         if !subflow.syn_again {
             subflow.hs_rtt[0] = Some((packet.time - subflow.t_syn).milliseconds());
@@ -198,20 +198,20 @@ impl Connection {
         }) = join(packet)
         {
             subflow.backup |= *backup;
-            subflow.address_ids[side(here.dir)] = Some(*address_id);
+            subflow.address_ids[side(location.dir)] = Some(*address_id);
             if let Some(join) = &mut subflow.join {
                 join.syn_ack_nonce = Some(*nonce);
                 join.syn_ack_hmac = Some(*hmac);
             }
         }
-        if !answer && here.index == 0 {
-            self.fall_back(here.at, Fallback::SynAckWithoutOption, context);
+        if !answer && location.index == 0 {
+            self.fall_back(location.at, Fallback::SynAckWithoutOption, context);
         }
-        self.verify_join(here, context);
+        self.verify_join(location, context);
     }
 
-    fn third_ack(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
-        let subflow = &mut self.subflows[here.index];
+    fn third_ack(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[location.index];
         let Some(t_syn_ack) = subflow.t_syn_ack.or(self.partial.then_some(packet.time)) else {
             return;
         };
@@ -219,10 +219,10 @@ impl Connection {
             && join.ack_hmac.is_none()
         {
             join.ack_hmac = Some(*hmac);
-            self.verify_join(here, context);
+            self.verify_join(location, context);
         }
-        let subflow = &mut self.subflows[here.index];
-        let is_first = self.partial && here.index == 0;
+        let subflow = &mut self.subflows[location.index];
+        let is_first = self.partial && location.index == 0;
         if !subflow.answered {
             subflow.answered = true;
             if !subflow.syn_ack_again && !is_first {
@@ -236,19 +236,19 @@ impl Connection {
         subflow.t_est = Some(packet.time);
         self.open += 1;
         self.most_open = self.most_open.max(self.open);
-        context.out.mark(here.at, MarkKind::Established, ());
-        if here.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
-            self.fall_back(here.at, Fallback::AckWithoutOption, context);
+        context.out.mark(location.at, MarkKind::Established, ());
+        if location.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
+            self.fall_back(location.at, Fallback::AckWithoutOption, context);
         }
     }
 
     /// Both HMACs of a join, as far as they and the keys are known. Local is the host that made the HMAC.
-    fn verify_join(&mut self, here: Here, context: &mut Context<'_>) {
+    fn verify_join(&mut self, location: Location, context: &mut Context<'_>) {
         let version = match self.hash {
             Hash::Sha1 => Version::V0,
             Hash::Sha256 => Version::V1,
         };
-        let subflow = &mut self.subflows[here.index];
+        let subflow = &mut self.subflows[location.index];
         let opener = subflow.opener();
         let keys = (self.halves[opener].key, self.halves[opener.reverse()].key);
         let (Some(join), (Some(opener_key), Some(other_key))) = (&mut subflow.join, keys) else {
@@ -267,8 +267,8 @@ impl Connection {
             None => (!answer_is_right).then_some(false),
         };
         if right == Some(false) && join.hmac_ok != Some(false) {
-            self.happened.insert(MarkKind::WrongHmac);
-            context.out.mark(here.at, MarkKind::WrongHmac, ());
+            self.event_kinds.insert(MarkKind::WrongHmac);
+            context.out.mark(location.at, MarkKind::WrongHmac, ());
         }
         join.hmac_ok = right;
     }
@@ -277,13 +277,13 @@ impl Connection {
         self.halves.0.iter().all(|half| half.key.is_some())
     }
 
-    /// The first key of a host counts; tokens and the number of the first byte follow from it.
-    fn learn_key(&mut self, here: Here, side: Direction, key: Key, context: &mut Context<'_>) {
+    /// Sets the key of a host; only the first one counts. Derives the token and the number of the first byte.
+    fn learn_key(&mut self, location: Location, side: Direction, key: Key, context: &mut Context<'_>) {
         match self.halves[side].key {
             Some(known) if known == key => return,
             Some(_) => {
-                self.happened.insert(MarkKind::KeyChanged);
-                context.out.mark(here.at, MarkKind::KeyChanged, ());
+                self.event_kinds.insert(MarkKind::KeyChanged);
+                context.out.mark(location.at, MarkKind::KeyChanged, ());
                 return;
             }
             None => self.halves[side].key = Some(key),
@@ -294,7 +294,7 @@ impl Connection {
             Version::V1 => &[Hash::Sha256, Hash::Sha1],
         };
         for hash in hashes {
-            context.news.tokens.push((derived(key, *hash).token, side, *hash));
+            context.learned.tokens.push((derived(key, *hash).token, side, *hash));
         }
         if self.halves[side].base.is_none() {
             self.halves[side].base = Some(derived(key, self.hash).idsn.first_byte());
@@ -305,7 +305,7 @@ impl Connection {
         }
     }
 
-    /// A join has found this connection by a token that was made so.
+    /// A join found this connection by a token made with this hash.
     pub(super) fn believe_hash(&mut self, hash: Hash, packet: &Packet, context: &mut Context<'_>) {
         if self.hash_is_sure {
             return;
@@ -322,11 +322,11 @@ impl Connection {
             t: packet.time,
         };
         self.use_hash(hash);
-        self.happened.insert(MarkKind::V1WithSha1);
+        self.event_kinds.insert(MarkKind::V1WithSha1);
         context.out.mark(at, MarkKind::V1WithSha1, ());
     }
 
-    /// Counts data from what this hash makes of the keys, where no data was counted yet.
+    /// Sets the first data sequence number from the keys by this hash, unless data was counted already.
     pub(super) fn use_hash(&mut self, hash: Hash) {
         self.hash = hash;
         for half in &mut self.halves.0 {
@@ -341,7 +341,7 @@ impl Connection {
 }
 
 impl Subflow {
-    /// Whether a SYN of this flow is the SYN of this subflow again, and not that of a later one at the same ports.
+    /// Whether a SYN is a retransmission for this subflow, not the SYN of a later subflow with the same ports.
     pub(super) fn repeats_syn(&self, packet: &Packet) -> bool {
         let half = &self.halves[self.direction(packet.source)];
         half.numbers
@@ -370,12 +370,12 @@ fn hash_of(version: Version) -> Hash {
     }
 }
 
-/// The place of a sender in `[client, server]`.
+/// The index of a sender in `[client, server]`.
 fn side(dir: Direction) -> usize {
     usize::from(dir == Direction::ServerToClient)
 }
 
-/// Whether a third ACK carries data mapped by MP_CAPABLE itself; how much.
+/// The length of data that MP_CAPABLE itself maps in a third ACK, if any.
 pub(super) fn capable_data(packet: &Packet) -> Option<u16> {
     packet.options.iter().find_map(|option| match option {
         MptcpOption::MpCapable(capable) => match capable.keys {

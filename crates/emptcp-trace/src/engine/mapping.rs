@@ -1,7 +1,7 @@
 //! DSS: mappings, DATA_FIN and DATA_ACK (RFC 8684, 3.3).
 
 use super::handshake::{capable_data, derived};
-use super::segment::{Context, Findings, Here};
+use super::segment::{Context, Findings, Location};
 use super::state::{Checked, Connection};
 use crate::packet::Packet;
 use crate::record::{Fallback, Hash, MarkKind};
@@ -10,7 +10,7 @@ use mptcp_wire::mptcp::{Dss, Mapping, MptcpOption};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{DataSequenceNumber, WireDataSequenceNumber};
 
-/// A data sequence number this far above everything seen is no loss of the capture but an error.
+/// A data sequence number this far above the highest one is an error, not a loss in the capture.
 const PLAUSIBLE: u64 = 1 << 32;
 /// The same for the first number of a direction, when only 32 bits of it travel.
 const PLAUSIBLE_SHORT: u64 = 1 << 24;
@@ -18,7 +18,7 @@ const PLAUSIBLE_SHORT: u64 = 1 << 24;
 impl Connection {
     pub(super) fn data_sequence_signals(
         &mut self,
-        here: Here,
+        location: Location,
         packet: &Packet,
         context: &mut Context<'_>,
         findings: &mut Findings,
@@ -26,70 +26,84 @@ impl Connection {
         if packet.handshake
             && let Some(length) = capable_data(packet)
         {
-            // The third ACK of version 1 maps its data itself, to the first numbers there are (RFC 8684, 3.1).
-            self.map(here.index, here.dir, 1, 0, length.into());
+            // The third ACK of version 1 maps its data itself, to the first data sequence numbers (RFC 8684, 3.1).
+            self.map(location.index, location.dir, 1, 0, length.into());
         }
         for option in &packet.options {
             if let MptcpOption::Dss(dss) = option {
-                self.dss(here, packet, dss, context, findings);
+                self.dss(location, packet, dss, context, findings);
             }
         }
     }
 
-    fn dss(&mut self, here: Here, packet: &Packet, dss: &Dss, context: &mut Context<'_>, findings: &mut Findings) {
+    fn dss(
+        &mut self,
+        location: Location,
+        packet: &Packet,
+        dss: &Dss,
+        context: &mut Context<'_>,
+        findings: &mut Findings,
+    ) {
         self.complete |= !self.complete && self.has_both_keys();
-        self.halves[here.dir].last_dss = Some(packet.time);
+        self.halves[location.dir].last_dss = Some(packet.time);
         if let Some(mapping) = &dss.mapping {
-            self.mapping(here, packet, mapping, dss.data_fin, context);
+            self.mapping(location, packet, mapping, dss.data_fin, context);
         }
         if let Some(number) = dss.data_ack {
-            findings.data_ack = self.data_ack(here, packet.time, number, context);
+            findings.data_ack = self.data_ack(location, packet.time, number, context);
         }
     }
 
-    fn mapping(&mut self, here: Here, packet: &Packet, mapping: &Mapping, fin: bool, context: &mut Context<'_>) {
-        let number = self.absolute(here, mapping.data_sequence, context, packet);
-        let data = &self.halves[here.dir];
+    fn mapping(
+        &mut self,
+        location: Location,
+        packet: &Packet,
+        mapping: &Mapping,
+        fin: bool,
+        context: &mut Context<'_>,
+    ) {
+        let number = self.absolute(location, mapping.data_sequence, context, packet);
+        let data = &self.halves[location.dir];
         let reachable = data.highest().saturating_add(PLAUSIBLE);
         let Some(dsn) = data.offset(number).filter(|dsn| *dsn <= reachable) else {
             return;
         };
         let length = u64::from(mapping.length);
-        let Some(near) = self.relative(here, packet) else {
+        let Some(near) = self.relative(location, packet) else {
             return;
         };
         if length == 0 {
-            self.fall_back(here.at, Fallback::InfiniteMapping, context);
+            self.fall_back(location.at, Fallback::InfiniteMapping, context);
             let ssn = near_to(near, mapping.subflow_sequence.0);
-            self.subflows[here.index].halves[here.dir]
+            self.subflows[location.index].halves[location.dir]
                 .mappings
                 .insert_infinite(ssn, dsn);
-            self.resolve_waiting(here.index, here.dir, context);
+            self.resolve_waiting(location.index, location.dir, context);
             return;
         }
         let data = length - u64::from(fin);
         if fin {
-            let half = &mut self.halves[here.dir];
+            let half = &mut self.halves[location.dir];
             if half.fin.is_none() {
                 half.fin = Some(dsn + data);
-                context.out.mark(here.at, MarkKind::DataFin, ());
-                self.begin_waiting(here.dir, packet.time);
+                context.out.mark(location.at, MarkKind::DataFin, ());
+                self.begin_waiting(location.dir, packet.time);
             }
         }
         if data == 0 {
             return;
         }
         let ssn = near_to(near, mapping.subflow_sequence.0);
-        if self.map(here.index, here.dir, ssn, dsn, data)
+        if self.map(location.index, location.dir, ssn, dsn, data)
             && let Some(checksum) = mapping.checksum
         {
             let checked = Checked::begin(ssn, number, mapping, checksum, fin);
-            self.subflows[here.index].halves[here.dir].checked = Some(Box::new(checked));
+            self.subflows[location.index].halves[location.dir].checked = Some(Box::new(checked));
         }
-        self.resolve_waiting(here.index, here.dir, context);
+        self.resolve_waiting(location.index, location.dir, context);
     }
 
-    /// Remembers a mapping; whether it is new.
+    /// Adds a mapping; returns whether it is new.
     pub(super) fn map(&mut self, index: usize, dir: Direction, ssn: u64, dsn: u64, length: u64) -> bool {
         let half = &mut self.subflows[index].halves[dir];
         let end = (ssn + length, dsn + length);
@@ -100,10 +114,10 @@ impl Connection {
     }
 
     /// The relative sequence number of the first byte after the packet's start (of its SYN's payload, if it is one).
-    pub(super) fn relative(&mut self, here: Here, packet: &Packet) -> Option<u64> {
-        let numbers = self.subflows[here.index].halves[here.dir].numbers.as_mut()?;
+    pub(super) fn relative(&mut self, location: Location, packet: &Packet) -> Option<u64> {
+        let numbers = self.subflows[location.index].halves[location.dir].numbers.as_mut()?;
         let syn = packet.flags.contains(Flags::SYN);
-        // A reset may be forged: its number is not believed.
+        // A reset may be forged: do not trust its number.
         let start = match packet.flags.contains(Flags::RST) {
             true => numbers.peek(packet.sequence),
             false => numbers.unwrap(packet.sequence),
@@ -111,16 +125,16 @@ impl Connection {
         Some(start? + u64::from(syn))
     }
 
-    /// The whole number of a mapping; the first one decides what the direction counts from, where no key does.
+    /// The 64-bit number of a mapping. Without a key, the first one becomes the base of its direction.
     fn absolute(
         &mut self,
-        here: Here,
+        location: Location,
         number: WireDataSequenceNumber,
         context: &mut Context<'_>,
         packet: &Packet,
     ) -> DataSequenceNumber {
-        self.choose_hash(here.dir, number, packet, context);
-        let half = &mut self.halves[here.dir];
+        self.choose_hash(location.dir, number, packet, context);
+        let half = &mut self.halves[location.dir];
         if let Some(reference) = half.reference() {
             return number.extend(reference);
         }
@@ -130,7 +144,7 @@ impl Connection {
         first
     }
 
-    /// Version 1 with the hash of version 0: the first number shows it, when no join did.
+    /// Detects version 1 with the hash of version 0 by the first number, if no join has shown it.
     fn choose_hash(
         &mut self,
         dir: Direction,
@@ -159,15 +173,15 @@ impl Connection {
         }
     }
 
-    /// A DATA_ACK, which acknowledges the other direction; its offset.
+    /// Handles a DATA_ACK, which acknowledges the other direction. Returns its offset.
     fn data_ack(
         &mut self,
-        here: Here,
+        location: Location,
         now: Timestamp,
         number: WireDataSequenceNumber,
         context: &mut Context<'_>,
     ) -> Option<u64> {
-        let dir = here.dir.reverse();
+        let dir = location.dir.reverse();
         let half = &mut self.halves[dir];
         let offset = half.offset(number.extend(half.reference()?))?;
         let highest = half.highest();
@@ -182,7 +196,7 @@ impl Connection {
         let history = context.settings.limits.history;
         half.owners.forget_below(offset.saturating_sub(history));
         self.t_last_data_ack = Some(now);
-        self.progress(here, dir, waited, now, context);
+        self.progress(location, dir, waited, now, context);
         Some(offset)
     }
 }

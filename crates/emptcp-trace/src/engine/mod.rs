@@ -1,9 +1,8 @@
 //! The analysis, packet by packet.
 //!
-//! * `mod.rs`: which connection a packet belongs to; `open.rs`: new connections and joins; `ending.rs`: when one is
-//!   over.
-//! * `state.rs`: what is remembered; `record.rs`: the same as rows of the tables.
-//! * One packet of a known subflow, in the order in which its parts are looked at: `segment.rs`, `handshake.rs`,
+//! * `mod.rs`: the connection of a packet; `open.rs`: new connections and joins; `ending.rs`: ends of connections.
+//! * `state.rs`: the state; `record.rs`: the state as rows of the tables.
+//! * One packet of a known subflow, in the order of processing: `segment.rs`, `handshake.rs`,
 //!   `signals.rs`, `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection:
 //!   `handover.rs`.
 //! * `tokens.rs`, `recency.rs`, `out.rs`: indexes and the queue of events.
@@ -35,9 +34,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokens::{Orphans, Owner, Tokens};
 
-/// A subflow of a connection: where the packets of a flow belong.
+/// The subflow that the packets of a flow belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct FlowEntry {
     slot: u32,
     subflow: u32,
 }
@@ -50,14 +49,14 @@ pub(crate) struct Engine {
     totals: Totals,
     connections: Slab<Box<state::Connection>>,
     recency: Recency,
-    flows: HashMap<FlowKey, Place>,
-    /// The flow of the last packet: packets come in trains.
-    last: Option<(FlowKey, Place)>,
+    flows: HashMap<FlowKey, FlowEntry>,
+    /// The flow of the last packet: the next packet is often of the same flow.
+    last: Option<(FlowKey, FlowEntry)>,
     tokens: Tokens,
     orphans: Orphans,
-    /// Connections that are over and wait for their last packets.
+    /// Ended connections that wait for their last packets.
     lingering: VecDeque<(Timestamp, u32, ConnectionId)>,
-    /// Connections that were emitted as idle and may go on.
+    /// Connections that were emitted as idle and may continue.
     dormant: VecDeque<(Timestamp, u32, ConnectionId)>,
     next_id: u64,
     now: Timestamp,
@@ -92,7 +91,7 @@ impl Engine {
         self.out.queue.pop_front()
     }
 
-    /// Adds an event after those that wait.
+    /// Appends an event to the queue.
     pub(crate) fn push_event(&mut self, event: Event) {
         self.out.queue.push_back(event);
     }
@@ -116,37 +115,37 @@ impl Engine {
         rows
     }
 
-    /// One segment; segments come in the order of time.
+    /// Processes a segment; segments come in the order of time.
     pub(crate) fn packet(&mut self, packet: &Packet) {
         self.totals.tcp += 1;
         self.totals.mptcp += u64::from(!packet.options.is_empty() || packet.malformed_options > 0);
         self.totals.malformed_options += u64::from(packet.malformed_options);
         self.pass_time(packet.time);
-        match self.place_of(packet) {
-            Some(place) => {
-                self.last = Some((packet.flow, place));
-                self.follow(place, packet);
+        match self.entry_of(packet) {
+            Some(entry) => {
+                self.last = Some((packet.flow, entry));
+                self.follow(entry, packet);
             }
             None => self.open(packet),
         }
     }
 
-    /// Where a packet belongs; none when it may open something new.
-    fn place_of(&mut self, packet: &Packet) -> Option<Place> {
-        let place = match self.last {
-            Some((flow, place)) if flow == packet.flow => place,
+    /// The subflow of a packet; none when it may open a new one.
+    fn entry_of(&mut self, packet: &Packet) -> Option<FlowEntry> {
+        let entry = match self.last {
+            Some((flow, entry)) if flow == packet.flow => entry,
             _ => *self.flows.get(&packet.flow)?,
         };
         if packet.is_syn() {
-            let connection = self.connections.get(place.slot as usize)?;
-            let subflow = connection.subflows.get(place.subflow as usize)?;
+            let connection = self.connections.get(entry.slot as usize)?;
+            let subflow = connection.subflows.get(entry.subflow as usize)?;
             if !subflow.repeats_syn(packet) {
-                // Port reuse: the old subflow stays with its connection, its packets are over.
+                // Port reuse: the old subflow stays with its connection and gets no further packets.
                 self.forget_flow(packet.flow);
                 return None;
             }
         }
-        Some(place)
+        Some(entry)
     }
 
     fn forget_flow(&mut self, flow: FlowKey) {
@@ -154,33 +153,33 @@ impl Engine {
         self.last = None;
     }
 
-    fn follow(&mut self, place: Place, packet: &Packet) {
-        self.revive(place.slot, packet);
-        let Some(connection) = self.connections.get_mut(place.slot as usize) else {
+    fn follow(&mut self, entry: FlowEntry, packet: &Packet) {
+        self.revive(entry.slot, packet);
+        let Some(connection) = self.connections.get_mut(entry.slot as usize) else {
             return;
         };
-        let mut news = segment::News::default();
+        let mut learned = segment::Learned::default();
         let was_over = connection.end.is_some();
         let mut context = segment::Context {
             settings: &self.settings,
             capped: &mut self.totals.capped,
             out: &mut self.out,
-            news: &mut news,
+            learned: &mut learned,
         };
-        connection.segment(place.subflow as usize, packet, &mut context);
+        connection.segment(entry.subflow as usize, packet, &mut context);
         let (conn_id, is_over) = (connection.id, connection.end.is_some());
         if is_over && !was_over {
             let until = packet.time + self.settings.linger;
-            self.lingering.push_back((until, place.slot, conn_id));
+            self.lingering.push_back((until, entry.slot, conn_id));
         }
         if !is_over {
-            self.recency.touch(place.slot);
+            self.recency.touch(entry.slot);
         } else if !was_over {
-            self.recency.remove(place.slot);
+            self.recency.remove(entry.slot);
         }
-        for (token, side, hash) in news.tokens {
+        for (token, side, hash) in learned.tokens {
             let owner = Owner {
-                slot: place.slot,
+                slot: entry.slot,
                 conn_id,
                 side,
                 hash,

@@ -1,9 +1,9 @@
-//! Packets of flows that are not known: new connections, joins, and joins that wait for their connection.
+//! Packets of unknown flows: new connections, joins, and joins that wait for their connection.
 
-use super::segment::{Context, News};
+use super::segment::{Context, Learned};
 use super::state;
 use super::tokens::Owner;
-use super::{Engine, Place};
+use super::{Engine, FlowEntry};
 use crate::packet::Packet;
 use crate::record::{Hash, Opener};
 use crate::{ConnectionId, Direction, Watch};
@@ -39,11 +39,11 @@ impl Engine {
         if !self.orphans.is_empty()
             && let Some(token) = self.orphans.follow(packet)
         {
-            // Several connections have this token: the answer shows whose key it is.
+            // Several connections have this token: the SYN+ACK shows which key is right.
             self.adopt(token, packet);
             return;
         }
-        // A capture that began between SYN and third ACK: the third ACK has both keys (RFC 8684, 3.1).
+        // The capture began between SYN and third ACK: the third ACK has both keys (RFC 8684, 3.1).
         let ends = Flags::SYN | Flags::RST;
         if packet.flags.contains(Flags::ACK)
             && packet.flags.bits() & ends.bits() == 0
@@ -58,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// A new connection, whose first packet is a SYN, or the third ACK when it is `partial`.
+    /// Opens a connection by its SYN, or by its third ACK if `partial`.
     fn connect(&mut self, packet: &Packet, version: Version, partial: bool) {
         self.make_room();
         let id = ConnectionId(self.next_id);
@@ -71,10 +71,10 @@ impl Engine {
         };
         let connection = state::Connection::new(id, packet, version, partial, watched, &self.settings.limits);
         let slot = u32::try_from(self.connections.insert(Box::new(connection))).unwrap_or(u32::MAX);
-        let place = Place { slot, subflow: 0 };
-        self.flows.insert(packet.flow, place);
+        let entry = FlowEntry { slot, subflow: 0 };
+        self.flows.insert(packet.flow, entry);
         self.last = None;
-        self.follow(place, packet);
+        self.follow(entry, packet);
     }
 
     /// An MP_JOIN SYN.
@@ -94,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// A key has become known: joins that asked for its token belong to it.
+    /// A key became known: assigns waiting joins with its token.
     pub(super) fn release_orphans(&mut self, token: Token) {
         if self.orphans.is_empty() {
             return;
@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// The answer to a join whose token several connections have.
+    /// Handles the SYN+ACK of a join whose token several connections have.
     fn adopt(&mut self, token: Token, packet: &Packet) {
         let owners = self.tokens.owners(token);
         let newest = owners.last().copied();
@@ -161,8 +161,8 @@ impl Engine {
             self.attach(owner, syn);
         }
         for packet in packets {
-            if let Some(place) = self.flows.get(&flow).copied() {
-                self.follow(place, packet);
+            if let Some(entry) = self.flows.get(&flow).copied() {
+                self.follow(entry, packet);
             }
         }
     }
@@ -180,31 +180,31 @@ impl Engine {
             connection.truncated = true;
             return;
         }
-        let mut news = News::default();
+        let mut learned = Learned::default();
         let mut context = Context {
             settings: &self.settings,
             capped: &mut self.totals.capped,
             out: &mut self.out,
-            news: &mut news,
+            learned: &mut learned,
         };
-        // The host with the token receives the SYN: the other end opens (so servers can join too).
+        // The host with the token receives the SYN, so the other end opened the subflow. (Servers can join too.)
         let opener = match owner.side {
             Direction::ClientToServer => Opener::Server,
             Direction::ServerToClient => Opener::Client,
         };
         connection.believe_hash(owner.hash, packet, &mut context);
         let subflow = connection.add_subflow(opener, packet, &self.settings.limits);
-        let place = Place {
+        let entry = FlowEntry {
             slot: owner.slot,
             subflow,
         };
-        self.flows.insert(packet.flow, place);
+        self.flows.insert(packet.flow, entry);
         self.last = None;
-        self.follow(place, packet);
+        self.follow(entry, packet);
     }
 }
 
-/// The sequence number of the SYN, for a capture that has only what came after it.
+/// The sequence number of the SYN, for a capture without it.
 pub(super) fn before(sequence: SequenceNumber) -> SequenceNumber {
     SequenceNumber(sequence.0.wrapping_sub(1))
 }

@@ -21,15 +21,15 @@ pub(super) struct At {
     pub(super) t: Timestamp,
 }
 
-/// What happened, beside its kind.
+/// The fields of a mark besides its kind and its location.
 #[derive(Debug, Default)]
-pub(super) struct What {
+pub(super) struct MarkFields {
     pub(super) bytes: u64,
     pub(super) other_sf: Option<SubflowId>,
     pub(super) detail: Option<Detail>,
 }
 
-impl From<Detail> for What {
+impl From<Detail> for MarkFields {
     fn from(detail: Detail) -> Self {
         Self {
             detail: Some(detail),
@@ -38,7 +38,7 @@ impl From<Detail> for What {
     }
 }
 
-impl From<u64> for What {
+impl From<u64> for MarkFields {
     fn from(bytes: u64) -> Self {
         Self {
             bytes,
@@ -47,18 +47,18 @@ impl From<u64> for What {
     }
 }
 
-impl From<()> for What {
+impl From<()> for MarkFields {
     fn from((): ()) -> Self {
         Self::default()
     }
 }
 
 impl Out {
-    pub(super) fn mark(&mut self, at: At, kind: MarkKind, what: impl Into<What>) {
+    pub(super) fn mark(&mut self, at: At, kind: MarkKind, what: impl Into<MarkFields>) {
         if !self.marks {
             return;
         }
-        let What {
+        let MarkFields {
             bytes,
             other_sf,
             detail,

@@ -1,7 +1,7 @@
-//! Payload: which bytes are new, which were carried before, and by whom.
+//! Payload: which bytes are new, and which a subflow carried before.
 
-use super::out::{At, What};
-use super::segment::{Context, Findings, Here};
+use super::out::{At, MarkFields};
+use super::segment::{Context, Findings, Location};
 use super::state::{Connection, Waiting};
 use crate::packet::Packet;
 use crate::record::{Fallback, MarkKind};
@@ -10,12 +10,12 @@ use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Segments for which payload without mapping is held.
+/// The number of segments for which payload waits for its mapping.
 const WAITING: usize = 1000;
-/// Reinjections so soon after a subflow took over belong to the handover.
+/// Reinjections within this time after a subflow took over belong to the handover.
 const EARLY: Span = Span::from_seconds(5);
 
-/// What a packet carried, by kind.
+/// Payload of a packet, by kind.
 #[derive(Debug, Default)]
 struct Carried {
     reinjected: SmallVec<[(SubflowId, u64); 1]>,
@@ -23,13 +23,19 @@ struct Carried {
 }
 
 impl Connection {
-    pub(super) fn payload(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>, findings: &mut Findings) {
-        let Some(start) = self.relative(here, packet) else {
+    pub(super) fn payload(
+        &mut self,
+        location: Location,
+        packet: &Packet,
+        context: &mut Context<'_>,
+        findings: &mut Findings,
+    ) {
+        let Some(start) = self.relative(location, packet) else {
             return;
         };
         let length = u64::from(packet.payload);
         let end = start + length;
-        let half = &mut self.subflows[here.index].halves[here.dir];
+        let half = &mut self.subflows[location.index].halves[location.dir];
         // A keep-alive, or a probe of a closed window, sends the last byte again (RFC 9293, 3.8.4 and 3.8.6.1).
         if length == 1 && half.next > 1 && end == half.next && end <= half.acknowledged {
             return;
@@ -50,7 +56,7 @@ impl Connection {
                 && checked.feed(start, packet.payload, sum) == Some(false)
             {
                 half.checked = None;
-                self.fall_back(here.at, Fallback::WrongChecksum, context);
+                self.fall_back(location.at, Fallback::WrongChecksum, context);
             }
         } else {
             half.rtt_queue.retransmitted(start, end);
@@ -59,33 +65,33 @@ impl Connection {
             if before < length {
                 half.t_last_new = Some(packet.time);
             }
-            context.out.mark(here.at, MarkKind::Retransmission, before);
+            context.out.mark(location.at, MarkKind::Retransmission, before);
         }
         if self.watched && before > 0 {
-            self.note_retransmission(here, start, end, &gaps, findings);
+            self.note_retransmission(location, start, end, &gaps, findings);
         }
         let mut carried = Carried::default();
-        let late = self.halves[here.dir].out_of_order;
+        let late = self.halves[location.dir].out_of_order;
         for gap in gaps {
-            self.place(
-                here.index,
-                here.dir,
+            self.assign_data_sequence(
+                location.index,
+                location.dir,
                 gap,
-                (here.at, packet.time),
+                (location.at, packet.time),
                 &mut carried,
                 Some(findings),
             );
         }
-        let data = &mut self.halves[here.dir];
+        let data = &mut self.halves[location.dir];
         data.out_of_order_packets += u64::from(data.out_of_order > late);
-        self.account(here.index, here.at, carried, context);
-        self.begin_waiting(here.dir, packet.time);
-        self.give_up_waiting(here, context);
-        self.forget(here, context);
+        self.account(location.index, location.at, carried, context);
+        self.begin_waiting(location.dir, packet.time);
+        self.give_up_waiting(location, context);
+        self.forget(location, context);
     }
 
     /// Finds the data sequence numbers of bytes that are new to the subflow, and the subflow that carried them before.
-    fn place(
+    fn assign_data_sequence(
         &mut self,
         index: usize,
         dir: Direction,
@@ -133,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// Counts a run of bytes by the subflow that had carried it; returns its kind.
+    /// Counts a run of bytes by the subflow that carried it before. Returns its kind.
     fn claim(
         &mut self,
         index: usize,
@@ -185,12 +191,12 @@ impl Connection {
         }
     }
 
-    /// Marks what a packet carried again.
+    /// Emits marks for bytes that a packet carried again.
     fn account(&mut self, index: usize, at: At, carried: Carried, context: &mut Context<'_>) {
         let half = &mut self.subflows[index].halves[at.dir];
         half.counters.reinjected_packets += u64::from(!carried.reinjected.is_empty());
         for (of, bytes) in carried.reinjected {
-            let what = What {
+            let what = MarkFields {
                 bytes,
                 other_sf: Some(of),
                 detail: None,
@@ -203,7 +209,7 @@ impl Connection {
         }
     }
 
-    /// A mapping has come: payload that waited may have one now.
+    /// A mapping came: resolves payload that waited for it.
     pub(super) fn resolve_waiting(&mut self, index: usize, dir: Direction, context: &mut Context<'_>) {
         let half = &mut self.subflows[index].halves[dir];
         if half.waiting.is_empty() {
@@ -219,14 +225,14 @@ impl Connection {
             };
             let mut carried = Carried::default();
             let bytes = waiting.start..waiting.end;
-            self.place(index, dir, bytes, (at, waiting.time), &mut carried, None);
+            self.assign_data_sequence(index, dir, bytes, (at, waiting.time), &mut carried, None);
             self.account(index, at, carried, context);
         }
     }
 
-    /// Payload has waited for too many segments: it has no mapping.
-    fn give_up_waiting(&mut self, here: Here, context: &mut Context<'_>) {
-        let half = &mut self.subflows[here.index].halves[here.dir];
+    /// Payload that waited for too many segments counts as unmapped.
+    fn give_up_waiting(&mut self, location: Location, context: &mut Context<'_>) {
+        let half = &mut self.subflows[location.index].halves[location.dir];
         if half.waiting.len() > WAITING {
             let first = half.waiting.front().copied();
             half.counters.unmapped += half
@@ -238,17 +244,24 @@ impl Connection {
                 let at = At {
                     packet: first.packet,
                     t: first.time,
-                    ..here.at
+                    ..location.at
                 };
-                self.no_mapping(here.index, at, context);
+                self.no_mapping(location.index, at, context);
             }
         }
     }
 
-    /// For the packet's event: where the bytes that came again lie.
-    fn note_retransmission(&self, here: Here, start: u64, end: u64, gaps: &[Range<u64>], findings: &mut Findings) {
+    /// The data sequence numbers of repeated bytes, for the packet's event.
+    fn note_retransmission(
+        &self,
+        location: Location,
+        start: u64,
+        end: u64,
+        gaps: &[Range<u64>],
+        findings: &mut Findings,
+    ) {
         let mut pieces = SmallVec::<[Resolved; 2]>::new();
-        let mappings = &self.subflows[here.index].halves[here.dir].mappings;
+        let mappings = &self.subflows[location.index].halves[location.dir].mappings;
         let mut from = start;
         for gap in gaps {
             mappings.resolve(from, gap.start, &mut pieces);

@@ -1,4 +1,4 @@
-//! Connections in the order of their last packet: a doubly linked list through the slots, so that a packet costs no
+//! Connections in the order of their last packet: a doubly linked list through the slots, so that no packet needs a
 //! search.
 
 const NONE: u32 = u32::MAX;
@@ -29,7 +29,7 @@ impl Default for Recency {
 }
 
 impl Recency {
-    /// Makes a slot the newest.
+    /// Moves a slot to the newest end.
     pub(super) fn touch(&mut self, slot: u32) {
         if self.newest == slot {
             return;
@@ -56,7 +56,7 @@ impl Recency {
         self.newest = slot;
     }
 
-    /// Takes a slot out, if it is in.
+    /// Removes a slot, if it is in the list.
     pub(super) fn remove(&mut self, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize).filter(|link| link.listed) else {
             return;
@@ -73,7 +73,7 @@ impl Recency {
         }
     }
 
-    /// The slot whose last packet is longest ago.
+    /// The slot with the oldest last packet.
     pub(super) fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
     }

@@ -1,4 +1,4 @@
-//! What is remembered, as rows of the tables.
+//! The state as rows of the tables.
 
 use super::handshake::derived;
 use super::state::{Connection, Counters, Join, Subflow, Tokens};
@@ -9,7 +9,7 @@ use mptcp_wire::mptcp::Subtype;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The nearer end answers in this share of the time of the other.
+/// The nearer end answers within this share of the other's response time.
 const NEAR: f64 = 4.0;
 
 impl Connection {
@@ -88,9 +88,9 @@ impl Connection {
             add_addr_joined: announced(|announced| announced.joined),
             remove_addr: halves.map(|half| half.remove_addr),
             mp_prio: halves.map(|half| half.mp_prio),
-            handovers: self.hand_over_count(settings.stall),
+            handovers: self.handover_count(settings.stall),
             fallback: self.fallback.clone(),
-            events: self.happened.kinds(),
+            events: self.event_kinds.kinds(),
             options: self.options(),
             vantage: self.vantage(),
             partial: self.partial,
@@ -171,7 +171,7 @@ impl Connection {
 }
 
 impl Subflow {
-    /// Payload that no mapping covers, that which still waits for one included.
+    /// Payload without a mapping, including payload that still waits for one.
     fn unmapped(&self, dir: Direction) -> u64 {
         let half = &self.halves[dir];
         let waiting: u64 = half.waiting.iter().map(|waiting| waiting.end - waiting.start).sum();

@@ -10,31 +10,31 @@ use mptcp_wire::Token;
 use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 
-/// What the parts of a segment share.
+/// Shared by the processing of all parts of a segment.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
     pub(super) capped: &'a mut Capped,
     pub(super) out: &'a mut Out,
-    pub(super) news: &'a mut News,
+    pub(super) learned: &'a mut Learned,
 }
 
-/// What a segment says that concerns more than its connection.
+/// Facts from a segment that concern more than its connection.
 #[derive(Debug, Default)]
-pub(super) struct News {
-    /// Tokens that have become known, and the hosts that have them.
+pub(super) struct Learned {
+    /// Newly known tokens and their hosts.
     pub(super) tokens: SmallVec<[(Token, Direction, Hash); 2]>,
 }
 
-/// The subflow, direction and moment of a segment.
+/// Subflow, direction and time of a segment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Here {
+pub(super) struct Location {
     pub(super) index: usize,
     pub(super) dir: Direction,
     pub(super) at: At,
 }
 
-/// What is found out for [`PacketEvent`] on the way.
+/// Values collected for [`PacketEvent`].
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) runs: SmallVec<[Run; 2]>,
@@ -48,7 +48,7 @@ impl Connection {
             return;
         };
         let dir = subflow.direction(packet.source);
-        let here = Here {
+        let location = Location {
             index,
             dir,
             at: At {
@@ -67,60 +67,60 @@ impl Connection {
 
         let first_event = context.out.queue.len();
         let mut findings = Findings::default();
-        self.handshake(here, packet, context);
-        self.numbers(here, packet);
-        self.signals(here, packet, context);
-        self.data_sequence_signals(here, packet, context, &mut findings);
+        self.handshake(location, packet, context);
+        self.numbers(location, packet);
+        self.signals(location, packet, context);
+        self.data_sequence_signals(location, packet, context, &mut findings);
         if packet.payload > 0 {
-            self.payload(here, packet, context, &mut findings);
+            self.payload(location, packet, context, &mut findings);
         }
         if packet.flags.contains(Flags::ACK) {
-            self.acknowledgement(here, packet, &mut findings);
+            self.acknowledgement(location, packet, &mut findings);
         }
-        self.closing(here, packet, context);
-        self.ending(here, context);
+        self.closing(location, packet, context);
+        self.ending(location, context);
         if self.watched {
-            let event = self.packet_event(here, packet, findings);
+            let event = self.packet_event(location, packet, findings);
             context.out.queue.insert(first_event, Event::Packet(Box::new(event)));
         }
     }
 
-    /// Gives both directions the number that they count from, where the capture has no SYN.
-    fn numbers(&mut self, here: Here, packet: &Packet) {
-        let subflow = &mut self.subflows[here.index];
-        subflow.halves[here.dir]
+    /// Sets the base sequence numbers of both directions, for a capture without the SYN.
+    fn numbers(&mut self, location: Location, packet: &Packet) {
+        let subflow = &mut self.subflows[location.index];
+        subflow.halves[location.dir]
             .numbers
             .get_or_insert_with(|| Unwrapper::new(super::open::before(packet.sequence)));
         if packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST) {
-            subflow.halves[here.dir.reverse()]
+            subflow.halves[location.dir.reverse()]
                 .numbers
                 .get_or_insert_with(|| Unwrapper::new(super::open::before(packet.acknowledgement)));
         }
     }
 
     /// FIN and RST.
-    fn closing(&mut self, here: Here, packet: &Packet, context: &mut Context<'_>) {
-        let subflow = &mut self.subflows[here.index];
-        let half = &mut subflow.halves[here.dir];
+    fn closing(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[location.index];
+        let half = &mut subflow.halves[location.dir];
         if packet.flags.contains(Flags::FIN) && !half.fin {
             half.fin = true;
-            context.out.mark(here.at, MarkKind::Fin, ());
+            context.out.mark(location.at, MarkKind::Fin, ());
         }
         if packet.flags.contains(Flags::RST) && !half.reset {
             half.reset = true;
-            context.out.mark(here.at, MarkKind::Rst, ());
-            self.happened.insert(MarkKind::Rst);
+            context.out.mark(location.at, MarkKind::Rst, ());
+            self.event_kinds.insert(MarkKind::Rst);
         }
-        let subflow = &mut self.subflows[here.index];
+        let subflow = &mut self.subflows[location.index];
         if !subflow.closed && subflow.is_over() {
             subflow.closed = true;
             self.open -= u32::from(subflow.established);
         }
     }
 
-    fn packet_event(&self, here: Here, packet: &Packet, findings: Findings) -> PacketEvent {
-        let subflow = &self.subflows[here.index];
-        let (half, other) = (&subflow.halves[here.dir], &subflow.halves[here.dir.reverse()]);
+    fn packet_event(&self, location: Location, packet: &Packet, findings: Findings) -> PacketEvent {
+        let subflow = &self.subflows[location.index];
+        let (half, other) = (&subflow.halves[location.dir], &subflow.halves[location.dir.reverse()]);
         let relative = |numbers: &Option<Unwrapper>, number| numbers.as_ref().and_then(|from| from.peek(number));
         // RFC 7323, 2.2: the window of a SYN is never scaled.
         let scale = match packet.flags.contains(Flags::SYN) {
@@ -133,7 +133,7 @@ impl Connection {
             t: packet.time,
             conn_id: self.id,
             sf_id: subflow.id,
-            dir: here.dir,
+            dir: location.dir,
             flags: packet.flags,
             sequence: relative(&half.numbers, packet.sequence).unwrap_or(0),
             acknowledgement: acknowledges

@@ -1,7 +1,7 @@
-//! What is remembered of a connection and of each of its subflows while they are open.
+//! The state of a connection and of its subflows while they are open.
 
 use crate::record::{End, Fallback, Hash, Kind, MarkKind, Opener};
-use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, Seen, Unwrapper};
+use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, SeenRanges, Unwrapper};
 use crate::{ConnectionId, Direction, Limits, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
 use mptcp_wire::mptcp::{Mapping, ResetReason};
 use mptcp_wire::{AddressId, DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
@@ -28,11 +28,11 @@ pub(super) struct Connection {
     pub(super) continued: bool,
     pub(super) truncated: bool,
     pub(super) watched: bool,
-    /// A JOIN has shown which hash makes the tokens.
+    /// An MP_JOIN has shown which hash makes the tokens.
     pub(super) hash_is_sure: bool,
     pub(super) end: Option<End>,
     pub(super) fallback: BTreeSet<Fallback>,
-    pub(super) happened: Happened,
+    pub(super) event_kinds: EventKinds,
     pub(super) options: OptionCounts,
     pub(super) subflows: Vec<Subflow>,
     pub(super) attempted: u32,
@@ -45,11 +45,11 @@ pub(super) struct Connection {
 /// One direction at the data level.
 #[derive(Debug)]
 pub(super) struct DataHalf {
-    /// Of the sender.
+    /// Key of the sender.
     pub(super) key: Option<Key>,
-    /// Of the first byte: IDSN + 1.
+    /// Data sequence number of the first byte: IDSN + 1.
     pub(super) base: Option<DataSequenceNumber>,
-    /// The base is the first number seen, as there was no key.
+    /// The base is the first number seen, because the key is unknown.
     pub(super) relative: bool,
     pub(super) owners: Owners,
     /// Data before this belongs to an earlier record.
@@ -57,11 +57,11 @@ pub(super) struct DataHalf {
     pub(super) data: u64,
     /// The data sequence number of the DATA_FIN, as an offset.
     pub(super) fin: Option<u64>,
-    /// What the other side has acknowledged.
+    /// The highest DATA_ACK of the other side, as an offset.
     pub(super) acknowledged: u64,
     pub(super) rtt_queue: RttQueue,
     pub(super) rtt: RttStatistics,
-    /// Since when data waits for its DATA_ACK without progress.
+    /// When data began to wait for its DATA_ACK without progress.
     pub(super) waiting_since: Option<Timestamp>,
     pub(super) longest_stall: Span,
     pub(super) out_of_order: u64,
@@ -134,7 +134,7 @@ pub(super) struct SubflowHalf {
     /// None before the SYN of this direction, or the first acknowledgement of it.
     pub(super) numbers: Option<Unwrapper>,
     pub(super) window_scale: u8,
-    pub(super) seen: Seen,
+    pub(super) seen: SeenRanges,
     /// The highest payload byte seen, plus one.
     pub(super) next: u64,
     pub(super) acknowledged: u64,
@@ -152,11 +152,11 @@ pub(super) struct SubflowHalf {
     /// The packet of that time.
     pub(super) first_data: PacketNumber,
     pub(super) t_last_data: Option<Timestamp>,
-    /// The last payload that was new to the subflow.
+    /// Time of the last payload that was new to the subflow.
     pub(super) t_last_new: Option<Timestamp>,
-    /// The last acknowledgement that this direction's sender got.
+    /// Time of the last acknowledgement that this direction's sender received.
     pub(super) t_last_ack: Option<Timestamp>,
-    /// Bytes reinjected on it in its first five seconds with data.
+    /// Bytes reinjected on it in the first five seconds after its first data.
     pub(super) reinjected_early: u64,
     pub(super) fin: bool,
     pub(super) reset: bool,
@@ -179,7 +179,7 @@ pub(super) struct Checked {
     sum: DssChecksum,
 }
 
-/// What is counted for each direction of a subflow.
+/// Counts for each direction of a subflow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) packets: u64,
@@ -195,16 +195,17 @@ pub(super) struct Counters {
     pub(super) unmapped: u64,
 }
 
-/// Kinds of events that happened, as a set of bits.
+/// Kinds of events that occurred, as a bit set.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Happened(u32);
+pub(super) struct EventKinds(u32);
 
 /// MPTCP options by subtype.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OptionCounts(pub(super) [u32; 16]);
 
-impl Happened {
-    /// What every connection has, and what has a column of its own, is not listed among the events of a connection.
+impl EventKinds {
+    /// The kinds that the column `events` lists. Excluded are kinds that every connection has, or that have a separate
+    /// column.
     const NOTABLE: [MarkKind; 15] = [
         MarkKind::Rst,
         MarkKind::AddAddr,
@@ -239,7 +240,7 @@ impl Happened {
 }
 
 impl Checked {
-    /// `ssn` is the whole relative number where the mapping begins; the last of its numbers may be a DATA_FIN.
+    /// `ssn` is the 64-bit relative number at which the mapping begins; its last number may be a DATA_FIN.
     pub(super) fn begin(ssn: u64, dsn: DataSequenceNumber, mapping: &Mapping, checksum: u16, fin: bool) -> Self {
         let sum = DssChecksum::begin(dsn.0, mapping.subflow_sequence.0, mapping.length, checksum);
         let data = u64::from(mapping.length) - u64::from(fin && mapping.length > 0);
@@ -250,7 +251,7 @@ impl Checked {
         }
     }
 
-    /// Adds payload that lies within the mapping; whether the checksum is right, once all of it was there.
+    /// Adds payload inside the mapping. Returns whether the checksum is right, once all payload was added.
     pub(super) fn feed(&mut self, start: u64, length: u32, sum: u16) -> Option<bool> {
         if start < self.start || start + u64::from(length) > self.end {
             return None;
@@ -284,7 +285,8 @@ impl DataHalf {
         }
     }
 
-    /// The offset of a data sequence number from the first byte; none when it lies before it, or no number is known.
+    /// The offset of a data sequence number from the first byte; none when it is before the first byte, or the base is
+    /// unknown.
     pub(super) fn offset(&self, number: DataSequenceNumber) -> Option<u64> {
         u64::try_from(self.base?.distance_to(number)).ok()
     }
@@ -301,7 +303,7 @@ impl SubflowHalf {
         Self {
             numbers: None,
             window_scale: 0,
-            seen: Seen::default(),
+            seen: SeenRanges::default(),
             next: 0,
             acknowledged: 0,
             mappings: Mappings::default(),
@@ -322,7 +324,7 @@ impl SubflowHalf {
         }
     }
 
-    /// The relative sequence number of the next payload byte that the sender can send: bytes in flight end there.
+    /// The relative sequence number of the next new payload byte: the end of the bytes in flight.
     pub(super) fn in_flight(&self) -> u64 {
         self.next.saturating_sub(self.acknowledged.max(1))
     }
@@ -336,7 +338,7 @@ impl Subflow {
         }
     }
 
-    /// Which way a packet from `source` goes.
+    /// The direction of a packet from `source`.
     pub(super) fn direction(&self, source: SocketAddr) -> Direction {
         if source == self.client {
             Direction::ClientToServer
@@ -346,5 +348,5 @@ impl Subflow {
     }
 }
 
-/// Tokens that the keys of both sides can have: of their version, and the SHA-1 one that some version 1 stacks use.
+/// Possible tokens of both keys: by the hash of their version, and by SHA-1, which some version 1 stacks use.
 pub(super) type Tokens = SmallVec<[(Token, Direction, Hash); 4]>;

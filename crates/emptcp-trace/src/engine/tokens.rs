@@ -1,4 +1,4 @@
-//! Which connection a token names, and the MP_JOINs whose connection is not known yet.
+//! Connections by token, and MP_JOINs whose connection is not known yet.
 
 use crate::packet::{FlowKey, Packet};
 use crate::record::Hash;
@@ -121,7 +121,8 @@ impl Orphans {
         Some(orphan)
     }
 
-    /// Forgets those that have waited long enough, and the oldest ones beyond `limit`; returns how many of the latter.
+    /// Removes those that have waited long enough, and the oldest ones beyond `limit`. Returns the number of the
+    /// latter.
     pub(super) fn expire(&mut self, now: Timestamp, limit: usize) -> u64 {
         let mut early = 0;
         while let Some((age, flow)) = self.ages.front().copied() {
@@ -131,7 +132,7 @@ impl Orphans {
             }
             self.ages.pop_front();
             match self.by_flow.get(&flow) {
-                // A packet of it came since: it gets a new place in the queue.
+                // A packet came since then: move it to the end of the queue.
                 Some(orphan) if !too_many && orphan.since > age => {
                     let since = orphan.since;
                     self.ages.push_back((since, flow));

@@ -1,5 +1,5 @@
 //! Packets in a block of the ring (`struct tpacket_block_desc` and `struct tpacket3_hdr` of `linux/if_packet.h`), read
-//! with bounds checked: nothing that the kernel may have written makes this panic.
+//! with bounds checks: no content of the ring can cause a panic.
 
 use crate::{Span, Timestamp};
 use std::ops::Range;
@@ -30,7 +30,7 @@ pub(super) struct Captured {
     pub(super) time: Timestamp,
     /// Of the whole packet, from the network header on.
     pub(super) length: u32,
-    /// Where in the block that is which was captured of it.
+    /// The captured bytes, as a range in the block.
     pub(super) bytes: Range<usize>,
     pub(super) ether_type: u16,
     /// ARPHRD of the device.
@@ -39,7 +39,7 @@ pub(super) struct Captured {
     pub(super) kind: u8,
 }
 
-/// A place in a block.
+/// A position in a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
     offset: usize,
@@ -55,7 +55,7 @@ impl Cursor {
         }
     }
 
-    /// The next packet; none when there is no more, or the block makes no sense from here on.
+    /// The next packet; none when there are no more, or the block is invalid from here on.
     pub(super) fn next(&mut self, block: &[u8]) -> Option<Captured> {
         self.left = self.left.checked_sub(1)?;
         let header = block.get(self.offset..)?;
@@ -67,7 +67,7 @@ impl Cursor {
             time: Timestamp(i64::from(nanoseconds)) + Span::from_seconds(seconds.into()),
             length: word(header, packet::LENGTH)?,
             bytes: (end <= block.len()).then_some(begin..end)?,
-            // This one is in network order.
+            // This field is in network byte order.
             ether_type: u16::from_be(protocol?),
             device_type: device_type?,
             kind: *header.get(packet::KIND)?,

@@ -19,19 +19,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// All devices at once.
 const ANY: &str = "any";
 
-/// The longest wait before it is looked whether the capture is to end.
+/// The longest wait before the stop flag is checked.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// What can be chosen about a live capture.
+/// Settings of a live capture.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceSettings {
     /// Bytes captured of each packet, from the IP header on.
     pub snap_length: u32,
-    /// How often [`Next::Quiet`] is given, under load too.
+    /// Interval of [`Next::Quiet`], also under load.
     pub interval: Duration,
     /// Bytes of memory for packets that wait to be read.
     pub buffer: usize,
-    /// The capture ends by itself after this time.
+    /// The capture ends after this time.
     pub duration: Option<Duration>,
 }
 
@@ -47,16 +47,16 @@ impl Default for DeviceSettings {
     }
 }
 
-/// Packets by what became of them.
+/// Counters of a live capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// TCP packets that the kernel wanted to hand over.
+    /// TCP packets that passed the filter, the dropped ones included.
     pub packets: u64,
-    /// How many of them it dropped, because they were not read fast enough.
+    /// Packets that the kernel dropped, because they were not read fast enough.
     pub dropped: u64,
 }
 
-/// A device, or all of them, as a source. The socket goes with it.
+/// A device, or all devices, as a source. The socket is closed with it.
 #[derive(Debug)]
 pub struct Device {
     name: Arc<str>,
@@ -69,12 +69,12 @@ pub struct Device {
     newest: Timestamp,
     begun: Instant,
     next_quiet: Instant,
-    /// How many packets may pass before the clock is read again.
+    /// Packets until the clock is read again.
     patience: u32,
 }
 
-/// What is to be done before the next packet.
-enum Turn {
+/// The next step of the source.
+enum NextStep {
     Packet,
     Wait(Duration),
     Quiet,
@@ -85,7 +85,8 @@ impl Device {
     /// Opens a device of the calling thread's network namespace; `any` for all of them.
     ///
     /// # Errors
-    /// [`Error::Io`] with the name of the device and, where the right to capture or the device is missing, what to do.
+    /// [`Error::Io`] with the name of the device and, when the device or the privilege to capture is missing, what to
+    /// do.
     pub fn open(name: &str, settings: DeviceSettings) -> Result<Self> {
         let failed = |source: io::Error| Error::Io {
             path: name.into(),
@@ -113,17 +114,16 @@ impl Device {
         })
     }
 
-    /// A flag that ends the capture when it is set, from a signal handler or another thread: the source is then at its
-    /// end.
+    /// A flag that ends the capture when it is set, by a signal handler or another thread.
     #[must_use]
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 
-    /// What was counted since the capture began.
+    /// The counters since the capture began.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn counters(&self) -> io::Result<Counters> {
         let since = self.ring.statistics()?;
         let mut counters = self.counters.get();
@@ -133,37 +133,37 @@ impl Device {
         Ok(counters)
     }
 
-    fn turn(&mut self) -> Turn {
+    fn next_step(&mut self) -> NextStep {
         if self.stop.load(Ordering::Relaxed) {
-            return Turn::End;
+            return NextStep::End;
         }
         let packet_ready = self.cursor.is_some();
-        // The clock is not read for each of many packets.
+        // Do not read the clock for every packet.
         if packet_ready && self.patience > 0 {
             self.patience -= 1;
-            return Turn::Packet;
+            return NextStep::Packet;
         }
         self.patience = 64;
         let now = Instant::now();
         if self.settings.duration.is_some_and(|most| now - self.begun >= most) {
-            return Turn::End;
+            return NextStep::End;
         }
         if now >= self.next_quiet {
             self.next_quiet = now + self.settings.interval;
-            return Turn::Quiet;
+            return NextStep::Quiet;
         }
         if packet_ready {
-            return Turn::Packet;
+            return NextStep::Packet;
         }
-        Turn::Wait((self.next_quiet - now).min(LONGEST_WAIT))
+        NextStep::Wait((self.next_quiet - now).min(LONGEST_WAIT))
     }
 
-    /// Waits for a block. A device that goes down may come up again; one that is gone is an error.
+    /// Waits for a block. A device that is down may come up again; a deleted device is an error.
     fn wait(&self, most: Duration) -> io::Result<()> {
         let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
         let mut polled = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)];
         match poll(&mut polled, timeout) {
-            // A signal: what it asked for is looked at next.
+            // A signal: check the stop flag next.
             Err(Errno::EINTR) => return Ok(()),
             Err(errno) => return Err(errno.into()),
             Ok(_) => {}
@@ -171,15 +171,18 @@ impl Device {
         let events = polled.first().and_then(PollFd::revents).unwrap_or(PollFlags::empty());
         if events.contains(PollFlags::POLLERR) {
             if &*self.name != ANY && if_nametoindex(&*self.name).is_err() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the device is gone"));
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the device does not exist any more",
+                ));
             }
-            // Reading the error takes it away, so that the next wait is one.
+            // Reading the error clears it, so that the next wait can block.
             nix::sys::socket::getsockopt(&self.ring, nix::sys::socket::sockopt::SocketError)?;
         }
         Ok(())
     }
 
-    /// Now, but not before packets that may still be on their way through the ring.
+    /// The current time, but not later than packets that may still be in the ring.
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
@@ -187,8 +190,7 @@ impl Device {
     }
 }
 
-/// Whether this is the only copy of a packet that is to be looked at. On loopback each is seen twice, going out and
-/// coming in.
+/// Whether this copy of a packet counts. On loopback each packet is captured twice, on egress and on ingress.
 fn is_wanted(captured: &Captured) -> bool {
     captured.device_type != libc::ARPHRD_LOOPBACK || captured.kind != libc::PACKET_OUTGOING
 }
@@ -199,17 +201,17 @@ impl Source for Device {
             if self.cursor.is_none() {
                 self.cursor = self.ring.block().map(Cursor::begin);
             }
-            match self.turn() {
-                Turn::End => return Ok(Next::End),
-                Turn::Quiet => return Ok(Next::Quiet(self.now())),
-                Turn::Wait(most) => {
+            match self.next_step() {
+                NextStep::End => return Ok(Next::End),
+                NextStep::Quiet => return Ok(Next::Quiet(self.now())),
+                NextStep::Wait(most) => {
                     let waited = self.wait(most);
                     waited.map_err(|source| Error::Io {
                         path: (&*self.name).into(),
                         source,
                     })?;
                 }
-                Turn::Packet => {
+                NextStep::Packet => {
                     let found = match (self.ring.block(), &mut self.cursor) {
                         (Some(block), Some(cursor)) => std::iter::from_fn(|| cursor.next(block)).find(is_wanted),
                         _ => None,
@@ -241,7 +243,7 @@ impl Source for Device {
     }
 }
 
-/// There is no such device: the names of those that exist.
+/// The error for an unknown device, with the names of existing ones.
 fn unknown(errno: Errno) -> io::Error {
     let names = if_nameindex().map(|devices| {
         let names = devices
@@ -250,7 +252,10 @@ fn unknown(errno: Errno) -> io::Error {
         names.chain([ANY.to_owned()]).collect::<Vec<_>>().join(", ")
     });
     match names {
-        Ok(names) => io::Error::new(io::ErrorKind::NotFound, format!("no such device; there are: {names}")),
+        Ok(names) => io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no such device; existing devices: {names}"),
+        ),
         Err(_) => errno.into(),
     }
 }

@@ -33,7 +33,7 @@ const STATUS: usize = 8;
 const BLOCK_SIZE: usize = 1 << 18;
 /// `TPACKET_V3` fills blocks without regard to frames, but the sizes must fit.
 const FRAME_SIZE: usize = 1 << 11;
-/// Milliseconds after which a block that is not full is handed over.
+/// Milliseconds after which the kernel passes on a block that is not full.
 pub(super) const BLOCK_TIMEOUT: u32 = 20;
 
 /// `struct tpacket_req3`.
@@ -52,7 +52,7 @@ struct Request {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Statistics {
-    /// Packets that passed the filter, those dropped among them.
+    /// Packets that passed the filter, dropped ones included.
     pub(super) packets: u32,
     /// Packets that did not fit.
     pub(super) drops: u32,
@@ -68,14 +68,14 @@ pub(super) struct Ring {
     current: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone and is no thread's own; everything goes through `&self` or
+// SAFETY: only this value uses the mapping, which is not tied to a thread; all accesses are through `&self` or
 // `&mut self`.
 unsafe impl Send for Ring {}
 
 impl Ring {
     /// Opens a ring of about `size` bytes on the device with this index, 0 for all, with a filter.
     pub(super) fn open(device: u32, filter: &[libc::sock_filter], size: usize) -> io::Result<Self> {
-        // Without a protocol it receives nothing until `bind`: no packet comes past the filter.
+        // Without a protocol it receives nothing until `bind`, so no packet arrives before the filter is set.
         let socket = socket(AddressFamily::Packet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         let program = libc::sock_fprog {
             len: u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
@@ -97,8 +97,8 @@ impl Ring {
         };
         set(&socket, libc::SOL_PACKET, option::RX_RING, &request)?;
         let length = NonZeroUsize::new(BLOCK_SIZE * blocks).ok_or(io::ErrorKind::InvalidInput)?;
-        // SAFETY: a new mapping at an address of the kernel's choice, which no other memory is touched by; it has
-        // exactly the size of the ring that the socket has since the option above.
+        // SAFETY: a new mapping at an address that the kernel chooses, so it overlaps no other memory. It has exactly
+        // the size of the ring that the option above set.
         let memory = unsafe {
             mmap(
                 None,
@@ -119,18 +119,18 @@ impl Ring {
         Ok(ring)
     }
 
-    /// The block that is next, once the kernel has handed it over.
+    /// The next block, once the kernel has passed it on.
     pub(super) fn block(&self) -> Option<&[u8]> {
         if self.status().load(Ordering::Acquire) & STATUS_USER == 0 {
             return None;
         }
         // SAFETY: the block lies inside the mapping, which lives as long as `self`. The kernel does not write to a
-        // block between handing it over (seen above, with acquire ordering) and getting it back in `release`, which
-        // needs `&mut self` and so comes after the last use of this slice. Any bytes are valid for `u8`.
+        // block after it passed it on (checked above, with acquire ordering) until `release` returns it. `release`
+        // needs `&mut self`, so it comes after the last use of this slice. Any bytes are valid for `u8`.
         Some(unsafe { std::slice::from_raw_parts(self.begin().as_ptr(), BLOCK_SIZE) })
     }
 
-    /// Gives the block that is next back to the kernel, if it was handed over, and goes on to the one after it.
+    /// Returns the current block to the kernel, if the kernel passed it on, and moves to the next one.
     pub(super) fn release(&mut self) {
         let status = self.status();
         if status.load(Ordering::Acquire) & STATUS_USER != 0 {
@@ -163,7 +163,7 @@ impl Ring {
         unsafe { self.memory.cast::<u8>().add(self.current * BLOCK_SIZE) }
     }
 
-    /// The word by which the kernel and we hand the current block to each other.
+    /// The status word by which the kernel and this process pass the current block to each other.
     fn status(&self) -> &AtomicU32 {
         // SAFETY: inside the mapping and aligned, as blocks begin at pages; both sides access it only as a whole, we
         // atomically; and the reference is not used beyond `self`.
@@ -173,8 +173,8 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made in `open` with this size, and nothing refers to it any more. Its failure would
-        // leave it mapped until the process ends; nothing else can be done.
+        // SAFETY: the mapping was made in `open` with this size, and nothing refers to it any more. If `munmap` fails,
+        // the memory stays mapped until the process ends.
         let _ = unsafe { munmap(self.memory, BLOCK_SIZE * self.blocks) };
     }
 }
@@ -185,7 +185,7 @@ impl AsFd for Ring {
     }
 }
 
-/// Receives everything that passes the device from now on.
+/// Receives all packets of the device from now on.
 fn bind(socket: &OwnedFd, device: u32) -> io::Result<()> {
     // SAFETY: a plain structure of numbers, for which zero bytes are valid.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -202,7 +202,7 @@ fn bind(socket: &OwnedFd, device: u32) -> io::Result<()> {
     })
 }
 
-/// Sets a socket option to a structure of the kernel's, or a number.
+/// Sets a socket option to a structure of the kernel, or to a number.
 fn set<T>(socket: &OwnedFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     // SAFETY: the kernel reads as many bytes as the value has; what pointers in it refer to lives until after the call.
     result(unsafe {

@@ -25,11 +25,11 @@ pub(super) fn is_vlan(ether_type: u16) -> bool {
     [VLAN, SERVICE_VLAN].contains(&ether_type.into())
 }
 
-/// One step, before the places of its branches are known.
+/// One instruction, before the targets of its branches are known.
 enum Step {
     LoadHalf(u32),
     LoadByte(u32),
-    /// Goes on at the label when the loaded value is this, else with the next step.
+    /// Jumps to the label if the loaded value equals this, otherwise continues.
     If(u32, Label),
     Return(u32),
     Here(Label),
@@ -81,7 +81,7 @@ pub(super) fn program(length: u32) -> Vec<libc::sock_filter> {
     assemble(&steps)
 }
 
-/// Puts distances in place of labels. All branches go forward, by less than 256 steps.
+/// Replaces labels by distances. All branches go forward, by less than 256 instructions.
 fn assemble(steps: &[Step]) -> Vec<libc::sock_filter> {
     let is_code = |step: &&Step| !matches!(step, Step::Here(_));
     let place = |label: Label| {

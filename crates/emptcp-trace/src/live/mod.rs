@@ -1,12 +1,12 @@
-//! Packets of a network device while they pass: a [`Source`] for live views.
+//! Live packets of a network device: a [`Source`] for live views.
 //!
 //! * `device.rs`: the source. `starts.rs`: a source that counts subflows whose start was not seen.
-//! * `filter.rs`: the program that lets the kernel pass on only TCP. `block.rs`: packets in a block of the ring.
+//! * `filter.rs`: the socket filter, which passes only TCP. `block.rs`: packets in a block of the ring.
 //! * `ffi.rs`: the ring that the kernel writes to, the only unsafe code of this crate.
 //!
-//! A packet socket of type `SOCK_DGRAM` gives packets from the network header on, whatever the device: Ethernet,
-//! tunnels and loopback are all the same, and `any` may have all of them at once. The kernel takes the outer VLAN tag
-//! away itself; one more is skipped here.
+//! A packet socket of type `SOCK_DGRAM` delivers packets from the network header on, for any type of device: Ethernet,
+//! tunnel and loopback look the same, and `any` can have all of them. The kernel removes the outer VLAN tag; one more
+//! is skipped here.
 //!
 //! [`Source`]: crate::Source
 

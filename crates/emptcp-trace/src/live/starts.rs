@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Subflows that are remembered.
 const MOST: usize = 1 << 16;
 
-/// Passes on what another source has, and counts subflows whose SYN it did not have: what they carry cannot be put to a
+/// Passes on the packets of another source, and counts subflows without a SYN: their payload cannot be assigned to a
 /// connection.
 #[derive(Debug)]
 pub struct Starts<S> {
@@ -22,7 +22,7 @@ pub struct Starts<S> {
 }
 
 impl<S: Source> Starts<S> {
-    /// Watches `source`.
+    /// Wraps `source`.
     pub fn new(source: S) -> Self {
         Self {
             source,
@@ -43,7 +43,7 @@ impl<S: Source> Starts<S> {
     }
 }
 
-/// Looks at a frame; gives whether it shows a subflow of MPTCP that is not among the `known` ones.
+/// Examines a frame. Returns whether it belongs to an MPTCP subflow that is not among the `known` ones.
 fn note(known: &mut HashSet<(SocketAddr, SocketAddr)>, frame: &Frame<'_>) -> bool {
     let Some(Ok(segment)) = frame.link.map(|link| Segment::parse(frame.bytes, link)) else {
         return false;
@@ -58,7 +58,7 @@ fn note(known: &mut HashSet<(SocketAddr, SocketAddr)>, frame: &Frame<'_>) -> boo
     let (mut starts, mut missed) = (flags.contains(Flags::SYN), false);
     for view in options.filter_map(|option| option.mptcp()?.ok()) {
         match view.subtype() {
-            // With both keys it starts a connection as well as a SYN does.
+            // A third ACK with both keys starts a connection, as a SYN does.
             Subtype::MpCapable => starts = true,
             _ => missed = true,
         }

@@ -44,7 +44,7 @@ pub enum Fallback {
     WrongChecksum,
     /// One side went on with DSS after the other had fallen back.
     OneSided,
-    /// No answer, or no third ACK, was captured: it cannot be known.
+    /// No SYN+ACK or no third ACK was captured, so it is unknown.
     Incomplete,
 }
 
@@ -97,9 +97,9 @@ pub struct Connection {
     pub tokens: [Option<Token>; 2],
     /// The address that opened it.
     pub client: IpAddr,
-    /// The address that it was opened to.
+    /// The destination address of its SYN.
     pub server: IpAddr,
-    /// The port that it was opened to.
+    /// The destination port of its SYN.
     pub port: u16,
     /// A of MP_CAPABLE, from either side: checksums are in use.
     pub flag_a: bool,
@@ -107,7 +107,7 @@ pub struct Connection {
     pub flag_c: bool,
     /// Both keys were seen, and the third ACK with MP_CAPABLE or a DSS.
     pub complete: bool,
-    /// Subflows whose handshake ended with options, the initial one among them.
+    /// Subflows whose handshake completed with MPTCP options, the initial one included.
     pub sf_est: u32,
     /// Subflows that were attempted.
     pub sf_att: u32,
@@ -121,7 +121,7 @@ pub struct Connection {
     pub dacked: PerDirection<u64>,
     /// `data` and `fin` of both directions, bytes.
     pub size: u64,
-    /// Bytes that a subflow carried although another had carried them.
+    /// Bytes that a subflow carried after another subflow had carried them.
     pub reinj: PerDirection<u64>,
     /// Packets with such bytes.
     pub reinj_pkts: PerDirection<u64>,
@@ -171,9 +171,9 @@ pub struct Connection {
     pub partial: bool,
     /// Goes on after an idle time that ended an earlier record.
     pub continued: bool,
-    /// A limit of memory was met: the figures of bytes are lower bounds.
+    /// A memory limit was reached: byte counts are lower bounds.
     pub truncated: bool,
-    /// Data was acknowledged that the capture does not have: the figures of bytes are lower bounds.
+    /// Data was acknowledged that is not in the capture: byte counts are lower bounds.
     pub lossy_capture: bool,
     /// No key was seen: data sequence numbers count from the first that was.
     pub dsn_relative: bool,
@@ -182,7 +182,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Whether its figures of bytes are lower bounds: printed with `>=`.
+    /// Whether its byte counts are lower bounds, which are printed with `>=`.
     #[must_use]
     pub fn is_lower_bound(&self) -> bool {
         self.truncated || self.lossy_capture

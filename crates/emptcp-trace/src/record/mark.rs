@@ -1,4 +1,4 @@
-//! Something that happened at one moment: a row of the table `events`.
+//! An event at one moment: a row of the table `events`.
 
 use super::Fallback;
 use crate::{ConnectionId, Direction, PacketNumber, SubflowId, Timestamp};
@@ -15,7 +15,7 @@ pub enum MarkKind {
     Syn,
     /// A SYN or SYN+ACK was sent again.
     SynRetransmission,
-    /// The handshake of a subflow ended with options.
+    /// The handshake of a subflow completed with MPTCP options.
     Established,
     /// A FIN, the first of its direction.
     Fin,
@@ -47,13 +47,13 @@ pub enum MarkKind {
     Fallback,
     /// The data moved from subflow `other_sf` to a subflow that was opened after it had gone silent.
     BreakBeforeMake,
-    /// The data moved from subflow `other_sf` to one that stood ready.
+    /// The data moved from subflow `other_sf` to one that was already open.
     MakeBeforeBreak,
     /// Data waited, unacknowledged, for more than a second; `bytes` in flight.
     Stall,
     /// A second, different key of the same host.
     KeyChanged,
-    /// Version 1 on the wire with tokens of version 0.
+    /// Version 1 with tokens of version 0.
     V1WithSha1,
     /// The HMAC of an MP_JOIN or ADD_ADDR is wrong.
     WrongHmac,

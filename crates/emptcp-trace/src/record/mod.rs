@@ -1,7 +1,8 @@
-//! What the analysis says: the rows of the tables `connections`, `subflows` and `events`, and the totals.
+//! The results of the analysis: rows of the tables `connections`, `subflows` and `events`, and totals.
 //!
-//! Fields are named as columns of the output. A [`PerDirection`](crate::PerDirection) is an array `[c2s, s2c]` in JSON
-//! and two columns `_c2s`, `_s2c` in CSV and Parquet. Times are seconds, round-trip times milliseconds, sizes bytes.
+//! Fields have the names of the columns in the output. A [`PerDirection`](crate::PerDirection) is an array `[c2s, s2c]`
+//! in JSON and two columns `_c2s`, `_s2c` in CSV and Parquet. Times are seconds, round-trip times milliseconds, sizes
+//! bytes.
 
 mod connection;
 mod mark;

@@ -1,8 +1,8 @@
-//! Round-trip times in a few numbers.
+//! Summaries of round-trip times.
 
 use serde::Serialize;
 
-/// A distribution of round-trip times, milliseconds. With `n` 0 there is nothing else.
+/// A distribution of round-trip times, milliseconds. With `n` 0 the rest is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct RttSummary {
     /// Samples.
@@ -15,10 +15,10 @@ pub struct RttSummary {
     pub max: Option<f64>,
     /// Standard deviation.
     pub stdev: Option<f64>,
-    /// Median, within 1 %, as the other quantiles.
+    /// Median; within 1 %, as are the other quantiles.
     pub p50: Option<f64>,
-    /// 95 of 100 are not above.
+    /// 95th percentile.
     pub p95: Option<f64>,
-    /// 99 of 100 are not above.
+    /// 99th percentile.
     pub p99: Option<f64>,
 }

@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::net::SocketAddr;
 
-/// How a subflow came to its connection.
+/// How a subflow was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Kind {
     /// MP_CAPABLE: the initial subflow.
@@ -57,7 +57,7 @@ pub struct Subflow {
     pub t_last: Timestamp,
     /// `t_syn` after the first SYN of the connection.
     pub join_delay: Span,
-    /// The handshake ended with options.
+    /// The handshake completed with MPTCP options.
     pub established: bool,
     /// Backup, by MP_JOIN or the last MP_PRIO of either side.
     pub backup: bool,
@@ -112,7 +112,7 @@ fn server<S: Serializer>(address: &SocketAddr, serializer: S) -> Result<S::Ok, S
     parts(["server", "server_port"], address, serializer)
 }
 
-/// Address and port apart, so that `client` is the same thing in the tables of connections and of subflows.
+/// Address and port separately, so that `client` means the same in the tables of connections and of subflows.
 fn parts<S: Serializer>(names: [&str; 2], address: &SocketAddr, serializer: S) -> Result<S::Ok, S::Error> {
     let [ip, port] = names;
     let mut map = serializer.serialize_map(Some(2))?;

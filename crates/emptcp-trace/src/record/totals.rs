@@ -1,4 +1,4 @@
-//! What the whole capture had, and what was left out of it.
+//! Totals of a capture, and packets that were not analysed.
 
 use crate::Timestamp;
 use serde::Serialize;
@@ -10,13 +10,13 @@ pub struct Skipped {
     pub not_tcp: u64,
     /// IP fragments.
     pub fragments: u64,
-    /// A link type that is not understood.
+    /// An unknown link type.
     pub link_type: u64,
     /// Headers cut off or malformed.
     pub malformed: u64,
 }
 
-/// Limits of memory that were met; what each concerns is marked in its connection.
+/// Memory limits that were reached; the affected connections are marked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Capped {
     /// Connections that were ended early, because there were too many.
@@ -31,7 +31,7 @@ pub struct Capped {
     pub mappings: u64,
     /// Segments that were not timed.
     pub rtt: u64,
-    /// Packets that came too late to be put in order.
+    /// Packets that came too late to be sorted by time.
     pub late: u64,
 }
 
@@ -56,7 +56,7 @@ pub struct Totals {
     pub connections: u64,
     /// Connections that are complete.
     pub complete: u64,
-    /// SYNs with an MP_JOIN whose token is that of no connection.
+    /// SYNs with an MP_JOIN whose token belongs to no known connection.
     pub orphan_joins: u64,
     /// MP_JOIN SYNs that found their connection.
     pub joins: u64,
@@ -67,7 +67,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds another capture: what both had together.
+    /// Adds the totals of another capture.
     pub fn merge(&mut self, other: &Self) {
         let Self {
             packets,

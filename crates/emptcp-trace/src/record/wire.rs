@@ -1,4 +1,4 @@
-//! Identities of MPTCP as the records write them: numbers, and tokens as 8 hexadecimal digits without a prefix.
+//! Serialization of MPTCP identifiers in records: as numbers; tokens as 8 hexadecimal digits without a prefix.
 
 use mptcp_wire::mptcp::ResetReason;
 use mptcp_wire::{AddressId, Token, Version};

@@ -6,8 +6,8 @@ use super::pcapng::PcapNg;
 use crate::{Error, Result, Timestamp};
 use mptcp_wire::LinkType;
 
-/// The longest packet that is believed. The longest that a Linux device takes is 512 KiB; readers of other projects
-/// refuse what is longer than 256 KiB or 128 MiB.
+/// The longest plausible packet. The longest one of a Linux device is 512 KiB; other readers refuse packets above 256
+/// KiB or 128 MiB.
 pub(super) const LONGEST_PACKET: usize = 16 << 20;
 
 /// Byte order of a file or section.
@@ -57,17 +57,17 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     found.copied().unwrap_or([0; N])
 }
 
-/// Where a packet is: its record begins with the first byte that is available.
+/// The position of a packet. Its record begins at the first available byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) time: Timestamp,
     pub(super) link: Option<LinkType>,
     pub(super) original_length: u32,
-    /// Where in the record the packet begins.
+    /// Offset of the packet in the record.
     pub(super) offset: usize,
-    /// How much of it was captured.
+    /// Captured bytes.
     pub(super) captured: usize,
-    /// The whole record.
+    /// Length of the whole record.
     pub(super) length: usize,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    /// Reads the head of the file, and refuses what is no capture.
+    /// Reads the header of the file; an error when it is not a capture.
     pub(super) fn new(mut input: Input) -> Result<Self> {
         let first = input.fill(4)?;
         let format = if first.starts_with(&PcapNg::MAGIC) {
@@ -103,7 +103,7 @@ impl Capture {
         })
     }
 
-    /// Goes on to the next packet and gives its time; none at the end of the file.
+    /// Moves to the next packet and returns its time; none at the end of the file.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<Option<Timestamp>> {
         if let Some(record) = self.record.take() {
@@ -124,7 +124,7 @@ impl Capture {
         Some((record, rest.get(..record.captured)?))
     }
 
-    /// Whether packets of several interfaces are in it: these are written in batches, not in the order of time.
+    /// Whether it has packets of several interfaces: those are written in batches, not in the order of time.
     pub(super) fn may_be_unordered(&self) -> bool {
         match &self.format {
             Format::Pcap(_) => false,
@@ -133,7 +133,7 @@ impl Capture {
     }
 }
 
-/// That a record goes on past the end of the file.
+/// The error for a record that extends beyond the end of the file.
 #[cold]
 pub(super) fn cut_off(input: &Input, record: &str, needed: u64) -> Error {
     let there = input.available().len();
@@ -143,15 +143,18 @@ pub(super) fn cut_off(input: &Input, record: &str, needed: u64) -> Error {
     )
 }
 
-/// Says what a file is that is no capture.
+/// Describes a file that is not a capture.
 fn refusal(input: &mut Input) -> Result<Error> {
     const KNOWN: [(&[u8], &str); 9] = [
-        (b"\xfd7zXZ\0", "an xz file: unpack it first"),
-        (b"BZh", "a bzip2 file: unpack it first"),
-        (b"\x04\x22\x4d\x18", "an LZ4 file: unpack it first"),
+        (b"\xfd7zXZ\0", "an xz file: decompress it first"),
+        (b"BZh", "a bzip2 file: decompress it first"),
+        (b"\x04\x22\x4d\x18", "an LZ4 file: decompress it first"),
         (b"PK\x03\x04", "a zip archive: unpack it first"),
-        (b"\x1f\x8b", "gzip in gzip: unpack it once"),
-        (b"\x28\xb5\x2f\xfd", "zstd in something else: unpack it once"),
+        (b"\x1f\x8b", "gzip inside gzip: decompress it once"),
+        (
+            b"\x28\xb5\x2f\xfd",
+            "zstd inside another compression: decompress it once",
+        ),
         (b"snoop\0\0\0", "a snoop capture: `editcap -F pcapng` converts it"),
         (b"GMBU", "a Network Monitor capture: `editcap -F pcapng` converts it"),
         (b"\x7fELF", "a program"),
@@ -171,6 +174,6 @@ fn refusal(input: &mut Input) -> Result<Error> {
     };
     Ok(input.malformed(
         0,
-        format!("no capture: {what}{within}; pcap and pcapng are read, also when packed by gzip or zstd"),
+        format!("not a capture: {what}{within}; supported are pcap and pcapng, also compressed by gzip or zstd"),
     ))
 }

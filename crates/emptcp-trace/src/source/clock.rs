@@ -12,20 +12,20 @@ mod option {
     pub(super) const TIME_OFFSET: u16 = 14;
 }
 
-/// What a unit of the time is.
+/// The unit of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    /// As many nanoseconds.
+    /// This many nanoseconds.
     Nanoseconds(u64),
-    /// A nanosecond is as many.
+    /// This many units are a nanosecond.
     PerNanosecond(u64),
-    /// A second is 2 to the power of this.
+    /// Two to the power of this many units are a second.
     PowerOfTwo(u8),
-    /// Too small for 64 bits of it to make a nanosecond.
+    /// So small that 2^64 units are less than a nanosecond.
     Vanishing,
 }
 
-/// How the time of packets is to be read.
+/// How to convert the time of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Clock {
     unit: Unit,

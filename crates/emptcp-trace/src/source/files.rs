@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How far the reading of [`Files`] is.
+/// The progress of [`Files`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes read from the files, as they are there: compressed ones if they are.
+    /// Bytes read from the files (compressed bytes for compressed files).
     pub bytes_read: u64,
-    /// The length of all files together when they were opened, in the same bytes; none with a pipe among them. A file
-    /// that is still being written to can give more.
+    /// The total length of the files when they were opened, in the same unit; none when one is a pipe. A file that
+    /// still grows can give more.
     pub bytes_total: Option<u64>,
     /// Packets read.
     pub packets: u64,
@@ -26,18 +26,18 @@ pub struct Progress {
 
 /// Capture files, or the standard input, as one stream. See [`open`].
 ///
-/// The earliest packet comes first. So files that follow one another, as `tcpdump -C` and `dumpcap -b` write them,
-/// are read one after the other, in the order of their first packets and not of their names; files side by side, of
-/// two interfaces or two hosts, are merged. A file is opened when its first packet is due and closed at its end.
+/// Packets come in the order of time. So consecutive files, as `tcpdump -C` and `dumpcap -b` write them, are read one
+/// after the other, in the order of their first packets, not of their names. Parallel files, of two interfaces or two
+/// hosts, are merged. A file is opened when its first packet is due and closed at its end.
 ///
-/// A file that ends in the middle of a packet, or is damaged, gives the packets before; so do the other files. The
-/// error comes after all of them (the first one, if there are several).
+/// A truncated or damaged file gives the packets before the damage, and so do the other files. The error comes last
+/// (the first one, if there are several).
 #[derive(Debug)]
 pub struct Files {
     name: Arc<str>,
     /// In the order of their first packets.
     slots: Vec<Slot>,
-    /// Slots from here on wait for their first packet to be due.
+    /// Slots from this index on are not open yet.
     waiting: usize,
     /// The slot that the last packet came from.
     current: Option<usize>,
@@ -54,7 +54,7 @@ pub struct Files {
 struct Slot {
     path: PathBuf,
     first: Timestamp,
-    /// None: can be opened by its path when it is due, or is done with.
+    /// None: not open yet, or finished.
     capture: Option<Box<Capture>>,
     /// The first packet of the capture was read, but not returned yet.
     at_first: bool,
@@ -63,7 +63,7 @@ struct Slot {
 /// Opens capture files to be read as one stream; `-` is the standard input.
 ///
 /// pcap and pcapng of any byte order and time resolution, also packed by gzip or zstd, are recognised by their first
-/// bytes, whatever their names. With one file its head is read, with several also the first packet of each.
+/// bytes, whatever their names. With one file its head is read, with several files also the first packet of each.
 ///
 /// ```
 /// use emptcp_trace::{Next, Source, source};
@@ -81,7 +81,7 @@ struct Slot {
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] when a file cannot be read, [`Error::Malformed`] when one is no capture.
+/// [`Error::Io`] when a file cannot be read, [`Error::Malformed`] when one is not a capture.
 pub fn open(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Files> {
     let paths: Vec<PathBuf> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
     if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
@@ -99,12 +99,12 @@ pub fn open(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Files> 
     Ok(files)
 }
 
-/// Reads one capture, of any kind that [`open`] knows, from `reader`. `name` is for messages.
+/// Reads one capture, in any format that [`open`] supports, from `reader`. `name` is for messages.
 ///
 /// ```
 /// use emptcp_trace::source;
 ///
-/// // Bytes that are no capture.
+/// // Bytes that are not a capture.
 /// let error = source::from_reader("bytes", &b"not a capture"[..]).unwrap_err();
 /// assert!(error.to_string().starts_with("bytes: at byte 0: "));
 /// ```
@@ -140,7 +140,7 @@ impl Files {
         }
     }
 
-    /// How far the reading is.
+    /// The progress so far.
     pub fn progress(&self) -> Progress {
         Progress {
             bytes_read: self.bytes_read.load(Ordering::Relaxed),
@@ -149,9 +149,9 @@ impl Files {
         }
     }
 
-    /// Adds a file. The only one is left as it is; of several, the first packet is looked at.
+    /// Adds a file. With several files, reads the first packet of each.
     fn add(&mut self, path: PathBuf, only: bool) -> Result<()> {
-        // What is no regular file can be read only once, so it stays open.
+        // Anything but a regular file can be read only once, so it stays open.
         let length = regular_length(&path);
         let count = match length {
             Some(_) if !only => Arc::default(),
@@ -162,7 +162,7 @@ impl Files {
         if !only {
             match capture.advance() {
                 Ok(Some(time)) => first = time,
-                // No packet: nothing to come.
+                // No packet: the file is finished.
                 Ok(None) => return Ok(()),
                 Err(error) => {
                     self.damage.get_or_insert(error);
@@ -181,7 +181,7 @@ impl Files {
         Ok(())
     }
 
-    /// Goes on to the packet that is next in time; none at the end of all files.
+    /// Moves to the packet that is next in time; none at the end of all files.
     #[inline]
     fn step(&mut self) -> Option<usize> {
         if let Some(slot) = self.current.take()
@@ -203,7 +203,7 @@ impl Files {
         open && self.slots.get(self.waiting).is_none_or(|slot| time <= slot.first)
     }
 
-    /// Opens the files that are due and takes the earliest.
+    /// Opens the files that are due and selects the earliest.
     #[cold]
     fn change(&mut self) -> Option<usize> {
         while let Some(slot) = self.slots.get(self.waiting) {

@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Large enough that system calls are few, small enough to stay in the second-level cache.
+/// Large enough for few system calls, small enough for the second-level cache.
 const WINDOW: usize = 256 << 10;
-/// As many bytes of a compressed file at a time.
+/// Bytes of a compressed file to read at a time.
 const COMPRESSED_WINDOW: usize = 64 << 10;
-/// The first bytes, from which the packing is known.
+/// The first bytes, which show the compression.
 const MAGIC: usize = 6;
 
-/// How the bytes are packed.
+/// The compression of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// As they are.
+    /// None.
     Plain,
     /// RFC 1952, any number of members.
     Gzip,
@@ -36,7 +36,7 @@ impl Packing {
         }
     }
 
-    /// As said in errors.
+    /// The name in errors.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -60,17 +60,17 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The bytes of one file. Reads only when what is asked for is not there yet, and takes what the system has then: a
+/// The bytes of one file. It reads only when requested bytes are missing, and takes what is available then. So a
 /// capture that is still being written comes through packet by packet.
 pub(super) struct Input {
     path: PathBuf,
     packing: Packing,
     reader: Box<dyn Read + Send>,
     window: Vec<u8>,
-    /// What is in the window and not consumed: from `start` up to `end`.
+    /// The bytes from `start` to `end` are in the window and not consumed.
     start: usize,
     end: usize,
-    /// Where `start` is in the decompressed bytes.
+    /// The offset of `start` in the decompressed bytes.
     position: u64,
     ended: bool,
 }
@@ -87,7 +87,7 @@ impl fmt::Debug for Input {
 }
 
 impl Input {
-    /// Reads enough to know the packing. `count` is raised by every byte read from `reader`.
+    /// Reads enough to detect the compression. `count` counts the bytes read from `reader`.
     pub(super) fn new(path: PathBuf, reader: impl Read + Send + 'static, count: Arc<AtomicU64>) -> Result<Self> {
         let mut input = Self {
             path,
@@ -117,17 +117,17 @@ impl Input {
         Ok(input)
     }
 
-    /// How the file is packed.
+    /// The compression of the file.
     pub(super) fn packing(&self) -> Packing {
         self.packing
     }
 
-    /// Where the next byte is in the decompressed bytes.
+    /// The offset of the next byte in the decompressed bytes.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// At least `wanted` of the next bytes, or all that there are before the end.
+    /// At least `wanted` of the next bytes, or all up to the end.
     #[inline]
     pub(super) fn fill(&mut self, wanted: usize) -> Result<&[u8]> {
         if self.available().len() < wanted {
@@ -136,13 +136,13 @@ impl Input {
         Ok(self.available())
     }
 
-    /// The next bytes that are there already.
+    /// The next bytes that are in the window.
     #[inline]
     pub(super) fn available(&self) -> &[u8] {
         self.window.get(self.start..self.end).unwrap_or(&[])
     }
 
-    /// Goes on by `length` bytes, or up to the end of what is available.
+    /// Skips `length` bytes, at most up to the end of the window.
     #[inline]
     pub(super) fn consume(&mut self, length: usize) {
         let length = length.min(self.end - self.start);
@@ -150,7 +150,7 @@ impl Input {
         self.position += length as u64;
     }
 
-    /// Goes on by `length` bytes without holding them all at once; gives how many there were.
+    /// Skips `length` bytes without holding them all at once. Returns how many there were.
     pub(super) fn skip(&mut self, length: u64) -> Result<u64> {
         let mut rest = length;
         while rest > 0 {
@@ -165,7 +165,7 @@ impl Input {
         Ok(length - rest)
     }
 
-    /// That the bytes at `offset` are not what they should be.
+    /// The error for wrong bytes at `offset`.
     #[cold]
     pub(super) fn malformed(&self, offset: u64, what: impl Into<String>) -> Error {
         Error::Malformed {
@@ -182,7 +182,7 @@ impl Input {
         (self.start, self.end) = (0, self.end - self.start);
         while self.end < wanted && !self.ended {
             if self.end == self.window.len() {
-                // Only as far as bytes have come: a length that is a lie costs nothing.
+                // Grow only as bytes come: a false length costs no memory.
                 self.window.resize(wanted.min(2 * self.end), 0);
             }
             match self.reader.read(&mut self.window[self.end..]) {
@@ -195,7 +195,7 @@ impl Input {
         Ok(())
     }
 
-    /// An error of the system, or of the decompressor, which has none of the system's numbers.
+    /// An error of the system, or of the decompressor (without an errno).
     fn failure(&self, error: io::Error) -> Error {
         if self.packing != Packing::Plain && error.raw_os_error().is_none() {
             let at = self.position + (self.end - self.start) as u64;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// use emptcp_trace::{Analyzer, Event, Timestamp, source::Packets};
 /// use mptcp_wire::{LinkType, PacketBuilder, Version, mptcp, tcp::Flags};
 ///
-/// // A SYN with MP_CAPABLE, which nobody answers.
+/// // A SYN with MP_CAPABLE, without an answer.
 /// let syn = PacketBuilder::new("10.0.0.1:4000".parse()?, "10.0.0.2:80".parse()?)
 ///     .flags(Flags::SYN)
 ///     .mptcp(mptcp::MpCapable {

@@ -1,6 +1,6 @@
-//! Where packets come from.
+//! Sources of packets.
 //!
-//! * This file: what a source is.
+//! * This file: the trait.
 //! * `files.rs`: files and the standard input, several as one stream: [`open`], [`from_reader`].
 //! * `capture.rs`: one file of either format, `pcap.rs` and `pcapng.rs`, with `clock.rs` for the time of the latter.
 //! * `input.rs`: the bytes of a file, decompressed.
@@ -28,7 +28,7 @@ pub struct Frame<'a> {
     pub number: PacketNumber,
     /// When it was captured.
     pub time: Timestamp,
-    /// How it begins; none when the link type is not known.
+    /// The link type; none when it is unknown.
     pub link: Option<LinkType>,
     /// Its length on the wire, bytes; `bytes` may be shorter.
     pub original_length: u32,
@@ -36,7 +36,7 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What a source has next.
+/// The next item of a source.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'a> {
     /// A packet.
@@ -49,7 +49,7 @@ pub enum Next<'a> {
 
 /// Packets, one after the other.
 ///
-/// A source of your own passes packets on from wherever it has them:
+/// You can implement it for other sources:
 ///
 /// ```
 /// use emptcp_trace::{Next, Result, Source};
@@ -88,16 +88,16 @@ pub trait Source {
     /// The next packet. It is not called again after an error or [`Next::End`].
     ///
     /// # Errors
-    /// What ended the source before its end. The packets before it are good: a file that was cut off gives an error in
-    /// place of [`Next::End`], and the analysis still emits what it found in those packets, before the error.
+    /// When the source ends early. The packets before the error are valid: a truncated file gives an error in place of
+    /// [`Next::End`], and the analysis still emits the results of those packets, before the error.
     fn next(&mut self) -> Result<Next<'_>>;
 
-    /// The name in the output: of the files, of the device.
+    /// The name in the output: that of the files, or of the device.
     fn name(&self) -> Arc<str>;
 
-    /// Whether packets may come out of the order of time. It can become true while packets are read (a file announces
-    /// its second interface where it likes) but not false again: ask after each packet. True holds from the packet that
-    /// [`Source::next`] gave last; those before it were in order.
+    /// Whether packets may be out of order in time. It can become true while packets are read (a file may declare a
+    /// second interface anywhere), but not false again, so check it after each packet. When it becomes true, packets
+    /// before the last one from [`Source::next`] were in order.
     fn may_be_unordered(&self) -> bool {
         false
     }

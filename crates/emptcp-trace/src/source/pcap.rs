@@ -10,11 +10,11 @@ const PACKET_HEADER: usize = 16;
 /// Kuznetzov's variant adds the interface, the protocol and the packet type to each packet.
 const MODIFIED_PACKET_HEADER: usize = 24;
 
-/// What the first four bytes say.
+/// The variant of the format, by the first four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Variant {
     order: ByteOrder,
-    /// Nanoseconds in the unit of the fraction of a second.
+    /// Nanoseconds per unit of the fraction of a second.
     unit: i64,
     packet_header: usize,
 }
@@ -49,7 +49,7 @@ impl Pcap {
         })
     }
 
-    /// Reads the head of the file.
+    /// Reads the header of the file.
     pub(super) fn new(variant: Variant, input: &mut Input) -> Result<Self> {
         let header = input.fill(FILE_HEADER)?;
         if header.len() < FILE_HEADER {
@@ -57,10 +57,10 @@ impl Pcap {
         }
         let order = variant.order;
         let (major, minor) = (order.u16_at(header, 4), order.u16_at(header, 6));
-        // The upper half says whether frames end with a check sequence.
+        // The upper half tells whether frames end with a check sequence.
         let link = order.u32_at(header, 20) & 0xffff;
         if major != 2 {
-            return Err(input.malformed(4, format!("pcap version {major}.{minor}, only 2.x is known")));
+            return Err(input.malformed(4, format!("pcap version {major}.{minor}; supported is 2.x")));
         }
         input.consume(FILE_HEADER);
         Ok(Self {
@@ -93,7 +93,7 @@ impl Pcap {
         }
         let captured = captured as usize;
         if captured > LONGEST_PACKET {
-            let what = format!("a packet of {captured} captured bytes; more than {LONGEST_PACKET} are not believed");
+            let what = format!("a packet of {captured} captured bytes; more than {LONGEST_PACKET} is implausible");
             return Err(input.malformed(input.position(), what));
         }
         let length = packet_header + captured;

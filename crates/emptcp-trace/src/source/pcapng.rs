@@ -15,15 +15,15 @@ mod block {
     pub(super) const ENHANCED_PACKET: u32 = 6;
 }
 
-/// Type and length at the front, length again at the end.
+/// Type and length at the beginning, and the length again at the end.
 const FRAMING: usize = 12;
 const SECTION_HEADER: usize = 28;
 const INTERFACE: usize = 20;
 const PACKET: usize = 32;
 const SIMPLE_PACKET: usize = 16;
-/// No block of this length or more is believed.
+/// Blocks of this length or more are implausible.
 const TOO_LONG: usize = 256 << 20;
-/// What is read of a section header or an interface description, options with it.
+/// The most bytes that are read of a section header or an interface description, with options.
 const LONGEST_DESCRIPTION: usize = 1 << 20;
 const MOST_INTERFACES: usize = 1 << 16;
 
@@ -38,10 +38,10 @@ struct Interface {
 #[derive(Debug)]
 pub(super) struct PcapNg {
     order: ByteOrder,
-    /// Of this section.
+    /// The interfaces of this section.
     interfaces: Vec<Interface>,
     several_interfaces: bool,
-    /// Of the packet before: a simple packet has none of its own.
+    /// Time of the packet before: a simple packet has no time.
     time: Timestamp,
 }
 
@@ -61,7 +61,7 @@ impl PcapNg {
         Ok(this)
     }
 
-    /// Whether a section so far has more than one interface.
+    /// Whether any section so far has more than one interface.
     pub(super) fn has_several_interfaces(&self) -> bool {
         self.several_interfaces
     }
@@ -114,7 +114,7 @@ impl PcapNg {
         let length = self.order.u32_at(header, 4) as usize;
         let (major, minor) = (self.order.u16_at(header, 12), self.order.u16_at(header, 14));
         if major != 1 {
-            let what = format!("pcapng version {major}.{minor}, only 1.x is known");
+            let what = format!("pcapng version {major}.{minor}; supported is 1.x");
             return Err(input.malformed(input.position() + 12, what));
         }
         description(input, "section header", SECTION_HEADER, length)?;
@@ -239,7 +239,7 @@ impl PcapNg {
     }
 }
 
-/// Makes a whole block available that is not a packet and has at least `least` bytes.
+/// Reads a whole block that is not a packet and has at least `least` bytes.
 fn description(input: &mut Input, name: &str, least: usize, length: usize) -> Result<()> {
     if length < least || length > LONGEST_DESCRIPTION || !length.is_multiple_of(4) {
         let what = format!("a {name} of {length} bytes; it has a multiple of 4 from {least} to {LONGEST_DESCRIPTION}");
@@ -251,11 +251,11 @@ fn description(input: &mut Input, name: &str, least: usize, length: usize) -> Re
     Ok(())
 }
 
-/// Makes a whole block with a packet available that has at least `least` bytes.
+/// Reads a whole packet block of at least `least` bytes.
 #[inline]
 fn packet_block(input: &mut Input, least: usize, length: usize) -> Result<&[u8]> {
     if length < least || length > LONGEST_PACKET {
-        let what = format!("a packet block of {length} bytes; from {least} to {LONGEST_PACKET} are believed");
+        let what = format!("a packet block of {length} bytes; plausible lengths are {least} to {LONGEST_PACKET}");
         return Err(input.malformed(input.position(), what));
     }
     if input.fill(length)?.len() < length {
@@ -266,5 +266,5 @@ fn packet_block(input: &mut Input, least: usize, length: usize) -> Result<&[u8]>
 
 #[cold]
 fn two_lengths(front: usize, end: usize) -> String {
-    format!("a block says that it has {front} bytes at its front and {end} at its end")
+    format!("a block has the length {front} at its beginning and {end} at its end")
 }

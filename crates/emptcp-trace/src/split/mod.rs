@@ -1,8 +1,8 @@
-//! One connection as a capture of its own: all its subflows, the original frames with their timestamps.
+//! Copies one connection to a separate capture: all subflows, the original frames and timestamps.
 //!
 //! Two passes over the capture: [`Selection`] notes the numbers of the packets while they are analysed,
-//! [`Selection::copy`] copies them. `write.rs` has the formats. The copy is in the order of time, so that it analyses
-//! to the same record even where the original mixed interfaces.
+//! [`Selection::copy`] copies them. `write.rs` has the formats. The copy is in the order of time, so its analysis gives
+//! the same record even if the original mixed interfaces.
 
 mod write;
 
@@ -23,19 +23,17 @@ pub enum SplitError {
     #[error(transparent)]
     Source(#[from] Error),
     /// The copy cannot be written.
-    #[error("the copy cannot be written: {0}")]
+    #[error("cannot write the copy: {0}")]
     Write(#[from] io::Error),
     /// A pcap file has one link type.
-    #[error(
-        "its packets have several link types ({first:?}, {second:?}), which a pcap file cannot hold: it takes a pcapng file"
-    )]
+    #[error("its packets have several link types ({first:?}, {second:?}), for which a pcapng file is needed")]
     SeveralLinkTypes {
         /// That of the first packet.
         first: LinkType,
         /// Another.
         second: LinkType,
     },
-    /// The source ended early: it is not what was analysed.
+    /// The source ended early: it is not the capture that was analysed.
     #[error("only {found} of {wanted} packets were found again: the capture has changed since it was analysed")]
     Changed {
         /// Packets copied.
@@ -81,7 +79,7 @@ pub struct Selection {
     numbers: RoaringTreemap,
 }
 
-/// A frame that waits for its turn.
+/// A frame that waits to be written in order.
 #[derive(Debug)]
 pub(crate) struct Stored {
     time: Timestamp,
@@ -115,10 +113,10 @@ impl Selection {
         self.numbers.len()
     }
 
-    /// Copies the packets from `source`, which is what was analysed from its beginning, with the same settings.
+    /// Copies the packets from `source`: the capture that was analysed, from its beginning, with the same settings.
     ///
     /// # Errors
-    /// [`SplitError`]. What was written until then is of no use.
+    /// [`SplitError`]. The output is then incomplete.
     pub fn copy(
         &self,
         mut source: impl Source,
@@ -158,7 +156,7 @@ impl Selection {
         loop {
             match source.next()? {
                 Next::Frame(frame) if self.numbers.contains(frame.number.0) => {
-                    // What was analysed has a link type that is understood.
+                    // Packets that were analysed have a known link type.
                     let Some(link) = frame.link else { continue };
                     let stored = Stored {
                         time: frame.time,

@@ -4,7 +4,7 @@ use super::{SplitError, Stored};
 use mptcp_wire::LinkType;
 use std::io::{self, Write};
 
-/// What a copy is written as.
+/// The format of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// pcap, with nanoseconds; one link type.
@@ -13,7 +13,7 @@ pub enum Format {
     Pcapng,
 }
 
-/// Longer frames than any that is captured.
+/// The snap length in the header: longer than any captured frame.
 const SNAP_LENGTH: u32 = 262_144;
 
 pub(super) struct Writer<'a, W> {
@@ -93,7 +93,7 @@ impl<'a, W: Write> Writer<'a, W> {
     fn section_header(&mut self) -> io::Result<()> {
         self.words(&[0x0a0d_0d0a, 28, 0x1a2b_3c4d])?;
         self.halves(&[1, 0])?;
-        // The length of the section is not said.
+        // The length of the section is unspecified.
         self.words(&[u32::MAX, u32::MAX, 28])
     }
 

@@ -1,6 +1,6 @@
 //! The DSS checksum of a mapping whose bytes come in several segments (RFC 8684, 3.3.1).
 
-use super::ranges::Seen;
+use super::ranges::SeenRanges;
 use mptcp_wire::checksum::Sum;
 use smallvec::SmallVec;
 
@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 #[derive(Clone, Debug)]
 pub(crate) struct DssChecksum {
     sum: Sum,
-    seen: Seen,
+    seen: SeenRanges,
     length: u64,
     missing: u64,
 }
@@ -24,7 +24,7 @@ impl DssChecksum {
         sum.add(&checksum.to_be_bytes());
         Self {
             sum,
-            seen: Seen::new(),
+            seen: SeenRanges::new(),
             length: length.into(),
             missing: length.into(),
         }
@@ -42,11 +42,11 @@ impl DssChecksum {
     pub(crate) fn feed(&mut self, offset: u64, length: u32, sum: u16) {
         let end = offset.saturating_add(length.into());
         if end > self.length {
-            // Not all of this sum belongs to the mapping, so what does stays missing.
+            // The sum covers bytes outside the mapping, so these bytes stay missing.
             return;
         }
         let mut gaps = SmallVec::new();
-        // The sum of a piece that overlaps another in part cannot be taken apart: its new bytes stay missing too.
+        // The sum of a partly overlapping piece cannot be split: its new bytes stay missing too.
         if self.seen.insert(offset, end, &mut gaps) == 0 {
             let word = if offset % 2 == 1 { sum.swap_bytes() } else { sum };
             self.sum.add(&word.to_be_bytes());

@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Below this many places memory is not given back.
+/// Memory for fewer elements is not released.
 const KEPT: usize = 32;
 
-/// What there was at some offsets.
+/// The previous value at some offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found<V> {
+pub(super) enum Lookup<V> {
     /// No value.
     Nothing,
     /// This one.
     Value(V),
-    /// Something that is forgotten.
+    /// Unknown: below the floor.
     Forgotten,
 }
 
@@ -24,10 +24,11 @@ struct Interval<V> {
     value: V,
 }
 
-/// The intervals. Neighbours that touch and have equal values are one.
+/// The intervals. Adjacent intervals with equal values are merged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intervals<V> {
-    // The last interval is apart because nearly all data goes there: a connection without holes allocates nothing.
+    // The last interval is stored separately because most data goes there: a connection without holes allocates
+    // nothing.
     earlier: VecDeque<Interval<V>>,
     // Empty, at `floor`, when there is none.
     last: Interval<V>,
@@ -35,35 +36,35 @@ pub(super) struct Intervals<V> {
 }
 
 impl<V: Copy + Default + PartialEq> Intervals<V> {
-    /// Gives `value` to the offsets from `start` to before `end` that have none and are not below the floor, and
-    /// reports in order what there was before.
+    /// Sets `value` at offsets from `start` to before `end` that have none and are not below the floor. Reports the
+    /// previous values in order.
     #[inline]
-    pub(super) fn fill(&mut self, start: u64, end: u64, value: V, mut visit: impl FnMut(Range<u64>, Found<V>)) {
+    pub(super) fn fill(&mut self, start: u64, end: u64, value: V, mut visit: impl FnMut(Range<u64>, Lookup<V>)) {
         if start == self.last.end && value == self.last.value && start < end {
             self.last.end = end;
-            visit(start..end, Found::Nothing);
+            visit(start..end, Lookup::Nothing);
         } else {
             self.fill_anywhere(start, end, value, visit);
         }
     }
 
-    fn fill_anywhere(&mut self, start: u64, end: u64, value: V, mut visit: impl FnMut(Range<u64>, Found<V>)) {
+    fn fill_anywhere(&mut self, start: u64, end: u64, value: V, mut visit: impl FnMut(Range<u64>, Lookup<V>)) {
         let mut cursor = start;
         if cursor < end.min(self.floor) {
             cursor = end.min(self.floor);
-            visit(start..cursor, Found::Forgotten);
+            visit(start..cursor, Lookup::Forgotten);
         }
         if cursor < end.min(self.last.start) {
             cursor = self.fill_earlier(cursor, end, value, &mut visit);
         }
         if cursor < end.min(self.last.end) {
             let upto = end.min(self.last.end);
-            visit(cursor..upto, Found::Value(self.last.value));
+            visit(cursor..upto, Lookup::Value(self.last.value));
             cursor = upto;
         }
         if cursor < end {
             self.append(cursor, end, value);
-            visit(cursor..end, Found::Nothing);
+            visit(cursor..end, Lookup::Nothing);
         }
     }
 
@@ -80,8 +81,8 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         self.last = Interval { start, end, value };
     }
 
-    /// The part of `fill` below the last interval; returns how far it came.
-    fn fill_earlier(&mut self, start: u64, end: u64, value: V, visit: &mut impl FnMut(Range<u64>, Found<V>)) -> u64 {
+    /// The part of `fill` below the last interval; returns where it stopped.
+    fn fill_earlier(&mut self, start: u64, end: u64, value: V, visit: &mut impl FnMut(Range<u64>, Lookup<V>)) -> u64 {
         let stop = end.min(self.last.start);
         let mut cursor = start;
         let mut index = self.first_beyond(start);
@@ -89,13 +90,13 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
             match self.earlier.get(index) {
                 Some(interval) if interval.start <= cursor => {
                     let upto = interval.end.min(stop);
-                    visit(cursor..upto, Found::Value(interval.value));
+                    visit(cursor..upto, Lookup::Value(interval.value));
                     cursor = upto;
                     index += 1;
                 }
                 next => {
                     let upto = next.map_or(stop, |interval| interval.start.min(stop));
-                    visit(cursor..upto, Found::Nothing);
+                    visit(cursor..upto, Lookup::Nothing);
                     index = self.fill_gap(index, cursor, upto, value);
                     cursor = upto;
                 }
@@ -147,21 +148,21 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         }
     }
 
-    /// Reports in order what there is from `start` to before `end`.
+    /// Reports the values from `start` to before `end`, in order.
     #[inline]
-    pub(super) fn look(&self, start: u64, end: u64, mut visit: impl FnMut(Range<u64>, Found<V>)) {
+    pub(super) fn look(&self, start: u64, end: u64, mut visit: impl FnMut(Range<u64>, Lookup<V>)) {
         if self.last.start <= start && start < end && end <= self.last.end && self.floor <= start {
-            visit(start..end, Found::Value(self.last.value));
+            visit(start..end, Lookup::Value(self.last.value));
         } else {
             self.look_anywhere(start, end, visit);
         }
     }
 
-    fn look_anywhere(&self, start: u64, end: u64, mut visit: impl FnMut(Range<u64>, Found<V>)) {
+    fn look_anywhere(&self, start: u64, end: u64, mut visit: impl FnMut(Range<u64>, Lookup<V>)) {
         let mut cursor = start;
         if cursor < end.min(self.floor) {
             cursor = end.min(self.floor);
-            visit(start..cursor, Found::Forgotten);
+            visit(start..cursor, Lookup::Forgotten);
         }
         let last = (self.last.start < self.last.end).then_some(&self.last);
         for interval in self.earlier.iter().skip(self.first_beyond(cursor)).chain(last) {
@@ -172,19 +173,19 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
                 continue;
             }
             if cursor < interval.start {
-                visit(cursor..interval.start, Found::Nothing);
+                visit(cursor..interval.start, Lookup::Nothing);
                 cursor = interval.start;
             }
             let upto = interval.end.min(end);
-            visit(cursor..upto, Found::Value(interval.value));
+            visit(cursor..upto, Lookup::Value(interval.value));
             cursor = upto;
         }
         if cursor < end {
-            visit(cursor..end, Found::Nothing);
+            visit(cursor..end, Lookup::Nothing);
         }
     }
 
-    /// Forgets what lies below `floor`. A floor never goes down.
+    /// Drops everything below `floor`, which never decreases.
     #[inline]
     pub(super) fn forget_below(&mut self, floor: u64) {
         if floor <= self.floor {
@@ -206,7 +207,7 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         }
     }
 
-    /// Forgets the lowest intervals when there are more than `limit` (at least the last one stays). Returns how many.
+    /// Drops the lowest intervals beyond `limit` (the last one always stays). Returns how many.
     #[inline]
     pub(super) fn shrink(&mut self, limit: usize) -> usize {
         let excess = self.len().saturating_sub(limit.max(1));
@@ -216,13 +217,13 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         excess
     }
 
-    /// How many there are.
+    /// The number of intervals.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.earlier.len() + usize::from(self.last.start < self.last.end)
     }
 
-    /// Below, everything is forgotten.
+    /// Values below are unknown.
     pub(super) fn floor(&self) -> u64 {
         self.floor
     }
@@ -234,7 +235,7 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
     }
 }
 
-/// Gives back memory when a queue uses little of it.
+/// Releases memory when most of it is unused.
 pub(super) fn give_back<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() > KEPT && queue.len() < queue.capacity() / 8 {
         queue.shrink_to(queue.len() * 2);
@@ -265,11 +266,11 @@ mod tests {
         prop::collection::vec(step, 1..80)
     }
 
-    fn expected(model: &HashMap<u64, u8>, floor: u64, offset: u64) -> Found<u8> {
+    fn expected(model: &HashMap<u64, u8>, floor: u64, offset: u64) -> Lookup<u8> {
         match model.get(&offset) {
-            _ if offset < floor => Found::Forgotten,
-            Some(value) => Found::Value(*value),
-            None => Found::Nothing,
+            _ if offset < floor => Lookup::Forgotten,
+            Some(value) => Lookup::Value(*value),
+            None => Lookup::Nothing,
         }
     }
 
@@ -281,7 +282,7 @@ mod tests {
             let mut model = HashMap::new();
             let mut floor = 0;
             for step in steps {
-                let mut told: Vec<(u64, Found<u8>)> = Vec::new();
+                let mut told: Vec<(u64, Lookup<u8>)> = Vec::new();
                 let mut visit = |range: Range<u64>, found| {
                     assert!(range.start < range.end, "an empty range");
                     told.extend(range.map(|offset| (offset, found)));
@@ -345,7 +346,7 @@ mod tests {
         intervals.fill(0, u64::MAX, (), |_, _| {});
         assert_eq!(intervals.len(), 1);
         intervals.forget_below(u64::MAX);
-        intervals.fill(0, u64::MAX, (), |_, found| assert_eq!(found, Found::Forgotten));
+        intervals.fill(0, u64::MAX, (), |_, found| assert_eq!(found, Lookup::Forgotten));
         assert_eq!(intervals.len(), 0);
     }
 }

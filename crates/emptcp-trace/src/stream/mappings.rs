@@ -1,12 +1,12 @@
 //! From offsets on a subflow to data sequence numbers.
 
-use super::intervals::{Found, Intervals};
+use super::intervals::{Intervals, Lookup};
 use smallvec::SmallVec;
 
-/// Fewer are never dropped: mappings wait for data that is still on its way.
+/// At least this many are kept: mappings may precede their data.
 const ALWAYS_KEPT: usize = 64;
 
-/// A run of bytes of a subflow and where they belong.
+/// A run of bytes of a subflow and its data sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resolved {
     /// Offset of the first byte on the subflow.
@@ -19,9 +19,8 @@ pub(crate) struct Resolved {
 
 /// The mappings of one direction of a subflow.
 ///
-/// The first mapping of a byte stays: RFC 8684, 3.3.1, binds a subflow sequence number to its data sequence number
-/// for good, and Linux (`get_mapping_status`) goes on with the mapping that it has. A later mapping that overlaps gives
-/// only the bytes that had none.
+/// The first mapping of a byte stays: RFC 8684, 3.3.1, does not allow changes, and Linux (`get_mapping_status`) keeps
+/// the mapping that it has. An overlapping later mapping applies only to bytes without one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mappings {
     // The value is data sequence number minus offset, modulo 2^64. So mappings that continue each other, and the same
@@ -30,15 +29,15 @@ pub(crate) struct Mappings {
 }
 
 impl Mappings {
-    /// Maps `length` bytes from offset `ssn` to the data sequence numbers from `dsn`. Returns whether any byte got a
-    /// mapping that had none.
+    /// Maps `length` bytes from offset `ssn` to the data sequence numbers from `dsn`. Returns whether any byte was
+    /// unmapped before.
     #[inline]
     pub(crate) fn insert(&mut self, ssn: u64, dsn: u64, length: u64) -> bool {
         let mut added = false;
         let distance = dsn.wrapping_sub(ssn);
         self.distances
             .fill(ssn, ssn.saturating_add(length), distance, |_, found| {
-                added |= found == Found::Nothing;
+                added |= found == Lookup::Nothing;
             });
         added
     }
@@ -48,7 +47,7 @@ impl Mappings {
         self.insert(ssn, dsn, u64::MAX)
     }
 
-    /// Adds to `out`, in order, where the bytes from offset `start` to before `end` belong. Bytes below
+    /// Appends to `out`, in order, the mappings of the bytes from offset `start` to before `end`. Bytes below
     /// [`floor`](Self::floor) have no mapping any more.
     #[inline]
     pub(crate) fn resolve(&self, start: u64, end: u64, out: &mut SmallVec<[Resolved; 2]>) {
@@ -56,11 +55,11 @@ impl Mappings {
         self.distances.look(start, end, |range, found| {
             let length = range.end - range.start;
             let dsn = match found {
-                Found::Value(distance) => Some(range.start.wrapping_add(distance)),
-                Found::Nothing | Found::Forgotten => None,
+                Lookup::Value(distance) => Some(range.start.wrapping_add(distance)),
+                Lookup::Nothing | Lookup::Forgotten => None,
             };
             match out.get_mut(first..).and_then(<[Resolved]>::last_mut) {
-                // Forgotten, and then without a mapping.
+                // Below the floor: no mapping.
                 Some(last) if last.dsn.is_none() && dsn.is_none() => last.length += length,
                 _ => out.push(Resolved {
                     start: range.start,
@@ -74,7 +73,7 @@ impl Mappings {
     /// Forgets the mappings of offsets below `offset`.
     #[inline]
     pub(crate) fn forget_below(&mut self, offset: u64) {
-        // An infinite mapping has no end that could be below.
+        // An infinite mapping has no end.
         self.distances.forget_below(offset.min(u64::MAX - 1));
     }
 

@@ -1,16 +1,16 @@
-//! The data plane of the analysis: what is remembered about the bytes of one direction. No packet is read here.
+//! State about ranges of bytes in one direction. This module reads no packets.
 //!
-//! In-order data costs a few comparisons in each structure and allocates nothing; memory is taken at the first hole,
-//! the first change of subflow or the first sample, and given back when it is not needed any more.
+//! In-order data costs a few comparisons in each structure and allocates nothing. Memory is allocated at the first
+//! hole, the first change of subflow or the first sample, and released when it is not needed any more.
 //!
 //! # Map
 //!
 //! * `unwrap.rs`: [`Unwrapper`], TCP sequence numbers as 64-bit offsets from the SYN.
-//! * `intervals.rs`: `Intervals`, what the next three are made of.
-//! * `ranges.rs`: [`Seen`], which offsets were seen: retransmissions.
+//! * `intervals.rs`: `Intervals`, the base of the next three.
+//! * `ranges.rs`: [`SeenRanges`], which offsets were seen: retransmissions.
 //! * `mappings.rs`: [`Mappings`], from offsets on a subflow to data sequence numbers.
 //! * `owners.rs`: [`Owners`], which subflows carried a data sequence number: reinjections.
-//! * `rtt.rs`: [`RttQueue`], what waits for its acknowledgement. `statistics.rs`: [`RttStatistics`].
+//! * `rtt.rs`: [`RttQueue`], unacknowledged segments. `statistics.rs`: [`RttStatistics`].
 //! * `checksum.rs`: [`DssChecksum`].
 
 mod checksum;
@@ -25,7 +25,7 @@ mod unwrap;
 pub(crate) use checksum::DssChecksum;
 pub(crate) use mappings::{Mappings, Resolved};
 pub(crate) use owners::{Claim, ClaimKind, Owners};
-pub(crate) use ranges::Seen;
+pub(crate) use ranges::SeenRanges;
 pub(crate) use rtt::RttQueue;
 pub(crate) use statistics::RttStatistics;
 pub(crate) use unwrap::Unwrapper;

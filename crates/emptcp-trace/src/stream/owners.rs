@@ -1,11 +1,11 @@
 //! Which subflows carried the data of one direction of a connection: reinjections.
 
-use super::intervals::{Found, Intervals};
-use super::ranges::Seen;
+use super::intervals::{Intervals, Lookup};
+use super::ranges::SeenRanges;
 use crate::SubflowId;
 use smallvec::SmallVec;
 
-/// What a run of data is to the subflow that carries it.
+/// The relation of a run of data to the subflow that carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimKind {
     /// No subflow carried it before.
@@ -17,7 +17,7 @@ pub(crate) enum ClaimKind {
     },
     /// This subflow carried it before.
     SameSubflow,
-    /// It lies where owners are forgotten.
+    /// Unknown: its owner has been dropped.
     Forgotten,
 }
 
@@ -36,15 +36,15 @@ pub(crate) struct Claim {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owners {
     first: Intervals<SubflowId>,
-    // What a subflow carried that another had carried first. Rare, so apart: no sets of subflows per interval, and no
-    // bound on the number of subflows.
-    copies: Vec<(SubflowId, Seen)>,
+    // Data that a subflow carried after another one. It is rare, so it is stored separately: intervals need no sets of
+    // subflows, and the number of subflows is not limited.
+    copies: Vec<(SubflowId, SeenRanges)>,
     highest: u64,
 }
 
 impl Owners {
     /// `subflow` carries `length` bytes from data sequence number `dsn`, at TCP sequence numbers that are new there (a
-    /// TCP retransmission does not come here). Adds to `out`, in order, what they are.
+    /// TCP retransmission does not come here). Appends their kinds to `out`, in order.
     #[inline]
     pub(crate) fn carry(&mut self, subflow: SubflowId, dsn: u64, length: u64, out: &mut SmallVec<[Claim; 2]>) {
         let end = dsn.saturating_add(length);
@@ -57,10 +57,10 @@ impl Owners {
         self.first.fill(dsn, end, subflow, |range, found| {
             let mut push = |start, end, kind| push(out, from, start, end, kind);
             match found {
-                Found::Nothing => push(range.start, range.end, ClaimKind::New),
-                Found::Forgotten => push(range.start, range.end, ClaimKind::Forgotten),
-                Found::Value(of) if of == subflow => push(range.start, range.end, ClaimKind::SameSubflow),
-                Found::Value(of) => {
+                Lookup::Nothing => push(range.start, range.end, ClaimKind::New),
+                Lookup::Forgotten => push(range.start, range.end, ClaimKind::Forgotten),
+                Lookup::Value(of) if of == subflow => push(range.start, range.end, ClaimKind::SameSubflow),
+                Lookup::Value(of) => {
                     let mut cursor = range.start;
                     let mut gaps = SmallVec::new();
                     copies_of(copies, subflow).insert(range.start, range.end, &mut gaps);
@@ -75,7 +75,7 @@ impl Owners {
         });
     }
 
-    /// Forgets the owners of data below `dsn`.
+    /// Drops the owners of data below `dsn`.
     #[inline]
     pub(crate) fn forget_below(&mut self, dsn: u64) {
         self.first.forget_below(dsn);
@@ -87,8 +87,8 @@ impl Owners {
         }
     }
 
-    /// Forgets the lowest intervals when there are more than `limit`; the same holds for the copies on all subflows
-    /// together. Returns how many were dropped: what is carried there later is [`ClaimKind::Forgotten`].
+    /// Drops the lowest intervals beyond `limit`; the copies on all subflows together have the same limit. Returns how
+    /// many were dropped: data carried there later is [`ClaimKind::Forgotten`].
     #[inline]
     pub(crate) fn shrink(&mut self, limit: usize) -> usize {
         let copies: usize = self.copies.iter().map(|(_, seen)| seen.len()).sum();
@@ -108,7 +108,7 @@ impl Owners {
                 floor = floor.max(seen.floor());
             }
         }
-        // What one list has forgotten, the others must not answer for.
+        // All lists must have the same floor.
         self.forget_below(floor);
         dropped
     }
@@ -120,15 +120,16 @@ impl Owners {
     }
 }
 
-fn copies_of(copies: &mut Vec<(SubflowId, Seen)>, subflow: SubflowId) -> &mut Seen {
+fn copies_of(copies: &mut Vec<(SubflowId, SeenRanges)>, subflow: SubflowId) -> &mut SeenRanges {
     let index = copies.iter().position(|(id, _)| *id == subflow).unwrap_or_else(|| {
-        copies.push((subflow, Seen::new()));
+        copies.push((subflow, SeenRanges::new()));
         copies.len() - 1
     });
     &mut copies[index].1
 }
 
-/// Adds a claim unless it is empty; joins it to the one before if that comes from the same call (from index `from` on).
+/// Adds a claim unless it is empty. Merges it with the previous one if that is from the same call (index `from` or
+/// later).
 fn push(out: &mut SmallVec<[Claim; 2]>, from: usize, start: u64, end: u64, kind: ClaimKind) {
     if start >= end {
         return;
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn partial_overlaps_are_told_byte_by_byte() {
+    fn partial_overlaps_are_reported_byte_by_byte() {
         let mut owners = Owners::default();
         carry(&mut owners, A, 0, 100);
         carry(&mut owners, B, 50, 100);
@@ -244,7 +245,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
-        fn every_byte_is_told_as_a_table_of_all_bytes_tells_it(steps in steps()) {
+        fn every_byte_is_reported_as_in_a_table_of_all_bytes(steps in steps()) {
             let mut owners = Owners::default();
             let mut first: HashMap<u64, SubflowId> = HashMap::new();
             let mut carried: HashSet<(u64, SubflowId)> = HashSet::new();

@@ -1,16 +1,16 @@
 //! Which bytes of one direction of a subflow were seen.
 
-use super::intervals::{Found, Intervals};
+use super::intervals::{Intervals, Lookup};
 use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Offsets that were seen, above a floor; those below the floor count as seen.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenRanges {
     ranges: Intervals<()>,
 }
 
-impl Seen {
+impl SeenRanges {
     /// Nothing seen.
     pub(crate) fn new() -> Self {
         Self::default()
@@ -22,8 +22,8 @@ impl Seen {
     pub(crate) fn insert(&mut self, start: u64, end: u64, gaps: &mut SmallVec<[Range<u64>; 2]>) -> u64 {
         let mut before = 0;
         self.ranges.fill(start, end, (), |range, found| match found {
-            Found::Nothing => gaps.push(range),
-            Found::Value(()) | Found::Forgotten => before += range.end - range.start,
+            Lookup::Nothing => gaps.push(range),
+            Lookup::Value(()) | Lookup::Forgotten => before += range.end - range.start,
         });
         before
     }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_hole_that_is_filled_is_new_and_what_surrounds_it_is_not() {
-        let mut seen = Seen::new();
+        let mut seen = SeenRanges::new();
         let mut gaps = SmallVec::new();
         assert_eq!(seen.insert(1, 100, &mut gaps), 0);
         assert_eq!(seen.insert(200, 300, &mut gaps), 0);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn dropping_the_lowest_ranges_keeps_the_hole_above_them() {
-        let mut seen = Seen::new();
+        let mut seen = SeenRanges::new();
         let mut gaps = SmallVec::new();
         for start in [1, 21, 41] {
             seen.insert(start, start + 10, &mut gaps);
@@ -94,7 +94,7 @@ mod tests {
         fn every_byte_is_new_once(
             steps in prop::collection::vec((0_u64..200, 0_u64..40, prop::option::weighted(0.1, 0_u64..150)), 1..60),
         ) {
-            let mut seen = Seen::new();
+            let mut seen = SeenRanges::new();
             let mut model: HashSet<u64> = HashSet::new();
             for (start, length, floor) in steps {
                 let mut gaps = SmallVec::new();

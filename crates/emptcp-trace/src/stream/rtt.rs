@@ -1,4 +1,4 @@
-//! What waits for its acknowledgement: round-trip times.
+//! Unacknowledged segments: round-trip times.
 
 use super::intervals::give_back;
 use crate::{Span, Timestamp};
@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     end: u64,
-    // None once a byte of it was sent again: it is not known which copy is acknowledged (Karn: RFC 6298, 3).
+    // None once a byte of it was retransmitted: it is ambiguous which copy is acknowledged (Karn: RFC 6298, 3).
     sent: Option<Timestamp>,
 }
 
-/// The segments of one direction of a subflow that are not acknowledged, by their ends. A segment reaches down to the
-/// one before it, so bytes that were not timed count with the segment after them.
+/// The unacknowledged segments of one direction of a subflow, by their ends. A segment extends down to the one before
+/// it, so untimed bytes count with the segment after them.
 #[derive(Clone, Debug)]
 pub(crate) struct RttQueue {
     segments: VecDeque<Segment>,
@@ -71,9 +71,9 @@ impl RttQueue {
         }
     }
 
-    /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if it
-    /// acknowledges a segment to its very end, and no byte of what it acknowledges was sent twice or later than that
-    /// segment: then it waited for a hole to be filled, which is no round trip (tcptrace leaves it out too).
+    /// An acknowledgement of everything below offset `ack` passed at `time`. Returns the round-trip time if `ack` is
+    /// the end of a segment, and no acknowledged byte was sent twice or later than that segment. (Otherwise the
+    /// acknowledgement waited for a hole to be filled, which is no round trip; tcptrace leaves it out too.)
     #[inline]
     pub(crate) fn acknowledged(&mut self, ack: u64, time: Timestamp) -> Option<Span> {
         if ack <= self.acknowledged {
@@ -91,7 +91,7 @@ impl RttQueue {
         }
         let last = last?;
         give_back(&mut self.segments);
-        // Packets that are not in the order of time could give less than nothing.
+        // Packets out of order in time could give a negative value.
         let span = time - last.sent.filter(|_| clean && last.end == ack && last.sent == latest)?;
         (span >= Span::default()).then_some(span)
     }
@@ -196,7 +196,7 @@ mod tests {
             for (now, step) in (0_i64..).map(|step| step * 7).zip(steps) {
                 match step {
                     Step::Sent(length) => {
-                        // Now and then a hole, and what fills it later.
+                        // Occasional holes, which are filled later.
                         let end = match length {
                             29 => highest + 50,
                             28 => highest.saturating_sub(20),

@@ -1,9 +1,9 @@
-//! Round-trip times in a few numbers.
+//! Summaries of round-trip times.
 
 use crate::Span;
 use crate::record::RttSummary;
 
-/// A power of two is cut into this many buckets: a bucket is at most 1/64 wide, so its middle is within 0.8 %.
+/// Buckets per power of two: a bucket is at most 1/64 wide, so its middle is within 0.8 %.
 const BITS: u32 = 6;
 
 /// A bucket in 8 bytes: its number above, how many samples it has below.
@@ -34,13 +34,13 @@ impl Bucket {
     }
 }
 
-/// The bucket of a number of nanoseconds: below 64 each has its own, above the leading 7 bits decide.
+/// The bucket of a number of nanoseconds: below 64 one for each number, above by the leading 7 bits.
 fn number(nanoseconds: u64) -> u64 {
     let shift = nanoseconds.checked_ilog2().unwrap_or(0).saturating_sub(BITS);
     (u64::from(shift) << BITS) + (nanoseconds >> shift)
 }
 
-/// Samples that are counted together.
+/// Samples that are counted in one batch.
 const PENDING: usize = 16;
 
 /// A distribution of round-trip times: moments and extremes exactly, quantiles within 1 %.
@@ -52,10 +52,10 @@ pub(crate) struct RttStatistics {
     squares: f64,
     min: i64,
     max: i64,
-    // Those that have samples, in order. A path has a few dozen; a dense table over nanoseconds to hours has thousands.
+    // Buckets with samples, in order. A path has a few dozen; a dense table from nanoseconds to hours would have
+    // thousands.
     buckets: Vec<Bucket>,
-    // Numbers of buckets that were met and not counted yet: the table is cold memory at every sample, and warm for many
-    // at once.
+    // Bucket numbers of samples that are not counted yet: counting many at once avoids a cache miss for every sample.
     pending: [u16; PENDING],
     held: u8,
 }
@@ -85,7 +85,7 @@ impl RttStatistics {
         }
     }
 
-    /// Counts the samples that wait.
+    /// Counts the buffered samples.
     fn settle(&mut self) {
         let pending = self.pending;
         for number in pending.iter().take(self.held.into()).map(|number| u64::from(*number)) {
@@ -98,7 +98,7 @@ impl RttStatistics {
         self.held = 0;
     }
 
-    /// The numbers. The standard deviation is that of a sample, so one sample has none.
+    /// The summary. The standard deviation is that of a sample, so it is none for a single sample.
     pub(crate) fn summary(&self) -> RttSummary {
         if self.held > 0 {
             let mut settled = self.clone();
@@ -122,7 +122,7 @@ impl RttStatistics {
         }
     }
 
-    /// The smallest sample that at least `percent` of 100 samples do not exceed, nanoseconds.
+    /// The percentile `percent`, nanoseconds.
     fn quantile(&self, percent: u64) -> f64 {
         let rank = (u128::from(self.n) * u128::from(percent)).div_ceil(100);
         let mut below = 0;

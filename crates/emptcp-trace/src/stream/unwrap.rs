@@ -1,4 +1,4 @@
-//! TCP sequence numbers without their wrap.
+//! Unwrapping of TCP sequence numbers.
 
 use mptcp_wire::sequence::SequenceNumber;
 
@@ -30,8 +30,8 @@ impl Unwrapper {
         Some(offset)
     }
 
-    /// The offset of `number`, which is not remembered: for acknowledgements of the other side and for numbers that
-    /// nobody has to believe, such as those of a RST.
+    /// The offset of `number`, without storing it: for acknowledgements of the other side and for untrusted numbers,
+    /// such as those of a RST.
     #[inline]
     pub(crate) fn peek(&self, number: SequenceNumber) -> Option<u64> {
         // Both sides modulo 2^32, so the upper half of `highest` does not matter.

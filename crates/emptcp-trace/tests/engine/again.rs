@@ -1,11 +1,11 @@
-//! Bytes that come more than once.
+//! Bytes that are sent more than once.
 
 use crate::peers::{DOWN, Peers, UP, analyse};
 use emptcp_trace::record::{End, MarkKind};
 use emptcp_trace::{Piece, Settings, SubflowId, Watch};
 use mptcp_wire::Version;
 
-/// A connection with so many subflows.
+/// A connection with this many subflows.
 fn subflows(count: usize) -> Peers {
     let mut peers = Peers::new(Version::V1, 1);
     peers.connect();

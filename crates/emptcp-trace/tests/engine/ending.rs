@@ -1,4 +1,4 @@
-//! How connections end, and when they are given out.
+//! Ends of connections, and when their records are emitted.
 
 use crate::peers::{DOWN, Peers, UP, analyse, at, side};
 use emptcp_trace::record::{End, MarkKind};
@@ -136,9 +136,9 @@ fn silence_ends_a_record_and_the_next_packet_begins_one_that_continues_it() {
     );
     assert_eq!(second.dacked.0, [1, 51]);
     assert!(second.conn_id > first.conn_id);
-    // One connection, all the same.
+    // Still one connection.
     assert_eq!((analysed.totals.connections, analysed.totals.complete), (1, 1));
-    // With more patience it is one record.
+    // With a longer idle time it is one record.
     assert_eq!(analyse(&[&peers], idle_after(60)).connections.len(), 1);
 }
 

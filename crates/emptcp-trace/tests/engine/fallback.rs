@@ -121,7 +121,7 @@ fn a_checksum_that_is_wrong_and_one_that_is_right() {
     }
 }
 
-/// RFC 8684, 3.3.1: over the data and a pseudo-header with the whole data sequence number.
+/// RFC 8684, 3.3.1: over the data and a pseudo-header with the 64-bit data sequence number.
 fn checksum(dsn: u64, ssn: u32, length: u16, payload: &[u8]) -> u16 {
     let mut bytes = dsn.to_be_bytes().to_vec();
     bytes.extend(ssn.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Data that leaves a subflow for another.
+//! Data that moves from one subflow to another.
 
 use crate::peers::{DOWN, Peers, UP, at};
 use emptcp_trace::Span;

@@ -1,4 +1,4 @@
-//! The initial subflow, keys and what follows from them.
+//! The initial subflow, keys, and values derived from them.
 
 use crate::peers::{DOWN, Peers, UP, analyse, at, side};
 use emptcp_trace::record::{End, Fallback, Hash, MarkKind};
@@ -103,7 +103,7 @@ fn flags_of_either_side_count() {
 }
 
 #[test]
-fn the_first_key_counts_and_a_second_is_told() {
+fn the_first_key_counts_and_a_second_is_reported() {
     let mut peers = Peers::new(Version::V0, 1);
     let expected = [UP, DOWN].map(|way| Some(peers.token(way, Version::V0)));
     peers.connect();
@@ -232,7 +232,7 @@ fn lengths_that_the_ip_header_leaves_unset_are_those_of_the_frame() {
 }
 
 #[test]
-fn announced_addresses_are_counted_with_their_echoes_and_wrong_hmacs_told() {
+fn announced_addresses_are_counted_with_their_echoes_and_wrong_hmacs_reported() {
     let mut peers = Peers::new(Version::V1, 1);
     peers.connect().data(0, UP, 0, 10);
     let announced = |form| AddAddr {
@@ -269,7 +269,7 @@ fn short_numbers_are_extended_and_may_wrap() {
     peers.connect();
     let low = u64::from(peers.number(DOWN, 0).low());
     let before = (1_u64 << 32) - low - 50;
-    // Up to there by one jump that the capture has lost, short of what is believed impossible.
+    // Up to there by one jump that the capture has lost, just below the limit of plausible jumps.
     let mut sent = 0;
     for offset in [0, before] {
         let mut option = peers.mapping(DOWN, offset, peers.paths[0].next[1], 100);

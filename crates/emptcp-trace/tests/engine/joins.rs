@@ -1,4 +1,4 @@
-//! Joins, and which connection they belong to.
+//! Joins, and their connections.
 
 use crate::peers::{DOWN, Peers, UP, analyse, at, side};
 use emptcp_trace::record::{Hash, Kind, MarkKind, Opener};
@@ -62,7 +62,7 @@ fn a_server_can_join_too_and_directions_stay_those_of_the_connection() {
 fn a_join_whose_key_comes_later_waits_for_it() {
     let mut peers = Peers::new(Version::V1, 1);
     let path = peers.path(CLIENT, SERVER);
-    // The third ACK comes late, and the SYN+ACK was lost to the capture: nobody knows the key of the server before.
+    // The third ACK comes late, and the SYN+ACK is not in the capture, so the server's key is unknown before.
     peers.connect().join(path).data(path, DOWN, 0, 500);
     let mut sent = std::mem::take(&mut peers.sent);
     let third_ack = sent.remove(2);
@@ -83,7 +83,7 @@ fn a_join_whose_key_comes_later_waits_for_it() {
 }
 
 #[test]
-fn a_join_with_a_token_that_nobody_has_is_counted_and_no_connection() {
+fn a_join_with_an_unknown_token_is_counted_and_is_no_connection() {
     let mut peers = Peers::new(Version::V1, 1);
     let path = peers.path(CLIENT, SERVER);
     peers.connect().join_syn(path, UP, mptcp_wire::Token(0x1234_5678));
@@ -131,7 +131,7 @@ fn of_two_connections_with_one_token_the_hmac_decides() {
 }
 
 #[test]
-fn a_wrong_hmac_is_told() {
+fn a_wrong_hmac_is_reported() {
     let mut peers = Peers::new(Version::V1, 1);
     let path = peers.path(CLIENT, SERVER);
     peers.connect();

@@ -1,4 +1,4 @@
-//! Bounds of memory: each is counted, and marked where it concerns a connection.
+//! Memory limits: each is counted, and the affected connection is marked.
 
 use crate::peers::{DOWN, Peers, UP, analyse, analyse_frames};
 use emptcp_trace::record::{Capped, End};
@@ -23,7 +23,7 @@ fn three() -> Peers {
 }
 
 #[test]
-fn of_too_many_connections_the_one_idle_for_longest_is_given_out() {
+fn of_too_many_connections_the_one_idle_for_longest_is_emitted() {
     let all: Vec<_> = (1..=3)
         .map(|number| {
             let mut peers = Peers::new(Version::V1, number);
@@ -47,7 +47,7 @@ fn of_too_many_connections_the_one_idle_for_longest_is_given_out() {
 #[test]
 fn a_connection_that_goes_on_after_silence_takes_a_place_like_any_other() {
     let [mut first, mut second, mut third] = [1, 2, 3].map(|number| Peers::new(Version::V1, number));
-    // The first is given out as idle when the second begins, and goes on.
+    // The first is emitted as idle when the second begins, and continues.
     first.connect().at(50_000).data(0, DOWN, 0, 100);
     second.at(40_000).connect();
     third.at(60_000).connect();
@@ -97,7 +97,7 @@ fn intervals_of_data_beyond_the_limit_are_forgotten_and_the_connection_says_so()
     assert!(analysed.totals.capped.intervals > 0);
     let connection = analysed.only();
     assert!(connection.truncated);
-    // What is new is counted still.
+    // New data is still counted.
     assert_eq!(connection.data.0, [0, 200]);
 }
 

@@ -1,7 +1,7 @@
-//! What the analysis says about packets made for one thing each.
+//! The analysis of synthetic packets, one subject for each file.
 //!
-//! `peers.rs` makes them; the other files are about handshakes, joins, mappings, data sent again, ends, fallback,
-//! handovers, limits, and anything at all (`random.rs`).
+//! `peers.rs` makes the packets. The other files are about handshakes, joins, mappings, retransmissions, ends,
+//! fallback, handovers, limits, and random packets (`random.rs`).
 
 mod again;
 mod ending;

@@ -1,4 +1,4 @@
-//! Which data a byte of a subflow is.
+//! Mappings from bytes of a subflow to data sequence numbers.
 
 use crate::peers::{DOWN, Peers, UP};
 use emptcp_trace::record::{End, Fallback};

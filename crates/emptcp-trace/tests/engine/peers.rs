@@ -1,4 +1,4 @@
-//! Two hosts, packet by packet, as a capture sees them; and what the analysis makes of it.
+//! Two hosts, packet by packet, as in a capture, and the results of the analysis.
 
 use emptcp_trace::record::{Connection, Mark, MarkKind, Totals};
 use emptcp_trace::{Analyzer, Direction, Event, Frame, Next, PacketEvent, PacketNumber, Settings, Source, Timestamp};
@@ -48,7 +48,7 @@ pub(crate) struct Peers {
     now: i64,
 }
 
-/// A packet that is being made; [`Draft::send`] sends it, and the next comes a millisecond later.
+/// A packet under construction. [`Draft::send`] sends it; the next one follows a millisecond later.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     peers: &'a mut Peers,
@@ -70,7 +70,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 impl Peers {
-    /// Two hosts whose keys no others have.
+    /// Two hosts with unique keys.
     pub(crate) fn new(version: Version, number: u8) -> Self {
         let mut peers = Self {
             version,
@@ -96,7 +96,7 @@ impl Peers {
         self.paths.len() - 1
     }
 
-    /// The next packet comes then.
+    /// Sets the time of the next packet.
     pub(crate) fn at(&mut self, milliseconds: i64) -> &mut Self {
         self.now = milliseconds;
         self
@@ -128,7 +128,7 @@ impl Peers {
         }
     }
 
-    /// MP_CAPABLE with so many keys, from the side that sends.
+    /// MP_CAPABLE with this many keys, from the sender.
     pub(crate) fn capable(&self, way: Direction, keys: usize) -> MpCapable {
         let (sender, receiver) = (self.keys[side(way)], self.keys[side(way.reverse())]);
         MpCapable {
@@ -180,7 +180,7 @@ impl Peers {
         self.packet(path, opener).flags(Flags::SYN).option(option).send()
     }
 
-    /// The answer to it, with the HMAC made of these keys: that of who answers first.
+    /// The SYN+ACK of a join, with the HMAC of these keys; the key of the answering host comes first.
     pub(crate) fn join_answer(&mut self, path: usize, opener: Direction, keys: [Key; 2]) -> &mut Self {
         let way = opener.reverse();
         let nonces = &self.paths[path].nonces;
@@ -271,13 +271,13 @@ impl Peers {
         self.packet(path, way).option(option).send()
     }
 
-    /// Ends the connection, of which so many bytes went up and down.
+    /// Ends the connection after this many bytes in each direction.
     pub(crate) fn finish(&mut self, up: u64, down: u64) -> &mut Self {
         self.data_fin(0, UP, up).data_fin(0, DOWN, down);
         self.acknowledge(0, DOWN, up + 1).acknowledge(0, UP, down + 1)
     }
 
-    /// What the analysis makes of it.
+    /// The result of the analysis.
     pub(crate) fn analysed(&self) -> Analysed {
         analyse(&[self], Settings::default())
     }
@@ -349,7 +349,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// What the analysis gave out.
+/// The output of the analysis.
 #[derive(Clone, Debug)]
 pub(crate) struct Analysed {
     pub(crate) connections: Vec<Connection>,

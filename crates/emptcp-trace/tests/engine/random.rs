@@ -1,4 +1,4 @@
-//! Whatever two hosts send, and whatever of it a capture has: nothing is counted twice, and nothing is lost.
+//! Random traffic, captured in part: nothing is counted twice, and nothing is lost.
 
 use crate::peers::{DOWN, Peers, UP, analyse_frames, at};
 use emptcp_trace::record::{Connection, Subflow};

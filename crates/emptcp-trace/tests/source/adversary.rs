@@ -1,5 +1,5 @@
-//! Packets of MPTCP connections in any order, with any fields, near enough to what is right that the analysis takes
-//! them in: made from bytes, so that a fuzzer can choose. The fuzz target `analyzer` uses this file.
+//! Packets of MPTCP connections in any order and with any fields, but plausible enough that the analysis accepts them.
+//! They are made from bytes, so that a fuzzer can choose. The fuzz target `analyzer` uses this file.
 
 use emptcp_trace::source::from_reader;
 use emptcp_trace::{Analyzer, Direction, Event, Limits, Settings, Span, Watch};

@@ -1,4 +1,4 @@
-//! Invariant I9 of the trace-analysis specification: what is analysed does not depend on how it came.
+//! The result does not depend on the form of the capture (invariant I9 of the trace-analysis specification).
 
 use crate::common::{Dripping, fixture, gzip, pcap, rotated, unpacked, written, zstandard};
 use emptcp_trace::source::{Files, from_reader, open};

@@ -1,4 +1,4 @@
-//! Captures written field by field, and what a source gives in a form that can be compared.
+//! Captures written field by field, and the output of a source in a form that can be compared.
 
 use emptcp_trace::source::{Files, from_reader};
 use emptcp_trace::{Error, Next, Source};
@@ -6,7 +6,7 @@ use mptcp_wire::LinkType;
 use std::io::{Cursor, Read, Write};
 use std::path::PathBuf;
 
-/// A frame that stays.
+/// An owned frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owned {
     pub(crate) number: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Owned {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// All frames, and what ended them if it was not the end.
+/// All frames, and the error that ended them, if any.
 pub(crate) fn drain(mut files: Files) -> (Vec<Owned>, Option<Error>) {
     let mut frames = Vec::new();
     loop {
@@ -39,14 +39,14 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> emptcp_trace::Result<Files> {
     from_reader("test", Cursor::new(bytes.to_vec()))
 }
 
-/// The frames of a capture that is whole.
+/// The frames of a complete capture.
 pub(crate) fn whole(bytes: &[u8]) -> Vec<Owned> {
     let (frames, error) = drain(from_bytes(bytes).unwrap());
     assert!(error.is_none(), "{error:?}");
     frames
 }
 
-/// The words of an error in the head of a file.
+/// The message of an error in the header of a file.
 pub(crate) fn refusal(bytes: &[u8]) -> String {
     from_bytes(bytes).unwrap_err().to_string()
 }
@@ -172,7 +172,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Gives one byte at a time, and is interrupted before each.
+/// A reader that gives one byte at a time and is interrupted before each.
 #[derive(Debug)]
 pub(crate) struct Dripping {
     bytes: Cursor<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What is no capture, or not a whole one.
+//! Files that are not captures, and truncated or damaged captures.
 
 use crate::common::{Bytes, Order, drain, from_bytes, gzip, pcap, pcap_head, refusal, whole, zstandard};
 use emptcp_trace::{Error, source};
@@ -22,8 +22,8 @@ fn pcapng() -> Bytes {
 fn what_is_no_capture_is_named() {
     assert!(refusal(b"").contains("it is empty"));
     assert!(refusal(b"GET / HTTP/1.1\r\n").contains("it begins with the bytes \"GET / HT\""));
-    assert!(refusal(b"BZh91AY&SY").contains("a bzip2 file: unpack it first"));
-    assert!(refusal(&gzip(b"\xfd7zXZ\0....")).contains("an xz file: unpack it first (inside gzip)"));
+    assert!(refusal(b"BZh91AY&SY").contains("a bzip2 file: decompress it first"));
+    assert!(refusal(&gzip(b"\xfd7zXZ\0....")).contains("an xz file: decompress it first (inside gzip)"));
     assert!(refusal(&zstandard(b"")).contains("it is empty (inside zstd)"));
     assert!(refusal(&pcap(&[])[..20]).contains("the file ends 20 bytes into a pcap file header of 24 bytes"));
     assert!(refusal(&pcapng().bytes[..20]).contains("the file ends 20 bytes into a section header of 28 bytes"));
@@ -87,8 +87,8 @@ fn packed_captures_cut_off_give_what_could_be_unpacked() {
 fn absurd_lengths_are_refused() {
     let record = |captured| pcap_head(Order::Little, 0xa1b2_c3d4).u32(0).u32(0).u32(captured).u32(0);
     assert!(damaged(&record(u32::MAX).bytes).2.contains("4294967295 captured bytes"));
-    assert!(damaged(&record(1 << 28).bytes).2.contains("not believed"));
-    // Believed, but there is no such packet, and nothing is allocated for it.
+    assert!(damaged(&record(1 << 28).bytes).2.contains("implausible"));
+    // A plausible length without such a packet: no memory is allocated for it.
     assert!(
         damaged(&record(1 << 24).bytes)
             .2
@@ -138,7 +138,7 @@ fn what_contradicts_itself_is_refused_where_it_stands() {
             .2
             .contains("5 captured bytes in a packet block of 36 bytes")
     );
-    // A new section forgets the interfaces.
+    // A new section has no interfaces yet.
     assert!(
         damaged(&pcapng().section().enhanced(0, 1, b"").bytes)
             .2
@@ -155,7 +155,7 @@ fn what_contradicts_itself_is_refused_where_it_stands() {
         assert!(
             damaged(&file)
                 .2
-                .contains("32 bytes at its front and 16777248 at its end"),
+                .contains("length 32 at its beginning and 16777248 at its end"),
             "{kind}"
         );
     }

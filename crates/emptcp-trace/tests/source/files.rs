@@ -1,4 +1,4 @@
-//! Files, packed files, pipes, and several of them, give the same packets.
+//! Files, compressed files and pipes, also several of them, give the same packets.
 
 use crate::common::{
     Bytes, Dripping, Order, Owned, drain, fixture, gzip, pcap, rotated, unpacked, whole, written, zstandard,
@@ -33,7 +33,7 @@ fn file_pipe_gzip_zstd_and_rotated_files_are_the_same() {
         }
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = rotated(&plain);
-        // Named against their order, one of them packed.
+        // Names in reverse order; one file is compressed.
         let paths = written(&folder, &[("b.pcap", &first), ("a.pcap.gz", &gzip(&second))]);
         for paths in [[&paths[0], &paths[1]], [&paths[1], &paths[0]]] {
             let (frames, error) = drain(open(paths).unwrap());
@@ -70,7 +70,7 @@ fn files_side_by_side_are_merged_by_time_and_counted_once() {
 }
 
 #[test]
-fn damage_of_one_file_is_told_after_the_packets_of_all() {
+fn damage_of_one_file_is_reported_after_the_packets_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let cut = pcap(&[1, 5, 9]);
     let files: [(&str, &[u8]); 3] = [

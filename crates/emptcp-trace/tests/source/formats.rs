@@ -1,4 +1,4 @@
-//! The forms of pcap and pcapng.
+//! The variants of pcap and pcapng.
 
 use crate::common::{Bytes, Order, Owned, from_bytes, pcap, pcap_head, whole};
 use emptcp_trace::{Next, Source};

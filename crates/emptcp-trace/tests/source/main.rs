@@ -1,5 +1,4 @@
-//! Reading captures: every form of both formats, several files, damage, and any bytes at all; and what comes of it in
-//! the analysis.
+//! Reading captures: all variants of both formats, several files, damage, and random bytes; and their analysis.
 //!
 //! The real captures are the fixtures of `mptcp-wire`.
 

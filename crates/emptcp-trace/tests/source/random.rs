@@ -1,4 +1,4 @@
-//! Any bytes: no panic, and never more packets than the bytes could hold.
+//! Random bytes: no panic, and never more packets than the bytes could contain.
 
 use crate::adversary::{Choice, check};
 use crate::common::{drain, fixture, from_bytes, unpacked};
@@ -34,7 +34,7 @@ proptest! {
         survives(&[magic, &bytes].concat());
     }
 
-    /// Packed bytes can unfold, so only the absence of panics is asked for.
+    /// Compressed bytes can expand, so only the absence of panics is checked.
     #[test]
     fn any_bytes_as_packed_data_are_survived(
         magic in prop::sample::select(PACKED),

@@ -72,7 +72,7 @@ fn a_fragment_made_on_purpose_is_recognised() {
 }
 
 #[test]
-fn what_cannot_be_is_told_by_build() {
+fn build_reports_what_is_impossible() {
     let mut buffer = [0; 200];
     let mixed = PacketBuilder::new("10.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap());
     assert_eq!(mixed.build(&mut buffer), Err(Error::MixedAddresses));

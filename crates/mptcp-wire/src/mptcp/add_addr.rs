@@ -20,7 +20,7 @@ mod field {
     pub(super) const ECHO: u8 = 0x01;
 }
 
-/// What the option is beside the address.
+/// The form of the option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddAddrForm {
     /// Version 0: an announcement, not authenticated.
@@ -38,7 +38,7 @@ pub struct AddAddr {
     pub address_id: AddressId,
     /// The address.
     pub address: IpAddr,
-    /// The port; none: that of the initial subflow.
+    /// The port; none: the port of the initial subflow.
     pub port: Option<u16>,
     /// Version, and announcement or echo.
     pub form: AddAddrForm,
@@ -47,8 +47,8 @@ pub struct AddAddr {
 impl AddAddr {
     /// Reads the option.
     ///
-    /// The versions are told apart by the nibble and the length together: version 0 has the IP version there and 8,
-    /// 10, 20 or 22 bytes; version 1 has E there and these lengths only when it is set, 8 bytes more when it is not.
+    /// Nibble and length together show the version. In version 0 the nibble is the IP version and the length 8, 10, 20
+    /// or 22 bytes. In version 1 the nibble has the flag E; with E the lengths are the same, without it 8 bytes more.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         let bytes = view.bytes();
         let address_id = AddressId(u8_at(bytes, field::ADDRESS_ID));
@@ -90,7 +90,7 @@ impl AddAddr {
         })
     }
 
-    /// The bytes that the option takes.
+    /// The length of the option in bytes.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         let address = if self.address.is_ipv4() {

@@ -53,10 +53,10 @@ impl core::ops::BitOr for CapableFlags {
     }
 }
 
-/// What MP_CAPABLE carries; decides its length.
+/// The content of MP_CAPABLE; determines its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CapableKeys {
-    /// Nothing: version 1 SYN, 4 bytes.
+    /// No key: version 1 SYN, 4 bytes.
     None,
     /// The sender's key: version 0 SYN, SYN-ACK of both versions; 12 bytes.
     Sender(Key),
@@ -102,17 +102,17 @@ pub enum CapableKeys {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MpCapable {
-    /// The version that the sender asks for, or has chosen.
+    /// The version that the sender requests, or has chosen.
     pub version: Version,
     /// Flags A to H.
     pub flags: CapableFlags,
-    /// What follows; a version 0 option has one or two keys and no data length.
+    /// The keys and data length; a version 0 option has one or two keys and no data length.
     pub keys: CapableKeys,
 }
 
 impl MpCapable {
-    /// Reads the option. The length decides what it carries; whether that fits the packet says
-    /// [`MpCapable::check_stage`].
+    /// Reads the option. Its length determines its content; [`MpCapable::check_stage`] checks whether that is right for
+    /// the packet.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         let bytes = view.bytes();
         let version = match view.nibble() {
@@ -160,7 +160,7 @@ impl MpCapable {
         })
     }
 
-    /// Whether the option has the form that its version has at `stage` of the handshake.
+    /// Whether the option has the right form for its version at `stage` of the handshake.
     pub fn check_stage(&self, stage: Stage) -> Result<()> {
         let expected = match (stage, self.version, self.keys) {
             (Stage::Syn, Version::V1, CapableKeys::None)
@@ -213,7 +213,8 @@ impl MpCapable {
         }
     }
 
-    /// Writes the option and returns its length. Refuses what version 0 does not have: no key, or a data length.
+    /// Writes the option and returns its length. An error for forms that version 0 does not have: no key, or a data
+    /// length.
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize> {
         let length = self.buffer_length();
         if self.version == Version::V0 && !matches!(length, field::ONE_KEY | field::TWO_KEYS) {

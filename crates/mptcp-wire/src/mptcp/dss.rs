@@ -53,7 +53,7 @@ impl DssFlags {
     }
 }
 
-/// Which bytes of the subflow are which bytes of the connection.
+/// A mapping from bytes of the subflow to bytes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Data sequence number of the first byte.
@@ -86,7 +86,7 @@ pub struct Mapping {
 /// let length = option.emit(&mut bytes).unwrap();
 /// let read = Dss::parse(&View::new_checked(&bytes[..length]).unwrap()).unwrap();
 ///
-/// // A DATA_ACK of 4 bytes says only the lower half: widen it by a number that is known.
+/// // A DATA_ACK of 4 bytes has only the lower half: extend it with a known number.
 /// let sent = DataSequenceNumber(0x2_ffff_fff0);
 /// assert_eq!(read.data_ack.unwrap().extend(sent), DataSequenceNumber(0x3_0000_0010));
 /// ```
@@ -150,7 +150,7 @@ impl Dss {
         flags
     }
 
-    /// The bytes that the option takes: 4 to 28.
+    /// The length of the option in bytes: 4 to 28.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         length(
@@ -207,7 +207,7 @@ fn number(bytes: &[u8], width: usize) -> WireDataSequenceNumber {
     }
 }
 
-/// The lengths that a DSS option with such flags can have.
+/// The allowed lengths of a DSS option with these flags.
 fn expected_text(length: usize, mapping: bool) -> &'static str {
     match (length, mapping) {
         (8, false) => "8 by its flags",

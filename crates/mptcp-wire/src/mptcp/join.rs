@@ -1,4 +1,4 @@
-//! MP_JOIN (RFC 8684, 3.2): three forms, told apart by length. Both versions are the same.
+//! MP_JOIN (RFC 8684, 3.2): three forms, distinguished by length. Both versions are the same.
 
 use super::view::begin;
 use super::{Subtype, View, wrong_length};
@@ -75,7 +75,8 @@ pub enum MpJoin {
 }
 
 impl MpJoin {
-    /// Reads the option. The length decides the form; whether that fits the packet says [`MpJoin::check_stage`].
+    /// Reads the option. Its length determines the form; [`MpJoin::check_stage`] checks whether that is right for the
+    /// packet.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         let bytes = view.bytes();
         let backup = view.nibble() & field::BACKUP != 0;
@@ -100,7 +101,7 @@ impl MpJoin {
         }
     }
 
-    /// Whether the option has the form of `stage` of the handshake.
+    /// Whether the option has the right form for `stage` of the handshake.
     pub fn check_stage(&self, stage: Stage) -> Result<()> {
         let expected = match (stage, self) {
             (Stage::Syn, Self::Syn { .. }) | (Stage::SynAck, Self::SynAck { .. }) | (Stage::Ack, Self::Ack { .. }) => {

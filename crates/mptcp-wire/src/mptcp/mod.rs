@@ -1,7 +1,7 @@
 //! The MPTCP options of RFC 6824 and RFC 8684: one file per subtype.
 //!
-//! [`View`] is any MPTCP option in place; [`MptcpOption`] is the meaning of every one of them. Reserved bits are
-//! ignored when read and zero when written, as both RFCs ask.
+//! [`View`] is any MPTCP option in place; [`MptcpOption`] is any parsed one. Reserved bits are ignored when read and
+//! zero when written, as both RFCs require.
 
 mod add_addr;
 mod capable;
@@ -46,22 +46,22 @@ pub enum MptcpOption {
     Dss(Dss),
     /// Announces an address, or echoes an announcement.
     AddAddr(AddAddr),
-    /// Takes addresses back.
+    /// Removes addresses.
     RemoveAddr(RemoveAddr),
     /// Makes a subflow backup, or regular again.
     MpPrio(MpPrio),
     /// Falls back after a checksum failure.
     MpFail(MpFail),
-    /// Closes the whole connection at once.
+    /// Aborts the whole connection.
     MpFastclose(MpFastclose),
-    /// Says why a subflow is reset.
+    /// The reason of a subflow's reset.
     MpTcprst(MpTcprst),
-    /// A subtype that neither RFC gives a form: 0x9 to 0xe, and MP_EXPERIMENTAL (0xf).
+    /// A subtype without a format in either RFC: 0x9 to 0xe, and MP_EXPERIMENTAL (0xf).
     Unknown(UnknownSubtype),
 }
 
 impl MptcpOption {
-    /// Reads the option; its length must be one that the RFC of its version names.
+    /// Reads the option; its length must be one that the RFC of its version defines.
     pub fn parse(view: &View<'_>) -> Result<Self> {
         match view.subtype() {
             Subtype::MpCapable => MpCapable::parse(view).map(Self::MpCapable),

@@ -19,7 +19,7 @@ mod field {
 pub struct MpPrio {
     /// B: use the subflow only when there is no other.
     pub backup: bool,
-    /// Version 0 only: all subflows of this address instead of the one that carries the option.
+    /// Version 0 only: applies to all subflows of this address instead of the subflow with the option.
     pub address_id: Option<AddressId>,
 }
 
@@ -37,7 +37,7 @@ impl MpPrio {
         })
     }
 
-    /// The bytes that the option takes.
+    /// The length of the option in bytes.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         if self.address_id.is_some() {

@@ -30,7 +30,7 @@ impl RemoveAddr {
         }
     }
 
-    /// The ids of the addresses that are gone.
+    /// The ids of the removed addresses.
     #[must_use]
     pub fn address_ids(&self) -> &[AddressId] {
         &self.address_ids
@@ -50,7 +50,7 @@ impl RemoveAddr {
         }
     }
 
-    /// The bytes that the option takes.
+    /// The length of the option in bytes.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         field::CONTENT.saturating_add(self.address_ids.len())

@@ -1,4 +1,4 @@
-//! The options that end something: MP_FAIL (RFC 8684, 3.7), MP_FASTCLOSE (3.5), MP_TCPRST (3.6).
+//! MP_FAIL (RFC 8684, 3.7), MP_FASTCLOSE (3.5), MP_TCPRST (3.6).
 
 use super::view::begin;
 use super::{Subtype, View, wrong_length};
@@ -17,7 +17,7 @@ mod field {
     pub(super) const TRANSIENT: u8 = 0x01;
 }
 
-/// MP_FAIL: a DSS checksum did not fit.
+/// MP_FAIL: a DSS checksum was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MpFail {
     /// Start of the mapping that failed.
@@ -35,7 +35,7 @@ impl MpFail {
         }
     }
 
-    /// The bytes that the option takes: 12.
+    /// The length of the option in bytes: 12.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         field::FAIL
@@ -50,10 +50,10 @@ impl MpFail {
     }
 }
 
-/// MP_FASTCLOSE: the connection is gone.
+/// MP_FASTCLOSE: the connection is aborted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MpFastclose {
-    /// The key of the host that receives this, as proof.
+    /// The key of the receiver, as proof.
     pub receiver_key: Key,
 }
 
@@ -68,7 +68,7 @@ impl MpFastclose {
         }
     }
 
-    /// The bytes that the option takes: 12.
+    /// The length of the option in bytes: 12.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         field::FASTCLOSE
@@ -88,9 +88,9 @@ impl MpFastclose {
 pub struct ResetReason(pub u8);
 
 impl ResetReason {
-    /// Nothing more is known.
+    /// Unspecified error.
     pub const UNSPECIFIED: Self = Self(0);
-    /// The other side broke the protocol.
+    /// MPTCP-specific error.
     pub const MPTCP_ERROR: Self = Self(1);
     /// Not enough resources.
     pub const LACK_OF_RESOURCES: Self = Self(2);
@@ -100,10 +100,10 @@ impl ResetReason {
     pub const TOO_MUCH_OUTSTANDING_DATA: Self = Self(4);
     /// The path is too slow or too lossy.
     pub const UNACCEPTABLE_PERFORMANCE: Self = Self(5);
-    /// A middlebox was noticed.
+    /// A middlebox was detected.
     pub const MIDDLEBOX_INTERFERENCE: Self = Self(6);
 
-    /// The words of RFC 8684, "reserved" where it has none.
+    /// The text of RFC 8684; "reserved" for undefined reasons.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self.0 {
@@ -140,7 +140,7 @@ impl MpTcprst {
         }
     }
 
-    /// The bytes that the option takes: 4.
+    /// The length of the option in bytes: 4.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         field::RESET

@@ -1,11 +1,11 @@
-//! Subtypes without a form of their own: 0x9 to 0xe are not assigned, 0xf (MP_EXPERIMENTAL) is for private use.
+//! Subtypes without a defined format: 0x9 to 0xe are not assigned, 0xf (MP_EXPERIMENTAL) is for private use.
 
 use super::view::begin;
 use super::{Subtype, View, field, wrong_length};
 use crate::error::{Error, Result};
 use crate::list::List;
 
-/// An option whose content only its users know. A receiver that is none ignores it.
+/// An option with private content. Receivers that do not know it ignore it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownSubtype {
     subtype: u8,
@@ -44,7 +44,7 @@ impl UnknownSubtype {
         self.nibble
     }
 
-    /// What follows the byte with the subtype.
+    /// The content after the byte with the subtype.
     #[must_use]
     pub fn content(&self) -> &[u8] {
         &self.content
@@ -58,7 +58,7 @@ impl UnknownSubtype {
         }
     }
 
-    /// The bytes that the option takes: 3 to 40.
+    /// The length of the option in bytes: 3 to 40.
     #[must_use]
     pub fn buffer_length(&self) -> usize {
         field::CONTENT.saturating_add(self.content.len())

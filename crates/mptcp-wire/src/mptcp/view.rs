@@ -5,7 +5,7 @@ use crate::bytes::{Writer, tail, u8_at};
 use crate::error::{Error, Result};
 use core::fmt;
 
-/// What an MPTCP option is (RFC 8684, table 2).
+/// The subtype of an MPTCP option (RFC 8684, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subtype {
     /// 0x0.
@@ -94,15 +94,15 @@ impl fmt::Display for Subtype {
     }
 }
 
-/// An MPTCP option with its kind, length and subtype inside the bytes. Nothing else is known of it.
+/// An MPTCP option in place. Kind, length and subtype are inside the bytes; nothing else is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> View<'a> {
-    /// `bytes` are the whole option; refuses another kind, a length byte that does not say how long `bytes` are, and
-    /// fewer than the 3 bytes that hold a subtype.
+    /// `bytes` are the whole option. An error for another kind, a length byte other than the length of `bytes`, and
+    /// fewer than the 3 bytes that contain a subtype.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let found = u8_at(bytes, 0);
         if found != KIND {

@@ -1,4 +1,4 @@
-//! The option area of a TCP header: walking it, and building one.
+//! The option area of a TCP header: parsing and building it.
 
 use crate::bytes::{head, tail, u8_at};
 use crate::error::{Error, Result};
@@ -6,10 +6,10 @@ use crate::list::List;
 use crate::mptcp;
 use crate::tcp::option::{TcpOption, kind};
 
-/// The most bytes of options that a TCP header can hold.
+/// The maximum length of the options of a TCP header.
 pub const CAPACITY: usize = 40;
 
-/// One option as it lies in its area: kind, length and content are inside the area, and nothing else was looked at.
+/// One option in its area. Kind, length and content are inside the area; the content is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Located<'a> {
     bytes: &'a [u8],
@@ -23,7 +23,7 @@ impl<'a> Located<'a> {
         u8_at(self.bytes, 0)
     }
 
-    /// Where the option begins, from the start of the option area.
+    /// Offset of the option in the option area.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.offset
@@ -40,17 +40,17 @@ impl<'a> Located<'a> {
         TcpOption::parse(self.bytes)
     }
 
-    /// The option as one of MPTCP, when it is.
+    /// The option as an MPTCP option, if it is one.
     #[must_use]
     pub fn mptcp(&self) -> Option<Result<mptcp::View<'a>>> {
         (self.kind() == kind::MPTCP).then(|| mptcp::View::new_checked(self.bytes))
     }
 }
 
-/// Goes through an option area. Ends at end-of-list, at the end of the area, or after the first error: where an
-/// option's length is wrong, nobody knows where the next one begins. NOPs are given too.
+/// An iterator over an option area, NOPs included. It ends at end-of-list, at the end of the area, or after the first
+/// error: if the length of an option is wrong, the position of the next one is unknown.
 ///
-/// An option whose content is malformed does not end the walk: only [`Located::parse`] fails.
+/// An option with malformed content does not end the iteration: only [`Located::parse`] fails.
 ///
 /// ```
 /// use mptcp_wire::mptcp::{MpPrio, MptcpOption};
@@ -61,7 +61,7 @@ impl<'a> Located<'a> {
 /// let found: Vec<_> = Options::new(&area).mptcp().collect();
 /// assert_eq!(found, [Ok(MptcpOption::MpPrio(MpPrio { backup: true, address_id: None }))]);
 ///
-/// // Where each option lies, NOPs included.
+/// // The offset of each option, NOPs included.
 /// let offsets: Vec<_> = Options::new(&area).map(|option| option.unwrap().offset()).collect();
 /// assert_eq!(offsets, [0, 1, 2, 5]);
 /// ```
@@ -78,13 +78,13 @@ impl<'a> Options<'a> {
         Self { area, offset: 0 }
     }
 
-    /// The options read, without NOPs.
+    /// The parsed options, without NOPs.
     pub fn parsed(self) -> impl Iterator<Item = Result<TcpOption>> + 'a {
         self.filter(|option| !matches!(option, Ok(located) if located.kind() == kind::NO_OPERATION))
             .map(|option| option.and_then(|located| located.parse()))
     }
 
-    /// Only the MPTCP options, read. An area that ends in an error gives that error last.
+    /// The parsed MPTCP options. If the area ends with an error, that error comes last.
     pub fn mptcp(self) -> impl Iterator<Item = Result<mptcp::MptcpOption>> + 'a {
         let mut options = self;
         core::iter::from_fn(move || {
@@ -102,7 +102,7 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// Goes to the next MPTCP option, the end, or what is malformed: most segments begin with options of other kinds.
+    /// Skips to the next MPTCP option, the end, or an error: most segments begin with options of other kinds.
     fn skip_others(&mut self) {
         while let [option_kind, rest @ ..] = tail(self.area, self.offset) {
             let length = match (*option_kind, rest.first()) {
@@ -159,7 +159,7 @@ impl<'a> Iterator for Options<'a> {
 
 impl core::iter::FusedIterator for Options<'_> {}
 
-/// An option area being built, or kept.
+/// An owned option area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Area(List<u8, CAPACITY>);
 
@@ -203,7 +203,7 @@ impl Area {
         bytes.iter().try_for_each(|byte| self.0.push(*byte))
     }
 
-    /// How many bytes more fit.
+    /// The number of bytes that still fit.
     #[must_use]
     pub fn room(&self) -> usize {
         self.0.room()

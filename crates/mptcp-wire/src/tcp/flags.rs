@@ -45,7 +45,7 @@ impl Flags {
         self.0 & flags.0 == flags.0
     }
 
-    /// Where in a handshake a segment with these flags can stand. `None`: no ACK and no SYN, or a reset.
+    /// The stage of the handshake of a segment with these flags. `None`: neither ACK nor SYN, or a reset.
     #[must_use]
     pub fn stage(self) -> Option<Stage> {
         match (

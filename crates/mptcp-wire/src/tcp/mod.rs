@@ -38,7 +38,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Checks the length and the data offset. Options are not looked at: they may be malformed.
+    /// Checks the length and the data offset. Options are not checked: they may be malformed.
     pub fn new_checked(bytes: &'a [u8]) -> Result<Self> {
         let view = Self { bytes };
         Header::Tcp.within(bytes, field::OPTIONS)?;
@@ -91,13 +91,13 @@ impl<'a> View<'a> {
         Flags::from_bits(u16_at(self.bytes, field::DATA_OFFSET_FLAGS))
     }
 
-    /// The window as it stands, before scaling.
+    /// The window field, before scaling.
     #[must_use]
     pub fn window(&self) -> u16 {
         u16_at(self.bytes, field::WINDOW)
     }
 
-    /// The checksum as it stands.
+    /// The checksum field.
     #[must_use]
     pub fn checksum(&self) -> u16 {
         u16_at(self.bytes, field::CHECKSUM)
@@ -134,7 +134,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The meaning of a TCP header.
+/// The fields of a TCP header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repr {
     /// Port of the sender.
@@ -158,7 +158,7 @@ pub struct Repr {
 }
 
 impl Repr {
-    /// Reads everything; options are kept as bytes.
+    /// Reads all fields; options stay bytes.
     #[must_use]
     pub fn parse(view: &View<'_>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! One TCP option: those that MPTCP meets by name, all others as bytes.
+//! One TCP option: options that are common with MPTCP by name, all others as bytes.
 
 use crate::bytes::{Writer, tail, u8_at, u16_at, u32_at};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ mod field {
     pub(super) const SACK_BLOCK: usize = 8;
 }
 
-/// Bytes that were received out of order: `left` up to, not with, `right`.
+/// Bytes that were received out of order: from `left` to before `right`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SackBlock {
     /// First byte.
@@ -52,7 +52,7 @@ pub enum TcpOption {
     NoOperation,
     /// Maximum segment size, bytes (RFC 9293).
     MaximumSegmentSize(u16),
-    /// Window scale: the shift, as it stands (RFC 7323; above 14 counts as 14).
+    /// Window scale: the shift in the option (RFC 7323; above 14 counts as 14).
     WindowScale(u8),
     /// The sender of this SYN understands SACK (RFC 2018).
     SackPermitted,
@@ -77,7 +77,7 @@ pub enum TcpOption {
 }
 
 impl TcpOption {
-    /// Reads one option: `bytes` are the whole option, as the walk of the option area gives them.
+    /// Reads one option: `bytes` are the whole option, as the iterator over the option area returns it.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let length = bytes.len();
         let expect = |option, expected: usize, text| match length == expected {

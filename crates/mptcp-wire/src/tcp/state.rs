@@ -25,7 +25,7 @@ pub enum State {
     Closing,
     /// Has received a FIN, then sent one that is not acknowledged.
     LastAck,
-    /// Waits until no segment of the connection can be on its way any more.
+    /// Waits until no segment of the connection can be in flight.
     TimeWait,
 }
 

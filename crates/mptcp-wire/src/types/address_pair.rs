@@ -8,16 +8,16 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum AddressPair {
     /// IPv4.
     V4 {
-        /// Who sends.
+        /// Source.
         source: Ipv4Addr,
-        /// Who receives.
+        /// Destination.
         destination: Ipv4Addr,
     },
     /// IPv6.
     V6 {
-        /// Who sends.
+        /// Source.
         source: Ipv6Addr,
-        /// Who receives.
+        /// Destination.
         destination: Ipv6Addr,
     },
 }
@@ -32,7 +32,7 @@ impl AddressPair {
         }
     }
 
-    /// Who sends.
+    /// Source.
     #[must_use]
     pub fn source(&self) -> IpAddr {
         match *self {
@@ -41,7 +41,7 @@ impl AddressPair {
         }
     }
 
-    /// Who receives.
+    /// Destination.
     #[must_use]
     pub fn destination(&self) -> IpAddr {
         match *self {

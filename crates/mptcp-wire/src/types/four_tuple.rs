@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
 
-/// The addresses and ports that identify a subflow, as one side sees them (RFC 8684, 2.2: "4-tuple").
+/// The addresses and ports that identify a subflow, from the point of view of one side (RFC 8684, 2.2: "4-tuple").
 ///
 /// Both directions of a subflow have the same four-tuple at one host, and the reversed one at the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ impl FourTuple {
         Self { local, remote }
     }
 
-    /// The same subflow seen from the other side.
+    /// The same subflow from the point of view of the other side.
     #[must_use]
     pub fn reversed(self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What authenticates a subflow or an address.
+//! Nonces and HMACs, which authenticate subflows and addresses.
 
 /// The random number of an MP_JOIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use core::fmt;
 use core::str::FromStr;
 
 /// A host's 64-bit key, in network order. It authenticates every later subflow, so `Debug` does not show it and there
-/// is no `Display`: who wants it as text says so, by [`Key::reveal`]. `Serialize` does show it.
+/// is no `Display`: use [`Key::reveal`] to get it as text. `Serialize` does show it.
 ///
 /// ```
 /// use mptcp_wire::Key;

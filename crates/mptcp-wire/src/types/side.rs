@@ -4,8 +4,8 @@ use crate::text::InvalidText;
 use core::fmt;
 use core::str::FromStr;
 
-/// A side of a subflow or connection, as one host or one network device sees it. It says who, not which way a packet
-/// goes: the local side sends what leaves, the remote side what arrives.
+/// A side of a subflow or connection, from the point of view of one host or one network device. A side is not a
+/// direction: the local side sends the packets that leave, the remote side those that arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "serde",

@@ -6,7 +6,7 @@ use core::str::FromStr;
 
 /// Identifies a connection at the host whose key it was made from (RFC 8684, 3.2), as a number in host order.
 ///
-/// The kernel and the structures of emptcp use 0 for a token that is not known; [`known`](Token::known) tells.
+/// The kernel and the structures of emptcp use 0 for an unknown token; see [`known`](Token::known).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "zerocopy",

@@ -1,6 +1,6 @@
 //! Every field of TCP and MPTCP that tshark shows, against ours, for every packet of every capture.
 //!
-//! Where both differ by intent, the row is made as tshark makes it, and the place says who is right.
+//! Where both differ by intent, the row is made as tshark makes it, and a comment there explains which is right.
 
 use crate::common::{contents, fixtures, frames, shared, skip};
 use mptcp_wire::mptcp::{AddAddrForm, CapableKeys, DssFlags, MpJoin, MptcpOption, View};

@@ -1,27 +1,30 @@
-//! What was told, against what the kernels of the hosts know.
+//! Events, compared with the state of the hosts' kernels.
 
 use super::{meets, ways};
 use crate::truth::{
     case::Moment,
     seen::{Finding, Seen},
 };
-use emptcp::{
-    events::{Body, Event},
-    plan::Direction,
-};
 use emptcp_lab::{End, FourTuple, TimeSeries};
+use emptcp_packet::events::{Event, EventBody};
+use emptcp_plan::plan::DeviceDirection;
 use mptcp_wire::{Token, Version, crypto::derive};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn missed(seen: &Seen<'_>) -> Finding {
-    Finding::new("events that gave way to newer ones", seen.events.1 as f64, 0.0, 0.0)
+    Finding::new(
+        "events that newer ones have overwritten",
+        seen.events.1 as f64,
+        0.0,
+        0.0,
+    )
 }
 
 fn key(event: &Event) -> FourTuple {
     FourTuple::new(event.local, event.remote)
 }
 
-/// How many of `wanted` were told just once, and how many were told that nobody knows.
+/// How many of `wanted` were reported exactly once, and how many unknown ones were reported.
 fn once<K: Ord + Copy>(wanted: &BTreeSet<K>, told: impl Iterator<Item = K>) -> (f64, f64) {
     let mut times: BTreeMap<K, usize> = BTreeMap::new();
     told.for_each(|key| *times.entry(key).or_default() += 1);
@@ -30,7 +33,7 @@ fn once<K: Ord + Copy>(wanted: &BTreeSet<K>, told: impl Iterator<Item = K>) -> (
     (right as f64, strange as f64)
 }
 
-/// Each connection is told once, by the tokens that its sockets have.
+/// Each connection is reported once, with the tokens of its sockets.
 pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let tokens = seen.transfers.iter().filter_map(|(report, _)| {
         let token = |end| Some(report.series(end).samples().first()?.info.token).flatten();
@@ -44,7 +47,7 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let (mut told, mut keys_right) = (Vec::new(), 0.0);
     for event in &seen.events.0 {
-        if let Body::Connection {
+        if let EventBody::Connection {
             local_token,
             remote_token,
             keys,
@@ -65,14 +68,14 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     };
     vec![
         Finding::new(
-            "connections told once, with the tokens of their sockets",
+            "connections reported once, with the tokens of their sockets",
             right,
             count,
             count,
         ),
-        Finding::new("connections told that no socket knows", strange, 0.0, 0.0),
+        Finding::new("reported connections without a socket", strange, 0.0, 0.0),
         Finding::new(
-            "keys told whose hashes are the tokens",
+            "reported keys whose hashes are the tokens",
             keys_right,
             with_keys,
             with_keys,
@@ -81,37 +84,45 @@ pub fn connections_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// Each subflow is told by each hook once when it is up, and once in all when it has ended; at one hook, only where the
-/// packet that ends it passes there.
+/// Each hook reports each subflow once when it is established. Its end is reported once in all; with one hook, only if
+/// the packet that ends it passes there.
 pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let series = seen.transfers.iter().map(|(report, _)| report.series(seen.near()));
     let wanted: BTreeSet<FourTuple> = series.flat_map(|series| series.subflows()).collect();
-    let told = |up: bool, direction: Option<Direction>| {
+    let told = |up: bool, direction: Option<DeviceDirection>| {
         let events = seen.events.0.iter();
         let events = events.filter(|event| direction.is_none_or(|direction| direction == event.direction));
         let keys = events.filter_map(|event| match event.body {
-            Body::Subflow { established, .. } if established == up => Some(key(event)),
+            EventBody::Subflow { established, .. } if established == up => Some(key(event)),
             _ => None,
         });
         keys.collect::<Vec<_>>()
     };
     let count = wanted.len() as f64;
     let mut findings = vec![Finding::new(
-        "subflows that the kernel has",
+        "subflows of the kernel",
         count,
         2.0 * seen.transfers.len() as f64,
         1e9,
     )];
-    // Those of the case before that still said goodbye when the policy came.
+    // Subflows of the previous case that were still closing when the policy started.
     let goodbyes = if seen.case.moment == Moment::Before { 0.0 } else { 1e9 };
-    for (direction, name) in [(Direction::Ingress, "ingress"), (Direction::Egress, "egress")] {
-        if !seen.actor.both_hooks && (direction == Direction::Egress) != seen.case.place.is_egress() {
+    for (direction, name) in [
+        (DeviceDirection::Ingress, "ingress"),
+        (DeviceDirection::Egress, "egress"),
+    ] {
+        if !seen.actor.both_hooks && (direction == DeviceDirection::Egress) != seen.case.place.is_egress() {
             continue;
         }
         let (up, strange) = once(&wanted, told(true, Some(direction)).into_iter());
-        findings.push(Finding::new(format!("told once as up, at {name}"), up, count, count));
         findings.push(Finding::new(
-            "told that the kernel does not have",
+            format!("reported once as established, at {name}"),
+            up,
+            count,
+            count,
+        ));
+        findings.push(Finding::new(
+            "reported subflows that the kernel does not have",
             strange,
             0.0,
             goodbyes,
@@ -122,16 +133,16 @@ pub fn subflows_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let more = ends.len() as f64 - down - strange;
     let least = if seen.actor.both_hooks { count } else { 0.0 };
     findings.extend([
-        Finding::new("told once as ended", down, least, count),
-        Finding::new("told more than once as ended", more, 0.0, goodbyes),
-        Finding::new("ends told that the kernel does not have", strange, 0.0, goodbyes),
+        Finding::new("reported once as ended", down, least, count),
+        Finding::new("reported more than once as ended", more, 0.0, goodbyes),
+        Finding::new("reported ends that the kernel does not have", strange, 0.0, goodbyes),
         missed(seen),
     ]);
     findings
 }
 
-/// Payload that a kernel had received on a subflow at a moment, in seconds after the begin, between two samples in
-/// proportion.
+/// Payload that a kernel had received on a subflow at a time (seconds after the beginning), interpolated between two
+/// samples.
 fn received(series: &TimeSeries, subflow: &FourTuple, moment: f64) -> f64 {
     let mut before = (0.0, 0.0);
     for (at, info) in series.of(subflow) {
@@ -145,8 +156,8 @@ fn received(series: &TimeSeries, subflow: &FourTuple, moment: f64) -> f64 {
     before.1
 }
 
-/// Between its first and its last record each subflow carried what the kernel that receives says. What was sent again
-/// counts in a record each time.
+/// Between its first and its last record, each subflow carried the bytes of the receiver's kernel. In records,
+/// retransmissions count each time.
 pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (up, way, _) in ways(seen) {
@@ -157,7 +168,7 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
         // Time and bytes of the first and the last record of each subflow.
         let mut records: BTreeMap<FourTuple, [(u64, u64); 2]> = BTreeMap::new();
         for event in &seen.events.0 {
-            if let Body::Record(flow) = &event.body {
+            if let EventBody::Record(flow) = &event.body {
                 let sender = if sent_here { &flow.sent } else { &flow.received };
                 let now = (event.time_ns, sender.bytes);
                 records.entry(key(event)).or_insert([now; 2])[1] = now;
@@ -199,9 +210,14 @@ pub fn figures_are_told(seen: &Seen<'_>) -> Vec<Finding> {
             0.0,
             0.0,
         ));
-        findings.push(Finding::new("seconds until the last subflow was met", latest, 0.0, 3.0));
         findings.push(Finding::new(
-            format!("{way}: bytes of all records, as a part of {known:.0} that the receiver's kernel got"),
+            "seconds until the last subflow was reported",
+            latest,
+            0.0,
+            3.0,
+        ));
+        findings.push(Finding::new(
+            format!("{way}: bytes of all records, as a share of {known:.0} received by the receiver's kernel"),
             told / f64::max(known, 1.0),
             0.95,
             1.05 + again / f64::max(known, 1.0),

@@ -1,4 +1,4 @@
-//! Frames behind the hook, as tshark reads them.
+//! Frames after the hook, by tshark.
 
 use crate::truth::{
     case::Moment,
@@ -22,7 +22,7 @@ fn marked(seen: &Seen<'_>, in_direction: bool, only: &str) -> (f64, f64) {
     (frames.len() as f64, marked as f64)
 }
 
-/// Each frame behind the hook has the code point, none of the other direction.
+/// Each frame after the hook has the code point, none of the other direction.
 pub fn every_frame_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
     let (frames, with) = marked(seen, true, "tcp");
     let (others, strange) = marked(seen, false, "tcp");
@@ -42,7 +42,7 @@ pub fn every_frame_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
 pub fn one_in_ten_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
     let (frames, with) = marked(seen, true, "tcp.len > 0");
     let (_, without_data) = marked(seen, true, "tcp.len == 0");
-    // Five times the standard deviation of so many draws.
+    // Five standard deviations of the binomial distribution.
     let margin = 5.0 * (0.09 / frames.max(1.0)).sqrt();
     vec![
         Finding::new("data frames that tshark sees", frames, 100.0, 1e9),
@@ -56,9 +56,9 @@ pub fn one_in_ten_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// Exactly the frames have it whose mapping meets the range.
+/// Exactly the frames whose mapping overlaps the range have it.
 pub fn a_range_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
-    // Where the numbers of each connection begin, as the receiver's kernel says.
+    // The first DSN of each connection, from the receiver's kernel.
     let end = if seen.case.place.sees_uploads() {
         End::Server
     } else {
@@ -82,7 +82,7 @@ pub fn a_range_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
         else {
             continue;
         };
-        // Numbers of 32 and of 64 bits; whose connection it is, the distance tells.
+        // Numbers of 32 and of 64 bits; the distance identifies the connection.
         let offset = |begin: &u64| {
             if number > u64::from(u32::MAX) {
                 number.wrapping_sub(*begin)
@@ -96,20 +96,20 @@ pub fn a_range_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
         wrong += f64::from(u8::from(within != (fields[2] == "46")));
     }
     vec![
-        Finding::new(
-            "data frames with a mapping in tshark's eyes",
-            frames.len() as f64,
-            100.0,
-            1e9,
-        ),
+        Finding::new("data frames with a mapping, by tshark", frames.len() as f64, 100.0, 1e9),
         Finding::new("of them within the range", inside, 10.0, 1e9),
-        Finding::new("frames marked that lie outside, or unmarked inside", wrong, 0.0, 0.0),
+        Finding::new(
+            "marked frames outside the range, or unmarked ones inside",
+            wrong,
+            0.0,
+            0.0,
+        ),
     ]
 }
 
-/// Exactly the frames have it of which some byte lies in the range of the subflow's numbers.
+/// Exactly the frames with a byte in the range of the subflow's numbers have it.
 pub fn bytes_are_marked(seen: &Seen<'_>) -> Vec<Finding> {
-    // tshark counts from the SYN: the first byte of data is its number 1.
+    // tshark counts from the SYN, so the first byte of data has number 1.
     let frames = seen.frames(true, "tcp.len > 0", &["tcp.seq", "tcp.len", dscp(seen)]);
     let (mut inside, mut wrong) = (0.0, 0.0);
     for fields in &frames {
@@ -124,11 +124,16 @@ pub fn bytes_are_marked(seen: &Seen<'_>) -> Vec<Finding> {
     vec![
         Finding::new("data frames that tshark sees", frames.len() as f64, 100.0, 1e9),
         Finding::new("of them within the range", inside, 10.0, 1e9),
-        Finding::new("frames marked that lie outside, or unmarked inside", wrong, 0.0, 0.0),
+        Finding::new(
+            "marked frames outside the range, or unmarked ones inside",
+            wrong,
+            0.0,
+            0.0,
+        ),
     ]
 }
 
-/// Exactly the frames have it that tshark finds by the same condition in its own words.
+/// Exactly the frames that tshark finds by the equivalent display filter have it.
 pub fn what_the_filter_says_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
     let filter = seen.actor.filter;
     let (inside, marked_inside) = marked(seen, true, filter);
@@ -145,7 +150,7 @@ pub fn what_the_filter_says_is_marked(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// What the subflow carried in both directions decides; what passes the other way at the same time is uncertain.
+/// The bytes of the subflow in both directions decide; simultaneous bytes in the other direction are uncertain.
 pub fn early_frames_are_marked(seen: &Seen<'_>) -> Vec<Finding> {
     const LIMIT: u64 = 200_000;
     const UNCERTAIN: u64 = 100_000;
@@ -177,7 +182,7 @@ pub fn early_frames_are_marked(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// Behind a reset of a subflow no data of it comes, but what another CPU had let pass just before.
+/// After a reset of a subflow there is no data of it, except packets that another CPU passed just before.
 pub fn no_data_follows_a_reset(seen: &Seen<'_>) -> Vec<Finding> {
     if seen.capture.is_none() {
         return Vec::new();
@@ -196,7 +201,7 @@ pub fn no_data_follows_a_reset(seen: &Seen<'_>) -> Vec<Finding> {
             _ => {}
         }
     }
-    // The answer to a refused SYN goes back: behind the hook there is nothing.
+    // The answer to a refused SYN goes back, so there is no frame after the hook.
     let refused = seen.case.moment == Moment::Before && !seen.actor.ends && seen.case.place.sees_uploads();
     let least = if refused { 0.0 } else { 1.0 };
     vec![

@@ -1,4 +1,4 @@
-//! Rates, as the receivers' kernels tell them.
+//! Rates by the receivers' kernels.
 
 use super::{free, meets, ways};
 use crate::truth::{
@@ -6,7 +6,7 @@ use crate::truth::{
     seen::{Finding, PATH, Seen},
 };
 
-/// The path carries what it did.
+/// The rate of the path is unchanged.
 pub fn goes_on(seen: &Seen<'_>) -> Vec<Finding> {
     ways(seen)
         .map(|(_, way, rate)| {
@@ -20,7 +20,7 @@ pub fn goes_on(seen: &Seen<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// No payload passes where the policy sees it; the other path goes on.
+/// No payload passes where the policy sees it; the other path continues.
 pub fn data_stops(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (up, way, rate) in ways(seen) {
@@ -54,7 +54,7 @@ pub fn everything_stops(seen: &Seen<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Whole rate of all subflows on the path: the policy's, where it sees their payload.
+/// The total rate of all subflows on the path is that of the policy, if it sees their payload.
 fn rates(seen: &Seen<'_>, least: f64, most: f64) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (up, way, rate) in ways(seen) {
@@ -70,12 +70,13 @@ fn rates(seen: &Seen<'_>, least: f64, most: f64) -> Vec<Finding> {
 
 /// The payload on the path has the rate of the policy.
 pub fn the_rate_holds(seen: &Seen<'_>) -> Vec<Finding> {
-    // HTB counts whole frames, those of acknowledgements too: with payload both ways these take their part.
+    // HTB counts whole frames, acknowledgements included, which take a share with payload in both directions.
     let least = if seen.case.traffic == Traffic::Both { 0.55 } else { 0.75 };
     rates(seen, least, 1.1)
 }
 
-/// The window acts where the acknowledgements of the payload pass. 1 Mbit/s is below what 20 connections have.
+/// The window takes effect where the acknowledgements of the payload pass. 1 Mbit/s is below the rate of 20
+/// connections.
 pub fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let mut findings = Vec::new();
@@ -89,8 +90,8 @@ pub fn each_connection_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What shares the rate: each subflow on the path, or each connection with both its subflows. TCP at so low a rate,
-/// where a loss costs a time-out, may stay below it.
+/// The rate per subflow on the path, or per connection with both its subflows. TCP may stay below such a low rate, at
+/// which a loss costs a time-out.
 pub fn each_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (up, way, path) in ways(seen) {
@@ -106,7 +107,7 @@ pub fn each_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
         let middle = rates[rates.len() / 2];
         let greatest = rates[rates.len() - 1];
         findings.push(Finding::new(
-            format!("{way} of the one in the middle, Mbit/s"),
+            format!("{way} of the median one, Mbit/s"),
             middle,
             0.5 * 0.6,
             0.5 * 1.15,
@@ -128,7 +129,7 @@ pub fn each_has_its_rate(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The rate holds, and the kernel that sends was told by ECN.
+/// The rate holds, and the sender's kernel received ECN marks.
 pub fn congestion_is_experienced(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = the_rate_holds(seen);
     for (up, host, mib) in [(true, "client", &seen.mib[0]), (false, "server", &seen.mib[1])] {

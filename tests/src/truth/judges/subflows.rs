@@ -1,4 +1,4 @@
-//! Subflows that the kernels have, resets and signals that they met, and classes that they count.
+//! Subflows of the kernels, resets and signals that they received, and their class counters.
 
 use super::{frames::no_data_follows_a_reset, free, ways};
 use crate::truth::{
@@ -16,12 +16,13 @@ fn hosts<'a>(seen: &'a Seen<'_>) -> [(End, &'static str, &'a Mib); 2] {
     ]
 }
 
-/// Where data is lost just then, a host waits for another number than the reset has (README of `reset`): so many of 20.
+/// If data is lost at that moment, the host expects another number than that of the reset (README of `reset`): the
+/// allowed number of 20.
 fn rare(count: f64) -> f64 {
     (count / 10.0).floor()
 }
 
-/// Both kernels have lost the subflows on the path, soon and by a reset, and only those.
+/// Both kernels lost exactly the subflows on the path, quickly and by a reset.
 pub fn the_subflow_is_gone(seen: &Seen<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let count = seen.transfers.len() as f64;
@@ -70,7 +71,7 @@ pub fn the_subflow_is_gone(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Every attempt to join ends in a reset at once: nobody repeats a SYN, and no byte passes.
+/// Every attempt to join ends immediately with a reset: no SYN is retransmitted, and no byte passes.
 fn joins_are_refused(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let [client, server] = &seen.mib;
@@ -91,7 +92,7 @@ fn joins_are_refused(seen: &Seen<'_>) -> Vec<Finding> {
             joins,
         ),
         Finding::new(
-            "SYNs that the client repeated",
+            "SYNs that the client retransmitted",
             client.get("TcpExt", "TCPSynRetrans") as f64,
             0.0,
             (count / 10.0).floor(),
@@ -111,7 +112,7 @@ fn joins_are_refused(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Applications and kernels of both ends have met the end of each connection.
+/// Applications and kernels of both ends have seen the end of each connection.
 pub fn the_connection_is_reset(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     // With payload both ways the first failure ends the threads of the other direction as well.
@@ -150,7 +151,7 @@ pub fn the_connection_is_reset(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The kernel that got MP_PRIO has marked the subflow, and sends nothing on it.
+/// The kernel that received MP_PRIO has marked the subflow as backup and sends nothing on it.
 pub fn the_peer_sends_no_more(seen: &Seen<'_>) -> Vec<Finding> {
     // The host that gets the acknowledgements is the one that sends the payload.
     let (end, host) = if seen.case.place.sees_uploads() {
@@ -175,7 +176,7 @@ pub fn the_peer_sends_no_more(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The client never hears of the second address.
+/// The client does not receive the second address.
 pub fn no_subflow_comes(seen: &Seen<'_>) -> Vec<Finding> {
     let count = seen.transfers.len() as f64;
     let held = !seen.case.place.sees_uploads();
@@ -192,7 +193,7 @@ pub fn no_subflow_comes(seen: &Seen<'_>) -> Vec<Finding> {
     ]
 }
 
-/// The kernel that was asked to stop has been asked to go on, and does.
+/// The kernel that stopped sending was asked to continue, and does.
 pub fn the_peer_sends_again(seen: &Seen<'_>) -> Vec<Finding> {
     let (end, host) = if seen.case.place.sees_uploads() {
         (End::Server, "server")
@@ -221,7 +222,7 @@ pub fn the_peer_sends_again(seen: &Seen<'_>) -> Vec<Finding> {
         Finding::new(
             format!("subflows that the {host}'s kernel took for backup when the policy came"),
             backups(false),
-            // In the first 1.5 s of a busy subflow not every connection has been told.
+            // In the first 1.5 s of a busy subflow, MP_PRIO has not reached every connection.
             0.8 * count,
             count,
         ),
@@ -243,7 +244,7 @@ pub fn the_peer_sends_again(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-/// All packets are in the class of what is marked.
+/// All packets are in the class of marked packets.
 pub fn the_class_gets_all(seen: &Seen<'_>) -> Vec<Finding> {
     let [others, marked] = seen.classes.map(|packets| packets as f64);
     vec![

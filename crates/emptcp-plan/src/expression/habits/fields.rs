@@ -5,9 +5,9 @@ use crate::expression::vocabulary as words;
 /// What a word of another tool is here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ours {
-    /// Another word, with the same relation and value behind it.
+    /// Another word, with the same relation and value after it.
     Word(&'static str),
-    /// Either of two words, with the same relation and value behind them.
+    /// Either of two words, with the same relation and value after them.
     Either(&'static str, &'static str),
     /// A test, which is true where theirs is 1 or stands alone.
     Test(&'static str),
@@ -101,10 +101,6 @@ pub(super) const FIELDS: &[(&[&str], Ours)] = &[
     (&["port", "tcp.ports"], Word(words::TCP_PORT)),
     (&["ip.ver", "ip_version"], Word(words::IP_VERSION)),
     (
-        &["dscp", "ip.dsfield.dscp", "ipv6.tclass.dscp", "ip.tos.dscp"],
-        Word(words::IP_DSCP),
-    ),
-    (
         &[
             "dev",
             "iface",
@@ -117,63 +113,6 @@ pub(super) const FIELDS: &[(&[&str], Ours)] = &[
         ],
         Word(words::DEVICE),
     ),
-    (
-        &[
-            "token",
-            "mptcp.token",
-            "connection.token",
-            "mptcp.expected_token",
-            "tcp.options.mptcp.recvtok",
-        ],
-        Word(words::CONNECTION),
-    ),
-    (&["local_id", "subflow.id"], Word(words::LOCAL_ID)),
-    (&["remote_id"], Word(words::REMOTE_ID)),
-    (
-        &[
-            "add_addr.addr",
-            "add_addr.ip",
-            "tcp.options.mptcp.ipv4",
-            "tcp.options.mptcp.ipv6",
-        ],
-        Word(words::ADD_ADDR_ADDRESS),
-    ),
-    (
-        &["add_addr.address_id", "add_addr.addr_id", "tcp.options.mptcp.addrid"],
-        Word(words::ADD_ADDR_ID),
-    ),
-    (
-        &["join.id", "join.addr_id", "mp_join.id", "mp_join.address_id"],
-        Word(words::JOIN_ID),
-    ),
-    (
-        &["mp_join.backup", "tcp.options.mptcp.backup.flag"],
-        Word(words::JOIN_BACKUP),
-    ),
-    (&["bytes", "flow.size", "subflow.bytes"], Word("flow.bytes")),
-    (&["packets", "flow.segments", "subflow.packets"], Word("flow.packets")),
-    (&["age", "flow.duration", "subflow.age"], Word("flow.age")),
-    (&["idle", "subflow.idle"], Word("flow.idle")),
-    (
-        &["rtt", "flow.srtt", "subflow.rtt", "tcp.analysis.ack_rtt"],
-        Word("flow.rtt"),
-    ),
-    (
-        &[
-            "retransmissions",
-            "retransmits",
-            "flow.retrans",
-            "flow.retransmits",
-            "subflow.retransmissions",
-        ],
-        Word("flow.retransmissions"),
-    ),
-    (&["connection.duration"], Word("connection.age")),
-    (
-        &["mptcp.dsn", "tcp.options.mptcp.rawdataseqno", "mptcp.dss.dsn"],
-        Word(words::DSN),
-    ),
-    (&["tcp.seq", "seq", "tcp.seq_raw"], Word(words::SSN)),
     // Wireshark's flag is set in SYN and SYN-ACK; `packet is syn` is the first alone.
     (&["tcp.flags.syn"], Test("packet is syn|synack")),
     (&["tcp.flags.ack"], Test("packet is ack")),

@@ -1,4 +1,4 @@
-//! What CSV and Parquet have in columns, JSON has in fields: checked with records that have something in every field.
+//! The columns of CSV and Parquet equal the fields of JSON: checked with records that have a value in every field.
 
 use super::{connections, events, subflows};
 use crate::output::column::{Column, Value};

@@ -1,4 +1,4 @@
-//! The values of a column until they are written, with the levels that mark nulls and the elements of a list.
+//! Buffered values of a column, with the levels that mark nulls and elements of a list.
 
 use super::super::column::{Type, Value};
 use parquet::column::writer::ColumnWriter;
@@ -20,11 +20,11 @@ struct Leaf {
     values: Values,
     /// For each entry: 1 where there is a value.
     definition: Vec<i16>,
-    /// For each entry: 1 where it goes on with the list of the entry before.
+    /// For each entry: 1 where it continues the list of the entry before.
     repetition: Vec<i16>,
 }
 
-/// One column: one leaf, or two where words have counts.
+/// One column: one leaf, or two for counts by string.
 #[derive(Debug)]
 pub(super) struct Buffer {
     kind: Type,
@@ -46,12 +46,12 @@ impl Buffer {
         Self { kind, leaves }
     }
 
-    /// Another for the same column, without rows.
+    /// An empty buffer for the same column.
     pub(super) fn empty(&self) -> Self {
         Self::new(self.kind)
     }
 
-    /// Adds the value of the next row. A value of another type than the column's counts as none.
+    /// Adds the value of the next row. A value of another type counts as null.
     pub(super) fn push(&mut self, value: Value<'_>) {
         match (self.leaves.as_mut_slice(), value) {
             ([leaf], Value::Words(words)) => {
@@ -115,7 +115,7 @@ impl Buffer {
             (Values::Bytes(values), ColumnWriter::ByteArrayColumnWriter(writer)) => {
                 writer.write_batch(values, definition, repetition)
             }
-            _ => return Err(mismatch("another type than the schema has")),
+            _ => return Err(mismatch("a type that the schema does not have")),
         }
         .map(drop)
     }
@@ -153,7 +153,7 @@ impl Leaf {
 }
 
 impl Values {
-    /// Adds a value, if it is of this type; says whether.
+    /// Adds a value, if it is of this type; returns whether it was.
     fn scalar(&mut self, value: &Value<'_>) -> bool {
         match (self, value) {
             (Self::Boolean(values), Value::Boolean(value)) => values.push(*value),

@@ -1,13 +1,13 @@
 //! A table as Parquet, compressed with zstd.
 //!
-//! Counts are signed 64-bit integers, because databases subtract those without surprises; points in time are
+//! Counts are signed 64-bit integers, because databases can subtract those safely; points in time are
 //! `TIMESTAMP` in nanoseconds, UTC; sets are lists of strings; options by subtype are a map. Rows are written in
 //! groups, so memory does not grow with the table.
 
 mod buffer;
 
 use super::column::{Type, Value};
-use super::place::Place;
+use super::destination::Destination;
 use buffer::Buffer;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
@@ -32,19 +32,22 @@ pub(super) struct Parquet {
     rows: usize,
 }
 
-/// The file begins with the first group of rows, so that a short temporary table needs none.
+/// The file begins with the first group of rows, so that a short temporary table stays in memory.
 enum Out {
-    Before(Option<Place>),
-    Begun(SerializedFileWriter<Place>),
+    Before(Option<Destination>),
+    Begun(SerializedFileWriter<Destination>),
 }
 
 impl Parquet {
     /// Begins the table.
-    pub(super) fn new<'a>(place: Place, columns: impl Iterator<Item = (&'a str, Type)> + Clone) -> io::Result<Self> {
+    pub(super) fn new<'a>(
+        destination: Destination,
+        columns: impl Iterator<Item = (&'a str, Type)> + Clone,
+    ) -> io::Result<Self> {
         Ok(Self {
             schema: Arc::new(parse_message_type(&schema(columns.clone())).map_err(to_io)?),
             properties: Arc::new(properties().map_err(to_io)?),
-            out: Out::Before(Some(place)),
+            out: Out::Before(Some(destination)),
             columns: columns.map(|(_, kind)| Buffer::new(kind)).collect(),
             rows: 0,
         })
@@ -59,7 +62,7 @@ impl Parquet {
         self.write_when_full()
     }
 
-    /// Adds the rows of a temporary table: its groups as they are, then what was not yet written.
+    /// Adds the rows of a temporary table: its row groups unchanged, then its buffered rows.
     pub(super) fn append(&mut self, other: Self) -> io::Result<()> {
         if let Out::Begun(writer) = other.out {
             self.splice(writer).map_err(to_io)?;
@@ -71,15 +74,15 @@ impl Parquet {
         self.write_when_full()
     }
 
-    /// Writes what is left and gives the place back.
-    pub(super) fn finish(mut self) -> io::Result<Place> {
+    /// Writes the remaining rows and returns the destination.
+    pub(super) fn finish(mut self) -> io::Result<Destination> {
         if self.rows > 0 {
             self.write_group().map_err(to_io)?;
         }
         self.writer().map_err(to_io)?;
         match self.out {
             Out::Begun(writer) => writer.into_inner().map_err(to_io),
-            Out::Before(_) => Err(io::Error::other("a Parquet file did not begin")),
+            Out::Before(_) => Err(io::Error::other("a Parquet file was not started")),
         }
     }
 
@@ -108,7 +111,7 @@ impl Parquet {
         Ok(())
     }
 
-    fn splice(&mut self, other: SerializedFileWriter<Place>) -> Result<()> {
+    fn splice(&mut self, other: SerializedFileWriter<Destination>) -> Result<()> {
         if self.rows > 0 {
             self.write_group()?;
         }
@@ -132,16 +135,18 @@ impl Parquet {
         Ok(())
     }
 
-    fn writer(&mut self) -> Result<&mut SerializedFileWriter<Place>> {
-        if let Out::Before(place) = &mut self.out
-            && let Some(place) = place.take()
+    fn writer(&mut self) -> Result<&mut SerializedFileWriter<Destination>> {
+        if let Out::Before(destination) = &mut self.out
+            && let Some(destination) = destination.take()
         {
             let (schema, properties) = (Arc::clone(&self.schema), Arc::clone(&self.properties));
-            self.out = Out::Begun(SerializedFileWriter::new(place, schema, properties)?);
+            self.out = Out::Begun(SerializedFileWriter::new(destination, schema, properties)?);
         }
         match &mut self.out {
             Out::Begun(writer) => Ok(writer),
-            Out::Before(_) => Err(ParquetError::General("the file could not begin".to_owned())),
+            Out::Before(_) => Err(ParquetError::General(
+                "the Parquet file could not be started".to_owned(),
+            )),
         }
     }
 }

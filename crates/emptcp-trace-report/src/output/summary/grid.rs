@@ -5,11 +5,11 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// Headings.
 pub(super) const BOLD: Style = Style::new().bold();
-/// What matters less.
+/// Less important.
 pub(super) const DIM: Style = Style::new().dimmed();
-/// What needs attention.
+/// Needs attention.
 pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
-/// As it is.
+/// Unchanged.
 pub(super) const PLAIN: Style = Style::new();
 
 /// Rows under construction.
@@ -26,7 +26,7 @@ struct Row {
 }
 
 impl Grid {
-    /// With these headings; one that begins with `>` is for numbers, which are aligned to the right.
+    /// An empty table with these headings. A heading that begins with `>` is for numbers, aligned to the right.
     pub(super) fn new(headings: &[&str], width: usize) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
@@ -48,8 +48,8 @@ impl Grid {
         }
     }
 
-    /// Adds a row with a note below it, unless that is empty. Its first cell is not empty: that is how its first line
-    /// is known.
+    /// Adds a row, with a note below it unless that is empty. The first cell must not be empty: it marks the first line
+    /// of a row.
     pub(super) fn row(&mut self, style: Style, cells: Vec<String>, note: String) {
         self.table.add_row(cells);
         self.rows.push(Row { style, note });
@@ -63,7 +63,7 @@ impl Grid {
         let mut row: Option<&Row> = None;
         let mut text = String::new();
         for (position, line) in self.table.lines().enumerate() {
-            // A row that is broken goes on with an empty first cell.
+            // A continuation line of a row has an empty first cell.
             if position > 0 && line.chars().take(first).any(|character| character != ' ') {
                 self.note(&mut text, row, first);
                 row = rows.next();
@@ -86,7 +86,7 @@ impl Grid {
     }
 }
 
-/// The text in lines of at most this width, where its words allow it.
+/// Wraps the text at this width. A longer word gets its own line.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,11 +1,11 @@
-//! The lines above the table: what the capture holds, and what was left out and why.
+//! The lines above the table: what the capture contains, and what was left out and why.
 
 use super::grid::{BOLD, DIM, YELLOW, wrapped};
 use super::{Counts, Summary, notes};
 use crate::output::units::{self, count, number};
 use emptcp_trace::record::{Capped, End, Skipped, Totals};
 
-/// What the capture holds.
+/// What the capture contains.
 pub(super) fn heading(summary: &Summary, width: usize) -> String {
     let totals = &summary.totals;
     let mut text = String::new();
@@ -33,7 +33,7 @@ pub(super) fn heading(summary: &Summary, width: usize) -> String {
     text
 }
 
-/// The line below the table when it does not hold everything.
+/// The line below the table when it does not show everything.
 pub(super) fn rest(shown: usize, of: u64) -> String {
     format!(
         "{DIM}the {shown} largest of {} connections; --top shows more{DIM:#}\n",
@@ -50,7 +50,7 @@ fn packets(totals: &Totals) -> String {
 }
 
 fn connections(totals: &Totals, counts: &Counts) -> String {
-    if counts.given_out == 0 {
+    if counts.emitted == 0 {
         let joins = match totals.orphan_joins {
             0 => String::new(),
             joins => format!("; {} to connections that began before", count(joins, "MP_JOIN")),
@@ -67,20 +67,16 @@ fn connections(totals: &Totals, counts: &Counts) -> String {
         })
         .collect();
     let mut words = vec![
-        format!(
-            "{}, {}",
-            count(counts.given_out, "MPTCP connection"),
-            versions.join(", ")
-        ),
-        match (counts.given_out, totals.complete) {
+        format!("{}, {}", count(counts.emitted, "MPTCP connection"), versions.join(", ")),
+        match (counts.emitted, totals.complete) {
             (1, 0) => "not complete".to_owned(),
             (1, 1) => "complete".to_owned(),
             (_, complete) => format!("{} complete", number(complete)),
         },
         count(counts.subflows, "subflow"),
     ];
-    // Of one, the table says it.
-    if counts.given_out == 1 && totals.orphan_joins == 0 {
+    // For a single connection, the table has the rest.
+    if counts.emitted == 1 && totals.orphan_joins == 0 {
         return words.join("; ");
     }
     let some = [
@@ -120,7 +116,7 @@ fn skipped(skipped: &Skipped) -> Option<String> {
         &[
             (not_tcp, "not TCP"),
             (fragments, "IP fragments"),
-            (link_type, "of a link type that is not understood"),
+            (link_type, "of an unknown link type"),
             (malformed, "cut off or malformed"),
         ],
     )
@@ -141,7 +137,7 @@ fn capped(capped: &Capped) -> Option<String> {
         late,
     } = *capped;
     list(
-        "limits of memory met: ",
+        "memory limits reached: ",
         &[
             (connections, "connections ended early"),
             (subflows, "subflows not followed"),
@@ -149,7 +145,7 @@ fn capped(capped: &Capped) -> Option<String> {
             (intervals, "intervals of data forgotten early"),
             (mappings, "mappings forgotten early"),
             (rtt, "segments not timed"),
-            (late, "packets too late to be put in order"),
+            (late, "packets too late to be sorted by time"),
         ],
     )
 }
@@ -161,7 +157,7 @@ fn bounds(counts: &Counts) -> Option<String> {
         several => format!("{} connections were", number(several)),
     };
     Some(format!(
-        "{what} not captured or followed in whole: figures behind >= are lower bounds"
+        "{what} not captured or followed completely: figures after >= are lower bounds"
     ))
 }
 

@@ -1,4 +1,4 @@
-//! The first overview: what the capture holds, and its connections.
+//! The summary of a capture: what it contains, and its connections.
 
 mod grid;
 mod heading;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Connections that are shown with their subflows.
 const WITH_SUBFLOWS: usize = 5;
 
-/// What was seen, for people. Memory grows with the connections that are to be shown, not with those that there are.
+/// The summary. Memory grows with the number of connections shown, not with the number in the capture.
 #[derive(Clone, Debug)]
 pub struct Summary {
     top: usize,
@@ -25,10 +25,10 @@ pub struct Summary {
     counts: Counts,
 }
 
-/// How many connections there were of which sort.
+/// Numbers of connections by kind.
 #[derive(Clone, Debug, Default)]
 struct Counts {
-    given_out: u64,
+    emitted: u64,
     versions: BTreeMap<Version, u64>,
     ends: BTreeMap<End, u64>,
     fallback: u64,
@@ -54,7 +54,7 @@ impl Summary {
     /// Adds a connection.
     pub fn connection(&mut self, connection: &Connection) {
         let counts = &mut self.counts;
-        counts.given_out += 1;
+        counts.emitted += 1;
         *counts.versions.entry(connection.version).or_default() += 1;
         *counts.ends.entry(connection.end).or_default() += 1;
         counts.fallback += u64::from(!connection.fallback.is_empty());
@@ -76,14 +76,14 @@ impl Summary {
         }
     }
 
-    /// Says that a trace is over: its name and what all of it had.
+    /// Adds the totals of a trace at its end.
     pub fn trace(&mut self, name: &Arc<str>, totals: &Totals) {
         self.name.get_or_insert_with(|| Arc::clone(name));
         self.traces += 1;
         self.totals.merge(totals);
     }
 
-    /// Adds what another has seen, of traces that come after.
+    /// Adds the summary of later traces.
     pub fn append(&mut self, other: Self) {
         for Reverse(mut ranked) in other.largest {
             ranked.rank.trace += self.traces;
@@ -95,11 +95,10 @@ impl Summary {
         self.counts.append(other.counts);
     }
 
-    /// The connections that are shown: all of them in their order, or the largest, beginning with the largest. With
-    /// them whether these are all.
+    /// The connections to show, and whether these are all: all in their order, or the largest ones in decreasing order.
     fn shown(&self) -> (Vec<&Connection>, bool) {
         let mut shown: Vec<_> = self.ranked().collect();
-        let all = u64::try_from(shown.len()).is_ok_and(|shown| shown == self.counts.given_out);
+        let all = u64::try_from(shown.len()).is_ok_and(|shown| shown == self.counts.emitted);
         if all {
             shown.sort_by_key(|ranked| (ranked.rank.trace, ranked.rank.conn_id));
         } else {
@@ -108,8 +107,7 @@ impl Summary {
         (shown.into_iter().map(|ranked| &ranked.connection).collect(), all)
     }
 
-    /// The connection that is worth a closer look: the largest of those that had something happen to them, else the
-    /// largest.
+    /// The connection to look at first: the largest one with a handover, fallback or reinjection, else the largest.
     #[must_use]
     pub fn most_interesting(&self) -> Option<&Connection> {
         let eventful = self.ranked().filter(|ranked| {
@@ -139,7 +137,7 @@ impl Summary {
             ));
         }
         if !all && self.top > 0 {
-            text.push_str(&heading::rest(shown.len(), self.counts.given_out));
+            text.push_str(&heading::rest(shown.len(), self.counts.emitted));
         }
         text
     }
@@ -159,7 +157,7 @@ impl Summary {
 impl Counts {
     fn append(&mut self, other: Self) {
         let Self {
-            given_out,
+            emitted,
             versions,
             ends,
             fallback,
@@ -167,7 +165,7 @@ impl Counts {
             lower_bounds,
             subflows,
         } = other;
-        self.given_out += given_out;
+        self.emitted += emitted;
         for (version, count) in versions {
             *self.versions.entry(version).or_default() += count;
         }

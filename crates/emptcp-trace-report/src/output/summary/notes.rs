@@ -1,4 +1,4 @@
-//! What is remarkable about a connection or a subflow, in few words.
+//! Short notes about a connection or a subflow.
 
 use super::super::units;
 use emptcp_trace::Span;
@@ -32,7 +32,7 @@ fn fallback(fallback: Fallback) -> &'static str {
     }
 }
 
-/// What is remarkable.
+/// Notes.
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) words: Vec<String>,
@@ -53,7 +53,7 @@ impl Notes {
     }
 }
 
-/// What is remarkable about a connection.
+/// Notes about a connection.
 pub(super) fn connection(connection: &Connection) -> Notes {
     let mut notes = Notes::default();
     notes.grave(!connection.fallback.is_empty(), || {
@@ -71,7 +71,10 @@ pub(super) fn connection(connection: &Connection) -> Notes {
     });
     let [same_dsn, unmapped] = [connection.same_dsn.total(), connection.unmapped.total()];
     notes.plain(same_dsn > 0, || {
-        format!("{} sent again as new on the same subflow", units::bytes(same_dsn))
+        format!(
+            "{} sent again on the same subflow as new TCP data",
+            units::bytes(same_dsn)
+        )
     });
     notes.plain(unmapped > 0, || format!("{} without mapping", units::bytes(unmapped)));
     notes.plain(connection.events.contains(&MarkKind::V1WithSha1), || {
@@ -87,12 +90,12 @@ pub(super) fn connection(connection: &Connection) -> Notes {
     }
     notes.plain(connection.partial, || "begins before the capture".to_owned());
     notes.plain(connection.continued, || "continued".to_owned());
-    notes.grave(connection.truncated, || "memory limit met".to_owned());
+    notes.grave(connection.truncated, || "memory limit reached".to_owned());
     notes.grave(connection.lossy_capture, || "capture lost packets".to_owned());
     notes
 }
 
-/// What is remarkable about a subflow, its round-trip time first.
+/// Notes about a subflow, its round-trip time first.
 pub(super) fn subflow(subflow: &Subflow) -> String {
     let mut notes = Vec::new();
     notes.extend(rtt(subflow));
@@ -117,8 +120,8 @@ pub(super) fn subflow(subflow: &Subflow) -> String {
     notes.join(", ")
 }
 
-/// The round-trip time of the path: of the two directions the longer, because the other begins and ends near the
-/// capture. That of the handshake where data went in the near direction only.
+/// The round-trip time of the path: the longer one of the two directions, because the other covers only the part near
+/// the capture. That of the handshake, when data went only in the near direction.
 fn rtt(subflow: &Subflow) -> Option<String> {
     let median = |rtt: &RttSummary| rtt.p50.unwrap_or(0.0);
     let [to_server, to_client] = &subflow.rtt.0;
@@ -136,7 +139,7 @@ fn rtt(subflow: &Subflow) -> Option<String> {
         return Some(format!("RTT {}", units::milliseconds(median)));
     }
     let (median, high) = (units::milliseconds(median), units::milliseconds(high));
-    Some(format!("RTT {median} (p95 {high})"))
+    Some(format!("RTT {median} (95 % within {high})"))
 }
 
 /// How a subflow ended.

@@ -1,4 +1,4 @@
-//! The table of connections, and of their subflows when there are few.
+//! The table of connections, with their subflows when there are few connections.
 
 use super::super::units;
 use super::grid::{DIM, Grid, PLAIN, YELLOW};
@@ -9,7 +9,7 @@ use emptcp_trace::{Direction, PerDirection, Timestamp};
 use std::path::{Path, PathBuf};
 
 /// From this width on, everything is in one line.
-const WIDE: usize = 130;
+const WIDE: usize = 160;
 /// Subflows of a connection that are shown.
 const SUBFLOWS: usize = 16;
 
@@ -18,12 +18,12 @@ struct Rows {
     grid: Grid,
     wide: bool,
     with_trace: bool,
-    /// What the names of all traces begin with, which need not be said.
+    /// The folder that all traces share, left out of their names.
     folder: PathBuf,
     first: Option<Timestamp>,
 }
 
-/// The table. `first` is when the capture begins; `with_trace` says that there are several.
+/// The table. `first` is when the capture begins; `with_trace`: there are several traces.
 pub(super) fn table(
     connections: &[&Connection],
     first: Option<Timestamp>,
@@ -34,18 +34,16 @@ pub(super) fn table(
     let wide = width >= WIDE;
     let mut headings = vec!["#"];
     if wide {
-        // When a trace began says nothing about the others.
+        // The clocks of several traces are not comparable.
         headings.push(if with_trace { "trace" } else { ">start" });
     }
     headings.push("client -> server");
     if wide {
-        headings.push(">v");
+        headings.push(">version");
     }
-    headings.extend([">subflows", ">to server", ">to client", ">time", "end"]);
+    headings.extend([">subflows", ">to server", ">to client", ">duration", "end"]);
     if wide {
-        headings.extend([">retx", ">reinj", "notes"]);
-    } else if let Some(heading) = headings.iter_mut().find(|heading| **heading == ">subflows") {
-        *heading = ">sf";
+        headings.extend([">retransmitted", ">reinjected", "notes"]);
     }
     let mut rows = Rows {
         grid: Grid::new(&headings, width),
@@ -109,14 +107,14 @@ impl Rows {
         cells.push(notes::end(connection.end).to_owned());
         let notes = notes::connection(connection);
         let style = if notes.grave { YELLOW } else { PLAIN };
-        let again = Again {
+        let repeated = Repeated {
             retx: connection.retx,
             reinj: connection.reinj,
             of: connection.data,
             bound,
         };
         let name = Some(name).filter(|_| self.with_trace && !self.wide);
-        self.end(style, cells, &again, name, notes.words.join(", "));
+        self.end(style, cells, &repeated, name, notes.words.join(", "));
     }
 
     fn subflow(&mut self, connection: &Connection, subflow: &Subflow) {
@@ -137,27 +135,35 @@ impl Rows {
         cells.extend(Direction::BOTH.map(|direction| units::bytes(subflow.payload[direction])));
         cells.push(units::span(notes::lifetime(subflow)));
         cells.push(notes::subflow_end(subflow).to_owned());
-        let again = Again {
+        let repeated = Repeated {
             retx: subflow.retx,
             reinj: subflow.reinj,
             of: subflow.payload,
             bound: "",
         };
-        self.end(DIM, cells, &again, None, notes::subflow(subflow));
+        self.end(DIM, cells, &repeated, None, notes::subflow(subflow));
     }
 
-    /// Ends a row with what was sent again, and notes: in columns of their own, or below where there is no room.
-    fn end(&mut self, style: Style, mut cells: Vec<String>, again: &Again<'_>, name: Option<String>, notes: String) {
+    /// Ends a row with the shares of retransmitted and reinjected bytes, and the notes: in columns of their own, or
+    /// below the row where there is no room.
+    fn end(
+        &mut self,
+        style: Style,
+        mut cells: Vec<String>,
+        repeated: &Repeated<'_>,
+        name: Option<String>,
+        notes: String,
+    ) {
         if self.wide {
-            cells.extend([again.share(again.retx), again.share(again.reinj), notes]);
+            cells.extend([repeated.share(repeated.retx), repeated.share(repeated.reinj), notes]);
             self.grid.row(style, cells, String::new());
             return;
         }
-        let parts = [(again.retx, "retransmitted"), (again.reinj, "reinjected")];
+        let parts = [(repeated.retx, "retransmitted"), (repeated.reinj, "reinjected")];
         let shares = parts
             .into_iter()
             .filter(|(part, _)| part.total() > 0)
-            .map(|(part, what)| format!("{} {what}", again.share(part)));
+            .map(|(part, what)| format!("{} {what}", repeated.share(part)));
         let notes: Vec<_> = name
             .into_iter()
             .chain(shares)
@@ -167,15 +173,15 @@ impl Rows {
     }
 }
 
-/// What was sent again, in both directions together.
-struct Again<'a> {
+/// Bytes that were sent more than once, in both directions together.
+struct Repeated<'a> {
     retx: PerDirection<u64>,
     reinj: PerDirection<u64>,
     of: PerDirection<u64>,
     bound: &'a str,
 }
 
-impl Again<'_> {
+impl Repeated<'_> {
     fn share(&self, part: PerDirection<u64>) -> String {
         let bound = if part.total() > 0 { self.bound } else { "" };
         format!("{bound}{}", units::percent(part.total(), self.of.total()))

@@ -3,9 +3,10 @@
 use super::column::{Column, Type, Value};
 use super::columns;
 use super::csv::Csv;
+use super::destination::Destination;
 use super::draft::{Draft, at};
+use super::names::Names;
 use super::parquet::Parquet;
-use super::place::Place;
 use emptcp_trace::Event;
 use emptcp_trace::record::{Connection, Mark, Subflow};
 use std::fs;
@@ -13,13 +14,15 @@ use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-/// Which tables are wanted, and where: `connections`, `subflows` and `events` with the ending `.csv` or `.parquet`.
+/// Where to write the tables `connections`, `subflows` and `events`, as `.csv` and as `.parquet`.
 #[derive(Clone, Debug, Default)]
 pub struct Folders {
     /// For comma-separated values.
     pub csv: Option<PathBuf>,
     /// For Parquet.
     pub parquet: Option<PathBuf>,
+    /// How the columns are named.
+    pub names: Names,
 }
 
 impl Folders {
@@ -39,8 +42,8 @@ pub struct Written {
     pub rows: u64,
 }
 
-/// The three tables, as CSV, Parquet or both. Memory does not grow with them. No file appears in the folders before
-/// [`finish`](Self::finish); dropped before, they leave no file.
+/// The three tables, as CSV, Parquet or both. Memory does not grow with their size. The files appear with
+/// [`finish`](Self::finish); without it, no file is left.
 pub struct Tables {
     connections: Table<Connection>,
     subflows: Table<Subflow>,
@@ -49,38 +52,40 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Begins the tables, and makes the folders where they are missing.
+    /// Begins the tables. Creates missing folders.
     ///
     /// # Errors
-    /// When nothing can be written there.
+    /// When no file can be created there.
     pub fn create(folders: &Folders) -> io::Result<Self> {
         let mut made = MadeFolders(Vec::new());
         for folder in [&folders.csv, &folders.parquet].into_iter().flatten() {
             made.make(folder)?;
         }
         Self::begin(folders, made, |folder, name| {
-            Draft::create(folder.join(name)).map(Place::File)
+            Draft::create(folder.join(name)).map(Destination::File)
         })
     }
 
-    /// Tables in temporary files, to be added to others when their turn comes: traces can be analysed side by side and
-    /// the tables are still in the order of the traces.
+    /// Tables in temporary files, to be appended to others. So traces can be analysed in parallel and their rows still
+    /// be written in the order of the traces.
     ///
     /// # Errors
-    /// None when the folders are there.
-    pub fn aside(folders: &Folders) -> io::Result<Self> {
-        Self::begin(folders, MadeFolders(Vec::new()), |folder, _| Ok(Place::aside(folder)))
+    /// None when the folders exist.
+    pub fn temporary(folders: &Folders) -> io::Result<Self> {
+        Self::begin(folders, MadeFolders(Vec::new()), |folder, _| {
+            Ok(Destination::temporary(folder))
+        })
     }
 
     fn begin(
         folders: &Folders,
         made: MadeFolders,
-        mut place: impl FnMut(&Path, &str) -> io::Result<Place>,
+        mut destination: impl FnMut(&Path, &str) -> io::Result<Destination>,
     ) -> io::Result<Self> {
         Ok(Self {
-            connections: Table::new("connections", columns::connections(), folders, &mut place)?,
-            subflows: Table::new("subflows", columns::subflows(), folders, &mut place)?,
-            events: Table::new("events", columns::events(), folders, &mut place)?,
+            connections: Table::new("connections", columns::connections(), folders, &mut destination)?,
+            subflows: Table::new("subflows", columns::subflows(), folders, &mut destination)?,
+            events: Table::new("events", columns::events(), folders, &mut destination)?,
             made,
         })
     }
@@ -103,7 +108,7 @@ impl Tables {
         }
     }
 
-    /// Adds the rows of tables made by [`aside`](Self::aside) for the same folders.
+    /// Adds the rows of tables made by [`temporary`](Self::temporary) for the same folders.
     ///
     /// # Errors
     /// When they cannot be read or written.
@@ -113,17 +118,17 @@ impl Tables {
         self.events.append(other.events)
     }
 
-    /// Puts the files in their places.
+    /// Renames the files to their final paths.
     ///
     /// # Errors
-    /// When one cannot be written to its end. Then none is replaced, unless the folder changed meanwhile.
+    /// When one cannot be written completely. Then no file is replaced, unless the folder changed meanwhile.
     pub fn finish(self) -> io::Result<Vec<Written>> {
-        let mut places = self.connections.finish()?;
-        places.extend(self.subflows.finish()?);
-        places.extend(self.events.finish()?);
+        let mut destinations = self.connections.finish()?;
+        destinations.extend(self.subflows.finish()?);
+        destinations.extend(self.events.finish()?);
         let mut written = Vec::new();
-        for (place, rows) in places {
-            if let Some(path) = place.finish()? {
+        for (destination, rows) in destinations {
+            if let Some(path) = destination.finish()? {
                 written.push(Written { path, rows });
             }
         }
@@ -132,7 +137,7 @@ impl Tables {
     }
 }
 
-/// One table, in the forms that are wanted.
+/// One table, in the requested formats.
 struct Table<R> {
     columns: Vec<Column<R>>,
     csv: Option<Csv>,
@@ -145,18 +150,26 @@ impl<R> Table<R> {
         name: &str,
         columns: Vec<Column<R>>,
         folders: &Folders,
-        place: &mut impl FnMut(&Path, &str) -> io::Result<Place>,
+        destination: &mut impl FnMut(&Path, &str) -> io::Result<Destination>,
     ) -> io::Result<Self> {
-        let schema = || iter::once(("trace", Type::Text)).chain(columns.iter().map(|c| (c.name.as_str(), c.kind)));
+        let trace = iter::once(("trace", Type::Text));
+        let names: Vec<_> = trace
+            .chain(columns.iter().map(|c| (c.name.as_str(), c.kind)))
+            .map(|(name, kind)| (folders.names.column(name), kind))
+            .collect();
+        let schema = || names.iter().map(|(name, kind)| (&**name, *kind));
         let csv = match &folders.csv {
             Some(folder) => Some(Csv::new(
-                place(folder, &format!("{name}.csv"))?,
+                destination(folder, &format!("{name}.csv"))?,
                 schema().map(|(name, _)| name),
             )?),
             None => None,
         };
         let parquet = match &folders.parquet {
-            Some(folder) => Some(Parquet::new(place(folder, &format!("{name}.parquet"))?, schema())?),
+            Some(folder) => Some(Parquet::new(
+                destination(folder, &format!("{name}.parquet"))?,
+                schema(),
+            )?),
             None => None,
         };
         Ok(Self {
@@ -190,19 +203,19 @@ impl<R> Table<R> {
         Ok(())
     }
 
-    fn finish(self) -> io::Result<Vec<(Place, u64)>> {
-        let mut places = Vec::new();
+    fn finish(self) -> io::Result<Vec<(Destination, u64)>> {
+        let mut destinations = Vec::new();
         if let Some(csv) = self.csv {
-            places.push((csv.finish()?, self.rows));
+            destinations.push((csv.finish()?, self.rows));
         }
         if let Some(parquet) = self.parquet {
-            places.push((parquet.finish()?, self.rows));
+            destinations.push((parquet.finish()?, self.rows));
         }
-        Ok(places)
+        Ok(destinations)
     }
 }
 
-/// Folders that were made here, and go again when nothing comes into them.
+/// Folders that were created here. They are removed again when they stay empty.
 struct MadeFolders(Vec<PathBuf>);
 
 impl MadeFolders {

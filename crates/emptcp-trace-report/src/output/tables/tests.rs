@@ -1,5 +1,5 @@
 use super::{Folders, Tables};
-use crate::output::sample;
+use crate::output::{Names, sample};
 use emptcp_trace::Event;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -12,6 +12,7 @@ fn both(folder: &Path) -> Folders {
     Folders {
         csv: Some(folder.join("csv")),
         parquet: Some(folder.join("parquet")),
+        names: Names::Short,
     }
 }
 
@@ -78,7 +79,7 @@ fn rows_that_were_laid_aside_come_in_the_order_in_which_they_are_added() -> io::
     let sizes = [3, 10_000, 1];
     let parts: Vec<_> = sizes
         .iter()
-        .map(|_| Tables::aside(&folders))
+        .map(|_| Tables::temporary(&folders))
         .collect::<io::Result<_>>()?;
     for (trace, (mut part, size)) in parts.into_iter().zip(sizes).enumerate() {
         fill(&mut part, &format!("{trace}.pcap"), 0..size)?;
@@ -110,6 +111,26 @@ fn tables_that_are_not_finished_leave_nothing_behind() -> io::Result<()> {
     fill(&mut tables, "a.pcap", 0..5)?;
     drop(tables);
     assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn columns_can_have_spelled_out_names() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folders = Folders {
+        names: Names::SpelledOut,
+        ..both(folder.path())
+    };
+    let mut tables = Tables::create(&folders)?;
+    fill(&mut tables, "a.pcap", 0..1)?;
+    tables.finish()?;
+    let csv = fs::read_to_string(folder.path().join("csv/connections.csv"))?;
+    assert!(
+        csv.starts_with("trace,connection_id,start_time,end_time,duration,"),
+        "{csv}"
+    );
+    let rows = rows(&folder.path().join("parquet/connections.parquet"));
+    assert_eq!(rows[0]["retransmitted_to_client"], Field::Long(104_148));
     Ok(())
 }
 

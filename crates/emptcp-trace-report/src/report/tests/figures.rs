@@ -146,7 +146,7 @@ fn round_trip_times_are_compared_where_there_are_enough() {
 }
 
 #[test]
-fn hand_overs_have_their_gap_and_what_was_reinjected() {
+fn handovers_have_their_gap_and_what_was_reinjected() {
     let connection = connection(0, 2);
     let mut handover = mark(&connection, 2.0, MarkKind::BreakBeforeMake);
     handover.detail = Some(Detail::Gap(seconds(1.5)));

@@ -50,15 +50,15 @@ fn the_page_is_well_formed_and_asks_for_nothing() {
     page.figures.remove(0);
     let html = page.to_html().expect("a page");
     check(&html);
-    assert!(!html.contains("There are none"), "every figure has something");
+    assert!(!html.contains("None in these captures"), "every figure has data");
 }
 
 #[test]
-fn figures_of_nobody_say_so() {
+fn figures_without_data_say_so() {
     let page = report(vec![], vec![]);
     let html = page.to_html().expect("a page");
     check(&html);
-    assert_eq!(html.matches("There are none").count(), page.figures.len());
+    assert_eq!(html.matches("None in these captures").count(), page.figures.len());
     assert!(!html.contains("<svg"));
 }
 

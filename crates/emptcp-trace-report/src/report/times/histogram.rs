@@ -7,7 +7,7 @@ const LINEAR: u32 = 2000;
 const PER_DECADE: i32 = 100;
 const DECADES: i32 = 6;
 
-/// The upper ends of bins; a value belongs to the first that is not below it. 0 has its own.
+/// The upper ends (included) of the bins. 0 has a separate bin.
 static ENDS: LazyLock<Vec<f64>> = LazyLock::new(|| {
     let linear = (0..=LINEAR).map(|step| f64::from(step) / f64::from(LINEAR));
     let logarithmic = (-DECADES * PER_DECADE..0).map(|step| 10_f64.powf(f64::from(step) / f64::from(PER_DECADE)));
@@ -20,11 +20,11 @@ static ENDS: LazyLock<Vec<f64>> = LazyLock::new(|| {
 /// Counts of values from 0 to 1.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Histogram {
-    /// By [`ENDS`]; empty as long as there is no value.
+    /// By [`ENDS`]; empty without values.
     counts: Vec<u64>,
     /// All values.
     pub(super) n: u64,
-    /// Those below 0 or above 1, or not a number; they are in no bin.
+    /// Values below 0, above 1, or not a number; they are in no bin.
     pub(super) outside: u64,
 }
 

@@ -1,5 +1,4 @@
-//! Points in a temporary file without a name: however many there are, they take no memory, and they go with the
-//! program.
+//! Points in an unnamed temporary file: they need no memory, and the system removes the file when the program ends.
 
 use emptcp_trace::ConnectionId;
 use std::fs::File;
@@ -12,7 +11,7 @@ pub(super) struct Point {
     pub(super) conn_id: ConnectionId,
     /// Nanoseconds since 1970, or since its connection began.
     pub(super) t: i64,
-    /// Of its connection, nanoseconds; 0 as long as it is not known.
+    /// Duration of its connection, nanoseconds; 0 while it is not known.
     pub(super) duration: i64,
     /// In [`NAMES`](super::NAMES).
     pub(super) kind: u8,
@@ -20,10 +19,10 @@ pub(super) struct Point {
     pub(super) to_client: bool,
 }
 
-/// How many bytes a point takes.
+/// Size of a point in bytes.
 const LENGTH: usize = 31;
 
-/// Points, written first and read then.
+/// Points: all are written before the first is read.
 #[derive(Debug, Default)]
 pub(super) struct Spool {
     file: Option<BufWriter<File>>,
@@ -49,12 +48,12 @@ impl Spool {
         self.count
     }
 
-    /// To be called between the last `push` and the first `each`.
+    /// Must be called between the last `push` and the first `each`.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.as_mut().map_or(Ok(()), Write::flush)
     }
 
-    /// All points in the order in which they came.
+    /// All points in the order of `push`.
     pub(super) fn each(&self, give: &mut dyn FnMut(Point) -> io::Result<()>) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let mut file = file.get_ref();
@@ -70,7 +69,7 @@ impl Spool {
 }
 
 impl Point {
-    /// Where in its connection's life it is: 0 to 1, if all is well.
+    /// Its position in its connection: 0 to 1, unless there is a fault.
     pub(super) fn share(self) -> f64 {
         self.t as f64 / self.duration as f64
     }

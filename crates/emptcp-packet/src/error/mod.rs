@@ -1,8 +1,16 @@
 //! What can go wrong, in words that say what happened, where, and what to do.
+//!
+//! A program decides by [`Error::kind`], and asks [`Error::device`], [`Error::policy`] and the others what it is about.
+//! No message names a command line: what to type is said by the command.
 
-use crate::{refusal::Refusal, words::hook_name};
+mod about;
+mod problems;
+
+use crate::refusal::Refusal;
+pub use emptcp_host::{Answer, Error as HostError, NamespaceProblem};
 pub(crate) use emptcp_load::LOADING;
 use emptcp_plan::manifest::Hook;
+pub use problems::{AttachProblem, BpffsProblem};
 use std::{io, path::PathBuf};
 
 /// Result of this crate.
@@ -12,16 +20,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller lacks a capability, or the right to use a file.
-    #[error("{action}: not permitted; {missing} (the kernel: {said})")]
-    NotPermitted {
-        /// What was tried.
-        action: String,
-        /// What is missing, and what to do.
-        missing: String,
-        /// The kernel's own words and number.
-        said: String,
-    },
+    /// Missing rights, a file, a network namespace, or any other refusal by the kernel.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A program of no element in particular could not be loaded.
+    #[error("use BPF: {0}")]
+    Load(emptcp_load::Error),
     /// A device of the policy file does not exist in this network namespace.
     #[error("policy `{policy}`: there is no device `{device}` here; there are: {present}")]
     UnknownDevice {
@@ -53,14 +57,14 @@ pub enum Error {
         instance: String,
     },
     /// A program could not be attached to a device.
-    #[error("cannot attach to {device} at {hook}: {reason}")]
+    #[error("cannot attach to {device} at {hook}: {problem}")]
     Attach {
         /// The device.
         device: String,
         /// The hook, in words.
         hook: String,
-        /// The kernel's answer and what to do.
-        reason: String,
+        /// What is in the way.
+        problem: AttachProblem,
     },
     /// Policies ask for things on a device that exclude each other.
     #[error("device `{device}`: {reason}")]
@@ -82,12 +86,14 @@ pub enum Error {
         hook: String,
         /// What does not fit.
         detail: String,
+        /// Whether its objects must be built again from its source.
+        rebuild: bool,
     },
     /// A policy uses an element that is not there.
-    #[error("there is no element `{0}`; `emptcp elements` lists those that are installed")]
+    #[error("there is no element `{0}`")]
     UnknownElement(String),
     /// A policy's chain cannot run at the hook that its device needs.
-    #[error("policy `{policy}` cannot run at {} {direction}: element `{element}` has no program for it", hook_name(*hook))]
+    #[error("policy `{policy}` cannot run at {} {direction}: element `{element}` has no program for it", hook.name())]
     NoProgram {
         /// The policy.
         policy: String,
@@ -109,15 +115,14 @@ pub enum Error {
         limit: usize,
     },
     /// No such instance in this network namespace.
-    #[error("there is no instance `{name}` in this network namespace; `emptcp apply` makes one")]
+    #[error("there is no instance `{name}` in this network namespace")]
     NoInstance {
         /// Its name.
         name: String,
     },
     /// The instance is there, but no policy set: its first `apply` or its removal is under way, or has died.
     #[error(
-        "no policy of the instance `{instance}` is in force: an `emptcp apply` or `emptcp remove` is under way, or was \
-         interrupted; `emptcp remove` takes away what is left, `emptcp apply` puts policies in force"
+        "no policy of the instance `{instance}` is in force: its first apply or its removal is under way, or was interrupted"
     )]
     NothingInForce {
         /// The instance.
@@ -128,14 +133,30 @@ pub enum Error {
     BadName(String),
     /// bpffs is not there.
     #[error("{0}")]
-    NoBpffs(String),
+    NoBpffs(BpffsProblem),
+    /// Another version or build of emptcp made the instance, whose maps this one would misread.
+    #[error("the instance `{instance}` cannot be used: {detail}")]
+    OtherBuild {
+        /// The instance.
+        instance: String,
+        /// Which one, and what that means.
+        detail: String,
+    },
     /// What is stored in the kernel cannot be read.
-    #[error("the instance `{instance}` cannot be used: {detail}; `emptcp remove` it and apply again")]
+    #[error("the instance `{instance}` cannot be used: {detail}")]
     State {
         /// The instance.
         instance: String,
         /// Why.
         detail: String,
+    },
+    /// No element is in a folder.
+    #[error("element `{}`: no element is there: {}: {source}; name the folder of one", folder.display(), folder.join("element.toml").display())]
+    NoElement {
+        /// The folder.
+        folder: PathBuf,
+        /// What came of reading its `element.toml`.
+        source: io::Error,
     },
     /// An element could not be built or installed.
     #[error("element `{element}`: {detail}")]
@@ -164,50 +185,25 @@ pub enum Error {
         /// Why and what to do.
         reason: String,
     },
-    /// A network namespace could not be entered.
-    #[error("network namespace `{name}`: {reason}")]
-    Namespace {
-        /// As the user named it.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// An apply failed, and not everything that it did could be taken back. The former policy set is in force.
-    #[error("{error}; what was in force before stays, but not everything could be taken back: {left}; run `{remedy}`")]
+    #[error("{error}; what was in force before stays, but not everything could be taken back: {left}")]
     NotUndone {
         /// Why the apply failed.
         error: Box<Error>,
         /// What could not be taken back, and why.
         left: String,
-        /// The command that cleans up.
-        remedy: &'static str,
+        /// The instance was new: a removal cleans up. Otherwise the next apply does.
+        fresh: bool,
     },
     /// A removal has detached all programs of an instance, and could not take its folder away.
     #[error(
-        "no policy of the instance `{instance}` is in force any more, but its folder could not be removed: {error}; \
-         run `emptcp remove` again when that is mended"
+        "no policy of the instance `{instance}` is in force any more, but its folder could not be removed: {error}"
     )]
     HalfRemoved {
         /// The instance.
         instance: String,
         /// Why the folder stays.
         error: Box<Error>,
-    },
-    /// Any other refusal by the kernel.
-    #[error("{action}: {source}")]
-    Kernel {
-        /// What was tried.
-        action: String,
-        /// The kernel's answer.
-        source: io::Error,
     },
 }
 
@@ -228,26 +224,12 @@ impl Error {
     }
 }
 
-impl From<emptcp_host::Error> for Error {
-    fn from(error: emptcp_host::Error) -> Self {
-        match error {
-            emptcp_host::Error::NotPermitted { action, missing, said } => Self::NotPermitted { action, missing, said },
-            emptcp_host::Error::Namespace { name, reason } => Self::Namespace { name, reason },
-            emptcp_host::Error::Io { path, source } => Self::Io { path, source },
-            emptcp_host::Error::Kernel { action, source } => Self::Kernel { action, source },
-        }
-    }
-}
-
-/// An error about no program in particular. What is about one is told by `program::Who`.
+/// An error about no program in particular. What is about one is reported by `program::Who`.
 impl From<emptcp_load::Error> for Error {
     fn from(error: emptcp_load::Error) -> Self {
         match error {
             emptcp_load::Error::Host(error) => error.into(),
-            other => Self::Kernel {
-                action: "use BPF".to_owned(),
-                source: io::Error::other(other),
-            },
+            other => Self::Load(other),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Newtypes of the numbers that maps and events carry.
+//! Ids that emptcp gives: of subflows, connections, policies and policy sets.
 //!
 //! Identities of MPTCP itself (tokens, keys, address ids) are those of `mptcp-wire`.
 //!
 //! In JSON, flow ids and connection ids are the strings that people see (`0x` and hexadecimal digits): most JSON
 //! readers keep numbers as doubles, which are exact only up to 2^53.
 
-use serde::{Deserialize, Serialize, Serializer};
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{fmt, str::FromStr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 macro_rules! id {
@@ -59,18 +59,67 @@ id!(
     "{}"
 );
 
-/// As people see it.
-macro_rules! serialize_as_shown {
+/// Text that is not `0x` and one to sixteen hexadecimal digits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is not an id: expected `0x` and up to sixteen hexadecimal digits")
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+fn hexadecimal(text: &str) -> Result<u64, InvalidId> {
+    let digits = text.strip_prefix("0x").ok_or(InvalidId)?;
+    // `from_str_radix` alone would take a sign.
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(InvalidId);
+    }
+    u64::from_str_radix(digits, 16).map_err(|_| InvalidId)
+}
+
+/// As people see it, and back.
+macro_rules! as_text {
     ($($name:ident),*) => {$(
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                hexadecimal(text).map(Self)
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+
+                impl de::Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an id such as 0x0000000000000007")
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
+            }
+        }
     )*};
 }
 
-serialize_as_shown!(FlowId, ConnectionId);
+as_text!(FlowId, ConnectionId);
 
 impl Generation {
     /// The bank of chains, rules and plan text that this generation uses: 0 or 1.
@@ -96,6 +145,15 @@ mod tests {
         for generation in [0, 1, 2, 77, u32::MAX - 1] {
             let generation = Generation(generation);
             assert_ne!(generation.bank(), generation.next().bank());
+        }
+    }
+
+    #[test]
+    fn an_id_written_is_read_back_and_other_text_is_refused() {
+        let id = FlowId(0x12ab);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["12ab", "0x", "0x+1", "0x12345678123456789", "-1"] {
+            assert_eq!(text.parse::<FlowId>(), Err(InvalidId), "{text}");
         }
     }
 
