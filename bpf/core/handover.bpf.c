@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Runs at devices while an instance takes the place of one whose tables it cannot read: until its first policy set is in
- * force the former instance's entry program, from then on its own. So one store switches all devices.
+ * Runs at devices while an instance takes the place of one whose tables it cannot read: until its first policy set is
+ * in force the former instance's entry program, from then on its own. So one store switches all devices.
  */
 #include "tables.h"
 

@@ -5,7 +5,7 @@
 //! byte by byte with the input packet plus `changes`. The expected checksums are computed, so no case can pass with a
 //! wrong one.
 
-use crate::{describe::Packet, hosts::Who};
+use crate::{describe::Packet, hosts::Peer};
 use emptcp_plan::manifest::Hook;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ pub struct Case {
     pub actors: Vec<String>,
     /// The host whose packets pass the hook.
     #[serde(default)]
-    pub sender: Who,
+    pub sender: Peer,
     /// The traffic before its packets.
     #[serde(default)]
     pub setup: Setup,

@@ -1,6 +1,6 @@
 //! Builds packets from descriptions.
 
-use crate::hosts::{HandshakeStage, Hosts, Who};
+use crate::hosts::{HandshakeStage, Hosts, Peer};
 use mptcp_wire::{
     AddressId, DataSequenceNumber, PacketBuilder, SequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber,
     builder::ChecksumMode,
@@ -40,7 +40,7 @@ pub enum Kind {
 #[serde(default, deny_unknown_fields)]
 pub struct Packet {
     /// The sender.
-    pub from: Who,
+    pub from: Peer,
     /// 0: the initial subflow, 1: the joined one.
     pub subflow: usize,
     /// What it is.
@@ -83,7 +83,7 @@ pub struct Packet {
 
 impl Packet {
     /// A usual packet of this kind on the initial subflow.
-    pub fn new(from: Who, is: Kind) -> Self {
+    pub fn new(from: Peer, is: Kind) -> Self {
         Self {
             from,
             is,
@@ -214,7 +214,7 @@ impl Hosts {
     /// The handshake of a subflow.
     pub fn handshake(&self, subflow: usize) -> [Packet; 3] {
         use Kind::{Syn, SynAck, ThirdAck};
-        [(Who::Client, Syn), (Who::Server, SynAck), (Who::Client, ThirdAck)]
+        [(Peer::Client, Syn), (Peer::Server, SynAck), (Peer::Client, ThirdAck)]
             .map(|(from, kind)| Packet::new(from, kind).on(subflow))
     }
 }

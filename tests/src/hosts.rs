@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 /// One of the two hosts. The client opens the connection and all its subflows.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
-pub enum Who {
+pub enum Peer {
     /// The host that sends the SYN.
     #[default]
     Client,
@@ -19,7 +19,7 @@ pub enum Who {
     Server,
 }
 
-impl Who {
+impl Peer {
     /// The peer.
     pub fn other(self) -> Self {
         match self {
@@ -29,7 +29,7 @@ impl Who {
     }
 }
 
-/// A subflow: addresses and the next numbers of both ends. Indexed by [`Who`].
+/// A subflow: addresses and the next numbers of both ends. Indexed by [`Peer`].
 #[derive(Clone, Copy, Debug)]
 pub struct Subflow {
     /// Addresses and ports.
@@ -69,9 +69,9 @@ impl Subflow {
 pub struct Hosts {
     /// MPTCP version.
     pub version: Version,
-    /// Keys, by [`Who`].
+    /// Keys, by [`Peer`].
     pub keys: [Key; 2],
-    /// Next data sequence number, by [`Who`].
+    /// Next data sequence number, by [`Peer`].
     pub data_next: [u64; 2],
     /// Flags of MP_CAPABLE.
     pub flags: CapableFlags,
@@ -109,12 +109,12 @@ impl Hosts {
     }
 
     /// Token and initial data sequence number of a host.
-    pub fn derived(&self, who: Who) -> Derived {
+    pub fn derived(&self, who: Peer) -> Derived {
         derive(self.version, self.keys[who as usize])
     }
 
     /// The token that names the connection at a host.
-    pub fn token(&self, who: Who) -> Token {
+    pub fn token(&self, who: Peer) -> Token {
         self.derived(who).token
     }
 
@@ -150,7 +150,7 @@ impl Hosts {
             HandshakeStage::Syn => MpJoin::Syn {
                 backup: backup[0],
                 address_id: ids[0],
-                token: self.token(Who::Server),
+                token: self.token(Peer::Server),
                 nonce: client,
             },
             HandshakeStage::SynAck => MpJoin::SynAck {
@@ -167,7 +167,7 @@ impl Hosts {
     }
 
     /// ADD_ADDR from a host, with the HMAC of version 1.
-    pub fn add_addr(&self, from: Who, id: u8, address: IpAddr, port: Option<u16>) -> AddAddr {
+    pub fn add_addr(&self, from: Peer, id: u8, address: IpAddr, port: Option<u16>) -> AddAddr {
         let (own, peer) = (self.keys[from as usize], self.keys[from.other() as usize]);
         let address_id = AddressId(id);
         let form = match self.version {

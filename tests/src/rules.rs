@@ -2,7 +2,7 @@
 
 use crate::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone},
     table::{data, open, place, record},
 };
@@ -30,7 +30,7 @@ pub fn hosts(port: u16, version: Version) -> Hosts {
 pub fn running(place: &Place, port: u16) -> Hosts {
     let mut hosts = hosts(port, Version::V1);
     open(place, &mut hosts, 0);
-    for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
+    for from in [Peer::Client, Peer::Server, Peer::Client, Peer::Server] {
         place.send(&mut hosts, &data(from));
     }
     hosts
@@ -45,6 +45,6 @@ pub fn found(place: &Place, hosts: &Hosts) -> Flow {
 }
 
 /// An ACK without payload.
-pub fn ack(from: Who) -> Packet {
+pub fn ack(from: Peer) -> Packet {
     Packet::new(from, Kind::Ack)
 }

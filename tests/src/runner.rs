@@ -4,7 +4,7 @@ use crate::{
     cases::{Case, Expectation, File, Setup, Step, Word},
     describe::{Kind, Packet},
     expect::{change, checksums_are_right, set_checksums},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, direction, policy},
 };
 use emptcp_packet::{
@@ -42,7 +42,7 @@ pub fn read(element: &str) -> File {
 /// # Panics
 /// When some case fails, with a list of all that do.
 pub fn run_all(hook: Hook) -> usize {
-    let place = Place::new(hook, Who::Client, &neutral(hook));
+    let place = Place::new(hook, Peer::Client, &neutral(hook));
     let mut runner = Runner {
         place,
         number: 0,
@@ -211,8 +211,8 @@ impl Runner {
 }
 
 /// Replaces the placeholders in a condition or an actor.
-fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
-    let side = |who: Who| {
+fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Peer) -> String {
+    let side = |who: Peer| {
         if (who == sender) == (hook == Hook::TcEgress) {
             "local"
         } else {
@@ -232,27 +232,27 @@ fn fill_in(text: &str, hosts: &Hosts, hook: Hook, sender: Who) -> String {
         ("{server_end}", end(initial.ends[1])),
         ("{client_port}", initial.ends[0].port().to_string()),
         ("{server_port}", initial.ends[1].port().to_string()),
-        ("{client_side}", side(Who::Client).to_owned()),
-        ("{server_side}", side(Who::Server).to_owned()),
-        ("{client_token}", hosts.token(Who::Client).to_string()),
-        ("{server_token}", hosts.token(Who::Server).to_string()),
+        ("{client_side}", side(Peer::Client).to_owned()),
+        ("{server_side}", side(Peer::Server).to_owned()),
+        ("{client_token}", hosts.token(Peer::Client).to_string()),
+        ("{server_token}", hosts.token(Peer::Server).to_string()),
         ("{client_ssn}", initial.isn[0].wrapping_add(1).to_string()),
         ("{server_ssn}", initial.isn[1].wrapping_add(1).to_string()),
         (
             "{client_dsn}",
-            hosts.derived(Who::Client).idsn.first_byte().0.to_string(),
+            hosts.derived(Peer::Client).idsn.first_byte().0.to_string(),
         ),
         (
             "{client_dsn+50}",
-            (hosts.derived(Who::Client).idsn.first_byte().0 + 50).to_string(),
+            (hosts.derived(Peer::Client).idsn.first_byte().0 + 50).to_string(),
         ),
         (
             "{client_dsn+100}",
-            (hosts.derived(Who::Client).idsn.first_byte().0 + 100).to_string(),
+            (hosts.derived(Peer::Client).idsn.first_byte().0 + 100).to_string(),
         ),
         (
             "{client_dsn+200}",
-            (hosts.derived(Who::Client).idsn.first_byte().0 + 200).to_string(),
+            (hosts.derived(Peer::Client).idsn.first_byte().0 + 200).to_string(),
         ),
         ("{direction}", direction(hook).to_owned()),
         (
@@ -390,7 +390,7 @@ pub fn complaints(element: &str, file: &File) -> Vec<String> {
         if case
             .packets
             .iter()
-            .any(|step| step.send.is == Kind::Syn && step.send.from == Who::Server)
+            .any(|step| step.send.is == Kind::Syn && step.send.from == Peer::Server)
         {
             complaints.push(format!("{element}: `{}`: the client opens subflows", case.name));
         }

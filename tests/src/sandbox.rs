@@ -2,7 +2,7 @@
 
 use crate::{
     describe::Packet,
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
 };
 use emptcp_packet::{
     Catalog, element,
@@ -54,7 +54,7 @@ pub struct Place {
     /// The programs and tables.
     pub sandbox: Sandbox,
     /// The host whose packets pass the hook; the other's pass the device in the other direction.
-    pub sender: Who,
+    pub sender: Peer,
     /// The hook.
     pub hook: Hook,
 }
@@ -64,7 +64,7 @@ impl Place {
     ///
     /// # Panics
     /// When the file does not compile or the kernel refuses a program.
-    pub fn new(hook: Hook, sender: Who, policies: &str) -> Self {
+    pub fn new(hook: Hook, sender: Peer, policies: &str) -> Self {
         Self::with_catalog(&Catalog::built_in(), hook, sender, policies)
     }
 
@@ -72,7 +72,7 @@ impl Place {
     ///
     /// # Panics
     /// As [`Place::new`].
-    pub fn with_catalog(catalog: &Catalog, hook: Hook, sender: Who, policies: &str) -> Self {
+    pub fn with_catalog(catalog: &Catalog, hook: Hook, sender: Peer, policies: &str) -> Self {
         let plan = emptcp_plan::compile("case.toml", policies, &catalog.manifests())
             .unwrap_or_else(|error| panic!("{error}\nin:\n{policies}"));
         let sandbox = Sandbox::new(&plan, hook, catalog, &[(DEVICE, 1)])
@@ -81,7 +81,7 @@ impl Place {
     }
 
     /// One policy in the direction of the hook.
-    pub fn with_policy(hook: Hook, sender: Who, when: &str, actors: &[&str]) -> Self {
+    pub fn with_policy(hook: Hook, sender: Peer, when: &str, actors: &[&str]) -> Self {
         Self::new(hook, sender, &policy("p", direction(hook), when, actors))
     }
 
@@ -99,7 +99,7 @@ impl Place {
     ///
     /// # Panics
     /// When the kernel refuses it.
-    pub fn frame(&self, from: Who, frame: &[u8]) -> Output {
+    pub fn frame(&self, from: Peer, frame: &[u8]) -> Output {
         self.input(from, &Input::new(frame))
     }
 
@@ -107,7 +107,7 @@ impl Place {
     ///
     /// # Panics
     /// When the kernel refuses it.
-    pub fn input(&self, from: Who, input: &Input<'_>) -> Output {
+    pub fn input(&self, from: Peer, input: &Input<'_>) -> Output {
         let output = if from == self.sender {
             self.sandbox.run(input)
         } else {
@@ -121,7 +121,7 @@ impl Place {
     ///
     /// # Panics
     /// When the kernel refuses a longer one.
-    pub fn any_frame(&self, from: Who, frame: &[u8]) -> Option<Output> {
+    pub fn any_frame(&self, from: Peer, frame: &[u8]) -> Option<Output> {
         let input = Input::new(frame);
         let output = if from == self.sender {
             self.sandbox.run(&input)

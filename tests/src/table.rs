@@ -2,7 +2,7 @@
 
 use crate::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::Place,
 };
 use emptcp_abi::{Flow, flow_state};
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 /// egress.
 #[must_use]
 pub fn place(hook: Hook, when: &str) -> Place {
-    Place::with_policy(hook, Who::Client, when, &["count"])
+    Place::with_policy(hook, Peer::Client, when, &["count"])
 }
 
 /// The record of a subflow.
@@ -54,7 +54,7 @@ pub fn open(place: &Place, hosts: &mut Hosts, subflow: usize) {
 
 /// A data segment with a 64-bit mapping and DATA_ACK.
 #[must_use]
-pub fn data(from: Who) -> Packet {
+pub fn data(from: Peer) -> Packet {
     Packet::new(from, Kind::Data).with(&["nop", "nop", "timestamps", "dss ack64 map64"])
 }
 

@@ -9,7 +9,7 @@ use emptcp_packet::{
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone, policy},
     table::{data, open, random_hosts, record},
 };
@@ -25,7 +25,7 @@ fn test(body: impl FnOnce() + Send) {
 /// The data of the server's socket about the first subflow: opened by the client, scales 7 and 9.
 fn socket(hosts: &Hosts) -> Adoption {
     let [client, server] = hosts.subflows[0].ends;
-    let token = [hosts.token(Who::Server), hosts.token(Who::Client)];
+    let token = [hosts.token(Peer::Server), hosts.token(Peer::Client)];
     Adoption {
         key: FlowKey::new(server, client),
         token,
@@ -42,15 +42,15 @@ fn socket(hosts: &Hosts) -> Adoption {
 /// A place with a table so small that subflows share sets.
 fn small_place() -> Place {
     let policies = format!("[tables]\nflows = 64\n{}", policy("p", "ingress", "", &["count"]));
-    Place::new(Hook::TcIngress, Who::Client, &policies)
+    Place::new(Hook::TcIngress, Peer::Client, &policies)
 }
 
 /// Data of both hosts in mid-stream, as after a missed handshake.
-fn mid_stream(hosts: &mut Hosts) -> Vec<(Who, Vec<u8>)> {
+fn mid_stream(hosts: &mut Hosts) -> Vec<(Peer, Vec<u8>)> {
     [
-        data(Who::Client),
-        data(Who::Server),
-        Packet::new(Who::Client, Kind::Ack),
+        data(Peer::Client),
+        data(Peer::Server),
+        Packet::new(Peer::Client, Kind::Ack),
     ]
     .iter()
     .map(|packet| (packet.from, packet.build(hosts)))
@@ -84,8 +84,8 @@ fn a_subflow_that_the_data_path_met_first_gets_role_tokens_scales_and_connection
         assert_eq!(place.sandbox.connections().unwrap()[0].subflows, 1);
 
         // The next packets are checked with the scales, and a second run changes nothing.
-        place.send(&mut hosts, &data(Who::Client));
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Peer::Client));
+        place.send(&mut hosts, &data(Peer::Server));
         let later = record(&place, &hosts, 0).expect("a record");
         assert_eq!(later.remote().window, 500 << 9);
         assert_eq!(later.local().unacceptable + later.remote().unacceptable, 0);

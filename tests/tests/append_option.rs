@@ -5,7 +5,7 @@ use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::{change, checksums_are_right, set_checksums},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone, direction, policy, with_own_element},
 };
 use mptcp_wire::Version;
@@ -75,8 +75,8 @@ fn counted(policies: &[PolicyStats], name: &str) -> u64 {
 
 /// Pure ACKs that can carry the option and some that cannot, and data.
 fn packets(ip: u8) -> Vec<Packet> {
-    let ack = |options: &[&str]| Packet::new(Who::Client, Kind::Ack).with(options);
-    let usual = || Packet::new(Who::Client, Kind::Ack);
+    let ack = |options: &[&str]| Packet::new(Peer::Client, Kind::Ack).with(options);
+    let usual = || Packet::new(Peer::Client, Kind::Ack);
     let mut packets = vec![
         usual(),
         Packet { trailer: 6, ..usual() },
@@ -91,7 +91,7 @@ fn packets(ip: u8) -> Vec<Packet> {
         ack(&["nop", "nop", "timestamps", "dss ack64", "sack 1", "nop", "nop"]),
         ack(&["nop", "nop", "timestamps", "dss ack", "sack 2", "nop", "nop"]),
         ack(&["dss ack", "hex 0540 0000"]),
-        Packet::new(Who::Client, Kind::Data),
+        Packet::new(Peer::Client, Kind::Data),
     ];
     if ip == 4 {
         // A checksum field of 0 and one of ffff are the same sum, but not the same bytes.
@@ -121,7 +121,7 @@ fn an_option_that_is_refused_leaves_every_byte_of_the_packet() {
             let catalog = with_own_element(&folder, "say_prio", MANIFEST, &source);
             for hook in [Hook::TcIngress, Hook::TcEgress, Hook::Xdp] {
                 let text = policy("p", direction(hook), "", &["say_prio"]);
-                let place = Place::with_catalog(&catalog, hook, Who::Client, &text);
+                let place = Place::with_catalog(&catalog, hook, Peer::Client, &text);
                 for ip in [4, 6] {
                     let mut hosts = Hosts::new(ip, Version::V1);
                     for packet in hosts.handshake(0) {
@@ -139,7 +139,7 @@ fn an_option_that_is_refused_leaves_every_byte_of_the_packet() {
                             ..packet
                         };
                         let frame = packet.build(&mut hosts);
-                        let output = place.frame(Who::Client, &frame);
+                        let output = place.frame(Peer::Client, &frame);
                         let policies = place.policies();
                         let more = |name| counted(&policies, name) - counted(&seen, name);
                         let (refused, done) = (more("refused"), more("done"));

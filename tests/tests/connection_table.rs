@@ -3,7 +3,7 @@
 use emptcp_packet::{require, testing::is_root};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
-    hosts::Who,
+    hosts::Peer,
     sandbox::{Place, alone, policy},
     table::{data, open, random_hosts, record},
 };
@@ -24,7 +24,7 @@ fn a_connection_that_carries_data_is_known_after_many_times_as_many_as_there_is_
                 "[tables]\nflows = 16384\nconnections = {ROOM}\n{}",
                 policy("p", "ingress", when, &["count"])
             );
-            let place = Place::new(Hook::TcIngress, Who::Client, &policies);
+            let place = Place::new(Hook::TcIngress, Peer::Client, &policies);
             let mut random = StdRng::seed_from_u64(11);
             let mut running: Vec<_> = (0..20).map(|_| random_hosts(&mut random, 4, Version::V1)).collect();
             for (port, hosts) in (100..).zip(&mut running) {
@@ -38,8 +38,8 @@ fn a_connection_that_carries_data_is_known_after_many_times_as_many_as_there_is_
                 }
                 place.sandbox.age(Duration::from_secs(1)).expect("tables");
                 for hosts in &mut running {
-                    place.send(hosts, &data(Who::Client));
-                    place.send(hosts, &data(Who::Server));
+                    place.send(hosts, &data(Peer::Client));
+                    place.send(hosts, &data(Peer::Server));
                 }
             }
             let unknown = place.core()["connection_unknown"];

@@ -5,7 +5,7 @@ use emptcp_packet::{require, testing::is_root, testrun::Input};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone},
     table::{data, open, place, random_hosts, record},
 };
@@ -39,11 +39,11 @@ fn backup_is_a_matter_of_each_side() {
         assert_eq!(backup(&hosts, 0), (false, false));
         assert_eq!(backup(&hosts, 1), (true, false), "the B bit of the server's SYN-ACK");
         let ack = |from| Packet::new(from, Kind::Ack);
-        place.send(&mut hosts, &ack(Who::Client).with(&["mp_prio backup"]));
+        place.send(&mut hosts, &ack(Peer::Client).with(&["mp_prio backup"]));
         assert_eq!(backup(&hosts, 0), (false, true));
-        place.send(&mut hosts, &ack(Who::Server).with(&["mp_prio backup"]));
+        place.send(&mut hosts, &ack(Peer::Server).with(&["mp_prio backup"]));
         assert_eq!(backup(&hosts, 0), (true, true));
-        place.send(&mut hosts, &ack(Who::Client).with(&["mp_prio regular"]));
+        place.send(&mut hosts, &ack(Peer::Client).with(&["mp_prio regular"]));
         assert_eq!(backup(&hosts, 0), (true, false));
         assert_eq!(backup(&hosts, 1), (true, false), "the other subflow does not change");
         let roles = |subflow| {
@@ -111,9 +111,9 @@ fn round_trips_are_measured_by_timestamps_and_by_acknowledgements() {
             let far = Duration::from_millis(30);
             for _ in 0..40 {
                 // The remote side answers after 30 ms, the local one at once.
-                place.send(&mut hosts, &usual(Packet::new(Who::Server, Kind::Data)));
+                place.send(&mut hosts, &usual(Packet::new(Peer::Server, Kind::Data)));
                 sleep(far / 10);
-                place.send(&mut hosts, &usual(Packet::new(Who::Client, Kind::Data)));
+                place.send(&mut hosts, &usual(Packet::new(Peer::Client, Kind::Data)));
             }
             let flow = record(&place, &hosts, 0).unwrap();
             let [local, remote] = flow.sender;
@@ -152,10 +152,10 @@ fn an_acknowledgement_after_a_retransmission_measures_nothing() {
                 "dss ack64"
             }])
         };
-        place.send(&mut hosts, &without(Who::Server, Kind::Data));
+        place.send(&mut hosts, &without(Peer::Server, Kind::Data));
         sleep(Duration::from_millis(50));
-        place.send(&mut hosts, &without(Who::Server, Kind::Data).sequence(-100));
-        place.send(&mut hosts, &without(Who::Client, Kind::Ack));
+        place.send(&mut hosts, &without(Peer::Server, Kind::Data).sequence(-100));
+        place.send(&mut hosts, &without(Peer::Client, Kind::Ack));
         let local = record(&place, &hosts, 0).unwrap().sender[LOCAL];
         assert!(
             local.rtt_us < 40_000,
@@ -177,11 +177,11 @@ fn the_range_of_data_sequence_numbers_is_that_of_the_mappings_short_or_long() {
                 let first = hosts.data_next[0];
                 let words = format!("dss ack {width}");
                 for _ in 0..5 {
-                    place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&[&words]));
+                    place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Data).with(&[&words]));
                 }
                 place.send(
                     &mut hosts,
-                    &Packet::new(Who::Client, Kind::Data).with(&[&words]).sequence(-300),
+                    &Packet::new(Peer::Client, Kind::Data).with(&[&words]).sequence(-300),
                 );
                 let sender = record(&place, &hosts, 0).unwrap().sender[REMOTE];
                 assert_eq!(
@@ -204,17 +204,17 @@ fn a_short_data_sequence_number_is_widened_across_its_wrap() {
         // tries; a jump in the stream has the same effect.
         let mut hosts = random_hosts(&mut random, 4, Version::V1);
         open(&place, &mut hosts, 0);
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         let target = (hosts.data_next[0] | 0xffff_ffff) - 149;
         while hosts.data_next[0] < target {
             hosts.data_next[0] = target.min(hosts.data_next[0] + (1 << 30));
-            place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&["dss map"]));
+            place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Data).with(&["dss map"]));
             if hosts.data_next[0] > target {
                 break;
             }
         }
         let before = hosts.data_next[0];
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&["dss map"]));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Data).with(&["dss map"]));
         let sender = record(&place, &hosts, 0).unwrap().sender[REMOTE];
         assert_eq!(sender.dsn_next.0, before + 100);
         assert_ne!(
@@ -234,10 +234,10 @@ fn a_connection_counts_the_payload_of_all_its_subflows_once() {
             open(&place, &mut hosts, 0);
             open(&place, &mut hosts, 1);
             for number in 0..10 {
-                place.send(&mut hosts, &data(Who::Client).on(number % 2).payload(100 + number));
-                place.send(&mut hosts, &data(Who::Server).on(number % 2).payload(1000));
+                place.send(&mut hosts, &data(Peer::Client).on(number % 2).payload(100 + number));
+                place.send(&mut hosts, &data(Peer::Server).on(number % 2).payload(1000));
             }
-            place.send(&mut hosts, &data(Who::Client).on(1).sequence(-100));
+            place.send(&mut hosts, &data(Peer::Client).on(1).sequence(-100));
             let connections = place.sandbox.connections().unwrap();
             assert_eq!(connections.len(), 1);
             let connection = &connections[0];
@@ -270,7 +270,7 @@ fn two_connections_do_not_mix() {
             open(&place, hosts, 1);
         }
         for (number, hosts) in all.iter_mut().enumerate() {
-            place.send(hosts, &data(Who::Client).on(1).payload(1 + number));
+            place.send(hosts, &data(Peer::Client).on(1).payload(1 + number));
         }
         let bytes: BTreeSet<_> = place
             .sandbox
@@ -286,12 +286,12 @@ fn two_connections_do_not_mix() {
 #[test]
 fn sample_takes_about_one_in_n() {
     test(|| {
-        let place = Place::with_policy(Hook::TcIngress, Who::Client, "sample 1 in 10", &["count"]);
+        let place = Place::with_policy(Hook::TcIngress, Peer::Client, "sample 1 in 10", &["count"]);
         let mut hosts = Hosts::new(4, Version::V1);
         open(&place, &mut hosts, 0);
-        let frame = Packet::new(Who::Client, Kind::Ack).build(&mut hosts);
+        let frame = Packet::new(Peer::Client, Kind::Ack).build(&mut hosts);
         place.input(
-            Who::Client,
+            Peer::Client,
             &Input {
                 repeat: 50_000,
                 ..Input::new(&frame)
@@ -311,7 +311,7 @@ fn policies_are_resolved_once_for_each_subflow_and_generation() {
         open(&place, &mut hosts, 0);
         let resolved = place.core()["resolved"];
         for _ in 0..20 {
-            place.send(&mut hosts, &data(Who::Client));
+            place.send(&mut hosts, &data(Peer::Client));
         }
         assert_eq!(place.core()["resolved"], resolved);
         place.switch(&emptcp_tests::sandbox::policy(
@@ -322,7 +322,7 @@ fn policies_are_resolved_once_for_each_subflow_and_generation() {
         ));
         let selected = place.core()["selected"];
         for _ in 0..20 {
-            place.send(&mut hosts, &data(Who::Client));
+            place.send(&mut hosts, &data(Peer::Client));
         }
         assert_eq!(place.core()["resolved"], resolved + 1);
         assert_eq!(place.core()["selected"], selected, "no policy selects it any more");

@@ -5,7 +5,7 @@ use emptcp_packet::{require, testing::is_root};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     rules::{ack, found, hosts, running, test},
     sandbox::{Place, alone, policy},
     table::{data, established, open, record},
@@ -17,10 +17,10 @@ use std::time::Duration;
 fn one_sided(place: &Place, port: u16) -> Hosts {
     let mut hosts = hosts(port, Version::V1);
     for _ in 0..8 {
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
     }
     place.sandbox.age(Duration::from_secs(1)).unwrap();
-    place.send(&mut hosts, &data(Who::Client));
+    place.send(&mut hosts, &data(Peer::Client));
     hosts
 }
 
@@ -39,9 +39,9 @@ fn a_subflow_of_which_one_direction_passes_is_established_and_says_so_until_the_
             (9, 900, 0)
         );
         // Retransmissions are recognised as in any other record.
-        place.send(&mut hosts, &data(Who::Client).sequence(-100));
+        place.send(&mut hosts, &data(Peer::Client).sequence(-100));
         assert_eq!(found(place, &hosts).remote().retransmissions, 1);
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Peer::Server));
         let flow = found(place, &hosts);
         assert_eq!(u32::from(flow.flags) & flags, flow_flag::PARTIAL);
         assert_eq!(flow.local().bytes, 100);
@@ -52,13 +52,13 @@ fn a_subflow_of_which_one_direction_passes_is_established_and_says_so_until_the_
 fn a_fin_and_a_minute_of_silence_end_a_subflow_of_which_one_direction_passes() {
     test(|place| {
         let mut hosts = one_sided(place, 1);
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Fin));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Fin));
         place.sandbox.age(Duration::from_secs(59)).unwrap();
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Fin).sequence(-1));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Fin).sequence(-1));
         assert!(established(place, &hosts, 0), "the FIN was sent again");
         let closed = place.core()["flow_closed"];
         place.sandbox.age(Duration::from_secs(61)).unwrap();
-        place.send(&mut hosts, &ack(Who::Client));
+        place.send(&mut hosts, &ack(Peer::Client));
         assert!(record(place, &hosts, 0).is_none());
         assert_eq!(place.core()["flow_closed"], closed + 1);
     });
@@ -68,7 +68,7 @@ fn a_fin_and_a_minute_of_silence_end_a_subflow_of_which_one_direction_passes() {
 fn a_record_that_ends_by_silence_leaves_a_segment_of_plain_tcp_alone() {
     test(|place| {
         let hosts = one_sided(place, 1);
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst).sequence(1000));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Rst).sequence(1000));
         // The next subflow on the same ports.
         let mut next = self::hosts(1, Version::V1);
         let [syn, ..] = next.handshake(0);
@@ -78,7 +78,7 @@ fn a_record_that_ends_by_silence_leaves_a_segment_of_plain_tcp_alone() {
         let key = FlowKey::new(server, client);
         let half_open = place.sandbox.half_open(&key).unwrap();
         assert!(half_open.is_some() && place.sandbox.record(&key).unwrap().is_some());
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Rst));
         assert_eq!(place.sandbox.record(&key).unwrap(), None);
         assert_eq!(place.sandbox.half_open(&key).unwrap(), half_open);
     });
@@ -89,14 +89,14 @@ fn a_cpu_whose_clock_is_behind_measures_no_silence() {
     test(|place| {
         let behind = || place.sandbox.turn_back(Duration::from_secs(5)).unwrap();
         let mut alone = one_sided(place, 1);
-        place.send(&mut alone, &Packet::new(Who::Client, Kind::Fin));
+        place.send(&mut alone, &Packet::new(Peer::Client, Kind::Fin));
         behind();
-        place.send(&mut alone, &ack(Who::Client));
+        place.send(&mut alone, &ack(Peer::Client));
         assert!(established(place, &alone, 0));
         let mut hosts = running(place, 2);
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst).sequence(1000));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Rst).sequence(1000));
         behind();
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Peer::Server));
         assert!(established(place, &hosts, 0));
     });
 }
@@ -106,13 +106,13 @@ fn a_cpu_whose_clock_is_behind_finds_no_subflow_old_or_idle() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let condition = "flow.idle >= 1s or flow.age >= 1s";
     alone(|| {
-        let place = Place::with_policy(Hook::Xdp, Who::Client, condition, &["count"]);
+        let place = Place::with_policy(Hook::Xdp, Peer::Client, condition, &["count"]);
         let mut hosts = running(&place, 1);
         place.sandbox.turn_back(Duration::from_secs(5)).unwrap();
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(place.policies()[0].matched.packets, 0);
         place.sandbox.age(Duration::from_secs(7)).unwrap();
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(place.policies()[0].matched.packets, 1);
     });
 }
@@ -127,11 +127,11 @@ fn a_subflow_on_the_same_ports_takes_over_where_one_direction_passes() {
         hosts.subflows[0].next = hosts.subflows[0].isn;
         let [syn, ..] = hosts.handshake(0);
         place.send(&mut hosts, &syn);
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(found(place, &hosts).id, id, "not before three seconds have passed");
         place.sandbox.age(Duration::from_secs(3)).unwrap();
         for _ in 0..8 {
-            place.send(&mut hosts, &data(Who::Client));
+            place.send(&mut hosts, &data(Peer::Client));
         }
         let flow = found(place, &hosts);
         assert_ne!(flow.id, id);
@@ -146,7 +146,7 @@ fn subflows_of_which_one_direction_passes_push_out_none_whose_handshake_was_seen
     require!(is_root(), "this test loads BPF programs, which needs root");
     alone(|| {
         let policies = format!("[tables]\nflows = 64\n{}", policy("p", "ingress", "", &["count"]));
-        let place = Place::new(Hook::TcIngress, Who::Client, &policies);
+        let place = Place::new(Hook::TcIngress, Peer::Client, &policies);
         for port in 1..=64 {
             open(&place, &mut hosts(port, Version::V1), 0);
         }
@@ -156,13 +156,13 @@ fn subflows_of_which_one_direction_passes_push_out_none_whose_handshake_was_seen
         let mut late = Vec::new();
         for mut hosts in forged {
             for _ in 0..8 {
-                place.send(&mut hosts, &data(Who::Client));
+                place.send(&mut hosts, &data(Peer::Client));
             }
             late.push(hosts);
         }
         place.sandbox.age(Duration::from_secs(1)).unwrap();
         for hosts in &mut late {
-            place.send(hosts, &data(Who::Client));
+            place.send(hosts, &data(Peer::Client));
         }
         let after = held(&place);
         assert_eq!(before.iter().filter(|key| !after.contains(key)).count(), 0);

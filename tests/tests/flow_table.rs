@@ -5,7 +5,7 @@ use emptcp_packet::{require, testing::is_root, testrun::Verdict};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::alone,
     table::{data, established, open, place, random_hosts, record},
 };
@@ -37,8 +37,8 @@ fn tokens_initial_sequence_numbers_and_connection_ids_are_those_of_the_rfcs_for_
                     (REMOTE, LOCAL)
                 };
                 let mut tokens = [0; 2];
-                tokens[client] = hosts.token(Who::Client).0;
-                tokens[server] = hosts.token(Who::Server).0;
+                tokens[client] = hosts.token(Peer::Client).0;
+                tokens[server] = hosts.token(Peer::Server).0;
                 for subflow in 0..2 {
                     let flow = record(&place, &hosts, subflow).expect("a record");
                     assert_eq!(
@@ -50,8 +50,8 @@ fn tokens_initial_sequence_numbers_and_connection_ids_are_those_of_the_rfcs_for_
                         flow.connection.0,
                         u64::from(tokens[LOCAL]) << 32 | u64::from(tokens[REMOTE])
                     );
-                    assert_eq!(flow.sender[client].idsn, hosts.derived(Who::Client).idsn);
-                    assert_eq!(flow.sender[server].idsn, hosts.derived(Who::Server).idsn);
+                    assert_eq!(flow.sender[client].idsn, hosts.derived(Peer::Client).idsn);
+                    assert_eq!(flow.sender[server].idsn, hosts.derived(Peer::Server).idsn);
                     assert_eq!(flow.version(), Some(version));
                     assert_eq!(u32::from(flow.state), flow_state::ESTABLISHED);
                 }
@@ -73,7 +73,7 @@ fn a_flood_of_joins_pushes_out_no_established_subflow_and_is_visible() {
         }
         const FLOOD: u64 = 100_000;
         let mut hosts = Hosts::new(4, Version::V1);
-        let mut frame = Packet::new(Who::Client, Kind::Syn).on(1).build(&mut hosts);
+        let mut frame = Packet::new(Peer::Client, Kind::Syn).on(1).build(&mut hosts);
         for _ in 0..FLOOD {
             // Source address, source port, sequence number, and the token and nonce of MP_JOIN: the last 8 bytes.
             let length = frame.len();
@@ -81,12 +81,12 @@ fn a_flood_of_joins_pushes_out_no_established_subflow_and_is_visible() {
             random.fill_bytes(&mut frame[34..36]);
             random.fill_bytes(&mut frame[38..42]);
             random.fill_bytes(&mut frame[length - 8..]);
-            assert_eq!(place.frame(Who::Client, &frame).verdict, Verdict::Pass);
+            assert_eq!(place.frame(Peer::Client, &frame).verdict, Verdict::Pass);
         }
         for hosts in &mut all {
             assert!(established(&place, hosts, 0), "an established subflow was evicted");
             let tracked = place.core()["tracked"];
-            place.send(hosts, &data(Who::Client));
+            place.send(hosts, &data(Peer::Client));
             assert_eq!(place.core()["tracked"], tracked + 1);
         }
         let core = place.core();
@@ -106,7 +106,7 @@ fn a_new_subflow_can_still_open_while_the_half_open_table_is_full() {
         let mut random = StdRng::seed_from_u64(3);
         for _ in 0..5000 {
             let mut hosts = random_hosts(&mut random, 6, Version::V0);
-            place.send(&mut hosts, &Packet::new(Who::Client, Kind::Syn));
+            place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Syn));
         }
         let mut hosts = random_hosts(&mut random, 4, Version::V1);
         open(&place, &mut hosts, 0);
@@ -167,7 +167,7 @@ fn a_third_ack_of_the_wrong_host_or_without_a_syn_ack_establishes_nothing() {
         let [syn, syn_ack, _] = hosts.handshake(0);
         place.send(&mut hosts, &syn);
         place.send(&mut hosts, &syn_ack);
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::ThirdAck));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::ThirdAck));
         assert!(!established(&place, &hosts, 0));
     });
 }
@@ -193,9 +193,9 @@ fn a_repeated_syn_and_syn_ack_change_nothing() {
         let [syn, syn_ack, third] = hosts.handshake(0);
         let first = place.send(&mut hosts, &syn);
         let id = record(&place, &hosts, 0).unwrap().id;
-        place.frame(Who::Client, &first);
+        place.frame(Peer::Client, &first);
         let second = place.send(&mut hosts, &syn_ack);
-        place.frame(Who::Server, &second);
+        place.frame(Peer::Server, &second);
         place.send(&mut hosts, &third);
         let flow = record(&place, &hosts, 0).unwrap();
         assert_eq!(flow.id, id, "the record is the one of the first SYN");
@@ -217,7 +217,7 @@ fn ports_that_are_used_again_become_a_new_subflow_only_when_the_new_handshake_co
         new.subflows[0].next = [5_000, 6_000];
         let [syn, syn_ack, third] = new.handshake(0);
         place.send(&mut new, &syn);
-        place.send(&mut old, &data(Who::Client));
+        place.send(&mut old, &data(Peer::Client));
         let held = place
             .sandbox
             .records()
@@ -230,9 +230,9 @@ fn ports_that_are_used_again_become_a_new_subflow_only_when_the_new_handshake_co
         place.send(&mut new, &third);
         let after = record(&place, &new, 0).unwrap();
         assert_ne!(after.id, before.id);
-        assert_eq!(after.remote_token.0, new.token(Who::Client).0);
+        assert_eq!(after.remote_token.0, new.token(Peer::Client).0);
         assert_eq!(after.sender[REMOTE].isn, 5_000);
-        place.send(&mut new, &data(Who::Client));
+        place.send(&mut new, &data(Peer::Client));
         assert_eq!(record(&place, &new, 0).unwrap().sender[REMOTE].bytes, 100);
     });
 }
@@ -243,17 +243,17 @@ fn a_subflow_met_in_mid_stream_is_adopted_only_when_both_directions_fit() {
         for version in [Version::V0, Version::V1] {
             let place = place(Hook::TcIngress, "");
             let mut hosts = Hosts::new(4, version);
-            place.send(&mut hosts, &Packet::new(Who::Client, Kind::Ack));
+            place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Ack));
             assert!(record(&place, &hosts, 0).is_none(), "an ACK makes no record");
-            place.send(&mut hosts, &Packet::new(Who::Client, Kind::Rst));
+            place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Rst));
             assert!(record(&place, &hosts, 0).is_none(), "a reset makes no record");
-            place.send(&mut hosts, &Packet::new(Who::Client, Kind::Data).with(&["dss ack"]));
+            place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Data).with(&["dss ack"]));
             assert!(
                 record(&place, &hosts, 0).is_none(),
                 "data without a mapping makes no record"
             );
             for _ in 0..3 {
-                place.send(&mut hosts, &data(Who::Client));
+                place.send(&mut hosts, &data(Peer::Client));
                 let flow = record(&place, &hosts, 0).expect("a half-open record");
                 assert_eq!(
                     u32::from(flow.state),
@@ -261,13 +261,13 @@ fn a_subflow_met_in_mid_stream_is_adopted_only_when_both_directions_fit() {
                     "one direction is not enough"
                 );
             }
-            let wrong = data(Who::Server).acknowledgement(2_000_000_000);
+            let wrong = data(Peer::Server).acknowledgement(2_000_000_000);
             place.send(&mut hosts, &wrong);
             assert!(
                 !established(&place, &hosts, 0),
                 "an acknowledgement of what was never sent is not enough"
             );
-            place.send(&mut hosts, &data(Who::Server));
+            place.send(&mut hosts, &data(Peer::Server));
             let flow = record(&place, &hosts, 0).unwrap();
             assert_eq!(u32::from(flow.state), flow_state::ESTABLISHED);
             assert_ne!(u32::from(flow.flags) & flow_flag::PARTIAL, 0);
@@ -282,7 +282,7 @@ fn plain_tcp_with_a_stray_option_is_not_adopted() {
     test(|| {
         let place = place(Hook::TcIngress, "");
         let mut hosts = Hosts::new(4, Version::V1);
-        for from in [Who::Client, Who::Server, Who::Client] {
+        for from in [Peer::Client, Peer::Server, Peer::Client] {
             place.send(&mut hosts, &Packet::new(from, Kind::Data).with(&["mp_prio backup"]));
         }
         assert!(record(&place, &hosts, 0).is_none());
@@ -296,10 +296,10 @@ fn a_reset_counts_only_with_a_sequence_number_in_the_window() {
         let mut hosts = Hosts::new(4, Version::V1);
         open(&place, &mut hosts, 0);
         for offset in [-1_i64, -1000, 1 << 30, 1 << 31, (1 << 31) + 5] {
-            place.send(&mut hosts, &Packet::new(Who::Client, Kind::Rst).sequence(offset));
+            place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Rst).sequence(offset));
             assert!(established(&place, &hosts, 0), "offset {offset}");
         }
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Rst));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Rst));
         assert!(record(&place, &hosts, 0).is_none());
         assert_eq!(place.core()["flow_closed"], 1);
     });
@@ -311,17 +311,17 @@ fn a_subflow_ends_when_both_sides_have_sent_fin_and_the_last_is_acknowledged() {
         let place = place(Hook::TcIngress, "");
         let mut hosts = Hosts::new(6, Version::V0);
         open(&place, &mut hosts, 0);
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Fin));
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::Ack));
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Fin));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::Ack));
+        place.send(&mut hosts, &data(Peer::Server));
         assert_eq!(u32::from(record(&place, &hosts, 0).unwrap().state), flow_state::CLOSING);
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::Fin));
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Ack).acknowledgement(-1));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::Fin));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Ack).acknowledgement(-1));
         assert!(
             record(&place, &hosts, 0).is_some(),
             "the last FIN is not acknowledged yet"
         );
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Ack));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Ack));
         assert!(record(&place, &hosts, 0).is_none());
     });
 }

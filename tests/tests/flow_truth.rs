@@ -5,7 +5,7 @@ use emptcp_packet::{require, testing::is_root};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone},
     table::{data, open, place, random_hosts, record},
 };
@@ -26,7 +26,7 @@ fn running(hook: Hook, random: &mut StdRng, ip: u8, version: Version) -> (Place,
     let place = place(hook, "");
     let mut hosts = random_hosts(random, ip, version);
     open(&place, &mut hosts, 0);
-    for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
+    for from in [Peer::Client, Peer::Server, Peer::Client, Peer::Server] {
         place.send(&mut hosts, &data(from));
     }
     (place, hosts)
@@ -67,7 +67,7 @@ fn forged_segments_of_every_kind_with_random_numbers_change_nothing_but_counters
                         2 => &["dss ack64 map64"],
                         _ => &["nop", "nop", "timestamps"],
                     };
-                    let mut packet = Packet::new(Who::Client, kind).with(options).sequence(far);
+                    let mut packet = Packet::new(Peer::Client, kind).with(options).sequence(far);
                     if random.random() {
                         packet = packet.acknowledgement(far);
                     }
@@ -82,8 +82,8 @@ fn forged_segments_of_every_kind_with_random_numbers_change_nothing_but_counters
             let refused = core["unacceptable"] + core["syn_on_established"];
             assert!(refused >= forged, "{forged} forged, {refused} refused");
             // The hosts continue, and the record follows.
-            place.send(&mut hosts, &data(Who::Client));
-            place.send(&mut hosts, &data(Who::Server));
+            place.send(&mut hosts, &data(Peer::Client));
+            place.send(&mut hosts, &data(Peer::Server));
             let flow = record(&place, &hosts, 0).unwrap();
             let client = if hook == Hook::TcEgress { LOCAL } else { REMOTE };
             assert_eq!(flow.sender[client].end, hosts.subflows[0].next[0]);
@@ -100,16 +100,16 @@ fn one_syn_without_an_option_one_fin_and_one_reset_leave_an_established_record_a
         let (place, hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
         let before = record(&place, &hosts, 0).unwrap();
         for packet in [
-            Packet::new(Who::Client, Kind::Syn)
+            Packet::new(Peer::Client, Kind::Syn)
                 .with(&["mss 1460"])
                 .sequence(123_456_789),
-            Packet::new(Who::Client, Kind::Fin)
+            Packet::new(Peer::Client, Kind::Fin)
                 .sequence(123_456_789)
                 .acknowledgement(77_777_777),
-            Packet::new(Who::Client, Kind::Ack)
+            Packet::new(Peer::Client, Kind::Ack)
                 .sequence(123_456_789)
                 .acknowledgement(77_777_777),
-            Packet::new(Who::Client, Kind::Rst).sequence(123_456_789),
+            Packet::new(Peer::Client, Kind::Rst).sequence(123_456_789),
         ] {
             place.send(&mut hosts.clone(), &packet);
             let after = record(&place, &hosts, 0).expect("the record is still there");
@@ -125,11 +125,11 @@ fn a_plain_tcp_connection_that_uses_the_ports_again_ends_the_record() {
         let (place, mut hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
         hosts.subflows[0].next = [55_555, 77_777];
         hosts.subflows[0].isn = [55_555, 77_777];
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Syn).with(&["mss 1460"]));
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::SynAck).with(&["mss 1460"]));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Syn).with(&["mss 1460"]));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::SynAck).with(&["mss 1460"]));
         let old = record(&place, &hosts, 0).expect("it stays until the handshake is complete");
         assert_eq!(u32::from(old.state), flow_state::ESTABLISHED);
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::ThirdAck).with(&[]));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::ThirdAck).with(&[]));
         assert_eq!(record(&place, &hosts, 0), None);
     });
 }
@@ -141,17 +141,17 @@ fn a_fin_counts_when_the_other_side_acknowledges_it_and_not_when_its_sender_goes
         let (place, mut hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
         let state = |hosts: &Hosts| record(&place, hosts, 0).map(|flow| u32::from(flow.state));
         // In the window, but forged: the host continues with data.
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Fin).sequence(10));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Fin).sequence(10));
         assert_eq!(state(&hosts), Some(flow_state::ESTABLISHED));
-        place.send(&mut hosts, &data(Who::Client));
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::Ack));
+        place.send(&mut hosts, &data(Peer::Client));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::Ack));
         assert_eq!(state(&hosts), Some(flow_state::ESTABLISHED));
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Fin));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Fin));
         assert_eq!(state(&hosts), Some(flow_state::ESTABLISHED));
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::Ack));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::Ack));
         assert_eq!(state(&hosts), Some(flow_state::CLOSING));
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::Fin));
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Ack));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::Fin));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Ack));
         assert_eq!(state(&hosts), None);
     });
 }
@@ -161,13 +161,13 @@ fn a_reset_in_the_window_is_suspected_and_the_next_segment_clears_it() {
     test(|| {
         let mut random = StdRng::seed_from_u64(11);
         let (place, mut hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst).sequence(1000));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Rst).sequence(1000));
         let flow = record(&place, &hosts, 0).expect("not believed");
         assert_ne!(u32::from(flow.flags) & flow_flag::RESET_SUSPECTED_REMOTE, 0);
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         let flow = record(&place, &hosts, 0).unwrap();
         assert_eq!(u32::from(flow.flags) & flow_flag::RESET_SUSPECTED_REMOTE, 0);
-        place.send(&mut hosts, &Packet::new(Who::Client, Kind::Rst));
+        place.send(&mut hosts, &Packet::new(Peer::Client, Kind::Rst));
         assert_eq!(
             record(&place, &hosts, 0),
             None,
@@ -196,9 +196,9 @@ fn thinking_time_is_in_no_round_trip() {
                 place.send(hosts, &Packet::new(from, kind).with(&words(kind)));
             };
             for _ in 0..4 {
-                send(&mut hosts, Who::Client, Kind::Data);
-                send(&mut hosts, Who::Server, Kind::Data);
-                send(&mut hosts, Who::Client, Kind::Ack);
+                send(&mut hosts, Peer::Client, Kind::Data);
+                send(&mut hosts, Peer::Server, Kind::Data);
+                send(&mut hosts, Peer::Client, Kind::Ack);
                 sleep(Duration::from_millis(400));
             }
             let flow = record(&place, &hosts, 0).unwrap();
@@ -216,7 +216,7 @@ fn filling_a_gap_is_no_retransmission_and_a_repetition_is_one() {
         let mut random = StdRng::seed_from_u64(12);
         let (place, mut hosts) = running(Hook::TcIngress, &mut random, 4, Version::V1);
         let sender = |hosts: &Hosts| record(&place, hosts, 0).unwrap().sender[REMOTE];
-        let at = |offset| data(Who::Client).sequence(offset);
+        let at = |offset| data(Peer::Client).sequence(offset);
         // The second of four segments comes last, the fourth twice.
         place.send(&mut hosts.clone(), &at(200));
         place.send(&mut hosts.clone(), &at(300));
@@ -224,7 +224,7 @@ fn filling_a_gap_is_no_retransmission_and_a_repetition_is_one() {
         place.send(&mut hosts.clone(), &at(300));
         assert_eq!(sender(&hosts).retransmissions, 1);
         place.send(&mut hosts.clone(), &at(100));
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         let flow = sender(&hosts);
         assert_eq!((flow.retransmissions, flow.range_count, flow.uncertain), (1, 0, 0));
         assert_eq!(flow.contiguous, flow.end);
@@ -245,11 +245,11 @@ fn a_record_that_lost_the_thread_finds_it_when_the_other_side_acknowledges_eight
         // A gigabyte takes another path.
         hosts.subflows[0].next[0] = hosts.subflows[0].next[0].wrapping_add(1 << 30);
         for _ in 0..8 {
-            place.send(&mut hosts, &data(Who::Client));
+            place.send(&mut hosts, &data(Peer::Client));
         }
         let lost = record(&place, &hosts, 0).unwrap().sender[REMOTE];
         assert_ne!(lost.end, hosts.subflows[0].next[0]);
-        place.send(&mut hosts, &Packet::new(Who::Server, Kind::Ack));
+        place.send(&mut hosts, &Packet::new(Peer::Server, Kind::Ack));
         let found = record(&place, &hosts, 0).unwrap().sender;
         assert_eq!(
             (found[REMOTE].reanchored, found[REMOTE].end),

@@ -5,7 +5,7 @@ use emptcp_packet::{require, testing::is_root};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::Who,
+    hosts::Peer,
     rules::{ack, found, hosts, running, test},
     sandbox::{Place, alone, policy},
     table::{data, established, open, record},
@@ -58,7 +58,7 @@ fn a_syn_ack_that_fits_begins_its_side_anew() {
         let mut hosts = hosts(1, Version::V1);
         let [syn, syn_ack, third] = hosts.handshake(0);
         place.send(&mut hosts, &syn);
-        place.send(&mut hosts.clone(), &data(Who::Server).sequence(500_000_000));
+        place.send(&mut hosts.clone(), &data(Peer::Server).sequence(500_000_000));
         assert_eq!(found(place, &hosts).sender[LOCAL].packets, 1);
         place.send(&mut hosts, &syn_ack);
         let local = found(place, &hosts).sender[LOCAL];
@@ -89,11 +89,11 @@ fn a_handshake_of_mptcp_that_ends_in_plain_tcp_ends_the_record_that_had_the_port
 fn a_reset_with_a_syn_flag_is_a_reset_and_mid_stream_data_without_ack_makes_no_record() {
     test(|place| {
         let mut hosts = hosts(1, Version::V1);
-        let mut packet = Packet::new(Who::Client, Kind::Syn);
+        let mut packet = Packet::new(Peer::Client, Kind::Syn);
         packet.patch = vec![(13, "06".into())];
         place.send(&mut hosts.clone(), &packet);
         assert_eq!(record(place, &hosts, 0), None);
-        let mut packet = data(Who::Client);
+        let mut packet = data(Peer::Client);
         packet.patch = vec![(13, "08".into())];
         place.send(&mut hosts, &packet);
         assert_eq!(record(place, &hosts, 0), None);
@@ -108,7 +108,7 @@ fn a_suspected_reset_changes_nothing_else_and_its_side_is_silent_from_then_on() 
         // The client pauses for a minute.
         age(60);
         let before = found(place, &hosts);
-        place.send(&mut hosts.clone(), &Packet::new(Who::Client, Kind::Rst).sequence(1000));
+        place.send(&mut hosts.clone(), &Packet::new(Peer::Client, Kind::Rst).sequence(1000));
         let mut after = found(place, &hosts);
         assert_ne!(u32::from(after.flags) & flow_flag::RESET_SUSPECTED_REMOTE, 0);
         assert!(after.sender[REMOTE].last_ns > before.sender[REMOTE].last_ns);
@@ -116,10 +116,10 @@ fn a_suspected_reset_changes_nothing_else_and_its_side_is_silent_from_then_on() 
         after.sender[REMOTE].last_ns = before.sender[REMOTE].last_ns;
         after.watch = before.watch;
         assert_eq!(after, before);
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Peer::Server));
         assert!(established(place, &hosts, 0), "ten seconds have not passed since");
         age(11);
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Peer::Server));
         assert_eq!(record(place, &hosts, 0), None);
     });
 }
@@ -130,14 +130,14 @@ fn an_acceptable_segment_ends_a_run_of_unacceptable_ones() {
         let mut hosts = running(place, 1);
         let far = 500_000_000;
         for number in 0..7 {
-            place.send(&mut hosts.clone(), &data(Who::Client).sequence(far + 100 * number));
+            place.send(&mut hosts.clone(), &data(Peer::Client).sequence(far + 100 * number));
         }
         let mut aside = hosts.clone();
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(found(place, &hosts).sender[REMOTE].run_count, 0);
-        place.send(&mut aside.clone(), &data(Who::Client).sequence(far + 700));
+        place.send(&mut aside.clone(), &data(Peer::Client).sequence(far + 700));
         aside.subflows[0].next[0] = aside.subflows[0].next[0].wrapping_add(far as u32 + 800);
-        place.send(&mut aside, &ack(Who::Server));
+        place.send(&mut aside, &ack(Peer::Server));
         assert_eq!(found(place, &hosts).sender[REMOTE].reanchored, 0);
     });
 }
@@ -150,8 +150,8 @@ fn a_record_that_lost_the_thread_of_both_sides_finds_both() {
             *next = next.wrapping_add(700_000_000);
         }
         for _ in 0..10 {
-            place.send(&mut hosts, &data(Who::Client));
-            place.send(&mut hosts, &data(Who::Server));
+            place.send(&mut hosts, &data(Peer::Client));
+            place.send(&mut hosts, &data(Peer::Server));
         }
         let sender = found(place, &hosts).sender;
         assert_eq!([sender[REMOTE].end, sender[LOCAL].end], hosts.subflows[0].next);
@@ -164,10 +164,10 @@ fn an_old_block_of_dsack_makes_no_segment_unacceptable() {
         let mut hosts = running(place, 1);
         let old = hosts.subflows[0].next[1].wrapping_sub(3_000_000);
         let block = format!("hex 050a{:08x}{:08x}", old.wrapping_sub(100), old);
-        place.send(&mut hosts, &ack(Who::Client).with(&[&block]));
+        place.send(&mut hosts, &ack(Peer::Client).with(&[&block]));
         // 12 bytes are no SACK option.
         let odd = format!("hex 050c{:08x}{:08x}0101", old, old.wrapping_add(500_000_000));
-        place.send(&mut hosts, &ack(Who::Client).with(&[&odd]));
+        place.send(&mut hosts, &ack(Peer::Client).with(&[&odd]));
         assert_eq!(found(place, &hosts).sender[REMOTE].unacceptable, 0);
     });
 }
@@ -189,14 +189,14 @@ fn the_window_of_the_third_ack_counts() {
 fn a_round_trip_is_void_by_timestamps_only_when_the_segment_had_one() {
     test(|place| {
         let mut hosts = running(place, 1);
-        place.send(&mut hosts, &ack(Who::Client));
+        place.send(&mut hosts, &ack(Peer::Client));
         let before = found(place, &hosts).sender[LOCAL].rtt_samples;
         place.send(
             &mut hosts,
-            &Packet::new(Who::Server, Kind::Data).with(&["dss ack64 map64"]),
+            &Packet::new(Peer::Server, Kind::Data).with(&["dss ack64 map64"]),
         );
         hosts.subflows[0].stamps[1] = hosts.subflows[0].stamps[1].wrapping_add(1_000_000);
-        place.send(&mut hosts, &ack(Who::Client));
+        place.send(&mut hosts, &ack(Peer::Client));
         assert_eq!(found(place, &hosts).sender[LOCAL].rtt_samples, before + 1);
     });
 }
@@ -205,11 +205,11 @@ fn a_round_trip_is_void_by_timestamps_only_when_the_segment_had_one() {
 fn a_round_trip_of_an_hour_counts_as_the_longest_that_can_be_told() {
     test(|place| {
         let mut hosts = running(place, 1);
-        place.send(&mut hosts, &ack(Who::Client));
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &ack(Peer::Client));
+        place.send(&mut hosts, &data(Peer::Server));
         place.sandbox.age(Duration::from_secs(7200)).expect("tables");
         let before = found(place, &hosts).sender[LOCAL].rtt_us;
-        place.send(&mut hosts, &ack(Who::Client));
+        place.send(&mut hosts, &ack(Peer::Client));
         let after = found(place, &hosts).sender[LOCAL].rtt_us;
         assert_eq!(after, before + ((i32::MAX as u32 - before) >> 3));
     });
@@ -221,7 +221,7 @@ fn one_byte_sent_again_is_a_window_probe_only_when_the_other_side_has_closed_its
         let hosts = hosts(1, Version::V1);
         // Only this side is seen: in mid-stream, one byte, and again.
         for _ in 0..2 {
-            place.send(&mut hosts.clone(), &data(Who::Client).payload(1));
+            place.send(&mut hosts.clone(), &data(Peer::Client).payload(1));
         }
         assert_eq!(found(place, &hosts).sender[REMOTE].retransmissions, 1);
     });
@@ -231,14 +231,14 @@ fn one_byte_sent_again_is_a_window_probe_only_when_the_other_side_has_closed_its
 fn mp_prio_of_another_length_and_of_an_unknown_address_id_says_nothing() {
     test(|place| {
         let mut hosts = running(place, 1);
-        place.send(&mut hosts, &ack(Who::Client).with(&["hex 1e0551010000"]));
+        place.send(&mut hosts, &ack(Peer::Client).with(&["hex 1e0551010000"]));
         assert_eq!(u32::from(found(place, &hosts).flags) & flow_flag::BACKUP_REMOTE, 0);
         let mut adopted = self::hosts(2, Version::V0);
-        for from in [Who::Client, Who::Server] {
+        for from in [Peer::Client, Peer::Server] {
             place.send(&mut adopted, &data(from));
         }
         assert!(established(place, &adopted, 0));
-        place.send(&mut adopted, &ack(Who::Client).with(&["mp_prio backup 0"]));
+        place.send(&mut adopted, &ack(Peer::Client).with(&["mp_prio backup 0"]));
         assert_eq!(u32::from(found(place, &adopted).flags) & flow_flag::BACKUP_REMOTE, 0);
     });
 }
@@ -251,17 +251,17 @@ fn mp_capable_names_no_connection_on_a_joined_subflow_and_in_an_unknown_version(
         for packet in hosts.handshake(1) {
             place.send(&mut hosts, &packet);
         }
-        place.send(&mut hosts, &ack(Who::Client).on(1).with(&["mp_capable"]));
+        place.send(&mut hosts, &ack(Peer::Client).on(1).with(&["mp_capable"]));
         let joined = record(place, &hosts, 1).expect("a record");
         assert_eq!(u32::from(joined.state), flow_state::ESTABLISHED);
         assert!(!joined.connection.is_known());
         let mut adopted = self::hosts(2, Version::V1);
-        for from in [Who::Client, Who::Server] {
+        for from in [Peer::Client, Peer::Server] {
             place.send(&mut adopted, &data(from));
         }
         let keys = "1122334455667788fedcba9876543210";
         for option in [format!("hex 1e140b81{keys}"), format!("hex 1e160081{keys}0001")] {
-            place.send(&mut adopted, &ack(Who::Client).with(&[&option]));
+            place.send(&mut adopted, &ack(Peer::Client).with(&[&option]));
             assert!(!found(place, &adopted).connection.is_known(), "{option}");
         }
     });
@@ -274,7 +274,7 @@ fn a_slot_that_is_free_again_gives_no_record_for_the_key_that_it_had() {
         let policies = policy("p", "ingress", "", &["count"]);
         let place = Place::new(
             Hook::TcIngress,
-            Who::Client,
+            Peer::Client,
             &format!("[tables]\nflows = 64\n{policies}"),
         );
         // Of two neighbours in a set, with tag 1, which a free slot is nearest to: the upper one has gone.
@@ -293,11 +293,11 @@ fn a_slot_that_is_free_again_gives_no_record_for_the_key_that_it_had() {
             })
             .expect("two such ports");
         let mut gone = running(&place, upper);
-        place.send(&mut gone, &Packet::new(Who::Client, Kind::Rst));
+        place.send(&mut gone, &Packet::new(Peer::Client, Kind::Rst));
         let hosts = running(&place, lower);
         assert!(established(&place, &hosts, 0));
         let before = place.core();
-        place.send(&mut gone, &ack(Who::Client).with(&[]));
+        place.send(&mut gone, &ack(Peer::Client).with(&[]));
         let after = place.core();
         assert_eq!(after["untracked"], before["untracked"] + 1);
     });
@@ -308,14 +308,14 @@ fn a_fin_below_what_its_side_has_sent_ends_nothing() {
     test(|place| {
         // First seen in mid-stream: the window is the largest, so guesses are acceptable.
         let mut hosts = hosts(1, Version::V1);
-        for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
+        for from in [Peer::Client, Peer::Server, Peer::Client, Peer::Server] {
             place.send(&mut hosts, &data(from));
         }
-        let old = Packet::new(Who::Client, Kind::Fin).sequence(-500_000_000);
+        let old = Packet::new(Peer::Client, Kind::Fin).sequence(-500_000_000);
         place.send(&mut hosts.clone(), &old);
         let refused = found(place, &hosts).sender[REMOTE].unacceptable;
-        place.send(&mut hosts, &data(Who::Server));
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Server));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(refused, 0);
         assert!(established(place, &hosts, 0));
     });
@@ -330,24 +330,24 @@ fn a_data_sequence_number_far_ahead_is_believed_once_a_data_ack_covers_it() {
         // Other paths carry 16 GB.
         hosts.data_next[0] += 1 << 34;
         let jump = hosts.data_next[0] + 100;
-        place.send(&mut hosts, &long(Who::Client));
+        place.send(&mut hosts, &long(Peer::Client));
         let flow = found(place, &hosts);
         assert_eq!((flow.sender[REMOTE].dsn_next.0, flow.dsn_jump.0), (known, jump));
         assert_ne!(u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE, 0);
         // Further mappings do not move `dsn_jump`, because acknowledgements lag.
-        place.send(&mut hosts, &long(Who::Client));
+        place.send(&mut hosts, &long(Peer::Client));
         assert_eq!(found(place, &hosts).dsn_jump.0, jump);
         // One of 32 bits may mean any of several numbers; one that is below covers nothing.
-        place.send(&mut hosts, &ack(Who::Server).with(&["dss ack"]));
+        place.send(&mut hosts, &ack(Peer::Server).with(&["dss ack"]));
         let mut behind = hosts.clone();
         behind.data_next[0] = jump - 1;
-        place.send(&mut behind, &ack(Who::Server).with(&["dss ack64"]));
+        place.send(&mut behind, &ack(Peer::Server).with(&["dss ack64"]));
         assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next.0, known);
-        place.send(&mut hosts, &ack(Who::Server).with(&["dss ack64"]));
+        place.send(&mut hosts, &ack(Peer::Server).with(&["dss ack64"]));
         let flow = found(place, &hosts);
         assert_eq!(flow.sender[REMOTE].dsn_next.0, jump);
         assert_eq!(u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE, 0);
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next.0, hosts.data_next[0]);
     });
 }
@@ -358,9 +358,9 @@ fn a_data_sequence_number_far_ahead_is_forgotten_when_its_sender_goes_on_with_kn
         let mut hosts = running(place, 1);
         let mut forged = hosts.clone();
         forged.data_next[0] += 1 << 40;
-        place.send(&mut forged, &data(Who::Client).with(&["dss ack map64"]).sequence(-100));
+        place.send(&mut forged, &data(Peer::Client).with(&["dss ack map64"]).sequence(-100));
         assert_ne!(u32::from(found(place, &hosts).flags) & flow_flag::DSN_JUMP_REMOTE, 0);
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         let flow = found(place, &hosts);
         assert_eq!(u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE, 0);
         assert_eq!((flow.sender[REMOTE].dsn_next.0, flow.watch), (hosts.data_next[0], 0));
@@ -374,14 +374,14 @@ fn a_forged_data_sequence_number_that_came_first_gives_way_once_a_data_ack_cover
         place.sandbox.forget().unwrap();
         let mut forged = hosts.clone();
         forged.data_next[0] += 1 << 40;
-        place.send(&mut forged, &data(Who::Client).with(&["dss ack map64"]));
-        place.send(&mut hosts, &ack(Who::Server));
+        place.send(&mut forged, &data(Peer::Client).with(&["dss ack map64"]));
+        place.send(&mut hosts, &ack(Peer::Server));
         assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next.0, forged.data_next[0]);
         let first = hosts.data_next[0] + 100;
-        place.send(&mut hosts, &data(Who::Client).with(&["dss ack64 map64"]));
+        place.send(&mut hosts, &data(Peer::Client).with(&["dss ack64 map64"]));
         assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next.0, forged.data_next[0]);
-        place.send(&mut hosts, &ack(Who::Server).with(&["dss ack64"]));
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &ack(Peer::Server).with(&["dss ack64"]));
+        place.send(&mut hosts, &data(Peer::Client));
         let flow = found(place, &hosts);
         assert_eq!(
             (flow.sender[REMOTE].dsn_first.0, flow.sender[REMOTE].dsn_next.0),
@@ -399,15 +399,15 @@ fn a_record_that_finds_its_thread_again_takes_data_sequence_numbers_from_its_con
         // A gap larger than any window, on the initial subflow; the other one shows the progress of the connection.
         hosts.subflows[0].next[0] = hosts.subflows[0].next[0].wrapping_add(500_000_000);
         hosts.data_next[0] += 500_000_000;
-        place.send(&mut hosts, &data(Who::Client).on(1));
+        place.send(&mut hosts, &data(Peer::Client).on(1));
         for _ in 0..8 {
-            place.send(&mut hosts, &data(Who::Client));
+            place.send(&mut hosts, &data(Peer::Client));
         }
-        place.send(&mut hosts, &ack(Who::Server));
+        place.send(&mut hosts, &ack(Peer::Server));
         let sender = found(place, &hosts).sender[REMOTE];
         assert_eq!((sender.reanchored, sender.dsn_first.0, sender.dsn_next.0), (1, 0, 0));
         let first = hosts.data_next[0];
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         let sender = found(place, &hosts).sender[REMOTE];
         assert_eq!((sender.dsn_first.0, sender.dsn_next.0), (first, first + 100));
     });
@@ -419,19 +419,19 @@ fn the_syn_of_a_stranger_gives_no_role_to_the_segments_of_a_running_subflow_whic
     alone(|| {
         let place = Place::with_policy(
             Hook::TcIngress,
-            Who::Client,
+            Peer::Client,
             "subflow is joined and packet is data",
             &["count"],
         );
         let mut hosts = hosts(1, Version::V1);
         // The SYN of a join on the ports of the initial subflow, far from its numbers.
-        let join = Packet::new(Who::Client, Kind::Syn)
+        let join = Packet::new(Peer::Client, Kind::Syn)
             .with(&["mp_join"])
             .sequence(2_000_000_000);
         place.send(&mut hosts.clone(), &join);
         for _ in 0..20 {
-            place.send(&mut hosts, &data(Who::Client));
-            place.send(&mut hosts, &data(Who::Server));
+            place.send(&mut hosts, &data(Peer::Client));
+            place.send(&mut hosts, &data(Peer::Server));
         }
         assert_eq!(place.policies()[0].matched.packets, 0);
         let flow = found(&place, &hosts);
@@ -445,14 +445,14 @@ fn the_syn_of_a_stranger_gives_no_role_to_the_segments_of_a_running_subflow_whic
 fn a_syn_that_nobody_answers_for_a_minute_gives_way_to_a_running_subflow() {
     test(|place| {
         let mut hosts = hosts(1, Version::V1);
-        let syn = Packet::new(Who::Client, Kind::Syn).sequence(2_000_000_000);
+        let syn = Packet::new(Peer::Client, Kind::Syn).sequence(2_000_000_000);
         place.send(&mut hosts.clone(), &syn);
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(u32::from(found(place, &hosts).state), flow_state::SYN);
         place.sandbox.age(Duration::from_secs(61)).unwrap();
-        place.send(&mut hosts, &data(Who::Client));
+        place.send(&mut hosts, &data(Peer::Client));
         assert_eq!(u32::from(found(place, &hosts).state), flow_state::ADOPTING);
-        place.send(&mut hosts, &data(Who::Server));
+        place.send(&mut hosts, &data(Peer::Server));
         assert!(established(place, &hosts, 0));
     });
 }
@@ -465,12 +465,12 @@ fn a_mapping_without_data_says_nothing() {
         for far in [1 << 30, 1 << 40] {
             let mut forged = hosts.clone();
             forged.data_next[0] += far;
-            place.send(&mut forged, &ack(Who::Client).with(&["dss ack map64 length=1000"]));
+            place.send(&mut forged, &ack(Peer::Client).with(&["dss ack map64 length=1000"]));
         }
         let flow = found(place, &hosts);
         assert_eq!(flow.sender[REMOTE].dsn_next.0, known.dsn_next.0);
         assert_eq!((flow.watch, u32::from(flow.flags) & flow_flag::DSN_JUMP_REMOTE), (0, 0));
-        place.send(&mut hosts, &ack(Who::Client).with(&["dss ack map64 fin length=0"]));
+        place.send(&mut hosts, &ack(Peer::Client).with(&["dss ack map64 fin length=0"]));
         assert_eq!(found(place, &hosts).sender[REMOTE].dsn_next.0, known.dsn_next.0 + 1);
     });
 }
@@ -479,21 +479,21 @@ fn a_mapping_without_data_says_nothing() {
 fn where_no_window_is_known_a_fin_or_mp_prio_ahead_of_what_was_seen_says_nothing() {
     test(|place| {
         let mut hosts = hosts(1, Version::V1);
-        for from in [Who::Client, Who::Server, Who::Client, Who::Server] {
+        for from in [Peer::Client, Peer::Server, Peer::Client, Peer::Server] {
             place.send(&mut hosts, &data(from));
         }
         assert_eq!(u32::from(found(place, &hosts).flags), flow_flag::PARTIAL);
         place.send(
             &mut hosts.clone(),
-            &Packet::new(Who::Client, Kind::Fin).sequence(100_000),
+            &Packet::new(Peer::Client, Kind::Fin).sequence(100_000),
         );
         place.send(
             &mut hosts.clone(),
-            &ack(Who::Client).with(&["mp_prio backup"]).sequence(50_000),
+            &ack(Peer::Client).with(&["mp_prio backup"]).sequence(50_000),
         );
         let flow = found(place, &hosts);
         assert_eq!((u32::from(flow.flags), flow.watch), (flow_flag::PARTIAL, 0));
-        place.send(&mut hosts.clone(), &ack(Who::Client).with(&["mp_prio backup"]));
+        place.send(&mut hosts.clone(), &ack(Peer::Client).with(&["mp_prio backup"]));
         assert_ne!(u32::from(found(place, &hosts).flags) & flow_flag::BACKUP_REMOTE, 0);
     });
 }

@@ -4,7 +4,7 @@ use emptcp_packet::{require, testing::is_root, testrun::Verdict};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet, hex},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone, direction, policy},
 };
 use mptcp_wire::{LinkType, Segment, Version, tcp::Flags};
@@ -39,7 +39,7 @@ fn editors(hook: Hook) -> String {
 fn established(hook: Hook) -> (Place, Vec<Hosts>) {
     let mut place = Place::new(
         hook,
-        Who::Client,
+        Peer::Client,
         &policy("none", direction(hook), "ip.src == 192.0.2.255", &["count"]),
     );
     let mut all = vec![Hosts::new(4, Version::V1), Hosts::new(6, Version::V0)];
@@ -61,7 +61,7 @@ fn test(body: impl FnOnce() + Send) {
 
 /// The packet must pass, bit for bit.
 fn untouched(place: &Place, frame: &[u8], what: &str) {
-    let Some(output) = place.any_frame(Who::Client, frame) else {
+    let Some(output) = place.any_frame(Peer::Client, frame) else {
         return;
     };
     assert_eq!(
@@ -81,7 +81,7 @@ fn untouched(place: &Place, frame: &[u8], what: &str) {
 
 /// Packets of an established subflow in many shapes.
 fn shapes(hosts: &mut Hosts) -> Vec<(Packet, Vec<u8>)> {
-    let packet = |is| Packet::new(Who::Client, is);
+    let packet = |is| Packet::new(Peer::Client, is);
     let mut shapes = vec![
         packet(Kind::Ack),
         packet(Kind::Ack).with(&[]),
@@ -149,8 +149,8 @@ fn fragments_pass_bit_for_bit_first_and_later() {
             for hosts in &mut all {
                 for offset in [0, 8, 16, 1480, 65_528] {
                     for mut packet in [
-                        Packet::new(Who::Client, Kind::Ack),
-                        Packet::new(Who::Client, Kind::Data),
+                        Packet::new(Peer::Client, Kind::Ack),
+                        Packet::new(Peer::Client, Kind::Data),
                     ] {
                         packet.fragment = Some(offset);
                         let before = place.core()["fragment"];
@@ -160,7 +160,7 @@ fn fragments_pass_bit_for_bit_first_and_later() {
                 }
                 // Offset and "more fragments" both set; "don't fragment" alone is not a fragment and not tested here.
                 if hosts.subflows[0].ends[0].is_ipv4() {
-                    let mut frame = Packet::new(Who::Client, Kind::Ack).build(hosts);
+                    let mut frame = Packet::new(Peer::Client, Kind::Ack).build(hosts);
                     for bits in [[0x20, 0x00], [0x3f, 0xff], [0x00, 0x01], [0x60, 0x00], [0x40, 0x01]] {
                         frame[20..22].copy_from_slice(&bits);
                         untouched(&place, &frame, "fragment bits");
@@ -178,7 +178,7 @@ fn data_offsets_that_cannot_be_pass_bit_for_bit() {
             let (place, mut all) = established(hook);
             for hosts in &mut all {
                 for offset in (0..5).chain(11..16) {
-                    let mut packet = Packet::new(Who::Client, Kind::Ack);
+                    let mut packet = Packet::new(Peer::Client, Kind::Ack);
                     packet.patch = vec![(12, format!("{offset:x}0"))];
                     let before = place.core()["malformed"];
                     untouched(&place, &packet.build(hosts), &format!("data offset {offset}"));
@@ -207,7 +207,7 @@ fn option_lengths_0_and_1_and_past_the_header_never_let_an_option_be_added() {
                         let broken = format!("hex {kind:02x}{length:02x}0000");
                         untouched(
                             &place,
-                            &Packet::new(Who::Client, Kind::Ack)
+                            &Packet::new(Peer::Client, Kind::Ack)
                                 .with(&["dss ack", &broken])
                                 .build(hosts),
                             &broken,
@@ -216,7 +216,7 @@ fn option_lengths_0_and_1_and_past_the_header_never_let_an_option_be_added() {
                     let last = format!("hex 010101{kind:02x}");
                     untouched(
                         &place,
-                        &Packet::new(Who::Client, Kind::Ack)
+                        &Packet::new(Peer::Client, Kind::Ack)
                             .with(&["dss ack", &last])
                             .build(hosts),
                         &last,
@@ -233,7 +233,7 @@ fn wrong_version_nibbles_and_other_protocols_pass_bit_for_bit() {
         for hook in HOOKS {
             let (place, mut all) = established(hook);
             for hosts in &mut all {
-                let frame = Packet::new(Who::Client, Kind::Ack).build(hosts);
+                let frame = Packet::new(Peer::Client, Kind::Ack).build(hosts);
                 let is_v4 = hosts.subflows[0].ends[0].is_ipv4();
                 for nibble in (0..16_u8).filter(|&nibble| nibble != if is_v4 { 4 } else { 6 }) {
                     let mut frame = frame.clone();
@@ -278,7 +278,7 @@ fn tunnels_are_not_looked_into() {
         for hook in HOOKS {
             let (place, mut all) = established(hook);
             for hosts in &mut all {
-                let inner = Packet::new(Who::Client, Kind::Ack).build(hosts);
+                let inner = Packet::new(Peer::Client, Kind::Ack).build(hosts);
                 for (protocol, header) in [
                     (4_u8, ""),
                     (41, ""),
@@ -306,7 +306,7 @@ fn ipv6_extension_chains_that_are_too_long_or_lie_pass_bit_for_bit() {
         for hook in HOOKS {
             let (place, _) = established(hook);
             let mut hosts = Hosts::new(6, Version::V0);
-            let plain = Packet::new(Who::Client, Kind::Ack).build(&mut hosts);
+            let plain = Packet::new(Peer::Client, Kind::Ack).build(&mut hosts);
             let (head, tcp) = plain.split_at(54);
             for headers in [
                 vec![(60_u8, 0_u8); 7],
@@ -341,7 +341,7 @@ fn ip_lengths_that_lie_pass_bit_for_bit() {
         for hook in HOOKS {
             let (place, mut all) = established(hook);
             for hosts in &mut all {
-                let frame = Packet::new(Who::Client, Kind::Ack).build(hosts);
+                let frame = Packet::new(Peer::Client, Kind::Ack).build(hosts);
                 let is_v4 = hosts.subflows[0].ends[0].is_ipv4();
                 let (field, right) = if is_v4 {
                     (16, frame.len() - 14)
@@ -486,7 +486,7 @@ fn tens_of_thousands_of_mutated_packets_are_untouched_or_rightly_edited() {
                 }
                 frame.extend(&mutation.tail);
                 known.borrow_mut().extend(opens(&frame));
-                let Some(output) = place.any_frame(Who::Client, &frame) else {
+                let Some(output) = place.any_frame(Peer::Client, &frame) else {
                     return Ok(());
                 };
                 prop_assert!(

@@ -9,7 +9,7 @@ use emptcp_packet::{
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone, policy},
     table::{open, random_hosts, record},
 };
@@ -30,7 +30,7 @@ use std::{
 const PAYLOAD: u16 = 3000;
 
 fn segment(hosts: &mut Hosts) -> Vec<u8> {
-    let mut packet = Packet::new(Who::Client, Kind::Data);
+    let mut packet = Packet::new(Peer::Client, Kind::Data);
     packet.payload = Some(PAYLOAD.into());
     packet.build(hosts)
 }
@@ -54,14 +54,14 @@ fn bytes(place: &Place, counter: &str) -> u64 {
 fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     alone(|| {
-        let mut place = Place::with_policy(Hook::TcIngress, Who::Client, "", &["count"]);
+        let mut place = Place::with_policy(Hook::TcIngress, Peer::Client, "", &["count"]);
         let mut hosts = Hosts::new(4, Version::V1);
         open(&place, &mut hosts, 0);
         let frame = segment(&mut hosts);
         // The product of bits and nanoseconds overflows there.
         let wrap = (1u128 << 64) / 8_000_000_000;
         let segments = u32::try_from(wrap / u128::from(PAYLOAD) + 100).unwrap();
-        place.input(Who::Client, &many(&frame, segments));
+        place.input(Peer::Client, &many(&frame, segments));
         let carried: u64 = record(&place, &hosts, 0)
             .unwrap()
             .sender
@@ -73,7 +73,7 @@ fn a_flow_that_has_carried_more_than_2_gigabytes_is_not_taken_for_a_young_one() 
         place.switch(&policy("p", "ingress", "", &["rate_limit rate=80mbit mode=police"]));
         // 6 MB at 80 Mbit/s are 0.6 s of queue, which is full at 0.4 s; a ramp measures for a quarter of a second
         // first.
-        let output = place.input(Who::Client, &many(&frame, 2000));
+        let output = place.input(Peer::Client, &many(&frame, 2000));
         assert_eq!(output.verdict, Verdict::Pass, "there was no ramp");
         assert_eq!(bytes(&place, "dropped"), 0);
     });
@@ -90,7 +90,7 @@ fn on_every_cpu(place: &Place, frame: &[u8], cpus: usize, repeat: u32) -> Instan
         while waiting.load(Ordering::Acquire) > 0 {
             spin_loop();
         }
-        place.input(Who::Client, &many(frame, repeat));
+        place.input(Peer::Client, &many(frame, repeat));
         Instant::now()
     };
     thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     alone(|| {
         let mut random = StdRng::seed_from_u64(23);
-        let mut place = Place::with_policy(Hook::TcIngress, Who::Client, "", &["count"]);
+        let mut place = Place::with_policy(Hook::TcIngress, Peer::Client, "", &["count"]);
         let flows: Vec<_> = (0..40)
             .map(|_| {
                 let mut hosts = random_hosts(&mut random, 4, Version::V1);
@@ -115,7 +115,7 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
             })
             .collect();
         let begin = Instant::now();
-        place.input(Who::Client, &many(&flows[0], 100_000));
+        place.input(Peer::Client, &many(&flows[0], 100_000));
         // Each CPU then needs one or two hundredths of a second to fill the virtual queue, which holds 0.4 s.
         let rate = 100_000.0 * f64::from(PAYLOAD) * 8e-6 / begin.elapsed().as_secs_f64() / 20.0;
         let room = (0.4 * rate * 1e6 / 8.0 / f64::from(PAYLOAD)) as u32;
@@ -126,7 +126,7 @@ fn a_rate_holds_when_all_processors_use_the_bucket_at_the_same_time() {
         let (mut allowed, mut expected) = (0.0, 0.0);
         for frame in &flows {
             let begin = Instant::now();
-            place.frame(Who::Client, frame);
+            place.frame(Peer::Client, frame);
             let end = on_every_cpu(&place, frame, cpus, room);
             let most = rate * (0.4 + (end - begin).as_secs_f64());
             allowed += most;

@@ -4,7 +4,7 @@ use emptcp_packet::{require, testing::is_root};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::Who,
+    hosts::Peer,
     sandbox::{Place, alone},
     table::{open, random_hosts},
 };
@@ -25,7 +25,7 @@ fn a_hundred_connections_with_random_initial_data_sequence_numbers_are_all_broug
     require!(is_root(), "this test loads BPF programs, which needs root");
     alone(|| {
         let actors = ["rate_limit rate=8mbit mode=window ramp=no"];
-        let place = Place::with_policy(Hook::TcIngress, Who::Client, "", &actors);
+        let place = Place::with_policy(Hook::TcIngress, Peer::Client, "", &actors);
         let mut random = StdRng::seed_from_u64(21);
         let mut connections: Vec<_> = (0..100)
             .map(|_| {
@@ -35,21 +35,21 @@ fn a_hundred_connections_with_random_initial_data_sequence_numbers_are_all_broug
             })
             .collect();
         let large = |options: &[&str]| {
-            let mut packet = Packet::new(Who::Client, Kind::Ack).with(options);
+            let mut packet = Packet::new(Peer::Client, Kind::Ack).with(options);
             packet.window = Some(60_000);
             packet
         };
         // The first acknowledgement has no information about data.
         let first: Vec<_> = connections
             .iter_mut()
-            .map(|hosts| window(&place.frame(Who::Client, &large(&[]).build(hosts)).packet))
+            .map(|hosts| window(&place.frame(Peer::Client, &large(&[]).build(hosts)).packet))
             .collect();
         let mut last = first.clone();
         // 10 MB in a quarter of a second are 320 Mbit/s.
         for _ in 0..4 {
             for (hosts, last) in connections.iter_mut().zip(&mut last) {
                 hosts.data_next[1] = hosts.data_next[1].wrapping_add(10_000_000);
-                *last = window(&place.frame(Who::Client, &large(&["dss ack"]).build(hosts)).packet);
+                *last = window(&place.frame(Peer::Client, &large(&["dss ack"]).build(hosts)).packet);
             }
             sleep(Duration::from_millis(250));
         }
@@ -68,15 +68,15 @@ fn a_rate_of_many_gigabits_leaves_the_window_of_a_connection_that_has_that_rate(
         // The first window is the rate over 80, and the window times the rate then just above 2^64.
         let rate = 38_415_400_000u64;
         let actors = [&*format!("rate_limit rate={rate}bit mode=window ramp=no")];
-        let place = Place::with_policy(Hook::TcIngress, Who::Client, "", &actors);
+        let place = Place::with_policy(Hook::TcIngress, Peer::Client, "", &actors);
         let mut hosts = random_hosts(&mut StdRng::seed_from_u64(22), 4, Version::V1);
         open(&place, &mut hosts, 0);
-        let mut large = Packet::new(Who::Client, Kind::Ack).with(&["dss ack"]);
+        let mut large = Packet::new(Peer::Client, Kind::Ack).with(&["dss ack"]);
         large.window = Some(60_000);
         let begin = Instant::now();
         let mut acknowledge = |bytes: u64| {
             hosts.data_next[1] = hosts.data_next[1].wrapping_add(bytes);
-            window(&place.frame(Who::Client, &large.build(&mut hosts)).packet)
+            window(&place.frame(Peer::Client, &large.build(&mut hosts)).packet)
         };
         assert_eq!(acknowledge(1), 60_000);
         sleep(Duration::from_millis(220));

@@ -5,7 +5,7 @@ use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::checksums_are_right,
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone, direction, policy, with_own_element},
 };
 use mptcp_wire::Version;
@@ -32,7 +32,7 @@ fn an_option_is_removed_as_a_whole_at_even_and_odd_offsets_and_the_checksum_is_r
         let catalog = with_own_element(folder.path(), "take_prio", MANIFEST, SOURCE);
         for hook in [Hook::TcIngress, Hook::TcEgress, Hook::Xdp] {
             let text = policy("p", direction(hook), "", &["take_prio"]);
-            let place = Place::with_catalog(&catalog, hook, Who::Client, &text);
+            let place = Place::with_catalog(&catalog, hook, Peer::Client, &text);
             for ip in [4, 6] {
                 let mut hosts = Hosts::new(ip, Version::V1);
                 for packet in hosts.handshake(0) {
@@ -42,9 +42,9 @@ fn an_option_is_removed_as_a_whole_at_even_and_odd_offsets_and_the_checksum_is_r
                     &["mp_prio backup", "nop", "dss ack"][..],
                     &["nop", "mp_prio backup", "dss ack64"][..],
                 ] {
-                    let packet = Packet::new(Who::Client, Kind::Ack).with(options);
+                    let packet = Packet::new(Peer::Client, Kind::Ack).with(options);
                     let frame = packet.build(&mut hosts);
-                    let output = place.frame(Who::Client, &frame);
+                    let output = place.frame(Peer::Client, &frame);
                     let option = [30, 3, 0x51];
                     let at = frame.windows(3).position(|bytes| bytes == option).expect("it was sent");
                     let mut wanted = frame.clone();

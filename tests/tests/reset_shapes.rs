@@ -5,7 +5,7 @@ use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
     expect::checksums_are_right,
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::{Place, alone},
 };
 use mptcp_wire::{Key, LinkType, Segment, Version};
@@ -16,7 +16,7 @@ const ROUNDS: usize = 4_000;
 
 fn packet(random: &mut StdRng) -> Packet {
     let kinds = [Kind::Ack, Kind::Data, Kind::Data, Kind::Fin, Kind::Syn];
-    let mut packet = Packet::new(Who::Client, kinds[random.random_range(0..kinds.len())]);
+    let mut packet = Packet::new(Peer::Client, kinds[random.random_range(0..kinds.len())]);
     match random.random_range(0..6) {
         0 => packet.vlan = vec![100],
         1 => packet.trailer = 6,
@@ -34,7 +34,7 @@ fn a_damaged_packet_is_untouched_or_becomes_a_whole_reset() {
     alone(|| {
         for (seed, hook) in [Hook::TcIngress, Hook::TcEgress, Hook::Xdp].into_iter().enumerate() {
             let mut random = StdRng::seed_from_u64(seed as u64);
-            let place = Place::with_policy(hook, Who::Client, "", &["reset connection=yes"]);
+            let place = Place::with_policy(hook, Peer::Client, "", &["reset connection=yes"]);
             let (mut resets, mut untouched) = (0, 0);
             for round in 0..ROUNDS {
                 let ip = [4, 6][round % 2];
@@ -54,7 +54,7 @@ fn a_damaged_packet_is_untouched_or_becomes_a_whole_reset() {
                     let at = random.random_range(54..frame.len());
                     frame[at] = random.random();
                 }
-                let output = place.frame(Who::Client, &frame);
+                let output = place.frame(Peer::Client, &frame);
                 let context = format!(
                     "{hook:?}, round {round}, {:?}\n in {frame:02x?}\nout {:02x?}",
                     output.verdict, output.packet

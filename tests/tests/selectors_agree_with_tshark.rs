@@ -8,7 +8,7 @@ use emptcp_packet::{require, testing::is_root, testrun::Input};
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     captures::{Frame, LOCAL_SENDS, REMOTE_SENDS, read, shared},
-    hosts::Who,
+    hosts::Peer,
     sandbox::{DEVICE, Place, alone},
     tshark,
 };
@@ -67,9 +67,9 @@ impl Replay {
                 place.sandbox.forget().expect("empty tables");
             }
             let from = if frame.bytes[6..12] == REMOTE_SENDS {
-                Who::Client
+                Peer::Client
             } else {
-                Who::Server
+                Peer::Server
             };
             let output = place.input(from, &Input::new(&frame.bytes));
             assert_eq!(output.packet, frame.bytes, "frame {number}");
@@ -490,7 +490,7 @@ fn agree(captures: &[PathBuf], more: impl Fn(&Replay) -> Vec<(String, String)>) 
     pairs.extend(more(&replay));
     let filters: Vec<_> = pairs.iter().map(|(_, filter)| filter.clone()).collect();
     let wanted = tshark::matching(&replay.file, &filters);
-    let mut place = Place::new(Hook::TcIngress, Who::Client, &file("x", "", "count"));
+    let mut place = Place::new(Hook::TcIngress, Peer::Client, &file("x", "", "count"));
     let known = replay.selected(&mut place, "");
     let sure = check_known(&replay, &known);
     // Where a short data sequence number lies below the key's, tshark subtracts without extension to 64 bits: not

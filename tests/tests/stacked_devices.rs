@@ -9,7 +9,7 @@ use emptcp_packet::{
 use emptcp_plan::manifest::Hook;
 use emptcp_tests::{
     describe::{Kind, Packet},
-    hosts::{Hosts, Who},
+    hosts::{Hosts, Peer},
     sandbox::alone,
     table::{data, random_hosts},
 };
@@ -63,19 +63,19 @@ fn host(hook: Hook, stacked: bool) -> Sandbox {
     sandbox
 }
 
-fn pass(sandbox: &Sandbox, from: Who, frame: &[u8], device: u32) {
+fn pass(sandbox: &Sandbox, from: Peer, frame: &[u8], device: u32) {
     let mut input = Input::new(frame);
     input.ifindex = device;
     let output = match from {
-        Who::Client => sandbox.run(&input),
-        Who::Server => sandbox.run_opposite(&input),
+        Peer::Client => sandbox.run(&input),
+        Peer::Server => sandbox.run_opposite(&input),
     };
     assert_eq!(output.unwrap_or_else(|error| panic!("{error}")).packet, frame);
 }
 
 /// The devices in the order in which a packet of `from` passes them.
-fn way(hook: Hook, from: Who) -> [u32; 3] {
-    if (from == Who::Client) == (hook == Hook::TcEgress) {
+fn way(hook: Hook, from: Peer) -> [u32; 3] {
+    if (from == Peer::Client) == (hook == Hook::TcEgress) {
         [VLAN, BRIDGE, PORT]
     } else {
         [PORT, BRIDGE, VLAN]
@@ -119,7 +119,7 @@ fn counted(sandbox: &Sandbox) -> Vec<(String, u64)> {
 
 /// A packet of two hosts, or a forged one.
 fn some_packet(random: &mut StdRng) -> (Packet, bool) {
-    let from = if random.random() { Who::Client } else { Who::Server };
+    let from = if random.random() { Peer::Client } else { Peer::Server };
     match random.random_range(0..10) {
         0 => (data(from).sequence(-100), false), // a retransmission
         1 => (Packet::new(from, Kind::Ack), false),
@@ -149,12 +149,15 @@ fn a_packet_on_three_devices_leaves_the_same_records_as_on_one_and_meets_every_p
                 let mut packets: Vec<_> = hosts.handshake(0).map(|packet| (packet, false)).into();
                 packets.extend((0..60).map(|_| some_packet(&mut random)));
                 packets.extend(match connection {
-                    0 | 1 => [Packet::new(Who::Client, Kind::Fin), Packet::new(Who::Server, Kind::Fin)]
-                        .into_iter()
-                        .chain([Packet::new(Who::Client, Kind::Ack)])
-                        .map(|packet| (packet, false))
-                        .collect(),
-                    2 => vec![(Packet::new(Who::Client, Kind::Rst), false)],
+                    0 | 1 => [
+                        Packet::new(Peer::Client, Kind::Fin),
+                        Packet::new(Peer::Server, Kind::Fin),
+                    ]
+                    .into_iter()
+                    .chain([Packet::new(Peer::Client, Kind::Ack)])
+                    .map(|packet| (packet, false))
+                    .collect(),
+                    2 => vec![(Packet::new(Peer::Client, Kind::Rst), false)],
                     _ => Vec::new(),
                 });
                 for (step, (packet, forged)) in packets.iter().enumerate() {
@@ -168,7 +171,7 @@ fn a_packet_on_three_devices_leaves_the_same_records_as_on_one_and_meets_every_p
                     for device in way {
                         pass(&three, packet.from, &frame, device);
                     }
-                    from_client += u64::from(packet.from == Who::Client);
+                    from_client += u64::from(packet.from == Peer::Client);
                     assert_eq!(
                         records(&three),
                         records(&one),
@@ -218,17 +221,17 @@ fn when_the_lower_device_sees_a_subflow_no_more_the_upper_one_takes_over() {
             }
         }
         for _ in 0..10 {
-            let frame = data(Who::Client).build(&mut hosts);
-            pass(&sandbox, Who::Client, &frame, BRIDGE);
-            pass(&sandbox, Who::Client, &frame, VLAN);
+            let frame = data(Peer::Client).build(&mut hosts);
+            pass(&sandbox, Peer::Client, &frame, BRIDGE);
+            pass(&sandbox, Peer::Client, &frame, VLAN);
         }
         let flow = records(&sandbox)[0];
         assert_eq!((flow.remote().bytes, flow.remote().retransmissions), (1000, 0));
         // And back again.
         for _ in 0..10 {
-            let frame = data(Who::Client).build(&mut hosts);
+            let frame = data(Peer::Client).build(&mut hosts);
             for device in [PORT, BRIDGE, VLAN] {
-                pass(&sandbox, Who::Client, &frame, device);
+                pass(&sandbox, Peer::Client, &frame, device);
             }
         }
         let flow = records(&sandbox)[0];
@@ -248,10 +251,10 @@ fn two_devices_side_by_side_are_two_ways_and_each_counts_what_passes_there() {
             pass(&sandbox, packet.from, &frame, PORT);
         }
         for round in 0..20 {
-            let frame = data(Who::Client).build(&mut hosts);
+            let frame = data(Peer::Client).build(&mut hosts);
             pass(
                 &sandbox,
-                Who::Client,
+                Peer::Client,
                 &frame,
                 if round % 2 == 0 { PORT } else { BRIDGE },
             );
@@ -259,7 +262,7 @@ fn two_devices_side_by_side_are_two_ways_and_each_counts_what_passes_there() {
                 // The same segment on the other path: a retransmission.
                 pass(
                     &sandbox,
-                    Who::Client,
+                    Peer::Client,
                     &frame,
                     if round % 2 == 0 { BRIDGE } else { PORT },
                 );

@@ -2,8 +2,8 @@
 //!
 //! * [`cli`]: the command line; [`commands`]: one file per command.
 //! * [`session`]: what all commands share: the output, the instance, `--json`.
-//! * [`failure`]: an error in words, as JSON and as exit code; [`not_in_force`]: one that holds devices; [`advice`]: what to
-//!   type about it.
+//! * [`failure`]: an error in words, as JSON and as exit code; [`not_in_force`]: one that holds devices; [`advice`]:
+//!   what to type about it.
 //! * [`table`], [`units`], [`words`], [`progress`], [`watch`]: how things are shown.
 
 mod advice;

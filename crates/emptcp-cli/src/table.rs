@@ -77,7 +77,8 @@ impl Table {
         lines.collect()
     }
 
-    /// Without breaks, where every character is as wide as any other: a hundred thousand rows in a fraction of a second.
+    /// Without breaks, where every character is as wide as any other: a hundred thousand rows in a fraction of a
+    /// second.
     fn plain(&self) -> Option<String> {
         let mut widths: Vec<usize> = self.headings.iter().map(|heading| name(heading).len()).collect();
         for row in &self.rows {

@@ -1,5 +1,5 @@
-//! Which network namespaces live: the kernel reports them ([`lives`], Linux 6.18); before, those that a process, a mount or an
-//! open file can be seen to hold.
+//! Which network namespaces live: the kernel reports them ([`lives`], Linux 6.18); before, those that a process, a
+//! mount or an open file can be seen to hold.
 
 use crate::{
     ffi, files,

@@ -81,8 +81,8 @@ pub enum Misfit {
 }
 
 impl Error {
-    /// The kernel refused `action`, which is about BPF: a lack of rights is an error of its own, libbpf's numbers are put into
-    /// words.
+    /// The kernel refused `action`, which is about BPF: a lack of rights is an error of its own, libbpf's numbers are
+    /// put into words.
     pub fn kernel(action: impl Into<String>, source: io::Error) -> Self {
         let answer = match source.raw_os_error() {
             Some(code) if code >= numbers::FIRST => Answer::new(numbers::explained(source.to_string()), None),

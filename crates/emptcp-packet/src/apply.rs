@@ -108,8 +108,8 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     put(name, plan, source, catalog, options, false)
 }
 
-/// As [`apply`]; where that answers [`Error::Layout`], a new instance takes the place of the one that is there. What its
-/// tables hold is lost: records, counters, the elements' state.
+/// As [`apply`]; where that answers [`Error::Layout`], a new instance takes the place of the one that is there. What
+/// its tables hold is lost: records, counters, the elements' state.
 ///
 /// # Errors
 /// See [`Error`]. Whatever was in force before stays in force.

@@ -118,7 +118,8 @@ fn load_slow_path(core: CoreObjects, maps: &Maps, hook: Hook, rules: u32) -> Res
     load(core, "slow_path", maps, hook, &[fill])
 }
 
-/// Loads the program that leads to the program in `slot`, and to the one in the next slot when a policy set is in force.
+/// Loads the program that leads to the program in `slot`, and to the one in the next slot when a policy set is in
+/// force.
 pub(crate) fn load_handover(maps: &Maps, hook: Hook, slot: u32) -> Result<OwnedFd> {
     let fill = Fill {
         variable: "emptcp_handover_config",

@@ -45,7 +45,8 @@ pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &
     Ok(program)
 }
 
-/// Loads and pins those of the wanted entry programs that are not there, and beside them the other programs of the core.
+/// Loads and pins those of the wanted entry programs that are not there, and beside them the other programs of the
+/// core.
 pub(crate) fn with_core(instance: &Instance, wanted: Wanted, pinned: &mut Vec<PathBuf>) -> Result<()> {
     let Wanted { hooks, entries, rules } = wanted;
     let is_missing = |&(hook, link_header): &For| pin::open(&path(instance, hook, link_header)).is_err();

@@ -37,8 +37,8 @@ pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     Ok(result)
 }
 
-/// Runs `work` with faults at the points of these numbers, counted as this thread passes them. Also returns which points
-/// it passed.
+/// Runs `work` with faults at the points of these numbers, counted as this thread passes them. Also returns which
+/// points it passed.
 pub(crate) fn within<T>(at: &[usize], work: impl FnOnce() -> T) -> (T, Vec<String>) {
     FAULTS.set(Some(Faults {
         at: at.iter().copied().collect(),

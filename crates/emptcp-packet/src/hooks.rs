@@ -68,8 +68,8 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
-    /// Loads what is wanted of the core, and the entry programs that [`attach_new`](Self::attach_new) is going to ask for
-    /// first.
+    /// Loads what is wanted of the core, and the entry programs that [`attach_new`](Self::attach_new) is going to ask
+    /// for first.
     pub(crate) fn load_core(&mut self, instance: &Instance, placements: &Placements, mut wanted: Wanted) -> Result<()> {
         let attachments = instance.attachments()?;
         let entries = &mut wanted.entries;

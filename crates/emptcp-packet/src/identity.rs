@@ -63,8 +63,8 @@ pub(crate) fn is_of_another_namespace(folder: &Path) -> bool {
     }
     match namespace::cookie() {
         Some(here) if facts.cookie != 0 => here != facts.cookie,
-        // Before cookies, links without devices are all that shows it. They may be of this namespace; then only counters
-        // are lost, while another's tables would be believed.
+        // Before cookies, links without devices are all that shows it. They may be of this namespace; then only
+        // counters are lost, while another's tables would be believed.
         _ => facts.has_lost_all_devices(),
     }
 }

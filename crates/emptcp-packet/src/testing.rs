@@ -8,8 +8,8 @@ pub fn with_faults<T>(at: &[usize], work: impl FnOnce() -> T) -> (T, Vec<String>
     crate::fault::within(at, work)
 }
 
-/// Runs `work`, in this thread, as another build of emptcp whose core has these objects. For tests of what one build does
-/// with an instance of another.
+/// Runs `work`, in this thread, as another build of emptcp whose core has these objects. For tests of what one build
+/// does with an instance of another.
 pub fn as_another_build<T>(core: &'static [emptcp_load::embedded::CoreObject], work: impl FnOnce() -> T) -> T {
     crate::core_objects::within(core, work)
 }

@@ -64,8 +64,8 @@ fn apply_one_set_after_the_other_until_killed() {
     }
 }
 
-/// What an entry program jumps to is there, of every core that has one: the slow path, in the slot before the last of the
-/// first bank. Returns how many cores there are.
+/// What an entry program jumps to is there, of every core that has one: the slow path, in the slot before the last of
+/// the first bank. Returns how many cores there are.
 fn every_device_has_a_core() -> usize {
     let folder = Instance::open(DEFAULT).unwrap().show().unwrap().folder;
     let names = std::fs::read_dir(&folder).unwrap();

@@ -1,5 +1,5 @@
-//! `emptcp apply --replace`: an instance takes the place of one whose tables have another layout. The wire is the judge:
-//! every packet that leaves the host has the DSCP that both policy sets give it.
+//! `emptcp apply --replace`: an instance takes the place of one whose tables have another layout. The wire is the
+//! judge: every packet that leaves the host has the DSCP that both policy sets give it.
 
 mod common;
 
@@ -227,7 +227,8 @@ fn a_device_may_change_its_hook_when_an_instance_is_replaced() {
             assert_eq!(in_force(), ["p"]);
             nothing_is_left();
         }
-        // Killed between the two steps that older kernels need: the former folder is gone, the new one not in its place.
+        // Killed between the two steps that older kernels need: the former folder is gone, the new one not in its
+        // place.
         note(&folder(), [0, 6], 1);
         fs::rename(folder(), folder().with_file_name(format!("{DEFAULT}_new"))).unwrap();
         assert!(put("xdp-generic").replaced.is_none());

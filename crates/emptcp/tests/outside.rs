@@ -20,8 +20,8 @@ impl Drop for Running {
     }
 }
 
-/// A copy of the example in a folder of its own, as a user would begin. With the workspace's versions and profiles, cargo
-/// takes most of what it needs from what is built already.
+/// A copy of the example in a folder of its own, as a user would begin. With the workspace's versions and profiles,
+/// cargo takes most of what it needs from what is built already.
 fn copy(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")

@@ -45,7 +45,7 @@ pub struct Mapping {
 pub struct Packet {
     /// Its subflow.
     pub key: FourTuple,
-    /// Who sent it.
+    /// Peer sent it.
     pub side: Side,
     /// Sequence number.
     pub sequence: u32,

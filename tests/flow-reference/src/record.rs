@@ -147,7 +147,7 @@ pub struct Record {
     pub partial: bool,
     /// Only one side's segments pass here.
     pub one_direction: bool,
-    /// Who sent the SYN.
+    /// Peer sent the SYN.
     pub opener: Option<Side>,
     /// Address ids are known.
     pub address_ids: bool,

@@ -23,7 +23,7 @@ use std::{fmt::Write, time::Duration};
 pub enum Step {
     /// A packet passes the device.
     Packet {
-        /// Who sends it.
+        /// Peer sends it.
         side: Side,
         /// The bytes from the Ethernet header on.
         frame: Vec<u8>,

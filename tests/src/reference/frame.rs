@@ -23,7 +23,7 @@ pub const LINK: usize = 14;
 /// A segment.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// Who sends it, and to whom.
+    /// Peer sends it, and to whom.
     pub ends: [SocketAddr; 2],
     /// Sequence number.
     pub sequence: u32,

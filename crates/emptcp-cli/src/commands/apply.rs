@@ -63,8 +63,8 @@ pub(crate) struct Apply {
     /// Attach by clsact filters even where the kernel has tcx
     #[arg(long)]
     clsact: bool,
-    /// Put new tables in the place of those of another version of emptcp, which this one cannot use; records and counters are
-    /// lost. Without another version there, an ordinary apply
+    /// Put new tables in the place of those of another version of emptcp, which this one cannot use; records and
+    /// counters are lost. Without another version there, an ordinary apply
     #[arg(long)]
     replace: bool,
     /// Make the tables even when there seems to be too little memory for them

@@ -62,8 +62,8 @@ pub(crate) fn lookup(map: &MapHandle, position: &mut Position, keys: &mut [u8], 
     };
     let from = position.mark.clone();
     let begin = if position.begun { from.as_ptr() } else { ptr::null() };
-    // SAFETY: both marks have room for a key, and for the four bytes of a bucket's number; `keys` and `values` have room
-    // for `count` entries, and the kernel writes no more. It only reads from the first mark.
+    // SAFETY: both marks have room for a key, and for the four bytes of a bucket's number; `keys` and `values` have
+    // room for `count` entries, and the kernel writes no more. It only reads from the first mark.
     let answer = check(unsafe {
         libbpf_sys::bpf_map_lookup_batch(
             map.as_fd().as_raw_fd(),

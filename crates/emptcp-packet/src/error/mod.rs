@@ -158,7 +158,8 @@ pub enum Error {
         /// What came of reading its `element.toml`.
         source: io::Error,
     },
-    /// This build cannot go on with the tables of an instance. [`replace`](crate::replace) puts new ones in their place.
+    /// This build cannot go on with the tables of an instance. [`replace`](crate::replace) puts new ones in their
+    /// place.
     #[error("the instance `{instance}` cannot be taken over: {detail}")]
     Layout {
         /// The instance.

@@ -22,8 +22,8 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
     text.replace(old, new)
 }
 
-/// Compiles the core of another build in `folder`: it counts what its entry program sees and hands to the slow path, and
-/// what its slow path gets.
+/// Compiles the core of another build in `folder`: it counts what its entry program sees and hands to the slow path,
+/// and what its slow path gets.
 pub fn other_build(folder: &Path) -> &'static [CoreObject] {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bpf/core");
     let (core, headers) = (folder.join("core"), folder.join("sdk"));
