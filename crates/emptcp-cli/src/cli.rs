@@ -92,7 +92,7 @@ impl Command {
             Self::Element(command) => command.run(session),
             Self::Sdk(command) => command.run(session),
             Self::Doctor(command) => command.run(session),
-            Self::Trace(command) => command.run(),
+            Self::Trace(command) => command.run(session),
         }
     }
 }

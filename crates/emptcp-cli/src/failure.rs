@@ -165,10 +165,22 @@ fn tell(error: &anyhow::Error, namespace: Option<&Namespace>) -> Told {
     }
     let mut told = match packet(error) {
         Some(error) => library(error, namespace),
-        None => simple("failure", emptcp_trace_cli::words(error), FAILURE),
+        None => simple("failure", words(error), FAILURE),
     };
     told.message += lack(&told.message);
     told
+}
+
+/// An error with its causes; a cause that the text has already is left out.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
 }
 
 /// What to do where there is no room for open files, whatever was tried.

@@ -80,6 +80,11 @@ impl Session {
         namespace(self.global.netns.as_deref())
     }
 
+    /// The network namespace that the user named.
+    pub(crate) fn netns(&self) -> Option<&str> {
+        self.global.netns.as_deref()
+    }
+
     /// The instance that the user named.
     pub(crate) fn named_instance(&self) -> Option<&str> {
         self.global.instance.as_deref()

@@ -115,7 +115,7 @@ pub(crate) fn none_for_0(index: &mut Value) {
 
 /// Instances of several network namespaces, one per line.
 pub(crate) fn placed(all: &[Placed]) -> String {
-    let mut table = Table::new(&["namespace", "netns", "instance", "state", ">memory", "policies", "why"]).wrapped();
+    let mut table = Table::new(&["namespace", "name", "instance", "state", ">memory", "policies", "why"]).wrapped();
     for placed in all {
         table.row([
             placed.namespace.to_string(),

@@ -2,14 +2,9 @@
 
 use crate::{
     error::{Error, Result},
-    netlink,
+    netlink::{self, Attributes, Message},
     rights::Capability,
 };
-use netlink_packet_route::{
-    RouteNetlinkMessage,
-    link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, Prop},
-};
-use netlink_sys::protocols::NETLINK_ROUTE;
 use std::collections::BTreeMap;
 
 /// One device.
@@ -39,6 +34,11 @@ pub struct Devices {
     own_names: BTreeMap<String, String>,
 }
 
+/// `struct ifinfomsg`: how long it is, where the type of the device is (`ARPHRD_...`), where its index.
+const IFINFOMSG: usize = 16;
+const TYPE: usize = 2;
+const INDEX: usize = 4;
+
 /// Aggregates that are forwarded may be this large whatever the device says of those of TCP.
 const USUAL_AGGREGATE: u32 = 65_536;
 
@@ -49,51 +49,43 @@ impl Devices {
     /// When it does not answer.
     pub fn read() -> Result<Self> {
         let (mut by_name, mut own_names) = (BTreeMap::new(), BTreeMap::new());
-        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
-        let answers = netlink::dump(NETLINK_ROUTE, request)
+        let answers = netlink::dump(Message::new(libc::RTM_GETLINK, &[0; IFINFOMSG]))
             .map_err(|error| Error::kernel(&[Capability::NetAdmin], "list the devices", error))?;
-        for answer in answers {
-            let RouteNetlinkMessage::NewLink(link) = answer else {
-                continue;
-            };
+        for link in answers.iter().filter(|answer| answer.kind == libc::RTM_NEWLINK) {
             let (mut name, mut other_names) = (None, Vec::new());
             let (mut parent, mut kind, mut on_link) = (false, false, false);
             let (mut upper, mut lower, mut elsewhere) = (None, None, false);
             let mut aggregate = USUAL_AGGREGATE;
-            for attribute in &link.attributes {
+            for (attribute, value) in link.attributes(IFINFOMSG).iter() {
                 match attribute {
-                    LinkAttribute::IfName(text) => name = Some(text.clone()),
-                    LinkAttribute::PropList(properties) => {
-                        other_names.extend(properties.iter().filter_map(|property| match property {
-                            Prop::AltIfName(name) => Some(name.clone()),
-                            _ => None,
-                        }));
+                    libc::IFLA_IFNAME => name = netlink::text(value),
+                    libc::IFLA_PROP_LIST => {
+                        let properties = Attributes::within(value).iter();
+                        let names = properties.filter(|(property, _)| *property == libc::IFLA_ALT_IFNAME);
+                        other_names.extend(names.filter_map(|(_, name)| netlink::text(name)));
                     }
-                    LinkAttribute::ParentDevName(_) => parent = true,
-                    LinkAttribute::LinkInfo(infos) => {
-                        for info in infos {
-                            if let LinkInfo::Kind(named) = info {
-                                kind = true;
-                                on_link = shares_packets(named);
-                            }
-                        }
+                    libc::IFLA_PARENT_DEV_NAME => parent = true,
+                    libc::IFLA_LINKINFO => {
+                        let named = Attributes::within(value)
+                            .get(libc::IFLA_INFO_KIND)
+                            .and_then(netlink::text);
+                        kind = named.is_some();
+                        on_link = named.is_some_and(|named| shares_packets(&named));
                     }
-                    LinkAttribute::GsoMaxSize(bytes) => aggregate = aggregate.max(*bytes),
-                    LinkAttribute::Controller(index) => upper = Some(*index),
-                    LinkAttribute::Link(index) => lower = Some(*index),
+                    libc::IFLA_GSO_MAX_SIZE => aggregate = aggregate.max(netlink::word(value, 0).unwrap_or_default()),
+                    libc::IFLA_MASTER => upper = netlink::word(value, 0),
+                    libc::IFLA_LINK => lower = netlink::word(value, 0),
                     // The device below is in another namespace: nothing of it is known here.
-                    LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+                    libc::IFLA_LINK_NETNSID => elsewhere = true,
                     _ => {}
                 }
             }
-            let ethernet = matches!(
-                link.header.link_layer_type,
-                LinkLayerType::Ether | LinkLayerType::Loopback
-            );
+            let ethernet = matches!(link.half_word(TYPE), libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK);
+            // No policy can name a device whose name is no UTF-8.
             if let Some(name) = name {
                 let device = Device {
                     name: name.clone(),
-                    index: link.header.index,
+                    index: link.word(INDEX),
                     link_header: if ethernet { 14 } else { 0 },
                     physical: parent && !kind,
                     aggregate,
@@ -161,9 +153,6 @@ impl FromIterator<Device> for Devices {
 
 /// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer,
 /// that of a tunnel carries other packets.
-fn shares_packets(kind: &InfoKind) -> bool {
-    matches!(
-        kind,
-        InfoKind::Vlan | InfoKind::MacVlan | InfoKind::MacVtap | InfoKind::IpVlan | InfoKind::IpVtap
-    )
+fn shares_packets(kind: &str) -> bool {
+    matches!(kind, "vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap")
 }

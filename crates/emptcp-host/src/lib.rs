@@ -28,7 +28,7 @@ pub mod files;
 pub mod memory;
 pub mod namespace;
 pub mod namespaces;
-pub mod netlink;
+mod netlink;
 pub mod qdisc;
 pub mod rights;
 pub mod testing;

@@ -1,12 +1,6 @@
 //! Queueing disciplines of the devices of this namespace, and filters of clsact.
 
-use crate::netlink;
-use netlink_packet_core::{Nla, NlasIterator};
-use netlink_packet_route::{
-    RouteNetlinkMessage,
-    tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
-};
-use netlink_sys::protocols::NETLINK_ROUTE;
+use crate::netlink::{self, Attributes, Message};
 use std::io;
 
 /// One queueing discipline.
@@ -20,33 +14,45 @@ pub struct Qdisc {
     pub parent: u32,
 }
 
+/// `struct tcmsg`: how long it is, and where it has index, handle, parent and `tcm_info`.
+const TCMSG: usize = 20;
+const INDEX: usize = 4;
+const HANDLE: usize = 8;
+const PARENT: usize = 12;
+const INFO: usize = 16;
+
+/// What the kernel answers about one device. It may answer about others as well.
+fn ask(request: u16, answer: u16, ifindex: u32, parent: u32) -> io::Result<Vec<Message>> {
+    let mut fixed = [0; TCMSG];
+    fixed[INDEX..HANDLE].copy_from_slice(&ifindex.to_ne_bytes());
+    fixed[PARENT..INFO].copy_from_slice(&parent.to_ne_bytes());
+    let mut answers = netlink::dump(Message::new(request, &fixed))?;
+    answers.retain(|message| message.kind == answer && message.word(INDEX) == ifindex);
+    Ok(answers)
+}
+
+/// Major and minor number of a handle.
+fn numbers(handle: u32) -> (u16, u16) {
+    ((handle >> 16) as u16, handle as u16)
+}
+
 /// The queueing disciplines of a device.
 ///
 /// # Errors
 /// When the kernel cannot be asked.
 pub fn qdiscs(ifindex: u32) -> io::Result<Vec<Qdisc>> {
-    let mut request = TcMessage::default();
-    request.header.index = ifindex as i32;
-    let answers = netlink::dump(NETLINK_ROUTE, RouteNetlinkMessage::GetQueueDiscipline(request))?;
-    Ok(answers
-        .into_iter()
-        .filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewQueueDiscipline(message) if message.header.index == ifindex as i32 => Some(Qdisc {
-                kind: kind_of(&message),
-                major: message.header.handle.major,
-                parent: u32::from(message.header.parent),
-            }),
-            _ => None,
-        })
-        .collect())
+    let answers = ask(libc::RTM_GETQDISC, libc::RTM_NEWQDISC, ifindex, 0)?;
+    let qdisc = |message: &Message| Qdisc {
+        kind: kind_of(message),
+        major: numbers(message.word(HANDLE)).0,
+        parent: message.word(PARENT),
+    };
+    Ok(answers.iter().map(qdisc).collect())
 }
 
-fn kind_of(message: &TcMessage) -> String {
-    let kind = message.attributes.iter().find_map(|attribute| match attribute {
-        TcAttribute::Kind(kind) => Some(kind.clone()),
-        _ => None,
-    });
-    kind.unwrap_or_default()
+fn kind_of(message: &Message) -> String {
+    let kind = message.attributes(TCMSG).get(libc::TCA_KIND);
+    kind.and_then(netlink::text).unwrap_or_default()
 }
 
 /// One class of an HTB qdisc.
@@ -72,20 +78,9 @@ pub const ROOT: u32 = 0xffff_ffff;
 /// # Errors
 /// When the kernel cannot be asked.
 pub fn htb_classes(ifindex: u32) -> io::Result<Vec<HtbClass>> {
-    let mut request = TcMessage::default();
-    request.header.index = ifindex as i32;
-    let answers = netlink::dump(NETLINK_ROUTE, RouteNetlinkMessage::GetTrafficClass(request))?;
-    Ok(answers
-        .into_iter()
-        .filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewTrafficClass(message)
-                if message.header.index == ifindex as i32 && kind_of(&message) == "htb" =>
-            {
-                htb_class(&message)
-            }
-            _ => None,
-        })
-        .collect())
+    let answers = ask(libc::RTM_GETTCLASS, libc::RTM_NEWTCLASS, ifindex, 0)?;
+    let of_htb = answers.iter().filter(|message| kind_of(message) == "htb");
+    Ok(of_htb.filter_map(htb_class).collect())
 }
 
 /// `TCA_HTB_PARMS`: a `struct tc_htb_opt`, which begins with the rate and the ceiling.
@@ -97,29 +92,17 @@ const HTB_CEIL64: u16 = 7;
 /// Where `struct tc_ratespec` holds its rate, and how long it is.
 const RATESPEC: (usize, usize) = (8, 12);
 
-fn htb_class(message: &TcMessage) -> Option<HtbClass> {
-    let options = message.attributes.iter().find_map(|attribute| match attribute {
-        TcAttribute::Options(options) => options.first(),
-        _ => None,
-    })?;
-    let mut bytes = vec![0; options.value_len()];
-    options.emit_value(&mut bytes);
-    let attributes: Vec<(u16, Vec<u8>)> = NlasIterator::new(bytes.as_slice())
-        .flatten()
-        .map(|attribute| (attribute.kind(), attribute.value().to_vec()))
-        .collect();
-    let value = |kind: u16| {
-        let mut found = attributes.iter().filter(|(found, _)| *found == kind);
-        found.next().map(|(_, value)| value.as_slice())
-    };
-    let wide = |kind: u16| Some(u64::from_ne_bytes(*value(kind)?.first_chunk()?));
-    let parms = value(HTB_PARMS)?;
+fn htb_class(message: &Message) -> Option<HtbClass> {
+    let options = Attributes::within(message.attributes(TCMSG).get(libc::TCA_OPTIONS)?);
+    let wide = |kind: u16| netlink::double_word(options.get(kind)?);
+    let parms = options.get(HTB_PARMS)?;
     let (at, length) = RATESPEC;
-    let narrow = |offset: usize| Some(u64::from(u32::from_ne_bytes(*parms.get(offset..)?.first_chunk()?)));
+    let narrow = |offset: usize| netlink::word(parms, offset).map(u64::from);
+    let (major, minor) = numbers(message.word(HANDLE));
     Some(HtbClass {
-        major: message.header.handle.major,
-        minor: message.header.handle.minor,
-        parent: u32::from(message.header.parent),
+        major,
+        minor,
+        parent: message.word(PARENT),
         rate: wide(HTB_RATE64).or_else(|| narrow(at))?,
         ceil: wide(HTB_CEIL64).or_else(|| narrow(length + at))?,
     })
@@ -150,10 +133,7 @@ pub const CLSACT_EGRESS: u32 = 0xffff_fff3;
 /// # Errors
 /// When the kernel cannot be asked.
 pub fn filters(ifindex: u32, parent: u32) -> io::Result<Vec<Filter>> {
-    let mut request = TcMessage::default();
-    request.header.index = ifindex as i32;
-    request.header.parent = TcHandle::from(parent);
-    let answers = match netlink::dump(NETLINK_ROUTE, RouteNetlinkMessage::GetTrafficFilter(request)) {
+    let answers = match ask(libc::RTM_GETTFILTER, libc::RTM_NEWTFILTER, ifindex, parent) {
         // Without clsact there is nothing to list.
         Err(error)
             if matches!(
@@ -165,37 +145,26 @@ pub fn filters(ifindex: u32, parent: u32) -> io::Result<Vec<Filter>> {
         }
         answers => answers?,
     };
-    Ok(answers
-        .into_iter()
-        .filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewTrafficFilter(message) if message.header.index == ifindex as i32 => {
-                let handle = u32::from(message.header.handle);
-                // The kernel also lists each priority by itself, without a handle.
-                (handle != 0).then(|| filter(&message, handle))
-            }
-            _ => None,
-        })
-        .collect())
+    // The kernel also lists each priority by itself, without a handle.
+    let with_handle = answers.iter().filter(|message| message.word(HANDLE) != 0);
+    Ok(with_handle.map(filter).collect())
 }
 
-fn filter(message: &TcMessage, handle: u32) -> Filter {
-    let options = message.attributes.iter().find_map(|attribute| match attribute {
-        TcAttribute::Options(options) => Some(options.as_slice()),
-        _ => None,
-    });
-    let mut filter = Filter {
-        kind: kind_of(message),
-        priority: message.header.info >> 16,
-        handle,
-        program: None,
-        name: None,
-    };
-    for option in options.unwrap_or_default() {
-        match option {
-            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => filter.program = Some(*id),
-            TcOption::Bpf(TcFilterBpfOption::ProgName(name)) => filter.name = Some(name.clone()),
-            _ => {}
-        }
+/// `TCA_BPF_NAME`: the name of the program of a filter of the kind `bpf`.
+const BPF_NAME: u16 = 7;
+/// `TCA_BPF_ID`: its id.
+const BPF_ID: u16 = 11;
+
+fn filter(message: &Message) -> Filter {
+    let kind = kind_of(message);
+    let options = message.attributes(TCMSG).get(libc::TCA_OPTIONS);
+    let options = options.filter(|_| kind == "bpf").map(Attributes::within);
+    let option = |kind: u16| options.and_then(|options| options.get(kind));
+    Filter {
+        priority: message.word(INFO) >> 16,
+        handle: message.word(HANDLE),
+        program: option(BPF_ID).and_then(|value| netlink::word(value, 0)),
+        name: option(BPF_NAME).and_then(netlink::text),
+        kind,
     }
-    filter
 }

@@ -1,4 +1,4 @@
-//! `emptcp trace` as a separate program.
+//! The program `emptcp-trace`.
 
 use clap::Parser;
 use emptcp_trace_cli::{TraceCommand, report, run};

@@ -18,7 +18,7 @@ use std::time::Instant;
     long_about = "Show the subflows that are known, grouped by connection, oldest first; those of which the connection is not \
         known come last, each with the tokens that are known of it, which `connection == TOKEN` takes. `local` is this side of the \
         device, `remote` the other; on a machine that only forwards, both are other hosts. `opened by` is the side that sent \
-        the SYN, `ids` are the address ids of both sides; `-` and `?` are not known. --json has more: \
+        the SYN, `address ids` are those of both sides; `-` and `?` are not known. --json has more: \
         data sequence numbers, windows, least round-trip times and packets. Bytes are TCP payload with \
         retransmissions; a round-trip time is measured from the device to that side and back. A connection without a \
         live subflow is left out 60 seconds after its last packet, unless --closed asks for it. So is a half-open subflow \

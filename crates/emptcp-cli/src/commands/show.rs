@@ -78,7 +78,7 @@ fn in_full(shown: &Shown, devices: &[DeviceState], catalog: &Catalog) -> String 
 }
 
 fn attachments(shown: &Shown) -> Table {
-    let mut table = Table::new(&["device", ">index", "direction", "by", ">link", ""]);
+    let mut table = Table::new(&["device", ">index", "direction", "attached by", ">link", ""]);
     for spot in &shown.attachments {
         table.row([
             spot.device.clone().unwrap_or_else(|| "-".to_owned()),

@@ -1,26 +1,69 @@
-//! `emptcp trace`.
+//! `emptcp trace`: the program `emptcp-trace`.
+//!
+//! It is a program of its own so that the command which root runs holds no code that reads captures, and so that either
+//! can be installed without the other.
 
-use anyhow::Result;
+use crate::session::Session;
+use anyhow::{Context, Result};
 use clap::Args;
-use emptcp_trace_cli::TraceCommand;
+use std::{env, ffi::OsString, io, os::unix::process::CommandExt, path::PathBuf, process::Command};
+
+/// The program's name.
+const PROGRAM: &str = "emptcp-trace";
 
 /// Say what happened in the MPTCP connections of a capture
 #[derive(Args, Debug)]
 #[command(
     long_about = "Say what happened in the MPTCP connections of a capture: pcap and pcapng files, or packets as they pass. Both \
-        versions of MPTCP. Captures are read as a stream, so their length does not matter.",
+        versions of MPTCP. Captures are read as a stream, so their length does not matter.\n\n\
+        This runs the program `emptcp-trace`, from the folder of `emptcp` or from PATH. Its commands:\n\
+        \n  analyze  a summary, JSON, CSV or Parquet tables\
+        \n  explain  what happened in one connection, in sentences\
+        \n  plot     one connection as a picture\
+        \n  report   a page with tables and figures\
+        \n  compare  two captures of the same traffic\
+        \n  split    one connection as a capture of its own\
+        \n  live     connections that pass a device",
     after_long_help = "\
 Examples:
   emptcp trace analyze capture.pcap
-  emptcp trace analyze --parquet tables day*.pcap.zst"
+  emptcp trace analyze --parquet tables day*.pcap.zst
+  emptcp trace explain --help"
 )]
 pub(crate) struct Trace {
-    #[command(subcommand)]
-    command: TraceCommand,
+    /// A command of `emptcp-trace` and what it takes
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    arguments: Vec<OsString>,
 }
 
 impl Trace {
-    pub(crate) fn run(self) -> Result<()> {
-        emptcp_trace_cli::run(self.command)
+    /// Returns only when the program cannot be run.
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let mut command = Command::new(program());
+        command.args(&self.arguments);
+        if session.wants_json() {
+            command.arg("--json");
+        }
+        if let Some(netns) = session.netns() {
+            command.args(["--netns", netns]);
+        }
+        let error = command.exec();
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        Err(error).with_context(|| match missing {
+            true => format!(
+                "the program `{PROGRAM}` is neither in the folder of `emptcp` nor in PATH; \
+                 `cargo build --release --package emptcp-trace-cli` makes it"
+            ),
+            false => format!("the program `{PROGRAM}` cannot be run"),
+        })
     }
+}
+
+/// The program in the folder of this one; without it, the one in PATH.
+fn program() -> PathBuf {
+    let beside = env::current_exe().map(|own| own.with_file_name(PROGRAM));
+    beside
+        .ok()
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| PROGRAM.into())
 }

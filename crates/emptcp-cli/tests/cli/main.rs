@@ -20,4 +20,5 @@ mod shaped;
 mod stale;
 mod still_in_force;
 mod told;
+mod trace;
 mod usage;
