@@ -8,9 +8,10 @@
 //!    former chain, so that the policy set in force is the same from either entry program. The new set is loaded into
 //!    the other bank.
 //! 2. On one device after the other the new entry program takes the place of the former one; each exchange is atomic.
-//! In between some devices run the former core and some the new one, all the policy set in force. 3. One store puts the
-//! new set in force, as ever. The record of its bank names its core: so a death at any point leaves either set with the
-//! right core. 4. After a grace period the former chains and entry programs go.
+//!    In between some devices run the former core and some the new one, all of them the policy set in force.
+//! 3. One store puts the new set in force, as in any apply. The record of its bank names its core, so a death at any
+//!    point leaves either set with the right core.
+//! 4. After a grace period the former chains and entry programs go.
 
 use crate::{
     attach::{Attachments, Spot},
