@@ -7,7 +7,7 @@ use emptcp::{
     manifest::{Hook, Kind},
     model::PolicyStats,
     plan::{Attach, DeviceDirection},
-    stale::{Life, Placed},
+    stale::{Life, InstanceInNamespace},
 };
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
 }
 
 /// Who holds a namespace that has no name.
-fn held(placed: &Placed) -> String {
+fn held(placed: &InstanceInNamespace) -> String {
     if placed.netns.is_some() || placed.state != Life::Live {
         return String::new();
     }
@@ -114,7 +114,7 @@ pub(crate) fn none_for_0(index: &mut Value) {
 }
 
 /// Instances of several network namespaces, one per line.
-pub(crate) fn placed(all: &[Placed]) -> String {
+pub(crate) fn placed(all: &[InstanceInNamespace]) -> String {
     let mut table = Table::new(&["namespace", "name", "instance", "state", ">memory", "policies", "why"]).wrapped();
     for placed in all {
         table.row([

@@ -82,12 +82,12 @@ fn clsact_is_used_where_it_must_be_and_given_back_unless_somebody_else_uses_it()
     assert!(present());
     assert!(namespace.run("tc filter show dev a0 ingress").contains("emptcp_entry"));
     namespace.within(|| remove(DEFAULT).unwrap());
-    assert!(!present(), "we made the qdisc, nobody else uses it");
+    assert!(!present(), "we made the qdisc, nothing else uses it");
 
     namespace.within(|| apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &clsact).unwrap());
     namespace.run("tc filter add dev a0 egress protocol ip prio 7 u32 match u32 0 0");
     namespace.within(|| remove(DEFAULT).unwrap());
-    assert!(present(), "somebody's filter is in it");
+    assert!(present(), "a filter of another program is in it");
     assert!(namespace.run("tc filter show dev a0 egress").contains("u32"));
 
     namespace.within(|| apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &clsact).unwrap());

@@ -6,7 +6,7 @@ use crate::suggest;
 
 /// What one use of an element wants from the queue of its devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ClassWish<'m> {
+pub enum ClassRequest<'m> {
     /// Nothing.
     None,
     /// Departure times, where that needs no set-up.
@@ -27,9 +27,9 @@ pub enum ClassWish<'m> {
 
 impl Manifest {
     /// What a use of this element with these arguments wants.
-    pub fn class_wish(&self, arguments: &[(String, Value)]) -> ClassWish<'_> {
+    pub fn class_request(&self, arguments: &[(String, Value)]) -> ClassRequest<'_> {
         let Some(class) = self.class.as_ref().filter(|_| self.needs.contains(&Need::Class)) else {
-            return ClassWish::None;
+            return ClassRequest::None;
         };
         let number = |name: &str| {
             arguments.iter().find_map(|(known, value)| match value {
@@ -48,15 +48,15 @@ impl Manifest {
         };
         let rate = number(&class.rate).unwrap_or_default();
         if class.required.as_ref().map_or(class.if_free.is_none(), hold) {
-            return ClassWish::Required {
+            return ClassRequest::Required {
                 rate,
                 shared: class.shared.as_ref().is_some_and(hold),
                 instead: class.instead.as_deref(),
             };
         }
         match class.if_free.as_ref().is_some_and(hold) {
-            true => ClassWish::IfFree { rate },
-            false => ClassWish::None,
+            true => ClassRequest::IfFree { rate },
+            false => ClassRequest::None,
         }
     }
 
@@ -166,22 +166,22 @@ values = ["one", "all"]
     fn the_words_of_its_arguments_say_what_a_use_wants() {
         let lane = lane();
         let rate = 4_000_000;
-        let required = |shared| ClassWish::Required {
+        let required = |shared| ClassRequest::Required {
             rate,
             shared,
             instead: None,
         };
-        assert_eq!(lane.class_wish(&arguments(0, 1)), ClassWish::None);
-        assert_eq!(lane.class_wish(&arguments(1, 1)), ClassWish::IfFree { rate });
-        assert_eq!(lane.class_wish(&arguments(2, 0)), required(false));
-        assert_eq!(lane.class_wish(&arguments(2, 1)), required(true));
+        assert_eq!(lane.class_request(&arguments(0, 1)), ClassRequest::None);
+        assert_eq!(lane.class_request(&arguments(1, 1)), ClassRequest::IfFree { rate });
+        assert_eq!(lane.class_request(&arguments(2, 0)), required(false));
+        assert_eq!(lane.class_request(&arguments(2, 1)), required(true));
         let mut always = lane.clone();
         always.class = Some(ClassNeed {
             required: None,
             if_free: None,
             ..always.class.unwrap()
         });
-        assert_eq!(always.class_wish(&arguments(0, 0)), required(false));
+        assert_eq!(always.class_request(&arguments(0, 0)), required(false));
     }
 
     #[test]

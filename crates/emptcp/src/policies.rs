@@ -106,7 +106,7 @@ impl Policies {
     /// # Errors
     /// When an element is not there any more.
     pub fn warnings(&self) -> Result<Vec<String>> {
-        Ok(emptcp_packet::doubts(&self.plan, &self.elements)?)
+        Ok(emptcp_packet::shaping_warnings(&self.plan, &self.elements)?)
     }
 
     /// Bytes of kernel memory that the tables of a new instance take.

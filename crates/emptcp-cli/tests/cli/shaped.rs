@@ -92,7 +92,7 @@ fn a_qdisc_with_our_handle_that_holds_what_is_not_ours_stays() {
     tc("class add dev v0 parent e7c0: classid e7c0:1 htb rate 1mbit");
     tc("class add dev v0 parent e7c0:1 classid e7c0:2 htb rate 1mbit");
     let refused = netns.apply(SHAPED, &[]).exits(1).err;
-    assert!(refused.contains("somebody has set up a `htb` qdisc"), "{refused}");
+    assert!(refused.contains("there is already a `htb` qdisc"), "{refused}");
     let said = netns.emptcp(&["remove"]).exits(0).out;
     assert!(said.contains("nothing to remove"), "{said}");
     assert!(root(&netns).contains("htb e7c0: root"));

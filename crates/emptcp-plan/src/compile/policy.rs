@@ -5,7 +5,7 @@ use super::exclusive::Constraint;
 use super::formula::Formula;
 use super::{calls, impossible, rules};
 use crate::catalog::Catalog;
-use crate::class::ClassWish;
+use crate::class::ClassRequest;
 use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
 use crate::file::{RawPolicy, Text};
@@ -120,8 +120,8 @@ fn features(needs: &[Need]) -> u32 {
 fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
     let needs_one = |link: &&Link<'_>| {
         matches!(
-            link.manifest.class_wish(&link.node.arguments),
-            ClassWish::Required { .. }
+            link.manifest.class_request(&link.node.arguments),
+            ClassRequest::Required { .. }
         )
     };
     let mut needing = links.iter().filter(needs_one);
@@ -133,8 +133,8 @@ fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
             "`{}` and `{}` both need a class of their own, and a packet can be in one only",
             first.node.element, other.node.element
         );
-        let help = match other.manifest.class_wish(&other.node.arguments) {
-            ClassWish::Required {
+        let help = match other.manifest.class_request(&other.node.arguments) {
+            ClassRequest::Required {
                 instead: Some(instead), ..
             } => format!("expected one of them in this policy, or `{instead}`"),
             _ => "expected one of them in this policy".to_owned(),
