@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_disobedience_is_found_and_told_with_its_number() {
+    fn every_violation_is_found_and_reported_with_its_number() {
         for (phase, rates, expected) in [
             (
                 1,

@@ -174,7 +174,7 @@ mod tests {
     use crate::testing::is_root;
 
     #[test]
-    fn the_namespace_of_this_thread_is_told_by_its_inode_and_can_be_entered_again() {
+    fn the_namespace_of_this_thread_is_known_by_its_inode_and_can_be_entered_again() {
         let own = Namespace::current().unwrap();
         assert_eq!(own.inode(), inode().unwrap());
         let by_process = Namespace::open(&std::process::id().to_string()).unwrap();

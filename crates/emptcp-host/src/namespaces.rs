@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_namespace_of_this_thread_lives_and_has_the_cookie_that_a_socket_in_it_tells() {
+    fn the_namespace_of_this_thread_lives_and_has_the_cookie_of_a_socket_in_it() {
         let (namespaces, own) = (Namespaces::read(), namespace::inode().unwrap());
         assert!(namespaces.has(own));
         if crate::testing::is_root() {

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_may_write_somewhere_is_told_so() {
+    fn a_writable_folder_is_not_reported() {
         let folder = std::env::temp_dir();
         assert_eq!(unwritable(&folder.join("a/b")), None);
         if !crate::testing::is_root() {

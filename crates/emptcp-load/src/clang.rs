@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_of_clang_itself_is_told_in_our_words_first() {
+    fn a_failure_of_clang_itself_is_explained_in_our_words_first() {
         let object = Path::new("/elements/mine/tc.o");
         let full = "LLVM ERROR: IO failure on output stream: No space left on device\n\
                     PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/ and include the crash backtrace.\n\

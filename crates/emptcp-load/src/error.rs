@@ -138,7 +138,7 @@ mod tests {
     use libbpf_rs::ErrorExt;
 
     #[test]
-    fn the_kernel_s_own_words_stay_behind_those_of_libbpf() {
+    fn the_kernel_s_own_words_follow_those_of_libbpf() {
         for number in 1..=133 {
             let error = || libbpf_rs::Error::from_raw_os_error(number).context("failed to update the map");
             let words = io::Error::from_raw_os_error(number).to_string();

@@ -55,7 +55,7 @@ mod tests {
     use std::io;
 
     #[test]
-    fn every_number_of_libbpf_is_told_in_words() {
+    fn every_number_of_libbpf_is_explained_in_words() {
         for code in (FIRST..).take(WORDS.len()) {
             let error = io::Error::from_raw_os_error(code);
             let told = explained(format!("open: {error}; the end"));

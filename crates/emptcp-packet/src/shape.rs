@@ -195,7 +195,7 @@ impl Shaping {
                 // An instance that lost its folder has left it: this one takes it over.
                 Root::Ours if !shaped_devices(records)?.contains(&index) => {
                     if !holds_only_ours(index)? {
-                        return Err(root::somebody_s(name, "htb", MAJOR));
+                        return Err(root::not_ours(name, "htb", MAJOR));
                     }
                     records::note_shaped(records, index)?;
                 }

@@ -66,7 +66,7 @@ fn a_policy_set_is_applied_changed_and_removed_without_a_trace() {
 }
 
 #[test]
-fn clsact_is_used_where_it_must_be_and_given_back_unless_somebody_else_uses_it() {
+fn clsact_is_used_where_it_must_be_and_removed_unless_others_use_it() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
@@ -160,7 +160,7 @@ fn generic_xdp_is_attached_when_asked_for_and_given_up_again() {
 }
 
 #[test]
-fn tables_of_other_sizes_wait_for_the_next_installation_and_the_user_is_told() {
+fn tables_of_other_sizes_wait_for_the_next_installation_with_a_warning() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());

@@ -182,7 +182,7 @@ fn two_readers_at_once_see_every_event_of_every_cpu_in_the_order_of_time() {
 }
 
 #[test]
-fn a_slow_reader_is_told_exactly_how_many_it_missed_and_sees_the_newest() {
+fn a_slow_reader_learns_exactly_how_many_it_missed_and_sees_the_newest() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let bench = Bench::new("[tables]\nevents = 4096\n");
     std::thread::scope(|scope| {
@@ -284,7 +284,7 @@ fn a_torn_event_is_never_handed_out_while_two_cpus_write_as_fast_as_they_can() {
 }
 
 #[test]
-fn a_record_that_is_told_names_the_policies_that_want_its_subflow() {
+fn a_record_event_names_the_policies_that_match_its_subflow() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let catalog = Catalog::built_in();
     require!(catalog.element("record").is_ok(), "this build ships no element record");

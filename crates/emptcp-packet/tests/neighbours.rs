@@ -19,7 +19,7 @@ fn policy(device: &str, hook: &str, rest: &str) -> String {
 }
 
 #[test]
-fn an_xdp_program_of_somebody_else_is_named_and_stays() {
+fn another_xdp_program_is_named_and_stays() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
@@ -146,7 +146,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
 }
 
 #[test]
-fn shaping_makes_a_class_and_takes_it_back_and_refuses_somebodys_qdisc() {
+fn shaping_makes_a_class_and_removes_it_and_refuses_another_qdisc() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let catalog = Catalog::built_in();
     require!(

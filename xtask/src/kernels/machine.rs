@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_console_tells_what_became_of_each_job() {
+    fn the_console_shows_the_result_of_each_job() {
         let mut console = Console::default();
         let shown: Vec<_> = [
             "[    0.1] a word of the kernel",

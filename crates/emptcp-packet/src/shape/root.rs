@@ -88,12 +88,12 @@ pub(super) fn root_of(name: &str, index: u32) -> Result<Root> {
         "htb" if root.major == MAJOR => Ok(Root::Ours),
         "fq" => Ok(Root::Fq),
         kind if root.major == 0 && DEFAULTS.contains(&kind) => Ok(Root::Default),
-        kind => Err(somebody_s(name, kind, root.major)),
+        kind => Err(not_ours(name, kind, root.major)),
     }
 }
 
 /// The refusal of a qdisc that is not ours.
-pub(super) fn somebody_s(name: &str, kind: &str, major: u16) -> Error {
+pub(super) fn not_ours(name: &str, kind: &str, major: u16) -> Error {
     Error::Shape {
         device: name.to_owned(),
         reason: format!(

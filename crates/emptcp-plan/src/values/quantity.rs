@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn units_of_other_tools_are_told_in_ours() {
+    fn units_of_other_tools_are_translated() {
         for (found, meant) in [
             ("1h", "60min"),
             ("5m", "5min"),
