@@ -1,15 +1,15 @@
-//! What a use of an element with `needs = ["class"]` wants from the queue of its devices.
+//! What a use of an element with `needs = ["class"]` requests from the queue of its devices.
 
 use crate::manifest::{ArgumentType, ClassWords, Hook, Manifest, Need};
 use crate::plan::Value;
 use crate::suggest;
 
-/// What one use of an element wants from the queue of its devices.
+/// What one use of an element requests from the queue of its devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClassRequest<'m> {
     /// Nothing.
     None,
-    /// Departure times, where that needs no set-up.
+    /// Departure times, if they need no set-up.
     IfFree {
         /// Bits per second.
         rate: u64,
@@ -18,7 +18,7 @@ pub enum ClassRequest<'m> {
     Required {
         /// Bits per second.
         rate: u64,
-        /// Subflows that may be on several devices share the rate.
+        /// Subflows on several devices share the rate.
         shared: bool,
         /// Arguments that need no class, for messages.
         instead: Option<&'m str>,
@@ -26,7 +26,7 @@ pub enum ClassRequest<'m> {
 }
 
 impl Manifest {
-    /// What a use of this element with these arguments wants.
+    /// What a use of this element with these arguments requests.
     pub fn class_request(&self, arguments: &[(String, Value)]) -> ClassRequest<'_> {
         let Some(class) = self.class.as_ref().filter(|_| self.needs.contains(&Need::Class)) else {
             return ClassRequest::None;
@@ -60,7 +60,7 @@ impl Manifest {
         }
     }
 
-    /// What is wrong with `[class]` and `needs = ["class"]`: the key where it stands, what, and what is expected.
+    /// Checks `[class]` and `needs = ["class"]`. Returns the key, what is wrong with it, and what is expected.
     pub(crate) fn class_mistakes(&self) -> Vec<(&'static str, String, String)> {
         let needed = self.needs.contains(&Need::Class);
         let class = match (&self.class, needed) {

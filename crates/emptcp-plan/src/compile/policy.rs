@@ -1,4 +1,4 @@
-//! One policy of the file to one compiled policy per direction.
+//! Compiles one policy of the file to one compiled policy per direction.
 
 use super::chain::{self, Link};
 use super::exclusive::Constraint;
@@ -21,11 +21,11 @@ pub(crate) struct Draft {
     pub(crate) plan: PolicyPlan,
     /// What the classifier tests.
     pub(crate) condition: Formula<RuleTest>,
-    /// What every flow that the policy wants fulfils.
+    /// What every flow of the policy fulfils.
     pub(crate) constraints: Vec<Constraint>,
     /// Bits of `enum emptcp_feature`.
     pub(crate) features: u32,
-    /// Where to point when something concerns the whole policy.
+    /// The position for mistakes of the whole policy.
     pub(crate) span: Range<usize>,
 }
 
@@ -143,7 +143,7 @@ fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
     }
 }
 
-/// A test for a device at which the policy never is can only be a mistake.
+/// A test for a device that the policy does not have is always a mistake.
 fn check_devices(raw: &RawPolicy, text: &Text, expression: &Expression, reporter: &mut Reporter<'_>) {
     if raw.devices.is_empty() {
         return;
@@ -218,7 +218,7 @@ fn hooks(
     left
 }
 
-/// The first argument of a node whose word runs at some hooks only: `name=word` and these hooks.
+/// The first argument of a node whose word can run only at some hooks: `name=word` and these hooks.
 fn narrowed<'l>(link: &'l Link<'_>) -> Option<(String, &'l [Hook])> {
     link.manifest.arguments.iter().find_map(|argument| {
         let (_, value) = link.node.arguments.iter().find(|(name, _)| *name == argument.name)?;
