@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::process::Invocation;
 use crate::report;
 
-/// What the packages are wanted for.
+/// The purpose of the packages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     /// To build, and to run the demo and the bench.
@@ -18,7 +18,7 @@ pub(crate) enum Purpose {
     Kernels,
 }
 
-/// How to see whether something is there.
+/// How to check that something is installed.
 enum Probe {
     /// A program on the path, or where only root's path leads.
     Program(&'static str),
@@ -141,8 +141,8 @@ const NEEDS: &[Need] = &[
 /// The oldest clang whose BPF back end compiles the programs.
 const CLANG: u32 = 14;
 
-/// Sees to it that everything for `purpose` is installed: installs it where it can (Debian or Ubuntu, root), and
-/// otherwise fails and names the command.
+/// Makes sure that everything for `purpose` is installed: installs it if possible (Debian or Ubuntu, root), otherwise
+/// fails and names the command.
 pub(crate) fn install(purpose: Purpose) -> anyhow::Result<()> {
     let missing = missing(purpose);
     if missing.is_empty() {
@@ -239,7 +239,7 @@ fn clang_is_new_enough() -> anyhow::Result<()> {
     }
 }
 
-/// The major version in what a program of LLVM prints about itself: the number behind `words`.
+/// The major version in the output of a program of LLVM: the number after `words`.
 pub(crate) fn major(version: &str, words: &str) -> Option<u32> {
     let number = version.split_once(words)?.1;
     number

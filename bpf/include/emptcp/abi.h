@@ -248,7 +248,7 @@ struct emptcp_resolution {
 struct emptcp_passage {
 	__u64 ran;   /* policies that have run for it */
 	__u32 types; /* found by the core: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
-	__u32 idle; /* how long the subflow had been silent, in units of 1024 ns; the top bit: the packet has ended it */
+	__u32 idle;  /* silence of the subflow before it, in units of 1024 ns; top bit: the packet has ended it */
 	struct emptcp_resolution other; /* the policies at the device that sees it next */
 };
 

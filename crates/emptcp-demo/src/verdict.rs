@@ -1,20 +1,20 @@
-//! Whether the traffic did what the policies say.
+//! Checks that the traffic did what the policies say.
 
 use crate::samples::Samples;
 use crate::script::{CAP, PATH_RATE, Phase};
 
-/// One thing that had to hold.
+/// One condition.
 pub(crate) struct Finding {
     pub(crate) holds: bool,
-    /// What had to hold, and the numbers.
+    /// The condition, and the numbers.
     pub(crate) text: String,
 }
 
-/// What the transfer itself tells at its end.
+/// The result of the transfer itself.
 pub(crate) struct Outcome {
     /// Payload bytes that the server sent.
     pub(crate) sent: u64,
-    /// Payload bytes that arrived and are those that were sent.
+    /// Payload bytes that arrived and equal those that were sent.
     pub(crate) verified: u64,
     /// How many times something fell back to plain TCP, on both hosts.
     pub(crate) fallbacks: i64,
