@@ -97,19 +97,19 @@ const NEEDS: &[Need] = &[
         "tshark",
         Probe::Program("tshark"),
         Purpose::Test,
-        "the outside judge of every packet that we change",
+        "the reference for every packet that we change",
     ),
     need(
         "tcpdump",
         Probe::Program("tcpdump"),
         Purpose::Test,
-        "captures what the judge reads",
+        "captures what tshark reads",
     ),
     need(
         "tcptrace",
         Probe::Program("tcptrace"),
         Purpose::Test,
-        "the judge of retransmissions and round-trip times",
+        "the reference for retransmissions and round-trip times",
     ),
     need(
         "python3-venv",
@@ -134,7 +134,7 @@ const NEEDS: &[Need] = &[
         "debian-archive-keyring",
         Probe::File("/usr/share/keyrings/debian-archive-keyring.gpg"),
         Purpose::Kernels,
-        "tells that a kernel is Debian's",
+        "verifies that a kernel comes from Debian",
     ),
 ];
 
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_program_is_found_and_one_that_does_not_exist_is_not() {
         assert!(Probe::Program("sh").found());
-        assert!(!Probe::Program("a program that nobody has").found());
+        assert!(!Probe::Program("a program that does not exist").found());
     }
 
     #[test]

@@ -69,13 +69,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ];
         Invocation::cargo([verb]).arguments(words)
     };
-    report::section("setup", "packages that the build and the judges need", || {
-        packages::install(Purpose::Test)
-    })?;
+    report::section(
+        "setup",
+        "packages that the build and the reference programs need",
+        || packages::install(Purpose::Test),
+    )?;
     report::section("build", "the truth run and everything under it", || {
         cargo("build").run()
     })?;
-    report::section("truth", "live MPTCP, judged by kernels and wire", || {
+    report::section("truth", "live MPTCP, checked against kernels and captures", || {
         cargo("run").arguments(["--"]).arguments(arguments.words()).run()
     })
 }

@@ -49,10 +49,7 @@ pub(crate) fn judge(samples: &Samples, outcome: &Outcome) -> Vec<Finding> {
     );
     find(
         capped[0] >= 0.8 * free[0],
-        format!(
-            "path 1 keeps its rate meanwhile: {:.1} of {:.1} Mbit/s",
-            capped[0], free[0]
-        ),
+        format!("path 1 keeps its rate: {:.1} of {:.1} Mbit/s", capped[0], free[0]),
     );
     find(
         backup[0] < 0.01 * free[0],
@@ -139,7 +136,7 @@ mod tests {
                 [19.0, 4.5],
                 "rate_limit holds path 2 at 4 Mbit/s within 10 %: 4.50 Mbit/s",
             ),
-            (1, [9.0, 4.0], "path 1 keeps its rate meanwhile: 9.0 of 19.0 Mbit/s"),
+            (1, [9.0, 4.0], "path 1 keeps its rate: 9.0 of 19.0 Mbit/s"),
             (
                 2,
                 [0.4, 4.0],

@@ -38,7 +38,7 @@ pub(super) fn unpacked(kernel: Kernel, folder: &Path) -> anyhow::Result<Unpacked
     let root = home.join("root");
     if let Some(found) = find(&root) {
         report::note(&format!(
-            "{} is there; remove {} to fetch it anew",
+            "{} is there; remove {} to fetch it again",
             found.release,
             home.display()
         ));

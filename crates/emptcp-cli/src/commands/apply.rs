@@ -283,10 +283,7 @@ fn summary(plan: &Plan, applied: &Report) -> String {
         text += &format!("detached from {}\n", words::attached_to(gone));
     }
     for shaped in &applied.shaped {
-        let former = shaped
-            .replaces
-            .as_ref()
-            .map(|former| format!(" in the place of `{former}`"));
+        let former = shaped.replaces.as_ref().map(|former| format!(", replacing `{former}`"));
         text += &format!(
             "{}: root qdisc {} {} for mode=shape{}; `emptcp remove` takes it away\n",
             shaped.device,

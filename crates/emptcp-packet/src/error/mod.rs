@@ -123,7 +123,7 @@ pub enum Error {
     /// The instance exists, but no policy set is in force: its first `apply` or its removal is in progress or was
     /// interrupted.
     #[error(
-        "no policy of the instance `{instance}` is in force: its first apply or its removal is under way, or was interrupted"
+        "no policy of the instance `{instance}` is in force: its first apply or its removal is in progress, or was interrupted"
     )]
     NothingInForce {
         /// The instance.
