@@ -96,13 +96,13 @@ fn free(session: &Session) -> Result<()> {
         let bytes = done.freed.iter().map(|placed| placed.bytes).sum();
         format!(
             "{}\n{BOLD}freed{BOLD:#}: {}, {}\n",
-            words::placed(&done.freed),
+            words::instances(&done.freed),
             units::count(done.freed.len() as u64, "instance"),
             units::bytes(bytes)
         )
     };
     if !done.unknown.is_empty() {
-        text += &format!("\n{BOLD}kept{BOLD:#}\n{}", words::placed(&done.unknown));
+        text += &format!("\n{BOLD}kept{BOLD:#}\n{}", words::instances(&done.unknown));
     }
     Ok(session.print(&text)?)
 }
