@@ -113,6 +113,13 @@ mod tests {
             detail: "another build made it".to_owned(),
         };
         assert!(with_advice(&old, &[]).ends_with("another build made it; `emptcp apply --replace` puts new policies in its place, `emptcp remove` takes it away"));
+        let layout = Error::Layout {
+            instance: "lab".to_owned(),
+            detail: "a table differs".to_owned(),
+        };
+        for words in ["--replace", "records", "counters", "rate_limit", "`emptcp remove`"] {
+            assert!(with_advice(&layout, &[]).contains(words), "{words}");
+        }
         let error = emptcp::Error::from(Error::UnknownElement("dorp".to_owned()));
         assert_eq!(
             in_full(&error),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    Namespace, SetWhenDropped, catalog_with_tally, message,
+    Namespace, SetWhenDropped, catalog_with_tally,
     other_build::{Seen, other_build},
     pair::{Pair, has_mptcp},
     plan,
@@ -12,7 +12,7 @@ use common::{
 use emptcp_host::qdisc;
 use emptcp_load::link;
 use emptcp_packet::{
-    Applied, ApplyOptions, Catalog, Instance, Result, apply,
+    Applied, ApplyOptions, Catalog, Error, Instance, Result, apply,
     instance::{AttachmentInfo, DEFAULT},
     preview, remove, require,
     testing::{as_another_build, is_root, with_faults},
@@ -234,8 +234,8 @@ fn a_takeover_that_fails_leaves_the_former_build_in_force_and_the_next_one_takes
                 .iter()
                 .rposition(|name| name == "after exchanging an entry program")
                 .unwrap();
-            let error = message(apply_new(&[last, last + 1]).0);
-            assert!(error.contains("emptcp apply"), "{error}");
+            let error = apply_new(&[last, last + 1]).0.unwrap_err();
+            assert!(matches!(error, Error::NotUndone { fresh: false, .. }), "{error}");
             assert_eq!(Instance::open(DEFAULT).unwrap().show().unwrap().source, old);
             put(&catalog, &old, clsact).unwrap();
             assert_eq!(programs(), former);
@@ -284,9 +284,10 @@ fn a_takeover_of_tables_of_another_shape_says_which() {
         let kind = libbpf_rs::MapType::LruHash;
         let mut map = libbpf_rs::MapHandle::create(kind, Some("emptcp_connect"), 8, 16, 64, &options).unwrap();
         map.pin(folder.join("map_emptcp_connections")).unwrap();
-        let text = message(put(&catalog, &text, false));
-        for words in ["`emptcp_connections`", "16 bytes", "--replace", "rate_limit"] {
-            assert!(text.contains(words), "{words}: {text}");
+        let error = put(&catalog, &text, false).unwrap_err();
+        assert!(matches!(error, Error::Layout { .. }), "{error}");
+        for words in ["`emptcp_connections`", "16 bytes"] {
+            assert!(error.to_string().contains(words), "{words}: {error}");
         }
         remove(DEFAULT).unwrap();
     });

@@ -217,7 +217,7 @@ impl<'a> PacketBuilder<'a> {
     }
 
     /// Adds an MPTCP option: short for [`PacketBuilder::option`] with
-    /// [`TcpOption::Mptcp`](crate::tcp::TcpOption::Mptcp).
+    /// [`TcpOption::Mptcp`].
     #[must_use]
     pub fn mptcp(self, option: impl Into<crate::mptcp::MptcpOption>) -> Self {
         self.option(TcpOption::Mptcp(option.into()))

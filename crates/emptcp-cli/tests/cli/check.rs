@@ -37,7 +37,7 @@ const MISTAKES: &[(&str, usize, usize, &str)] = &[
         "when = '''\n  packet is ack\n  and flow.bites > 3kB\n'''\ndo = 'count'",
         7,
         7,
-        "no metric `bites`",
+        "unknown word `flow.bites`",
     ),
     ("when = 'über(1)'\ndo = 'count'", 5, 9, "unexpected"),
     (
