@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Adopts a subflow that a socket of this host already has. User space runs this program by BPF_PROG_TEST_RUN with a
- * struct emptcp_adoption behind 14 bytes of Ethernet header: so records have no other writers than BPF programs. It
- * runs beside the data path, which may store a record of the same subflow at any moment. User space runs it again after
- * all programs of that moment have ended: what one run left in halves, the next completes.
+ * struct emptcp_adoption after 14 bytes of Ethernet header: so only BPF programs write records. It runs beside the data
+ * path, which may store a record of the same subflow at any moment. User space runs it again after all programs of that
+ * moment have ended: what one run left incomplete, the next completes.
  */
 #include "connection.h"
 #include "flow_table.h"
 #include "handshake.h"
 
-/* The connection, made when it is not there yet. */
+/* The connection, made if it does not exist yet. */
 static __always_inline struct emptcp_connection *adopt_connection(const struct emptcp_adoption *adoption, __u32 *result)
 {
 	struct emptcp_connection *connection;
@@ -30,7 +30,7 @@ static __always_inline struct emptcp_connection *adopt_connection(const struct e
 	return bpf_map_lookup_elem(&emptcp_connections, &id);
 }
 
-/* What the socket knows and the record does not. False: the record knew it all. */
+/* Adds what the socket knows and the record does not. False: the record was complete. */
 static __always_inline bool adopt_complete(struct emptcp_flow *flow, const struct emptcp_adoption *adoption,
 					   const struct emptcp_connection *connection)
 {
@@ -58,7 +58,7 @@ static __always_inline bool adopt_complete(struct emptcp_flow *flow, const struc
 			sender->idsn = connection->idsn[side];
 		if (sender->window_scale != EMPTCP_SCALE_UNKNOWN || adoption->window_scale[side] > 14)
 			continue;
-		/* So far windows were kept as their fields had them. */
+		/* So far windows were stored unscaled. */
 		sender->window_scale = adoption->window_scale[side];
 		sender->window <<= sender->window_scale;
 		window = greater(sender->window, EMPTCP_WINDOW_LEAST);
@@ -89,9 +89,7 @@ static __always_inline __u32 adopt_new(const struct emptcp_flow_key *key, const 
 	return slot >= 0 ? EMPTCP_ADOPTED_STORED : 0;
 }
 
-/*
- * The stored record of `key`, or NULL. Where the data path has stored another at the same moment, the one with packets.
- */
+/* The stored record of `key`, or NULL. If the data path has stored another at the same moment, the one with packets. */
 static __always_inline struct emptcp_flow *adopt_find(const struct emptcp_flow_key *key)
 {
 	__s64 slot = flow_slot(key), other = slot >= 0 ? flow_other(key, slot) : -1;
@@ -133,7 +131,7 @@ EMPTCP_SECTION int emptcp_adopt(emptcp_context *ctx)
 		if (!flow)
 			result |= adopt_new(&key, adoption, connection);
 		else if (flow->state != EMPTCP_FLOW_ADOPTING)
-			return result; /* a handshake: it will tell all that a socket knows, and more */
+			return result; /* a handshake: it will show all that a socket knows, and more */
 		else if (adopt_complete(flow, adoption, connection))
 			result |= EMPTCP_ADOPTED_COMPLETED;
 		/* It may have been stored just before. */
@@ -148,7 +146,7 @@ EMPTCP_SECTION int emptcp_adopt(emptcp_context *ctx)
 		bpf_map_delete_elem(&emptcp_half_open, &key);
 	/*
 	 * Only in the last run, before which the data path may still exchange the record. A connection that the data
-	 * path has made has counted its subflows.
+	 * path made has its subflows counted.
 	 */
 	if (adoption->made)
 		connection_subflow(flow);

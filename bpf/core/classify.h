@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which policies want this flow in this direction on this device: walks the rules of the bank in force. */
+/*
+ * Finds the policies that match this flow in this direction on this device: evaluates the rules of the bank in force.
+ */
 #ifndef EMPTCP_CORE_CLASSIFY_H
 #define EMPTCP_CORE_CLASSIFY_H
 
@@ -16,7 +18,7 @@ static __always_inline void fact_number(__u32 *facts, __u32 kind, __u32 number)
 	facts[4 * kind] = number;
 }
 
-/* All ones when value lies in low..high, else 0. BPF has no conditional move: a comparison would be a branch. */
+/* All ones if value is in low..high, else 0. BPF has no conditional move: a comparison would be a branch. */
 static __always_inline __u64 in_range(__u32 value, __u32 low, __u32 high)
 {
 	__u64 below = (__u64)value - low, above = (__u64)high - value;
@@ -33,7 +35,7 @@ struct emptcp_slow_path_config {
 	__u32 rule_steps; /* rules that the banks may hold */
 };
 /*
- * The loader writes a smaller number where that will do: the verifier walks every step, and five hundred take it long.
+ * The loader writes a smaller number where that is enough: the verifier walks every step, and five hundred take long.
  */
 const volatile struct emptcp_slow_path_config emptcp_slow_path_config SEC(".rodata") = {EMPTCP_RULES};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Connections: born when the third ACK of an MP_CAPABLE handshake shows both keys, found again by the token that an
- * MP_JOIN carries. A gateway sees a connection once from each side; "local" and "remote" keep the two apart.
+ * Connections: made when the third ACK of an MP_CAPABLE handshake shows both keys, found by the token in an MP_JOIN. A
+ * gateway sees a connection once from each side; "local" and "remote" keep the two apart.
  */
 #ifndef EMPTCP_CORE_CONNECTION_H
 #define EMPTCP_CORE_CONNECTION_H
@@ -107,8 +107,8 @@ static __always_inline void connection_join(struct emptcp_scratch *scratch, stru
 }
 
 /*
- * What windows a subflow whose handshake was seen may use: hosts share them among the subflows of a connection (RFC
- * 8684 section 3.3.1). Where the scale or the connection is not known: the largest that there can be.
+ * The window that a subflow whose handshake was seen may use: hosts share it among the subflows of a connection (RFC
+ * 8684 section 3.3.1). If the scale or the connection is not known: the largest possible window.
  */
 static __always_inline void connection_windows(struct emptcp_flow *flow)
 {
@@ -131,7 +131,7 @@ static __always_inline void connection_windows(struct emptcp_flow *flow)
 	}
 }
 
-/* Takes over what other subflows of the connection have shown: is a larger window in use than this record knew? */
+/* Takes over the largest window of the connection's subflows: is it larger than the one in this record? */
 static __always_inline bool connection_widens(struct emptcp_flow *flow)
 {
 	__u64 id = flow->connection;
@@ -155,7 +155,7 @@ static __always_inline __u16 dsn_jump_flag(__u32 side)
 	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_DSN_JUMP_LOCAL : EMPTCP_FLOW_DSN_JUMP_REMOTE;
 }
 
-/* What a subflow tells its connection, if that is known: one past the highest DSN of a side. */
+/* Stores in the connection, if it is known, one past the highest DSN of a side. */
 static __always_inline void connection_dsn(struct emptcp_connection *connection, __u32 side, __u64 next)
 {
 	__u64 known = connection ? connection->dsn_next[side & 1] : 0;
@@ -165,8 +165,8 @@ static __always_inline void connection_dsn(struct emptcp_connection *connection,
 }
 
 /*
- * A mapping that the subflow itself cannot judge: its first one, one far from those before, or one that enters another
- * step of DSN_STEP_BITS, which the connection is told.
+ * A mapping that the subflow itself cannot check: its first one, one far from those before, or one that enters another
+ * step of DSN_STEP_BITS, which is stored in the connection.
  */
 static __always_inline void connection_map(struct emptcp_flow *flow, struct emptcp_packet *packet, __u32 side)
 {
@@ -181,7 +181,7 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 			near = sender->idsn + 1;
 	}
 	if (!near) {
-		/* The mapping of MP_CAPABLE has 64 bits without saying so. */
+		/* The mapping of MP_CAPABLE has 64 bits, without a flag for it. */
 		if (packet->types & EMPTCP_DSS_MAP && !(packet->dss_flags & EMPTCP_DSS_FLAG_DSN64))
 			return;
 		near = packet->dsn;
@@ -202,8 +202,8 @@ static __always_inline void connection_map(struct emptcp_flow *flow, struct empt
 }
 
 /*
- * A DATA_ACK of `side`: does it show that the other side's DSN is where a mapping far from all others has said? Then
- * those others were false when they lie ahead of it.
+ * A DATA_ACK of `side`: does it confirm a DSN of the other side in a mapping that is far from all others? Then others
+ * that are ahead of it were false.
  */
 static __always_inline void connection_jump(struct emptcp_flow *flow, const struct emptcp_packet *packet, __u32 side)
 {
@@ -225,7 +225,7 @@ static __always_inline void connection_jump(struct emptcp_flow *flow, const stru
 		connection_dsn(connection, !side, flow->dsn_jump);
 }
 
-/* Makes the entry of a connection that full tables have given up; what its subflows know comes back with them. */
+/* Makes the entry of a connection again that full tables have evicted, from what its subflows know. */
 static __always_inline struct emptcp_connection *connection_again(const struct emptcp_flow *flow, __u64 now_ns)
 {
 	struct emptcp_connection *connection;
@@ -248,8 +248,8 @@ static __always_inline struct emptcp_connection *connection_again(const struct e
 }
 
 /*
- * For connection_unseen(): this subflow is alive, so its connection is in use. A table that is full may have given it
- * up all the same. Keys that are gone stay so.
+ * For connection_unseen(): this subflow is alive, so its connection is in use. A full table may have evicted it anyway.
+ * Its keys are then lost.
  */
 static __always_inline void connection_touch(const struct emptcp_flow *flow, __u64 last_ns, __u64 now_ns)
 {
@@ -263,7 +263,7 @@ static __always_inline void connection_touch(const struct emptcp_flow *flow, __u
 		connection = connection_again(flow, now_ns);
 	if (!connection)
 		return;
-	/* Counted for an entry that is gone. */
+	/* It was counted for an entry that is gone. */
 	if (last_ns < connection->noted_ns)
 		__sync_fetch_and_add(&connection->subflows, 1);
 	bpf_map_lookup_elem(&emptcp_keys, &id);
@@ -272,7 +272,7 @@ static __always_inline void connection_touch(const struct emptcp_flow *flow, __u
 		struct emptcp_token_key key = {.side = side};
 
 		key.token = side == EMPTCP_LOCAL ? flow->local_token : flow->remote_token;
-		/* What was not looked up once is given up first: so it is, also when it was made just now. */
+		/* Entries that were never looked up are evicted first, also new ones: so it is looked up. */
 		if (key.token && !bpf_map_lookup_elem(&emptcp_tokens, &key)) {
 			connection_index(key.token, side, id);
 			bpf_map_lookup_elem(&emptcp_tokens, &key);
@@ -280,7 +280,7 @@ static __always_inline void connection_touch(const struct emptcp_flow *flow, __u
 	}
 }
 
-/* A subflow goes: its connection keeps what it carried, and when. */
+/* A subflow ends: its connection keeps its totals and the time. */
 static __always_inline void connection_end(const struct emptcp_flow *flow)
 {
 	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];

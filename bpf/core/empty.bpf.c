@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A program that does nothing: what the bench measures every other cost against. */
+/* A program that does nothing: the baseline of the bench. */
 #include <emptcp/kernel.h>
 
 EMPTCP_SECTION int emptcp_empty(emptcp_context *ctx)

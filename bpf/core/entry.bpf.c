@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a device runs for every packet: parse, find the subflow, bring its record up to date, and jump to the first
- * policy that wants it. Everything rare (handshakes, ends, unknown subflows, policies not resolved yet) is left to
- * the slow path. This program does not change when policies do: it reads which bank is in force from emptcp_control.
+ * A device runs this for every packet: parse, find the subflow, bring its record up to date, and jump to the first
+ * policy that matches it. Everything rare (handshakes, ends, unknown subflows, policies not resolved yet) is left to
+ * the slow path. This program does not change with the policies: it reads the bank in force from emptcp_control.
  */
 #include "parse.h"
 #include "flow.h"
@@ -14,7 +14,7 @@
 struct emptcp_entry_config {
 	__u32 direction;   /* enum emptcp_direction */
 	__u32 link_header; /* bytes before the IP header: 14 Ethernet, 0 raw IP */
-	/* As in emptcp_table, which is one more line of memory to wait for. */
+	/* As in emptcp_table, but without a load of one more cache line. */
 	__u64 secret_0, secret_1, secret_2, secret_3, secret_4, secret_5;
 	__u32 set_mask;
 	__u32 reserved;
@@ -26,7 +26,7 @@ const volatile struct emptcp_entry_config emptcp_entry_config SEC(".rodata") = {
 	(EMPTCP_SYN | EMPTCP_SYNACK | EMPTCP_FIN | EMPTCP_RST | EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_MP_PRIO |  \
 	 EMPTCP_MP_FASTCLOSE)
 
-/* The coarse clock, asked once per tick and CPU: jiffies cost a load, the clock two function calls. */
+/* The coarse clock, read once per tick and CPU: jiffies cost a load, the clock two function calls. */
 static __always_inline __u64 now(struct emptcp_scratch *scratch)
 {
 	__u64 tick = bpf_jiffies64();
@@ -51,7 +51,7 @@ static __always_inline enum parse_result parse(emptcp_context *ctx, struct emptc
 
 	result = parse_headers(ctx, packet, ingress, emptcp_entry_config.link_header);
 #if defined(EMPTCP_HOOK_TC)
-	/* Headers in fragments of the skb: bring as much as we ever look at into the linear part. */
+	/* Headers in fragments of the skb: pull as much as we ever read into the linear part. */
 	if (emptcp_unlikely(result == PARSE_SHORT)) {
 		__u32 wanted = ctx->len < EMPTCP_OFFSET_MASK ? ctx->len : EMPTCP_OFFSET_MASK;
 

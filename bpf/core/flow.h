@@ -10,7 +10,7 @@
 /* The connection's highest DSN follows the subflows in steps of this: 2^24 bytes. */
 #define DSN_STEP_BITS 24
 
-/* The longest round trip that is told, so that differences of two have a sign: 35 minutes. */
+/* The longest round trip that is reported, so that differences of two have a sign: 35 minutes. */
 #define LONGEST_RTT_US 0x7fffffffu
 
 /* RFC 6298 section 2: the smoothed value moves by an eighth of the difference. */
@@ -43,8 +43,7 @@ static __always_inline void flow_rtt_end(struct emptcp_sender *peer, const struc
 }
 
 /*
- * A segment that must be answered, the highest byte before which was `end`: begins a sample, or voids the one that
- * runs.
+ * A segment that must be answered; `end` was the highest byte before it. Begins a sample, or cancels the present one.
  */
 static __always_inline void flow_rtt_begin(struct emptcp_sender *sender, const struct emptcp_packet *packet, __u32 end)
 {
@@ -67,7 +66,7 @@ static __always_inline __u64 flow_widen_dsn(const struct emptcp_packet *packet, 
 	return near + (__s32)((__u32)packet->dsn - (__u32)near);
 }
 
-/* Can the fast path judge this segment's mapping: near what this subflow knows, and nothing to tell the connection? */
+/* Can the fast path handle this segment's mapping: is it near known ones, with nothing to store in the connection? */
 static __always_inline bool flow_data_plain(const struct emptcp_sender *sender, const struct emptcp_packet *packet)
 {
 	__u64 known = sender->dsn_next, dsn, next;
@@ -93,7 +92,7 @@ static __always_inline void flow_map(struct emptcp_sender *sender, struct emptcp
 		sender->dsn_first = dsn;
 }
 
-/* RFC 9293 section 3.8.4: a byte that was sent and acknowledged already, with nothing new about it. */
+/* RFC 9293 section 3.8.4: a byte that was already sent and acknowledged, with no other news. */
 static __always_inline bool keep_alive(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 				       const struct emptcp_packet *packet)
 {
@@ -112,7 +111,7 @@ static __always_inline __u32 segments_of(const struct emptcp_packet *packet, __u
 	return (bytes * packet->segments + packet->payload_length - 1) / packet->payload_length;
 }
 
-/* Sequence numbers of a segment that takes some. Returns the retransmitted segments. */
+/* Sequence numbers of a segment that occupies sequence space. Returns the retransmitted segments. */
 static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const struct emptcp_sender *peer,
 					   const struct emptcp_packet *packet, bool half_open)
 {
@@ -146,8 +145,8 @@ static __always_inline __u32 flow_sequence(struct emptcp_sender *sender, const s
 }
 
 /*
- * Full tables of connections give up the entry that was looked up longest ago. So a subflow that lives looks up those
- * of its connection now and then: with its first packet in every step of 2^CONNECTION_STEP_BITS ns (0.27 s).
+ * Full tables of connections evict the entry that was looked up longest ago. So a live subflow looks up those of its
+ * connection from time to time: with its first packet in every step of 2^CONNECTION_STEP_BITS ns (0.27 s).
  */
 #define CONNECTION_STEP_BITS 28
 
@@ -190,7 +189,7 @@ static __always_inline __u32 flow_update(struct emptcp_flow *flow, struct emptcp
 			sender->known |= EMPTCP_KNOWN_ACKNOWLEDGING;
 			flow_rtt_end(peer, packet);
 		}
-		/* Hosts ignore a block of what was never sent, and take the segment (tcp_sacktag_write_queue). */
+		/* Hosts ignore a block that was never sent, and accept the segment (tcp_sacktag_write_queue). */
 		if (packet->types & EMPTCP_SACK && emptcp_before(sender->sack_edge, packet->sack_edge) &&
 		    !(peer->known & EMPTCP_KNOWN_STARTED && emptcp_before(peer->end, packet->sack_edge)))
 			sender->sack_edge = packet->sack_edge;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The main flow table: look-up without a function call. Two loads find the set's tags and the slot; abi.h tells the
- * layout and why. Writers do not lock: a tag is one byte, a record is complete before its tag is there, and of two
- * flows that take the same slot at the same moment one is simply met again as a running subflow.
+ * The main flow table: look-up without a function call. Two loads find the set's tags and the slot; abi.h describes the
+ * layout and the reasons. Writers do not lock: a tag is one byte, a record is complete before its tag is there, and of
+ * two flows that take the same slot at the same moment, one is later found again as a running subflow.
  */
 #ifndef EMPTCP_CORE_FLOW_TABLE_H
 #define EMPTCP_CORE_FLOW_TABLE_H
@@ -19,8 +19,8 @@ static __always_inline __u64 hash_pair(__u32 a, __u32 b, __u64 secret)
 }
 
 /*
- * Keyed by the instance's secrets, so that nobody outside can aim at one set: a sum of products as above, and then
- * every bit of the result depends on every bit of that sum.
+ * Keyed by the instance's secrets, so that no attacker can aim at one set: a sum of products as above, and then every
+ * bit of the result depends on every bit of that sum.
  */
 static __always_inline __u64 emptcp_flow_hash(const struct emptcp_flow_key *key, const volatile __u64 *secret)
 {
@@ -46,13 +46,13 @@ static __always_inline __u8 flow_tag(__u64 hash)
 	return tag ? tag : 1;
 }
 
-/* The slot of its set that a key takes when it is free. */
+/* The slot of its set that a key takes if it is free. */
 static __always_inline __u32 flow_home(__u64 hash)
 {
 	return hash >> 53 & (EMPTCP_FLOW_WAYS - 1);
 }
 
-/* Eight bytes of a key. Keys lie at multiples of eight, which their type does not tell the compiler. */
+/* Eight bytes of a key. Keys are aligned to eight bytes, which the compiler cannot know from their type. */
 #define KEY_WORD(key, at)                                                                                              \
 	({                                                                                                             \
 		__u64 word;                                                                                            \
@@ -75,11 +75,11 @@ static __always_inline bool same_key(const struct emptcp_flow_key *a, const stru
 }
 
 /*
- * The record of `key`, or NULL. `slot` becomes its index. The home slot is looked at first, and its record is fetched
- * while the tags are still on their way: nearly every flow is there, and on live traffic waiting for memory is a good
- * part of the look-up. Bytes of `tags` that equal the tag turn into 0x80 by the usual
- * trick of subtracting one from each byte; it may also mark the byte above a match, so tag and key have the last word:
- * a free slot still holds the key that it had.
+ * The record of `key`, or NULL. `slot` becomes its index. The home slot is checked first, and its record is loaded
+ * while the tags are still being loaded: nearly every flow is there, and on live traffic memory latency is a large part
+ * of the look-up. Bytes of `tags` that equal the tag turn into 0x80 by the usual trick of subtracting one from each
+ * byte; it may also mark the byte above a match, so tag and key are compared at the end: a free slot still has its
+ * former key.
  */
 static __always_inline struct emptcp_flow *flow_lookup(const struct emptcp_flow_key *key, const volatile __u64 *secret,
 						       __u32 set_mask, __u32 *slot)
@@ -164,8 +164,8 @@ static __always_inline __s64 flow_other(const struct emptcp_flow_key *key, __u32
 }
 
 /*
- * Anybody can make such a record who sends segments in one side's name, also over plain TCP: it takes no other one's
- * place, and segments without an MPTCP option are not its own.
+ * Any host can cause such a record by segments with a forged sender, also over plain TCP: it evicts no other record,
+ * and segments without an MPTCP option do not belong to it.
  */
 static __always_inline bool flow_weak(const struct emptcp_flow *flow)
 {
@@ -174,8 +174,8 @@ static __always_inline bool flow_weak(const struct emptcp_flow *flow)
 }
 
 /*
- * Two CPUs may store the same key at once; each looks for a twin afterwards. One of them must see it: so no load may
- * come before the store that makes the own slot visible. BPF has no fence; an atomic operation is one on x86.
+ * Two CPUs may store the same key at once; each looks for a second slot afterwards. At least one must see it: so no
+ * load may come before the store that makes its own slot visible. BPF has no fence; an atomic operation is one on x86.
  */
 static __always_inline void full_barrier(__u64 *word)
 {
@@ -186,8 +186,8 @@ static __always_inline void full_barrier(__u64 *word)
 }
 
 /*
- * Copies a record to a slot for `key`: its home, or a free one of its set, or the one that has been silent longest,
- * first of the weak ones, which is `evicted` then. A weak record evicts weak ones only. The slot, or -1.
+ * Copies a record to a slot for `key`: its home, or a free one of its set, or the one without packets for the longest
+ * time, weak ones first, which is then `evicted`. A weak record evicts only weak ones. Returns the slot, or -1.
  */
 static __always_inline __s64 flow_store(const struct emptcp_flow_key *key, const struct emptcp_flow *flow,
 					bool *evicted)
@@ -252,12 +252,12 @@ static __always_inline void flow_remove(__u32 slot)
 	if (tags)
 		tags->tag[slot & (EMPTCP_FLOW_WAYS - 1)] = 0;
 	if (place)
-		place->flow.id = 0; /* who still holds the index sees that it is another's */
+		place->flow.id = 0; /* a reader with the old index sees that the slot has another flow */
 }
 
 /*
  * For the slow path: the slot of this packet's subflow, or -1. A global function like the next one, so that the
- * verifier walks their loops once.
+ * verifier checks their loops once.
  */
 __noinline __s64 emptcp_flow_find(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Runs at devices while an instance takes the place of one whose tables it cannot read: until its first policy set is
- * in force the former instance's entry program, from then on its own. So one store switches all devices.
+ * Attached to devices while a new instance replaces one whose tables it cannot read. Until the new instance's first
+ * policy set is in force it jumps to the former instance's entry program, from then on to the new one. So one store
+ * switches all devices.
  */
 #include "tables.h"
 

@@ -32,7 +32,7 @@ static __always_inline void flow_begin(struct emptcp_flow *flow, __u64 now_ns)
 	flow->watch = 1;
 }
 
-/* What a SYN said is not about the subflow that runs: the record is one that was met in mid-stream. */
+/* The data of the SYN does not belong to this subflow: the record was made in mid-stream. */
 static __always_inline void flow_forget_handshake(struct emptcp_flow *flow)
 {
 	flow->state = EMPTCP_FLOW_ADOPTING;
@@ -64,7 +64,7 @@ static __always_inline void flow_forget_handshake(struct emptcp_flow *flow)
 	}
 }
 
-/* A new record in the half-open table, in place of one that may be there; NULL when it cannot be stored. */
+/* A new record in the half-open table, which replaces an existing one; NULL if it cannot be stored. */
 static __always_inline struct emptcp_flow *flow_create(struct emptcp_scratch *scratch, __u32 counter)
 {
 	struct emptcp_packet *packet = &scratch->packet;
@@ -176,7 +176,7 @@ static __always_inline void on_syn_ack(emptcp_context *ctx, struct emptcp_packet
 		option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_CAPABLE);
 		bytes = option.offset ? emptcp_at(ctx, option.offset, 4) : NULL;
 		if (bytes)
-			flow->version = bytes[2] & 0xf; /* the responder has the last word on the version */
+			flow->version = bytes[2] & 0xf; /* the responder decides the version */
 	} else if (packet->types & EMPTCP_MP_JOIN) {
 		option = emptcp_find(ctx, EMPTCP_SUBTYPE_MP_JOIN);
 		bytes = option.length == 16 ? emptcp_at(ctx, option.offset, 4) : NULL;
@@ -222,14 +222,14 @@ static __always_inline void on_capable_data(emptcp_context *ctx, struct emptcp_p
 	connection_map(flow, packet, side);
 }
 
-/* Moves a half-open record to the main table; false when there is no place for it. */
+/* Moves a half-open record to the main table; false if there is no free slot. */
 static __always_inline bool flow_promote(struct emptcp_scratch *scratch, struct emptcp_flow *flow)
 {
 	struct emptcp_packet *packet = &scratch->packet;
 	__s64 slot;
 
 	flow->state = EMPTCP_FLOW_ESTABLISHED;
-	/* The ports may be in use again: then the old record goes. */
+	/* The ports may be in use again: then the old record is removed. */
 	slot = emptcp_flow_find();
 	if (slot >= 0) {
 		struct emptcp_flow *old = flow_at(slot);

@@ -24,7 +24,7 @@ static __always_inline __u32 rotate_left(__u32 value, int bits)
 	return value << bits | value >> (32 - bits);
 }
 
-/* `w` is working space of 16 words in a map value; the stack is too small and refuses variable indices. */
+/* `w`: 16 words in a map value; the stack is too small and does not allow variable indices. */
 static __always_inline void key_block(__u32 *w, const __u8 *key)
 {
 	w[0] = (__u32)key[0] << 24 | key[1] << 16 | key[2] << 8 | key[3];
@@ -107,10 +107,7 @@ static __always_inline void key_sha1(__u32 *w, struct emptcp_scratch_digest *dig
 	digest->idsn = (__u64)(d + 0x10325476) << 32 | (__u32)(e + 0xc3d2e1f0);
 }
 
-/*
- * Answers scratch->digest. A global function: the verifier looks at it once, by itself, and not again for each of the
- * ways that lead to a call.
- */
+/* Fills in scratch->digest. A global function: the verifier checks it once, and not again for every path to a call. */
 __noinline int emptcp_key_digest(void)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();

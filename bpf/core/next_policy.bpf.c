@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The jump from the end of one policy's chain to the head of the next policy that wants the flow. */
+/* The jump from the end of one policy's chain to the head of the next policy that matches the flow. */
 #include "dispatch.h"
 
 EMPTCP_SECTION int emptcp_next_policy(emptcp_context *ctx)

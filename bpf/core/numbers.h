@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Are a segment's numbers its sender's? After van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", as
- * tcp_in_window() of nf_conntrack; docs/flow-records.md has the rules and their reasons.
+ * Could the sender have sent a segment with these numbers? After van Rooij, "Real Stateful TCP Packet Filtering in IP
+ * Filter", as tcp_in_window() of nf_conntrack; docs/flow-records.md has the rules and their reasons.
  */
 #ifndef EMPTCP_CORE_NUMBERS_H
 #define EMPTCP_CORE_NUMBERS_H
@@ -16,7 +16,7 @@ static __always_inline __u32 sequence_length(const struct emptcp_packet *packet)
 }
 
 /*
- * Condition 3, where the numbers of `peer` are known: nothing that it has not sent, and nothing older than hosts take
+ * Condition 3, if the numbers of `peer` are known: nothing that it has not sent, and nothing older than hosts accept
  * (tcp_ack of Linux: max_window below snd_una, which is the highest ACK of `sender`).
  */
 static __always_inline bool acknowledges_sent(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
@@ -30,7 +30,7 @@ static __always_inline bool acknowledges_sent(const struct emptcp_sender *sender
 	       !emptcp_before(packet->acknowledgement, oldest - lag);
 }
 
-/* Conditions 1 to 3 where all numbers of both sides are known. window_max is never below EMPTCP_WINDOW_LEAST. */
+/* Conditions 1 to 3, if all numbers of both sides are known. window_max is never below EMPTCP_WINDOW_LEAST. */
 static __always_inline bool numbers_fit(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 					const struct emptcp_packet *packet)
 {
@@ -79,7 +79,7 @@ static __always_inline bool acknowledgement_possible(const struct emptcp_sender 
 	__u32 lag = sender->window_max, window = window_of(sender, packet);
 
 	if (peer->known & EMPTCP_KNOWN_STARTED) {
-		/* Of a side that is met now the window in this segment is all that is known. */
+		/* For a side that is first seen now, only the window in this segment is known. */
 		if (!(sender->known & EMPTCP_KNOWN_STARTED) && window > lag)
 			lag = window;
 		return acknowledges_sent(sender, peer, packet, lag);
@@ -96,8 +96,8 @@ static __always_inline bool acceptable(const struct emptcp_sender *sender, const
 }
 
 /*
- * Of a segment that was just accepted: where the window is not known nearly every number is, so what says more than
- * data does must lie where everything before it was seen.
+ * For a segment that was just accepted: if the window is not known, nearly every number is acceptable. So a segment
+ * that does more than carry data must be where everything before it was seen.
  */
 static __always_inline bool sure_place(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 				       const struct emptcp_packet *packet)
@@ -106,7 +106,7 @@ static __always_inline bool sure_place(const struct emptcp_sender *sender, const
 	       sender->contiguous == packet->sequence + sequence_length(packet);
 }
 
-/* Is this a number at which a RST of `sender` is believed at once (RFC 5961 section 3.2)? */
+/* Is this a number at which a RST of `sender` is accepted at once (RFC 5961 section 3.2)? */
 static __always_inline bool reset_exact(const struct emptcp_sender *sender, const struct emptcp_sender *peer,
 					const struct emptcp_packet *packet)
 {
@@ -117,7 +117,7 @@ static __always_inline bool reset_exact(const struct emptcp_sender *sender, cons
 }
 
 /*
- * An unacceptable segment: the next of its side's run, or the first of another. A pure ACK continues a run of pure
+ * An unacceptable segment: the next of its side's run, or the first of a new run. A pure ACK continues a run of pure
  * ACKs.
  */
 static __always_inline void run_extend(struct emptcp_sender *sender, const struct emptcp_packet *packet)
@@ -131,7 +131,7 @@ static __always_inline void run_extend(struct emptcp_sender *sender, const struc
 		sender->run_count++;
 }
 
-/* Does `acknowledgement`, sent by the other side, show that the run of `sender` is the truth? */
+/* Does `acknowledgement`, sent by the other side, show that the run of `sender` has the true numbers? */
 static __always_inline bool run_confirmed(const struct emptcp_sender *sender, __u32 acknowledgement)
 {
 	__u32 length = sender->run_end - sender->run_begin;
@@ -139,7 +139,10 @@ static __always_inline bool run_confirmed(const struct emptcp_sender *sender, __
 	return sender->run_count >= EMPTCP_RUN && sender->run_end - acknowledgement < (length ? length : 1);
 }
 
-/* The run of `sender` becomes the truth, and so does the acknowledgement of the other side that shows it. */
+/*
+ * The numbers of the run of `sender` are now the valid ones, and so is the acknowledgement of the other side that
+ * confirms them.
+ */
 static __always_inline void reanchor(struct emptcp_sender *sender, struct emptcp_sender *peer, __u32 acknowledgement)
 {
 	sender->end = sender->run_end;
@@ -151,7 +154,7 @@ static __always_inline void reanchor(struct emptcp_sender *sender, struct emptcp
 	sender->known |= EMPTCP_KNOWN_STARTED;
 	sender->fin = EMPTCP_FIN_NONE;
 	sender->reanchored++;
-	/* Nobody saw how much data is missing: the connection, or the next 64-bit DSN, knows better. */
+	/* The amount of missing data is unknown: the DSN comes from the connection, or from the next 64-bit DSN. */
 	sender->dsn_next = 0;
 	sender->dsn_first = 0;
 	peer->acknowledgement = acknowledgement;

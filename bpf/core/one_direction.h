@@ -20,7 +20,7 @@ static __always_inline __u16 suspicion(__u32 side)
 	return side == EMPTCP_LOCAL ? EMPTCP_FLOW_RESET_SUSPECTED_LOCAL : EMPTCP_FLOW_RESET_SUSPECTED_REMOTE;
 }
 
-/* A half-open record, after an acceptable segment of `side`: is it time to go on without the other side? */
+/* A half-open record, after an acceptable segment of `side`: is it time to continue without the other side? */
 static __always_inline bool one_direction_begins(const struct emptcp_packet *packet, const struct emptcp_flow *flow,
 						 __u32 side)
 {
@@ -29,7 +29,7 @@ static __always_inline bool one_direction_begins(const struct emptcp_packet *pac
 	       emptcp_elapsed(packet->now_ns, flow->first_ns) >= ONE_DIRECTION_NS;
 }
 
-/* Nobody acknowledges a FIN here, and no number makes a RST sure: silence does. */
+/* No acknowledgement of a FIN passes here, and no number confirms a RST: only silence does. */
 static __always_inline bool one_direction_ended(const struct emptcp_packet *packet, const struct emptcp_flow *flow)
 {
 	bool ended = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From the link header to the last TCP option, once per packet; the answer is struct emptcp_packet. */
+/* From the link header to the last TCP option, once per packet; the result is struct emptcp_packet. */
 #ifndef EMPTCP_CORE_PARSE_H
 #define EMPTCP_CORE_PARSE_H
 
@@ -50,7 +50,7 @@ static __always_inline enum parse_result skip_extension_headers(emptcp_context *
 			*offset += (extension->length + 1) * 8;
 		*next = extension->next;
 		if (*offset > EMPTCP_OFFSET_MASK - 64)
-			return PARSE_NOT_TCP; /* more headers than we look behind */
+			return PARSE_NOT_TCP; /* more headers than we parse */
 	}
 	return *next == IPPROTO_TCP ? PARSE_TCP : PARSE_NOT_TCP;
 }
@@ -71,8 +71,7 @@ static __always_inline void fill_ip(struct emptcp_packet *packet, const struct i
 }
 
 /*
- * Addresses and lengths of the IP header; `offset` moves behind it, `ip_end` becomes the first byte behind the IP
- * packet.
+ * Addresses and lengths of the IP header; `offset` moves past it, `ip_end` becomes the first byte after the IP packet.
  */
 static __always_inline enum parse_result parse_ip(emptcp_context *ctx, struct emptcp_packet *packet, __be16 protocol,
 						  bool ingress, __u32 *offset, __u32 *ip_end)
@@ -122,7 +121,7 @@ static __always_inline enum parse_result parse_ip(emptcp_context *ctx, struct em
 	return PARSE_NOT_TCP;
 }
 
-/* What the option list holds: bits of packet->types, timestamps, where the DSS option lies. */
+/* Reads the option list: bits of packet->types, timestamps, offset of the DSS option. */
 static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	struct emptcp_option_walk walk;
@@ -132,7 +131,8 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 
 	emptcp_options_begin(packet, &walk);
 	/*
-	 * Nearly every segment begins with NOP NOP timestamps (RFC 7323 appendix A): one look instead of three steps.
+	 * Nearly every segment begins with NOP NOP timestamps (RFC 7323 appendix A): one comparison instead of three
+	 * steps.
 	 */
 	words = emptcp_at(ctx, walk.offset, 12);
 	if (words && packet->tcp_length >= sizeof(struct tcphdr) + 12 && words[0] == bpf_htonl(0x0101080a)) {
@@ -141,7 +141,7 @@ static __always_inline void parse_options(emptcp_context *ctx, struct emptcp_pac
 		packet->timestamp_echo = bpf_ntohl(words[2]);
 		walk.offset += 12;
 	}
-	/* And then, in an established subflow of Linux, a DSS option and at most two NOPs behind it. */
+	/* And then, in an established subflow of Linux, a DSS option and at most two NOPs after it. */
 	bytes = emptcp_at(ctx, walk.offset, 4);
 	if (bytes && bytes[0] == EMPTCP_KIND_MPTCP && bytes[2] >> 4 == EMPTCP_SUBTYPE_DSS &&
 	    walk.offset + 4 <= walk.end) {
@@ -293,8 +293,8 @@ broken:
 }
 
 /*
- * IPv4 without options, right behind the link header, TCP, no fragment: one look at the bounds instead of six. NULL for
- * everything else, which then goes the long way.
+ * IPv4 without options, right after the link header, TCP, no fragment: one bounds check instead of six. NULL for
+ * everything else, which then takes the general path.
  */
 static __always_inline struct tcphdr *parse_plain(emptcp_context *ctx, struct emptcp_packet *packet, bool ingress,
 						  __u32 link_header, __u32 *offset, __u32 *ip_end)

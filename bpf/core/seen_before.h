@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The way of a packet at a device that is not the first of this host to see it; stacked.h tells what that means. */
+/* The path of a packet at a device that is not the first of this host to see it; see stacked.h. */
 #ifndef EMPTCP_CORE_SEEN_BEFORE_H
 #define EMPTCP_CORE_SEEN_BEFORE_H
 
@@ -41,8 +41,8 @@ static __always_inline void passage_mapping(struct emptcp_packet *packet, const 
 }
 
 /*
- * Has another device on the way of this packet seen it? Then scratch->policies are those that still have to run.
- * Global, so that the verifier walks it once.
+ * Has another device on the path of this packet seen it? Then scratch->policies are those that still have to run.
+ * Global, so that the verifier checks it once.
  */
 __noinline int emptcp_seen_before(void)
 {
@@ -61,7 +61,7 @@ __noinline int emptcp_seen_before(void)
 	if (!flow || !flow->resolution[side].ifindex ||
 	    !stacked(scratch, flow->resolution[side].ifindex, packet->ifindex))
 		return 0;
-	/* An unacceptable segment is the other device's to judge, as long as that one sees packets. */
+	/* An unacceptable segment is handled at the other device, as long as that one sees packets. */
 	same_set = flow->resolution[side].generation == packet->generation;
 	if (advances(&flow->sender[side], &flow->sender[!side], packet))
 		return 0;
@@ -88,7 +88,7 @@ __noinline int emptcp_seen_before(void)
 	return 1;
 }
 
-/* The rest of the packet's way at a device that is not the first to see it. */
+/* The rest of the packet's path at a device that is not the first to see it. */
 static __always_inline void passage_view(struct emptcp_scratch *scratch, const struct emptcp_flow *flow)
 {
 	struct emptcp_packet *packet = &scratch->packet;

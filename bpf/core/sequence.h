@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Which sequence numbers of a side were seen: everything from `base` to `contiguous`, and at most EMPTCP_RANGES ranges
- * above. So a retransmission is told from the filling of a gap, in bounded memory.
+ * above. So a retransmission is distinguished from the filling of a gap, in bounded memory.
  */
 #ifndef EMPTCP_CORE_SEQUENCE_H
 #define EMPTCP_CORE_SEQUENCE_H
@@ -29,9 +29,9 @@ static __always_inline __u32 shared(__u32 a, __u32 a_end, __u32 b, __u32 b_end)
 }
 
 /*
- * Adds [begin, end). Answers how many of its bytes were seen before, with SEQUENCE_UNCERTAIN where that cannot be
- * known. In the function all numbers count from `base`, so that they compare without wrapping round. Global, so
- * that the verifier walks its many ways once, not again for each that leads here; so it finds the record itself.
+ * Adds [begin, end). Returns how many of its bytes were seen before, with SEQUENCE_UNCERTAIN if that is unknown. In the
+ * function all numbers count from `base`, so that they compare without wrapping round. Global, so that the verifier
+ * checks its many paths once, not again for each path to here; so it finds the record itself.
  */
 __noinline __u64 emptcp_sequence_add(__u32 begin, __u32 end, __u32 half_open)
 {
@@ -69,7 +69,7 @@ __noinline __u64 emptcp_sequence_add(__u32 begin, __u32 end, __u32 half_open)
 		begin = 0;
 		end = contiguous;
 	}
-	/* What touches the new range becomes part of it. */
+	/* Ranges that touch the new range become part of it. */
 #pragma unroll
 	for (__u32 i = 0; i < EMPTCP_RANGES; i++) {
 		__u32 range_begin = sender->ranges[i].begin - base, range_end = sender->ranges[i].end - base;

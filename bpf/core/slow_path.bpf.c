@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Everything that does not happen on every packet: new subflows, handshakes, priority changes, ends, subflows met in
- * mid-stream, and resolving which policies want a flow. The entry program has parsed the packet already.
+ * Everything that does not happen on every packet: new subflows, handshakes, priority changes, ends, subflows first
+ * seen in mid-stream, and resolving the policies of a flow. The entry program has parsed the packet already.
  */
 #include "flow.h"
 #include "view.h"
@@ -42,7 +42,10 @@ static __always_inline bool is_of_opening(const struct emptcp_packet *packet, co
 						       !acceptable(&flow->sender[side], &flow->sender[!side], packet));
 }
 
-/* Hosts send a SYN again sooner than that. Where one direction passes nothing else shows that nobody answers it. */
+/*
+ * Hosts send a SYN again sooner than that. If only one direction passes here, nothing else shows that it is not
+ * answered.
+ */
 static __always_inline bool handshake_is_dead(const struct emptcp_packet *packet, const struct emptcp_flow *opening)
 {
 	return (opening->state == EMPTCP_FLOW_SYN || opening->state == EMPTCP_FLOW_SYNACK) &&
@@ -77,7 +80,7 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 		flow = NULL;
 		packet->flow_slot = NO_SLOT;
 	}
-	/* The record has just gone: only an MPTCP option shows whose packet this is. */
+	/* The record has just been removed: only an MPTCP option shows whether this packet belongs to a subflow. */
 	if (!flow && !(packet->types & EMPTCP_ANY_MPTCP))
 		return NULL;
 	if (packet->types & EMPTCP_RST) {
@@ -87,8 +90,10 @@ static __always_inline struct emptcp_flow *find_or_create(struct emptcp_scratch 
 	if (packet->types & EMPTCP_SYN) {
 		if (!flow && !opening && !(packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN)))
 			return NULL;
-		/* The same SYN again keeps its record; another one starts afresh: the ports are used again. An
-		 * established record stays until the new handshake has completed (RFC 5961 section 4). */
+		/*
+		 * The same SYN again keeps its record; another one starts a new record: the ports are used again. An
+		 * established record stays until the new handshake has completed (RFC 5961 section 4).
+		 */
 		if (opening && (opening->state == EMPTCP_FLOW_SYN || opening->state == EMPTCP_FLOW_SYNACK) &&
 		    opening->flags & opener_flag(side) && opening->sender[side].isn == packet->sequence)
 			return opening;
@@ -136,7 +141,7 @@ static __always_inline bool completes(struct emptcp_packet *packet, struct emptc
 	       flow->sender[side].known & EMPTCP_KNOWN_ACKNOWLEDGING;
 }
 
-/* A RST: believed at once, possible, or neither. */
+/* A RST: accepted at once, possible, or neither. */
 static __always_inline __u32 judge_reset(struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
@@ -161,13 +166,13 @@ static __always_inline __u32 judge_reset(struct emptcp_packet *packet, struct em
 	return 0;
 }
 
-/* Is this a RST of plain TCP, perhaps, over whose ports a record was forged? Policies are not for it. */
+/* Is this perhaps a RST of plain TCP, with a forged record on the same ports? Policies do not apply to it. */
 static __always_inline bool is_plain(const struct emptcp_scratch *scratch, const struct emptcp_flow *flow)
 {
 	return !(scratch->packet.types & EMPTCP_ANY_MPTCP) && !judged_acceptable(scratch) && flow_weak(flow);
 }
 
-/* A SYN-ACK. The first that fits begins its side anew: what came before it in that side's name was only possible. */
+/* A SYN-ACK. The first matching one restarts its side: segments before it from that side were not confirmed. */
 static __always_inline bool judge_syn_ack(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side];
@@ -183,7 +188,7 @@ static __always_inline bool judge_syn_ack(const struct emptcp_packet *packet, st
 	return true;
 }
 
-/* Are the numbers of a segment its sender's? Finds the thread again where both sides show that the record lost it. */
+/* Could the sender have sent these numbers? Corrects the record's numbers if both sides show that they are wrong. */
 static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
@@ -214,7 +219,7 @@ static __always_inline bool judge(struct emptcp_scratch *scratch, struct emptcp_
 	return false;
 }
 
-/* What a FIN, and the acknowledgement of one, make of the state. `side` sent this acceptable segment. */
+/* The state after a FIN, or the acknowledgement of one. `side` sent this acceptable segment. */
 static __always_inline void advance_end(const struct emptcp_packet *packet, struct emptcp_flow *flow, __u32 side)
 {
 	struct emptcp_sender *sender = &flow->sender[side], *peer = &flow->sender[!side];
@@ -222,10 +227,7 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 
 	if (sender->fin == EMPTCP_FIN_SENT && emptcp_before(sender->fin_end, sender->end))
 		sender->fin = EMPTCP_FIN_NONE; /* the host goes on: the FIN was not its own */
-	/*
-	 * Nothing comes behind a FIN: one below `end` is not its sender's, and R has acknowledged what lies there
-	 * already.
-	 */
+	/* Nothing follows a FIN: one below `end` is forged, and R has already acknowledged that range. */
 	end = packet->sequence + sequence_length(packet);
 	if (packet->types & EMPTCP_FIN && sender->fin == EMPTCP_FIN_NONE && end == sender->end &&
 	    sure_place(sender, peer, packet)) {
@@ -247,7 +249,7 @@ static __always_inline void advance_end(const struct emptcp_packet *packet, stru
 		flow->state = EMPTCP_FLOW_CLOSED;
 }
 
-/* Must the next packet take the slow path, whatever it is? */
+/* Must the next packet take the slow path in any case? */
 static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
 {
 	const struct emptcp_sender *local = &flow->sender[EMPTCP_LOCAL], *remote = &flow->sender[EMPTCP_REMOTE];
@@ -260,8 +262,8 @@ static __always_inline __u64 needs_watch(const struct emptcp_flow *flow)
 }
 
 /*
- * The stages are global functions: each is verified once and alone, where inlined they would be verified for every way
- * through those before them.
+ * The stages are global functions: each is verified once and separately; inlined they would be verified for every path
+ * through the earlier ones.
  *
  * First stage: finds or makes the record. 0: there is none.
  */
@@ -276,7 +278,7 @@ __noinline int emptcp_flow_locate(void)
 	return 1;
 }
 
-/* Second stage: judges the segment, brings the record up to date, promotes it. The finding is scratch->judged. */
+/* Second stage: checks the segment, brings the record up to date, promotes it. The result is scratch->judged. */
 __noinline int emptcp_flow_refresh(void)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
@@ -332,7 +334,7 @@ __noinline int emptcp_flow_refresh(void)
 	return 0;
 }
 
-/* Third stage: what this acceptable segment says about the subflow and its connection. */
+/* Third stage: evaluates this acceptable segment for the subflow and its connection. */
 __noinline int emptcp_flow_advance(emptcp_context *ctx)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();
@@ -350,7 +352,7 @@ __noinline int emptcp_flow_advance(emptcp_context *ctx)
 
 	if (flow->sender[!side].known)
 		flow->flags &= ~EMPTCP_FLOW_ONE_DIRECTION;
-	/* Sent again they say nothing new. */
+	/* Retransmitted they have nothing new. */
 	if (packet->types & EMPTCP_SYN && !(flow->flags & opener_flag(side)))
 		on_syn(ctx, scratch, flow, side);
 	else if (packet->types & EMPTCP_SYNACK && flow->state == EMPTCP_FLOW_SYN)
@@ -411,7 +413,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	}
 	last_ns = flow->last_ns;
 	if (is_plain(scratch, flow)) {
-		/* To the devices above or below all policies have run. */
+		/* For the devices above or below, all policies have run. */
 		if (scratch->features & EMPTCP_FEATURE_STACKED)
 			passage_begin(flow, packet, ~0ull, last_ns);
 		scratch->core[EMPTCP_CORE_UNTRACKED]++;
@@ -440,7 +442,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 	packet->flow_id = flow->id;
 	packet->connection_id = flow->connection;
 	packet->mptcp_version = flow->version;
-	/* The end of a subflow is rare enough to always show the figures: get_subflow and record want the last ones. */
+	/* The end of a subflow is rare enough to always copy the figures: get_subflow and record need the last ones. */
 	view_flow(packet, flow, last_ns);
 	if (scratch->features & EMPTCP_FEATURE_CONNECTION) {
 		if (judged_acceptable(scratch))
@@ -455,7 +457,7 @@ EMPTCP_SECTION int emptcp_slow_path(emptcp_context *ctx)
 
 		if (replaced >= 0)
 			flow_remove(replaced);
-		/* What never was a subflow does not end as one. */
+		/* A record that never was a subflow does not end as one. */
 		if (scratch->half_open)
 			packet->flow.state = EMPTCP_FLOW_ADOPTING;
 		scratch->core[EMPTCP_CORE_FLOW_CLOSED]++;

@@ -2,7 +2,7 @@
 /*
  * One packet on several devices of this host: a bridge and its port, a VLAN device and its parent. The record is
  * brought up to date at the device that sees the packet first, and every policy acts once, at the first of its devices.
- * The packet itself carries no mark for that: the record tells which device was the first, and what ran there
+ * The packet itself carries no mark for that: the record has which device was the first, and what ran there
  * (docs/flow-records.md).
  */
 #ifndef EMPTCP_CORE_STACKED_H
@@ -28,7 +28,7 @@ static __always_inline bool passage_goes_on(const struct emptcp_flow *flow, cons
 	return flow->passage[packet->direction == EMPTCP_INGRESS].other.ifindex;
 }
 
-/* At the device that sees a packet first: what the others must know. */
+/* At the device that sees a packet first: stores what the others must know. */
 static __always_inline void passage_begin(struct emptcp_flow *flow, const struct emptcp_packet *packet, __u64 policies,
 					  __u64 last_ns)
 {

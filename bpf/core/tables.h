@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Maps that only the core uses. Sizes are the loader's; see maps.h for those that elements share. */
+/* Maps that only the core uses. The loader sets the sizes; see maps.h for maps that elements share. */
 #ifndef EMPTCP_CORE_TABLES_H
 #define EMPTCP_CORE_TABLES_H
 
@@ -20,7 +20,7 @@ struct {
 	__type(value, struct emptcp_table);
 } emptcp_table SEC(".maps");
 
-/* Subflows whose handshake has not completed: a flood of SYNs only pushes out other half-open ones. */
+/* Subflows whose handshake has not completed: a flood of SYNs only evicts other half-open ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 2048);
@@ -49,7 +49,7 @@ struct {
 	__type(value, struct emptcp_rule);
 } emptcp_rules SEC(".maps");
 
-/* Devices under policy that are on top of each other, by netlink's word; the value is 1. */
+/* Devices under policy that are on top of each other, as netlink reports; the value is 1. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

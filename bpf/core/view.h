@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The live figures of the flow and the connection, copied for the chain, and only when one of its elements asks. */
+/* The live figures of the flow and the connection, copied for the chain, only if one of its elements needs them. */
 #ifndef EMPTCP_CORE_VIEW_H
 #define EMPTCP_CORE_VIEW_H
 
@@ -47,7 +47,7 @@ static __always_inline void view_nobody(struct emptcp_packet *packet)
 	view->isn_known = 0;
 }
 
-/* Within 2^31 of what is known, in either direction: a number of this connection (docs/flow-records.md). */
+/* Within 2^31 of known numbers, in either direction: a number of this connection (docs/flow-records.md). */
 static __always_inline bool data_near(__u64 number, __u64 known)
 {
 	return number - known + (1ull << 31) < 1ull << 32;
@@ -88,7 +88,7 @@ static __always_inline void connection_show(struct emptcp_packet *packet, const 
 	view->subflows = connection->subflows;
 }
 
-/* Counts this packet for its connection, whether or not a policy wants it, and shows the result to the chain. */
+/* Counts this packet for its connection, even without a policy, and copies the result for the chain. */
 static __always_inline void view_connection(struct emptcp_packet *packet, const struct emptcp_flow *flow,
 					    __u32 retransmitted)
 {

@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-/// clang runs at the same time: the machine is often busy with rustc as well.
+/// Number of clang processes at a time: the machine is often busy with rustc as well.
 const PARALLEL: usize = 2;
 
 /// One compilation.
@@ -32,7 +32,7 @@ fn main() {
         .join("../..")
         .canonicalize()
         .expect("the repository's root");
-    // libbpf-sys tells where it put libbpf's headers.
+    // libbpf-sys exports the path of libbpf's headers.
     let libbpf = PathBuf::from(env::var_os("DEP_BPF_INCLUDE").expect("libbpf-sys names its headers"));
     let include = [libbpf, root.join("bpf/include")];
     for watched in ["bpf", "elements"] {
@@ -70,7 +70,7 @@ fn main() {
         let manifest = folder.join("element.toml");
         if !source.is_file() || !manifest.is_file() {
             println!(
-                "cargo:warning={} has no element.bpf.c or no element.toml: left out",
+                "cargo:warning={} has no element.bpf.c or no element.toml: skipped",
                 folder.display()
             );
             continue;
@@ -118,7 +118,7 @@ fn main() {
     fs::write(out.join("embedded.rs"), generated).expect("writable OUT_DIR");
 }
 
-/// Whether the manifest lists a hook of this kind. The library parses the manifest in full; here a word is enough.
+/// Whether the manifest lists a hook of this kind. The library parses the manifest completely; here a search is enough.
 fn runs_at(manifest: &str, variant: Variant) -> bool {
     let (_, from_hooks) = manifest.split_once("\nhooks").unwrap_or_default();
     let hooks = from_hooks.split(']').next().unwrap_or_default();
@@ -137,7 +137,7 @@ fn run(jobs: &[Job], include: &[PathBuf]) -> Result<(), Vec<String>> {
                     };
                     let mut failures = failures.lock().unwrap();
                     if matches!(failure, clang::Failure::Missing(_)) {
-                        // It is missing for all of them: say so once.
+                        // It is missing for all of them: reported once.
                         *failures = vec![failure.to_string()];
                         break;
                     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One event for each connection, at the first packet of its initial subflow that shows the connection up. Keys are left
- * out unless asked for.
+ * One event for each connection, at the first packet of its initial subflow that shows the connection as established.
+ * Keys are omitted unless requested.
  */
 #include <emptcp/element.h>
 #include <emptcp/event.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Two events for each subflow: up, and ended. */
+/* Two events for each subflow: established, and ended. */
 #include <emptcp/element.h>
 #include <emptcp/event.h>
 

@@ -2,7 +2,7 @@
 /*
  * Keeps ADD_ADDR from the receiver by dropping the pure ACK that carries it: overwriting the option with NOPs makes
  * Linux fall back to plain TCP when it was the first packet after the handshake. The sender repeats an address that was
- * not echoed, so an end of the policy, or of its condition, is the release. Echoes are left alone.
+ * not echoed, so it arrives when the policy, or its condition, ends. Echoes are not changed.
  */
 #include <emptcp/element.h>
 
@@ -12,7 +12,7 @@ ACTOR(hold_add_addr)
 {
 	if (!(packet->types & EMPTCP_ADD_ADDR))
 		return EMPTCP_CONTINUE;
-	/* On data, or beside another signal, the loss would be more than the address. */
+	/* With data, or with another signal, more than the address would be lost. */
 	if (!(packet->types & EMPTCP_PURE_ACK) ||
 	    packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN | EMPTCP_MP_FAIL | EMPTCP_MP_FASTCLOSE)) {
 		emptcp_count_event(packet, not_alone);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* B in the MP_JOIN of a SYN or SYN-ACK: the sender wants the subflow to be backup. */
+/* B in the MP_JOIN of a SYN or SYN-ACK: the sender requests that the subflow be backup. */
 #include <emptcp/element.h>
 #include <emptcp/announcement.h>
 

@@ -15,7 +15,7 @@ COUNTERS(marked, failed);
 
 ACTOR(mark)
 {
-	/* What can fail comes first: the packet gets all or nothing. */
+	/* Steps that can fail come first: the packet gets all changes or none. */
 	if (arguments.dscp < LEAVE_DSCP && !emptcp_set_dscp(ctx, packet, arguments.dscp)) {
 		emptcp_count(packet, failed);
 		return EMPTCP_CONTINUE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A live figure of the subflow or of its connection, compared with a constant: what lets a policy react in the kernel.
+ * A live figure of the subflow or of its connection, compared with a constant: so a policy can react in the kernel.
  * Bytes are TCP payload of both directions; idle is the time before this packet; rtt is to the remote side and back.
  */
 #include <emptcp/element.h>
@@ -55,7 +55,7 @@ SELECTOR(metric)
 	__u64 figure;
 
 	if (arguments.what == RTT) {
-		/* A connection has no round trip of its own: that of this subflow is meant in both cases. */
+		/* A connection has no round-trip time: that of this subflow is used in both cases. */
 		figure = packet->flow.rtt_us * 1000ull;
 		if (!figure) {
 			emptcp_count(packet, unknown);

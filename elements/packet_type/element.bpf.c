@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the segment is and which options it carries: any of the types asked for. */
+/* The type of the segment and its options: matches any of the requested types. */
 #include <emptcp/element.h>
 
 struct arguments {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Holds traffic to a rate. Three ways, each in a file of its own here:
- *  police  a virtual queue that drops, or marks when the flow is ECN-capable: works at every place, needs no queue;
+ * Limits traffic to a rate, by one of three modes, each in its own file:
+ *  police  a virtual queue that drops, or marks when the flow is ECN-capable: works at every hook, needs no queue;
  *  shape   at egress: departure times where the device has fq, an HTB class otherwise (set up by the loader);
  *  window  clamps the window in acknowledgements: for whole connections, since Linux shares the send window.
  *
- * The switch to a low rate hurts more than the rate itself: what waits on the slow subflow blocks the connection. So
- * the sender is brought down in steps first (ramp).
+ * The switch to a low rate costs more than the rate itself: data that waits on the slow subflow blocks the
+ * connection. So the sender is first slowed down in steps (ramp).
  */
 #include <emptcp/element.h>
 #include <emptcp/class.h>
@@ -39,8 +39,8 @@ ACTOR(rate_limit)
 	if (arguments.mode == MODE_WINDOW)
 		return limit_by_window(ctx, packet);
 	if (!packet->payload_length)
-		return EMPTCP_CONTINUE; /* acknowledgements are not what fills a path */
-	/* Perhaps somebody else's, who must not use up what the subflow may send. */
+		return EMPTCP_CONTINUE; /* acknowledgements do not fill a path */
+	/* Perhaps forged: it must not use up the subflow's rate. */
 	if (packet->types & EMPTCP_UNACCEPTABLE)
 		return EMPTCP_CONTINUE;
 	owner = packet->flow_id;

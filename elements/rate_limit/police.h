@@ -2,11 +2,11 @@
 /*
  * A queue that exists only as a number. While it is longer than its target and still grows, one packet per step is
  * marked or dropped: the sender's congestion control does the rest, and losing more would stall the connection. Beyond
- * the limit everything is dropped, for senders that do not listen. An aggregate may overdraw: dropping 64 kB at once
- * would cost a whole window.
+ * the limit everything is dropped, for senders that do not slow down. An aggregate may exceed the limit: dropping 64 kB
+ * at once would cost a whole window.
  *
- * A sender that lost a packet stays below the rate for seconds, and no real queue fills the gap; so what was left
- * unused for a moment may be used later: the mean is what counts.
+ * A sender that lost a packet stays below the rate for seconds, and no real queue fills the gap; so rate that was
+ * unused for a moment may be used later: the mean matters.
  */
 #ifndef RATE_LIMIT_POLICE_H
 #define RATE_LIMIT_POLICE_H
@@ -16,7 +16,7 @@
 #define CREDIT_NS 400000000ll
 #define DROP_SPACING_NS 200000000ull /* by then a drop shows in the rate, unless the round trip is very long */
 
-/* Tells the sender to slow down. */
+/* Makes the sender slow down: marks or drops the packet. */
 static __always_inline enum emptcp_verdict mark_or_drop(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	if (emptcp_mark_ce(ctx, packet)) {

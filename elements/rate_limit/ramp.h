@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * From the rate that a flow has to the rate that it may have, without a stall. First the pace is measured; then half of
- * it is allowed, a step later a quarter, and so on, down to the rate asked for. While the pace is above what is
- * allowed, one packet in a while is dropped (or marked), and the sender's own congestion control comes down. A queue
+ * it is allowed, a step later a quarter, and so on, down to the configured rate. While the pace is above the allowed
+ * one, a packet is dropped (or marked) from time to time, and the sender's own congestion control slows down. A queue
  * that is simply full would take a whole window, and what is lost on one subflow blocks the connection.
  *
- * So does what waits in the sender. Linux hands a subflow data for some tenths of a second at the rate that it had, and
- * goes on with that while its average of the pacing rate (avg_pacing_rate in mptcp_subflow_get_send) comes down, which
- * it does with bytes, not with time. At a quarter of the rate all that still passes in a second or two; at a twentieth
- * the other subflows would wait for it. So the ramp stays longer at what is below half.
+ * So does data that waits in the sender. Linux gives a subflow data for some tenths of a second at its former rate, and
+ * continues while its average of the pacing rate (avg_pacing_rate in mptcp_subflow_get_send) falls. That depends on
+ * bytes, not on time. At a quarter of the rate all that data passes in a second or two; at a twentieth the other
+ * subflows would wait for it. So the ramp stays longer at rates below half.
  *
- * A sender that does not come down for single drops (BBR) loses as much of what it sends as is above what is allowed,
- * evenly, and the steps start again from there.
+ * A sender that does not slow down after single drops (BBR) loses all that is above the allowed rate, evenly, and the
+ * steps start again from there.
  */
 #ifndef RATE_LIMIT_RAMP_H
 #define RATE_LIMIT_RAMP_H
@@ -19,16 +19,16 @@
 #include "bucket.h"
 
 #define STEP_NS 250000000ull
-#define LONGEST_RAMP_NS 4000000000ull /* a sender that does not come down by itself */
-#define LEAST_SPACING_NS 100000000ull /* of the packets taken: a sender comes down once in a round trip */
+#define LONGEST_RAMP_NS 4000000000ull /* a sender that does not slow down by itself */
+#define LEAST_SPACING_NS 100000000ull /* of dropped packets: a sender slows down once per round trip */
 #define BYTES_BETWEEN 65536ull        /* two of them */
 #define LARGEST_SACRIFICE 4           /* segments: to drop a whole aggregate costs a window */
-#define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender came down */
-#define LONG_STEP 5                   /* steps that what is allowed stays the same once it is less than half */
+#define UNHEARD_STEPS 3               /* a long queue hides for a while that the sender has slowed down */
+#define LONG_STEP 5                   /* steps at the same rate once it is less than half */
 
 enum ramp_step { RAMP_DONE, RAMP_PASS, RAMP_DROP };
 
-/* A flow that begins under the limit has no rate to come down from: a ramp would only let it exceed the limit. */
+/* A flow that begins under the limit has no higher rate to reduce: a ramp would only let it exceed the limit. */
 static __always_inline bool is_young(const struct emptcp_packet *packet)
 {
 	return !(packet->flow.flags & EMPTCP_FLOW_PARTIAL) &&
@@ -36,8 +36,8 @@ static __always_inline bool is_young(const struct emptcp_packet *packet)
 }
 
 /*
- * What is dropped at egress of the host that sends has not left: TCP tries again at once, and without a ramp most of
- * its first attempts are dropped. So where the choice is ours (auto) the sender always comes down first.
+ * A packet that is dropped at egress of the sending host has not left: TCP retries at once, and without a ramp most of
+ * its first attempts are dropped. So with the automatic choice (auto) the sender always slows down first.
  */
 static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
 {
@@ -45,8 +45,8 @@ static __always_inline bool ramp_wanted(const struct emptcp_packet *packet)
 }
 
 /*
- * How long to wait between two packets that are taken: a round trip, which at ingress is seldom known, and so long that
- * few of the packets are lost, or a slow flow would stop.
+ * Time between two dropped packets: a round trip, which is seldom known at ingress, and long enough that few packets
+ * are lost; otherwise a slow flow would stop.
  */
 static __always_inline __u64 spacing_of(const struct emptcp_packet *packet, __u64 pace)
 {
@@ -59,7 +59,7 @@ static __always_inline __u64 spacing_of(const struct emptcp_packet *packet, __u6
 	return spacing < STEP_NS ? spacing : STEP_NS;
 }
 
-/* What a step allows, in bits per second: half, then a quarter for a long step, an eighth for another. */
+/* The rate that a step allows, in bits per second: half, then a quarter for a long step, an eighth for another. */
 static __always_inline __u64 allowed_in(const struct bucket *bucket)
 {
 	__u64 halvings = bucket->step ? 2 + (bucket->step - 1) / LONG_STEP : 1;
@@ -68,13 +68,15 @@ static __always_inline __u64 allowed_in(const struct bucket *bucket)
 	return allowed > arguments.rate ? allowed : arguments.rate;
 }
 
-/* One more loss takes a third (CUBIC) or half (Reno): what is less than a third above stays where it is. */
+/*
+ * One more loss reduces the rate by a third (CUBIC) or half (Reno): a pace less than a third above the limit gets none.
+ */
 static __always_inline bool is_near(__u64 pace, __u64 allowed)
 {
 	return pace - pace / 4 <= allowed;
 }
 
-/* At the end of a step: does the sender listen? */
+/* At the end of a step: does the sender slow down? */
 static __always_inline void begin_step(struct bucket *bucket, __u64 step, __u64 pace, __u64 now)
 {
 	bool heard = is_near(pace, allowed_in(bucket)) || pace / 4 * 5 <= bucket->step_pace;
@@ -91,7 +93,7 @@ static __always_inline void begin_step(struct bucket *bucket, __u64 step, __u64 
 	}
 }
 
-/* Takes note of a measurement. True when the ramp is over: the pace is near the rate, twice in a row. */
+/* Evaluates a measurement. True if the ramp is over: the pace is near the rate, twice in a row. */
 static __always_inline bool note_pace(struct bucket *bucket, const struct emptcp_packet *packet, __u64 pace, __u64 now)
 {
 	__u64 step, allowed;
@@ -111,7 +113,7 @@ static __always_inline bool note_pace(struct bucket *bucket, const struct emptcp
 	return bucket->below >= 2;
 }
 
-/* Is it this packet's turn to be taken? */
+/* Must this packet be dropped? */
 static __always_inline bool takes(struct bucket *bucket, const struct emptcp_packet *packet, __u64 now)
 {
 	__s64 since = now - NOW_IN(bucket->taken_ns), spacing = bucket->spacing_ns;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Shaping at egress, by what class.h offers: departure times with fq (earliest departure time model), a class of HTB
- * otherwise. Both do nothing when somebody has replaced the root qdisc since, so it is looked at.
+ * otherwise. Both have no effect if the root qdisc was replaced, so it is checked.
  */
 #ifndef RATE_LIMIT_SHAPE_H
 #define RATE_LIMIT_SHAPE_H

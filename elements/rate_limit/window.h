@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Holding a connection to a rate by the window that its acknowledgements advertise. The window that gives a rate
- * depends on round trips that we do not see, so it is found by feedback: DATA_ACK tells the rate achieved, and every
- * round the window is scaled by asked / achieved. It is never raised above what the receiver says, and SYN and RST stay
- * as they are.
+ * Limits a connection to a rate by the window that its acknowledgements advertise. The window for a rate depends on
+ * round-trip times that we do not see, so it is found by feedback: DATA_ACK shows the achieved rate, and every round
+ * the window is scaled by configured / achieved. It is never raised above the receiver's own, and SYN and RST are not
+ * changed.
  */
 #ifndef RATE_LIMIT_WINDOW_H
 #define RATE_LIMIT_WINDOW_H
@@ -24,8 +24,7 @@ STATE(state_clamp, struct clamp);
 static const struct clamp no_clamp;
 
 /*
- * `advertised`: what the receiver itself says, in bytes. A window above that limits nothing, and would take long to
- * come down.
+ * `advertised`: the receiver's own window, in bytes. A window above that limits nothing, and would take long to fall.
  */
 static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64 elapsed_ms, __u64 advertised)
 {
@@ -35,8 +34,8 @@ static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64
 	__u32 shift = wanted >> 33 ? 17 : 0;
 
 	/*
-	 * By halves while far off, then by a quarter at most in either direction: one round that came late shows twice
-	 * the rate, and must not cost more than the next round gives back.
+	 * By halves while far off, then by a quarter at most in either direction: one late round shows twice the rate,
+	 * and must not reduce more than the next round can restore.
 	 */
 	if (achieved / 4 > wanted)
 		window /= 2;
@@ -53,7 +52,7 @@ static __always_inline void clamp_adjust(struct clamp *clamp, __u64 acked, __u64
 	clamp->window = window;
 }
 
-/* Only an acknowledgement with a DATA_ACK says something about the rate, and only the second one says how much. */
+/* Only an acknowledgement with a DATA_ACK shows the rate, and only from the second one on. */
 static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u64 now, __u64 advertised)
 {
 	__u32 progress = data_ack - (__u32)clamp->highest;
@@ -65,8 +64,8 @@ static __always_inline void clamp_learn(struct clamp *clamp, __u32 data_ack, __u
 		return;
 	}
 	/*
-	 * Subflows acknowledge on several CPUs. What is stored is always a DATA_ACK that was seen, so an update that
-	 * gets lost is made up for by the next.
+	 * Subflows acknowledge on several CPUs. What is stored is always a DATA_ACK that was seen, so the next update
+	 * corrects a lost one.
 	 */
 	if (progress < 1u << 31)
 		clamp->highest += progress;
@@ -98,7 +97,7 @@ static __always_inline enum emptcp_verdict limit_by_window(emptcp_context *ctx, 
 	advertised = (__u64)packet->window << scale;
 	if (!clamp->started) {
 		clamp->started = 1;
-		/* Begin where the receiver is; without ramp at the rate times a tenth of a second. */
+		/* Begin at the receiver's window; without ramp at the rate times a tenth of a second. */
 		clamp->window = arguments.ramp ? advertised : arguments.rate / 80;
 		if (clamp->window > LARGEST_WINDOW)
 			clamp->window = LARGEST_WINDOW;

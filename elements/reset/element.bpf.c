@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Ends a subflow by a reset to both ends; the connection goes on over its other subflows. The packet itself becomes the
- * reset of its receiver, and a copy, turned round, that of its sender: each with the number that this end waits for
- * (RFC 9293 section 3.10.7.4, RFC 5961 section 3.2). A SYN is refused: it becomes the reset of the opener (RFC 9293
- * section 3.10.7.1).
+ * Ends a subflow by a reset to both ends; the connection continues over its other subflows. The packet itself becomes
+ * the reset for its receiver, and a reversed copy that for its sender: each with the number that this end expects (RFC
+ * 9293 section 3.10.7.4, RFC 5961 section 3.2). A SYN is refused: it becomes the reset for the opener (RFC 9293 section
+ * 3.10.7.1).
  *
- * At tc ingress the reset enters the device anew, at tc egress its turned copy does: so the core sees it, ends the
- * record, and policies that tell about ends are told. XDP cannot copy: packets in turn become the reset of the two
- * ends.
+ * At tc ingress the reset enters the device again, at tc egress its reversed copy does: so the core sees it, ends the
+ * record, and policies can report the end. XDP cannot copy: packets alternately become the reset for either end.
  */
 #include <emptcp/element.h>
 #include <emptcp/record.h>
@@ -15,7 +14,7 @@
 #include <emptcp/send.h>
 
 #define ATTEMPTS 8 /* a reset may be lost; after this many the subflow is not ours to end */
-#define HOPS 64    /* of a packet that begins its way here */
+#define HOPS 64    /* of a packet that starts here */
 
 /* RFC 8684 section 3.6: "prohibited by the policies of the sending host" */
 #define REASON_PROHIBITED 3
@@ -27,9 +26,9 @@ ARGUMENTS;
 COUNTERS(reset_sent, failed, one_way, not_established, no_key, checksum_left);
 STATE(state_attempts, __u32);
 
-/* Where both ends are, before the packet becomes something else. */
+/* The numbers of both ends, before the packet is changed. */
 struct numbers {
-	__u32 receiver; /* what the packet's receiver waits for */
+	__u32 receiver; /* what the packet's receiver expects */
 	__u32 sender;
 	struct emptcp_flow *flow; /* the record; NULL in a handshake */
 };
@@ -74,7 +73,7 @@ static __always_inline void add_options(struct emptcp_segment *segment, const st
 	}
 }
 
-/* A SYN becomes the reset of its sender, and goes back. */
+/* A SYN becomes the reset for its sender, and is sent back. */
 static __always_inline enum emptcp_verdict refuse(emptcp_context *ctx, struct emptcp_packet *packet)
 {
 	struct emptcp_segment segment;
@@ -129,10 +128,10 @@ static __always_inline enum emptcp_verdict reset_both(emptcp_context *ctx, struc
 		emptcp_count_event(packet, failed);
 		return replaced == EMPTCP_REPLACE_BROKEN ? EMPTCP_DROP : EMPTCP_CONTINUE;
 	}
-	/* From here on the packet is a reset, and never goes on as anything else. */
+	/* From here on the packet is a reset, and never continues as anything else. */
 	if (numbers.flow) {
 		emptcp_flow_take_back(emptcp_flow_sender(packet, numbers.flow), numbers.receiver);
-		/* What comes in is judged at the lowest device, and this one lies above it. */
+		/* Incoming packets are checked at the lowest device, and this one is above it. */
 		if (numbers.flow->resolution[EMPTCP_INGRESS].ifindex != packet->ifindex)
 			emptcp_flow_end(numbers.flow);
 	}
@@ -183,7 +182,7 @@ static __always_inline enum emptcp_verdict reset_in_turn(emptcp_context *ctx, st
 		emptcp_flow_take_back(emptcp_flow_sender(packet, numbers.flow), numbers.receiver);
 	if (!turned)
 		return EMPTCP_CONTINUE;
-	/* Both ends have theirs, and no program sees this one leave. */
+	/* Both ends have their reset, and no program sees this one leave. */
 	if (numbers.flow) {
 		emptcp_flow_end(numbers.flow);
 		emptcp_flow_show_end(packet, numbers.flow);
@@ -200,7 +199,7 @@ ACTOR(reset)
 	if (packet->types & (EMPTCP_RST | EMPTCP_UNACCEPTABLE) || packet->flow.state == EMPTCP_FLOW_CLOSED)
 		return EMPTCP_CONTINUE;
 	if (packet->types & EMPTCP_SYN) {
-		/* One without is no subflow, although its ports are those of one. */
+		/* A packet without one belongs to no subflow, although its ports are those of one. */
 		if (packet->types & (EMPTCP_MP_CAPABLE | EMPTCP_MP_JOIN))
 			return refuse(ctx, packet);
 		return EMPTCP_CONTINUE;

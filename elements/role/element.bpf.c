@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the subflow is to its connection: opened by MP_CAPABLE, by MP_JOIN, or asked by either side to be backup. */
+/*
+ * The role of the subflow in its connection: opened by MP_CAPABLE, by MP_JOIN, or requested as backup by either side.
+ */
 #include <emptcp/element.h>
 
 enum role { ROLE_INITIAL, ROLE_JOINED, ROLE_BACKUP };

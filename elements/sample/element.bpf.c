@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One packet in n, at random, so that no rhythm of the traffic can fall in step with it. */
+/* One packet in n, at random, so that no pattern in the traffic can coincide with it. */
 #include <emptcp/element.h>
 
 struct arguments {

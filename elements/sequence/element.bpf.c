@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Data sequence numbers (dsn) or subflow sequence numbers (ssn) in a range: true when some byte of the segment lies in
- * it. Relative numbers count bytes: 0 is the first byte of data, which has IDSN + 1 (RFC 8684 section 3.1) or ISN + 1.
+ * Data sequence numbers (dsn) or subflow sequence numbers (ssn) in a range: true if some byte of the segment is in it.
+ * Relative numbers count bytes: 0 is the first byte of data, which has IDSN + 1 (RFC 8684 section 3.1) or ISN + 1.
  */
 #include <emptcp/element.h>
 
@@ -39,7 +39,7 @@ SELECTOR(sequence)
 	}
 	if (!packet->payload_length)
 		return false;
-	/* The SYN flag takes a number of its own, in front of the data that the segment may carry (RFC 7413). */
+	/* The SYN flag takes a number of its own, before the data that the segment may carry (RFC 7413). */
 	start = packet->sequence + !!(packet->types & (EMPTCP_SYN | EMPTCP_SYNACK));
 	if (!arguments.relative) {
 		__u64 first = start;

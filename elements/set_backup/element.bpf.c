@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Makes the receiver of this packet treat the subflow as backup, or as regular again, by MP_PRIO (RFC 8684 section
- * 3.3.8). The option rides on a pure ACK that has room for it; it is said a few times, half a second apart, since an
- * ACK may be lost, and then never again.
+ * 3.3.8). The option is added to a pure ACK that has room for it, a few times, half a second apart, since an ACK may be
+ * lost.
  */
 #include <emptcp/element.h>
 #include <emptcp/edit.h>
@@ -41,7 +41,7 @@ ACTOR(set_backup)
 	if (said->times && emptcp_elapsed(packet->now_ns, said->last_ns) < PAUSE_NS)
 		return EMPTCP_CONTINUE;
 	if (packet->types & EMPTCP_MP_PRIO)
-		return EMPTCP_CONTINUE; /* the host itself speaks about this subflow just now */
+		return EMPTCP_CONTINUE; /* the host itself signals about this subflow just now */
 	if (!emptcp_can_append(packet, sizeof(option))) {
 		emptcp_count(packet, no_room);
 		return EMPTCP_CONTINUE;

@@ -1,4 +1,4 @@
-//! Any bytes as a capture, plain or packed: no panic, and every frame lies inside what was given.
+//! Any bytes as a capture, plain or packed: no panic, and every frame is inside the input.
 #![no_main]
 
 use emptcp_trace::{Analyzer, Next, Source, source};

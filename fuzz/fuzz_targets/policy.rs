@@ -1,5 +1,4 @@
-//! Any text as a policy file: the compiler does not panic, points into the text, and corrects what it says that it
-//! corrects.
+//! Any text as a policy file: the compiler does not panic, points into the text, and its corrections are right.
 #![no_main]
 
 use emptcp_plan::{Catalog, Diagnostics, compile, diff, manifest::Manifest};

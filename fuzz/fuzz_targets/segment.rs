@@ -1,4 +1,4 @@
-//! Any bytes as a frame of any link type: everything located lies inside the frame.
+//! Any bytes as a frame of any link type: everything located is inside the frame.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,7 @@
-//! `cargo xtask api`: what each library crate shows to others, in a file beside it.
+//! `cargo xtask api`: the public items of each library crate, in a file beside it.
 //!
-//! A change of a public item changes that file, so that nobody makes one without seeing it. The lines are read from
-//! the sources: what a type or a path is written as, not what it stands for. `#[cfg]` is shown and not judged; what
-//! macros make counts by their text.
+//! A change of a public item changes that file, so that it is noticed. The lines come from the sources: types and paths
+//! as they are written, not resolved. `#[cfg]` is shown, but not evaluated; macros count by their text.
 //!
 //! * [`source`]: the modules of a crate with their items.
 //! * [`names`]: what a path names.
@@ -27,12 +26,12 @@ use source::Crate;
 /// Options of `cargo xtask api`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Write the files anew in place of comparing them
+    /// Write the files instead of comparing them
     #[arg(long)]
     bless: bool,
 }
 
-/// Libraries of which only programs of this repository use anything.
+/// Libraries that only programs of this repository use.
 const OF_PROGRAMS: &[&str] = &["emptcp-trace-cli"];
 
 /// Name of the file in a crate's folder.

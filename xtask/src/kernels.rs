@@ -1,9 +1,9 @@
 //! `cargo xtask kernels`: our tests on other kernels than the one that runs. Debian's kernels, booted in virtual
-//! machines whose initramfs holds everything; nothing is installed and nothing of them outlives `target/kernels`.
+//! machines whose initramfs has everything; nothing is installed, and everything is kept in `target/kernels`.
 //!
 //! * [`archive`]: fetches and unpacks a kernel.
 //! * [`image`]: makes the initramfs, in the format of [`cpio`].
-//! * [`machine`]: boots, and reads from the console what became of the jobs.
+//! * [`machine`]: boots, and reads the results of the jobs from the console.
 
 mod archive;
 mod cpio;
@@ -58,7 +58,7 @@ const fn test(package: &'static str, name: &'static str, filter: &'static str, l
 }
 
 /// What differs between kernels: the verifier, the hooks, MPTCP, queueing disciplines. Programs that start clang, or
-/// need captures of other machines, stay at home.
+/// need captures of other machines, are not run there.
 const TESTS: &[Test] = &[
     test("emptcp-packet", "probe", "", 120),
     test("emptcp-tests", "packet_cases", "", 900),
@@ -81,10 +81,10 @@ pub(crate) struct Arguments {
     /// Name the kernels and the jobs, and stop
     #[arg(long)]
     list: bool,
-    /// Give a machine up after this many minutes
+    /// Stop a machine after this many minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     limit: u64,
-    /// Passed on to the test programs, in the place of the choice of tests that is made for each
+    /// Passed to the test programs, instead of the selection of tests for each
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -99,7 +99,7 @@ fn versions() -> Vec<&'static str> {
     KERNELS.iter().map(|kernel| kernel.version).collect()
 }
 
-/// Runs the jobs on each kernel and tells what became of them; fails when anything did.
+/// Runs the jobs on each kernel and reports the results; fails if any job failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.list {
         for Kernel { version, suite, .. } in KERNELS {
@@ -164,7 +164,7 @@ fn on(kernel: Kernel, jobs: &[Job], minutes: u64) -> anyhow::Result<(String, Vec
     Ok((unpacked.release, outcomes))
 }
 
-/// The first job of which nothing is known, which must not count as a success.
+/// The first job without a result, which must not count as a success.
 fn missing<'a>(jobs: &'a [Job], outcomes: &[Outcome]) -> Option<&'a str> {
     jobs.iter()
         .map(|job| job.name.as_str())
@@ -217,7 +217,7 @@ fn jobs(arguments: &Arguments) -> anyhow::Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// Tells cargo what the wanted jobs need, and no more.
+/// Arguments for cargo: only what the selected jobs need.
 fn what_to_build(wanted: impl Fn(&str) -> bool) -> Vec<&'static str> {
     // Optimised: the emulation of the processor costs enough.
     let mut words = vec!["--release"];

@@ -1,16 +1,16 @@
-//! `cargo xtask`: everything that one does with this repository, behind one command.
+//! `cargo xtask`: all tasks of this repository in one command.
 //!
-//! It builds and starts on a machine that has only a Rust toolchain, because it installs the rest. So it depends on
-//! no crate of the workspace: what needs clang and libelf is built and started as a process of its own.
+//! It builds and starts on a machine that has only a Rust toolchain, because it installs the rest. So it depends on no
+//! crate of the workspace: programs that need clang and libelf are built and started as separate processes.
 //!
-//! * [`packages`] and [`toolchain`]: what must be on the machine, and how it gets there.
+//! * [`packages`] and [`toolchain`]: what must be on the machine, and how it is installed.
 //! * [`steps`]: the steps of `cargo xtask test`, in order; one file per kind of step.
 //! * [`api`]: the public items of the library crates, in files that show when they change.
 //! * [`fuzz`]: flow records against their model, on random packets.
 //! * [`kernels`]: the tests on other kernels, in virtual machines.
-//! * [`truth`]: actors on live traffic, judged by others.
+//! * [`truth`]: actors on live traffic, checked by other programs.
 //! * [`tally`]: how many tests ran, read from what the runners print.
-//! * [`process`] and [`report`]: starting commands, and telling what happens.
+//! * [`process`] and [`report`]: start commands, and print what happens.
 //! * [`rust_files`]: the sources of a crate.
 
 mod api;
@@ -52,7 +52,7 @@ enum Command {
         /// Run only this step; may be given more than once
         #[arg(long, value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(steps::names()))]
         only: Vec<String>,
-        /// Run what needs no live network: layout, lints, unit tests, packet cases
+        /// Run the steps without a live network: layout, lints, unit tests, packet cases
         #[arg(long, conflicts_with = "only")]
         quick: bool,
         /// Name the steps and stop
@@ -71,7 +71,7 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Every actor at every place on live MPTCP, judged by what kernels and wire show; or a stranger's attack
+    /// Every actor at every hook on live MPTCP, checked against kernels and captures; or an attack by a third host
     Truth(truth::Arguments),
     /// Flow records against their model, on random packets, at every hook
     Fuzz(fuzz::Arguments),

@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::process::Invocation;
 use crate::report;
 
-/// What the packages are wanted for.
+/// The purpose of the packages.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     /// To build, and to run the demo and the bench.
@@ -18,7 +18,7 @@ pub(crate) enum Purpose {
     Kernels,
 }
 
-/// How to see whether something is there.
+/// How to check that something is installed.
 enum Probe {
     /// A program on the path, or where only root's path leads.
     Program(&'static str),
@@ -97,19 +97,19 @@ const NEEDS: &[Need] = &[
         "tshark",
         Probe::Program("tshark"),
         Purpose::Test,
-        "the outside judge of every packet that we change",
+        "the reference for every packet that we change",
     ),
     need(
         "tcpdump",
         Probe::Program("tcpdump"),
         Purpose::Test,
-        "captures what the judge reads",
+        "captures what tshark reads",
     ),
     need(
         "tcptrace",
         Probe::Program("tcptrace"),
         Purpose::Test,
-        "the judge of retransmissions and round-trip times",
+        "the reference for retransmissions and round-trip times",
     ),
     need(
         "python3-venv",
@@ -134,15 +134,15 @@ const NEEDS: &[Need] = &[
         "debian-archive-keyring",
         Probe::File("/usr/share/keyrings/debian-archive-keyring.gpg"),
         Purpose::Kernels,
-        "tells that a kernel is Debian's",
+        "verifies that a kernel comes from Debian",
     ),
 ];
 
 /// The oldest clang whose BPF back end compiles the programs.
 const CLANG: u32 = 14;
 
-/// Sees to it that everything for `purpose` is installed: installs it where it can (Debian or Ubuntu, root), and
-/// otherwise fails and names the command.
+/// Makes sure that everything for `purpose` is installed: installs it if possible (Debian or Ubuntu, root), otherwise
+/// fails and names the command.
 pub(crate) fn install(purpose: Purpose) -> anyhow::Result<()> {
     let missing = missing(purpose);
     if missing.is_empty() {
@@ -239,7 +239,7 @@ fn clang_is_new_enough() -> anyhow::Result<()> {
     }
 }
 
-/// The major version in what a program of LLVM prints about itself: the number behind `words`.
+/// The major version in the output of a program of LLVM: the number after `words`.
 pub(crate) fn major(version: &str, words: &str) -> Option<u32> {
     let number = version.split_once(words)?.1;
     number
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_program_is_found_and_one_that_does_not_exist_is_not() {
         assert!(Probe::Program("sh").found());
-        assert!(!Probe::Program("a program that nobody has").found());
+        assert!(!Probe::Program("a program that does not exist").found());
     }
 
     #[test]

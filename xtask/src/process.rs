@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use crate::report;
 use crate::tally::{Said, Tally};
 
-/// A program with its arguments, run in the root of the repository unless told otherwise.
+/// A program with its arguments, run in the root of the repository by default.
 pub(crate) struct Invocation {
     program: OsString,
     arguments: Vec<OsString>,

@@ -1,4 +1,4 @@
-//! Packages of Python that tests use as outside judges, in an environment of their own below `target`.
+//! Python packages that tests use as independent references, in an environment of their own below `target`.
 
 use std::path::PathBuf;
 

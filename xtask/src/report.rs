@@ -1,5 +1,5 @@
-//! What `cargo xtask` tells its user. Everything goes to standard error, so that the results of a step (a table, a
-//! line of JSON) have standard output for themselves.
+//! Messages of `cargo xtask`. Everything goes to standard error, so that standard output has only the results of a step
+//! (a table, a line of JSON).
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub(crate) fn command(line: &str) {
     eprintln!("{QUIET}$ {line}{QUIET:#}");
 }
 
-/// Something worth knowing that is not a failure.
+/// A note that is no failure.
 pub(crate) fn note(text: &str) {
     eprintln!("   {text}");
 }

@@ -30,7 +30,7 @@ struct Step {
     work: fn(&mut Tally) -> anyhow::Result<Done>,
 }
 
-/// How a step ended that did not fail.
+/// The result of a step that did not fail.
 enum Done {
     /// It did its work.
     Complete,
@@ -118,7 +118,7 @@ pub(crate) fn list() {
     }
 }
 
-/// The steps for while one works: those that need no live network, and neither install nor build tools.
+/// The steps for daily work: those that need no live network, and neither install nor build tools.
 const QUICK: &[&str] = &["fmt", "clang-format", "sources", "clippy", "unit", "cases"];
 
 /// Runs the quick steps.
@@ -126,8 +126,8 @@ pub(crate) fn run_quick() -> bool {
     run(&QUICK.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
 }
 
-/// Runs the steps named in `only`, or all when it is empty, prints a summary and returns whether all went well. A step
-/// that fails does not keep the others from running, except the first one: nothing works without the packages.
+/// Runs the steps named in `only`, or all when it is empty, prints a summary and returns whether all went well. After a
+/// failed step the others still run, except after the first one: nothing works without the packages.
 pub(crate) fn run(only: &[String]) -> bool {
     let started = Instant::now();
     let mut total = Tally::default();
@@ -192,7 +192,7 @@ fn summary(name: &str, elapsed: Duration, tally: &Tally, state: &str) -> String 
 
 fn setup(_: &mut Tally) -> anyhow::Result<Done> {
     packages::install(Purpose::Test)?;
-    // Without them nearly everything can be tested; who asks for `setup` itself is told that it failed.
+    // Without them nearly everything can be tested; only `--only setup` reports it as a failure.
     Ok(match python::install() {
         Ok(()) => Done::Complete,
         Err(error) => Done::Partly(format!("tests with Python packages will be skipped: {error:#}")),

@@ -12,7 +12,7 @@ const SLOWEST: usize = 5;
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    /// Those that took longest, the slowest first; only nextest says how long a test took.
+    /// Those that took longest, the slowest first; only nextest reports times.
     pub(crate) slowest: Vec<Timed>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Timed {
     pub(crate) name: String,
 }
 
-/// What one invocation of a runner has said so far.
+/// The output of one invocation of a runner so far.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     by_tests: Tally,
@@ -44,7 +44,7 @@ impl Said {
         self.times.extend(Timed::of_line(&line));
     }
 
-    /// Adds what another stream of the same invocation has said.
+    /// Adds the output of another stream of the same invocation.
     pub(crate) fn join(&mut self, other: Self) {
         self.by_tests += other.by_tests;
         if let Some(tally) = other.by_nextest {
@@ -53,8 +53,8 @@ impl Said {
         self.times.extend(other.times);
     }
 
-    /// What it comes to. Under nextest each test is a program with a summary line of its own, which is shown again when
-    /// it fails: then only nextest's summary counts.
+    /// The result. Under nextest each test is a program with a summary line of its own, which is shown again when it
+    /// fails: then only nextest's summary counts.
     pub(crate) fn tally(self) -> Tally {
         let mut tally = self.by_nextest.unwrap_or(self.by_tests);
         tally += Tally {

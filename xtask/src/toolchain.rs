@@ -1,4 +1,4 @@
-//! Rust's own tools: what of them is there, and how the rest is installed.
+//! Rust's own tools: which are installed, and how the others are.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ pub(crate) fn component(name: &str, subcommand: &str) -> anyhow::Result<()> {
         })
 }
 
-/// cargo-nextest, if the machine has it. It runs each test in a process of its own and knows which may not run side by
-/// side; without it Rust's own runner does the work, more slowly.
+/// cargo-nextest, if the machine has it. It runs each test in a separate process and knows which must not run side by
+/// side; without it Rust's own runner is used, which is slower.
 pub(crate) fn has_nextest() -> bool {
     Invocation::cargo(["nextest", "--version"]).succeeds()
 }
@@ -36,7 +36,7 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
         // Without optimisation it builds in a minute on two cores, and still takes only moments to run.
         Invocation::cargo(["install", "--quiet", "--locked", "--debug", "cargo-deny", "--root"])
             .arguments([&tools])
-            // Nobody debugs it.
+            // It is never debugged.
             .variable("CARGO_PROFILE_DEV_DEBUG", "0")
             .run()
             .context("cargo-deny is missing and could not be installed")?;

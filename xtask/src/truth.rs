@@ -9,7 +9,7 @@ pub(crate) struct Arguments {
     /// What to run
     #[arg(long, value_name = "PART", value_parser = ["actors", "attack"], default_value = "actors")]
     only: String,
-    /// Decides which cases are run, and what a stranger forges; printed, so that a run can be repeated
+    /// Seed for the choice of cases and of forged packets; printed, so that a run can be repeated
     #[arg(long)]
     seed: Option<u64>,
     /// Connections of each case [default: 20], or under attack [default: 50]
@@ -18,10 +18,10 @@ pub(crate) struct Arguments {
     /// All combinations, not a choice that has every pair of values
     #[arg(long)]
     all: bool,
-    /// Without the policies: what the traffic does by itself, when a case fails
+    /// Without the policies: shows what the traffic does by itself, if a case fails
     #[arg(long)]
     bare: bool,
-    /// Begin no case after so many minutes
+    /// Start no case after MINUTES minutes
     #[arg(long)]
     minutes: Option<f64>,
     /// The case of this name, or those of the choice whose name contains it
@@ -69,13 +69,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ];
         Invocation::cargo([verb]).arguments(words)
     };
-    report::section("setup", "packages that the build and the judges need", || {
-        packages::install(Purpose::Test)
-    })?;
+    report::section(
+        "setup",
+        "packages that the build and the reference programs need",
+        || packages::install(Purpose::Test),
+    )?;
     report::section("build", "the truth run and everything under it", || {
         cargo("build").run()
     })?;
-    report::section("truth", "live MPTCP, judged by kernels and wire", || {
+    report::section("truth", "live MPTCP, checked against kernels and captures", || {
         cargo("run").arguments(["--"]).arguments(arguments.words()).run()
     })
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the programs in the kernel and the library in user space share: the one source of truth for every
- * map key, map value and number that both sides read. The Rust mirror is crates/emptcp-abi; a test of that
- * crate compiles this file and compares every size and offset.
+ * Shared by the programs in the kernel and the library in user space: the only definition of every map key, map value
+ * and number that both sides read. The Rust mirror is crates/emptcp-abi; a test of that crate compiles this file and
+ * compares every size and offset.
  *
  * Rules: fixed-width types, no implicit padding, values in host order unless the type says __be.
  */
@@ -10,9 +10,8 @@
 #define EMPTCP_ABI_H
 
 /*
- * Goes up with every change of what elements built before, or maps pinned before, would misread: sizes, offsets,
- * meanings. Elements carry the version that they were built with, instances the one that made their maps; another one
- * is refused.
+ * Raised with every change that older elements or older pinned maps would misread: sizes, offsets, meanings. Elements
+ * have the version that they were built with, instances the one that made their maps; other versions are refused.
  */
 #define EMPTCP_ABI_VERSION 4
 
@@ -51,7 +50,7 @@ enum emptcp_feature {
 #define EMPTCP_ELEMENT_COUNTERS 8
 #define EMPTCP_COUNTERS 8192
 
-/* What an element is, as it says itself. */
+/* The kind of an element, as its object declares it. */
 enum emptcp_element_kind {
 	EMPTCP_ELEMENT_SELECTOR = 1,
 	EMPTCP_ELEMENT_ACTOR = 2,
@@ -68,7 +67,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_MALFORMED,          /* headers shorter than they claim: passed */
 	EMPTCP_CORE_UNTRACKED,          /* TCP, but no MPTCP subflow that we know: passed */
 	EMPTCP_CORE_TRACKED,            /* belongs to a flow record */
-	EMPTCP_CORE_SELECTED,           /* some policy wants this flow */
+	EMPTCP_CORE_SELECTED,           /* some policy matches this flow */
 	EMPTCP_CORE_RESOLVED,           /* policies of a flow resolved (first packet, or new generation) */
 	EMPTCP_CORE_FLOW_NEW,           /* half-open flow records made by a handshake */
 	EMPTCP_CORE_FLOW_ESTABLISHED,   /* flow records promoted to the main table */
@@ -78,7 +77,7 @@ enum emptcp_core_counter {
 	EMPTCP_CORE_CONNECTION_UNKNOWN, /* MP_JOIN with a token that we do not know */
 	EMPTCP_CORE_CHAIN_BROKEN,       /* a tail call found no program: passed (must stay 0) */
 	EMPTCP_CORE_TRUNCATED,          /* headers not in the linear part and could not be pulled: passed */
-	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record gave way to a newer one: its set was full */
+	EMPTCP_CORE_FLOW_EVICTED,       /* an established flow's record was evicted for a newer one: its set was full */
 	EMPTCP_CORE_EVENT_LOST,         /* an event was not written: two writers met on one CPU */
 	EMPTCP_CORE_UNACCEPTABLE, /* its numbers cannot be the sender's: changed no record (docs/flow-records.md) */
 	EMPTCP_CORE_SYN_ON_ESTABLISHED, /* SYN or SYN-ACK of a subflow that is established: changed no record */
@@ -171,7 +170,7 @@ enum emptcp_flow_flag {
 	EMPTCP_FLOW_COUNTED = 1 << 11,       /* among the subflows of its connection; for the core alone */
 	EMPTCP_FLOW_ENDED = 1 << 12,         /* an actor has ended it; the record goes with its next segment */
 	EMPTCP_FLOW_ONE_DIRECTION = 1 << 13, /* only one side's segments pass here */
-	/* A DSN of this side lies far from what is known (dsn_jump); a DATA_ACK will tell. */
+	/* A DSN of this side lies far from what is known (dsn_jump); a DATA_ACK will decide. */
 	EMPTCP_FLOW_DSN_JUMP_LOCAL = 1 << 14,
 	EMPTCP_FLOW_DSN_JUMP_REMOTE = 1 << 15,
 };
@@ -226,7 +225,7 @@ struct emptcp_sender {
 	__u32 isn;             /* initial sequence number, when the SYN was seen */
 	__u32 base;            /* where `contiguous` began */
 	__u32 retransmissions; /* segments of which part had been seen before */
-	__u32 uncertain;       /* segments of which that cannot be said */
+	__u32 uncertain;       /* segments for which that is unknown */
 	__u32 unacceptable;    /* segments in this side's name with impossible numbers */
 	__u32 reanchored;      /* times that the numbers were replaced */
 	__u32 rtt_us;          /* smoothed, from here to this side's peer and back; RFC 6298 weights */
@@ -238,18 +237,18 @@ struct emptcp_sender {
 	struct emptcp_range ranges[EMPTCP_RANGES]; /* seen above `contiguous`, in order */
 };
 
-/* Which policies want a flow in one direction: the answer of the classifier, valid for one generation and device. */
+/* The policies that match a flow in one direction: the result of the classifier, for one generation and device. */
 struct emptcp_resolution {
 	__u32 generation;
 	__u32 ifindex;
 	__u64 policies;
 };
 
-/* Devices on top of each other: what became of the last packet at the device that saw it first. */
+/* Devices on top of each other: the result for the last packet at the device that saw it first. */
 struct emptcp_passage {
 	__u64 ran;   /* policies that have run for it */
-	__u32 types; /* what the core found out: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
-	__u32 idle; /* how long the subflow had been silent, in units of 1024 ns; the top bit: the packet has ended it */
+	__u32 types; /* found by the core: EMPTCP_THIRD_ACK, EMPTCP_UNACCEPTABLE, EMPTCP_MAPPED */
+	__u32 idle;  /* silence of the subflow before it, in units of 1024 ns; top bit: the packet has ended it */
 	struct emptcp_resolution other; /* the policies at the device that sees it next */
 };
 
@@ -283,9 +282,9 @@ struct emptcp_flow {
  * The main table: sets of EMPTCP_FLOW_WAYS slots. Map emptcp_flow_sets holds a tag for each slot of a set, 0 for a free
  * one; map emptcp_flows holds the slots, slot = set * EMPTCP_FLOW_WAYS + way. A key's hash gives its set (low bits),
  * its tag (top byte, never 0) and the way that it takes when that is free (the three bits below the tag). The hash is
- * emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance. Why not the kernel's hash map: a hit
- * there is several function calls, 45 ns where returns are guarded (retpolines, Safe RET); this look-up is inlined and
- * takes a few.
+ * emptcp_flow_hash() of bpf/core/flow_table.h, keyed by a secret of the instance. Reason not to use the kernel's hash
+ * map: a hit there is several function calls, 45 ns with mitigations for returns (retpolines, Safe RET); this look-up
+ * is inlined and takes a few ns.
  */
 #define EMPTCP_FLOW_WAYS 8
 
@@ -309,7 +308,8 @@ struct emptcp_table {
 };
 
 /*
- * What a socket of this host says about its subflow: input of the core program emptcp_adopt, behind an Ethernet header.
+ * What a socket of this host reports about its subflow: input of the core program emptcp_adopt, after an Ethernet
+ * header.
  */
 struct emptcp_adoption {
 	struct emptcp_flow_key key;
@@ -353,8 +353,8 @@ struct emptcp_connection {
 	__u32 subflows;      /* ever established */
 	__u8 version;
 	__u8 reserved[3];
-	struct emptcp_totals ended; /* what subflows that have ended carried */
-	__u64 noted_ns; /* since when this entry is there: later than first_ns when an older one was given up */
+	struct emptcp_totals ended; /* totals of ended subflows */
+	__u64 noted_ns;             /* when this entry was made: later than first_ns if an older one was evicted */
 };
 
 /* Key of emptcp_tokens; value: __u64 connection id. */
@@ -376,14 +376,14 @@ struct emptcp_keys {
 #define EMPTCP_RULE_END 0xffff
 
 /*
- * A kind names the fact that a rule looks at: four 32-bit words, in network order for addresses; other facts stand in
- * host order in the first word and the rest is 0. A rule matches when low <= first word (host order) <= high, and every
- * word agrees with `address` where `mask` has bits. An unused half of the test is written as 0..0xffffffff, or mask 0:
- * evaluation has no branch per kind, which is what lets the verifier walk five hundred rules.
+ * A kind names the fact that a rule tests: four 32-bit words, in network order for addresses; other facts stand in host
+ * order in the first word and the rest is 0. A rule matches when low <= first word (host order) <= high, and every word
+ * agrees with `address` where `mask` has bits. An unused half of the test is written as 0..0xffffffff, or mask 0:
+ * evaluation has no branch per kind, so that the verifier can check five hundred rules.
  */
 enum emptcp_rule_kind {
 	EMPTCP_RULE_STOP = 0,       /* evaluation ends: what an empty bank holds */
-	EMPTCP_RULE_ACCEPT = 1,     /* always matches; `accept` is 1: policy `policy` wants the flow */
+	EMPTCP_RULE_ACCEPT = 1,     /* always matches; `accept` is 1: the flow matches policy `policy` */
 	EMPTCP_RULE_DIRECTION = 2,  /* enum emptcp_direction */
 	EMPTCP_RULE_DEVICE = 3,     /* ifindex */
 	EMPTCP_RULE_IP_VERSION = 4, /* 4 or 6 */
@@ -417,7 +417,7 @@ enum emptcp_event_kind {
 	EMPTCP_EVENT_CONNECTION = 1, /* get_connect: struct emptcp_event_connection */
 	EMPTCP_EVENT_SUBFLOW = 2,    /* get_subflow: struct emptcp_event_subflow */
 	EMPTCP_EVENT_RECORD = 3,     /* record: struct emptcp_flow */
-	EMPTCP_EVENT_USER = 64,      /* from here on: an operator's own, body as bytes */
+	EMPTCP_EVENT_USER = 64,      /* from here on: events of custom elements, body as bytes */
 };
 
 #define EMPTCP_EVENT_BODY 512
@@ -450,7 +450,7 @@ struct emptcp_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 flow;    /* flow id */
 	struct emptcp_flow_key key;
-	__u32 policy; /* stable id of the policy that spoke */
+	__u32 policy; /* stable id of the policy that emitted it */
 	__u16 kind;
 	__u16 body_length;
 	__u8 direction;
@@ -472,7 +472,7 @@ enum emptcp_subflow_change {
 	EMPTCP_SUBFLOW_CLOSED = 2,
 };
 
-/* What an event cannot say of a subflow whose handshake was not seen. */
+/* What is unknown about a subflow whose handshake was not seen. */
 enum emptcp_subflow_unknown {
 	EMPTCP_UNKNOWN_OPENER = 1 << 0,      /* opened_by */
 	EMPTCP_UNKNOWN_ROLE = 1 << 1,        /* initial */

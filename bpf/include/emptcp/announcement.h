@@ -15,10 +15,10 @@ struct emptcp_add_addr {
 };
 
 /*
- * Reads the packet's first ADD_ADDR; false when there is none, or none that either version knows. The length says which
- * parts are there: 4 bytes before the address, 2 for a port, 8 for the HMAC of an announcement of version 1 (RFC 8684
- * section 3.4.1). Without HMAC the option is an echo, or of version 0, which has the IP version in its third byte (RFC
- * 6824 section 3.4.1).
+ * Reads the packet's first ADD_ADDR; false if there is none, or none that either version defines. The length shows
+ * which parts are present: 4 bytes before the address, 2 for a port, 8 for the HMAC of an announcement of version 1
+ * (RFC 8684 section 3.4.1). Without HMAC the option is an echo, or of version 0, which has the IP version in its third
+ * byte (RFC 6824 section 3.4.1).
  */
 static __always_inline bool emptcp_add_addr(emptcp_context *ctx, struct emptcp_add_addr *found)
 {

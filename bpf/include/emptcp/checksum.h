@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Keeping checksums right, RFC 1624 style: only what changed is added. A packet may carry a complete checksum or, with
- * checksum offload, only the sum over the pseudo-header (CHECKSUM_PARTIAL): then the rest is summed later, by whoever
- * completes it, and must not be touched now. At tc the kernel knows which it is; at XDP we have to find out.
+ * checksum offload, only the sum over the pseudo-header (CHECKSUM_PARTIAL): then the rest is added later, by the driver
+ * or device, and must not be changed now. At tc the kernel knows which it is; at XDP we must find out.
  *
- * Sums are over 16-bit words in the order in which they lie in memory, carries not yet folded.
+ * Sums are over 16-bit words in memory order, carries not yet folded.
  */
 #ifndef EMPTCP_CHECKSUM_H
 #define EMPTCP_CHECKSUM_H
@@ -53,7 +53,7 @@ static __always_inline __u64 emptcp_pseudo_sum(const struct emptcp_packet *packe
 
 /*
  * A checksum field that equals the folded pseudo-header sum is what offload leaves. One complete checksum in 65 536
- * looks the same; where the segment is only a header we sum it all and know, with payload we say "unknown".
+ * looks the same; for a segment without payload we sum all of it and know; with payload the answer is "unknown".
  */
 __noinline int emptcp_checksum_kind(emptcp_context *ctx)
 {
@@ -99,8 +99,8 @@ static __always_inline bool emptcp_checksum_ready(emptcp_context *ctx, const str
 
 /*
  * Adds `change` of header or payload, and `pseudo_change` of the pseudo-header, to the TCP checksum. At tc this calls
- * helpers: pointers into the packet are void afterwards. At XDP it must come before the first write, for it looks at
- * the packet to learn which kind of checksum it has. False: nothing was changed.
+ * helpers: pointers into the packet are void afterwards. At XDP it must come before the first write, because it reads
+ * the packet to find the kind of its checksum. False: nothing was changed.
  */
 static __always_inline bool emptcp_checksum_update(emptcp_context *ctx, const struct emptcp_packet *packet,
 						   __u32 change, __u32 pseudo_change)

@@ -9,13 +9,13 @@
 #include "element.h"
 
 /*
- * Written by the loader, for each use of the element, before the program is verified. All 0 where the arguments ask for
- * no class, or at another hook. With a class either `handle` or `departure` is not 0.
+ * Written by the loader, for each use of the element, before the program is verified. All 0 if the arguments request no
+ * class, or at another hook. With a class either `handle` or `departure` is not 0.
  */
 struct emptcp_class {
 	__u32 handle;    /* the class, major and minor number; 0: there is none */
 	__u32 departure; /* 1: the root qdisc of every device of the policy is fq */
-	__u32 watched;   /* 1: emptcp_class_in_place() can tell */
+	__u32 watched;   /* 1: emptcp_class_in_place() works */
 	__u32 reserved;
 	__u64 rate; /* of the class, bits per second */
 };
@@ -41,9 +41,9 @@ struct sk_buff___emptcp {
 } __attribute__((preserve_access_index));
 
 /*
- * Is the root qdisc the one that the loader found, or made? Somebody may have replaced it since, and then neither a
- * class nor a departure time does anything. The kernel offers programs no field for that, but lets them read its
- * memory, other than in lockdown; where it does not, the answer is yes. To a helper `ctx` is the kernel's sk_buff.
+ * Is the root qdisc the one that the loader found or made? If it was replaced, neither a class nor a departure time has
+ * an effect. The kernel has no field for that, but lets programs read its memory, except in lockdown; then the answer
+ * is yes. To a helper `ctx` is the kernel's sk_buff.
  */
 static __always_inline bool emptcp_class_in_place(emptcp_context *ctx)
 {
@@ -67,8 +67,8 @@ static __always_inline void emptcp_class_enter(emptcp_context *ctx)
 }
 
 /*
- * The packet leaves at `time_ns` (CLOCK_MONOTONIC), not before; the sender's own pacing may ask for a later time still.
- * Needs `departure`. fq drops what is more than 10 s ahead.
+ * The packet leaves at `time_ns` (CLOCK_MONOTONIC), not before; the sender's own pacing may set a later time. Needs
+ * `departure`. fq drops packets that are more than 10 s ahead.
  */
 static __always_inline void emptcp_class_depart_at(emptcp_context *ctx, __u64 time_ns)
 {

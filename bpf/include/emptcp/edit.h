@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Changing a packet. Every function checks all that it needs first and then writes, keeps IP and TCP checksums right,
- * complete or partial, and answers false with the packet untouched when it cannot do the whole change. None of them
- * writes behind doff.
+ * complete or partial, and returns false with the packet unchanged if it cannot do the whole change. None of them
+ * writes past doff.
  */
 #ifndef EMPTCP_EDIT_H
 #define EMPTCP_EDIT_H
@@ -40,7 +40,7 @@ static __always_inline bool emptcp_overwrite(emptcp_context *ctx, const struct e
 	return true;
 }
 
-/* The window field, as it stands in the header (not scaled). */
+/* The window field, as in the header (not scaled). */
 static __always_inline bool emptcp_set_window(emptcp_context *ctx, struct emptcp_packet *packet, __u16 window)
 {
 	__be16 value = bpf_htons(window);
@@ -53,7 +53,7 @@ static __always_inline bool emptcp_set_window(emptcp_context *ctx, struct emptcp
 
 /*
  * Overwrites an option that emptcp_find() found with NOPs: all of it or nothing. The checksum is corrected once, for
- * the whole change, and nothing that could fail stands behind the first byte written.
+ * the whole change, and nothing can fail after the first byte is written.
  */
 static __always_inline bool emptcp_remove_option(emptcp_context *ctx, struct emptcp_packet *packet,
 						 struct emptcp_option option)
@@ -132,8 +132,8 @@ static __always_inline bool emptcp_can_append(const struct emptcp_packet *packet
 
 /*
  * Appends `length` (a constant, a multiple of 4, at most 16) bytes of options to a pure ACK. Its options end where the
- * packet ends, so nothing has to move. Two ways to fail: no room (ask emptcp_can_append() first), or the kernel does
- * not lengthen the packet: no memory, or longer than the device takes. Then every byte is what it was.
+ * packet ends, so nothing has to move. It can fail for two reasons: no room (call emptcp_can_append() first), or the
+ * kernel does not lengthen the packet: no memory, or longer than the device allows. Then every byte is unchanged.
  */
 static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emptcp_packet *packet, const __u8 *bytes,
 						 const __u32 length)
@@ -162,7 +162,7 @@ static __always_inline bool emptcp_append_option(emptcp_context *ctx, struct emp
 		change += bytes[i] | bytes[i + 1] << 8;
 	/*
 	 * The checksum first, while the packet is as it was described: a checksum is put back byte by byte, but padding
-	 * behind the packet, which goes when its length is set, could not be.
+	 * after the packet, which is cut when its length is set, could not be.
 	 */
 	if (!emptcp_checksum_update(ctx, packet, emptcp_sum_fold(change), bpf_htons(length)))
 		return false;

@@ -18,8 +18,8 @@
  *		return true;
  *	}
  *
- * A SELECTOR answers true or false. An ACTOR answers an enum emptcp_verdict, nearly always EMPTCP_CONTINUE. Both see
- * `ctx` (the packet; opaque, for the helpers of the SDK) and `packet` (what the core found out, see packet.h).
+ * A SELECTOR returns true or false. An ACTOR returns an enum emptcp_verdict, nearly always EMPTCP_CONTINUE. Both see
+ * `ctx` (the packet; opaque, for the helpers of the SDK) and `packet` (what the core knows about it, see packet.h).
  */
 #ifndef EMPTCP_ELEMENT_H
 #define EMPTCP_ELEMENT_H
@@ -48,8 +48,8 @@ struct emptcp_self {
 const volatile struct emptcp_self emptcp_self SEC(".rodata") = {};
 
 /*
- * What the object says about itself; the builder and the loader compare it with element.toml. The program never reads
- * it.
+ * What the object declares about itself; the builder and the loader compare it with element.toml. The program never
+ * reads it.
  */
 struct emptcp_about {
 	__u32 abi;  /* EMPTCP_ABI_VERSION of the headers that it was built with */
@@ -66,7 +66,7 @@ struct emptcp_about {
 	enum emptcp_own_counter { __VA_ARGS__ };                                                                       \
 	const volatile enum emptcp_own_counter emptcp_own_counter SEC(".rodata") = 0
 
-/* A counter of this element; NULL for a number that is none of its own: what lies there belongs to another element. */
+/* A counter of this element; NULL for a number that is not its own: that counter belongs to another element. */
 static __always_inline struct emptcp_counter *emptcp_own(__u32 counter)
 {
 	__u32 slot = emptcp_self.counters + counter;
@@ -90,7 +90,7 @@ static __always_inline void emptcp_count(const struct emptcp_packet *packet, __u
 	emptcp_add_segments(emptcp_own(counter), packet);
 }
 
-/* Counts something that happened once, whatever the packet holds: an event that was told, an option that was added. */
+/* Counts one step per packet, also for an aggregate: an event that was emitted, an option that was added. */
 static __always_inline void emptcp_count_event(const struct emptcp_packet *packet, __u32 counter)
 {
 	struct emptcp_counter *value = emptcp_own(counter);
@@ -115,7 +115,7 @@ struct emptcp_state_key {
 	__u32 reserved;
 };
 
-/* Declares STATE(name, type): a map of `type`, zero at first, bounded, least recently used goes first. */
+/* Declares STATE(name, type): a map of `type`, zero at first, bounded, evicts the least recently used entry. */
 #define STATE(name, value_type)                                                                                        \
 	struct {                                                                                                       \
 		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                                   \
@@ -126,7 +126,7 @@ struct emptcp_state_key {
 
 /*
  * The state of `owner` (packet->flow_id, packet->connection_id, or 0 for one state of the whole policy), made from
- * `initial` when there is none. NULL only when the table refuses: then pass the packet.
+ * `initial` if there is none. NULL only if the table refuses: then pass the packet.
  */
 static __always_inline void *emptcp_state(void *map, __u64 owner, const void *initial)
 {
@@ -139,7 +139,7 @@ static __always_inline void *emptcp_state(void *map, __u64 owner, const void *in
 	return bpf_map_lookup_elem(map, &key);
 }
 
-/* The end of everything: the verdict in the words of the hook. */
+/* The end of all chains: the verdict as a return value of the hook. */
 static __always_inline int emptcp_return(const struct emptcp_packet *packet)
 {
 	if (emptcp_likely(packet->verdict == EMPTCP_CONTINUE))
@@ -149,7 +149,7 @@ static __always_inline int emptcp_return(const struct emptcp_packet *packet)
 #if defined(EMPTCP_HOOK_XDP)
 	return packet->verdict == EMPTCP_REFLECT ? XDP_TX : XDP_PASS;
 #else
-	/* Happens when the programs have ended, so the packet's next way through them finds the scratch area free. */
+	/* Takes effect after the programs have ended, so the scratch area is free when the packet enters them again. */
 	return bpf_redirect(packet->ifindex,
 			    (packet->direction == EMPTCP_INGRESS) == (packet->verdict == EMPTCP_AGAIN) ? BPF_F_INGRESS :
 													 0);
@@ -163,7 +163,7 @@ static __always_inline int emptcp_broken(struct emptcp_scratch *scratch)
 	return emptcp_return(&scratch->packet);
 }
 
-/* The end of a policy's chain: the next policy that wants the flow, or the verdict. */
+/* The end of a policy's chain: the next policy that matches the flow, or the verdict. */
 static __always_inline int emptcp_end(emptcp_context *ctx, struct emptcp_scratch *scratch)
 {
 	struct emptcp_packet *packet = &scratch->packet;
@@ -177,7 +177,7 @@ static __always_inline int emptcp_end(emptcp_context *ctx, struct emptcp_scratch
 	return emptcp_broken(scratch);
 }
 
-/* Goes on at `slot`, a constant of the loader's, or ends the policy's chain. */
+/* Continues at `slot`, a constant of the loader, or ends the policy's chain. */
 #define EMPTCP_GO(slot, name)                                                                                          \
 	do {                                                                                                           \
 		if ((slot) == EMPTCP_SLOT_END)                                                                         \

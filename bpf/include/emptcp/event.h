@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Telling user space: an event is a struct emptcp_event and a body behind it. Reserve, fill, submit. Events are for
- * what happens now and then: one per packet would cost more than the packet.
+ * Events for user space: a struct emptcp_event and a body after it. Reserve, fill, submit. Events are for rare things:
+ * one per packet would cost more than the packet.
  */
 #ifndef EMPTCP_EVENT_H
 #define EMPTCP_EVENT_H
 
 #include "element.h"
 
-/* The record of this packet's subflow; NULL before it is established. Asks for needs = ["flow_view"]. */
+/* The record of this packet's subflow; NULL before it is established. Requires needs = ["flow_view"]. */
 static __always_inline const struct emptcp_flow *emptcp_flow_record(const struct emptcp_packet *packet)
 {
 	struct emptcp_scratch *scratch;
@@ -33,9 +33,9 @@ static __always_inline void emptcp_event_lost(void)
 
 /*
  * Takes the number of the next event of this CPU. Programs at XDP and tc run with softirqs off: on one CPU none
- * interrupts another. Where that does not hold (test runs before Linux 6.10), `writers` tells those that meet here, and
- * the later one gives up. Atomic addition that returns the old value would be simpler, but 5.10 refuses a program that
- * holds one.
+ * interrupts another. Where that does not hold (test runs before Linux 6.10), `writers` shows that another one is
+ * active, and the later one gives up. Atomic addition that returns the old value would be simpler, but 5.10 refuses a
+ * program with one.
  */
 static __always_inline bool emptcp_event_number(volatile struct emptcp_event_ring *ring, __u64 *number)
 {
@@ -71,9 +71,9 @@ static __always_inline struct emptcp_event_slot *emptcp_event_slot_take(__u32 si
 }
 
 /*
- * Room for an event of `size` bytes (a constant, at most EMPTCP_EVENT_BYTES), zero at first. It takes the place of the
- * oldest event of this CPU. NULL only when two programs meet on one CPU, which the core counts as event_lost. What was
- * reserved must be submitted: else each reader is told that it missed one.
+ * Space for an event of `size` bytes (a constant, at most EMPTCP_EVENT_BYTES), zero at first. It replaces the oldest
+ * event of this CPU. NULL only if two programs meet on one CPU, which the core counts as event_lost. A reserved event
+ * must be submitted: otherwise each reader reports one as missed.
  */
 #define emptcp_event_reserve(size)                                                                                     \
 	({                                                                                                             \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The two hooks behind one set of names: context, verdicts, section. Everything else compiles for both. */
+/* One set of names for both hooks: context, verdicts, section. Everything else compiles for both. */
 #ifndef EMPTCP_KERNEL_H
 #define EMPTCP_KERNEL_H
 
@@ -33,7 +33,7 @@ typedef struct xdp_md emptcp_context;
 #error "compile with -DEMPTCP_HOOK_TC or -DEMPTCP_HOOK_XDP"
 #endif
 
-/* Keeps the compiler from moving or merging what the verifier must see in this order. */
+/* Prevents the compiler from moving or merging what the verifier must see in this order. */
 #define emptcp_barrier(value) asm volatile("" : "+r"(value))
 
 #define emptcp_likely(x) __builtin_expect(!!(x), 1)
@@ -50,7 +50,9 @@ static __always_inline __u64 emptcp_coarse_now(void)
 	return bpf_ktime_get_ns();
 }
 
-/* Time from `then` to `now`. One CPU's coarse clock may be a tick behind another's; that is no time, not 584 years. */
+/*
+ * Time from `then` to `now`. One CPU's coarse clock may be a tick behind another's; that counts as 0, not as 584 years.
+ */
 static __always_inline __u64 emptcp_elapsed(__u64 now_ns, __u64 then_ns)
 {
 	return now_ns > then_ns ? now_ns - then_ns : 0;
@@ -81,7 +83,7 @@ static __always_inline __u32 emptcp_segments(emptcp_context *ctx)
 
 /*
  * The packet's first and last-plus-one byte. The compiler must not keep them across helpers nor copy them through
- * 32-bit registers, in which the verifier no longer knows them for pointers: hence the loads are spelled out.
+ * 32-bit registers, in which the verifier no longer treats them as pointers: hence the explicit loads.
  */
 static __always_inline void *emptcp_data(emptcp_context *ctx)
 {
@@ -120,7 +122,7 @@ static __always_inline void *emptcp_at(emptcp_context *ctx, __u32 offset, __u32 
 	void *end = emptcp_data_end(ctx);
 	void *at;
 
-	offset &= EMPTCP_OFFSET_MASK; /* the verifier wants a bound that it can see */
+	offset &= EMPTCP_OFFSET_MASK; /* the verifier needs a visible bound */
 	at = data + offset;
 	if (at + size > end)
 		return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Maps that all programs of an instance share. The loader creates each once, with the sizes of the policy file, and
- * hands it to every program; the sizes here only make an object loadable alone.
+ * every program uses it; the sizes here only make an object loadable alone.
  */
 #ifndef EMPTCP_MAPS_H
 #define EMPTCP_MAPS_H
@@ -47,7 +47,7 @@ struct {
 	__type(value, struct emptcp_slot);
 } emptcp_flows SEC(".maps");
 
-/* Keys from MP_CAPABLE, by connection. Readable by root alone; an element that tells them must be asked to by name. */
+/* Keys from MP_CAPABLE, by connection. Readable only by root; an element emits them only if an argument requests it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -57,8 +57,8 @@ struct {
 
 /*
  * A tail call to `slot`, which must be a constant when the program is verified: then the kernel makes it a direct jump.
- * The compiler likes to merge two calls into one with a variable slot, which costs ten times as much; as two pieces of
- * assembly that differ in their `name` it cannot. Returns when the slot is empty.
+ * The compiler would merge two calls into one with a variable slot, which costs ten times as much; it cannot merge two
+ * pieces of assembly with different `name`s. Returns when the slot is empty.
  */
 #define emptcp_jump(ctx, slot, name)                                                                                   \
 	asm volatile("r1 = %[context]\n"                                                                               \

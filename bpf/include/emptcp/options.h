@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Walking the option list of the TCP header. The walk ends at doff, whatever the options claim: a length that points
- * past it ends the walk, so that payload is never taken for an option.
+ * Walks the option list of the TCP header. The walk always ends at doff: a length that points past it ends the walk, so
+ * that payload is never taken for an option.
  */
 #ifndef EMPTCP_OPTIONS_H
 #define EMPTCP_OPTIONS_H
@@ -31,7 +31,7 @@ enum {
 
 #define EMPTCP_OPTIONS_MAX 40 /* bytes of options, hence also the most options that there can be */
 
-/* An option found: where it begins in the packet, and how long it is. offset 0: none. */
+/* An option: its offset in the packet, and its length. offset 0: none. */
 struct emptcp_option {
 	__u16 offset;
 	__u8 length;
@@ -40,7 +40,7 @@ struct emptcp_option {
 
 struct emptcp_option_walk {
 	__u32 offset; /* of the next option */
-	__u32 end;    /* first byte behind the header */
+	__u32 end;    /* first byte after the header */
 };
 
 static __always_inline void emptcp_options_begin(const struct emptcp_packet *packet, struct emptcp_option_walk *walk)
@@ -88,7 +88,7 @@ static __always_inline enum emptcp_walk_step emptcp_options_step(emptcp_context 
 
 /*
  * Offset (low 16 bits) and length (next 8) of the first option of `kind` and, for MPTCP, `subtype`; 0: none. A global
- * function: the verifier looks at its loop once, by itself, not again for each way that leads to a call.
+ * function: the verifier checks its loop once, not again for each path to a call.
  */
 __noinline __u32 emptcp_search_options(emptcp_context *ctx, __u32 wanted, __u32 subtype)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the core found out about the packet, once, for every element: the packet is never parsed again.
- * Elements read it; only the edit helpers of the SDK write it.
+ * What the core knows about the packet, parsed once for all elements. Elements read it; only the edit helpers of the
+ * SDK write it.
  */
 #ifndef EMPTCP_PACKET_H
 #define EMPTCP_PACKET_H
 
 #include "kernel.h"
 
-/* The flow record's live figures, copied for the chain when some element needs them (needs = ["flow_view"]). */
+/* The flow record's live figures, copied for the chain if an element needs them (needs = ["flow_view"]). */
 struct emptcp_flow_view {
 	__u64 age_ns;
 	__u64 idle_ns; /* before this packet */
@@ -76,10 +76,10 @@ struct emptcp_packet {
 };
 
 enum emptcp_verdict {
-	EMPTCP_CONTINUE, /* nothing said: the packet passes */
+	EMPTCP_CONTINUE, /* no decision: the packet passes */
 	EMPTCP_DROP,     /* the packet ends here; policies that follow do not see it */
-	EMPTCP_REFLECT, /* send it back to where it came from, by this device: out of it at ingress, into it at egress */
-	EMPTCP_AGAIN,   /* let it enter the device anew, and leave it anew, as another packet (tc) */
+	EMPTCP_REFLECT,  /* send it back by this device: out of it at ingress, into it at egress */
+	EMPTCP_AGAIN,    /* let it enter or leave the device again, as a new packet (tc) */
 };
 
 /* DSS flag bits, RFC 8684 section 3.3.1. */

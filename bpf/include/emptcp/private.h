@@ -9,7 +9,7 @@
 
 #include "packet.h"
 
-/* A question to the core's hash function and its answer. */
+/* Input and result of the core's hash function. */
 struct emptcp_scratch_digest {
 	__u64 idsn;    /* lowest 64 bits of the hash */
 	__u32 token;   /* highest 32 bits */

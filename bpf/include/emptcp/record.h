@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What an actor that ends subflows, or speaks for a host, may change in their records (docs/flow-records.md): the core
- * has counted the packet already, as it came, and does not see what becomes of it.
+ * Changes of records by actors that end subflows or act for a host (docs/flow-records.md): the core has already counted
+ * the packet as it arrived, and does not see later changes of it.
  */
 #ifndef EMPTCP_RECORD_H
 #define EMPTCP_RECORD_H
@@ -32,7 +32,7 @@ static __always_inline struct emptcp_sender *emptcp_flow_sender(const struct emp
 }
 
 /*
- * The next sequence number that the receiver of this packet waits for, when the packet does not reach it. The core has
+ * The next sequence number that the receiver of this packet expects, if the packet does not reach it. The core has
  * counted the packet as one that does: then everything up to its end was seen.
  */
 static __always_inline __u32 emptcp_flow_expected(const struct emptcp_packet *packet,
@@ -45,9 +45,9 @@ static __always_inline __u32 emptcp_flow_expected(const struct emptcp_packet *pa
 }
 
 /*
- * The next sequence number that the sender of this packet will wait for when a segment comes to it from here: what its
- * peer has sent until now is ahead on the same way. Its acknowledgement alone is older by all that is in flight, and a
- * reset with that number is out of the window (RFC 9293 section 3.10.7.4).
+ * The next sequence number that the sender of this packet will expect when a segment from here reaches it: all that its
+ * peer has sent until now is ahead on the same path. Its acknowledgement is older by all data in flight, and a reset
+ * with that number is out of the window (RFC 9293 section 3.10.7.4).
  */
 static __always_inline __u32 emptcp_flow_awaited(const struct emptcp_packet *packet, const struct emptcp_flow *flow)
 {
@@ -59,21 +59,21 @@ static __always_inline __u32 emptcp_flow_awaited(const struct emptcp_packet *pac
 	return packet->acknowledgement;
 }
 
-/* The packet does not reach its receiver: what follows is judged by the number that this one waits for. */
+/* The packet does not reach its receiver: later segments are checked against the number that the receiver expects. */
 static __always_inline void emptcp_flow_take_back(struct emptcp_sender *sender, __u32 expected)
 {
 	if (sender->known & EMPTCP_KNOWN_STARTED)
 		sender->contiguous = expected;
 }
 
-/* The subflow has ended, by packets that the core does not see: the record goes with its next segment, if one comes. */
+/* The subflow was ended by packets that the core does not see: the record is removed with its next segment, if any. */
 static __always_inline void emptcp_flow_end(struct emptcp_flow *flow)
 {
 	flow->flags |= EMPTCP_FLOW_ENDED;
 	flow->watch = 1;
 }
 
-/* The packet's sender has asked, by what was added to its packet, that the subflow be backup, or regular again. */
+/* An option that was added to the packet makes its sender request that the subflow be backup, or regular again. */
 static __always_inline void emptcp_flow_asks_backup(struct emptcp_packet *packet, bool backup)
 {
 	__u16 flag = packet->direction == EMPTCP_INGRESS ? EMPTCP_FLOW_BACKUP_REMOTE : EMPTCP_FLOW_BACKUP_LOCAL;
@@ -86,7 +86,7 @@ static __always_inline void emptcp_flow_asks_backup(struct emptcp_packet *packet
 	packet->flow.flags = backup ? packet->flow.flags | flag : packet->flow.flags & ~flag;
 }
 
-/* And elements behind this one see it closed. */
+/* Later elements see it as closed. */
 static __always_inline void emptcp_flow_show_end(struct emptcp_packet *packet, const struct emptcp_flow *flow)
 {
 	struct emptcp_scratch *scratch = emptcp_scratch_get();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Answering in a host's name: a packet becomes another segment of its subflow, without payload, or is turned round. The
- * IP header stays, with its options or extension headers; behind it stands a TCP header that is written anew.
+ * Answers for a host: a packet becomes another segment of its subflow, without payload, or its direction is reversed.
+ * The IP header stays, with its options or extension headers; after it comes a new TCP header.
  */
 #ifndef EMPTCP_REPLACE_H
 #define EMPTCP_REPLACE_H
@@ -18,16 +18,16 @@ struct emptcp_segment {
 	__u32 acknowledgement;
 	__u32 flags;        /* EMPTCP_FLAG_* */
 	__u32 option_words; /* 0 to 3 */
-	__be32 options[3];  /* as they stand in the header */
+	__be32 options[3];  /* as in the header */
 };
 
 enum emptcp_replaced {
-	EMPTCP_REPLACE_REFUSED, /* every byte is what it was */
+	EMPTCP_REPLACE_REFUSED, /* every byte is unchanged */
 	EMPTCP_REPLACE_DONE,
-	EMPTCP_REPLACE_BROKEN, /* the packet is nothing that may go on: drop it */
+	EMPTCP_REPLACE_BROKEN, /* the packet is invalid: drop it */
 };
 
-/* Twice the addresses, so turned round or not: what both kinds of checksum begin with. `length` of the TCP segment. */
+/* Both addresses, so the same in both directions: the start of both kinds of checksum. `length` of the TCP segment. */
 static __always_inline __u64 emptcp_pseudo_header(const struct emptcp_packet *packet, __u32 length)
 {
 	__u64 sum = bpf_htons(IPPROTO_TCP) + bpf_htons(length & 0xffff);
@@ -40,8 +40,8 @@ static __always_inline __u64 emptcp_pseudo_header(const struct emptcp_packet *pa
 
 /*
  * Does this packet carry only the sum over its pseudo-header, and a device completes it (CHECKSUM_PARTIAL)? At tc the
- * kernel corrects only a complete checksum for a change outside of the pseudo-header, which tells; the field is void
- * then.
+ * kernel corrects only a complete checksum for a change outside of the pseudo-header, which shows the kind; the field
+ * is void then.
  */
 static __always_inline bool emptcp_is_partial(emptcp_context *ctx, const struct emptcp_packet *packet)
 {
@@ -60,8 +60,8 @@ static __always_inline bool emptcp_is_partial(emptcp_context *ctx, const struct 
 }
 
 /*
- * The packet becomes `segment`, with the packet's addresses and ports; an aggregate becomes one packet. What `packet`
- * says follows, but for the options. Not for a jumbogram, whose length stands in an extension header (RFC 2675).
+ * The packet becomes `segment`, with the packet's addresses and ports; an aggregate becomes one packet. `packet` is
+ * updated, except for the options. Not for a jumbogram, whose length is in an extension header (RFC 2675).
  */
 static __always_inline enum emptcp_replaced emptcp_replace(emptcp_context *ctx, struct emptcp_packet *packet,
 							   const struct emptcp_segment *segment)
@@ -135,8 +135,8 @@ static __always_inline enum emptcp_replaced emptcp_replace(emptcp_context *ctx, 
 }
 
 /*
- * Exchanges the two ends in all headers, and the hop limit (TTL) with *hops: a second call takes it back. The TCP
- * checksum stays what it was. False: nothing was changed.
+ * Exchanges the two ends in all headers, and the hop limit (TTL) with *hops: a second call undoes it. The TCP checksum
+ * does not change. False: nothing was changed.
  */
 static __always_inline bool emptcp_turn_round(emptcp_context *ctx, const struct emptcp_packet *packet, __u8 *hops)
 {
@@ -145,7 +145,7 @@ static __always_inline bool emptcp_turn_round(emptcp_context *ctx, const struct 
 	struct ethhdr *ethernet;
 	__be16 port;
 
-	/* The TCP header lies behind the others: where it is, they are. */
+	/* The TCP header comes after the others: if it is there, they are. */
 	if (!tcp || !emptcp_ip_reachable(ctx, packet))
 		return false;
 	ethernet = emptcp_at(ctx, 0, sizeof(*ethernet));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sending a segment besides the packet at hand. There is one: a reset to the sender of the packet, as a copy of it. At
- * tc only: XDP cannot copy a packet.
+ * Sends a segment in addition to the current packet: a reset to the packet's sender, as a copy of it. At tc only: XDP
+ * cannot copy a packet.
  */
 #ifndef EMPTCP_SEND_H
 #define EMPTCP_SEND_H
@@ -10,20 +10,20 @@
 
 #if defined(EMPTCP_HOOK_TC)
 enum emptcp_sent {
-	EMPTCP_SEND_REFUSED, /* nothing was sent, every byte is what it was: no reset, or a copy is being sent already */
+	EMPTCP_SEND_REFUSED, /* nothing was sent, every byte is unchanged: no reset, or a copy is already being sent */
 	EMPTCP_SEND_DONE,
-	EMPTCP_SEND_FAILED, /* the kernel did not send it; every byte is what it was */
-	EMPTCP_SEND_BROKEN, /* the packet is nothing that may go on: drop it */
+	EMPTCP_SEND_FAILED, /* the kernel did not send it; every byte is unchanged */
+	EMPTCP_SEND_BROKEN, /* the packet is invalid: drop it */
 };
 
 /*
  * Sends a copy of this packet, which emptcp_replace() has made a reset, back to the packet's sender: with the two ends
  * exchanged, by the device where the packet is. At ingress the copy leaves the device; at egress it enters the device.
- * `hops` is its hop limit (TTL). Afterwards the packet has every byte that it had.
+ * `hops` is its hop limit (TTL). Afterwards every byte of the packet is unchanged.
  *
  * A copy that leaves runs through the programs at this device's egress before the call returns. The core lets it pass
- * there: it is not counted and no policy sees it, for it would overwrite what is known about the packet at hand. For
- * the same reason nothing is sent while a copy is under way. A copy that enters is a packet of its own, later.
+ * there: it is not counted and no policy sees it, because it would overwrite the data about the current packet. For the
+ * same reason nothing is sent while a copy is being sent. A copy that enters is a separate packet, later.
  *
  * Pointers into the packet are void after the call.
  */

@@ -14,7 +14,7 @@ pub const SLOT_FIRST_ELEMENT: u32 = POLICIES;
 pub const SLOT_LAST_ELEMENT: u32 = BANK_SLOTS - 3;
 /// In bank 0 only, for both banks: the slot of the program that tracks and resolves flows.
 pub const SLOT_SLOW_PATH: u32 = BANK_SLOTS - 2;
-/// In a bank: the slot of the program that goes on with the next policy.
+/// In a bank: the slot of the program that jumps to the next policy.
 pub const SLOT_NEXT_POLICY: u32 = BANK_SLOTS - 1;
 /// As a successor: the chain ends.
 pub const SLOT_END: u32 = 0xffff_ffff;
@@ -40,7 +40,7 @@ pub const RANGES: u32 = 4;
 pub const RUN: u32 = 8;
 /// In `idle` of a passage: the packet has ended the subflow.
 pub const PASSAGE_CLOSED: u32 = 1 << 31;
-/// The largest window that there can be, bytes, rounded up (RFC 7323 section 2.2).
+/// The largest possible window, bytes, rounded up (RFC 7323 section 2.2).
 pub const WINDOW_LARGEST: u32 = 1 << 30;
 /// What the check of numbers allows at least, bytes.
 pub const WINDOW_LEAST: u32 = 66_000;
@@ -48,7 +48,7 @@ pub const WINDOW_LEAST: u32 = 66_000;
 pub const RULE_END: u16 = 0xffff;
 /// A window scale that is not known.
 pub const SCALE_UNKNOWN: u8 = 0xff;
-/// Kinds of rules that there is room for.
+/// Most kinds of rules.
 pub const RULE_KINDS: u32 = 16;
 /// Longest event body, bytes.
 pub const EVENT_BODY: u32 = 512;
@@ -97,7 +97,7 @@ numbers!(
 );
 
 numbers!(
-    /// What an element is, as its object says itself.
+    /// The kind of an element, as its object declares it.
     element_kind: u32 {
         /// Made by SELECTOR().
         SELECTOR = 1,
@@ -119,7 +119,7 @@ numbers!(
         UNTRACKED = 3,
         /// Belongs to a flow record.
         TRACKED = 4,
-        /// Some policy wants this flow.
+        /// Some policy matches this flow.
         SELECTED = 5,
         /// Policies of a flow resolved (first packet, or new generation).
         RESOLVED = 6,
@@ -139,7 +139,7 @@ numbers!(
         CHAIN_BROKEN = 13,
         /// Headers not in the linear part and could not be pulled: passed.
         TRUNCATED = 14,
-        /// An established flow's record gave way to a newer one: its set was full.
+        /// An established flow's record was evicted for a newer one: its set was full.
         FLOW_EVICTED = 15,
         /// An event was not written: two writers met on one CPU.
         EVENT_LOST = 16,
@@ -219,7 +219,7 @@ numbers!(
 );
 
 numbers!(
-    /// Who sent: the index of `sender`, `token` and `key`.
+    /// The sending side: the index of `sender`, `token` and `key`.
     side: u32 {
         /// This side of the device: sends at egress.
         LOCAL = 0,
@@ -261,7 +261,7 @@ numbers!(
     adopted: u32 {
         /// A record was made.
         STORED = 1 << 0,
-        /// A record that the data path had made got what its packets do not show.
+        /// A record of the data path was completed with data that its packets do not show.
         COMPLETED = 1 << 1,
         /// The connection was made.
         CONNECTION = 1 << 2,
@@ -317,7 +317,7 @@ numbers!(
 );
 
 numbers!(
-    /// What became of a side's FIN.
+    /// The state of a side's FIN.
     fin: u32 {
         /// None was sent.
         NONE = 0,
@@ -333,7 +333,7 @@ numbers!(
     rule_kind: u32 {
         /// The evaluation ends: what an empty bank holds.
         STOP = 0,
-        /// Always matches: the policy wants the flow.
+        /// Always matches: the flow matches the policy.
         ACCEPT = 1,
         /// Direction of the packet.
         DIRECTION = 2,
@@ -353,7 +353,7 @@ numbers!(
 );
 
 numbers!(
-    /// What an event is about.
+    /// The kind of an event.
     event_kind: u32 {
         /// Get_connect: struct emptcp_event_connection.
         CONNECTION = 1,
@@ -361,7 +361,7 @@ numbers!(
         SUBFLOW = 2,
         /// Record: struct emptcp_flow.
         RECORD = 3,
-        /// From here on: an operator's own, body as bytes.
+        /// From here on: events of custom elements, body as bytes.
         USER = 64,
     }
 );
@@ -377,9 +377,9 @@ numbers!(
 );
 
 numbers!(
-    /// What an event cannot say of a subflow whose handshake was not seen: bits.
+    /// What is unknown about a subflow whose handshake was not seen: bits.
     subflow_unknown: u32 {
-        /// Who sent the SYN.
+        /// The side that sent the SYN.
         OPENER = 1 << 0,
         /// Initial or joined.
         ROLE = 1 << 1,

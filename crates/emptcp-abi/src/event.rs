@@ -1,4 +1,4 @@
-//! Events, and the rings in which they lie.
+//! Events and their rings.
 
 use crate::{EVENT_WORDS, flow::FlowKey};
 use emptcp_model::{ConnectionId, FlowId, PolicyId};
@@ -15,9 +15,9 @@ pub struct Event {
     pub flow: FlowId,
     /// Its addresses.
     pub key: FlowKey,
-    /// The policy that spoke.
+    /// The policy that emitted it.
     pub policy: PolicyId,
-    /// One of [`crate::event_kind`], or an operator's own from `event_kind::USER` on.
+    /// One of [`crate::event_kind`], or of a custom element from `event_kind::USER` on.
     pub kind: u16,
     /// Bytes after this header.
     pub body_length: u16,
@@ -47,7 +47,7 @@ pub struct EventRing {
 pub struct EventSlot {
     /// 0: never used; 2n + 1: event n is being written; 2n + 2: it is complete.
     pub sequence: u64,
-    /// Over all that is here but `reserved`: [`EventSlot::sum`].
+    /// Over all members except `reserved`: [`EventSlot::sum`].
     pub checksum: u64,
     /// Bytes of the event, header included.
     pub length: u32,
@@ -84,7 +84,7 @@ pub struct EventConnection {
     pub token: [Token; 2],
     /// MPTCP version.
     pub version: u8,
-    /// Who sent the SYN: one of [`crate::side`].
+    /// The side that sent the SYN: one of [`crate::side`].
     pub opened_by: u8,
     /// Whether `key` is filled.
     pub keys_included: u8,
@@ -104,11 +104,11 @@ pub struct EventSubflow {
     pub token: [Token; 2],
     /// One of [`crate::subflow_change`].
     pub change: u8,
-    /// Who sent the SYN: one of [`crate::side`].
+    /// The side that sent the SYN: one of [`crate::side`].
     pub opened_by: u8,
     /// Opened with MP_CAPABLE.
     pub initial: u8,
-    /// Backup, either side asked.
+    /// Backup, requested by either side.
     pub backup: u8,
     /// MPTCP address ids, by [`crate::side`].
     pub address_id: [AddressId; 2],

@@ -1,4 +1,4 @@
-//! Flow key, flow record, connection and keys, as they lie in the maps.
+//! Flow key, flow record, connection and keys, in the layout of the maps.
 
 use crate::{constants::RANGES, side};
 use emptcp_model::{ConnectionId, FlowId, Totals};
@@ -23,7 +23,7 @@ pub struct FlowKey {
     pub remote_port: [u8; 2],
 }
 
-/// An address as the maps hold it: 16 bytes, IPv4 mapped (RFC 4291 section 2.5.5.2).
+/// An address in the layout of the maps: 16 bytes, IPv4 mapped (RFC 4291 section 2.5.5.2).
 pub fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -147,7 +147,7 @@ pub struct Sender {
     pub base: u32,
     /// Segments of which part had been seen before.
     pub retransmissions: u32,
-    /// Segments of which it cannot be said whether they had been seen before.
+    /// Segments for which it is unknown whether they had been seen before.
     pub uncertain: u32,
     /// Segments in this side's name with impossible numbers.
     pub unacceptable: u32,
@@ -169,7 +169,7 @@ pub struct Sender {
     pub ranges: [Range; RANGES as usize],
 }
 
-/// `struct emptcp_resolution`: which policies want a flow in one direction, for one generation and device.
+/// `struct emptcp_resolution`: the policies that match a flow in one direction, for one generation and device.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Resolution {
@@ -177,11 +177,11 @@ pub struct Resolution {
     pub generation: u32,
     /// The device that it belongs to.
     pub ifindex: u32,
-    /// Bit i: policy i of the set wants the flow.
+    /// Bit i: policy i of the set matches the flow.
     pub policies: u64,
 }
 
-/// `struct emptcp_passage`: devices on top of each other; what became of the last packet at the device that saw it
+/// `struct emptcp_passage`: devices on top of each other; the result for the last packet at the device that saw it
 /// first.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -261,7 +261,7 @@ impl Flow {
     }
 }
 
-/// `struct emptcp_adoption`: what a socket of this host says about its subflow; input of the core program `adopt`.
+/// `struct emptcp_adoption`: what a socket of this host reports about its subflow; input of the core program `adopt`.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Adoption {
@@ -317,9 +317,9 @@ pub struct Connection {
     pub version: u8,
     /// Zero.
     pub reserved: [u8; 3],
-    /// What subflows that have ended carried.
+    /// Totals of ended subflows.
     pub ended: Totals,
-    /// Since when this entry is there, CLOCK_MONOTONIC, ns: later than `first_ns` when an older one was given up.
+    /// When this entry was made, CLOCK_MONOTONIC, ns: later than `first_ns` if an older one was evicted.
     pub noted_ns: u64,
 }
 

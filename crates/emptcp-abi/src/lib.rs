@@ -1,12 +1,12 @@
-//! What emptcp's BPF programs and user space share: the Rust mirror of `bpf/include/emptcp/abi.h`.
+//! Data that emptcp's BPF programs and user space share: the Rust mirror of `bpf/include/emptcp/abi.h`.
 //!
 //! * [`constants`]: sizes, slots and the bits of every enumeration, with their names.
 //! * [`flow`]: flow key, flow record, connection, keys.
 //! * [`table`]: the main flow table and its hash.
 //! * [`rule`]: one rule of the classifier.
-//! * [`event`]: what comes out of the event ring.
+//! * [`event`]: the content of the event ring.
 //!
-//! Ids and sums, which people see as well, are those of `emptcp-model`.
+//! Ids and sums, which are also public, are those of `emptcp-model`.
 //!
 //! Every structure has the layout of its C twin. The sizes are asserted when this crate is compiled; a test
 //! compiles the header itself and compares every size, offset and number.

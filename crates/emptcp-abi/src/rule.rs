@@ -1,4 +1,4 @@
-//! One rule of the classifier, as it lies in `emptcp_rules`.
+//! One rule of the classifier, in the layout of `emptcp_rules`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

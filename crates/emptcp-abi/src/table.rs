@@ -26,7 +26,7 @@ pub struct Slot {
     pub reserved: u32,
 }
 
-/// `struct emptcp_table`: what one needs to find a key.
+/// `struct emptcp_table`: the secret and the size, which are needed to find a key.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Table {
@@ -48,7 +48,7 @@ impl FlowHash {
         self.0 as u32 & mask
     }
 
-    /// The way of its set that a key takes when it is free.
+    /// The way of its set that a key takes if it is free.
     pub fn home(self) -> u32 {
         (self.0 >> 53) as u32 % FLOW_WAYS
     }
@@ -65,7 +65,7 @@ pub type Secret = [u64; SECRETS as usize];
 impl FlowKey {
     /// The hash that `emptcp_flow_hash()` in `bpf/core/flow_table.h` computes.
     pub fn hash(&self, secret: &Secret) -> FlowHash {
-        // As the kernel loads them: in the order in which the bytes lie in memory.
+        // As the kernel loads them: in memory order.
         let word = |bytes: &[u8; 16], index: usize| {
             let bytes: [u8; 4] = std::array::from_fn(|i| bytes[4 * index + i]);
             u32::from_ne_bytes(bytes)

@@ -3,7 +3,7 @@
 use emptcp_abi::*;
 use std::{collections::BTreeMap, fmt::Write, path::Path, process::Command};
 
-/// What Rust believes: a C expression and its value.
+/// What Rust expects: a C expression and its value.
 #[derive(Default)]
 struct Claims(Vec<(String, u64)>);
 

@@ -1,4 +1,4 @@
-//! The policy sets that are measured, and the packets that they meet.
+//! The measured policy sets, and the packets for them.
 
 use anyhow::{Context, Result};
 use emptcp::{
@@ -90,7 +90,7 @@ pub(crate) fn all(hook: Hook, catalog: &Arc<Catalog>) -> Result<Vec<Case>> {
     add("chain8".into(), chain, &["count", "count", "count", "count"])?;
     for item in catalog.iter() {
         let name = &item.manifest.name;
-        // An actor that ends the flow, or an operator's own, cannot be repeated on one packet.
+        // An actor that ends the flow, or a custom one, cannot be repeated on one packet.
         let Some((when, actor)) = element(name) else { continue };
         if !item.manifest.hooks.contains(&hook) {
             continue;

@@ -1,12 +1,12 @@
 //! `cargo xtask bench`: what a packet costs, and what a transfer loses.
 //!
-//! * `cases`: the policy sets that are measured and the packets that they meet;
+//! * `cases`: the measured policy sets and the packets for them;
 //! * `packets`: nanoseconds per packet by `BPF_PROG_TEST_RUN`, as ratios to an empty program of the same run;
 //! * `table`: how the cost grows with the flow table;
 //! * `reading`: how long it takes to read a large table;
 //! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn, within one transfer;
 //! * `statistics`: medians and their intervals;
-//! * `trace`: captures analysed.
+//! * `trace`: analysis of captures.
 
 mod cases;
 mod packets;
@@ -36,7 +36,7 @@ struct Options {
     /// Of the packets, only cases whose name contains this, and no other part
     #[arg(long)]
     case: Option<String>,
-    /// Analyse so many packets and print the peak of memory, in KiB: what `trace` runs by itself
+    /// Analyse this many packets and print the peak of memory, in KiB; `trace` runs this in a process of its own
     #[arg(long, hide = true)]
     trace_memory: Option<u64>,
 }
@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
         println!("{}", trace::peak_memory(packets)?);
         return Ok(());
     }
-    // JSON is that of the packets, unless the captures are asked for: one array, one shape.
+    // JSON has the packets, unless the captures are requested: one array of one shape.
     let only = match options.only {
         Some(Part::Trace) => options.only,
         _ if options.json || options.case.is_some() => Some(Part::Packets),

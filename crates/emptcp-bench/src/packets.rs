@@ -11,7 +11,7 @@ use emptcp::{
 use serde::Serialize;
 use std::sync::Arc;
 
-/// What the packet-plane specification asks of a case: ratio that must be kept, ratio aimed at.
+/// Limits of the packet-plane specification for a case: the ratio that must be kept, and the goal.
 fn target(hook: Hook, case: &str) -> Option<(f64, f64)> {
     match (hook, case) {
         (Hook::Xdp, "miss") => Some((2.4, 2.2)),
@@ -87,7 +87,7 @@ pub(crate) fn measure(runs: usize, repeat: u32, only: Option<&str>, quiet: bool)
     Ok(results)
 }
 
-/// A case and the empty program in turn, so that a machine that slows down slows both.
+/// A case and the empty program alternately, so that a slower machine slows both.
 fn one(case: &Case, hook: Hook, baseline: &Baseline, (runs, repeat): (usize, u32)) -> Result<(u32, u32, f64)> {
     let sandbox = Sandbox::new(case.policies.plan(), hook, case.policies.elements(), &[(DEVICE, 1)])?;
     open_flow(&sandbox, PORT, 0)?;

@@ -23,7 +23,7 @@ const READERS: u32 = 10;
 const MUST: Duration = Duration::from_secs(1);
 const INSTANCE: &str = "bench";
 
-/// A network namespace of its own; gone when dropped.
+/// A private network namespace; removed when dropped.
 struct Own(String);
 
 impl Own {
@@ -42,7 +42,7 @@ impl Drop for Own {
     }
 }
 
-/// Opens the subflows: packets as the device would hand them to the entry programs.
+/// Opens the subflows: packets as the device would pass them to the entry programs.
 fn fill(instance: &Instance) -> Result<()> {
     let folder = instance.show()?.folder;
     let entry = |direction: &str| pin::open(&folder.join(format!("entry_tc_{direction}_14")));

@@ -1,4 +1,4 @@
-//! Medians, and how sure they are, without assuming how the values are distributed.
+//! Medians and their confidence intervals, without assumptions about the distribution.
 
 /// A median and the interval that holds the true one in 95 of 100 repetitions.
 #[derive(Clone, Copy, Debug, PartialEq)]

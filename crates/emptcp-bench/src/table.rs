@@ -16,7 +16,7 @@ const FEW: u32 = 100;
 const MANY: u32 = 1_000_000;
 /// Ratio that must be kept, from the packet-plane specification.
 const MUST: f64 = 1.5;
-/// Flows whose packets are sent in turn: more than the processor's caches hold.
+/// Flows whose packets are sent in turn: more than fit in the processor's caches.
 const VISITED: u32 = 2_000;
 
 /// Ports of one client; further flows are further clients.

@@ -1,11 +1,11 @@
 //! MPTCP over a veth pair with a policy that counts every packet, against none.
 //!
 //! Within one transfer the programs at the hooks are exchanged every few hundred milliseconds; between connections the
-//! rate differs more than any program costs. Both hosts run on one CPU, for two reasons. There the rate is the CPU time
-//! that a byte takes and nothing else: no second CPU has time to spare for what a program adds, and where other
-//! processes take a part of the CPU, bytes by CPU time still tell the rate that a transfer alone would have. And veth
-//! hands a packet to the CPU that sent it: from two CPUs the segments of one subflow overtake each other, and the rate
-//! of such a connection without any program lies anywhere between a few hundred Mbit/s and tens of Gbit/s.
+//! rate differs more than any program costs. Both hosts run on one CPU, for two reasons. There the rate depends only on
+//! the CPU time per byte: no second CPU can hide the cost of a program, and if other processes use a part of the CPU,
+//! bytes per CPU time still show the rate of a transfer alone. Also, veth delivers a packet on the CPU that sent it:
+//! from two CPUs the segments of one subflow overtake each other, and the rate of such a connection without any program
+//! is anywhere between a few hundred Mbit/s and tens of Gbit/s.
 
 use crate::statistics::{Estimate, median};
 use anyhow::{Context, Result, bail};
@@ -30,14 +30,14 @@ const INSTANCE: &str = "bench";
 const CPU: usize = 0;
 /// How long the transfer runs before the first window.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// From an exchange of programs to the window that is measured.
+/// Time from an exchange of programs to the measured window.
 const SETTLE: Duration = Duration::from_millis(40);
 const WINDOW: Duration = Duration::from_millis(100);
 /// A round has a window of each arm.
 const ROUNDS: usize = 68;
 /// Longer than all rounds together: the transfer is stopped.
 const LIMIT: Duration = Duration::from_secs(300);
-/// Fewer bytes in a window say nothing of what a byte costs.
+/// Fewer bytes in a window do not show the cost of a byte.
 const FEW_BYTES: f64 = 1e6;
 
 const POLICY: &str = r#"
@@ -66,7 +66,7 @@ const NO_PROGRAM: usize = 0;
 const ONE_END: usize = 2;
 const BOTH_ENDS: usize = 3;
 
-/// Orders of the arms in a round, in turn: each arm has each place once, and follows each other one once.
+/// Orders of the arms in a round, in turn: each arm has each position once, and follows each other arm once.
 const ORDERS: [[usize; 4]; 4] = [[0, 1, 3, 2], [1, 2, 0, 3], [2, 3, 1, 0], [3, 0, 2, 1]];
 
 /// A host whose policies are loaded. Leaves nothing behind when dropped.
@@ -101,7 +101,7 @@ impl Drop for Steered {
     }
 }
 
-/// What a window saw.
+/// The measurements of a window.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     bytes: f64,
@@ -132,7 +132,7 @@ impl Seen {
         self.bytes * 8e-9 / self.seconds
     }
 
-    /// Gbit for each second of CPU time; no number where nothing arrived.
+    /// Gbit for each second of CPU time; NaN if nothing arrived.
     fn per_cpu_second(self) -> f64 {
         if self.bytes < FEW_BYTES {
             return f64::NAN;
@@ -145,12 +145,12 @@ type Round = [Seen; ARMS.len()];
 
 /// Measures and prints.
 pub(crate) fn measure() -> Result<()> {
-    // Interrupted, it returns through here, so that namespaces and policies go with it.
+    // It also returns through here when it is interrupted, so that namespaces and policies are removed.
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, interrupted.clone())?;
     }
-    // Of runs that were killed.
+    // Leftovers of killed runs.
     Lab::sweep()?;
     let lab = Lab::builder().path(Path::direct()).build()?;
     println!(
@@ -230,8 +230,8 @@ fn report(rounds: &[Round]) {
             compared(Seen::per_cpu_second)
         );
     }
-    // A window in which the connection waited for its peer or for a timer says nothing about programs, and medians do
-    // not see it; many of them say that the machine was busy with something else.
+    // A window in which the connection waited for its peer or for a timer does not show the cost of programs, and
+    // medians ignore it; many such windows show that the machine was busy.
     let typical = median(rounds.iter().flatten().map(|seen| seen.gigabits())).map_or(0.0, |estimate| estimate.median);
     let stalled = ARMS.iter().enumerate().map(|(arm, _)| {
         let slow = rounds.iter().filter(|round| round[arm].gigabits() < typical / 4.0);
@@ -242,8 +242,8 @@ fn report(rounds: &[Round]) {
         stalled.collect::<Vec<_>>().join(", "),
         rounds.len()
     );
-    // Of a CPU that others use too the transfer has now more, now less. What it makes of a second of it is the rate
-    // that it has when it is alone, and the same from window to window: so this is what is judged.
+    // If other processes use the CPU too, the transfer's share of it varies. The rate per CPU second is the rate of a
+    // transfer alone, and the same from window to window: so this is compared.
     for (arm, what) in [
         (ONE_END, "a policy on every packet (count at one end)"),
         (BOTH_ENDS, "the same at both ends, twice on every packet"),

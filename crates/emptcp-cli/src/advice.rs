@@ -1,19 +1,19 @@
-//! What to type next: the library says what went wrong, the command says what to do about it.
+//! What to type next: the library reports what went wrong, the command adds what to do about it.
 
 use crate::units;
 use emptcp::{BpffsProblem, HostError, Namespace, NamespaceProblem, PacketError as Error, element};
 use nix::errno::Errno;
 
-/// An error in words, with what to do.
+/// The message of an error, with what to do.
 pub(crate) fn in_full(error: &emptcp::Error) -> String {
     match error {
-        emptcp::Error::Packet(error) => told(error, &[]),
+        emptcp::Error::Packet(error) => with_advice(error, &[]),
         error => error.to_string(),
     }
 }
 
 /// The same for an error of the packet plane; `others` are the instances that are in force.
-pub(crate) fn told(error: &Error, others: &[String]) -> String {
+pub(crate) fn with_advice(error: &Error, others: &[String]) -> String {
     match advice(error, others) {
         Some(advice) => format!("{error}; {advice}"),
         None => error.to_string(),
@@ -44,7 +44,7 @@ fn advice(error: &Error, others: &[String]) -> Option<String> {
         Error::State { .. } => "`emptcp remove` it and apply again",
         Error::NotUndone { fresh: true, .. } => "run `emptcp remove`",
         Error::NotUndone { fresh: false, .. } => "run `emptcp apply`",
-        Error::HalfRemoved { .. } => "run `emptcp remove` again when that is mended",
+        Error::HalfRemoved { .. } => "run `emptcp remove` again when that is fixed",
         Error::NoElement { .. } => "`emptcp sdk FOLDER` writes one to start from",
         Error::Mismatch {
             element, rebuild: true, ..
@@ -55,7 +55,7 @@ fn advice(error: &Error, others: &[String]) -> Option<String> {
     Some(advice.to_owned())
 }
 
-/// The folder of an element, as far as it is known: an installed one has its source beside its objects.
+/// The folder of an element, if known: an installed one has its source beside its objects.
 fn folder_of(element: &str) -> String {
     let installed = element::installed_folder().join(element);
     match installed.is_dir() {
@@ -84,7 +84,7 @@ pub(crate) fn on_bpffs(problem: &BpffsProblem) -> Option<&'static str> {
     matches!(problem, BpffsProblem::Hidden(_)).then_some("leave it and use `--netns NAME` from outside")
 }
 
-/// Instances of a network namespace that are in force; one that cannot be listed is no help.
+/// Instances of a network namespace that are in force, without those that cannot be read.
 pub(crate) fn others_in_force(namespace: &Namespace, name: &str) -> Vec<String> {
     let others = namespace.instances().unwrap_or_default().into_iter();
     others
@@ -102,23 +102,23 @@ mod tests {
         let missing = Error::NoInstance { name: "lab".to_owned() };
         let words = "there is no instance `lab` in this network namespace";
         assert_eq!(missing.to_string(), words);
-        assert_eq!(told(&missing, &[]), format!("{words}; `emptcp apply` makes one"));
+        assert_eq!(with_advice(&missing, &[]), format!("{words}; `emptcp apply` makes one"));
         let others = ["default".to_owned()];
         assert_eq!(
-            told(&missing, &others),
+            with_advice(&missing, &others),
             format!("{words}; `default` is in force here: `--instance default`")
         );
         let old = Error::OtherBuild {
             instance: "lab".to_owned(),
             detail: "another build made it".to_owned(),
         };
-        assert!(told(&old, &[]).ends_with("another build made it; `emptcp apply --replace` puts new policies in its place, `emptcp remove` takes it away"));
+        assert!(with_advice(&old, &[]).ends_with("another build made it; `emptcp apply --replace` puts new policies in its place, `emptcp remove` takes it away"));
         let layout = Error::Layout {
             instance: "lab".to_owned(),
             detail: "a table differs".to_owned(),
         };
         for words in ["--replace", "records", "counters", "rate_limit", "`emptcp remove`"] {
-            assert!(told(&layout, &[]).contains(words), "{words}");
+            assert!(with_advice(&layout, &[]).contains(words), "{words}");
         }
         let error = emptcp::Error::from(Error::UnknownElement("dorp".to_owned()));
         assert_eq!(

@@ -65,7 +65,7 @@ pub(crate) fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        // `--json` cannot be read in the ordinary way here.
+        // clap has failed, so `--json` is searched in the arguments.
         Err(error) => return failure::usage(&error, arguments.iter().any(|argument| argument == "--json")),
     };
     let how = How {

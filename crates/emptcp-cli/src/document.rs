@@ -1,9 +1,9 @@
-//! JSON that is written while it is made: a hundred thousand subflows are never one string.
+//! JSON that is streamed: a hundred thousand subflows are never one string in memory.
 
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 
-/// Anything that becomes JSON.
+/// A value that can be written as JSON.
 pub(crate) trait Document {
     /// Writes it over several lines (`pretty`) or on one, and ends the last one.
     fn write(&self, out: &mut dyn Write, pretty: bool) -> io::Result<()>;

@@ -1,4 +1,4 @@
-//! An error in words on stderr, as JSON on stdout, and as exit code.
+//! Reports an error: text on stderr, JSON on stdout, and the exit code.
 
 use crate::{
     advice,
@@ -19,31 +19,31 @@ use std::{
 const FAILURE: u8 = 1;
 /// The command line or the policy file is wrong.
 const USAGE: u8 = 2;
-/// What was asked for is done, but the user could not be told.
-const UNTOLD: u8 = 3;
+/// The command has done its work, but could not write the result.
+const UNREPORTED: u8 = 3;
 
-/// A command has changed what it should, and could not tell the result.
+/// A command has done its work, but could not write the result.
 #[derive(Debug)]
-pub(crate) struct Untold {
-    /// What holds now.
+pub(crate) struct Unreported {
+    /// What was done.
     pub(crate) done: String,
-    /// Why it could not tell.
+    /// Why the result could not be written.
     pub(crate) source: anyhow::Error,
 }
 
-impl fmt::Display for Untold {
+impl fmt::Display for Unreported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, but the result cannot be told: {:#}", self.done, self.source)
+        write!(f, "{}, but the result cannot be written: {:#}", self.done, self.source)
     }
 }
 
-impl std::error::Error for Untold {
+impl std::error::Error for Unreported {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self.source.as_ref())
     }
 }
 
-/// How the user wants to be told.
+/// How to report errors.
 #[derive(Clone, Debug)]
 pub(crate) struct How {
     /// As JSON too.
@@ -54,7 +54,7 @@ pub(crate) struct How {
     pub(crate) netns: Option<String>,
 }
 
-/// Tells the user that the command line is wrong; also prints help and version.
+/// Reports a wrong command line; also prints help and version.
 pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
     let printed = error.print();
     if !error.use_stderr() || is_broken_pipe(printed.as_ref().err()) {
@@ -68,20 +68,20 @@ pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// Tells the user what went wrong. A reader that has gone away is not an error.
+/// Reports an error to the user. A closed pipe is not an error.
 pub(crate) fn report(error: &anyhow::Error, how: &How) -> ExitCode {
     if error.chain().any(|cause| is_broken_pipe(cause.downcast_ref())) {
         return ExitCode::SUCCESS;
     }
-    let Told {
+    let ErrorReport {
         kind,
         message,
         code,
         details,
         shown,
-    } = tell(error, session::namespace(how.netns.as_deref()).ok().as_ref());
+    } = error_report(error, session::namespace(how.netns.as_deref()).ok().as_ref());
     let mut stderr = anstream::stderr().lock();
-    // Without stderr there is nobody left to tell.
+    // Failures to write to stderr cannot be reported.
     if let Some(shown) = shown {
         let _ = writeln!(stderr, "{shown}\n");
     }
@@ -111,12 +111,12 @@ fn is_broken_pipe(error: Option<&io::Error>) -> bool {
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// What a command adds to an error by `context`: what follows for the user.
+/// What a command adds to an error by `context`: the consequence for the user.
 fn note(error: &anyhow::Error) -> Option<String> {
     error.downcast_ref::<Note>().map(ToString::to_string)
 }
 
-/// What follows from an error, for `context`.
+/// The consequence of an error, for `context`.
 #[derive(Clone, Debug)]
 pub(crate) struct Note(pub(crate) String);
 
@@ -126,28 +126,28 @@ impl fmt::Display for Note {
     }
 }
 
-/// An error, ready to be told.
-struct Told {
+/// An error, ready to be reported.
+struct ErrorReport {
     /// A stable word.
     kind: &'static str,
     message: String,
     code: u8,
-    /// What programs may want to know.
+    /// More fields for programs.
     details: Map<String, Value>,
-    /// What stands before the message, for people.
+    /// Text before the message, for people.
     shown: Option<String>,
 }
 
-fn tell(error: &anyhow::Error, namespace: Option<&Namespace>) -> Told {
-    let simple = |kind, message: String, code| Told {
+fn error_report(error: &anyhow::Error, namespace: Option<&Namespace>) -> ErrorReport {
+    let simple = |kind, message: String, code| ErrorReport {
         kind,
         message,
         code,
         details: Map::new(),
         shown: None,
     };
-    if let Some(error) = error.downcast_ref::<Untold>() {
-        return simple("untold", error.to_string(), UNTOLD);
+    if let Some(error) = error.downcast_ref::<Unreported>() {
+        return simple("untold", error.to_string(), UNREPORTED);
     }
     match error.downcast_ref() {
         Some(emptcp::Error::Policies(diagnostics)) => return policy_file(diagnostics),
@@ -157,21 +157,21 @@ fn tell(error: &anyhow::Error, namespace: Option<&Namespace>) -> Told {
         _ => {}
     }
     if let Some(off) = error.downcast_ref::<NotInForce>() {
-        return Told {
+        return ErrorReport {
             details: Map::from_iter([("devices".to_owned(), json!(off.0))]),
             shown: Some(off.shown()).filter(|shown| !shown.is_empty()),
             ..simple("not_in_force", off.to_string(), FAILURE)
         };
     }
-    let mut told = match packet(error) {
+    let mut report = match packet(error) {
         Some(error) => library(error, namespace),
         None => simple("failure", words(error), FAILURE),
     };
-    told.message += lack(&told.message);
-    told
+    report.message += lack(&report.message);
+    report
 }
 
-/// An error with its causes; a cause that the text has already is left out.
+/// An error with its causes, without those that the text already has.
 fn words(error: &anyhow::Error) -> String {
     error.chain().skip(1).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
@@ -183,13 +183,13 @@ fn words(error: &anyhow::Error) -> String {
     })
 }
 
-/// What to do where there is no room for open files, whatever was tried.
+/// What to do when too many files are open.
 fn lack(message: &str) -> &'static str {
     let says = |number: Errno| message.contains(&format!("(os error {})", number as i32));
     if says(Errno::EMFILE) {
-        "; this process may not open as many files as it needs: raise the limit (`ulimit -n 1024`) and try again"
+        "; the limit of open files is too low: raise it (`ulimit -n 1024`) and try again"
     } else if says(Errno::ENFILE) {
-        "; the system has no room for more open files: raise the sysctl fs.file-max, or end what holds them"
+        "; the system has too many open files: raise the sysctl fs.file-max, or end processes that hold them"
     } else {
         ""
     }
@@ -203,7 +203,7 @@ fn packet(error: &anyhow::Error) -> Option<&Error> {
     }
 }
 
-/// What the command takes beside files.
+/// An unreadable policy file; the command also reads the standard input.
 fn unreadable(error: &Unreadable) -> String {
     match error.source {
         Some(_) if error.why.ends_with("name a policy file") => format!("{error}, or `-` for the standard input"),
@@ -211,13 +211,13 @@ fn unreadable(error: &Unreadable) -> String {
     }
 }
 
-fn policy_file(diagnostics: &Diagnostics) -> Told {
+fn policy_file(diagnostics: &Diagnostics) -> ErrorReport {
     let file = diagnostics.iter().next().map_or("", |first| first.source.as_str());
     let mistakes = match diagnostics.count() {
         1 => "1 mistake".to_owned(),
         count => format!("{count} mistakes"),
     };
-    Told {
+    ErrorReport {
         kind: "policy_file",
         message: format!("{file}: {mistakes}"),
         code: USAGE,
@@ -226,7 +226,7 @@ fn policy_file(diagnostics: &Diagnostics) -> Told {
     }
 }
 
-fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
+fn library(error: &Error, namespace: Option<&Namespace>) -> ErrorReport {
     let mut details = Map::new();
     let mut detail = |key: &str, value: Value| {
         details.insert(key.to_owned(), value);
@@ -352,9 +352,9 @@ fn library(error: &Error, namespace: Option<&Namespace>) -> Told {
         }
         _ => "failure",
     };
-    Told {
+    ErrorReport {
         kind,
-        message: advice::told(error, &others),
+        message: advice::with_advice(error, &others),
         code,
         details,
         shown: None,

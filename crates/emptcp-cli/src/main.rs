@@ -2,9 +2,9 @@
 //!
 //! * [`cli`]: the command line; [`commands`]: one file per command.
 //! * [`session`]: what all commands share: the output, the instance, `--json`.
-//! * [`failure`]: an error in words, as JSON and as exit code; [`not_in_force`]: one that holds devices; [`advice`]:
-//!   what to type about it.
-//! * [`table`], [`units`], [`words`], [`progress`], [`watch`]: how things are shown.
+//! * [`failure`]: reports an error as text, JSON and exit code; [`not_in_force`]: an error with devices; [`advice`]:
+//!   what to type next.
+//! * [`table`], [`units`], [`words`], [`progress`], [`watch`]: parts of the output.
 
 mod advice;
 mod cli;

@@ -13,12 +13,12 @@ pub(crate) struct Device {
     pub(crate) state: DeviceState,
 }
 
-/// Something does not run; none: nothing is in force at all.
+/// Devices that do not run their policies; empty: nothing is in force at all.
 #[derive(Debug)]
 pub(crate) struct NotInForce(pub(crate) Vec<Device>);
 
 impl NotInForce {
-    /// What is off, for people.
+    /// These devices as text.
     pub(crate) fn shown(&self) -> String {
         table(&self.0)
     }
@@ -42,10 +42,7 @@ impl fmt::Display for NotInForce {
             }
         )?;
         if has(Standing::Gone) {
-            write!(
-                f,
-                ", when the device that is gone is there again or left out of the file"
-            )?;
+            write!(f, ", when the missing device exists again or is left out of the file")?;
         }
         if has(Standing::Moved) || has(Standing::MovedIdle) {
             write!(f, ", when the device that was moved is back or left out of the file")?;
@@ -58,10 +55,7 @@ impl fmt::Display for NotInForce {
             )?;
         }
         if has(Standing::QdiscReplaced) {
-            write!(
-                f,
-                ", after somebody's qdisc is removed (`tc qdisc del dev DEVICE root`)"
-            )?;
+            write!(f, ", after the other qdisc is removed (`tc qdisc del dev DEVICE root`)")?;
         }
         Ok(())
     }
@@ -69,7 +63,7 @@ impl fmt::Display for NotInForce {
 
 impl std::error::Error for NotInForce {}
 
-/// Devices and whether they run their policies, for people.
+/// Devices and whether they run their policies, as text.
 pub(crate) fn table(devices: &[Device]) -> String {
     let mut table = Table::new(&["instance", "device", "direction", "state"]);
     for device in devices {

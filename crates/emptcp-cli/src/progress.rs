@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is quicker than this needs no line.
+/// Work that is quicker than this shows no line.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Does `work`; says on stderr what it is and how long it has taken so far, when a person looks on.
+/// Does `work`. If stderr is a terminal, shows there what it is and how long it has taken so far.
 pub(crate) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
         return work();
@@ -21,7 +21,7 @@ pub(crate) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
             let started = Instant::now();
             let mut shown = false;
             while is_done.recv_timeout(SHORT) == Err(RecvTimeoutError::Timeout) {
-                // A line that cannot be shown is no reason to stop.
+                // A failure to show the line is ignored.
                 let _ = write!(io::stderr(), "\r{what}: {:.1} s", started.elapsed().as_secs_f32());
                 shown = true;
             }

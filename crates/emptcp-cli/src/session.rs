@@ -1,4 +1,4 @@
-//! What all commands share.
+//! State and options that all commands share.
 
 use crate::document::Document;
 use anstyle::{AnsiColor, Style};
@@ -14,15 +14,15 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 
 /// Headings.
 pub(crate) const BOLD: Style = Style::new().bold();
-/// What is good or new.
+/// For good results and new policies.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
-/// What is bad or gone.
+/// For bad results and removed policies.
 pub(crate) const RED: Style = AnsiColor::Red.on_default();
 /// The word `error`.
 pub(crate) const BOLD_RED: Style = AnsiColor::Red.on_default().bold();
-/// What has changed, and warnings.
+/// For changes and warnings.
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
-/// What matters less.
+/// For details.
 pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// Options of every command.
@@ -37,7 +37,7 @@ pub(crate) struct Global {
     /// The set of policies to work on; several can be in force on different devices [default: default]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) instance: Option<String>,
-    /// Log to stderr what is done, and show whole verifier logs; twice: everything
+    /// Log each step to stderr, and show whole verifier logs; twice: log everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -112,7 +112,7 @@ impl Session {
         }
     }
 
-    /// Prints text for people; what is in colour, only where colours are wanted.
+    /// Prints text; colours are removed unless the terminal wants them.
     pub(crate) fn print(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -121,7 +121,7 @@ impl Session {
 
     /// Warns on standard error, beside an answer in text or in JSON.
     pub(crate) fn warn(&self, what: &dyn Display) {
-        // Without stderr there is nobody to tell.
+        // Failures to write to stderr cannot be reported.
         let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {what}");
     }
 
@@ -135,7 +135,7 @@ impl Session {
         Ok(self.print_document(value, true)?)
     }
 
-    /// Prints a JSON document while it is made: over several lines (`pretty`) or on one.
+    /// Streams a JSON document: over several lines (`pretty`) or on one.
     pub(crate) fn print_document(&self, document: &dyn Document, pretty: bool) -> io::Result<()> {
         document.write(&mut io::stdout().lock(), pretty)
     }

@@ -11,7 +11,7 @@ pub(crate) struct Table {
     broken: Broken,
 }
 
-/// Which cells are broken to fit the terminal.
+/// Which cells are wrapped to fit the terminal.
 #[derive(Clone, Copy)]
 enum Broken {
     None,
@@ -20,7 +20,7 @@ enum Broken {
 }
 
 impl Table {
-    /// With these headings; one that begins with `>` is for numbers, which stand at the right.
+    /// With these headings; one that begins with `>` is for numbers, which are aligned right.
     pub(crate) fn new(headings: &[&str]) -> Self {
         Self {
             headings: headings.iter().map(|heading| (*heading).to_owned()).collect(),
@@ -29,14 +29,13 @@ impl Table {
         }
     }
 
-    /// Breaks long cells, so that the table fits the terminal.
+    /// Wraps long cells, so that the table fits the terminal.
     pub(crate) fn wrapped(mut self) -> Self {
         self.broken = Broken::All;
         self
     }
 
-    /// Breaks long cells of the last column alone, so that the table fits the terminal where the others leave room for
-    /// it.
+    /// Wraps only cells of the last column, so that the table fits the terminal if the other columns leave space.
     pub(crate) fn with_last_wrapped(mut self) -> Self {
         self.broken = Broken::Last;
         self
@@ -53,7 +52,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The text, every line `indent` to the right, headings emphasised.
+    /// The text, every line indented by `indent`, headings emphasised.
     pub(crate) fn render(&self, indent: usize) -> String {
         let width = terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| width);
         let text = match (self.broken, width) {
@@ -77,8 +76,7 @@ impl Table {
         lines.collect()
     }
 
-    /// Without breaks, where every character is as wide as any other: a hundred thousand rows in a fraction of a
-    /// second.
+    /// Without wrapping, if all characters have the same width: a hundred thousand rows in a fraction of a second.
     fn plain(&self) -> Option<String> {
         let mut widths: Vec<usize> = self.headings.iter().map(|heading| name(heading).len()).collect();
         for row in &self.rows {
@@ -94,14 +92,14 @@ impl Table {
         let mut line = |cells: &mut dyn Iterator<Item = &str>| {
             for ((cell, width), heading) in cells.zip(&widths).zip(&self.headings) {
                 let blanks = width - cell.len();
-                let (before, behind) = if heading.starts_with('>') {
+                let (before, after) = if heading.starts_with('>') {
                     (blanks, 0)
                 } else {
                     (0, blanks)
                 };
                 text.extend(std::iter::repeat_n(' ', before));
                 text.push_str(cell);
-                text.extend(std::iter::repeat_n(' ', behind + 2));
+                text.extend(std::iter::repeat_n(' ', after + 2));
             }
             text.push('\n');
         };
@@ -127,14 +125,14 @@ impl Table {
         grid
     }
 
-    /// In `width` columns, or what the other columns take and [`LAST`].
+    /// In `width` columns, or more if the other columns and [`LAST`] need more.
     fn wrapping_last(&self, width: usize) -> String {
         let mut grid = self.grid();
         let widths: Vec<usize> = grid.column_max_content_widths().into_iter().map(usize::from).collect();
         let Some((last, others)) = widths.split_last() else {
             return grid.to_string();
         };
-        // Two blanks behind each column.
+        // Two blanks after each column.
         let left = width
             .saturating_sub(others.iter().map(|width| width + 2).sum())
             .max(LAST);
@@ -154,7 +152,7 @@ impl Table {
     }
 }
 
-/// The narrowest last column: less would be a word to a line.
+/// The narrowest last column: less would be one word per line.
 const LAST: usize = 20;
 
 /// A heading as it is shown.
@@ -162,7 +160,7 @@ fn name(heading: &str) -> &str {
     heading.trim_start_matches('>')
 }
 
-/// Words of others may break no row.
+/// Text from outside must not break a row.
 fn single_line(cell: &str) -> String {
     visible(cell).replace('\n', "\\n").replace('\t', " ")
 }
@@ -209,7 +207,7 @@ mod tests {
         let text = table.wrapping_last(40);
         assert!(text.lines().all(|line| line.trim_end().len() <= 40), "{text}");
         assert!(text.contains("10.0.0.1:50000") && text.lines().count() == 3, "{text}");
-        // Narrower than the others: they stay whole.
+        // Narrower than the other columns: they are not wrapped.
         assert!(table.wrapping_last(10).contains("10.0.0.1:50000"));
         assert_eq!(table.wrapping_last(200).lines().count(), 2);
     }

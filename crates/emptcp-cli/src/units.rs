@@ -17,7 +17,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     scaled(bytes as f64, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
-/// `4.00 Mbit/s`: so many bytes in so much time.
+/// `4.00 Mbit/s`: the rate of `bytes` in a time.
 pub(crate) fn rate(bytes: u64, time: Duration) -> String {
     if bytes == 0 || time.is_zero() {
         return "0 bit/s".to_owned();
@@ -28,7 +28,7 @@ pub(crate) fn rate(bytes: u64, time: Duration) -> String {
     )
 }
 
-/// Three digits and the greatest unit that leaves something before the point.
+/// Three digits and the largest unit that gives at least 1.
 fn scaled(mut value: f64, units: &[&str]) -> String {
     let mut unit = 0;
     // 999.5 would be printed as 1000.
@@ -56,7 +56,7 @@ pub(crate) fn milliseconds(milliseconds: u64) -> String {
     }
 }
 
-/// `20.3 ms`; a dash when it was not measured.
+/// `20.3 ms`; a dash if it was not measured.
 pub(crate) fn microseconds(microseconds: Option<u32>) -> String {
     microseconds.map_or_else(
         || "-".to_owned(),
@@ -68,7 +68,7 @@ pub(crate) fn microseconds(microseconds: Option<u32>) -> String {
     )
 }
 
-/// `12 segments, 1.5 kB`: an aggregate counts as what it holds.
+/// `12 segments, 1.5 kB`: an aggregate counts as its segments.
 pub(crate) fn counter(counter: Counter) -> String {
     format!("{}, {}", count(counter.packets, "segment"), bytes(counter.bytes))
 }
@@ -91,7 +91,7 @@ pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
     }
 }
 
-/// `37 %`; a dash of nothing.
+/// `37 %`; a dash if the whole is 0.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         "-".to_owned()

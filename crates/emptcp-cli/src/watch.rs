@@ -1,4 +1,4 @@
-//! Showing the same again and again, until Ctrl-C or until the instance is removed.
+//! Shows a result repeatedly, until Ctrl-C or until the instance is removed.
 
 use crate::{document::Document, session::Session};
 use anyhow::{Context, Result};
@@ -17,7 +17,7 @@ use std::{
 /// `--watch`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Watch {
-    /// Show it again every so many seconds, with rates, until Ctrl-C or until the instance is removed; with --json: one
+    /// Repeat every SECONDS seconds, with rates, until Ctrl-C or until the instance is removed; with --json: one
     /// object per line
     #[arg(long, value_name = "SECONDS")]
     watch: Option<Seconds>,
@@ -43,12 +43,12 @@ impl FromStr for Seconds {
 }
 
 impl Watch {
-    /// Whether it is shown more than once.
+    /// Whether the result is shown repeatedly.
     pub(crate) fn is_on(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Calls `show` once, or every so often.
+    /// Calls `show` once, or at every interval.
     pub(crate) fn run(&self, session: &Session, mut show: impl FnMut() -> Result<Frame>) -> Result<()> {
         let Some(Seconds(period)) = self.watch else {
             return match show()? {
@@ -66,7 +66,7 @@ impl Watch {
         loop {
             let frame = match show() {
                 Err(error) if shown && is_removed(session, &error) => {
-                    tell_removed();
+                    say_removed();
                     return Ok(());
                 }
                 frame => frame?,
@@ -75,7 +75,7 @@ impl Watch {
             match frame {
                 Frame::Text(text) if clear.is_empty() => session.print(&format!("{text}\n"))?,
                 Frame::Text(text) => {
-                    // Past the filter of colours, which would take it out.
+                    // Written directly: the filter of colours would remove it.
                     session.print_raw(clear)?;
                     session.print(&text)?;
                 }
@@ -86,10 +86,10 @@ impl Watch {
     }
 }
 
-/// How long a removal may take, from its first step that a reader meets.
+/// How long a removal may take, from the first step that a reader notices.
 const REMOVAL: Duration = Duration::from_secs(2);
 
-/// Whether reading failed because the instance was removed, or is being removed: its parts go one by one.
+/// Whether reading failed because the instance was or is being removed: its parts are removed one by one.
 pub(crate) fn is_removed(session: &Session, error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<emptcp::Error>();
     if error.is_some_and(emptcp::Error::is_nothing_in_force) {
@@ -105,17 +105,17 @@ pub(crate) fn is_removed(session: &Session, error: &anyhow::Error) -> bool {
     }
 }
 
-/// Says why the output ends. It is no failure: who watches is done.
-pub(crate) fn tell_removed() {
-    // Without stderr there is nobody to tell.
+/// Says why the output ends. It is no failure: there is nothing more to watch.
+pub(crate) fn say_removed() {
+    // Failures to write to stderr cannot be reported.
     let _ = writeln!(io::stderr(), "the instance was removed");
 }
 
 /// What is shown.
 pub(crate) enum Frame {
-    /// To people.
+    /// As text.
     Text(String),
-    /// To programs.
+    /// As JSON.
     Json(Box<dyn Document>),
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn end_on_signal() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("wait for Ctrl-C")?;
     thread::spawn(move || {
         if signals.forever().next().is_some() {
-            // A reader that does not read must not keep us: then the line is cut.
+            // A reader that does not read must not block the exit: then the line is cut.
             let line = thread::spawn(|| drop(io::stdout().lock()));
             for _ in 0..20 {
                 if line.is_finished() {

@@ -1,4 +1,4 @@
-//! Words of the policy language for what the library names by types.
+//! Words of the policy language for types of the library.
 
 use crate::{session::YELLOW, table::Table, units};
 use emptcp::{
@@ -7,11 +7,11 @@ use emptcp::{
     manifest::{Hook, Kind},
     model::PolicyStats,
     plan::{Attach, DeviceDirection},
-    stale::{Life, Placed},
+    stale::{InstanceInNamespace, Life},
 };
 use serde_json::Value;
 
-/// What it is, `?` while it is not known.
+/// The value, or `?` if it is unknown.
 pub(crate) fn known(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
@@ -25,8 +25,13 @@ pub(crate) fn direction(direction: DeviceDirection) -> &'static str {
 }
 
 /// `v0 ingress (tcx)`.
-pub(crate) fn attached_to(spot: &AttachedTo) -> String {
-    format!("{} {} ({})", spot.device, direction(spot.direction), spot.kind.name())
+pub(crate) fn attached_to(attached: &AttachedTo) -> String {
+    format!(
+        "{} {} ({})",
+        attached.device,
+        direction(attached.direction),
+        attached.kind.name()
+    )
 }
 
 /// As in a policy file.
@@ -57,7 +62,7 @@ pub(crate) fn hooks(hooks: &[Hook]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// How the devices of a policy stand, in both directions: connections are followed in both.
+/// The states of the devices of a policy, in both directions: connections are followed in both.
 pub(crate) fn states_of<'a>(policy: &PolicyStats, states: &'a [DeviceState]) -> Vec<&'a DeviceState> {
     states
         .iter()
@@ -71,7 +76,7 @@ pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
         let mut off = states
             .iter()
             .filter(|state| state.device == *device && state.state != Standing::Attached);
-        let way = |state: &DeviceState| format!("{}: {}", direction(state.direction), state.words());
+        let with_direction = |state: &DeviceState| format!("{}: {}", direction(state.direction), state.words());
         match (off.next(), off.next()) {
             (None, _) => match states
                 .iter()
@@ -81,32 +86,32 @@ pub(crate) fn devices(policy: &PolicyStats, states: &[DeviceState]) -> String {
                 None => device.clone(),
             },
             (Some(one), Some(other)) if one.words() == other.words() => format!("{device} ({})", one.words()),
-            (Some(one), None) => format!("{device} ({})", way(one)),
-            (Some(one), Some(other)) => format!("{device} ({}, {})", way(one), way(other)),
+            (Some(one), None) => format!("{device} ({})", with_direction(one)),
+            (Some(one), Some(other)) => format!("{device} ({}, {})", with_direction(one), with_direction(other)),
         }
     };
     policy.devices.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
-/// Who holds a namespace that has no name.
-fn held(placed: &Placed) -> String {
-    if placed.netns.is_some() || placed.state != Life::Live {
+/// The processes that hold a namespace without a name.
+fn holders(found: &InstanceInNamespace) -> String {
+    if found.netns.is_some() || found.state != Life::Live {
         return String::new();
     }
-    let holders: Vec<String> = placed
+    let holders: Vec<String> = found
         .held_by
         .iter()
         .take(3)
         .map(|holder| format!("{} ({})", holder.command, holder.pid))
         .collect();
-    match placed.held_by.len() {
-        0 => "; it has no name, and no process was seen that holds it: see `lsns -t net`".to_owned(),
+    match found.held_by.len() {
+        0 => "; it has no name, and no process was found that holds it: see `lsns -t net`".to_owned(),
         count if count > holders.len() => format!("; held by {} and others: see `lsns -t net`", holders.join(", ")),
         _ => format!("; held by {}", holders.join(", ")),
     }
 }
 
-/// No device has the index 0: a subflow that was taken over from a socket has none yet.
+/// Replaces the index 0 by null: a subflow that was taken over from a socket has no device yet.
 pub(crate) fn none_for_0(index: &mut Value) {
     if *index == 0 {
         *index = Value::Null;
@@ -114,20 +119,20 @@ pub(crate) fn none_for_0(index: &mut Value) {
 }
 
 /// Instances of several network namespaces, one per line.
-pub(crate) fn placed(all: &[Placed]) -> String {
+pub(crate) fn instances(all: &[InstanceInNamespace]) -> String {
     let mut table = Table::new(&["namespace", "name", "instance", "state", ">memory", "policies", "why"]).wrapped();
-    for placed in all {
+    for found in all {
         table.row([
-            placed.namespace.to_string(),
-            placed.netns.clone().unwrap_or_else(|| "-".to_owned()),
-            placed.instance.clone(),
-            placed.state.name().to_owned(),
-            units::bytes(placed.bytes),
-            placed
+            found.namespace.to_string(),
+            found.netns.clone().unwrap_or_else(|| "-".to_owned()),
+            found.instance.clone(),
+            found.state.name().to_owned(),
+            units::bytes(found.bytes),
+            found
                 .policies
                 .as_ref()
                 .map_or_else(|| "?".to_owned(), |names| names.join(", ")),
-            format!("{}{}", placed.why, held(placed)),
+            format!("{}{}", found.why, holders(found)),
         ]);
     }
     table.render(0)

@@ -15,7 +15,7 @@ const FAINT: RGBColor = RGBColor(0x6b, 0x72, 0x80);
 const GRID: RGBColor = RGBColor(0xe5, 0xe7, 0xeb);
 const BAND: RGBColor = RGBColor(0xf5, 0xf6, 0xf8);
 const EVENT: RGBColor = RGBColor(0x9a, 0xa1, 0xac);
-/// Blue and orange: told apart with any kind of colour vision, and in grey.
+/// Blue and orange: distinguishable with any kind of colour vision, and in grey.
 const PATHS: [RGBColor; 2] = [RGBColor(0x1f, 0x5f, 0xbf), RGBColor(0xe0, 0x7b, 0x1a)];
 
 /// Draws the picture as SVG.

@@ -1,9 +1,9 @@
 //! The demo: two emulated hosts, two paths, one real MPTCP transfer, steered by policies while it runs.
 //!
-//! * [`script`]: what happens when.
+//! * [`script`]: the timetable.
 //! * [`policies`]: the policy files of the phases, and how they are put in force.
 //! * [`run`]: the hosts, the transfer, and the course of events.
-//! * [`samples`]: what was measured. [`verdict`]: whether it is what the policies say.
+//! * [`samples`]: the measurements. [`verdict`]: compares them with the policies.
 //! * [`table`]: the live table. [`chart`]: the picture.
 //!
 //! It ends with success only if the traffic did what the policies say.

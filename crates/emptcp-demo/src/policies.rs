@@ -8,7 +8,7 @@ use emptcp::{Apply, Catalog, Instance, Namespace, Policies};
 /// The instance in the client's network namespace.
 const INSTANCE: &str = "demo";
 
-/// Holds the subflow on path 2 at the cap.
+/// Limits the subflow on path 2 to the cap.
 pub(crate) const CAP_PATH_2: &str = include_str!("../policies/cap-path-2.toml");
 /// Asks the peer to use path 1 only when nothing else is left.
 pub(crate) const PATH_1_BACKUP: &str = include_str!("../policies/path-1-backup.toml");
@@ -35,7 +35,7 @@ impl Steering {
         })
     }
 
-    /// Puts these policies in force, in place of those before, and returns how long it took.
+    /// Replaces the policies in force by these, and returns how long it took.
     pub(crate) fn apply(&mut self, policies: &[&str]) -> anyhow::Result<Duration> {
         let text = policies.join("\n");
         let policies = Policies::parse_with("policy.toml", text, Arc::clone(&self.elements))?;

@@ -28,7 +28,7 @@ const WAYS_BACK: usize = 3;
 
 /// Runs the demo and returns whether the traffic obeyed.
 pub(crate) fn demo() -> anyhow::Result<bool> {
-    // Interrupted, it returns through here, so that namespaces and policies go with it.
+    // It also returns through here when it is interrupted, so that namespaces and policies are removed.
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, interrupted.clone())?;
@@ -81,10 +81,10 @@ pub(crate) fn demo() -> anyhow::Result<bool> {
         fallbacks,
     };
     write(&samples)?;
-    Ok(tell(&samples, &outcome))
+    Ok(report_verdict(&samples, &outcome))
 }
 
-/// A transfer under way and who steers it.
+/// A running transfer and its policies.
 struct Course<'a> {
     lab: &'a Lab,
     transfer: &'a RunningBulk,
@@ -116,7 +116,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Takes MP_PRIO back and removes the policies. The policy files say why it takes two steps. Each is a request that
+    /// Reverts MP_PRIO and removes the policies. The policy files say why it takes two steps. Each is a request that
     /// may be lost on its way, so what counts is that both paths carry data.
     fn way_back(&mut self) -> anyhow::Result<()> {
         for _ in 0..WAYS_BACK {
@@ -150,8 +150,8 @@ impl Course<'_> {
         series.last().map_or([0; 2], |reading| bytes_by_path(self.lab, reading))
     }
 
-    /// Sleeps until `seconds` after the transfer began, in short steps: there are lines to print on the way, and
-    /// someone may interrupt it.
+    /// Sleeps until `seconds` after the transfer began, in short steps: there are lines to print meanwhile, and the
+    /// user may interrupt it.
     fn wait_until(&mut self, seconds: f64) -> anyhow::Result<()> {
         loop {
             if self.interrupted.load(Ordering::Relaxed) {
@@ -174,7 +174,7 @@ impl Course<'_> {
     }
 }
 
-/// What the client's kernel says of its subflows, by path, a reading every [`STEP`].
+/// What the client's kernel reports about its subflows, by path, every [`STEP`].
 fn by_path(lab: &Lab, series: &TimeSeries) -> Samples {
     let mut samples = Samples::default();
     let mut next = 0.0;
@@ -214,8 +214,8 @@ fn write(samples: &Samples) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what held and what did not, with the numbers.
-fn tell(samples: &Samples, outcome: &Outcome) -> bool {
+/// Reports which conditions held, with the numbers.
+fn report_verdict(samples: &Samples, outcome: &Outcome) -> bool {
     println!();
     let findings = judge(samples, outcome);
     for finding in &findings {

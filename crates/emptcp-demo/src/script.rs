@@ -1,4 +1,4 @@
-//! What happens when.
+//! The timetable of the demo.
 
 /// Mbit/s that the policy allows on path 2.
 pub(crate) const CAP: f64 = 4.0;
@@ -42,7 +42,7 @@ impl Phase {
         }
     }
 
-    /// The part of it in which rates have settled: this is what is judged.
+    /// The part of it in which rates have settled: this part is judged.
     pub(crate) const fn settled(self) -> (f64, f64) {
         let settling = match self {
             Self::Free => 3.0,
@@ -53,7 +53,7 @@ impl Phase {
         (self.start() + settling, self.end())
     }
 
-    /// What it is called in the table and in the picture.
+    /// Its name in the table and in the picture.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Free => "no policy",

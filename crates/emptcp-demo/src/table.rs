@@ -24,7 +24,7 @@ pub(crate) fn event(phase: Phase) -> String {
     format!("{:>6.0}s  {}", phase.start(), phase.title())
 }
 
-/// The policies that have just been put in force; nothing of those that were before.
+/// The policies that have just been put in force, without former ones.
 pub(crate) fn applied(policies: &[&str], took: Duration) -> String {
     let text = policies.last().map_or("", |newest| newest.trim_end());
     let lines = text.lines().map(|line| format!("         | {line}\n"));

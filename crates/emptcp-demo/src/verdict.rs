@@ -1,20 +1,20 @@
-//! Whether the traffic did what the policies say.
+//! Checks that the traffic did what the policies say.
 
 use crate::samples::Samples;
 use crate::script::{CAP, PATH_RATE, Phase};
 
-/// One thing that had to hold.
+/// One condition.
 pub(crate) struct Finding {
     pub(crate) holds: bool,
-    /// What had to hold, and the numbers.
+    /// The condition, and the numbers.
     pub(crate) text: String,
 }
 
-/// What the transfer itself tells at its end.
+/// The result of the transfer itself.
 pub(crate) struct Outcome {
     /// Payload bytes that the server sent.
     pub(crate) sent: u64,
-    /// Payload bytes that arrived and are those that were sent.
+    /// Payload bytes that arrived and equal those that were sent.
     pub(crate) verified: u64,
     /// How many times something fell back to plain TCP, on both hosts.
     pub(crate) fallbacks: i64,
@@ -49,10 +49,7 @@ pub(crate) fn judge(samples: &Samples, outcome: &Outcome) -> Vec<Finding> {
     );
     find(
         capped[0] >= 0.8 * free[0],
-        format!(
-            "path 1 keeps its rate meanwhile: {:.1} of {:.1} Mbit/s",
-            capped[0], free[0]
-        ),
+        format!("path 1 keeps its rate: {:.1} of {:.1} Mbit/s", capped[0], free[0]),
     );
     find(
         backup[0] < 0.01 * free[0],
@@ -132,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn every_disobedience_is_found_and_told_with_its_number() {
+    fn every_violation_is_found_and_reported_with_its_number() {
         for (phase, rates, expected) in [
             (
                 1,
                 [19.0, 4.5],
                 "rate_limit holds path 2 at 4 Mbit/s within 10 %: 4.50 Mbit/s",
             ),
-            (1, [9.0, 4.0], "path 1 keeps its rate meanwhile: 9.0 of 19.0 Mbit/s"),
+            (1, [9.0, 4.0], "path 1 keeps its rate: 9.0 of 19.0 Mbit/s"),
             (
                 2,
                 [0.4, 4.0],

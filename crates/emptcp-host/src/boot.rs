@@ -1,11 +1,11 @@
-//! Which boot of the machine this is.
+//! Identifies the boot of the machine.
 
 /// One boot of this machine: the 128 bits of /proc/sys/kernel/random/boot_id, the most significant word first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BootId(pub [u32; 4]);
 
 impl BootId {
-    /// The boot that runs; `None` where /proc does not say it.
+    /// The current boot; `None` if /proc does not have it.
     pub fn current() -> Option<Self> {
         let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Self::parse(&text)

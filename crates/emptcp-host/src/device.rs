@@ -16,13 +16,13 @@ pub struct Device {
     pub index: u32,
     /// Bytes before the IP header: 14 for Ethernet, 0 for raw IP.
     pub link_header: u32,
-    /// It stands for hardware: it has a parent on a bus and no software kind.
+    /// It is a physical device: it has a parent on a bus and no software kind.
     pub physical: bool,
-    /// Most bytes of an aggregate that TCP hands to it as one packet (`gso_max_size`).
+    /// Most bytes of an aggregate that TCP passes to it as one packet (`gso_max_size`).
     pub aggregate: u32,
-    /// The device directly on top of it, as it says itself: its index.
+    /// Index of the device directly on top of it, as the device reports it.
     pub upper: Option<u32>,
-    /// The device directly below it whose packets it shows, as it says itself: its index.
+    /// Index of the device directly below it whose packets it passes, as the device reports it.
     pub lower: Option<u32>,
 }
 
@@ -34,19 +34,19 @@ pub struct Devices {
     own_names: BTreeMap<String, String>,
 }
 
-/// `struct ifinfomsg`: how long it is, where the type of the device is (`ARPHRD_...`), where its index.
+/// `struct ifinfomsg`: its length, and the offsets of the device's type (`ARPHRD_...`) and index.
 const IFINFOMSG: usize = 16;
 const TYPE: usize = 2;
 const INDEX: usize = 4;
 
-/// Aggregates that are forwarded may be this large whatever the device says of those of TCP.
+/// Forwarded aggregates may be this large, even if the device's limit for TCP is lower.
 const USUAL_AGGREGATE: u32 = 65_536;
 
 impl Devices {
-    /// Asks the kernel.
+    /// Queries the kernel.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the query fails.
     pub fn read() -> Result<Self> {
         let (mut by_name, mut own_names) = (BTreeMap::new(), BTreeMap::new());
         let answers = netlink::dump(Message::new(libc::RTM_GETLINK, &[0; IFINFOMSG]))
@@ -75,7 +75,7 @@ impl Devices {
                     libc::IFLA_GSO_MAX_SIZE => aggregate = aggregate.max(netlink::word(value, 0).unwrap_or_default()),
                     libc::IFLA_MASTER => upper = netlink::word(value, 0),
                     libc::IFLA_LINK => lower = netlink::word(value, 0),
-                    // The device below is in another namespace: nothing of it is known here.
+                    // The device below is in another namespace and unknown here.
                     libc::IFLA_LINK_NETNSID => elsewhere = true,
                     _ => {}
                 }
@@ -151,8 +151,8 @@ impl FromIterator<Device> for Devices {
     }
 }
 
-/// Whether a device of this kind shows the packets of the device that `IFLA_LINK` names: that of a veth is its peer,
-/// that of a tunnel carries other packets.
+/// Whether a device of this kind passes the packets of the device that `IFLA_LINK` names: for a veth that is its peer,
+/// for a tunnel it carries other packets.
 fn shares_packets(kind: &str) -> bool {
     matches!(kind, "vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap")
 }

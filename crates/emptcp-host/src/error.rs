@@ -1,4 +1,4 @@
-//! What can go wrong: what was tried, where, and what the kernel said.
+//! Errors of this crate: what was tried, where, and the kernel's answer.
 
 use crate::rights::{self, Capability};
 use nix::errno::Errno;
@@ -10,7 +10,7 @@ use std::{
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What the kernel, or a library in its name, answered: words for people, and its number where there is one.
+/// The answer of the kernel, or of a library about it: a text, and the error number if there is one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
     words: String,
@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer in words that were made elsewhere.
+    /// An answer as a text from another library.
     pub fn new(words: impl Into<String>, errno: Option<i32>) -> Self {
         let words = words.into();
         Self { words, errno }
@@ -94,7 +94,7 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamespaceProblem {
-    /// Nothing is there.
+    /// There is no such file.
     #[error("there is no {}", .0.display())]
     Missing(PathBuf),
     /// It is something else.
@@ -108,13 +108,13 @@ pub enum NamespaceProblem {
         /// Why.
         source: io::Error,
     },
-    /// The kernel does not let this thread in.
+    /// The kernel does not let this thread enter it.
     #[error("setns: {0}")]
     Enter(Errno),
 }
 
 impl Error {
-    /// The kernel refused `action`, which takes the capabilities `needed`: a lack of rights is an error of its own.
+    /// The kernel refused `action`, which needs the capabilities `needed`. A lack of rights is a separate error.
     pub fn kernel(needed: &[Capability], action: impl Into<String>, answer: impl Into<Answer>) -> Self {
         let (action, answer) = (action.into(), answer.into());
         match answer.errno() {
@@ -140,7 +140,7 @@ impl Error {
         }
     }
 
-    /// The kernel's number, one of errno(3), where it is known.
+    /// The kernel's error number, see errno(3), if known.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::NotPermitted { answer, .. } | Self::Kernel { answer, .. } => answer.errno(),
@@ -154,7 +154,7 @@ impl Error {
         }
     }
 
-    /// The file that it is about.
+    /// The file that it concerns.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Io { path, .. } => Some(path),

@@ -1,6 +1,6 @@
 //! Every call that Rust cannot check: the parts of libc that have no safe wrapper.
 //!
-//! Nothing here decides anything; each function turns one call into owned descriptors, values and `io::Result`.
+//! No logic here: each function wraps one call and returns owned descriptors, values and `io::Result`.
 #![allow(unsafe_code, reason = "the one module of this crate that may call C")]
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
     ptr,
 };
 
-/// libc answers a negative number and puts its meaning into errno.
+/// libc returns a negative number and sets errno.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer >= 0 {
         Ok(answer)
@@ -25,7 +25,7 @@ fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
 
 fn owned(answer: libc::c_int) -> io::Result<OwnedFd> {
     let fd = check(answer)?;
-    // SAFETY: the call has just made this descriptor and nobody else knows it.
+    // SAFETY: the call has just made this descriptor and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -33,7 +33,7 @@ fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
 }
 
-/// The number of this thread's network namespace that is never used again (Linux 5.14); `None` before.
+/// The cookie of this thread's network namespace, which is never used again (Linux 5.14); `None` before.
 pub(crate) fn namespace_cookie() -> Option<u64> {
     const SO_NETNS_COOKIE: libc::c_int = 71;
     let socket = std::net::UdpSocket::bind(("127.0.0.1", 0))
@@ -54,21 +54,21 @@ pub(crate) fn namespace_cookie() -> Option<u64> {
     (answer == 0 && size as usize == mem::size_of::<u64>()).then_some(cookie)
 }
 
-/// A network namespace in the form in which the kernel finds it again while it lives (Linux 6.18): `struct file_handle`
-/// with `struct nsfs_file_handle` in it (linux/nsfs.h).
+/// A handle of a network namespace by which the kernel finds it while it lives (Linux 6.18): `struct file_handle` with
+/// `struct nsfs_file_handle` in it (linux/nsfs.h).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct NamespaceHandle {
     bytes: u32,
     kind: i32,
-    /// Its number that is never used again: the cookie.
+    /// Its cookie, which is never used again.
     pub(crate) id: u64,
     ty: u32,
     /// Its inode number.
     pub(crate) inode: u32,
 }
 
-/// The handle of the namespace that a file stands for, like `/proc/self/ns/net`.
+/// The handle of the namespace of a file such as `/proc/self/ns/net`.
 pub(crate) fn namespace_handle(path: &Path) -> io::Result<NamespaceHandle> {
     let path = c_path(path)?;
     let mut handle = NamespaceHandle {
@@ -79,7 +79,8 @@ pub(crate) fn namespace_handle(path: &Path) -> io::Result<NamespaceHandle> {
         inode: 0,
     };
     let mut mount = 0;
-    // SAFETY: `handle` has room for as many bytes as it says; a file system with a longer handle answers EOVERFLOW.
+    // SAFETY: `handle` has space for as many bytes as its size field; a file system with a longer handle returns
+    // EOVERFLOW.
     check(unsafe {
         libc::name_to_handle_at(
             libc::AT_FDCWD,
@@ -94,7 +95,7 @@ pub(crate) fn namespace_handle(path: &Path) -> io::Result<NamespaceHandle> {
 
 /// Opens a namespace by its handle; `any` is any namespace's file. `ESTALE` when it is gone.
 pub(crate) fn open_namespace(any: BorrowedFd<'_>, handle: &mut NamespaceHandle) -> io::Result<OwnedFd> {
-    // SAFETY: `handle` holds as many bytes as it says.
+    // SAFETY: `handle` has as many bytes as its size field.
     owned(unsafe {
         libc::open_by_handle_at(
             any.as_raw_fd(),

@@ -1,4 +1,4 @@
-//! Reads files that others wrote: nothing that is no file, no more than there is room for, any bytes.
+//! Reads files of others: only regular files, up to a size limit, with any bytes.
 
 use std::{
     fs::{self, FileType, OpenOptions},
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// What something is that is no regular file; `None` for one.
+/// The kind of a file that is not regular; `None` for a regular one.
 fn other_kind(kind: FileType) -> Option<&'static str> {
     if kind.is_file() {
         None
@@ -22,10 +22,10 @@ fn other_kind(kind: FileType) -> Option<&'static str> {
     }
 }
 
-/// Refuses what is there and is no regular file. What is not there is no error.
+/// Refuses a path that exists and is no regular file. A missing file is no error.
 ///
 /// # Errors
-/// When it is no regular file, or cannot be asked about.
+/// When it is no regular file, or cannot be queried.
 pub fn is_regular_or_missing(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(there) => refuse(there.file_type()),
@@ -43,12 +43,12 @@ fn refuse(kind: FileType) -> io::Result<()> {
     }
 }
 
-/// The content of a regular file of at most `limit` bytes. Waits for nobody.
+/// The content of a regular file of at most `limit` bytes. Never blocks, as on a FIFO.
 ///
 /// # Errors
 /// When it is no regular file, is longer, or cannot be read.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // To open a device can already do something.
+    // Opening a device can have effects.
     refuse(fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new()
         .read(true)

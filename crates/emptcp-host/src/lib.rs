@@ -1,12 +1,12 @@
-//! The machine that emptcp runs on, as far as it has nothing to do with BPF. Nothing here knows of policies.
+//! The machine that emptcp runs on, without BPF. This crate knows nothing about policies.
 //!
-//! * Network namespaces: [`namespace`] enters one and reads its identity; [`namespaces`] finds those that live and who
-//!   holds them.
+//! * Network namespaces: [`namespace`] enters one and reads its identity; [`namespaces`] finds those that live and the
+//!   processes that hold them.
 //! * The network: [`device`] lists the devices of a namespace, [`qdisc`] their queueing disciplines and filters. Both
-//!   ask the kernel by [`netlink`].
-//! * What this process may do: [`rights`]. What the machine has: [`memory`]. Since when it runs: [`boot`].
-//! * Files: [`files`] reads what others wrote, [`work_folder`] makes something before it takes its place.
-//! * [`error`]: what can go wrong. [`testing`]: how a test skips what a machine lacks. `ffi` holds every unsafe call.
+//!   query the kernel by [`netlink`].
+//! * Rights of this process: [`rights`]. Available memory: [`memory`]. Identity of the boot: [`boot`].
+//! * Files: [`files`] reads files of others, [`work_folder`] prepares files before they are moved to their path.
+//! * [`error`]: the errors. [`testing`]: skips tests where the machine lacks a feature. `ffi` holds every unsafe call.
 //!
 //! ```no_run
 //! use emptcp_host::{device::Devices, namespace::Namespace};

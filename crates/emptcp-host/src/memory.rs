@@ -1,9 +1,9 @@
-//! How much memory the machine has to give.
+//! Available memory of the machine.
 
 use std::{fs, path::Path};
 
-/// Bytes that can be taken: what the kernel can free, within what the control groups (of both versions) of this process
-/// allow. `None` when the kernel does not report it.
+/// Available bytes: what the kernel can free, limited by the control groups (of both versions) of this process. `None`
+/// if the kernel does not report it.
 pub fn available() -> Option<u64> {
     let machine = available_of(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -22,7 +22,7 @@ const VERSION_2: [&str; 2] = ["memory.max", "memory.current"];
 /// The same of version 1.
 const VERSION_1: [&str; 2] = ["memory.limit_in_bytes", "memory.usage_in_bytes"];
 
-/// What the control groups named in `groups` (/proc/self/cgroup) and those above them leave of `machine` bytes.
+/// What the control groups in `groups` (/proc/self/cgroup) and their parents leave of `machine` bytes.
 fn within_groups(machine: u64, groups: &str, root: &Path) -> u64 {
     let left = groups.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':');
@@ -41,7 +41,7 @@ fn within_groups(machine: u64, groups: &str, root: &Path) -> u64 {
     left.chain([machine]).min().unwrap_or(machine)
 }
 
-/// The least that a control group and those above it, up to `root`, leave; `None` where none has a limit.
+/// The least that a control group and its parents, up to `root`, leave; `None` if none has a limit.
 fn left_above(group: &Path, root: &Path, [limit, used]: [&str; 2]) -> Option<u64> {
     let groups = group.ancestors().take_while(|group| group.starts_with(root));
     let left = groups.filter_map(|group| {
@@ -55,7 +55,7 @@ fn left_above(group: &Path, root: &Path, [limit, used]: [&str; 2]) -> Option<u64
 mod tests {
     use super::*;
 
-    /// Bytes left for a process in `group` on a machine with 1000, where control groups have a limit and use something.
+    /// Bytes left for a process in `group` on a machine with 1000 bytes, with limits and usage of control groups.
     fn left(group: &str, limits: &[(&str, &str, &str)]) -> u64 {
         let root = tempfile::tempdir().unwrap();
         for (group, max, current) in limits {
@@ -71,7 +71,7 @@ mod tests {
     fn the_tightest_group_on_the_way_up_counts() {
         assert_eq!(left("a/b", &[("a", "800", "300"), ("a/b", "900", "10")]), 500);
         assert_eq!(left("a/b", &[("a", "max", "300"), ("a/b", "900", "200")]), 700);
-        // In a container the group of the process is the root of what it sees.
+        // In a container the group of the process is the root that it sees.
         assert_eq!(left("", &[("", "400", "100")]), 300);
     }
 
@@ -91,7 +91,7 @@ mod tests {
             fs::write(folder.join("memory.limit_in_bytes"), limit).unwrap();
             fs::write(folder.join("memory.usage_in_bytes"), used).unwrap();
         };
-        // No limit is a number as large as a counter of pages allows.
+        // "No limit" is the largest number that a counter of pages allows.
         write("", "9223372036854771712\n", "900\n");
         write("a", "700\n", "100\n");
         write("a/b", "9223372036854771712\n", "90\n");
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(left("4:memory:/a/b\n1:name=systemd:/a\n"), 600);
         assert_eq!(left("4:cpu,memory:/a/b\n0::/\n"), 600);
         assert_eq!(left("4:cpuset:/a/b\n0::/\n"), 1000);
-        // In a container the path may be one that only its host has.
+        // In a container the path may exist only on the host.
         assert_eq!(left("4:memory:/docker/c\n"), 1000);
     }
 

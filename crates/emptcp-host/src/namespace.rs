@@ -34,7 +34,7 @@ impl Namespace {
     /// The namespace of this thread.
     ///
     /// # Errors
-    /// When /proc is not there.
+    /// When /proc is not mounted.
     pub fn current() -> Result<Self> {
         let path = Path::new(OWN);
         File::open(path)
@@ -77,15 +77,15 @@ impl Namespace {
         self.inode
     }
 
-    /// Its number that is never used again; `None` before Linux 5.14, or without the right to enter the namespace.
+    /// Its cookie, which is never used again; `None` before Linux 5.14, or without the right to enter the namespace.
     pub fn cookie(&self) -> Option<u64> {
         self.run(cookie).ok().flatten()
     }
 
     /// Moves this thread into the namespace.
     ///
-    /// Call it before other threads are started: each thread has its own. The mounts stay as they are, so that bpffs is
-    /// found where it always is.
+    /// Call it before other threads are started: each thread has its own namespace. Mounts do not change, so that the
+    /// path of bpffs stays valid.
     ///
     /// # Errors
     /// When the file is no network namespace, or without CAP_SYS_ADMIN.
@@ -100,7 +100,7 @@ impl Namespace {
                 format!("enter the network namespace `{}`", self.name),
                 error,
             ),
-            // What setns(2) says of a descriptor that is no namespace, or none of a network.
+            // The error of setns(2) for a descriptor that is no network namespace.
             Errno::EINVAL => bad(NamespaceProblem::NotOne(self.path.clone())),
             error => bad(NamespaceProblem::Enter(error)),
         })
@@ -124,7 +124,7 @@ impl Namespace {
 /// The inode number of this thread's network namespace.
 ///
 /// # Errors
-/// When /proc is not there.
+/// When /proc is not mounted.
 pub fn inode() -> Result<u64> {
     let path = Path::new(OWN);
     path.metadata()
@@ -132,7 +132,7 @@ pub fn inode() -> Result<u64> {
         .map_err(|source| Error::io(path, source))
 }
 
-/// The number of this thread's network namespace that is never used again (Linux 5.14); `None` before.
+/// The cookie of this thread's network namespace, which is never used again (Linux 5.14); `None` before.
 pub fn cookie() -> Option<u64> {
     ffi::namespace_cookie()
 }
@@ -174,7 +174,7 @@ mod tests {
     use crate::testing::is_root;
 
     #[test]
-    fn the_namespace_of_this_thread_is_told_by_its_inode_and_can_be_entered_again() {
+    fn the_namespace_of_this_thread_is_known_by_its_inode_and_can_be_entered_again() {
         let own = Namespace::current().unwrap();
         assert_eq!(own.inode(), inode().unwrap());
         let by_process = Namespace::open(&std::process::id().to_string()).unwrap();

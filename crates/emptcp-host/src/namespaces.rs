@@ -1,5 +1,5 @@
-//! Which network namespaces live: the kernel reports them ([`lives`], Linux 6.18); before, those that a process, a
-//! mount or an open file can be seen to hold.
+//! Which network namespaces live: the kernel reports them ([`lives`], Linux 6.18); before, they are found by the
+//! processes, mounts and open files that hold them.
 
 use crate::{
     ffi, files,
@@ -15,12 +15,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// `PROC_PID_INIT_INO` of the kernel: only in the first process namespace are all processes seen.
+/// `PROC_PID_INIT_INO` of the kernel: only the first process namespace shows all processes.
 const FIRST_PROCESS_NAMESPACE: &str = "pid:[4026531836]";
 /// Where `ip netns` keeps its names.
 const NAMED: &str = "/run/netns";
 
-/// How many processes that hold a namespace are noted.
+/// How many processes that hold a namespace are recorded.
 const HOLDERS: usize = 8;
 
 /// A process that holds a namespace.
@@ -32,21 +32,21 @@ pub struct Holder {
     pub command: String,
 }
 
-/// The namespaces that somebody can be seen to hold. One that is held by a socket alone is not seen.
+/// The namespaces for which a holder was found. One that only a socket holds is not found.
 #[derive(Debug, Default)]
 pub struct Namespaces {
     /// A file of each, by inode number.
     files: BTreeMap<u64, PathBuf>,
     /// Names of `ip netns`.
     names: BTreeMap<u64, String>,
-    /// Processes that have a thread in it or a file of it open: the first [`HOLDERS`] that were seen.
+    /// Processes that have a thread in it or a file of it open: the first [`HOLDERS`] that were found.
     holders: BTreeMap<u64, BTreeSet<u32>>,
-    /// Whether every process could be looked into.
+    /// Whether every process could be inspected.
     pub complete: bool,
 }
 
 impl Namespaces {
-    /// Looks at all processes: their threads, mounts and open files.
+    /// Inspects all processes: their threads, mounts and open files.
     pub fn read() -> Self {
         let mut found = Self {
             complete: fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link == Path::new(FIRST_PROCESS_NAMESPACE)),
@@ -81,9 +81,9 @@ impl Namespaces {
         let Some(text) = self.allowed(files::read_lossy(process.join("mountinfo"))) else {
             return;
         };
-        // Any name of a folder that is mounted is in it, also one that is no text.
+        // It has the names of all mounted folders, which may be no UTF-8.
         for line in text.lines() {
-            // See proc(5): the fourth field is the root of the mount, the fifth where it is.
+            // See proc(5): the fourth field is the root of the mount, the fifth its mount point.
             let mut fields = line.split(' ').skip(3);
             let (Some(root), Some(place)) = (fields.next(), fields.next()) else {
                 continue;
@@ -122,7 +122,7 @@ impl Namespaces {
             .collect()
     }
 
-    /// A process may end meanwhile; any other failure leaves something unseen.
+    /// A process may end in the meantime; after any other failure the result is incomplete.
     fn allowed<T>(&mut self, result: io::Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -148,7 +148,7 @@ impl Namespaces {
     pub fn holders(&self, inode: u64) -> Vec<Holder> {
         let pids = self.holders.get(&inode).into_iter().flatten();
         pids.filter_map(|&pid| {
-            // A process can call itself by any bytes.
+            // The name of a process can have any bytes.
             let command = files::read_lossy(format!("/proc/{pid}/comm")).ok()?;
             let command = command.trim_end().to_owned();
             Some(Holder { pid, command })
@@ -164,17 +164,17 @@ impl Namespaces {
     }
 }
 
-/// Whether a namespace lives, from the kernel itself (Linux 6.18); `None` where it does not report it.
+/// Whether a namespace lives, from the kernel itself (Linux 6.18); `None` if it does not report it.
 ///
-/// The kernel says `ESTALE` too when the caller may not open the namespace (`do_handle_to_path` turns every error into
-/// it), so that only whoever may open all namespaces gets an answer.
+/// The kernel also returns `ESTALE` if the caller may not open the namespace (`do_handle_to_path` turns every error
+/// into it). So only a caller that may open all namespaces gets an answer.
 pub fn lives(inode: u64, cookie: u64) -> Option<bool> {
     if rights::in_user_namespace() || !rights::has(Capability::SysAdmin) {
         return None;
     }
     let own = Path::new("/proc/thread-self/ns/net");
     let mut handle = ffi::namespace_handle(own).ok()?;
-    // Only trusted where handle and cookie are one number.
+    // Only trusted if the handle and the cookie are the same number.
     if cookie == 0 || u64::from(handle.inode) != namespace::inode().ok()? || Some(handle.id) != namespace::cookie() {
         return None;
     }
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_namespace_of_this_thread_lives_and_has_the_cookie_that_a_socket_in_it_tells() {
+    fn the_namespace_of_this_thread_lives_and_has_the_cookie_of_a_socket_in_it() {
         let (namespaces, own) = (Namespaces::read(), namespace::inode().unwrap());
         assert!(namespaces.has(own));
         if crate::testing::is_root() {

@@ -1,6 +1,6 @@
-//! One question to rtnetlink, and all answers.
+//! Sends a request to rtnetlink and reads all answers.
 //!
-//! A message is a fixed part (`struct ifinfomsg`, `struct tcmsg`) and attributes. Only what is asked for is read.
+//! A message is a fixed part (`struct ifinfomsg`, `struct tcmsg`) and attributes. Only the requested parts are read.
 
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -24,18 +24,18 @@ impl Message {
         Self { kind, bytes }
     }
 
-    /// A number of 32 bits in the fixed part; 0 where the message is too short.
+    /// A number of 32 bits in the fixed part; 0 if the message is too short.
     pub(crate) fn word(&self, offset: usize) -> u32 {
         word(&self.bytes, offset).unwrap_or_default()
     }
 
-    /// A number of 16 bits in the fixed part; 0 where the message is too short.
+    /// A number of 16 bits in the fixed part; 0 if the message is too short.
     pub(crate) fn half_word(&self, offset: usize) -> u16 {
         let bytes = self.bytes.get(offset..).and_then(|rest| rest.first_chunk());
         bytes.map_or(0, |bytes| u16::from_ne_bytes(*bytes))
     }
 
-    /// The attributes behind the fixed part, which has `fixed` bytes.
+    /// The attributes after the fixed part, which has `fixed` bytes.
     pub(crate) fn attributes(&self, fixed: usize) -> Attributes<'_> {
         Attributes(self.bytes.get(fixed..).unwrap_or_default())
     }
@@ -115,7 +115,7 @@ impl From<Message> for NetlinkPayload<Message> {
 /// Sends a request for a list and collects the answers.
 ///
 /// # Errors
-/// What the kernel answers, or an answer that is no message of netlink.
+/// The kernel's error, or an answer that is no netlink message.
 pub(crate) fn dump(request: Message) -> io::Result<Vec<Message>> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;

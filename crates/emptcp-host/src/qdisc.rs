@@ -10,18 +10,18 @@ pub struct Qdisc {
     pub kind: String,
     /// Major number of its handle, 0 for one that the kernel chose.
     pub major: u16,
-    /// Where it hangs.
+    /// Its parent.
     pub parent: u32,
 }
 
-/// `struct tcmsg`: how long it is, and where it has index, handle, parent and `tcm_info`.
+/// `struct tcmsg`: its length, and the offsets of index, handle, parent and `tcm_info`.
 const TCMSG: usize = 20;
 const INDEX: usize = 4;
 const HANDLE: usize = 8;
 const PARENT: usize = 12;
 const INFO: usize = 16;
 
-/// What the kernel answers about one device. It may answer about others as well.
+/// The kernel's answers about one device. The kernel may also answer about others.
 fn ask(request: u16, answer: u16, ifindex: u32, parent: u32) -> io::Result<Vec<Message>> {
     let mut fixed = [0; TCMSG];
     fixed[INDEX..HANDLE].copy_from_slice(&ifindex.to_ne_bytes());
@@ -39,7 +39,7 @@ fn numbers(handle: u32) -> (u16, u16) {
 /// The queueing disciplines of a device.
 ///
 /// # Errors
-/// When the kernel cannot be asked.
+/// When the kernel cannot be queried.
 pub fn qdiscs(ifindex: u32) -> io::Result<Vec<Qdisc>> {
     let answers = ask(libc::RTM_GETQDISC, libc::RTM_NEWQDISC, ifindex, 0)?;
     let qdisc = |message: &Message| Qdisc {
@@ -66,17 +66,17 @@ pub struct HtbClass {
     pub parent: u32,
     /// Its rate in bytes per second.
     pub rate: u64,
-    /// With what it borrows, the most bytes per second.
+    /// Most bytes per second, with borrowed rate.
     pub ceil: u64,
 }
 
-/// What the kernel gives as the parent of what hangs at a root.
+/// The parent of a root qdisc, in the kernel's answers.
 pub const ROOT: u32 = 0xffff_ffff;
 
 /// The classes of the HTB qdiscs of a device.
 ///
 /// # Errors
-/// When the kernel cannot be asked.
+/// When the kernel cannot be queried.
 pub fn htb_classes(ifindex: u32) -> io::Result<Vec<HtbClass>> {
     let answers = ask(libc::RTM_GETTCLASS, libc::RTM_NEWTCLASS, ifindex, 0)?;
     let of_htb = answers.iter().filter(|message| kind_of(message) == "htb");
@@ -85,11 +85,11 @@ pub fn htb_classes(ifindex: u32) -> io::Result<Vec<HtbClass>> {
 
 /// `TCA_HTB_PARMS`: a `struct tc_htb_opt`, which begins with the rate and the ceiling.
 const HTB_PARMS: u16 = 1;
-/// `TCA_HTB_RATE64`: the rate, where 32 bits do not hold it.
+/// `TCA_HTB_RATE64`: the rate, if it does not fit in 32 bits.
 const HTB_RATE64: u16 = 6;
-/// `TCA_HTB_CEIL64`: the same of the ceiling.
+/// `TCA_HTB_CEIL64`: the same for the ceiling.
 const HTB_CEIL64: u16 = 7;
-/// Where `struct tc_ratespec` holds its rate, and how long it is.
+/// `struct tc_ratespec`: the offset of its rate, and its length.
 const RATESPEC: (usize, usize) = (8, 12);
 
 fn htb_class(message: &Message) -> Option<HtbClass> {
@@ -113,7 +113,7 @@ fn htb_class(message: &Message) -> Option<HtbClass> {
 pub struct Filter {
     /// Its kind: `bpf`, `u32`...
     pub kind: String,
-    /// Its place.
+    /// Its priority.
     pub priority: u32,
     /// Its handle.
     pub handle: u32,
@@ -123,7 +123,7 @@ pub struct Filter {
     pub name: Option<String>,
 }
 
-/// `ffff:fff2` and `ffff:fff3`: where filters of clsact hang.
+/// `ffff:fff2` and `ffff:fff3`: the parents of clsact's filters.
 pub const CLSACT_INGRESS: u32 = 0xffff_fff2;
 /// See [`CLSACT_INGRESS`].
 pub const CLSACT_EGRESS: u32 = 0xffff_fff3;
@@ -131,10 +131,10 @@ pub const CLSACT_EGRESS: u32 = 0xffff_fff3;
 /// The filters of a device under one parent; none without clsact.
 ///
 /// # Errors
-/// When the kernel cannot be asked.
+/// When the kernel cannot be queried.
 pub fn filters(ifindex: u32, parent: u32) -> io::Result<Vec<Filter>> {
     let answers = match ask(libc::RTM_GETTFILTER, libc::RTM_NEWTFILTER, ifindex, parent) {
-        // Without clsact there is nothing to list.
+        // Without clsact there are no filters.
         Err(error)
             if matches!(
                 error.raw_os_error(),

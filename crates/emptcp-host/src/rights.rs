@@ -1,4 +1,4 @@
-//! What this process may do: its capabilities, and the folders that a change writes to.
+//! Rights of this process: its capabilities, and the folders that a change writes to.
 
 use crate::files;
 use nix::{
@@ -51,13 +51,13 @@ fn missing(needed: &[Capability]) -> Vec<Capability> {
     needed.iter().copied().filter(|capability| !has(*capability)).collect()
 }
 
-/// What is wrong with capabilities of a user namespace.
+/// Why capabilities of a user namespace are not enough.
 pub const NOT_THE_FIRST: &str = "its capabilities are those of a user namespace, BPF asks for those of the first one";
 
 /// `PROC_USER_INIT_INO` of the kernel: rights in the first user namespace count everywhere.
 const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
 
-/// Whether this thread is in another user namespace than the first, or that cannot be seen.
+/// Whether this thread is outside of the first user namespace, or this is unknown.
 pub fn in_user_namespace() -> bool {
     !fs::read_link("/proc/thread-self/ns/user").is_ok_and(|link| link == Path::new(FIRST_USER_NAMESPACE))
 }
@@ -84,7 +84,7 @@ pub fn lack(needed: &[Capability]) -> Option<String> {
     (!missing.is_empty()).then(|| format!("{} missing", are(&missing)))
 }
 
-/// Why the kernel may have refused what takes these capabilities, and what to do.
+/// Why the kernel may have refused an operation that needs these capabilities, and what to do.
 pub fn advice(needed: &[Capability]) -> String {
     match lack(needed) {
         Some(lack) => format!("{lack}; run as root with all capabilities, or with {}", listed(needed)),
@@ -96,10 +96,10 @@ pub fn advice(needed: &[Capability]) -> String {
     }
 }
 
-/// Why something cannot be made in `folder`, which need not exist yet; `None` when it can.
+/// Why no file can be made in `folder`, which need not exist yet; `None` if it can.
 pub fn unwritable(folder: &Path) -> Option<String> {
     let parts = folder.ancestors().collect::<Vec<_>>();
-    // Downwards: a folder that may not be entered hides what is below it.
+    // From the root down: a folder that may not be entered hides its content.
     let mut last = None;
     for part in parts.into_iter().rev() {
         match fs::metadata(part) {
@@ -137,7 +137,7 @@ fn who_may_not(verb: &str, path: &Path) -> String {
     format!("{} may not {verb} {}{owner}", of(geteuid().as_raw()), path.display())
 }
 
-/// What this process lacks to use a path that it was refused, and what to do.
+/// What this process lacks to use a refused path, and what to do.
 pub fn advice_on(path: &Path) -> String {
     let may = |part: &Path, flags| faccessat(nix::fcntl::AT_FDCWD, part, flags, AtFlags::AT_EACCESS).is_ok();
     let mut parents: Vec<_> = path
@@ -158,7 +158,7 @@ pub fn advice_on(path: &Path) -> String {
 
 /// What this process lacks to change something in `folders`, and what to do; `None` when it may write in all of them.
 ///
-/// `needed` is what the change takes besides.
+/// `needed`: capabilities that the change also needs.
 pub fn advice_on_folders(needed: &[Capability], folders: &[&Path]) -> Option<String> {
     let closed: Vec<String> = folders.iter().filter_map(|folder| unwritable(folder)).collect();
     let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_may_write_somewhere_is_told_so() {
+    fn a_writable_folder_is_not_reported() {
         let folder = std::env::temp_dir();
         assert_eq!(unwritable(&folder.join("a/b")), None);
         if !crate::testing::is_root() {

@@ -1,9 +1,9 @@
-//! Help for tests that need root or a kernel feature: skip in one way, and say why.
+//! Help for tests that need root or a kernel feature: one macro skips them and says why.
 
 /// Skips the rest of a test when a condition does not hold: prints `skipped: <reason>` and returns.
 ///
-/// With `EMPTCP_REQUIRE_ROOT=1` in the environment a skip is a failure, so that a runner can be sure. What some kernels
-/// lack for good is required with `kernel:` before the condition, which skips in any case.
+/// With `EMPTCP_REQUIRE_ROOT=1` in the environment a skip is a failure, so that a runner can rely on it. For features
+/// that some kernels never have, write `kernel:` before the condition: the test is then skipped in any case.
 #[macro_export]
 macro_rules! require {
     (kernel: $condition:expr, $($reason:tt)+) => {

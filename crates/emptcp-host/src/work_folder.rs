@@ -1,5 +1,5 @@
-//! A folder in which something is made before it takes its place. It goes with the process that made it; what a process
-//! that was killed has left goes when the next one makes such a folder beside it.
+//! A folder in which files are prepared before they are moved to their path. It is removed with the process that made
+//! it; if that process was killed, it is removed when the next one makes such a folder beside it.
 
 use crate::{
     error::{Error, Result},
@@ -17,9 +17,9 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Why there is no folder; of `parent` itself where that is what is missing.
+/// Why there is no folder; names `parent` if that one is missing.
 fn not_made(parent: &Path, error: io::Error) -> Error {
-    // /proc and the like take no folders, and call that "not found".
+    // /proc and similar file systems allow no new folders, and return "not found".
     if error.kind() == io::ErrorKind::NotFound && parent.is_dir() {
         return Error::io(
             parent,
@@ -29,7 +29,7 @@ fn not_made(parent: &Path, error: io::Error) -> Error {
     Error::io(parent, error)
 }
 
-/// The folder. Whoever holds its lock is at work in it, or clears it away.
+/// The folder. The process that holds its lock uses it, or removes it.
 #[derive(Debug)]
 pub struct WorkFolder {
     folder: TempDir,
@@ -37,10 +37,10 @@ pub struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Makes one in `parent`; its name begins with `prefix`, by which others of this kind are known.
+    /// Makes one in `parent`; its name begins with `prefix`, as those of all folders of this kind.
     ///
     /// # Errors
-    /// When nothing can be made there.
+    /// When no folder can be made there.
     pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
         clear(parent, prefix);
         loop {
@@ -50,7 +50,7 @@ impl WorkFolder {
                 .tempdir_in(parent)
                 .map_err(|error| not_made(parent, error))?;
             let file = match File::open(folder.path()) {
-                // Somebody has cleared it away before it was opened.
+                // Another process has removed it before it was opened.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 file => file.map_err(|error| Error::io(folder.path(), error))?,
             };
@@ -63,45 +63,45 @@ impl WorkFolder {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Puts the content at `place`, in one step where the file system can do so. What was there goes.
+    /// Moves the content to `target`, in one step if the file system can do so. What was there is removed.
     ///
     /// # Errors
-    /// When the place cannot be written.
-    pub fn move_to(self, place: &Path) -> Result<()> {
+    /// When the target cannot be written.
+    pub fn move_to(self, target: &Path) -> Result<()> {
         let own = self.folder.path();
-        let failed = |error: io::Error| Error::io(place, error);
-        match renameat2(AT_FDCWD, own, AT_FDCWD, place, RenameFlags::RENAME_EXCHANGE) {
-            // What was there is in our place now, and goes with us.
+        let failed = |error: io::Error| Error::io(target, error);
+        match renameat2(AT_FDCWD, own, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE) {
+            // The former content is at our path now, and is removed with this folder.
             Ok(()) => return Ok(()),
             Err(Errno::ENOENT) => {}
-            // NFS and others do not exchange.
+            // NFS and others cannot exchange folders.
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-                remove_if_there(place).map_err(failed)?;
+                remove_if_there(target).map_err(failed)?;
             }
             Err(error) => return Err(failed(error.into())),
         }
-        fs::rename(own, place).map_err(failed)
+        fs::rename(own, target).map_err(failed)
     }
 }
 
-fn remove_if_there(place: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(place) {
+fn remove_if_there(target: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(target) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Removes folders of this kind and user that nobody works in.
+/// Removes folders of this kind and user that no process uses.
 fn clear(parent: &Path, prefix: &str) {
     let own = nix::unistd::geteuid().as_raw();
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
-        // What others have put there is not even opened: to open a FIFO waits.
+        // Files of others are not even opened: opening a FIFO blocks.
         let is_ours = entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == own);
         if is_ours
             && let Ok(file) = File::open(entry.path())
@@ -112,14 +112,14 @@ fn clear(parent: &Path, prefix: &str) {
     }
 }
 
-/// Writes files into `folder`, making the folders above them. Errors name them as they will be called in `place`.
-/// Returns their names.
+/// Writes files into `folder`, and makes the folders above them. Errors name them by their path in `target`. Returns
+/// their names.
 ///
 /// # Errors
 /// When one cannot be written, or something else has its name.
 pub fn write_files<'a>(
     folder: &Path,
-    place: &Path,
+    target: &Path,
     files: impl IntoIterator<Item = (PathBuf, &'a [u8])>,
 ) -> Result<Vec<PathBuf>> {
     let write = |(name, bytes): (PathBuf, &[u8])| {
@@ -127,7 +127,7 @@ pub fn write_files<'a>(
         fs::create_dir_all(path.parent().unwrap_or(folder))
             .and_then(|()| files::is_regular_or_missing(&path))
             .and_then(|()| fs::write(&path, bytes))
-            .map_err(|error| Error::io(place.join(&name), error))?;
+            .map_err(|error| Error::io(target.join(&name), error))?;
         Ok(name)
     };
     files.into_iter().map(write).collect()

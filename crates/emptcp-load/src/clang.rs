@@ -1,4 +1,4 @@
-//! Runs clang on one BPF source. Used by the build script for our own sources and at run time for an operator's.
+//! Runs clang on one BPF source. Used by the build script for our own sources and at run time for custom elements.
 
 use std::{
     fmt, io,
@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-/// The two ways in which every source is compiled.
+/// The two variants of every source.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Variant {
     /// For tc and tcx.
@@ -20,7 +20,7 @@ impl Variant {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Tc, Self::Xdp];
 
-    /// As in file names: `tc` or `xdp`.
+    /// The name in file names: `tc` or `xdp`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tc => "tc",
@@ -34,13 +34,13 @@ impl Variant {
 pub enum Failure {
     /// clang could not be started.
     Missing(io::Error),
-    /// clang refused the source; its own words.
+    /// clang refused the source; its messages.
     Refused(String),
-    /// clang itself has failed, which says nothing of the source.
+    /// clang itself has failed; the source may be right.
     Failed {
-        /// What it was to write.
+        /// The file that it should have written.
         object: PathBuf,
-        /// Its own words: those that say why.
+        /// Its messages about the cause.
         words: String,
     },
 }
@@ -106,16 +106,16 @@ pub fn compile(source: &Path, object: &Path, variant: Variant, include: &[PathBu
     Err(failure(&words, output.status.signal().is_some(), object))
 }
 
-/// What a full disk is called.
+/// Messages for a full disk.
 const FULL: &str = "No space left on device";
-/// What clang and LLVM say when they themselves have failed.
+/// Messages of clang and LLVM about their own failures.
 const CRASH: [&str; 3] = [
     "LLVM ERROR",
     "PLEASE submit a bug report",
     "clang frontend command failed",
 ];
 
-/// Why there is no object, by what clang said. `killed`: a signal has ended it.
+/// Why there is no object, from the messages of clang. `killed`: a signal has ended it.
 fn failure(words: &str, killed: bool, object: &Path) -> Failure {
     let says = |line: &str| line.contains("error: ") || line.contains(CRASH[0]) || line.contains(FULL);
     if !killed && !words.contains(FULL) && !CRASH.iter().any(|crash| words.contains(crash)) {
@@ -143,24 +143,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_of_clang_itself_is_told_in_our_words_first() {
+    fn a_failure_of_clang_itself_is_explained_in_our_words_first() {
         let object = Path::new("/elements/mine/tc.o");
         let full = "LLVM ERROR: IO failure on output stream: No space left on device\n\
                     PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/ and include the crash backtrace.\n\
                     Stack dump:\n0.\tProgram arguments: clang -O2\n#0 0x00007f llvm::sys::PrintStackTrace\n";
-        let told = failure(full, false, object).to_string();
-        assert!(told.starts_with("there is no room for /elements/mine/tc.o "), "{told}");
+        let text = failure(full, false, object).to_string();
+        assert!(text.starts_with("there is no room for /elements/mine/tc.o "), "{text}");
         assert!(
-            told.ends_with("\nLLVM ERROR: IO failure on output stream: No space left on device"),
-            "{told}"
+            text.ends_with("\nLLVM ERROR: IO failure on output stream: No space left on device"),
+            "{text}"
         );
 
         let crash =
             "PLEASE submit a bug report to LLVM\nStack dump:\nclang: error: unable to execute command: Killed\n";
         for (words, killed) in [(crash, false), ("", true)] {
-            let told = failure(words, killed, object).to_string();
-            assert!(told.starts_with("clang itself has failed"), "{told}");
-            assert!(!told.contains("PLEASE"), "{told}");
+            let text = failure(words, killed, object).to_string();
+            assert!(text.starts_with("clang itself has failed"), "{text}");
+            assert!(!text.contains("PLEASE"), "{text}");
         }
 
         let refused = "element.bpf.c:3:1: error: unknown type name 'foo'\n";
@@ -169,8 +169,8 @@ mod tests {
 
     #[test]
     fn only_a_clang_that_is_not_there_is_to_be_installed() {
-        let told = |number| Failure::Missing(io::Error::from_raw_os_error(number)).to_string();
-        assert!(told(libc::ENOENT).contains("apt install clang"));
-        assert!(!told(libc::EMFILE).contains("install"), "{}", told(libc::EMFILE));
+        let text = |number| Failure::Missing(io::Error::from_raw_os_error(number)).to_string();
+        assert!(text(libc::ENOENT).contains("apt install clang"));
+        assert!(!text(libc::EMFILE).contains("install"), "{}", text(libc::EMFILE));
     }
 }

@@ -1,7 +1,7 @@
-//! What the build script put into this crate: BPF objects, manifests, headers of the SDK. To this crate they are bytes
-//! and texts; what they mean is known above it.
+//! What the build script put into this crate: BPF objects, manifests, headers of the SDK. This crate treats them as
+//! bytes and texts; the crates that use it interpret them.
 
-/// An object's bytes, aligned as libbpf reads them.
+/// An object's bytes, aligned as libbpf needs them.
 #[repr(C, align(8))]
 struct Aligned<T: ?Sized>(T);
 
@@ -20,7 +20,7 @@ pub type Shipped = (&'static str, Option<&'static [u8]>, Option<&'static [u8]>);
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
-/// Tells builds with different core programs apart (FNV-1a).
+/// Distinguishes builds with different core programs (FNV-1a).
 pub fn fingerprint(core: &[CoreObject]) -> u32 {
     let bytes = core.iter().flat_map(|(_, tc, xdp)| tc.iter().chain(*xdp));
     bytes.fold(0x811c_9dc5, |hash, byte| {

@@ -7,10 +7,10 @@ use crate::{
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::io;
 
-/// Entries of one call: enough that calls cost nothing beside the copying, and more than a bucket holds.
+/// Entries per call: enough that the copying dominates the cost, and more than a bucket holds.
 const AT_ONCE: usize = 4096;
 
-/// Bytes of the values of one call, at most, for maps with large values.
+/// Most bytes of values per call, for maps with large values.
 const BYTES_AT_ONCE: usize = 4 << 20;
 
 fn room(map: &MapHandle) -> usize {
@@ -22,7 +22,7 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
 }
 
-/// Hands out key and value of every entry of a hash table that is there throughout.
+/// Calls `take` with key and value of every entry of a hash table that exists during the whole call.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -42,7 +42,7 @@ pub fn for_each(map: &MapHandle, mut take: impl FnMut(&[u8], &[u8])) -> Result<(
                     return Ok(());
                 }
             }
-            // A bucket holds more than that.
+            // A bucket holds more entries than that.
             Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
                 room *= 2;
                 keys.resize(room * sizes.0, 0);
@@ -63,7 +63,7 @@ fn one_by_one(map: &MapHandle, mut take: impl FnMut(&[u8], &[u8])) -> Result<()>
     Ok(())
 }
 
-/// How many entries a hash table has.
+/// Number of entries in a hash table.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -73,7 +73,7 @@ pub fn count(map: &MapHandle) -> Result<u64> {
     Ok(count)
 }
 
-/// Reads `count` values of an array from `first` on into `values`, which is made as long as it takes. Every value has
+/// Reads `count` values of an array from `first` on into `values`, which is resized to fit. Every value has
 /// `value_size` bytes.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub fn array(map: &MapHandle, first: u32, count: u32, values: &mut Vec<u8>) -> R
     values.resize(count as usize * stride, 0);
     let mut keys = vec![0; AT_ONCE * 4];
     let mut position = match first.checked_sub(1) {
-        Some(before) => Position::behind(before),
+        Some(before) => Position::after(before),
         None => Position::start(),
     };
     let mut done = 0;

@@ -1,10 +1,10 @@
-//! What can go wrong.
+//! Errors of this crate.
 
 use crate::{numbers, refusal::Refusal};
 use emptcp_host::{Answer, rights::Capability};
 use std::io;
 
-/// What loading and attaching take.
+/// Capabilities that loading and attaching need.
 pub const LOADING: [Capability; 3] = [Capability::Bpf, Capability::Perfmon, Capability::NetAdmin];
 
 /// Result of this crate.
@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A program that could not be loaded. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The object is not what its caller takes it for.
+    /// The object does not match what its caller expects.
     #[error(transparent)]
     Misfit(#[from] Misfit),
     /// The verifier refused the program.
@@ -24,7 +24,7 @@ pub enum Error {
     Host(#[from] emptcp_host::Error),
 }
 
-/// How an object differs from what its caller takes it for.
+/// How an object differs from what its caller expects.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Misfit {
     /// libbpf cannot read it.
@@ -36,12 +36,12 @@ pub enum Misfit {
     /// It holds no program.
     #[error("the object holds no program")]
     NoProgram,
-    /// A constant that is filled in is not there.
+    /// A constant that is filled in is missing.
     #[error("the constant `{variable}` is missing")]
     NoConstant {
         /// Its name.
         variable: String,
-        /// The members that it should have, when they had to be exactly these.
+        /// The members that it must have, if they must be exactly these.
         exact: Vec<String>,
     },
     /// A constant lacks a member that is filled in.
@@ -51,10 +51,10 @@ pub enum Misfit {
         variable: String,
         /// The member.
         member: String,
-        /// Whether the members had to be exactly those that are filled in.
+        /// Whether the members must be exactly those that are filled in.
         exact: bool,
     },
-    /// A constant has a member that is not filled in, and its members had to be exactly those that are.
+    /// A constant has a member that is not filled in, and its members must be exactly those that are.
     #[error("nothing fills in `{member}` of `{variable}`")]
     NotFilled {
         /// The constant.
@@ -62,7 +62,7 @@ pub enum Misfit {
         /// The member.
         member: String,
     },
-    /// A value does not go into its member.
+    /// A value does not fit into its member.
     #[error("`{member}` in `struct {variable}` {why}")]
     Value {
         /// The constant.
@@ -81,8 +81,8 @@ pub enum Misfit {
 }
 
 impl Error {
-    /// The kernel refused `action`, which is about BPF: a lack of rights is an error of its own, libbpf's numbers are
-    /// put into words.
+    /// The kernel refused `action`, an operation on BPF. A lack of rights is a separate error; libbpf's numbers are put
+    /// into words.
     pub fn kernel(action: impl Into<String>, source: io::Error) -> Self {
         let answer = match source.raw_os_error() {
             Some(code) if code >= numbers::FIRST => Answer::new(numbers::explained(source.to_string()), None),
@@ -97,14 +97,14 @@ impl Error {
     }
 }
 
-/// What the kernel answered to libbpf: with the causes, of which the kernel's own words and number are the last.
+/// The kernel's answer to libbpf, with all causes; the last one has the kernel's own words and number.
 pub fn answer(error: &libbpf_rs::Error) -> Answer {
     let words = numbers::explained(format!("{error:#}"));
     let errno = errno(&words);
     Answer::new(words, errno)
 }
 
-/// The number that the kernel gave. libbpf-rs keeps the [`io::Error`] to itself, but says its number in the text.
+/// The kernel's error number. libbpf-rs does not expose the [`io::Error`], but its text has the number.
 fn errno(text: &str) -> Option<i32> {
     let (_, number) = text.rsplit_once("(os error ")?;
     let number = number.split(')').next()?.parse().ok()?;
@@ -113,10 +113,10 @@ fn errno(text: &str) -> Option<i32> {
 
 /// `.or_kernel("what was tried")` for results of the kernel and of libbpf.
 pub trait OrKernel<T> {
-    /// Says what was tried.
+    /// Adds what was tried.
     ///
     /// # Errors
-    /// When the result is one.
+    /// When the result is an error.
     fn or_kernel(self, action: impl Into<String>) -> Result<T>;
 }
 
@@ -138,7 +138,7 @@ mod tests {
     use libbpf_rs::ErrorExt;
 
     #[test]
-    fn the_kernel_s_own_words_stay_behind_those_of_libbpf() {
+    fn the_kernel_s_own_words_follow_those_of_libbpf() {
         for number in 1..=133 {
             let error = || libbpf_rs::Error::from_raw_os_error(number).context("failed to update the map");
             let words = io::Error::from_raw_os_error(number).to_string();
@@ -149,8 +149,8 @@ mod tests {
                 panic!("it is about the kernel")
             };
             assert_eq!(host.errno(), Some(number));
-            let told: libbpf_rs::Result<()> = Err(error());
-            assert_eq!(told.or_kernel("write a rule").unwrap_err().to_string(), text);
+            let result: libbpf_rs::Result<()> = Err(error());
+            assert_eq!(result.or_kernel("write a rule").unwrap_err().to_string(), text);
             let text = Error::kernel("write a rule", io::Error::from_raw_os_error(number)).to_string();
             assert!(text.contains(&words), "{text}");
         }

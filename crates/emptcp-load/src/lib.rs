@@ -1,19 +1,19 @@
-//! BPF programs of any kind, from C source to the kernel. Nothing here knows of policies, chains or MPTCP.
+//! BPF programs of any kind, from C source to the kernel. This crate knows nothing about policies, chains or MPTCP.
 //!
-//! * [`clang`] compiles a source, for the build script too. [`embedded`] is what that one built.
+//! * [`clang`] compiles a source, for the build script too. [`embedded`] has the objects of the build script.
 //! * [`object`] opens an object, fills in its constants (where [`rodata`] finds them) and loads it with maps that its
-//!   caller [shares](object::Maps). What the verifier says against it is read by [`refusal`], with a hint from `traps`.
-//! * [`map`] makes maps and says what memory they take; [`mapping`] maps them into our memory, [`entries`] reads
-//!   whole ones; [`pin`] keeps things in bpffs.
-//! * [`link`] attaches, [`program`] asks about programs and runs them on packets, [`grace`] waits for those that run,
-//!   [`kernel`] asks what the kernel allows.
-//! * [`messages`] takes libbpf's messages, [`numbers`] puts its error numbers into words; [`error`]: what can go wrong.
+//!   caller [shares](object::Maps). [`refusal`] explains a refusal by the verifier, with a hint from `traps`.
+//! * [`map`] makes maps and computes their memory; [`mapping`] maps them into our memory, [`entries`] reads whole maps;
+//!   [`pin`] pins objects in bpffs.
+//! * [`link`] attaches, [`program`] queries programs and runs them on packets, [`grace`] waits for running ones,
+//!   [`kernel`] queries what the kernel allows.
+//! * [`messages`] receives libbpf's messages, [`numbers`] puts its error numbers into words; [`error`] has the errors.
 //! * `ffi` holds every unsafe call.
 //!
-//! What the elements are, is not decided here: an element's manifest names hooks of the packet plane, and building one
-//! loads it beside the core's maps. So the catalogue, `element install` and the SDK's export are in `emptcp-packet`;
-//! this crate hands them the compiler and the bytes. The objects of all planes are embedded here, so that one build
-//! script runs clang, once for each content.
+//! This crate does not interpret elements: an element's manifest names hooks of the packet plane, and building one
+//! loads it with the core's maps. So the catalogue, `element install` and the SDK's export are in `emptcp-packet`; this
+//! crate provides the compiler and the bytes. The objects of all planes are embedded here, so that one build script
+//! runs clang, once for each content.
 //!
 //! ```no_run
 //! use emptcp_load::object::{self, Fill, NoMaps, Presence, Value};

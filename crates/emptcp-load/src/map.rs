@@ -1,4 +1,4 @@
-//! Maps: made as an object declares them, and the memory that they take.
+//! Makes maps as an object declares them, and computes their memory.
 
 use crate::error::{OrKernel, Result};
 use libbpf_rs::{MapCore, MapHandle, MapType, OpenMap, OpenObject};
@@ -20,7 +20,7 @@ fn short(name: &str) -> &str {
     &name[..name.len().min(15)]
 }
 
-/// What a map is made of.
+/// The shape of a map.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// Its name in the object.
@@ -31,7 +31,7 @@ pub struct Shape {
     pub key: u32,
     /// Bytes of a value.
     pub value: u32,
-    /// Entries that it has room for.
+    /// Most entries.
     pub entries: u32,
     /// `BPF_F_*`.
     pub flags: u32,

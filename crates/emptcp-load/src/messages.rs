@@ -15,7 +15,7 @@ pub fn redirect() {
     });
 }
 
-/// The text with characters that a terminal would act on, or not show, as escapes.
+/// The text with control characters and invisible characters as escapes.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,5 +1,5 @@
-//! Words for libbpf's own error numbers. They follow those of the kernel, so that libc calls each of them an unknown
-//! error.
+//! Words for libbpf's own error numbers. They begin after those of the kernel, so that libc calls each of them an
+//! unknown error.
 
 /// `enum libbpf_errno` of libbpf_legacy.h, from 4000 on.
 const WORDS: [&str; 14] = [
@@ -8,7 +8,7 @@ const WORDS: [&str; 14] = [
     "its section `version` is damaged",
     "it was compiled for the other byte order: compile it on this machine, or for the target bpf",
     "libbpf itself has failed",
-    "a reference in it leads nowhere: a function or map that it uses is missing",
+    "a reference in it cannot be resolved: a function or map that it uses is missing",
     "the kernel has refused it",
     "the verifier has refused it",
     "a program in it is longer than the kernel takes",
@@ -18,10 +18,10 @@ const WORDS: [&str; 14] = [
     "an answer of the kernel was out of order",
     "an answer of the kernel cannot be read",
 ];
-/// The first of them.
+/// The first number.
 pub const FIRST: i32 = 4000;
 
-/// The same text with words in place of libbpf's numbers. The number stays: it is what others write about.
+/// Replaces libbpf's numbers in a text by words. The number itself stays, to search for.
 pub fn explained(text: String) -> String {
     let Some(at) = text.find("Unknown error ") else {
         return text;
@@ -42,7 +42,7 @@ pub fn explained(text: String) -> String {
     format!("{}{words} (libbpf error {code}){end}", &text[..at])
 }
 
-/// Whether the text of an error ends with a lack of memory or of open files: what was tried is not at fault.
+/// Whether the text of an error ends with a lack of memory or of open files: then the object is not at fault.
 pub fn is_lack(text: &str) -> bool {
     [libc::ENOMEM, libc::ENFILE, libc::EMFILE]
         .iter()
@@ -55,12 +55,12 @@ mod tests {
     use std::io;
 
     #[test]
-    fn every_number_of_libbpf_is_told_in_words() {
+    fn every_number_of_libbpf_is_explained_in_words() {
         for code in (FIRST..).take(WORDS.len()) {
             let error = io::Error::from_raw_os_error(code);
-            let told = explained(format!("open: {error}; the end"));
-            assert!(!told.contains("Unknown"), "{told}");
-            assert!(told.ends_with(&format!("(libbpf error {code}); the end")), "{told}");
+            let text = explained(format!("open: {error}; the end"));
+            assert!(!text.contains("Unknown"), "{text}");
+            assert!(text.ends_with(&format!("(libbpf error {code}); the end")), "{text}");
         }
         for code in [FIRST - 1, FIRST + WORDS.len() as i32, 22] {
             let said = io::Error::from_raw_os_error(code).to_string();

@@ -1,4 +1,4 @@
-//! Loads the program of one object: constants filled in, shared maps handed over, the verifier's refusal explained.
+//! Loads the program of one object: fills in constants, sets shared maps, explains the verifier's refusal.
 
 use crate::{
     error::{Error, LOADING, Misfit, OrKernel, Result},
@@ -15,41 +15,40 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-/// Room for the verifier's words; only touched when it refuses.
+/// Size of the buffer for the verifier's log; only used when it refuses.
 const LOG_BYTES: usize = 16 << 20;
 
-/// What a member of a constant is to hold.
+/// The value of a member of a constant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Value {
     /// A number, in as many bytes as the member has: 1, 2, 4 or 8.
     Integer(u64),
-    /// Two numbers, each in half of the member. A second one of `u64::MAX` stands for the largest that there is room
-    /// for.
+    /// Two numbers, each in half of the member. A second one of `u64::MAX` stands for the largest that fits.
     Pair(u64, u64),
     /// These bytes.
     Bytes {
         /// As many as the member has.
         bytes: Vec<u8>,
-        /// What they are, in C.
+        /// Their type in C.
         of: &'static str,
     },
 }
 
-/// A constant to be filled: a structure in `.rodata`.
+/// A constant to be filled in: a structure in `.rodata`.
 #[derive(Clone, Debug)]
 pub struct Fill<'a> {
     /// The variable.
     pub variable: &'a str,
     /// Its members.
     pub members: Vec<(&'a str, Value)>,
-    /// How strictly it must be there.
+    /// Whether it must exist.
     pub presence: Presence,
 }
 
-/// How strictly a constant must be in the object.
+/// Whether a constant must be in the object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Presence {
-    /// With exactly these members; left out only when there are none.
+    /// With exactly these members; it may be missing if there are none.
     Exact,
     /// With at least these members.
     Required,
@@ -59,11 +58,11 @@ pub enum Presence {
 
 /// Maps that a program shares with others.
 pub trait Maps {
-    /// The map that it must share under this name; the shapes must agree.
+    /// The map that it must share under this name; the shapes must be equal.
     fn shared(&self, name: &str) -> Option<&MapHandle>;
-    /// A map that an earlier load made under this name; shared when the shapes agree.
+    /// A map that an earlier load made under this name; shared if the shapes are equal.
     fn made_before(&self, name: &str) -> Option<&MapHandle>;
-    /// Entries of a map that it makes, where its own number does not hold.
+    /// Entries of a map that it makes, if they differ from its own number.
     fn entries(&self, name: &str) -> Option<u32>;
 }
 
@@ -97,14 +96,14 @@ pub struct Loaded {
 /// Opens an object.
 ///
 /// # Errors
-/// [`Misfit::Object`], and when the system has no room to read it.
+/// [`Misfit::Object`], and when the system has no memory or open files left to read it.
 pub fn open(bytes: &[u8]) -> Result<OpenObject> {
     messages::redirect();
     let opened = ObjectBuilder::default().open_memory(bytes);
     opened.map_err(|error| unreadable(error, Misfit::Object))
 }
 
-/// Why an object cannot be read: it is at fault, unless the system has no room to read it.
+/// Why an object cannot be read: the object is at fault, unless the system has no memory or open files left.
 fn unreadable(error: libbpf_rs::Error, misfit: fn(String) -> Misfit) -> Error {
     let said = format!("{error:#}");
     match numbers::is_lack(&said) {
@@ -121,15 +120,15 @@ pub fn types(object: &OpenObject) -> libbpf_rs::Result<Option<Btf<'_>>> {
     ffi::object::btf(object)
 }
 
-/// Where the constants of an object lie.
+/// The layout of the constants of an object.
 ///
 /// # Errors
-/// [`Misfit::Types`], and when the system has no room to read them.
+/// [`Misfit::Types`], and when the system has no memory or open files left to read them.
 pub fn layout(object: &OpenObject) -> Result<Layout> {
     Layout::read(object).map_err(|error| unreadable(error, Misfit::Types))
 }
 
-/// Opens, fills, hands over the maps and loads. `name` is the program's in messages.
+/// Opens, fills in constants, sets the maps and loads. `name`: the program in messages.
 ///
 /// # Errors
 /// When the object is no such program, or the kernel refuses it.
@@ -146,8 +145,8 @@ pub fn load(bytes: &[u8], name: &str, fills: &[Fill<'_>], maps: &dyn Maps) -> Re
     })
 }
 
-/// Tries once more when the verifier gives no reason; `refusal` finds what it says in an error. It was seen to refuse a
-/// program that it took a moment later, on a machine that was short of memory and processors.
+/// Tries once more if the verifier gives no reason; `refusal` finds its answer in an error. On a machine with little
+/// memory and few processors, the verifier was seen to refuse a program that it accepted a moment later.
 ///
 /// # Errors
 /// As `attempt`.
@@ -166,7 +165,7 @@ pub fn twice<E>(
     }
 }
 
-/// Hands over the maps and loads an object that is filled in. `name` is the program's in messages.
+/// Sets the maps and loads an object that is filled in. `name`: the program in messages.
 ///
 /// # Errors
 /// When the object is no such program, or the kernel refuses it.
@@ -195,7 +194,7 @@ fn refused(name: &str, error: libbpf_rs::Error, log: String) -> Error {
         return Error::libbpf(action, error);
     }
     let refusal = Refusal::read(log, &format!("{error:#}"));
-    // Without CAP_PERFMON the verifier refuses what is right: that is no fault of the program.
+    // Without CAP_PERFMON the verifier refuses correct programs: that is no fault of the program.
     match rights::lack(&LOADING) {
         Some(_) => emptcp_host::Error::NotPermitted {
             action,
@@ -210,7 +209,7 @@ fn refused(name: &str, error: libbpf_rs::Error, log: String) -> Error {
 /// Fills in the constants.
 ///
 /// # Errors
-/// When a constant or a member is missing, or a value does not go into it.
+/// When a constant or a member is missing, or a value does not fit into it.
 pub fn fill(object: &mut OpenObject, layout: &Layout, fills: &[Fill<'_>]) -> Result<()> {
     let mut pieces = Vec::new();
     for fill in fills {
@@ -244,7 +243,7 @@ pub fn fill(object: &mut OpenObject, layout: &Layout, fills: &[Fill<'_>]) -> Res
     rodata::write(object, &pieces).map_err(|why| Misfit::Constants(why).into())
 }
 
-/// Names on both sides must be the same.
+/// Checks that the names on both sides are the same.
 fn exact(constant: &Constant, fill: &Fill<'_>) -> Result<(), Misfit> {
     let variable = || fill.variable.to_owned();
     for (name, _) in &fill.members {
@@ -277,7 +276,7 @@ fn encode(value: &Value, size: usize) -> Result<Vec<u8>, String> {
     match value {
         Value::Integer(value) => number(*value, size),
         Value::Pair(low, high) if size.is_multiple_of(2) => {
-            // A range that is open above ends at the largest number that there is room for.
+            // A range that is open above ends at the largest number that fits.
             let high = if *high == u64::MAX {
                 rodata::largest(size / 2)
             } else {
@@ -291,7 +290,7 @@ fn encode(value: &Value, size: usize) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Gives the object the shared maps; returns the names of those that it must make.
+/// Sets the shared maps of the object; returns the names of those that it must make.
 fn hand_over(object: &mut OpenObject, maps: &dyn Maps) -> Result<Vec<String>> {
     let mut own = Vec::new();
     for mut map in object.maps_mut() {

@@ -1,20 +1,20 @@
-//! A program that the verifier refused: which source line, the verifier's own words, and what usually helps.
+//! A program that the verifier refused: the source line, the verifier's message, and what usually helps.
 
 use crate::traps;
 use std::fmt;
 
-/// What the verifier says against a program.
+/// The verifier's refusal of a program.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
-    /// The C source line that the verifier looked at last.
+    /// The C source line that the verifier checked last.
     pub source: Option<SourceLine>,
-    /// The verifier's last words.
+    /// The verifier's last message.
     pub words: String,
-    /// Whether they are a reason, and not just the last instruction.
+    /// Whether that is a reason, and not just the last instruction.
     pub has_reason: bool,
     /// What usually helps.
     pub hint: Option<&'static str>,
-    /// The whole log, for those who want to read it.
+    /// The whole log.
     pub log: String,
 }
 
@@ -23,12 +23,12 @@ pub struct Refusal {
 pub struct SourceLine {
     /// Its text.
     pub text: String,
-    /// `file:line`, from kernels that say it (Linux 6.9).
+    /// `file:line`, on kernels that report it (Linux 6.9).
     pub place: Option<String>,
 }
 
 impl Refusal {
-    /// Reads a verifier log. `error` is what the system call said: where the log gives no reason, that is all there is.
+    /// Reads a verifier log. `error` is the error of the system call: the only information if the log gives no reason.
     pub fn read(log: String, error: &str) -> Self {
         let (mut words, has_reason) = last_words(&log);
         if !has_reason {
@@ -78,7 +78,7 @@ fn source_line(log: &str) -> Option<SourceLine> {
     })
 }
 
-/// What follows the last instruction, without statistics; or the last line, and that it is no more than that.
+/// What follows the last instruction, without statistics; else the last line. The flag: whether it is a reason.
 fn last_words(log: &str) -> (String, bool) {
     let lines: Vec<&str> = log.lines().filter(|line| !is_statistics(line)).collect();
     let after = lines
@@ -115,7 +115,7 @@ fn is_instruction(line: &str) -> bool {
         .is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok())
 }
 
-/// Neither a source comment nor the verifier's book-keeping.
+/// Neither a source comment nor a state line of the verifier.
 fn is_word(line: &str) -> bool {
     let state = line
         .split_once(": R")

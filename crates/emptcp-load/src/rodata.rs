@@ -1,4 +1,4 @@
-//! Fills an object's `.rodata` by name: BTF says where each member of each constant lies.
+//! Fills an object's `.rodata` by name: BTF has the offset of each member of each constant.
 
 use crate::ffi::object;
 use libbpf_rs::{
@@ -17,7 +17,7 @@ pub fn largest(bytes: usize) -> u64 {
     }
 }
 
-/// A constant's member: its place in `.rodata`.
+/// A constant's member and its offset in `.rodata`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Member {
     /// Its name.
@@ -26,7 +26,7 @@ pub struct Member {
     pub offset: usize,
     /// Size, bytes.
     pub size: usize,
-    /// What kind of type it has.
+    /// The kind of its type.
     pub shape: Shape,
 }
 
@@ -42,7 +42,7 @@ pub enum Shape {
 }
 
 impl Member {
-    /// In words.
+    /// The name in messages.
     pub fn describe(&self) -> String {
         let what = match self.shape {
             Shape::Number => "a number",

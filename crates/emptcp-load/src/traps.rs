@@ -1,15 +1,15 @@
-//! The usual traps of the verifier: what it says, and what helps. Each row is tested with a program that the kernel
+//! Common refusals of the verifier: its message, and what helps. Each row is tested with a program that the kernel
 //! really refuses (`tests/refusals.rs`).
 
 /// One trap.
 struct Trap {
-    /// Any of these is in the verifier's last words.
+    /// Any of these is in the verifier's last message.
     says: &'static [&'static str],
     /// What helps.
     hint: &'static str,
 }
 
-/// The first row that fits wins: special ones come first.
+/// The first matching row is used: special ones come first.
 const TRAPS: &[Trap] = &[
     Trap {
         says: &[
@@ -111,17 +111,17 @@ const TRAPS: &[Trap] = &[
     },
 ];
 
-/// Where the verifier names a packet pointer with a variable part (`id` is not 0) and no known range.
+/// For a packet pointer with a variable part (`id` is not 0) and no known range.
 const VARIABLE_OFFSET: &str = "the offset of this packet pointer is variable and has no bound that the verifier knows: \
     if it is from emptcp_at(), test it for NULL (`if (!pointer) return EMPTCP_CONTINUE;`), else the compiler drops the check \
     inside; if it is not, mask the offset (`offset &= 0x1ff`) and compare the same pointer with data_end, or use emptcp_at()";
 
-/// Where the verifier follows the way on which a pointer is NULL.
+/// For the path on which a pointer is NULL.
 const NULL: &str = "this pointer can be NULL, and is not tested for it: emptcp_at(), emptcp_tcp() and emptcp_flow_record() \
     give NULL when the bytes or the record are not there; write `if (!pointer) return EMPTCP_CONTINUE;` (in a selector: \
     `return false;`) before it is used";
 
-/// Whether the refused access goes through a register that holds 0: NULL, on this way through the program.
+/// Whether the refused access uses a register that holds 0: NULL, on this path of the program.
 fn is_null(words: &str, log: &str) -> bool {
     let Some((register, _)) = words.lines().find_map(|line| {
         line.split_once(" invalid mem access '")
@@ -129,13 +129,13 @@ fn is_null(words: &str, log: &str) -> bool {
     }) else {
         return false;
     };
-    // What the log says last about the register: `R2=0`, `R2_w=0`; before Linux 5.18 `R2=inv0`, `R2_w=invP0`.
+    // The last state of the register in the log: `R2=0`, `R2_w=0`; before Linux 5.18 `R2=inv0`, `R2_w=invP0`.
     let states = log.split([' ', '\n']).filter_map(|word| word.split_once('='));
     let last = states.rev().find(|(name, _)| name.trim_end_matches("_w") == register);
     last.is_some_and(|(_, value)| matches!(value, "0" | "P0" | "inv0" | "invP0"))
 }
 
-/// What usually helps against these words.
+/// What usually helps for this message.
 pub(crate) fn hint(words: &str, log: &str) -> Option<&'static str> {
     if words.contains("invalid access to packet") && words.contains("(id=") && !words.contains("(id=0,") {
         return Some(VARIABLE_OFFSET);

@@ -17,9 +17,9 @@ pub struct Connection {
     pub subflows: u32,
     /// Segments, both directions. Once [`Connection::include`] has the subflows in the table, of all subflows.
     pub packets: u64,
-    /// Payload bytes, likewise.
+    /// Payload bytes, counted the same way.
     pub bytes: u64,
-    /// Retransmitted segments, likewise.
+    /// Retransmitted segments, counted the same way.
     pub retransmissions: u64,
     /// Milliseconds since the first packet.
     pub age_ms: u64,
@@ -27,15 +27,15 @@ pub struct Connection {
     pub idle_ms: u64,
     /// MPTCP version, `None` unknown.
     pub version: Option<Version>,
-    /// What its ended subflows carried. Not in JSON: what is shown there includes it.
+    /// What its ended subflows carried. Not in JSON: the totals there include it.
     #[serde(skip)]
     pub ended: Totals,
 }
 
 impl Connection {
-    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the
-    /// connection as a whole only while a policy asks for that; then forgotten subflows are in as well. So the greater
-    /// value counts.
+    /// Adds what the subflows in the table carry to what ended ones have carried. The data path counts for the whole
+    /// connection only while a policy requests it; then evicted subflows are included too. So the greater value is
+    /// used.
     pub fn include<'a>(&mut self, flows: impl IntoIterator<Item = &'a Flow>) {
         let Totals {
             mut packets,

@@ -1,4 +1,4 @@
-//! Sums of packets and bytes, and what one step of a counter stands for.
+//! Sums of packets and bytes, and the unit of a counter.
 
 use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -34,16 +34,16 @@ pub struct Totals {
     pub retransmissions: u64,
 }
 
-/// What one step of a counter stands for.
+/// The unit of a counter.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// Segments on the wire: an aggregate counts as what it holds. `emptcp_count` counts them, and their bytes.
+    /// Segments on the wire: an aggregate counts as its segments. `emptcp_count` counts them, and their bytes.
     #[default]
     Segments,
     /// Packets as the hook sees them: an aggregate is one.
     Packets,
-    /// What happened once, whatever the packet holds. `emptcp_count_event` counts it, without bytes.
+    /// Events: one per packet, also for an aggregate. `emptcp_count_event` counts them, without bytes.
     Events,
 }
 
@@ -51,7 +51,7 @@ impl Unit {
     /// All units.
     pub const ALL: [Self; 3] = [Self::Segments, Self::Packets, Self::Events];
 
-    /// As in `element.toml` and at the head of a column.
+    /// The name in `element.toml` and in a column's heading.
     pub fn word(self) -> &'static str {
         match self {
             Self::Segments => "segments",

@@ -1,35 +1,35 @@
-//! How devices stand to the policies that name them.
+//! State of devices with policies.
 
 use crate::DeviceDirection;
 use serde::{Deserialize, Serialize};
 
-/// How a device stands to the policies that name it.
+/// State of a device that a policy names.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It runs them.
+    /// It runs the policies.
     Attached,
-    /// It runs them, and has another name now.
+    /// It runs the policies, and has another name now.
     Renamed,
     /// There is no device of this name in this network namespace.
     Gone,
     /// It was moved to another network namespace, where its policies still act.
     Moved,
     /// It was moved to another network namespace and has another index there: the programs are attached, but no rule
-    /// knows it.
+    /// matches it.
     MovedIdle,
     /// The programs were detached.
     NotAttached,
     /// Another device has the name now: it was created again, or renamed.
     CreatedAgain,
-    /// The programs run, but somebody has replaced the root qdisc that `mode=shape` needs.
+    /// The programs run, but the root qdisc that `mode=shape` needs was replaced.
     QdiscReplaced,
-    /// The programs run, but somebody has removed or changed the class with the rate of a policy.
+    /// The programs run, but the class with the rate of a policy was removed or changed.
     ClassChanged,
 }
 
 impl Standing {
-    /// In words.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Attached => "attached",
@@ -57,21 +57,21 @@ pub struct DeviceState {
     pub device: String,
     /// The direction.
     pub direction: DeviceDirection,
-    /// How it stands.
+    /// Its state.
     pub state: Standing,
-    /// The name that the device which runs the policies has now, when it is another one.
+    /// The present name of the device that runs the policies, if it was renamed.
     pub renamed_to: Option<String>,
     /// The device to which the policies were applied is in another network namespace, with the programs.
     pub moved: bool,
     /// The device was moved away and came back with another index: the programs are still attached to it, and pass
-    /// every packet, since no rule knows the index.
+    /// every packet, since no rule matches the index.
     pub came_back: bool,
     /// The root qdisc that emptcp made for `mode=shape`, kind and handle; at egress.
     pub qdisc: Option<String>,
 }
 
 impl DeviceState {
-    /// How it stands, in words.
+    /// Its state, in words.
     pub fn words(&self) -> String {
         let name = self.state.name();
         match (&self.renamed_to, self.state) {

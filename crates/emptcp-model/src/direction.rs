@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which way a packet goes at a network device.
+/// The direction of a packet at a network device.
 ///
 /// It says nothing about client and server: at ingress the remote [side](mptcp_wire::Side) sends, at egress the local.
 ///
@@ -26,7 +26,7 @@ impl DeviceDirection {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
 
-    /// As in a policy file.
+    /// The word in a policy file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -43,7 +43,7 @@ impl DeviceDirection {
         }
     }
 
-    /// As the kernel's side has it: `enum emptcp_direction`.
+    /// The number in BPF programs: `enum emptcp_direction`.
     pub const fn number(self) -> u32 {
         match self {
             Self::Egress => 0,

@@ -1,9 +1,9 @@
-//! What kind of thing went wrong.
+//! The kind of an error.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What kind of thing went wrong: few enough to decide by. The error itself says what, where and why.
+/// The kind of an error: few kinds, for decisions in programs. The error itself says what, where and why.
 ///
 /// ```
 /// use emptcp_model::ErrorKind;
@@ -24,13 +24,13 @@ pub enum ErrorKind {
     NotPermitted,
     /// The policy file has a mistake, or its policies exclude each other.
     BadPolicy,
-    /// The name is none that an instance can have.
+    /// The name is not allowed for an instance.
     BadName,
-    /// An element of an operator cannot be built or used as it is.
+    /// A custom element cannot be built or used.
     BadElement,
     /// There is no such device in this network namespace.
     NoDevice,
-    /// Somebody else has the device, or what is needed of it.
+    /// Another program uses the device, or a part of it that is needed.
     DeviceBusy,
     /// There is no instance of this name in this network namespace.
     NoInstance,
@@ -38,15 +38,15 @@ pub enum ErrorKind {
     NoNamespace,
     /// There is no element of this name.
     NoElement,
-    /// The instance is there, but none of its policies is in force.
+    /// The instance exists, but none of its policies is in force.
     NothingInForce,
     /// The verifier of the kernel refused a program.
     Refused,
-    /// This kernel, this driver or this machine does not have what it takes.
+    /// This kernel, this driver or this machine lacks a feature.
     Unsupported,
     /// A table is full, or the system has no memory or descriptors left.
     LimitExceeded,
-    /// Another version or build of emptcp made what is there.
+    /// Another version or build of emptcp made the instance or element.
     OtherBuild,
     /// What is stored in the kernel cannot be read.
     Damaged,
@@ -57,7 +57,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// In words.
+    /// The kind in words.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotPermitted => "not permitted",

@@ -5,7 +5,7 @@ use mptcp_wire::{AddressId, Key, Side, Token, Version};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::net::SocketAddr;
 
-/// What an event says.
+/// The content of an event.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventBody {
@@ -19,13 +19,13 @@ pub enum EventBody {
         remote_token: Option<Token>,
         /// MPTCP version, `None` unknown.
         version: Option<Version>,
-        /// Who sent the SYN.
+        /// The side that sent the SYN.
         opened_by: Side,
-        /// Keys of the local and the remote host, when the policy asked for them by `keys=yes`; `--json` shows them.
+        /// Keys of the local and the remote host, if the policy requests them by `keys=yes`; `--json` shows them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keys: Option<[Key; 2]>,
     },
-    /// `get_subflow`: a subflow came or went.
+    /// `get_subflow`: a subflow was established or closed.
     Subflow {
         /// Its connection, `None` unknown.
         connection: Option<ConnectionId>,
@@ -37,18 +37,18 @@ pub enum EventBody {
         established: bool,
         /// Closed by RST.
         reset: bool,
-        /// Who sent the SYN, `None` unknown.
+        /// The side that sent the SYN, `None` unknown.
         opened_by: Option<Side>,
         /// Opened with MP_CAPABLE, not with MP_JOIN; `None` unknown.
         initial: Option<bool>,
-        /// One side asked for backup.
+        /// One side requested backup.
         backup: bool,
         /// MPTCP address ids, local and remote; `None` unknown.
         address_ids: Option<[AddressId; 2]>,
     },
     /// `record`: a subflow's record. In JSON its end points are those of the event.
     Record(#[serde(serialize_with = "without_end_points")] Box<Flow>),
-    /// An operator's own event.
+    /// An event of a custom element.
     User {
         /// Its kind, from 64 on.
         kind: u16,
@@ -75,15 +75,15 @@ pub struct Event {
     pub policy_id: PolicyId,
     /// Direction of the packet.
     pub direction: DeviceDirection,
-    /// What it says.
+    /// Its content.
     #[serde(flatten)]
     pub body: EventBody,
 }
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// The end points belong to the event and to the record in it: both take them from the same members, so the
-        /// body, which leaves members where they are, comes first.
+        /// The end points belong to the event and to the record in it: both read the same members. The body comes
+        /// first, because reading it leaves the members in place.
         #[derive(Deserialize)]
         struct Members {
             time_ns: String,
@@ -122,7 +122,7 @@ fn decimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error
     serializer.collect_str(number)
 }
 
-/// An object must not have two members of one name.
+/// Members would otherwise occur twice in the object.
 fn without_end_points<S: Serializer>(flow: &Flow, serializer: S) -> Result<S::Ok, S::Error> {
     use serde::ser::SerializeStruct;
     let Flow {

@@ -35,13 +35,13 @@ pub struct Flow {
     pub local: SocketAddr,
     /// Address and port on the other side.
     pub remote: SocketAddr,
-    /// How far it has come.
+    /// Its state.
     pub state: FlowState,
-    /// Initial or joined; `None` when the handshake was not seen and no socket of this host says it.
+    /// Initial or joined; `None` if the handshake was not seen and no socket of this host reports it.
     pub role: Option<SubflowRole>,
-    /// Which side sent the SYN; `None` when the handshake was not seen and no socket of this host says it.
+    /// The side that sent the SYN; `None` if the handshake was not seen and no socket of this host reports it.
     pub opened_by: Option<Side>,
-    /// Words for what is known: `initial`, `joined`, `backup_local`, `partial`...
+    /// Flags as words: `initial`, `joined`, `backup_local`, `partial`...
     pub flags: Vec<String>,
     /// MPTCP version, `None` unknown.
     pub version: Option<Version>,
@@ -64,8 +64,8 @@ pub struct Flow {
     pub sent: SenderStats,
     /// What the remote side has sent.
     pub received: SenderStats,
-    /// Names of the policies that want it, of egress before those of ingress, each once, as its last packet in each
-    /// direction found them. A direction adds none that had no packet since the policy set was replaced.
+    /// Names of the policies that match it, those of egress before those of ingress, each once, as determined at its
+    /// last packet in each direction. A direction without a packet since the policy set was replaced adds none.
     pub policies: Vec<String>,
 }
 
@@ -80,14 +80,15 @@ impl Flow {
         self.state.is_live()
     }
 
-    /// Not established yet: its handshake, or the other direction of one met in mid-stream, is awaited.
+    /// Not established yet: the end of its handshake is missing, or, if it was first seen in mid-stream, its other
+    /// direction.
     pub fn is_half_open(&self) -> bool {
         self.state.is_half_open()
     }
 }
 
-/// No device has the index 0.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+/// Null for the index 0, which no device has.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it by reference")]
 fn null_for_zero<S: Serializer>(index: &u32, serializer: S) -> Result<S::Ok, S::Error> {
     Some(index).filter(|index| **index != 0).serialize(serializer)
 }

@@ -1,9 +1,9 @@
-//! How far a subflow has come, and its part in the connection.
+//! The state of a subflow, and its role in the connection.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
 
-/// How far a subflow has come (RFC 9293, 3.3.2, as a device on the path can see it).
+/// The state of a subflow (RFC 9293, 3.3.2, as a device on the path sees it).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum FlowState {
@@ -13,13 +13,13 @@ pub enum FlowState {
     Syn,
     /// SYN with ACK seen.
     SynAck,
-    /// Third ACK that fits seen, or adopted in mid-stream.
+    /// Matching third ACK seen, or adopted in mid-stream.
     Established,
     /// One FIN sent and acknowledged.
     Closing,
     /// Both FINs acknowledged, or RST.
     Closed,
-    /// One that this build does not know, by its number.
+    /// A state that this build does not know, by its number.
     Other(u8),
 }
 
@@ -42,7 +42,8 @@ impl FlowState {
         matches!(self, Self::Established | Self::Closing)
     }
 
-    /// Not established yet: its handshake, or the other direction of one met in mid-stream, is awaited.
+    /// Not established yet: the end of its handshake is missing, or, if it was first seen in mid-stream, its other
+    /// direction.
     pub fn is_half_open(self) -> bool {
         matches!(self, Self::Adopting | Self::Syn | Self::SynAck)
     }
@@ -117,7 +118,7 @@ impl<'de> Deserialize<'de> for FlowState {
     }
 }
 
-/// How a subflow came into its connection.
+/// The role of a subflow in its connection.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubflowRole {
@@ -128,7 +129,7 @@ pub enum SubflowRole {
 }
 
 impl SubflowRole {
-    /// As in conditions and in JSON.
+    /// The word in conditions and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initial => "initial",

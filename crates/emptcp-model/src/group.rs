@@ -7,14 +7,14 @@ use std::collections::HashMap;
 /// A connection and its subflows.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Group {
-    /// `None`: of these subflows nobody knows whether they belong together.
+    /// `None`: it is unknown whether these subflows belong together.
     pub connection: Option<Connection>,
     /// Its subflows, in their order.
     pub flows: Vec<Flow>,
 }
 
 /// Connections in their order, each [including](Connection::include) what its subflows carry; then, as the last group,
-/// the subflows that belong to none of them: their connection was never known, was evicted, or a subflow came in
+/// the subflows that belong to none of them: their connection was never known, was evicted, or a subflow began in
 /// between.
 pub fn grouped(connections: Vec<Connection>, flows: Vec<Flow>) -> Vec<Group> {
     let mut position = HashMap::with_capacity(connections.len());

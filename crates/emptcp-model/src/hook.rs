@@ -1,4 +1,4 @@
-//! Places in a device's path where programs run.
+//! Hooks in a device's path where programs run.
 
 use crate::DeviceDirection;
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,10 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// All hooks, in the order in which a packet that is forwarded meets them.
+    /// All hooks, in the order in which a forwarded packet passes them.
     pub const ALL: [Self; 3] = [Self::Xdp, Self::TcIngress, Self::TcEgress];
 
-    /// In words, for messages.
+    /// The name in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xdp => "XDP",

@@ -1,9 +1,9 @@
-//! Ids that emptcp gives: of subflows, connections, policies and policy sets.
+//! Ids that emptcp assigns: of subflows, connections, policies and policy sets.
 //!
 //! Identities of MPTCP itself (tokens, keys, address ids) are those of `mptcp-wire`.
 //!
-//! In JSON, flow ids and connection ids are the strings that people see (`0x` and hexadecimal digits): most JSON
-//! readers keep numbers as doubles, which are exact only up to 2^53.
+//! In JSON, flow ids and connection ids are strings as in text output (`0x` and hexadecimal digits): most JSON readers
+//! keep numbers as doubles, which are exact only up to 2^53.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
@@ -73,14 +73,14 @@ impl std::error::Error for InvalidId {}
 
 fn hexadecimal(text: &str) -> Result<u64, InvalidId> {
     let digits = text.strip_prefix("0x").ok_or(InvalidId)?;
-    // `from_str_radix` alone would take a sign.
+    // `from_str_radix` alone would accept a sign.
     if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(InvalidId);
     }
     u64::from_str_radix(digits, 16).map_err(|_| InvalidId)
 }
 
-/// As people see it, and back.
+/// As in text output.
 macro_rules! as_text {
     ($($name:ident),*) => {$(
         impl FromStr for $name {
@@ -127,7 +127,7 @@ impl Generation {
         self.0 & 1
     }
 
-    /// The generation that follows; 0 is left out, because it means "never resolved" in a flow record.
+    /// The next generation; 0 is skipped, because it means "never resolved" in a flow record.
     pub fn next(self) -> Self {
         match self.0.wrapping_add(1) {
             0 => Self(2),

@@ -1,4 +1,4 @@
-//! The words that every part of emptcp shares: what a subflow is, what an event says, what a counter counts.
+//! Types that every part of emptcp shares: subflows, connections, events, counters.
 //!
 //! The library reads these from the kernel, `--json` prints them, a client of another process reads them back. Each
 //! type has one form in JSON. Numbers that may be above 2^53 (ids, tokens, keys, data sequence numbers, times) are
@@ -14,10 +14,10 @@
 //! | [`DeviceDirection`], [`Hook`] | where in a device's path a packet is seen |
 //! | [`FlowId`], [`ConnectionId`], [`PolicyId`], [`Generation`] | ids |
 //! | [`Counter`], [`Totals`], [`Unit`] | sums of packets and bytes |
-//! | [`ErrorKind`] | what kind of thing went wrong |
+//! | [`ErrorKind`] | the kind of an error |
 //!
-//! The records as they lie in the kernel's maps are those of `emptcp-abi`, which has a `Flow` and a `Connection` too:
-//! where both are in use, write `model::Flow` and `abi::Flow`.
+//! The records in the kernel's maps are those of `emptcp-abi`, which has a `Flow` and a `Connection` too: where both
+//! are used, write `model::Flow` and `abi::Flow`.
 //!
 //! # Example
 //!

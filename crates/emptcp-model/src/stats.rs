@@ -11,7 +11,7 @@ pub struct NamedCounter {
     pub name: String,
     /// What its `packets` count.
     pub unit: Unit,
-    /// How many of that unit, and payload bytes; events have none.
+    /// The count in that unit, and payload bytes; events have none.
     #[serde(flatten)]
     pub counter: Counter,
 }
@@ -53,7 +53,7 @@ pub struct TableStats {
     pub used: u64,
     /// Entries that it can hold.
     pub size: u64,
-    /// Entries that were pushed out by newer ones; `None` where it is not known.
+    /// Entries that newer ones evicted; `None` if unknown.
     pub evicted: Option<u64>,
 }
 
@@ -66,7 +66,7 @@ pub struct Stats {
     pub generation: Generation,
     /// Counters of the core, by name: packets as the hook sees them, an aggregate is one.
     pub core: BTreeMap<String, u64>,
-    /// How the devices stand: whether they really run the policies.
+    /// State of the devices: whether they really run the policies.
     pub devices: Vec<DeviceState>,
     /// Policies, in the order of the file.
     pub policies: Vec<PolicyStats>,

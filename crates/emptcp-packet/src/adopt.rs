@@ -1,12 +1,12 @@
-//! Takes over connections of this host that already run when a policy arrives: the kernel's own sockets tell what the
-//! handshake would have told. Records are written by the core program `adopt` alone, which is run here: user space
+//! Takes over connections of this host that already run when a policy arrives: the kernel's own sockets report what the
+//! handshake would have shown. Records are written by the core program `adopt` alone, which is run here: user space
 //! never changes memory that the data path writes.
 
 use crate::{
     core_objects::CoreObjects,
     error::{OrKernel, Result},
     maps::Maps,
-    program::{self, Who},
+    program::{self, Subject},
     sockets,
 };
 use emptcp_abi::{Adoption, ConnectionId, SCALE_UNKNOWN, TokenKey, adopted, flow_flag, side};
@@ -25,13 +25,13 @@ use std::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Ethernet header that BPF_PROG_TEST_RUN wants before the data.
+/// Ethernet header that BPF_PROG_TEST_RUN requires before the data.
 const LINK_HEADER: usize = 14;
 
 /// How often the program runs for each subflow.
 const RUNS: u32 = 3;
 
-/// The core program `adopt`, which takes over subflows of which a socket of the host tells.
+/// The core program `adopt`, which takes over subflows that a socket of the host reports.
 #[derive(Debug)]
 pub struct Adopter(OwnedFd);
 
@@ -39,26 +39,26 @@ impl Adopter {
     /// Loads it.
     pub(crate) fn load(maps: &Maps) -> Result<Self> {
         let hook = Hook::TcIngress;
-        let who = Who {
+        let subject = Subject {
             element: "adopt",
             policy: None,
             hook,
         };
         Ok(Self(
-            program::load(CoreObjects::current().object("adopt", hook)?, who, &[], maps)?.program,
+            program::load(CoreObjects::current().object("adopt", hook)?, subject, &[], maps)?.program,
         ))
     }
 
     /// Takes over subflows: makes a record for each that the tables do not know, and completes those of which the data
-    /// path saw only packets from mid-stream. Returns for how many it did something.
+    /// path saw only packets from mid-stream. Returns how many it made or completed.
     ///
     /// # Errors
     /// When the kernel cannot run the program.
     pub fn adopt(&self, adoptions: &[Adoption]) -> Result<usize> {
         let mut made = BTreeSet::new();
         let mut touched = BTreeSet::new();
-        // The data path may store a record at the very moment at which a run looks for it. When the programs of that
-        // moment have ended, the next run finds what they have left: a record twice, or one that nobody has completed.
+        // The data path may store a record at the same moment as a run looks for it. After the programs of that moment
+        // have ended, the next run finds their result: a record that exists twice, or one that is not completed.
         for run in 1..=RUNS {
             if run > 1 {
                 grace::wait();
@@ -93,7 +93,7 @@ impl Adopter {
     }
 }
 
-/// Takes over every MPTCP subflow of this host. Returns of how many the tables did not know all.
+/// Takes over every MPTCP subflow of this host. Returns how many were unknown or incomplete in the tables.
 pub(crate) fn adopt(maps: &Maps) -> Result<usize> {
     let subflows = sockets::subflows()?;
     if subflows.is_empty() {
@@ -126,14 +126,14 @@ fn tokens_of(subflow: &Subflow) -> [Token; 2] {
 }
 
 fn adoption(subflow: &Subflow, connection: ConnectionId) -> Adoption {
-    let told = subflow.flags;
+    let flags_of_socket = subflow.flags;
     let mut flags = flow_flag::PARTIAL;
-    flags |= if told.is_joined() {
+    flags |= if flags_of_socket.is_joined() {
         flow_flag::JOINED
     } else {
         flow_flag::INITIAL
     };
-    flags |= if told.is_opened_here() {
+    flags |= if flags_of_socket.is_opened_here() {
         flow_flag::LOCAL_OPENED
     } else {
         flow_flag::REMOTE_OPENED
@@ -142,7 +142,7 @@ fn adoption(subflow: &Subflow, connection: ConnectionId) -> Adoption {
         (SubflowFlags::BACKUP_LOCAL, flow_flag::BACKUP_LOCAL),
         (SubflowFlags::BACKUP_REMOTE, flow_flag::BACKUP_REMOTE),
     ] {
-        flags |= if told.intersects(theirs) { ours } else { 0 };
+        flags |= if flags_of_socket.intersects(theirs) { ours } else { 0 };
     }
     flags |= if subflow.address_ids.is_some() {
         flow_flag::ADDRESS_IDS

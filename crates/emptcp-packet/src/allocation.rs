@@ -1,7 +1,7 @@
-//! Which slot, counters and numbers every node of a policy set gets. Pure arithmetic.
+//! Assigns slots, counters and numbers to the nodes of a policy set. Pure arithmetic.
 //!
 //! A policy that is the same as before keeps its id, its counters and the instance numbers of its nodes, and with them
-//! its per-flow state. Slots are dealt out anew in each bank.
+//! its per-flow state. Slots are assigned anew in each bank.
 
 use crate::error::{Error, Result};
 use emptcp_abi::{BANK_SLOTS, COUNTERS, ELEMENT_COUNTERS, POLICIES, SLOT_FIRST_ELEMENT, SLOT_LAST_ELEMENT};
@@ -48,12 +48,12 @@ pub(crate) struct Allocation {
     pub(crate) next: u32,
 }
 
-/// The same chain under the same name: what it counted and remembered is still true.
+/// The same chain under the same name: its counters and state stay valid.
 pub(crate) fn same_policy(a: &PolicyPlan, b: &PolicyPlan) -> bool {
     a.name == b.name && a.direction == b.direction && a.nodes == b.nodes && a.when == b.when
 }
 
-/// Deals out the numbers of `plan`, beside those of the set in force.
+/// Assigns the numbers of `plan`, without a conflict with those of the set in force.
 pub(crate) fn allocate(plan: &Plan, before: Option<(&Plan, &Allocation)>) -> Result<Allocation> {
     if plan.policies.len() > POLICIES as usize {
         return Err(Error::TooMany {
@@ -186,7 +186,7 @@ mod tests {
     fn classes_never_meet_however_far_the_ids_of_policies_lie_apart() {
         let before = plans::named(&["a"], 1);
         let mut first = allocate(&before, None).unwrap();
-        // As after many changes: the next policy's id is that of `a` and 65 534.
+        // As after many changes: the next policy's id is that of `a` plus 65 534.
         first.next = first.policies[0].id + 0xfffe;
         let after = plans::named(&["new", "a", "another"], 1);
         let second = allocate(&after, Some((&before, &first))).unwrap();

@@ -2,30 +2,31 @@
 //!
 //! 1. Everything is checked that can be checked without a change.
 //! 2. The bank that is not in force is filled: programs are loaded and verified, rules written, the plan stored.
-//! 3. Where another build made the core in force, its programs are [replaced](crate::upgrade), under the old set.
-//!    Entry programs are attached to new devices; they see the old set, which does not want these devices.
-//!    A device that changes between XDP and tc gets its new hook now, with a program that does nothing.
-//! 4. One store switches all devices and directions. Right before it a hook that is given up for another one is halted,
-//!    right behind it the other one begins.
+//! 3. Where another build made the core in force, its programs are [replaced](crate::upgrade), under the old set. Entry
+//!    programs are attached to new devices; they run the old set, which does not name these devices. A device that
+//!    changes between XDP and tc gets its new hook now, with a program that does nothing.
+//! 4. One store switches all devices and directions. Where a device changes its hook, the old hook is halted right
+//!    before the switch, and the new one starts right after it.
 //! 5. After a grace period the old bank is emptied and devices that are no longer wanted are detached.
 //!
 //! An error before step 4 undoes what was done; the old set never stops. After step 4 nothing fails: the new set is in
-//! force, and what could not be cleaned up is a warning. A death at any point leaves either set, and the next `apply`
-//! or `remove` cleans up.
+//! force, and what could not be cleaned up is a warning. If the process dies at any point, either set is whole, and the
+//! next `apply` or `remove` cleans up.
 
 use crate::{
     adopt, allocation,
     attach::AttachedTo,
     bank::{self, Filling},
+    bpffs,
     device::OfPolicy,
     elements::catalog::Catalog,
     entry::Wanted,
     error::{Error, Result},
     fault,
-    hooks::{self, Hooks, kinds_hooks, spot_of},
+    hooks::{self, Hooks, hook_point_of, kinds_hooks},
     instance::Instance,
+    lock::Lock,
     maps::Replaced,
-    place::{self, Lock},
     placement::{self, Placements},
     shape::{Shaped, Shaping},
     stacked, stale,
@@ -68,7 +69,7 @@ pub struct Applied {
     pub instance: String,
     /// The policy set in force.
     pub generation: Generation,
-    /// Policies that are in force unchanged: their counters and state went on.
+    /// Policies that are in force unchanged: they keep their counters and state.
     pub kept: Vec<String>,
     /// Policies that are new or changed.
     pub changed: Vec<String>,
@@ -82,17 +83,17 @@ pub struct Applied {
     pub shaped: Vec<Shaped>,
     /// Element programs loaded.
     pub programs: usize,
-    /// Subflows taken over that already ran.
+    /// Subflows that were already open and are taken over.
     pub adopted: usize,
-    /// What the user should know.
+    /// Warnings.
     pub warnings: Vec<String>,
-    /// The instance took the place of one whose tables it could not use.
+    /// The instance replaced one whose tables it could not use.
     pub replaced: Option<Former>,
     /// How long it took.
     pub duration: Duration,
 }
 
-/// An instance whose place another one has taken, with new tables.
+/// A former instance that a new one with new tables has replaced.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Former {
     /// How long, after the switch, the former instance's programs may have acted too, on devices that have another hook
@@ -108,8 +109,8 @@ pub fn apply(name: &str, plan: &Plan, source: &str, catalog: &Catalog, options: 
     put(name, plan, source, catalog, options, false)
 }
 
-/// As [`apply`]; where that answers [`Error::Layout`], a new instance takes the place of the one that is there. What
-/// its tables hold is lost: records, counters, the elements' state.
+/// As [`apply`]; where that returns [`Error::Layout`], a new instance replaces the existing one. What its tables hold
+/// is lost: records, counters, the elements' state.
 ///
 /// # Errors
 /// See [`Error`]. Whatever was in force before stays in force.
@@ -126,15 +127,15 @@ fn put(
     may_replace: bool,
 ) -> Result<Applied> {
     let started = Instant::now();
-    let folder = place::folder(name)?;
-    place::ensure_bpffs()?;
+    let folder = bpffs::folder(name)?;
+    bpffs::ensure_bpffs()?;
     let lock = Lock::take()?;
-    place::may_change(&folder)?;
+    bpffs::may_change(&folder)?;
     stale::clear(&lock);
     takeover::repair(name, &folder)?;
     let devices = Devices::read()?;
     let plan = &devices.with_real_names(plan)?;
-    let placements = placement::place(plan, &devices, options.clsact)?;
+    let placements = placement::decide(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
 
     let (instance, fresh, takeover) = match open_or_create(name, plan) {
@@ -161,7 +162,7 @@ fn put(
         Ok(prepared) => prepared,
         Err(error) => return Err(transaction.undo(fresh, error)),
     };
-    // Everything before this store can be taken back, nothing behind it can fail.
+    // Everything before this store can be undone, nothing after it can fail.
     transaction
         .instance
         .switch(prepared.state.generation(), prepared.features(plan));
@@ -180,14 +181,14 @@ fn put(
 
 /// Another instance on the same device would count and change packets twice.
 pub(crate) fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
-    for other in place::instances()?.into_iter().filter(|other| other != name) {
+    for other in bpffs::instances()?.into_iter().filter(|other| other != name) {
         let Ok(other) = Instance::open_any_version(&other) else {
             continue;
         };
-        let spots = other.spots()?;
+        let points = other.hook_points()?;
         if let Some(placement) = placements.devices.iter().find(|placement| {
-            let spot = spot_of(placement);
-            spots.contains(&spot.key()) && other.attachments().is_ok_and(|a| a.is_alive(spot).unwrap_or(false))
+            let point = hook_point_of(placement);
+            points.contains(&point.key()) && other.attachments().is_ok_and(|a| a.is_alive(point).unwrap_or(false))
         }) {
             return Err(Error::DeviceInUse {
                 device: placement.device.clone(),
@@ -201,8 +202,8 @@ pub(crate) fn not_in_use(name: &str, placements: &Placements) -> Result<()> {
 fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
     match Instance::open_any(name) {
         Ok(instance) if instance.is_of_another_namespace()? => {
-            // Nothing of it can be attached any more: its devices went with their namespace.
-            place::remove_folder(&instance.folder)?;
+            // Nothing of it can still be attached: its devices were removed with their namespace.
+            bpffs::remove_folder(&instance.folder)?;
         }
         Ok(instance) => {
             instance.check_layout()?;
@@ -214,7 +215,7 @@ fn open_or_create(name: &str, plan: &Plan) -> Result<(Instance, bool)> {
     Instance::create(name, &plan.tables).map(|instance| (instance, true))
 }
 
-/// An apply under way.
+/// An apply in progress.
 struct Transaction<'a> {
     instance: Instance,
     plan: &'a Plan,
@@ -227,7 +228,7 @@ struct Transaction<'a> {
     pins: Vec<Replaced>,
     /// Another build has made the core in force.
     upgrade: Option<Upgrade>,
-    /// The instance takes the place of another one.
+    /// The instance replaces another one.
     takeover: Option<Takeover>,
 }
 
@@ -319,7 +320,7 @@ impl Transaction<'_> {
             takeover.hand_over(&self.instance, self.placements)?;
         }
         self.hooks.attach_new(&self.instance, self.placements, generation)?;
-        // Behind what can fail, since records of running connections stay: they are true with the old set as well.
+        // After all that can fail, since records of running connections stay: they are correct for the old set too.
         let adopted = if options.adopt {
             fault::step("adopting connections", || adopt::adopt(&self.instance.maps))?
         } else {
@@ -340,7 +341,7 @@ impl Transaction<'_> {
         })
     }
 
-    /// The first thing behind the switch when the instance takes the place of another one. Returns what was detached.
+    /// The first step after the switch when the instance replaces another one. Returns what was detached.
     fn finish_takeover(&mut self, failed: &mut Vec<Error>) -> Option<(Former, Vec<AttachedTo>)> {
         let takeover = self.takeover.as_ref()?;
         let switched = Instant::now();
@@ -362,7 +363,7 @@ impl Transaction<'_> {
         Some((Former { both_acted }, detached))
     }
 
-    /// Everything behind the switch. The new set is in force whatever happens here: what fails becomes a warning.
+    /// Everything after the switch. The new set is in force whatever happens here: a failure becomes a warning.
     fn clean_up(&mut self, prepared: &Prepared, mut failed: Vec<Error>) -> (Vec<AttachedTo>, Vec<String>) {
         failed.extend(fault::point("after", "the switch").err());
         let waited = fault::step("waiting for a grace period", || {
@@ -388,14 +389,14 @@ impl Transaction<'_> {
             failed.extend(removed.err());
         }
         let old_bank = prepared.state.generation().next().bank();
-        // What could not be taken over still goes through it.
+        // A hook that could not be taken over still runs it.
         if self.takeover.is_none() {
             let cleared = fault::step("emptying the old bank", || {
                 bank::clear_slots(&self.instance.maps, old_bank)
             });
             failed.extend(cleared.err());
         }
-        // State of elements that neither this set nor the former one uses.
+        // Removes the state of elements that neither this set nor the former one uses.
         let before = prepared.before.as_ref().map(|state| uses(&state.plan));
         let used = |element: &str| uses(self.plan)(element) || before.as_ref().is_some_and(|uses| uses(element));
         let folder = &self.instance.folder;
@@ -442,7 +443,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Takes back what this transaction did, as far as possible. Returns the error, with what could not be taken back.
+    /// Undoes this transaction as far as possible. Returns the error, with what could not be undone.
     fn undo(&mut self, fresh: bool, error: Error) -> Error {
         let mut failed = Vec::new();
         if let Some(upgrade) = &mut self.upgrade {
@@ -455,9 +456,9 @@ impl Transaction<'_> {
         }
         failed.extend(self.hooks.undo(&self.instance));
         failed.extend(self.shaping.undo(&self.instance));
-        // With a hook or qdisc left behind the folder stays: by it the next command finds them.
+        // If a hook or qdisc is left, the folder stays: the next command finds them by it.
         if fresh && failed.is_empty() {
-            let removed = fault::step("removing the folder", || place::remove_folder(&self.instance.folder));
+            let removed = fault::step("removing the folder", || bpffs::remove_folder(&self.instance.folder));
             failed.extend(removed.err());
         } else {
             let bank = self.instance.generation().next().bank();

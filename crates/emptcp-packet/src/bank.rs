@@ -1,4 +1,4 @@
-//! Fills one bank of the chains and of the rules: everything is loaded and verified here, before any packet sees it.
+//! Fills one bank of the chains and of the rules: everything is loaded and verified here, before any packet reaches it.
 
 use crate::{
     allocation::Allocation,
@@ -6,7 +6,7 @@ use crate::{
     elements::catalog::{Catalog, Element},
     error::{Error, OrKernel, Result},
     maps::{self, HOOKS, Maps},
-    program::{Fill, Presence, Who},
+    program::{Fill, Presence, Subject},
     rules,
     shape::{Given, Shaping},
 };
@@ -22,7 +22,7 @@ use zerocopy::IntoBytes;
 
 const _: () = assert!(CORE_COUNTERS > 0 && SLOT_LAST_ELEMENT < SLOT_SLOW_PATH);
 
-/// A policy set on its way into a bank.
+/// A policy set to be written to a bank.
 pub(crate) struct Filling<'a> {
     /// The plan.
     pub(crate) plan: &'a Plan,
@@ -34,7 +34,7 @@ pub(crate) struct Filling<'a> {
     pub(crate) catalog: &'a Catalog,
     /// The devices.
     pub(crate) devices: &'a Devices,
-    /// What nodes with a class are given.
+    /// The classes of nodes that want one.
     pub(crate) shaping: &'a Shaping,
 }
 
@@ -101,12 +101,12 @@ impl Filling<'_> {
             hook,
             direction: policy.direction.name().to_owned(),
         })?;
-        let who = Who {
+        let subject = Subject {
             element: &node.element,
             policy: Some(&policy.name),
             hook,
         };
-        let loaded = element.load(object, who, &fills, maps)?;
+        let loaded = element.load(object, subject, &fills, maps)?;
         maps.adopt(&node.element, loaded.made);
         maps::set_slot(maps.chain(hook)?, bank * BANK_SLOTS + own.slot, loaded.program.as_fd())
     }
@@ -124,7 +124,7 @@ impl Filling<'_> {
             .collect()
     }
 
-    /// Counters that a former policy has left behind must not be counted for a new one.
+    /// Clears the counters of a former policy, so that they do not count for a new one.
     fn zero_counters(&self, maps: &Maps) -> Result<()> {
         let map = maps.get("emptcp_counters")?;
         let cpus = libbpf_rs::num_possible_cpus().or_kernel("count the CPUs")?;
@@ -141,7 +141,7 @@ impl Filling<'_> {
     }
 }
 
-/// `struct emptcp_class`, for an element that asks for one.
+/// `struct emptcp_class`, for an element that requests one.
 fn class_of(element: &Element, given: Given) -> Fill<'static> {
     let number = |value: u64| Value::Integer(value);
     Fill {

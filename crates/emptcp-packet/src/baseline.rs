@@ -1,9 +1,9 @@
-//! The program that does nothing, run like any other: what every cost is compared with.
+//! The program that does nothing, run like any other: the baseline for costs.
 
 use crate::{
     core_objects::CoreObjects,
     error::{OrKernel, Result},
-    program::{self, Who},
+    program::{self, Subject},
 };
 use emptcp_load::{program as bpf, program::TestRun};
 use emptcp_plan::manifest::Hook;
@@ -21,13 +21,13 @@ impl Baseline {
     /// # Errors
     /// Missing rights.
     pub fn new(hook: Hook) -> Result<Self> {
-        let who = Who {
+        let subject = Subject {
             element: "empty",
             policy: None,
             hook,
         };
         Ok(Self {
-            program: program::load_alone(CoreObjects::current().object("empty", hook)?, who)?.program,
+            program: program::load_alone(CoreObjects::current().object("empty", hook)?, subject)?.program,
         })
     }
 

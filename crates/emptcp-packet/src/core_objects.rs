@@ -14,7 +14,7 @@ thread_local! {
 pub(crate) struct CoreObjects(&'static [CoreObject]);
 
 impl CoreObjects {
-    /// The core that this thread loads. A thread that it starts must be handed it.
+    /// The core that this thread loads. It must be passed to threads that this one starts.
     pub(crate) fn current() -> Self {
         OTHER.get().unwrap_or(Self(embedded::CORE))
     }
@@ -39,7 +39,7 @@ impl CoreObjects {
         self.0.iter().map(|(name, tc, _)| (*name, *tc))
     }
 
-    /// Tells builds with different core programs apart.
+    /// Distinguishes builds with different core programs.
     pub(crate) fn fingerprint(self) -> u32 {
         embedded::fingerprint(self.0)
     }

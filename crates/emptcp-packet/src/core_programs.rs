@@ -5,7 +5,7 @@ use crate::{
     error::{Error, OrKernel, Result},
     flow_table,
     maps::{self, Maps},
-    program::{self, Fill, Presence, Who},
+    program::{self, Fill, Presence, Subject},
 };
 use emptcp_abi::{BANK_SLOTS, RULES, SLOT_NEXT_POLICY, SLOT_SLOW_PATH, direction};
 use emptcp_plan::{manifest::Hook, plan::Value};
@@ -18,7 +18,7 @@ use std::{
 };
 use zerocopy::IntoBytes;
 
-/// The direction of packets at a hook, as the core calls it.
+/// The direction of packets at a hook, as a number of the core.
 fn direction_of(hook: Hook) -> u32 {
     if hook == Hook::TcEgress {
         direction::EGRESS
@@ -52,15 +52,15 @@ fn entry_of(core: CoreObjects, maps: &Maps, hook: Hook, link_header: u32) -> Res
     load(core, "entry", maps, hook, &[fill])
 }
 
-/// Rules for which a slow path is made that the verifier is quicker with.
+/// Up to this many rules, a smaller slow path is built, which the verifier checks faster.
 const FEW_RULES: u32 = 32;
 
-/// Marks a chain whose slow path takes as many rules as there can be: this slot holds it too. Nothing jumps here.
+/// A chain whose slow path supports the maximum number of rules has it in this slot too. Nothing jumps here.
 const SLOT_ALL_RULES: u32 = BANK_SLOTS + SLOT_SLOW_PATH;
 
-/// Puts the core's programs into the chains of these hooks, where they are not yet, for a plan of this many rules, and
-/// loads entry programs for hooks and lengths of the link header, in their order. The verifier takes its time for each:
-/// they are loaded side by side.
+/// Puts the core's programs into the chains of these hooks, unless they are there, for a plan with this many rules.
+/// Loads entry programs for hooks and lengths of the link header, in their order. Programs are loaded in parallel,
+/// because the verifier is slow.
 pub(crate) fn ensure(
     maps: &Maps,
     hooks: &BTreeSet<Hook>,
@@ -130,10 +130,10 @@ pub(crate) fn load_handover(maps: &Maps, hook: Hook, slot: u32) -> Result<OwnedF
 }
 
 fn load(core: CoreObjects, name: &str, maps: &Maps, hook: Hook, fills: &[Fill<'_>]) -> Result<OwnedFd> {
-    let who = Who {
+    let subject = Subject {
         element: name,
         policy: None,
         hook,
     };
-    Ok(program::load(core.object(name, hook)?, who, fills, maps)?.program)
+    Ok(program::load(core.object(name, hook)?, subject, fills, maps)?.program)
 }

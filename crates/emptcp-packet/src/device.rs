@@ -5,12 +5,12 @@ use emptcp_host::device::{Device, Devices};
 use emptcp_plan::plan::Plan;
 use std::collections::BTreeMap;
 
-/// Devices by the names that a policy has for them.
+/// Finds devices by the names that policies use.
 pub(crate) trait OfPolicy {
     /// A device by name; `policy` wants it.
     fn wanted(&self, name: &str, policy: &str) -> Result<&Device>;
 
-    /// The plan with the devices' own names in the place of alternative ones.
+    /// The plan with primary names of devices instead of alternative ones.
     fn with_real_names(&self, plan: &Plan) -> Result<Plan>;
 
     /// A device's index; `policy` wants it.

@@ -1,4 +1,4 @@
-//! The entry programs of an instance, which are attached to devices.
+//! The entry programs of an instance: the programs that are attached to devices.
 
 use crate::{
     core_programs,
@@ -14,18 +14,18 @@ use std::{
     path::PathBuf,
 };
 
-/// What of the core an apply needs.
+/// The parts of the core that an apply needs.
 pub(crate) struct Wanted {
     /// Hooks that have chains.
     pub(crate) hooks: BTreeSet<Hook>,
-    /// Entry programs, beside those that are attached.
+    /// Entry programs, in addition to those that are attached.
     pub(crate) entries: BTreeSet<For>,
-    /// Rules that the slow path must take.
+    /// Rules that the slow path must support.
     pub(crate) rules: usize,
 }
 
 impl Wanted {
-    /// What runs until the switch as well: these entry programs, under a set with this many rules.
+    /// What also runs until the switch: these entry programs, with a set of this many rules.
     pub(crate) fn add(&mut self, entries: impl Iterator<Item = For>, rules: usize) {
         self.entries.extend(entries);
         self.hooks.extend(self.entries.iter().map(|(hook, _)| *hook));
@@ -45,8 +45,7 @@ pub(crate) fn entry(instance: &Instance, hook: Hook, link_header: u32, pinned: &
     Ok(program)
 }
 
-/// Loads and pins those of the wanted entry programs that are not there, and beside them the other programs of the
-/// core.
+/// Loads and pins missing entry programs, and at the same time the other programs of the core.
 pub(crate) fn with_core(instance: &Instance, wanted: Wanted, pinned: &mut Vec<PathBuf>) -> Result<()> {
     let Wanted { hooks, entries, rules } = wanted;
     let is_missing = |&(hook, link_header): &For| pin::open(&path(instance, hook, link_header)).is_err();

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The beginning of the names of their pins.
+/// Prefix of their pins.
 const PREFIX: &str = "entry_";
 
 /// What an entry program was loaded for: the hook, and the length of the link header.
@@ -22,7 +22,7 @@ pub(crate) type For = (Hook, u32);
 pub(crate) struct Pinned {
     /// The core that it belongs to.
     pub(crate) core: CoreNumber,
-    /// What for.
+    /// The hook and link header that it was loaded for.
     pub(crate) what: For,
     /// The program.
     pub(crate) program: OwnedFd,
@@ -46,7 +46,7 @@ impl Pinned {
         })
     }
 
-    /// All that are pinned in a folder, of every core.
+    /// All entry programs that are pinned in a folder, of every core.
     pub(crate) fn all(folder: &Path) -> Vec<Self> {
         let pins = identity::pins(folder, PREFIX);
         pins.into_iter().filter_map(Self::read).collect()

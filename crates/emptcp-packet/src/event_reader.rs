@@ -1,8 +1,8 @@
 //! A reader of events: it has its own position in every CPU's ring, sorts the events of all CPUs by time, and counts
 //! those that were overwritten before it read them.
 //!
-//! It looks every 20 ms. A BPF ring buffer that wakes readers would cost the packet that emits the event up to 6 us,
-//! and each wake-up needs room in that ring, which a reader must have freed.
+//! It polls every 20 ms. A BPF ring buffer that wakes readers would delay the packet that emits the event by up to 6
+//! us, and each wake-up needs space in that ring, which a reader must have freed.
 
 use crate::{
     error::Result,
@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 /// How often a reader looks.
 pub const PERIOD: Duration = Duration::from_millis(20);
 
-/// An event is emitted when it is this old, so that an older one of another CPU has arrived.
+/// An event is returned when it is this old, so that older ones of other CPUs have arrived.
 pub const SETTLED: Duration = Duration::from_millis(2);
 
 /// How long an event may take to be written. A program needs a microsecond.
@@ -29,28 +29,28 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Begin {
-    /// With the events that come from now on.
+    /// With new events only.
     Now,
-    /// With the oldest event that is still kept; of policies that were replaced since, too.
+    /// With the oldest event that is kept; events of replaced policies are included.
     Kept,
 }
 
-/// A reader remembers the names of the last n policy sets that were replaced while it ran: an event arrives within
-/// milliseconds, but a record says which policies wanted its subflow when the other direction had its last packet.
+/// A reader keeps the names of the last n policy sets that were replaced while it ran: an event arrives within
+/// milliseconds, but a record has the policies that matched its subflow when the other direction had its last packet.
 const SETS_KEPT: usize = 16;
 
-/// What knows the names of policies.
+/// Source of policy names.
 pub trait Policies {
     /// The policy set in force.
     fn generation(&self) -> Generation;
-    /// What that set calls its policies.
+    /// The names of the policies in that set.
     ///
     /// # Errors
     /// When they cannot be read.
     fn names(&self) -> Result<Names>;
 }
 
-/// A reader of events. Any number of them read at a time, and each sees every event.
+/// A reader of events. There can be any number of readers at a time, and each sees every event.
 pub struct EventReader<P> {
     rings: Rings,
     policies: P,
@@ -60,7 +60,7 @@ pub struct EventReader<P> {
     positions: Vec<Position>,
     /// By time, CPU and number.
     waiting: BTreeMap<(u64, usize, u64), Box<Event>>,
-    /// When the rings were last looked at, ns.
+    /// When the rings were last read, ns.
     looked_ns: u64,
 }
 
@@ -104,12 +104,12 @@ impl<P: Policies> EventReader<P> {
         })
     }
 
-    /// What knows the names of the policies.
+    /// Source of the names of the policies.
     pub fn source(&self) -> &P {
         &self.policies
     }
 
-    /// Looks at the rings once, without waiting. Returns how many events were overwritten since the last look.
+    /// Reads the rings once, without waiting. Returns how many events were overwritten since the last call.
     ///
     /// # Errors
     /// When the names of the policies in force cannot be read.
@@ -118,7 +118,7 @@ impl<P: Policies> EventReader<P> {
         self.collect(self.looked_ns)
     }
 
-    /// The next event that the last look found, when it was [`SETTLED`] by then.
+    /// The next event of the last [`EventReader::look`], if it was [`SETTLED`] by then.
     pub fn take(&mut self) -> Option<Event> {
         let entry = self.waiting.first_entry()?;
         let settled = entry.key().0.saturating_add(SETTLED.as_nanos() as u64) <= self.looked_ns;

@@ -1,5 +1,4 @@
-//! The rings in which events lie: one for each CPU, in arrays that programs write and readers map. `abi.h` describes
-//! them.
+//! The event rings: one for each CPU, in arrays that programs write and readers map. `abi.h` describes them.
 
 use crate::{
     error::{OrKernel, Result},
@@ -38,7 +37,7 @@ pub(crate) fn bytes(maps: &Maps) -> Result<u32> {
     Ok((events / rings.max_entries() * size_of::<EventSlot>() as u32).next_power_of_two())
 }
 
-/// Tells the programs how large the rings are.
+/// Writes the size of the rings for the programs.
 pub(crate) fn initialise(maps: &Maps) -> Result<()> {
     let (rings, events) = (maps.get(RINGS)?, maps.get(EVENTS)?);
     let ring = EventRing {
@@ -53,14 +52,14 @@ pub(crate) fn initialise(maps: &Maps) -> Result<()> {
     Ok(())
 }
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Found {
     /// The event that was asked for.
     Event(Vec<u8>),
     /// It is being written.
     NotYet,
-    /// A newer one has its place.
+    /// A newer event has overwritten it.
     Gone,
 }
 
@@ -109,7 +108,7 @@ impl Rings {
 
 fn read(slot: &[AtomicU64], number: u64) -> Found {
     let complete = EventSlot::complete(number);
-    // A slot that is being written for a later event has an odd sequence above.
+    // A slot that is being written for a later event has a higher, odd sequence number.
     let stands = || match slot[0].load(Ordering::Acquire) {
         sequence if sequence == complete => None,
         sequence if sequence > complete => Some(Found::Gone),
@@ -127,7 +126,7 @@ fn read(slot: &[AtomicU64], number: u64) -> Found {
         Ok(event) if event.sum() == event.checksum && event.length <= EVENT_BYTES => {
             Found::Event(event.words.as_bytes()[..event.length as usize].to_vec())
         }
-        // Stores that have not all arrived here.
+        // Some stores are not visible here yet.
         _ => Found::NotYet,
     }
 }
@@ -168,7 +167,7 @@ mod tests {
             for other in [0, 2, 1 << 63 | 3] {
                 let words = slot(7, EVENT_BYTES, 3);
                 let before = words[word].swap(other, Ordering::Relaxed);
-                // Half of the third word is not used.
+                // Half of the third word is unused.
                 if before != other && (word != 2 || before as u32 != other as u32) {
                     assert_eq!(read(&words, 7), Found::NotYet, "word {word}");
                 }

@@ -1,5 +1,5 @@
-//! From an event as the kernel's side has written it to what people see. An
-//! [`EventReader`](crate::event_reader::EventReader) hands them out.
+//! Converts an event from the kernel's record to the public type. An [`EventReader`](crate::event_reader::EventReader)
+//! returns them.
 
 use crate::{flows, names::Names};
 use emptcp_abi::{self as abi, EventConnection, EventSubflow, event_kind, side, subflow_change, subflow_unknown};
@@ -9,7 +9,7 @@ pub use emptcp_model::{Event, EventBody};
 use mptcp_wire::{Side, Version};
 use zerocopy::FromBytes;
 
-/// Which side a number of [`side`] means.
+/// The side for a number of [`side`].
 fn side_from(number: u8) -> Side {
     if u32::from(number) == side::LOCAL {
         Side::Local

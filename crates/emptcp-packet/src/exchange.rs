@@ -1,12 +1,11 @@
 //! A device that changes between XDP and tc while its policies go on.
 //!
-//! With both hooks at work packets would be counted twice, with none of them nobody steers. So the new link is attached
+//! With both hooks active packets would be counted twice; with none of them no policy acts. So the new link is attached
 //! beforehand with a program that does nothing. At the switch only programs are exchanged, which needs no grace period:
-//! the former link gets the one that does nothing, one store puts the set in force, the new link gets the entry
-//! program.
+//! the former link gets the empty program, one store puts the set in force, the new link gets the entry program.
 
 use crate::{
-    attach::{Attachments, Kind, Pending, Spot},
+    attach::{Attachments, HookPoint, Kind, Pending},
     baseline::Baseline,
     entry::entry,
     error::Result,
@@ -24,13 +23,13 @@ use std::{
 /// One device and direction that waits for the switch.
 pub(crate) struct Exchange {
     pending: Pending,
-    /// Takes the place of the former entry program; `None` for a filter, which is detached instead.
+    /// Replaces the former entry program; `None` for a filter, which is detached instead.
     idle: Option<Arc<Baseline>>,
     entry: OwnedFd,
 }
 
 /// Programs that do nothing, one for each hook. All devices share them: the kernel's XDP dispatcher waits for a grace
-/// period when a program comes that no device had, or goes from the last one (`bpf_dispatcher_change_prog`).
+/// period when a program is attached to its first device, or detached from its last one (`bpf_dispatcher_change_prog`).
 #[derive(Default)]
 pub(crate) struct Idle(BTreeMap<Hook, Arc<Baseline>>);
 
@@ -55,15 +54,15 @@ impl Exchange {
     /// Attaches the new link, which does nothing yet.
     pub(crate) fn prepare(
         attachments: &Attachments<'_>,
-        spot: Spot<'_>,
+        point: HookPoint<'_>,
         [old, new]: [Kind; 2],
         generation: Generation,
         entry: OwnedFd,
         idle: &mut Idle,
     ) -> Result<Self> {
-        let mut idle = |kind: Kind| idle.at(kind.hook(spot.direction));
+        let mut idle = |kind: Kind| idle.at(kind.hook(point.direction));
         let former = if old == Kind::Clsact { None } else { Some(idle(old)?) };
-        let pending = attachments.attach_pending(spot, new, generation, idle(new)?.program())?;
+        let pending = attachments.attach_pending(point, new, generation, idle(new)?.program())?;
         Ok(Self {
             pending,
             idle: former,
@@ -76,35 +75,35 @@ impl Exchange {
         self.pending.kind
     }
 
-    /// Right before the switch: the former hook does nothing any more.
-    pub(crate) fn halt_former(&self, attachments: &Attachments<'_>, spot: Spot<'_>) -> Result<()> {
+    /// Right before the switch: the former hook gets the empty program.
+    pub(crate) fn halt_former(&self, attachments: &Attachments<'_>, point: HookPoint<'_>) -> Result<()> {
         match &self.idle {
-            Some(idle) => attachments.run(spot, idle.program()),
-            None => attachments.detach(spot),
+            Some(idle) => attachments.run(point, idle.program()),
+            None => attachments.detach(point),
         }
     }
 
-    /// Right behind the switch: the new hook begins.
+    /// Right after the switch: the new hook starts.
     pub(crate) fn start(&self) -> Result<()> {
         self.pending.run(self.entry.as_fd())
     }
 
-    /// After the switch: the former link goes. Starts once more, in case that failed.
-    pub(crate) fn settle(&self, attachments: &Attachments<'_>, spot: Spot<'_>) -> Result<()> {
+    /// After the switch: the former link is detached. Starts the new hook once more, in case that failed.
+    pub(crate) fn settle(&self, attachments: &Attachments<'_>, point: HookPoint<'_>) -> Result<()> {
         self.start()?;
-        attachments.settle(spot, &self.pending)
+        attachments.settle(point, &self.pending)
     }
 
-    /// Instead of the switch: the former link has its entry program again, and the new one goes.
-    pub(crate) fn take_back(&self, attachments: &Attachments<'_>, spot: Spot<'_>, former: OwnedFd) -> Result<()> {
+    /// Instead of the switch: the former link gets its entry program again, and the new one is detached.
+    pub(crate) fn take_back(&self, attachments: &Attachments<'_>, point: HookPoint<'_>, former: OwnedFd) -> Result<()> {
         if self.idle.is_some() {
-            attachments.run(spot, former.as_fd())?;
+            attachments.run(point, former.as_fd())?;
         }
         self.pending.detach()
     }
 }
 
-/// Ends what a death has interrupted: forwards when the set for which a link waits is in force, back otherwise.
+/// Finishes an interrupted change: forwards if the set for which a link waits is in force, back otherwise.
 pub(crate) fn repair(instance: &Instance, devices: &Devices) -> Result<()> {
     let attachments = instance.attachments()?;
     for pending in attachments.pending() {
@@ -112,7 +111,7 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices) -> Result<()> {
             pending.detach()?;
             continue;
         };
-        let spot = Spot {
+        let point = HookPoint {
             device: devices.name(device.index).unwrap_or("?"),
             ifindex: device.index,
             direction: pending.direction,
@@ -123,14 +122,14 @@ pub(crate) fn repair(instance: &Instance, devices: &Devices) -> Result<()> {
         };
         if pending.generation == instance.generation() {
             pending.run(program(pending.kind)?.as_fd())?;
-            attachments.settle(spot, &pending)?;
+            attachments.settle(point, &pending)?;
             continue;
         }
-        if let Some((kind, _)) = attachments.get(spot)?
+        if let Some((kind, _)) = attachments.get(point)?
             && kind != Kind::Clsact
-            && attachments.is_alive(spot)?
+            && attachments.is_alive(point)?
         {
-            attachments.run(spot, program(kind)?.as_fd())?;
+            attachments.run(point, program(kind)?.as_fd())?;
         }
         pending.detach()?;
     }

@@ -1,4 +1,4 @@
-//! Named points of an apply at which a test can let it fail. Without a test a point does nothing.
+//! Named points of an apply at which a test can make it fail. Outside tests a point does nothing.
 
 use crate::error::{Error, Result};
 use std::{cell::RefCell, collections::BTreeSet, io};

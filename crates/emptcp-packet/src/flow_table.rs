@@ -12,17 +12,17 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use std::hash::{BuildHasher, RandomState};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Slots for a table that shall hold `flows`: a power of two of sets.
+/// Slots of a table for `flows`: the number of sets is a power of two.
 pub(crate) fn slots(flows: u32) -> u32 {
     flows.clamp(FLOW_WAYS, 1 << 26).next_power_of_two()
 }
 
-/// Sets of a table that shall hold `flows`.
+/// Sets of a table for `flows`.
 pub(crate) fn sets(flows: u32) -> u32 {
     slots(flows) / FLOW_WAYS
 }
 
-/// Table sizes as they will really be.
+/// Table sizes after rounding.
 pub(crate) fn rounded(tables: &Tables) -> Tables {
     Tables {
         flows: slots(tables.flows),
@@ -30,10 +30,10 @@ pub(crate) fn rounded(tables: &Tables) -> Tables {
     }
 }
 
-/// Gives a new table its secret and its size.
+/// Writes the secret and the size of a new table.
 pub(crate) fn initialise(maps: &Maps) -> Result<()> {
     let sets = maps.get("emptcp_flow_sets")?.max_entries();
-    // The keys of a RandomState come from the system's random numbers; a hash under them is as good as a number.
+    // The keys of a RandomState come from the system's random numbers; a hash with them serves as a random number.
     let random = RandomState::new();
     let table = Table {
         secret: std::array::from_fn(|word| random.hash_one(word)),
@@ -45,7 +45,7 @@ pub(crate) fn initialise(maps: &Maps) -> Result<()> {
         .or_kernel("write the description of the flow table")
 }
 
-/// What one needs to find a key.
+/// The secret and the size, which are needed to find a key.
 pub(crate) fn description(maps: &Maps) -> Result<Table> {
     Ok(entry(maps.get("emptcp_table")?, 0)?.unwrap_or_default())
 }
@@ -60,10 +60,10 @@ fn entry<T: FromBytes>(map: &MapHandle, index: u32) -> Result<Option<T>> {
 /// Slots that are read with one call.
 const SLOTS_AT_ONCE: u32 = 4096;
 
-/// Where fewer slots of such a part are in use they are read one by one: a large table may be nearly empty.
+/// If fewer slots of such a block are in use, they are read one by one: a large table may be nearly empty.
 const FEW: usize = SLOTS_AT_ONCE as usize / 16;
 
-/// All tags, a set behind the other.
+/// All tags, set by set.
 fn tags(maps: &Maps) -> Result<Vec<u8>> {
     let sets = maps.get("emptcp_flow_sets")?;
     let mut tags = Vec::new();
@@ -71,7 +71,7 @@ fn tags(maps: &Maps) -> Result<Vec<u8>> {
     Ok(tags)
 }
 
-/// Hands out every record in the table: slot, key, record.
+/// Calls `take` for every record in the table: slot, key, record.
 pub(crate) fn for_each_record(maps: &Maps, mut take: impl FnMut(u32, &FlowKey, &Flow)) -> Result<()> {
     let (tags, flows) = (tags(maps)?, maps.get("emptcp_flows")?);
     let mut values = Vec::new();

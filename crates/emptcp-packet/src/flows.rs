@@ -1,4 +1,4 @@
-//! The subflows and connections that an instance knows: from records of the kernel's side to what people see.
+//! The subflows and connections that an instance knows, converted from the kernel's records to the public types.
 
 use crate::{error::Result, flow_table, instance::Instance, names::Names, sockets, stats};
 use emptcp_abi::{self as abi, FlowKey, SCALE_UNKNOWN, Sender, bit_names, flow_flag};
@@ -53,7 +53,7 @@ fn role(flags: u32) -> Option<SubflowRole> {
     }
 }
 
-/// A connection as people see it.
+/// Converts a connection.
 pub(crate) fn connection(connection: &abi::Connection, now: u64) -> Connection {
     Connection {
         id: connection.id,
@@ -70,7 +70,7 @@ pub(crate) fn connection(connection: &abi::Connection, now: u64) -> Connection {
     }
 }
 
-/// A subflow as people see it.
+/// Converts a subflow.
 pub(crate) fn flow(key: &FlowKey, flow: &abi::Flow, now: u64, devices: &Devices, names: &Names) -> Flow {
     let ids_known = u32::from(flow.flags) & flow_flag::ADDRESS_IDS != 0;
     let mut policies: Vec<String> = Vec::new();
@@ -116,7 +116,7 @@ impl Instance {
         Ok((count("flow_new") + count("flow_partial")).max(count("flow_established")))
     }
 
-    /// The records of subflows as they lie in the table, without half-open ones, for those who compare every number.
+    /// The records of subflows as they are in the table, without half-open ones, for tests that compare every number.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -134,7 +134,7 @@ impl Instance {
         let names = self.state()?.map_or_else(Names::default, |state| state.names());
         let mut flows = Vec::new();
         let unseen = |flow: &abi::Flow| flow.sender.iter().all(|sender| sender.packets == 0);
-        // No packet will end these: it may pass other devices than those with policies.
+        // No packet may end these: it may pass devices without policies.
         let sockets = LazyCell::new(|| sockets::keys().ok());
         let is_over = |key: &FlowKey, flow: &abi::Flow| {
             unseen(flow) && sockets.as_ref().is_some_and(|sockets| !sockets.contains(key))

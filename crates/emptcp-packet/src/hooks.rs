@@ -1,7 +1,7 @@
-//! The hooks of an apply under way: attaches what is new, detaches what is no longer wanted, puts back what was there.
+//! The hooks of an apply in progress: attaches new hooks, detaches unneeded ones, restores former ones.
 
 use crate::{
-    attach::{AttachedTo, Attachments, Hold, Kind, Spot},
+    attach::{AttachedTo, Attachments, Hold, HookPoint, Kind},
     entry::{self, Wanted, entry},
     error::{Error, Result},
     exchange::{self, Exchange, Idle},
@@ -16,11 +16,11 @@ use emptcp_host::device::Devices;
 use emptcp_plan::manifest::Hook;
 use std::{os::fd::AsFd, path::PathBuf};
 
-/// What one transaction does to hooks.
+/// Changes of hooks in one transaction.
 #[derive(Default)]
 pub(crate) struct Hooks<'a> {
     touched: Vec<Touched<'a>>,
-    /// Entry programs that were pinned for it.
+    /// Entry programs that it pinned.
     pinned: Vec<PathBuf>,
     idle: Idle,
 }
@@ -30,27 +30,27 @@ struct Touched<'a> {
     placement: &'a Placement,
     old: Option<Kind>,
     new: Option<Kind>,
-    /// How a device comes to another hook than it has.
+    /// How a device changes its hook, if it does.
     change: Option<Change>,
 }
 
-/// How a hook takes the place of another one.
+/// How a hook replaces another one.
 enum Change {
     /// Programs of two links are exchanged.
     Exchange(Exchange),
-    /// The two exclude each other: for a moment the device has none.
+    /// The two hooks exclude each other: for a moment the device has none.
     OneByOne,
 }
 
-pub(crate) fn spot_of(placement: &Placement) -> Spot<'_> {
-    Spot {
+pub(crate) fn hook_point_of(placement: &Placement) -> HookPoint<'_> {
+    HookPoint {
         device: &placement.device,
         ifindex: placement.ifindex,
         direction: placement.direction,
     }
 }
 
-/// The hooks of all ways in which a device may be attached.
+/// The hooks of all kinds of attachment that a device may get.
 pub(crate) fn kinds_hooks(placement: &Placement) -> Vec<Hook> {
     placement
         .kinds
@@ -68,13 +68,13 @@ fn attached_to(placement: &Placement, kind: Kind) -> AttachedTo {
 }
 
 impl<'a> Hooks<'a> {
-    /// Loads what is wanted of the core, and the entry programs that [`attach_new`](Self::attach_new) is going to ask
-    /// for first.
+    /// Loads the core programs that are needed, and the entry programs that [`attach_new`](Self::attach_new) tries
+    /// first.
     pub(crate) fn load_core(&mut self, instance: &Instance, placements: &Placements, mut wanted: Wanted) -> Result<()> {
         let attachments = instance.attachments()?;
         let entries = &mut wanted.entries;
         for placement in &placements.devices {
-            let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
+            let old = attachments.get(hook_point_of(placement))?.map(|(kind, _)| kind);
             let Some(first) = placement.kinds.first() else { continue };
             if !old.is_some_and(|kind| placement.kinds.contains(&kind)) {
                 entries.insert((first.hook(placement.direction), placement.link_header));
@@ -83,7 +83,7 @@ impl<'a> Hooks<'a> {
         entry::with_core(instance, wanted, &mut self.pinned)
     }
 
-    /// Attaches where nothing is attached yet, and prepares hooks that change. What runs goes on as it is.
+    /// Attaches where nothing is attached yet, and prepares hooks that change. What is attached keeps running.
     pub(crate) fn attach_new(
         &mut self,
         instance: &Instance,
@@ -92,7 +92,7 @@ impl<'a> Hooks<'a> {
     ) -> Result<()> {
         let attachments = instance.attachments()?;
         for placement in &placements.devices {
-            let old = attachments.get(spot_of(placement))?.map(|(kind, _)| kind);
+            let old = attachments.get(hook_point_of(placement))?.map(|(kind, _)| kind);
             if old.is_some_and(|kind| placement.kinds.contains(&kind)) {
                 continue;
             }
@@ -118,7 +118,7 @@ impl<'a> Hooks<'a> {
         Ok(())
     }
 
-    /// The last thing before the switch: hooks that change are halted. What must not wait was done before.
+    /// The last step before the switch: hooks that change are halted. Slow work was done before.
     pub(crate) fn halt_former(&mut self, instance: &Instance) -> Result<()> {
         let attachments = instance.attachments()?;
         let Self { touched, pinned, .. } = self;
@@ -128,7 +128,9 @@ impl<'a> Hooks<'a> {
             .filter(|t| matches!(t.change, Some(Change::OneByOne)))
         {
             let placement = touched.placement;
-            fault::step("detaching the former hook", || attachments.detach(spot_of(placement)))?;
+            fault::step("detaching the former hook", || {
+                attachments.detach(hook_point_of(placement))
+            })?;
             touched.new = Some(fault::step("attaching", || {
                 attach_best(&attachments, instance, placement, pinned)
             })?);
@@ -137,14 +139,14 @@ impl<'a> Hooks<'a> {
             if let Some(Change::Exchange(exchange)) = &touched.change {
                 touched.new = Some(exchange.kind());
                 fault::step("halting the former hook", || {
-                    exchange.halt_former(&attachments, spot_of(touched.placement))
+                    exchange.halt_former(&attachments, hook_point_of(touched.placement))
                 })?;
             }
         }
         Ok(())
     }
 
-    /// The first thing after the switch: new hooks begin.
+    /// The first step after the switch: new hooks start.
     pub(crate) fn start_new(&self) -> Vec<Error> {
         let mut failed = Vec::new();
         for (_, exchange) in self.exchanges() {
@@ -153,12 +155,12 @@ impl<'a> Hooks<'a> {
         failed
     }
 
-    /// Later: the former links go.
+    /// Later: the former links are detached.
     pub(crate) fn settle(&self, instance: &Instance) -> Vec<Error> {
         let mut failed = Vec::new();
         for (placement, exchange) in self.exchanges() {
             let settled = fault::step("detaching the former hook", || {
-                exchange.settle(&instance.attachments()?, spot_of(placement))
+                exchange.settle(&instance.attachments()?, hook_point_of(placement))
             });
             failed.extend(settled.err());
         }
@@ -178,18 +180,18 @@ impl<'a> Hooks<'a> {
         self.touched.iter().filter_map(new).collect()
     }
 
-    /// Hooks that were given up for others.
+    /// Hooks that were replaced by others.
     pub(crate) fn changed(&self) -> Vec<AttachedTo> {
         let old = |touched: &Touched<'_>| Some(attached_to(touched.placement, touched.old?));
         self.touched.iter().filter_map(old).collect()
     }
 
-    /// The pins of entry programs stay when this transaction is undone: somebody else removes them.
+    /// Keeps the pins of entry programs when this transaction is undone: the caller removes them.
     pub(crate) fn leave_pins(&mut self) {
         self.pinned.clear();
     }
 
-    /// Puts back what was attached before; returns what could not be put back.
+    /// Restores what was attached before; returns what could not be restored.
     pub(crate) fn undo(&self, instance: &Instance) -> Vec<Error> {
         let mut failed = Vec::new();
         for touched in self.touched.iter().rev() {
@@ -211,27 +213,27 @@ impl<'a> Hooks<'a> {
 impl Touched<'_> {
     fn put_back(&self, instance: &Instance) -> Result<()> {
         let attachments = instance.attachments()?;
-        let spot = spot_of(self.placement);
+        let point = hook_point_of(self.placement);
         let Some(old) = self.old else {
-            return attachments.detach(spot);
+            return attachments.detach(point);
         };
         if let Some(Change::Exchange(exchange)) = &self.change {
             let hook = old.hook(self.placement.direction);
             let program = entry(instance, hook, self.placement.link_header, &mut Vec::new())?;
-            exchange.take_back(&attachments, spot, program)?;
+            exchange.take_back(&attachments, point, program)?;
         }
-        let now = attachments.get(spot)?.map(|(kind, _)| kind);
-        if now == Some(old) && attachments.is_alive(spot)? {
+        let now = attachments.get(point)?.map(|(kind, _)| kind);
+        if now == Some(old) && attachments.is_alive(point)? {
             return Ok(());
         }
-        attachments.detach(spot)?;
+        attachments.detach(point)?;
         let hook = old.hook(self.placement.direction);
         let program = entry(instance, hook, self.placement.link_header, &mut Vec::new())?;
-        attachments.attach(spot, old, program.as_fd())
+        attachments.attach(point, old, program.as_fd())
     }
 }
 
-/// After the switch: detaches where nothing is wanted any more. What fails is reported beside what was done.
+/// After the switch: detaches where no policy needs a hook any more. Returns what was detached and what failed.
 pub(crate) fn detach_unwanted(
     instance: &Instance,
     placements: &Placements,
@@ -241,27 +243,27 @@ pub(crate) fn detach_unwanted(
     let (mut detached, mut failed) = (Vec::new(), Vec::new());
     let known = instance
         .attachments()
-        .and_then(|attachments| Ok((attachments, instance.spots()?)));
-    let (attachments, spots) = match known {
+        .and_then(|attachments| Ok((attachments, instance.hook_points()?)));
+    let (attachments, points) = match known {
         Ok(known) => known,
         Err(error) => return (detached, vec![error]),
     };
-    for key in spots {
-        let wanted = |placement: &Placement| spot_of(placement).key() == key;
+    for key in points {
+        let wanted = |placement: &Placement| hook_point_of(placement).key() == key;
         if placements.devices.iter().any(wanted) {
             continue;
         }
         let device = name_of(key.ifindex, devices, before);
-        let spot = Spot {
+        let point = HookPoint {
             device,
             ifindex: key.ifindex,
             direction: key.direction,
         };
         let done = fault::step("detaching", || {
-            let Some((kind, _)) = attachments.get(spot)? else {
+            let Some((kind, _)) = attachments.get(point)? else {
                 return Ok(());
             };
-            attachments.detach(spot)?;
+            attachments.detach(point)?;
             detached.push(AttachedTo {
                 device: device.to_owned(),
                 direction: key.direction,
@@ -274,14 +276,14 @@ pub(crate) fn detach_unwanted(
     (detached, failed)
 }
 
-/// The name of a device; of one that was moved to another network namespace, and has none here, the one that it had.
+/// The name of a device. A device that was moved to another network namespace has none here: then its former name.
 pub(crate) fn name_of<'a>(ifindex: u32, devices: &'a Devices, state: Option<&'a State>) -> &'a str {
     let noted = || state.and_then(|state| state.noted_name(ifindex));
     devices.name(ifindex).or_else(noted).unwrap_or("?")
 }
 
-/// Everything slow about a change of hooks: entry programs are loaded, and the new link is attached where that is
-/// possible beside the former one.
+/// The slow part of a change of hooks: loads entry programs, and attaches the new link where that is possible beside
+/// the former one.
 fn prepare_change(
     instance: &Instance,
     placement: &Placement,
@@ -296,7 +298,14 @@ fn prepare_change(
         if !exchange::is_possible(old, new) {
             continue;
         }
-        match Exchange::prepare(&attachments, spot_of(placement), [old, new], generation, program, idle) {
+        match Exchange::prepare(
+            &attachments,
+            hook_point_of(placement),
+            [old, new],
+            generation,
+            program,
+            idle,
+        ) {
             Ok(exchange) => return Ok(Change::Exchange(exchange)),
             Err(error) if placement.kinds.last() == Some(&new) => return Err(error),
             Err(_) => {}
@@ -305,7 +314,7 @@ fn prepare_change(
     Ok(Change::OneByOne)
 }
 
-/// Attaches in the best way that the device allows.
+/// Attaches by the best kind that the device allows.
 fn attach_best(
     attachments: &Attachments<'_>,
     instance: &Instance,
@@ -319,7 +328,7 @@ fn attach_best(
     for &kind in &placement.kinds {
         let program = entry(instance, kind.hook(placement.direction), placement.link_header, pinned)?;
         result = attachments
-            .attach(spot_of(placement), kind, program.as_fd())
+            .attach(hook_point_of(placement), kind, program.as_fd())
             .map(|()| kind);
         if result.is_ok() {
             break;
@@ -328,34 +337,35 @@ fn attach_best(
     result
 }
 
-/// Cleans up after a command that died: attachments that are noted but not there, or there but not wanted.
+/// Cleans up after an interrupted command: attachments that are recorded but missing, or present but not needed.
 pub(crate) fn repair(instance: &Instance, devices: &Devices, state: Option<&State>) -> Result<()> {
     exchange::repair(instance, devices)?;
     let attachments = instance.attachments()?;
-    for key in instance.spots()? {
+    for key in instance.hook_points()? {
         let name = devices.name(key.ifindex);
-        let spot = Spot {
+        let point = HookPoint {
             device: name.unwrap_or("?"),
             ifindex: key.ifindex,
             direction: key.direction,
         };
         let wanted = state.is_some_and(|state| is_wanted(state, key.ifindex, name));
-        match attachments.hold(spot)? {
+        match attachments.hold(point)? {
             Hold::Here if wanted => {}
-            // It obeys where it is until the new set is in force; then it is detached.
+            // Its policies act where it is until the new set is in force; then it is detached.
             Hold::Elsewhere { .. } if name.is_none() => {}
-            // A filter went with its device. A link is detached before its pin goes: without, the kernel does so some
-            // time later, and a device that came back with another index would have its program until then.
-            _ if name.is_none() && attachments.get(spot)?.is_some_and(|(kind, _)| kind == Kind::Clsact) => {
+            // A filter was removed with its device. A link is detached before its pin is removed: otherwise the kernel
+            // detaches it some time later, and a device that came back with another index would run its program until
+            // then.
+            _ if name.is_none() && attachments.get(point)?.is_some_and(|(kind, _)| kind == Kind::Clsact) => {
                 records::forget_attachment(instance.records()?, key)?;
             }
-            _ => attachments.detach(spot)?,
+            _ => attachments.detach(point)?,
         }
     }
     Ok(())
 }
 
-/// Whether a set was applied to a device, whatever its name is now.
+/// Whether a set was applied to a device, even if it was renamed.
 fn is_wanted(state: &State, ifindex: u32, name: Option<&str>) -> bool {
     if !state.interfaces.is_empty() {
         return state.noted_name(ifindex).is_some();

@@ -1,4 +1,4 @@
-//! What the pins of an instance show about the network namespace that made it.
+//! Identity of the network namespace that made an instance, as the instance's pins show it.
 
 use crate::records::{DEVICES_MAP, Records};
 use emptcp_host::{boot::BootId, namespace};
@@ -10,21 +10,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the instance itself reports.
+/// What the instance's pins show.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     /// Cookie of its namespace, 0 where the kernel had none.
     pub(crate) cookie: u64,
     /// The boot in which it was made.
     pub(crate) boot: Option<BootId>,
-    /// Links that hold a device; also those that could not be asked.
+    /// Links that are attached to a device, and those that could not be queried.
     pub(crate) attached: usize,
     /// Links whose device is gone.
     pub(crate) detached: usize,
 }
 
 impl Facts {
-    /// Asks the kernel about everything that is pinned in the folder.
+    /// Queries the kernel about everything that is pinned in the folder.
     pub(crate) fn read(folder: &Path) -> Self {
         let mut facts = Self::default();
         let map = MapHandle::from_pinned_path(folder.join(format!("map_{DEVICES_MAP}")));
@@ -49,7 +49,7 @@ impl Facts {
         self.boot.is_some_and(|made| boot.is_some_and(|now| now != made))
     }
 
-    /// Every link has lost its device.
+    /// The devices of all links are gone.
     pub(crate) fn has_lost_all_devices(&self) -> bool {
         self.attached == 0 && self.detached > 0
     }
@@ -63,13 +63,13 @@ pub(crate) fn is_of_another_namespace(folder: &Path) -> bool {
     }
     match namespace::cookie() {
         Some(here) if facts.cookie != 0 => here != facts.cookie,
-        // Before cookies, links without devices are all that shows it. They may be of this namespace; then only
-        // counters are lost, while another's tables would be believed.
+        // On kernels without cookies, only links without devices show it. They may belong to this namespace after all:
+        // then counters are lost, but the tables of another namespace are never used.
         _ => facts.has_lost_all_devices(),
     }
 }
 
-/// Pins in the folder of an instance whose names begin so.
+/// Pins in the folder of an instance with this prefix.
 pub(crate) fn pins(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries

@@ -1,9 +1,9 @@
 //! Whether the devices that a policy set names really run it. A device may go, or come again under its old name with
 //! nothing attached, be renamed, or be moved to another network namespace with its programs; others may detach programs
-//! and replace qdiscs. Nobody tells us: the kernel must be asked.
+//! and replace qdiscs. The kernel does not report this: it must be queried.
 
 use crate::{
-    attach::{Attachments, Hold, Spot},
+    attach::{Attachments, Hold, HookPoint},
     device::OfPolicy,
     elements::catalog::Catalog,
     error::Result,
@@ -18,7 +18,7 @@ pub use emptcp_model::{DeviceState, Standing};
 use emptcp_plan::plan::PolicyPlan;
 
 impl Instance {
-    /// How every device of the policy set in force stands, in both directions and in the order of the policy file.
+    /// State of every device of the policy set in force, in both directions and in the order of the policy file.
     ///
     /// # Errors
     /// [`Error::NothingInForce`](crate::Error::NothingInForce), and when the kernel cannot be asked.
@@ -33,7 +33,7 @@ impl Instance {
         };
         let mut found: Vec<DeviceState> = Vec::new();
         for (policy, numbers) in state.plan.policies.iter().zip(&state.allocation.policies) {
-            // Both directions: the core follows connections in the one that no policy is for.
+            // Both directions: the core also follows connections in the direction without a policy.
             let other = policy.direction.opposite();
             for (device, direction) in policy
                 .devices
@@ -60,14 +60,14 @@ impl Instance {
     }
 }
 
-/// A policy with the minor number of the class that it was given.
+/// A policy and the minor number of its class.
 #[derive(Clone, Copy)]
 struct Given<'a> {
     policy: &'a PolicyPlan,
     class: u16,
 }
 
-/// What is asked about all devices of a set.
+/// What is queried about all devices of a set.
 struct Asked<'a> {
     instance: &'a Instance,
     attachments: Attachments<'a>,
@@ -98,12 +98,12 @@ impl Asked<'_> {
             answer.state = Standing::CreatedAgain;
         }
         let Some(noted) = noted else { return Ok(answer) };
-        let spot = Spot {
+        let point = HookPoint {
             device: name,
             ifindex: noted,
             direction,
         };
-        match (self.attachments.hold(spot)?, self.devices.name(noted)) {
+        match (self.attachments.hold(point)?, self.devices.name(noted)) {
             (Hold::Here, Some(other)) => {
                 answer.renamed_to = Some(other.to_owned());
                 answer.qdisc = self.qdisc(other, noted, direction)?;
@@ -120,7 +120,7 @@ impl Asked<'_> {
                     answer.state = if acts { Standing::Moved } else { Standing::MovedIdle };
                 }
             }
-            _ => answer.came_back = now.is_some() && self.attachments.device_here(spot)? == now,
+            _ => answer.came_back = now.is_some() && self.attachments.device_here(point)? == now,
         }
         Ok(answer)
     }
@@ -138,18 +138,18 @@ impl Asked<'_> {
         })
     }
 
-    /// How a device of this namespace stands, by its index.
+    /// State of a device of this namespace, by its index.
     fn standing(&self, name: &str, ifindex: u32, direction: DeviceDirection, given: Given<'_>) -> Result<Standing> {
-        let spot = Spot {
+        let point = HookPoint {
             device: name,
             ifindex,
             direction,
         };
-        if self.attachments.get(spot)?.is_none() {
-            // An apply notes every device that it attaches to, by its index: this one came later.
+        if self.attachments.get(point)?.is_none() {
+            // An apply records every device that it attaches to, by its index: this one was created later.
             return Ok(Standing::CreatedAgain);
         }
-        if !self.attachments.is_alive(spot)? {
+        if !self.attachments.is_alive(point)? {
             return Ok(Standing::NotAttached);
         }
         let has_classes = self.has_classes(ifindex)?;

@@ -2,12 +2,12 @@
 //! one folder of bpffs. No process needs to run for it.
 
 use crate::{
-    attach::{Attachments, Hold, Kind, Spot},
+    attach::{Attachments, Hold, HookPoint, Kind},
+    bpffs,
     core_objects::CoreObjects,
     error::{Error, OrKernel, Result},
     event_ring, identity,
     maps::{CoreNumber, Maps},
-    place,
     records::{self, Core, DEVICES_MAP, Origin, Records},
     store::{self, STATE_MAP, State},
     tables,
@@ -23,7 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The name of the instance when the user names none.
+/// The default name of an instance.
 pub const DEFAULT: &str = "default";
 
 /// An installed instance, open.
@@ -50,11 +50,11 @@ pub struct AttachmentInfo {
     pub kind: Kind,
     /// Id of the BPF link, for tcx and XDP.
     pub link: Option<u32>,
-    /// Whether the kernel still has it.
+    /// Whether it is still attached.
     pub alive: bool,
-    /// The device was moved to another network namespace, and the programs with it.
+    /// The device was moved to another network namespace, together with the programs.
     pub moved: bool,
-    /// The device that has the programs under another index than they know: it was moved away and came back.
+    /// The device that has the programs but not the index that they match: it was moved away and came back.
     pub came_back: Option<String>,
 }
 
@@ -87,7 +87,7 @@ impl Instance {
     /// # Errors
     /// When bpffs cannot be read.
     pub fn list() -> Result<Vec<String>> {
-        let mut names = place::instances()?;
+        let mut names = bpffs::instances()?;
         names.retain(|name| !matches!(Self::open(name), Err(Error::NoInstance { .. })));
         Ok(names)
     }
@@ -95,15 +95,15 @@ impl Instance {
     /// Opens an installed instance.
     ///
     /// # Errors
-    /// [`Error::NoInstance`] when there is none of that name here, [`Error::OtherBuild`] when an emptcp made it whose
-    /// maps this one would misread, or without the rights to open its maps.
+    /// [`Error::NoInstance`] when it does not exist here; [`Error::OtherBuild`] when another emptcp made it and this
+    /// one would misread its maps. Also without the rights to open its maps.
     pub fn open(name: &str) -> Result<Self> {
         let instance = Self::open_any_version(name)?;
         instance.check_version()?;
         Ok(instance)
     }
 
-    /// As [`Instance::open`], also one of another version: only to know its devices, and to take it away.
+    /// As [`Instance::open`], but accepts other versions: only to list its devices and to remove it.
     pub(crate) fn open_any_version(name: &str) -> Result<Self> {
         let instance = Self::open_any(name)?;
         if instance.is_of_another_namespace()? {
@@ -112,10 +112,10 @@ impl Instance {
         Ok(instance)
     }
 
-    /// As [`Instance::open`], also one that was left by another namespace.
+    /// As [`Instance::open`], but accepts one that another namespace has left.
     pub(crate) fn open_any(name: &str) -> Result<Self> {
-        let folder = place::folder(name)?;
-        place::exists(&folder, name)?;
+        let folder = bpffs::folder(name)?;
+        bpffs::exists(&folder, name)?;
         Self::open_folder(name, folder)
     }
 
@@ -129,7 +129,7 @@ impl Instance {
             control,
             core: Core::default(),
         };
-        // Another version may have other maps: what can still be done with it needs no sizes.
+        // Another version may have other maps: what is still possible with it needs no sizes.
         if instance.check_version().is_ok() {
             let tables = instance.tables_of_maps()?;
             instance.core = instance.core_in_force()?;
@@ -148,27 +148,27 @@ impl Instance {
         Ok(records.cores[self.generation().bank() as usize].unwrap_or(made))
     }
 
-    /// Makes the maps of a new instance, without programs and without devices, in one step as far as others see it.
+    /// Makes the maps of a new instance, without programs and devices. It appears in one step.
     pub(crate) fn create(name: &str, tables: &Tables) -> Result<Self> {
-        let folder = place::folder(name)?;
+        let folder = bpffs::folder(name)?;
         let unfinished = Self::create_beside(name, tables)?.folder;
         if let Err(error) = std::fs::rename(&unfinished, &folder) {
-            let _ = place::remove_folder(&unfinished);
+            let _ = bpffs::remove_folder(&unfinished);
             return Err(Error::io(&folder, error));
         }
         Self::open_folder(name, folder)
     }
 
-    /// The same in another folder, where nobody sees it.
+    /// The same in another folder, which other commands ignore.
     pub(crate) fn create_beside(name: &str, tables: &Tables) -> Result<Self> {
-        place::ensure_bpffs()?;
-        let folder = place::folder(name)?;
+        bpffs::ensure_bpffs()?;
+        let folder = bpffs::folder(name)?;
         // bpffs reserves dots; no instance has an underscore in its name.
-        let unfinished = folder.with_file_name(format!("{name}{}", place::UNFINISHED));
-        place::remove_folder(&unfinished)?;
-        std::fs::create_dir_all(&unfinished).map_err(|error| place::refused(&unfinished, error))?;
+        let unfinished = folder.with_file_name(format!("{name}{}", bpffs::UNFINISHED));
+        bpffs::remove_folder(&unfinished)?;
+        std::fs::create_dir_all(&unfinished).map_err(|error| bpffs::refused(&unfinished, error))?;
         if let Err(error) = Self::create_in(&unfinished, tables) {
-            let _ = place::remove_folder(&unfinished);
+            let _ = bpffs::remove_folder(&unfinished);
             return Err(error);
         }
         Self::open_folder(name, unfinished)
@@ -193,12 +193,12 @@ impl Instance {
         Ok(())
     }
 
-    /// By whom and where it was made.
+    /// Which build made it, and in which network namespace.
     fn origin(&self) -> Result<Option<Origin>> {
         Ok(Records::read(self.records()?)?.origin)
     }
 
-    /// The sizes that the tables really have.
+    /// The actual sizes of the tables.
     pub(crate) fn tables_of_maps(&self) -> Result<Tables> {
         let entries = |name: &str| self.maps.get(name).map(MapCore::max_entries);
         let origin = self.origin()?;
@@ -227,7 +227,7 @@ impl Instance {
         })
     }
 
-    /// Whether this build can go on with the tables and the policy set of the instance.
+    /// Checks that this build can use the tables and the policy set of the instance.
     ///
     /// # Errors
     /// [`Error::Layout`] when it cannot, with the reason.
@@ -254,19 +254,19 @@ impl Instance {
         self.core.build == CoreObjects::current().fingerprint()
     }
 
-    /// Stores a policy set in its bank, which is not in force, with the core that it runs with.
+    /// Stores a policy set, and the core that it runs with, in its bank, which is not in force.
     pub(crate) fn store(&self, state: &State) -> Result<()> {
         let bank = state.generation().bank();
         store::write(self.states()?, bank, state)?;
         records::note_core(self.records()?, bank, self.core)
     }
 
-    /// Whether the folder was left by a namespace that is gone and whose number is used again.
+    /// Whether a namespace that is gone, and whose number is in use again, has left the folder.
     pub(crate) fn is_of_another_namespace(&self) -> Result<bool> {
         Ok(identity::is_of_another_namespace(&self.folder))
     }
 
-    /// Whether `other` is this very instance, not one of the same name that was made since.
+    /// Whether `other` is the same instance, and not a newer one of the same name.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -310,7 +310,7 @@ impl Instance {
 
     /// The policy set in force, `None` before the first.
     pub(crate) fn state(&self) -> Result<Option<State>> {
-        // Another process may switch twice while we read: then read again.
+        // If another process switches twice while we read, we read again.
         for _ in 0..10 {
             let generation = self.generation();
             if !generation.is_known() {
@@ -343,7 +343,7 @@ impl Instance {
         })
     }
 
-    /// Whether policies are in force: neither its first `apply` nor its removal is under way, or has died.
+    /// Whether policies are in force: neither its first `apply` nor its removal is in progress or was interrupted.
     ///
     /// # Errors
     /// [`Error::NothingInForce`] when none is, or when the state cannot be read.
@@ -359,19 +359,19 @@ impl Instance {
         let devices = Devices::read()?;
         let attachments = self.attachments()?;
         let mut infos = Vec::new();
-        for records::SpotKey { ifindex, direction } in self.spots()? {
+        for records::HookPointKey { ifindex, direction } in self.hook_points()? {
             let name = devices.name(ifindex);
-            let spot = Spot {
+            let point = HookPoint {
                 device: name.unwrap_or("?"),
                 ifindex,
                 direction,
             };
-            let Some((kind, _)) = attachments.get(spot)? else {
+            let Some((kind, _)) = attachments.get(point)? else {
                 continue;
             };
-            let hold = attachments.hold(spot)?;
+            let hold = attachments.hold(point)?;
             let other = match hold {
-                Hold::Nothing => attachments.device_here(spot)?.filter(|index| *index != ifindex),
+                Hold::Nothing => attachments.device_here(point)?.filter(|index| *index != ifindex),
                 _ => None,
             };
             let came_back = other.and_then(|index| devices.name(index));
@@ -380,7 +380,7 @@ impl Instance {
                 ifindex,
                 direction,
                 kind,
-                link: attachments.link_id(spot),
+                link: attachments.link_id(point),
                 alive: name.is_some() && hold == Hold::Here,
                 moved: matches!(hold, Hold::Elsewhere { .. }),
                 came_back: came_back.map(str::to_owned),
@@ -389,8 +389,8 @@ impl Instance {
         Ok(infos)
     }
 
-    /// Every spot that is noted, in order.
-    pub(crate) fn spots(&self) -> Result<Vec<records::SpotKey>> {
+    /// Every recorded hook point, in order.
+    pub(crate) fn hook_points(&self) -> Result<Vec<records::HookPointKey>> {
         Ok(Records::read(self.records()?)?.attachments.into_keys().collect())
     }
 
@@ -418,7 +418,7 @@ impl Instance {
         })
     }
 
-    /// Hands out key and value of every entry of a hash table that is there throughout.
+    /// Calls `take` with key and value of every entry of a hash table that exists during the whole call.
     pub(crate) fn for_each_entry(&self, map: &str, take: impl FnMut(&[u8], &[u8])) -> Result<()> {
         Ok(entries::for_each(self.maps.get(map)?, take)?)
     }

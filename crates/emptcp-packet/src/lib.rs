@@ -1,34 +1,34 @@
 //! The packet plane: a [plan](emptcp_plan::plan::Plan) becomes chains of BPF programs at devices' hooks.
 //!
-//! [`emptcp_load`] loads the programs, [`emptcp_host`] knows the machine; this crate composes them. From a plan to
+//! [`emptcp_load`] loads the programs, [`emptcp_host`] describes the machine; this crate uses both. From a plan to
 //! packets:
 //!
 //! * [`apply()`] is the transaction: it uses `placement` (which device, which hook), `allocation` (which slot, which
-//!   counters), `bank` (loads and verifies every element), `store` and `records` (what the instance remembers, in the
-//!   kernel), `hooks` with `exchange`, [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] takes
-//!   everything back.
-//! * [`preview()`] does of an apply what changes nothing.
-//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] takes
-//!   from an `event_ring`, with the policies' `names`; [`in_force`] asks whether it really is.
-//! * `elements`: the [`catalog`] knows them, [`element`] builds and installs an operator's own, [`sdk`] writes out what
-//!   that takes.
-//! * `program` loads one program with its constants and maps, for an element or for one of the `core_programs`, and
-//!   says in a [`refusal`] which one the verifier did not take. `entry` keeps those that are attached.
-//! * `maps` are what all programs of an instance share, `tables` makes them in the sizes that a plan asks for,
-//!   [`memory`] says what they take; `flow_table` reads the largest of them, `rules` are what its classifier compares.
-//! * `upgrade` lets another build take over what is in force, `takeover` puts a new instance in the place of one whose
-//!   tables it cannot use; `core_objects` are the objects of a build, `entry_pins` the
-//!   pins of its entry programs.
+//!   counters), `bank` (loads and verifies every element), `store` and `records` (state of the instance, in the
+//!   kernel), `hooks` with `exchange`, [`attach`] (tcx, clsact, XDP) and `shape` (HTB classes). [`remove()`] undoes
+//!   everything.
+//! * [`preview()`] runs the steps of an apply that change nothing.
+//! * [`Instance`] is what is in force: show, [`stats`], [`flows`], [`events`] that an [`event_reader`] reads from an
+//!   `event_ring`, with the policies' `names`; [`in_force`] checks every device.
+//! * `elements`: the [`catalog`] lists them, [`element`] builds and installs custom ones, [`sdk`] writes the SDK for
+//!   them.
+//! * `program` loads one program with its constants and maps, for an element or for one of the `core_programs`, and a
+//!   [`refusal`] names the one that the verifier refused. `entry` loads and pins those that are attached.
+//! * `maps` are shared by all programs of an instance, `tables` makes them in the sizes of the plan, [`memory`]
+//!   computes their size in bytes; `flow_table` reads the largest of them, `rules` are what its classifier compares.
+//! * `upgrade` lets another build take over what is in force, `takeover` replaces an instance whose tables it cannot
+//!   use by a new one; `core_objects` are the objects of a build, `entry_pins` the pins of its entry programs.
 //! * `adopt` takes over connections that already run, which the host's `sockets` report.
-//! * [`probe`] tries out what this kernel offers.
-//! * [`testrun`] runs chains on packets without a network; [`baseline`] the empty program, [`swap`] puts it in place of
-//!   others.
-//! * `moved_here` finds devices that came with the programs of another namespace's instance; `stacked` those of which
-//!   one is on top of another.
-//! * [`stale`] lists the instances of all network namespaces and frees what dead ones have left; `identity` is what an
-//!   instance reports about its own.
-//! * `place` is the folder in bpffs and the lock; `device` finds the devices that policies name.
-//! * `fault` lets tests make an apply fail at any point; [`error`]: what can go wrong.
+//! * [`probe`] tests what this kernel offers.
+//! * [`testrun`] runs chains on packets without a network; [`baseline`] runs the empty program, [`swap`] exchanges
+//!   programs at hooks.
+//! * `moved_here` finds devices that were moved here with the programs of another namespace's instance; `stacked` finds
+//!   devices on top of others.
+//! * [`stale`] lists the instances of all network namespaces and frees those of dead ones; `identity` identifies the
+//!   namespace of an instance.
+//! * `bpffs` has the folders of instances, `lock` the lock of a namespace; `device` finds the devices that policies
+//!   name.
+//! * `fault` lets tests make an apply fail at any point; [`error`] has the errors.
 
 pub mod attach;
 pub mod baseline;
@@ -51,6 +51,7 @@ mod adopt;
 mod allocation;
 mod apply;
 mod bank;
+mod bpffs;
 mod core_objects;
 mod core_programs;
 mod device;
@@ -63,10 +64,10 @@ mod fault;
 mod flow_table;
 mod hooks;
 mod identity;
+mod lock;
 mod maps;
 mod moved_here;
 mod names;
-mod place;
 mod placement;
 mod preview;
 mod program;
@@ -95,4 +96,4 @@ pub use instance::Instance;
 pub use moved_here::{MovedHere, moved_here};
 pub use preview::{Preview, preview, preview_replace};
 pub use remove::{Removed, remove};
-pub use shape::{Shaped, doubts};
+pub use shape::{Shaped, shaping_warnings};

@@ -1,4 +1,4 @@
-//! The maps that all programs of an instance share: made once, pinned, handed to every program.
+//! The maps that all programs of an instance share: made once, pinned, reused by every program.
 
 use crate::{
     error::{OrKernel, Result},
@@ -21,18 +21,18 @@ pub(crate) const HOOKS: [Hook; 3] = [Hook::Xdp, Hook::TcIngress, Hook::TcEgress]
 /// The chain's name in the objects.
 const CHAIN: &str = "emptcp_chain";
 
-/// The name under which a hook's chain is kept.
+/// The name of a hook's chain.
 fn chain_name(hook: Hook) -> String {
     format!("{CHAIN}_{}", hook_file_name(hook))
 }
 
-/// Which chains and entry programs belong together: those that one build has made for the instance. `0` are the first
-/// ones; a build that takes the instance over makes others, under the number of its first policy set.
+/// Number of a core: the chains and entry programs that one build made for the instance. `0` is the first; a build that
+/// takes the instance over makes another, with the number of its first policy set.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct CoreNumber(pub(crate) u32);
 
 impl CoreNumber {
-    /// The name of a pin that belongs to this core. No name contains the sign.
+    /// The name of a pin of this core. No other name contains `@`.
     pub(crate) fn file(self, name: &str) -> String {
         match self {
             Self(0) => name.to_owned(),
@@ -60,7 +60,7 @@ pub(crate) fn hook_file_name(hook: Hook) -> &'static str {
 /// Shared maps of an instance: the core's, and those that belong to an element.
 #[derive(Debug)]
 pub(crate) struct Maps {
-    /// The name of the instance, for errors; empty of maps that are in no folder.
+    /// The name of the instance, for errors; empty for maps that are not pinned.
     instance: String,
     core: BTreeMap<String, MapHandle>,
     private: BTreeMap<(String, String), MapHandle>,
@@ -87,8 +87,7 @@ impl Maps {
         self.state_entries
     }
 
-    /// Makes the core's maps. `shapes` holds each as often as core programs declare it, with the entries that it is to
-    /// have.
+    /// Makes the core's maps. `shapes` has each map once per core program that declares it, with its number of entries.
     pub(crate) fn create(state_entries: u32, shapes: &[Shape]) -> Result<Self> {
         let mut core = BTreeMap::new();
         for map in shapes {
@@ -148,15 +147,15 @@ impl Maps {
         Ok(maps)
     }
 
-    /// Keeps an element's own map for programs that are loaded later; an older one of another shape goes.
+    /// Keeps an element's own map for programs that are loaded later; replaces one with another shape.
     pub(crate) fn adopt(&mut self, element: &str, maps: BTreeMap<String, MapHandle>) {
         for (name, map) in maps {
             self.private.insert((element.to_owned(), name), map);
         }
     }
 
-    /// Pins the maps of the elements that are in `used`: new ones, and new shapes in the place of old ones. What it
-    /// does is noted in `done`, before it is done.
+    /// Pins the maps of the elements in `used`: new ones, and those whose shape changed. Every step is added to `done`
+    /// before it is taken.
     pub(crate) fn pin_private(
         &self,
         folder: &Path,
@@ -183,7 +182,7 @@ impl Maps {
         Ok(())
     }
 
-    /// Maps of elements that are not in `used` go.
+    /// Removes the maps of elements that are not in `used`.
     pub(crate) fn forget_private(&mut self, folder: &Path, used: &dyn Fn(&str) -> bool) -> Result<()> {
         let mut result = Ok(());
         self.private.retain(|(element, name), _| {
@@ -222,7 +221,7 @@ impl Maps {
         self.get(&chain_name(hook))
     }
 
-    /// Puts empty chains in the place of these, with pins of another core; returns the former ones.
+    /// Replaces the chains by empty ones, with pins of another core; returns the former ones.
     pub(crate) fn renew_chains(&mut self, folder: &Path, core: CoreNumber) -> Result<Chains> {
         let mut former = Vec::new();
         for hook in HOOKS {
@@ -264,7 +263,7 @@ impl Maps {
         Ok(())
     }
 
-    /// The first of these maps that is there in another shape, in words. How many entries it has does not matter.
+    /// Describes the first of these maps that exists with another shape. The number of entries does not matter.
     pub(crate) fn misfit(&self, shapes: &[Shape]) -> Option<String> {
         let hooks = |shape: &Shape| match shape.name == CHAIN {
             true => HOOKS.map(chain_name).to_vec(),
@@ -307,7 +306,7 @@ impl Chains {
     }
 }
 
-/// The program in a slot of a chain; the kernel answers with its id.
+/// The program in a slot of a chain; the kernel returns its id.
 pub(crate) fn program_in(chain: &MapHandle, slot: u32) -> Result<Option<OwnedFd>> {
     let value = chain.lookup(slot.as_bytes(), MapFlags::ANY).or_kernel("read a chain")?;
     let id = value.and_then(|value| <[u8; 4]>::try_from(value.as_slice()).ok());
@@ -349,7 +348,7 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// A dash appears in no C name and in no element's name.
+/// No C name and no element's name contains a dash.
 fn private_file(element: &str, name: &str) -> String {
     format!("map_{element}-{name}")
 }

@@ -1,11 +1,11 @@
-//! How much memory the tables of a policy set take, and how much there is.
+//! Memory that the tables of a policy set take, and memory that is available.
 
 use crate::{
     elements::catalog::Catalog,
     error::Result,
     event_ring,
     instance::Instance,
-    program::{self, Who},
+    program::{self, Subject},
     tables,
 };
 pub use emptcp_host::memory::available;
@@ -24,11 +24,11 @@ pub fn needed(plan: &Plan, catalog: &Catalog) -> Result<u64> {
     sum(plan, catalog, None)
 }
 
-/// Bytes that the kernel will take for this plan beside the tables that `instance` has: those keep their sizes, and
-/// elements that it does not use yet bring theirs.
+/// Bytes that the kernel will take for this plan in addition to the tables of `instance`. Those keep their sizes;
+/// elements that it does not use yet add tables.
 ///
 /// # Errors
-/// As [`needed`]; also when the kernel cannot be asked about its tables.
+/// As [`needed`]; also when the kernel cannot be queried about its tables.
 pub fn needed_beside(plan: &Plan, catalog: &Catalog, instance: &Instance) -> Result<u64> {
     sum(plan, catalog, Some(instance))
 }
@@ -43,7 +43,7 @@ fn sum(plan: &Plan, catalog: &Catalog, instance: Option<&Instance>) -> Result<u6
         there.any(|(of, name, _)| (of, name) == (element, map))
     };
     let cpus = event_ring::cpus();
-    let who = |element| Who {
+    let subject = |element| Subject {
         element,
         policy: None,
         hook: Hook::TcIngress,
@@ -63,7 +63,7 @@ fn sum(plan: &Plan, catalog: &Catalog, instance: Option<&Instance>) -> Result<u6
             .into_iter()
             .find_map(|hook| element.object(hook));
         let Some(object) = object else { continue };
-        for mut map in Shape::all(&program::open(object, who(name))?) {
+        for mut map in Shape::all(&program::open(object, subject(name))?) {
             if core.contains_key(&map.name) || is_there(name, &map.name) {
                 continue;
             }

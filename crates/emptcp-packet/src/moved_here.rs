@@ -1,9 +1,10 @@
 //! Devices that were moved to this network namespace with the programs of an instance of another one.
 
 use crate::{
-    attach::{Attachments, Spot},
+    attach::{Attachments, HookPoint},
+    bpffs,
     error::Result,
-    identity, place,
+    identity,
     records::{DEVICES_MAP, Records},
 };
 use emptcp_host::{device::Devices, namespace, namespaces::Namespaces};
@@ -13,7 +14,7 @@ use libbpf_rs::MapHandle;
 use serde::Serialize;
 use std::{os::fd::AsFd, path::Path};
 
-/// A device and direction of this namespace that has the programs of an instance of another namespace.
+/// A device and direction of this namespace with the programs of an instance of another namespace.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct MovedHere {
     /// The device, by its name here.
@@ -26,20 +27,20 @@ pub struct MovedHere {
     pub netns: Option<String>,
     /// The instance there.
     pub instance: String,
-    /// The device has kept its index, so that the policies act; otherwise no rule knows it.
+    /// The device kept its index, so that the policies act; otherwise no rule matches it.
     pub acts: bool,
 }
 
-/// Asks all instances of other namespaces. One that cannot be read is left out: the commands report it there.
+/// Queries all instances of other namespaces. One that cannot be read is skipped: commands in that namespace report it.
 ///
 /// # Errors
 /// When bpffs cannot be read, or the kernel not be asked for its devices.
 pub fn moved_here() -> Result<Vec<MovedHere>> {
     let (own, devices) = (namespace::inode()?, Devices::read()?);
     let mut found = Vec::new();
-    for namespace in place::namespaces()?.into_iter().filter(|inode| *inode != own) {
-        let folder = place::folder_of(namespace);
-        for instance in place::names_in(&folder)? {
+    for namespace in bpffs::namespaces()?.into_iter().filter(|inode| *inode != own) {
+        let folder = bpffs::folder_of(namespace);
+        for instance in bpffs::names_in(&folder)? {
             for (device, direction, acts) in in_folder(&folder.join(&instance), &devices).unwrap_or_default() {
                 found.push(MovedHere {
                     device,
@@ -52,7 +53,7 @@ pub fn moved_here() -> Result<Vec<MovedHere>> {
             }
         }
     }
-    // All processes are looked at only when there is something to report.
+    // Reading all processes is slow: only when there is something to report.
     if !found.is_empty() {
         let namespaces = Namespaces::read();
         for moved in &mut found {
@@ -79,12 +80,12 @@ fn in_folder(folder: &Path, devices: &Devices) -> Result<Vec<(String, DeviceDire
     };
     let mut found = Vec::new();
     for key in Records::read(&records)?.attachments.into_keys() {
-        let spot = Spot {
+        let point = HookPoint {
             device: "?",
             ifindex: key.ifindex,
             direction: key.direction,
         };
-        if let Some(ifindex) = attachments.device_here(spot)?
+        if let Some(ifindex) = attachments.device_here(point)?
             && let Some(name) = devices.name(ifindex)
         {
             found.push((name.to_owned(), key.direction, ifindex == key.ifindex));

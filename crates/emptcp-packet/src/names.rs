@@ -1,4 +1,4 @@
-//! What policy sets call their policies: the data path knows numbers only.
+//! Names of policies in policy sets: the data path has numbers only.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// A newer set is in force. Of the replaced ones those with the highest generations are kept, so that there are
-    /// `kept` in all.
+    /// A newer set is in force. Keeps `kept` sets in all: those with the highest generations.
     pub(crate) fn replace(&mut self, newer: Self, kept: usize) {
         self.by_id = newer.by_id;
         self.sets.extend(newer.sets);
@@ -22,7 +21,7 @@ impl Names {
         }
     }
 
-    /// The policies of a set whose bits are set; none where the set is not known.
+    /// The policies of a set whose bits are set; none if the set is unknown.
     pub(crate) fn of(&self, generation: u32, policies: u64) -> impl Iterator<Item = &str> {
         let names = self.sets.get(&generation).into_iter().flatten().enumerate();
         names

@@ -1,4 +1,4 @@
-//! Which device is attached where and how: what the policies ask for, made consistent.
+//! Decides at which hooks devices are attached, so that all policies can run.
 
 use crate::{
     attach::{self, Kind},
@@ -23,11 +23,11 @@ pub(crate) struct Placement {
     pub(crate) link_header: u32,
     /// The direction.
     pub(crate) direction: DeviceDirection,
-    /// Ways of attaching that are right, the best one first.
+    /// Possible kinds of attachment, the best one first.
     pub(crate) kinds: Vec<Kind>,
 }
 
-/// The whole answer.
+/// The result.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Placements {
     /// Devices and directions. Both directions of a device are attached, because the state of a subflow can only be
@@ -47,8 +47,8 @@ impl Placements {
     }
 }
 
-/// Decides. `clsact`: do not use tcx even where it exists.
-pub(crate) fn place(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Placements> {
+/// Decides for a plan. `clsact`: do not use tcx even where it exists.
+pub(crate) fn decide(plan: &Plan, devices: &Devices, clsact: bool) -> Result<Placements> {
     let tc = if !clsact && attach::has_tcx() {
         Kind::Tcx
     } else {
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_virtual_device_gets_tc_in_both_directions() {
         let plan = plans::on("v0", &[Attach::Auto]);
-        let placements = place(&plan, &devices(), true).unwrap();
+        let placements = decide(&plan, &devices(), true).unwrap();
         let kinds: Vec<_> = placements
             .devices
             .iter()
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn two_policies_that_exclude_each_other_are_both_named() {
         let plan = plans::on("v0", &[Attach::Tc, Attach::XdpGeneric]);
-        let error = place(&plan, &devices(), true).unwrap_err().to_string();
+        let error = decide(&plan, &devices(), true).unwrap_err().to_string();
         assert!(
             error.contains("`p0`") && error.contains("`p1`") && error.contains("v0"),
             "{error}"
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_is_named() {
-        let error = place(&plans::on("nope", &[Attach::Auto]), &devices(), true).unwrap_err();
+        let error = decide(&plans::on("nope", &[Attach::Auto]), &devices(), true).unwrap_err();
         assert!(
             matches!(error, Error::UnknownDevice { ref device, .. } if device == "nope"),
             "{error}"

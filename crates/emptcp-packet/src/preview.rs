@@ -1,18 +1,17 @@
-//! What an apply would do, without a change: for `emptcp apply --dry-run`.
+//! What an apply would do, without changes: for `emptcp apply --dry-run`.
 
 use crate::{
     allocation,
     apply::{ApplyOptions, not_in_use},
-    attach::{AttachedTo, Kind, Spot},
+    attach::{AttachedTo, HookPoint, Kind},
     bank::Filling,
-    core_programs,
+    bpffs, core_programs,
     device::OfPolicy,
     elements::catalog::Catalog,
     error::{Error, Result},
-    hooks::{self, kinds_hooks, spot_of},
+    hooks::{self, hook_point_of, kinds_hooks},
     instance::Instance,
     maps::Maps,
-    place,
     placement::{self, Placement, Placements},
     shape::{Shaped, Shaping},
     store::State,
@@ -26,25 +25,25 @@ use std::collections::BTreeSet;
 /// What an apply would do.
 #[derive(Clone, Debug, Serialize)]
 pub struct Preview {
-    /// Where the instance would be attached, and how. Where a physical device has several ways, the best one: whether
-    /// its driver takes it is only seen when it is tried.
+    /// Where the instance would be attached, and how. If several kinds are possible on a physical device, the best one:
+    /// only an attempt shows whether the driver supports it.
     pub attachments: Vec<AttachedTo>,
     /// Those of them that would be new.
     pub attached: Vec<AttachedTo>,
-    /// What would be detached: it is no longer wanted, or another hook takes its place.
+    /// What would be detached: it is no longer needed, or another hook replaces it.
     pub detached: Vec<AttachedTo>,
     /// Devices that would have a root qdisc for `mode=shape`.
     pub shaped: Vec<Shaped>,
     /// Devices whose root qdisc of ours would be removed.
     pub unshaped: Vec<String>,
-    /// Element programs that were loaded and verified for this preview, and are gone again.
+    /// Element programs that were loaded and verified for this preview, then unloaded.
     pub programs: usize,
-    /// What the user should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
-/// Checks all that can be checked without a change: devices, other instances, what the policies ask of a device
-/// together, and every program by the verifier.
+/// Checks all that can be checked without a change: devices, other instances, whether policies on one device agree, and
+/// every program by the verifier.
 ///
 /// # Errors
 /// Those of an apply, except for what only attaching can show.
@@ -67,10 +66,10 @@ fn look_ahead(
     options: &ApplyOptions,
     may_replace: bool,
 ) -> Result<Preview> {
-    place::folder(name)?;
+    bpffs::folder(name)?;
     let devices = Devices::read()?;
     let plan = &devices.with_real_names(plan)?;
-    let placements = placement::place(plan, &devices, options.clsact)?;
+    let placements = placement::decide(plan, &devices, options.clsact)?;
     not_in_use(name, &placements)?;
     let mut replaced = None;
     let instance = match Instance::open_any_version(name) {
@@ -85,7 +84,7 @@ fn look_ahead(
         Err(Error::NoInstance { .. }) => None,
         Err(error) => return Err(error),
     };
-    // The tables of an instance stay as they are: that there is room for another set of them is no question.
+    // The tables of an instance stay as they are: no memory for a second set is needed.
     let maps = match &instance {
         Some(_) => tables::small()?,
         None => tables::create(&plan.tables)?,
@@ -104,13 +103,13 @@ fn look_ahead(
             Some(instance) => kept(instance, placement)?,
             None => None,
         };
-        let spot = kind.or(placement.kinds.first().copied()).map(|kind| AttachedTo {
+        let point = kind.or(placement.kinds.first().copied()).map(|kind| AttachedTo {
             device: placement.device.clone(),
             direction: placement.direction,
             kind,
         });
-        attached.extend(spot.clone().filter(|_| kind.is_none()));
-        attachments.extend(spot);
+        attached.extend(point.clone().filter(|_| kind.is_none()));
+        attachments.extend(point);
     }
     let mut unshaped = Vec::new();
     if let Some(instance) = &instance {
@@ -130,9 +129,9 @@ fn look_ahead(
     })
 }
 
-/// How the device is attached, when that can stay.
+/// How the device is attached, if that can stay.
 fn kept(instance: &Instance, placement: &Placement) -> Result<Option<Kind>> {
-    let attached = instance.attachments()?.get(spot_of(placement))?;
+    let attached = instance.attachments()?.get(hook_point_of(placement))?;
     Ok(attached
         .map(|(kind, _)| kind)
         .filter(|kind| placement.kinds.contains(kind)))
@@ -147,17 +146,17 @@ fn detachments(
 ) -> Result<Vec<AttachedTo>> {
     let attachments = instance.attachments()?;
     let mut detached = Vec::new();
-    for key in instance.spots()? {
+    for key in instance.hook_points()? {
         let device = hooks::name_of(key.ifindex, devices, state);
-        let spot = Spot {
+        let point = HookPoint {
             device,
             ifindex: key.ifindex,
             direction: key.direction,
         };
-        let Some((kind, _)) = attachments.get(spot)? else {
+        let Some((kind, _)) = attachments.get(point)? else {
             continue;
         };
-        let stays = |placement: &Placement| spot_of(placement).key() == key && placement.kinds.contains(&kind);
+        let stays = |placement: &Placement| hook_point_of(placement).key() == key && placement.kinds.contains(&kind);
         if !placements.devices.iter().any(stays) {
             detached.push(AttachedTo {
                 device: device.to_owned(),
@@ -169,7 +168,7 @@ fn detachments(
     Ok(detached)
 }
 
-/// Loads everything into maps that nobody else sees. Returns the number of programs, and how devices would be shaped.
+/// Loads everything into private maps. Returns the number of programs, and how devices would be shaped.
 fn rehearse(
     plan: &Plan,
     catalog: &Catalog,

@@ -1,10 +1,10 @@
-//! What this kernel offers, tried out rather than guessed from its version; and what follows for the user.
+//! Features of this kernel, tested rather than guessed from its version; and what follows for the user.
 
 use crate::{
-    attach, core_programs,
+    attach, bpffs, core_programs,
     device::OfPolicy,
     error::{BpffsProblem, Error, LOADING},
-    place, tables,
+    tables,
 };
 use emptcp_host::{
     device::Devices,
@@ -23,7 +23,7 @@ use std::{fs, io, os::fd::AsFd, path::Path, process::Command};
 pub struct Feature {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is there, and may be used with the rights of this process; `None` when that could not be tried.
+    /// Whether it is available with the rights of this process; `None` if it could not be tested.
     pub available: Option<bool>,
     /// What was found.
     pub detail: String,
@@ -36,11 +36,12 @@ pub struct Feature {
 pub struct Report {
     /// The kernel's release.
     pub kernel: String,
-    /// Whether everything is there that emptcp cannot do without.
+    /// Whether all indispensable features are available.
     pub usable: bool,
     /// Features, the indispensable ones first.
     pub features: Vec<Feature>,
-    /// Why no instance can be seen here, where something lies over bpffs; the feature `bpffs` says it in words.
+    /// Why no instance can be seen here, if another file system is mounted over bpffs; the feature `bpffs` describes
+    /// it.
     #[serde(skip)]
     pub hidden: Option<BpffsProblem>,
 }
@@ -48,7 +49,7 @@ pub struct Report {
 /// Features without which nothing works.
 const INDISPENSABLE: [&str; 5] = ["bpf", "bpffs", "locks", "lru-hash", "tc"];
 
-/// Tries out what this kernel offers. Changes nothing: trials run in a network namespace of their own.
+/// Tests the features of this kernel. Changes nothing: tests run in a network namespace of their own.
 pub fn probe() -> Report {
     messages::redirect();
     let tried = std::thread::scope(|scope| scope.spawn(tried_apart).join().unwrap_or_default());
@@ -78,7 +79,7 @@ pub fn probe() -> Report {
             .map_or_else(|_| "unknown".to_owned(), |n| n.release().to_string_lossy().into()),
         usable: INDISPENSABLE.iter().all(|name| there(name)),
         features,
-        hidden: place::hidden(),
+        hidden: bpffs::hidden(),
     }
 }
 
@@ -98,7 +99,7 @@ fn not_tried(needed: &[Capability]) -> String {
     format!("not tried: {lack}")
 }
 
-/// The rights that loading and attaching take.
+/// The rights that loading and attaching need.
 fn capabilities() -> Feature {
     let lack = rights::lack(&LOADING).or_else(|| rights::in_user_namespace().then(|| rights::NOT_THE_FIRST.to_owned()));
     Feature {
@@ -129,7 +130,7 @@ fn programs() -> Vec<Feature> {
         false => (None, not_tried(&LOADING)),
     };
     let jit = text("/proc/sys/net/core/bpf_jit_enable");
-    let [locks, pins] = place::written().map(|folder| rights::unwritable(&folder));
+    let [locks, pins] = bpffs::written().map(|folder| rights::unwritable(&folder));
     let (bpffs, bpffs_detail) = bpffs(pins);
     let refused: Vec<&str> = [
         ("tracing", ProgramType::Tracing),
@@ -200,15 +201,15 @@ fn programs() -> Vec<Feature> {
     ]
 }
 
-/// Whether policies can be pinned; `refused` says why not in the folder that is there.
+/// Whether policies can be pinned; `refused`: why the existing folder cannot be used.
 fn bpffs(refused: Option<String>) -> (bool, String) {
     if !Path::new("/sys/fs/bpf").is_dir() {
         return (false, "/sys/fs/bpf does not exist".to_owned());
     }
-    if let Some(why) = place::hidden() {
+    if let Some(why) = bpffs::hidden() {
         return (false, why.to_string());
     }
-    match (place::is_bpffs(), refused) {
+    match (bpffs::is_bpffs(), refused) {
         (true, None) => (true, "mounted at /sys/fs/bpf".to_owned()),
         (true, Some(why)) => (false, format!("mounted at /sys/fs/bpf, but {why}")),
         (false, _) if rights::has(Capability::SysAdmin) => (true, "not mounted yet; `apply` mounts it".to_owned()),
@@ -219,12 +220,12 @@ fn bpffs(refused: Option<String>) -> (bool, String) {
     }
 }
 
-/// clsact where it cannot be tried: the kernel's own list of symbols shows it.
+/// clsact where it cannot be tested: the kernel's list of symbols shows it.
 fn has_clsact() -> bool {
     text("/proc/kallsyms").is_some_and(|symbols| symbols.contains("clsact_init"))
 }
 
-/// What must be tried on a device: in a network namespace of its own, which goes with this thread.
+/// Features that need a device for the test: in a network namespace of its own, which ends with this thread.
 fn tried_apart() -> Vec<Feature> {
     let apart = unshare(CloneFlags::CLONE_NEWNET).is_ok();
     let untried = || (None, not_tried(&[Capability::SysAdmin]));
@@ -238,7 +239,7 @@ fn tried_apart() -> Vec<Feature> {
         detail,
         consequence,
     };
-    // A question changes nothing, wherever it is asked.
+    // A query changes nothing in any namespace.
     let tcx = match attach::offers_tcx() {
         Some(true) => (Some(true), "offered".to_owned()),
         Some(false) => (Some(false), "not offered; it came with Linux 6.6".to_owned()),
@@ -257,7 +258,7 @@ fn tried_apart() -> Vec<Feature> {
             tcx,
             "programs of several owners share a device; without it clsact is used",
         ),
-        feature("clsact", clsact, "the way to attach before Linux 6.6"),
+        feature("clsact", clsact, "used to attach before Linux 6.6"),
         feature(
             "xdp-generic",
             when_apart(&|| try_xdp(1, 1 << 1), "offered"),

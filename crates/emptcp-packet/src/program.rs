@@ -1,5 +1,5 @@
-//! Loads one program of the packet plane: an element's for a policy, or the core's. What
-//! [`emptcp_load`] reports names the element, the policy and the hook from here on.
+//! Loads one program of the packet plane: an element's for a policy, or the core's. Adds the element, the policy and
+//! the hook to the errors of [`emptcp_load`].
 
 use crate::{
     error::{Error, Result},
@@ -15,9 +15,9 @@ use emptcp_load::{
 use emptcp_plan::{manifest::Hook, plan::Value};
 use libbpf_rs::{MapHandle, OpenObject};
 
-/// Which program it is.
+/// The program that an error concerns.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Who<'a> {
+pub(crate) struct Subject<'a> {
     /// Element, or name of a core program.
     pub(crate) element: &'a str,
     /// The policy that uses it.
@@ -26,7 +26,7 @@ pub(crate) struct Who<'a> {
     pub(crate) hook: Hook,
 }
 
-impl Who<'_> {
+impl Subject<'_> {
     pub(crate) fn mismatch(&self, detail: impl Into<String>) -> Error {
         Error::Mismatch {
             element: self.element.to_owned(),
@@ -36,7 +36,7 @@ impl Who<'_> {
         }
     }
 
-    /// The same, where the objects must be built again.
+    /// The same, if the objects must be built again.
     pub(crate) fn outdated(&self, detail: impl Into<String>) -> Error {
         Error::Mismatch {
             element: self.element.to_owned(),
@@ -46,7 +46,7 @@ impl Who<'_> {
         }
     }
 
-    /// What went wrong with this program.
+    /// An error of this program.
     fn reported(&self, error: emptcp_load::Error) -> Error {
         match error {
             emptcp_load::Error::Misfit(misfit @ (Misfit::Object(_) | Misfit::Map(_))) => {
@@ -68,7 +68,7 @@ impl Who<'_> {
     }
 }
 
-/// How an object does not fit, in words of who wrote the element.
+/// Describes a mismatch for the author of the element.
 fn in_words(misfit: &Misfit) -> String {
     match misfit {
         Misfit::Object(_) => format!("{misfit}; build the element again"),
@@ -94,19 +94,19 @@ fn in_words(misfit: &Misfit) -> String {
     }
 }
 
-/// A constant to be filled, with values as a plan has them.
+/// A constant to be filled in, with values from a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Fill<'a> {
     /// The variable.
     pub(crate) variable: &'a str,
     /// Its members.
     pub(crate) members: Vec<(&'a str, Value)>,
-    /// How strictly it must be there.
+    /// Whether it must exist.
     pub(crate) presence: Presence,
 }
 
 impl<'a> Fill<'a> {
-    fn resolved(&self, who: Who<'_>) -> Result<object::Fill<'a>> {
+    fn resolved(&self, subject: Subject<'_>) -> Result<object::Fill<'a>> {
         let value = |name: &str, value: &Value| {
             Ok(match value {
                 Value::Integer(value) => object::Value::Integer(*value),
@@ -116,7 +116,7 @@ impl<'a> Fill<'a> {
                     of: "struct emptcp_prefix",
                 },
                 Value::Device(device) => {
-                    return Err(who.mismatch(format!(
+                    return Err(subject.mismatch(format!(
                         "`{name}` in `struct {}` holds the device `{device}`, which was not resolved",
                         self.variable
                     )));
@@ -132,12 +132,12 @@ impl<'a> Fill<'a> {
     }
 }
 
-fn resolved<'a>(fills: &[Fill<'a>], who: Who<'_>) -> Result<Vec<object::Fill<'a>>> {
-    fills.iter().map(|fill| fill.resolved(who)).collect()
+fn resolved<'a>(fills: &[Fill<'a>], subject: Subject<'_>) -> Result<Vec<object::Fill<'a>>> {
+    fills.iter().map(|fill| fill.resolved(subject)).collect()
 }
 
 /// The maps of an instance, as one program shares them.
-struct Shared<'a>(&'a Maps, Who<'a>);
+struct Shared<'a>(&'a Maps, Subject<'a>);
 
 impl object::Maps for Shared<'_> {
     fn shared(&self, name: &str) -> Option<&MapHandle> {
@@ -155,37 +155,37 @@ impl object::Maps for Shared<'_> {
 }
 
 /// Opens an object.
-pub(crate) fn open(bytes: &[u8], who: Who<'_>) -> Result<OpenObject> {
-    object::open(bytes).map_err(|error| who.reported(error))
+pub(crate) fn open(bytes: &[u8], subject: Subject<'_>) -> Result<OpenObject> {
+    object::open(bytes).map_err(|error| subject.reported(error))
 }
 
-/// Where the constants of an object lie.
-pub(crate) fn layout(object: &OpenObject, who: Who<'_>) -> Result<Layout> {
-    object::layout(object).map_err(|error| who.reported(error))
+/// The layout of the constants of an object.
+pub(crate) fn layout(object: &OpenObject, subject: Subject<'_>) -> Result<Layout> {
+    object::layout(object).map_err(|error| subject.reported(error))
 }
 
 /// Fills in the constants.
-pub(crate) fn fill(object: &mut OpenObject, layout: &Layout, who: Who<'_>, fills: &[Fill<'_>]) -> Result<()> {
-    object::fill(object, layout, &resolved(fills, who)?).map_err(|error| who.reported(error))
+pub(crate) fn fill(object: &mut OpenObject, layout: &Layout, subject: Subject<'_>, fills: &[Fill<'_>]) -> Result<()> {
+    object::fill(object, layout, &resolved(fills, subject)?).map_err(|error| subject.reported(error))
 }
 
-/// Hands over the maps and loads.
-pub(crate) fn finish(object: OpenObject, who: Who<'_>, maps: &Maps) -> Result<Loaded> {
-    object::finish(object, &who.name(), &Shared(maps, who)).map_err(|error| who.reported(error))
+/// Sets the maps and loads.
+pub(crate) fn finish(object: OpenObject, subject: Subject<'_>, maps: &Maps) -> Result<Loaded> {
+    object::finish(object, &subject.name(), &Shared(maps, subject)).map_err(|error| subject.reported(error))
 }
 
-/// Fills, hands over the maps and loads.
-pub(crate) fn load(bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &Maps) -> Result<Loaded> {
-    let fills = resolved(fills, who)?;
-    object::load(bytes, &who.name(), &fills, &Shared(maps, who)).map_err(|error| who.reported(error))
+/// Fills in constants, sets the maps and loads.
+pub(crate) fn load(bytes: &[u8], subject: Subject<'_>, fills: &[Fill<'_>], maps: &Maps) -> Result<Loaded> {
+    let fills = resolved(fills, subject)?;
+    object::load(bytes, &subject.name(), &fills, &Shared(maps, subject)).map_err(|error| subject.reported(error))
 }
 
 /// The same for a program that uses no map.
-pub(crate) fn load_alone(bytes: &[u8], who: Who<'_>) -> Result<Loaded> {
-    object::load(bytes, &who.name(), &[], &object::NoMaps).map_err(|error| who.reported(error))
+pub(crate) fn load_alone(bytes: &[u8], subject: Subject<'_>) -> Result<Loaded> {
+    object::load(bytes, &subject.name(), &[], &object::NoMaps).map_err(|error| subject.reported(error))
 }
 
-/// Tries once more when the verifier gives no reason.
+/// Tries once more if the verifier gives no reason.
 pub(crate) fn twice(attempt: impl Fn() -> Result<Loaded>) -> Result<Loaded> {
     object::twice(attempt, |error| match error {
         Error::Refused(refusal) => Some(&refusal.verifier),

@@ -1,18 +1,17 @@
-//! What an instance notes of itself and of devices, in its map `emptcp_devices`: four kinds of record under one
-//! layout.
+//! What an instance records about itself and about devices, in its map `emptcp_devices`: records of one layout.
 //!
 //! | key | record |
 //! |---|---|
 //! | device 0, 0 | [`Origin`] |
 //! | device 0, 1 | the boot in which the instance was made |
 //! | device 0, 3 | `ABI_VERSION` of the emptcp that made it; instances made before version 3 have none |
-//! | device 0, 6 | a mark: the instance is taking the place of another one of its name |
+//! | device 0, 6 | a mark: the instance is replacing another one of its name |
 //! | device 0, 4 and 5 | [`Core`] of either bank; none while the build that made the instance runs it |
 //! | device, direction | [`Attachment`] |
 //! | device, 2 | a root qdisc for [shaping](crate::shape) that the instance has made |
 //!
-//! Every version must be able to read the record of the version, and to detach what the others note. So keys and values
-//! stay as they are: two and four words.
+//! Every version must be able to read the version of another one, and to detach what it recorded. So keys and values
+//! never change: two and four words.
 
 use crate::{
     error::{Error, OrKernel, Result},
@@ -58,39 +57,39 @@ impl Key {
     }
 }
 
-impl From<SpotKey> for Key {
-    fn from(SpotKey { ifindex, direction }: SpotKey) -> Self {
+impl From<HookPointKey> for Key {
+    fn from(HookPointKey { ifindex, direction }: HookPointKey) -> Self {
         let kind = direction.number();
         Self { ifindex, kind }
     }
 }
 
-/// A value, as words.
+/// A value, as four words.
 type Words = [u32; 4];
 
 /// A device and direction. Their order is that of the numbers in the map.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct SpotKey {
+pub(crate) struct HookPointKey {
     /// Interface index.
     pub(crate) ifindex: u32,
     /// The direction.
     pub(crate) direction: DeviceDirection,
 }
 
-impl Ord for SpotKey {
+impl Ord for HookPointKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        let numbers = |spot: &Self| (spot.ifindex, spot.direction.number());
+        let numbers = |point: &Self| (point.ifindex, point.direction.number());
         numbers(self).cmp(&numbers(other))
     }
 }
 
-impl PartialOrd for SpotKey {
+impl PartialOrd for HookPointKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-/// By whom and where an instance was made.
+/// Which build made an instance, and in which network namespace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Origin {
     /// Entries of the elements' state tables.
@@ -171,21 +170,21 @@ impl From<Attachment> for Words {
     }
 }
 
-/// Everything that is noted.
+/// All records.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Records {
-    /// By whom and where the instance was made.
+    /// Which build made the instance, and where.
     pub(crate) origin: Option<Origin>,
-    /// In which boot.
+    /// In which boot it was made.
     pub(crate) boot: Option<BootId>,
-    /// With which version of the interface; `None` before version 3.
+    /// With which ABI version it was made; `None` before version 3.
     pub(crate) version: Option<u32>,
-    /// With which core the policy set of each bank runs; `None`: with that of the origin.
+    /// The core of each bank's policy set; `None`: that of the origin.
     pub(crate) cores: [Option<Core>; 2],
-    /// It is taking the place of another instance of its name: see `takeover`.
+    /// It is replacing another instance of its name: see `takeover`.
     pub(crate) takes_over: bool,
     /// Where programs are attached, and how.
-    pub(crate) attachments: BTreeMap<SpotKey, Attachment>,
+    pub(crate) attachments: BTreeMap<HookPointKey, Attachment>,
     /// Interface indices of the devices with a root qdisc that the instance has made.
     pub(crate) shaped: BTreeSet<u32>,
 }
@@ -205,7 +204,7 @@ impl Records {
         Ok(records)
     }
 
-    /// A record that this version does not know is left aside.
+    /// A record that this version does not know is ignored.
     fn insert(&mut self, key: Key, words: Words) {
         match key {
             Key::ORIGIN => self.origin = Some(words.into()),
@@ -224,7 +223,8 @@ impl Records {
             }
             Key { ifindex, kind } => {
                 if let Some(direction) = DeviceDirection::from_number(kind) {
-                    self.attachments.insert(SpotKey { ifindex, direction }, words.into());
+                    self.attachments
+                        .insert(HookPointKey { ifindex, direction }, words.into());
                 }
             }
         }
@@ -243,7 +243,7 @@ pub(crate) fn create_map() -> Result<MapHandle> {
         .or_kernel(format!("make the map `{DEVICES_MAP}`"))
 }
 
-/// The map of the instance in `folder`; none when it is missing.
+/// The map of the instance in `folder`, if it exists.
 pub(crate) fn pinned(folder: &Path) -> Result<Option<MapHandle>> {
     let path = folder.join(format!("map_{DEVICES_MAP}"));
     if !path.exists() {
@@ -253,44 +253,44 @@ pub(crate) fn pinned(folder: &Path) -> Result<Option<MapHandle>> {
     map.map(Some).or_kernel(format!("open the map `{DEVICES_MAP}`"))
 }
 
-/// Notes of a new instance by whom, where and in which boot it was made.
+/// Records which build made a new instance, where and in which boot.
 pub(crate) fn note_origin(map: &MapHandle, origin: Origin, version: u32, boot: Option<BootId>) -> Result<()> {
     put(map, Key::ORIGIN, origin.into())?;
     put(map, Key::VERSION, [version, 0, 0, 0])?;
     boot.map_or(Ok(()), |BootId(words)| put(map, Key::BOOT, words))
 }
 
-/// Notes with which core the policy set of a bank runs. Comes before the set is in force.
+/// Records the core of a bank's policy set. Called before the set is in force.
 pub(crate) fn note_core(map: &MapHandle, bank: u32, core: Core) -> Result<()> {
     put(map, Key::CORES[bank as usize % 2], core.into())
 }
 
-/// Marks an instance that is taking the place of another one.
+/// Marks an instance that is replacing another one.
 pub(crate) fn mark_takeover(map: &MapHandle) -> Result<()> {
     put(map, Key::TAKES_OVER, [1, 0, 0, 0])
 }
 
-/// Takes the mark away, if it is there.
+/// Removes the mark, if it is set.
 pub(crate) fn forget_takeover(map: &MapHandle) -> Result<()> {
     drop(map, Key::TAKES_OVER)
 }
 
-/// Notes an attachment.
-pub(crate) fn note_attachment(map: &MapHandle, spot: SpotKey, attachment: Attachment) -> Result<()> {
-    put(map, spot.into(), attachment.into())
+/// Records an attachment.
+pub(crate) fn note_attachment(map: &MapHandle, point: HookPointKey, attachment: Attachment) -> Result<()> {
+    put(map, point.into(), attachment.into())
 }
 
-/// Forgets an attachment, if it is noted.
-pub(crate) fn forget_attachment(map: &MapHandle, spot: SpotKey) -> Result<()> {
-    drop(map, spot.into())
+/// Removes the record of an attachment, if there is one.
+pub(crate) fn forget_attachment(map: &MapHandle, point: HookPointKey) -> Result<()> {
+    drop(map, point.into())
 }
 
-/// Notes that a device gets a root qdisc of ours.
+/// Records that a device gets a root qdisc of ours.
 pub(crate) fn note_shaped(map: &MapHandle, ifindex: u32) -> Result<()> {
     put(map, Key::shaped(ifindex), [0, 0, 0, 1])
 }
 
-/// Forgets the root qdisc of a device, if it is noted.
+/// Removes the record of the root qdisc of a device, if there is one.
 pub(crate) fn forget_shaped(map: &MapHandle, ifindex: u32) -> Result<()> {
     drop(map, Key::shaped(ifindex))
 }
@@ -330,7 +330,7 @@ mod tests {
             let [ifindex, kind] = key;
             records.insert(Key { ifindex, kind }, words);
         }
-        let spot = |direction| SpotKey { ifindex: 7, direction };
+        let point = |direction| HookPointKey { ifindex: 7, direction };
         let filter = Attachment {
             kind: 2,
             handle: 1,
@@ -358,8 +358,8 @@ mod tests {
             ],
             takes_over: false,
             attachments: BTreeMap::from([
-                (spot(DeviceDirection::Ingress), filter),
-                (spot(DeviceDirection::Egress), link),
+                (point(DeviceDirection::Ingress), filter),
+                (point(DeviceDirection::Egress), link),
             ]),
             shaped: BTreeSet::from([7]),
         };

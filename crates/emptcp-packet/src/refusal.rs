@@ -12,7 +12,7 @@ pub struct Refusal {
     pub policy: Option<String>,
     /// The hook that it was loaded for.
     pub hook: Hook,
-    /// What the verifier says.
+    /// The answer of the verifier.
     pub verifier: emptcp_load::refusal::Refusal,
 }
 

@@ -1,14 +1,14 @@
-//! Takes an instance out of force and removes everything that belongs to it.
+//! Removes an instance and everything that belongs to it.
 
 use crate::{
     allocation::Allocation,
-    attach::{AttachedTo, Attachments, Hold, Spot},
-    bank,
+    attach::{AttachedTo, Attachments, Hold, HookPoint},
+    bank, bpffs,
     error::{Error, Result},
     identity,
     instance::Instance,
-    place::{self, Lock},
-    records::{self, Records, SpotKey},
+    lock::Lock,
+    records::{self, HookPointKey, Records},
     shape::Shaping,
     stale,
     store::State,
@@ -27,24 +27,23 @@ pub struct Removed {
     pub instance: String,
     /// Detached.
     pub detached: Vec<AttachedTo>,
-    /// Devices whose root qdisc for `mode=shape` was removed: those of the instance, and those that no instance
-    /// remembers.
+    /// Devices whose root qdisc for `mode=shape` was removed: those of the instance, and those without any record.
     pub unshaped: Vec<String>,
 }
 
-/// Detaches an instance and removes everything that belongs to it, also when parts of it are lost. What it takes away
-/// is found by its records; a root qdisc whose record is lost, by its handle and by what it holds.
+/// Detaches an instance and removes everything that belongs to it, even if parts of it are lost. It is found by its
+/// records; a root qdisc whose record is lost, by its handle and its classes.
 ///
 /// # Errors
-/// [`Error::NoInstance`](crate::Error::NoInstance) when there is none of that name, and nothing that one has left.
+/// [`Error::NoInstance`](crate::Error::NoInstance) when it does not exist and has left nothing.
 pub fn remove(name: &str) -> Result<Removed> {
-    let folder = place::folder(name)?;
-    let there = place::exists(&folder, name);
+    let folder = bpffs::folder(name)?;
+    let there = bpffs::exists(&folder, name);
     if there.is_err() && !left_something(name, &there) {
         there?;
     }
     let lock = Lock::take()?;
-    place::may_change(&folder)?;
+    bpffs::may_change(&folder)?;
     stale::clear(&lock);
     takeover::repair(name, &folder)?;
     let mut removed = Removed {
@@ -53,7 +52,7 @@ pub fn remove(name: &str) -> Result<Removed> {
         unshaped: Vec::new(),
     };
     let devices = Devices::read()?;
-    // What another namespace has left is attached to nothing here.
+    // An instance that another namespace has left is not attached to anything here.
     let records = match identity::is_of_another_namespace(&folder) {
         true => None,
         false => records::pinned(&folder)?,
@@ -67,7 +66,7 @@ pub fn remove(name: &str) -> Result<Removed> {
         removed.detached = detach_all(&attachments, &devices, noted.as_ref())?;
     }
     removed.unshaped = Shaping::remove_all(name, records.as_ref(), &devices)?;
-    place::remove_folder(&folder).map_err(|error| Error::HalfRemoved {
+    bpffs::remove_folder(&folder).map_err(|error| Error::HalfRemoved {
         instance: removed.instance.clone(),
         error: Box::new(error),
     })?;
@@ -76,12 +75,12 @@ pub fn remove(name: &str) -> Result<Removed> {
 
 /// Whether an instance that is not there has left a root qdisc.
 fn left_something(name: &str, there: &Result<()>) -> bool {
-    let left = || Shaping::left(name, &Devices::read()?);
-    matches!(there, Err(Error::NoInstance { .. })) && left().is_ok_and(|left| !left.is_empty())
+    let orphaned = || Shaping::orphaned(name, &Devices::read()?);
+    matches!(there, Err(Error::NoInstance { .. })) && orphaned().is_ok_and(|devices| !devices.is_empty())
 }
 
-/// All devices at once, as in an apply. An instance that cannot be opened, or whose state cannot be read, is detached
-/// one by one. Returns what was in force.
+/// Detaches all devices at once, as in an apply. If the instance cannot be opened, or its state cannot be read, they
+/// are detached one by one. Returns what was in force.
 fn take_out_of_force(name: &str) -> Option<State> {
     let instance = match Instance::open(name) {
         Ok(instance) => instance,
@@ -97,32 +96,32 @@ fn take_out_of_force(name: &str) -> Option<State> {
     noted
 }
 
-/// Detaches everything that is noted. `noted`: what was in force.
+/// Detaches everything that is recorded. `noted`: what was in force.
 fn detach_all(attachments: &Attachments<'_>, devices: &Devices, noted: Option<&State>) -> Result<Vec<AttachedTo>> {
-    // Left by an apply that died.
+    // An interrupted apply has left these.
     for pending in attachments.pending() {
         pending.detach()?;
     }
     let mut detached = Vec::new();
-    for SpotKey { ifindex, direction } in Records::read(attachments.records)?.attachments.into_keys() {
-        let mut spot = Spot {
+    for HookPointKey { ifindex, direction } in Records::read(attachments.records)?.attachments.into_keys() {
+        let mut point = HookPoint {
             device: "?",
             ifindex,
             direction,
         };
-        let Some((kind, _)) = attachments.get(spot)? else {
+        let Some((kind, _)) = attachments.get(point)? else {
             continue;
         };
-        let elsewhere = matches!(attachments.hold(spot)?, Hold::Elsewhere { .. });
+        let elsewhere = matches!(attachments.hold(point)?, Hold::Elsewhere { .. });
         let name = if elsewhere {
-            // It has no name here: the one that it had.
+            // It has no name here: its former name.
             Some(noted.and_then(|state| state.noted_name(ifindex)).unwrap_or("?"))
         } else {
             devices.name(ifindex)
         };
         let Some(device) = name else { continue };
-        spot.device = device;
-        attachments.detach(spot)?;
+        point.device = device;
+        attachments.detach(point)?;
         detached.push(AttachedTo {
             device: device.to_owned(),
             direction,

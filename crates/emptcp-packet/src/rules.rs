@@ -1,4 +1,4 @@
-//! The classifier's rules as they lie in the kernel.
+//! The classifier's rules in the kernel's layout.
 
 use crate::{
     device::OfPolicy,
@@ -39,7 +39,7 @@ pub(crate) fn bank(plan: &Plan, devices: &Devices) -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// What a rule looks at and wants to see.
+/// What a rule compares, and with which value.
 struct Test {
     kind: u32,
     low: u32,

@@ -1,12 +1,12 @@
 //! What elements with `needs = ["class"]` get: a class of an HTB qdisc, one for each policy, or departure times where
-//! the device has `fq`, which needs no set-up. Which use of an element wants what is in its `element.toml`
-//! ([`ClassWish`]).
+//! the device has `fq`, which needs no set-up. The `element.toml` of an element defines which of them a use requests
+//! ([`ClassRequest`]).
 //!
 //! The program chooses the class by `skb->priority`, or sets the time of departure for `fq` (`emptcp/class.h`). The
-//! qdisc is ours alone: it is only added in the place of a default of the kernel, and refused where somebody has set up
-//! another one.
+//! qdisc is ours alone: it only replaces a default of the kernel. On a device with any other root qdisc, shaping is
+//! refused.
 
-mod left;
+mod orphaned;
 mod root;
 
 pub(crate) use root::{InPlace, in_place, own_root};
@@ -22,7 +22,7 @@ use crate::{
 };
 use emptcp_host::device::Devices;
 use emptcp_plan::{
-    ClassWish,
+    ClassRequest,
     plan::{DeviceDirection, Plan, PolicyPlan},
 };
 use libbpf_rs::MapHandle;
@@ -30,11 +30,11 @@ use root::{MAJOR, QDISC, Root, holds_only_ours, present_classes, remove_classes,
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the queue of a class takes, in time at its rate.
+/// Length of the queue of a class, in time at its rate.
 const QUEUE_MS: u64 = 100;
-/// The queue takes this many of the largest aggregates, however low the rate. One that does not fit is refused as a
-/// whole, as often as TCP tries it again: BBR, which takes its first bursts for the rate, then waits for its probe
-/// timer.
+/// The queue holds at least this many of the largest aggregates, however low the rate. An aggregate that does not fit
+/// is dropped as a whole, at every retransmission: BBR, which estimates the rate from its first bursts, then waits for
+/// its probe timer.
 const QUEUE_AGGREGATES: u64 = 2;
 
 /// How one policy is shaped.
@@ -44,19 +44,18 @@ struct Policy {
     class: u32,
     /// All its devices have `fq`.
     departure: bool,
-    /// For each node that wants a class, its rate in bits per second.
+    /// For each node that requests a class, its rate in bits per second.
     rates: BTreeMap<usize, u64>,
 }
 
-/// What one use of an element is given: `struct emptcp_class` of the SDK.
+/// The class of one use of an element: `struct emptcp_class` of the SDK.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Given {
-    /// Handle of its class, as `skb->priority` wants it; 0 without.
+    /// Handle of its class, a value for `skb->priority`; 0 without a class.
     pub(crate) handle: u32,
     /// It sets the time of departure.
     pub(crate) departure: bool,
-    /// Its program sees whether the qdisc that it needs is still there: the kernel must let it read its memory, which
-    /// it does not in lockdown.
+    /// Its program can check that its qdisc still exists: for that it reads kernel memory, which lockdown forbids.
     pub(crate) watched: bool,
     /// Bits per second.
     pub(crate) rate: u64,
@@ -73,9 +72,9 @@ pub(crate) struct Shaping {
     devices: BTreeMap<u32, (String, Classes)>,
     /// Classes that were there before.
     before: BTreeMap<u32, Vec<u16>>,
-    /// By interface index, the qdisc whose place ours took.
+    /// By interface index, the qdisc that ours replaced.
     made: BTreeMap<u32, Option<String>>,
-    /// Policies whose rate each of their devices has for itself, and what else could be written.
+    /// Policies whose devices do not share the rate, and what could be written instead.
     apart: Vec<(String, String)>,
 }
 
@@ -88,7 +87,7 @@ pub struct Shaped {
     pub qdisc: String,
     /// This apply made it, or would; otherwise a former one did.
     pub made: bool,
-    /// The kind of the kernel's own qdisc whose place it takes; `None` when it was made before, or there was none.
+    /// The kind of the kernel's own qdisc that it replaces; `None` if it was made before, or there was none.
     pub replaces: Option<String>,
 }
 
@@ -101,14 +100,14 @@ impl Shaping {
         };
         for (position, policy) in plan.policies.iter().enumerate() {
             shaping.policies[position].rates = rates(policy, catalog)?;
-            let (rate, shared, instead) = match wish(policy, catalog)? {
-                ClassWish::None => continue,
-                ClassWish::IfFree { .. } => {
+            let (rate, shared, instead) = match request(policy, catalog)? {
+                ClassRequest::None => continue,
+                ClassRequest::IfFree { .. } => {
                     let at_egress = policy.direction == DeviceDirection::Egress;
                     shaping.policies[position].departure = at_egress && all_fq(policy, devices)?;
                     continue;
                 }
-                ClassWish::Required { rate, shared, instead } => (rate, shared, instead),
+                ClassRequest::Required { rate, shared, instead } => (rate, shared, instead),
             };
             let otherwise = |join: &str| instead.map(|instead| format!("{join} {instead}")).unwrap_or_default();
             if policy.direction == DeviceDirection::Ingress {
@@ -164,7 +163,7 @@ impl Shaping {
         Ok(shaping)
     }
 
-    /// What a node of a policy is given.
+    /// The class of a node of a policy.
     pub(crate) fn given(&self, policy: usize, node: usize) -> Given {
         let Some((policy, rate)) = self
             .policies
@@ -193,10 +192,10 @@ impl Shaping {
                     let add = ["qdisc", "add", "dev", name, "root", "handle", &handle, "htb"];
                     fault::step("adding a qdisc", || tc(name, &add))?;
                 }
-                // An instance that lost its folder has left it: it is this one's now.
+                // An instance that lost its folder has left it: this one takes it over.
                 Root::Ours if !shaped_devices(records)?.contains(&index) => {
                     if !holds_only_ours(index)? {
-                        return Err(root::somebody_s(name, "htb", MAJOR));
+                        return Err(root::not_ours(name, "htb", MAJOR));
                     }
                     records::note_shaped(records, index)?;
                 }
@@ -257,7 +256,7 @@ impl Shaping {
         Ok(removed.map(|(name, _)| name.to_owned()).collect())
     }
 
-    /// What the user should know of these classes.
+    /// Warnings about these classes.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warning = |(policy, share): &(String, String)| {
             format!(
@@ -268,7 +267,7 @@ impl Shaping {
         self.apart.iter().map(warning).collect()
     }
 
-    /// Takes back a set-up whose policy set does not come into force; returns what could not be taken back.
+    /// Undoes a set-up whose policy set does not come into force; returns what could not be undone.
     pub(crate) fn undo(&self, instance: &Instance) -> Vec<Error> {
         let mut failed = Vec::new();
         for (index, (name, classes)) in &self.devices {
@@ -310,7 +309,7 @@ impl Shaping {
     }
 
     /// Removes the root qdiscs that the instance `name` has made, by its `records`, and those that no instance of this
-    /// network namespace remembers any more. Returns the devices that had one.
+    /// network namespace has a record of. Returns the devices that had one.
     pub(crate) fn remove_all(name: &str, records: Option<&MapHandle>, devices: &Devices) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         if let Some(records) = records {
@@ -324,37 +323,38 @@ impl Shaping {
                 }
             }
         }
-        for device in Self::left(name, devices)? {
+        for device in Self::orphaned(name, devices)? {
             root::delete(&device)?;
             removed.push(device);
         }
         Ok(removed)
     }
 
-    /// Devices with a root qdisc of ours that no instance of this network namespace remembers; `name` is to be removed.
-    pub(crate) fn left(name: &str, devices: &Devices) -> Result<Vec<String>> {
-        left::devices(devices, name)
+    /// Devices with a root qdisc of ours that no instance of this network namespace has a record of; `name` is to be
+    /// removed.
+    pub(crate) fn orphaned(name: &str, devices: &Devices) -> Result<Vec<String>> {
+        orphaned::devices(devices, name)
     }
 }
 
-/// How several devices come to share a rate.
+/// Advice: how several devices can share a rate.
 fn share(instead: Option<&str>) -> String {
     let use_that = instead.map(|instead| format!("use {instead}, or ")).unwrap_or_default();
     format!("{use_that}write one policy for each device with its part of the rate")
 }
 
-/// What is doubtful about the shaping of a plan, as far as it can be told without the devices.
+/// Warnings about the shaping of a plan, as far as they can be known without the devices.
 ///
 /// # Errors
 /// When the plan uses an element that is not in `catalog`.
-pub fn doubts(plan: &Plan, catalog: &Catalog) -> Result<Vec<String>> {
-    let mut doubts = Vec::new();
+pub fn shaping_warnings(plan: &Plan, catalog: &Catalog) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
     for policy in plan.policies.iter().filter(|policy| policy.devices.len() > 1) {
-        if let ClassWish::Required {
+        if let ClassRequest::Required {
             shared: true, instead, ..
-        } = wish(policy, catalog)?
+        } = request(policy, catalog)?
         {
-            doubts.push(format!(
+            warnings.push(format!(
                 "policy `{}`: unless its devices have fq, each has the rate for itself, for a class of HTB belongs to one \
                  device; {}",
                 policy.name,
@@ -362,11 +362,11 @@ pub fn doubts(plan: &Plan, catalog: &Catalog) -> Result<Vec<String>> {
             ));
         }
     }
-    Ok(doubts)
+    Ok(warnings)
 }
 
-/// What the queue of a class takes. `aggregate`: most bytes that TCP hands to the device as one packet; the headers of
-/// its segments count in the queue too, up to an eighth.
+/// Bytes that the queue of a class holds. `aggregate`: most bytes that TCP hands to the device as one packet; the
+/// headers of its segments count in the queue too, up to an eighth.
 fn queue_bytes(rate: u64, aggregate: u32) -> u64 {
     let framed = u64::from(aggregate) * 9 / 8;
     (rate / 8 * QUEUE_MS / 1000).max(QUEUE_AGGREGATES * framed)
@@ -378,7 +378,7 @@ fn shaped_devices(records: &MapHandle) -> Result<BTreeSet<u32>> {
 
 fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
     for name in &policy.devices {
-        // Whatever else is there is nobody's business as long as nothing is set up.
+        // Any other qdisc does not matter as long as nothing has to be set up.
         if !root_of(name, devices.index(name, &policy.name)?).is_ok_and(|root| root == Root::Fq) {
             return Ok(false);
         }
@@ -386,26 +386,26 @@ fn all_fq(policy: &PolicyPlan, devices: &Devices) -> Result<bool> {
     Ok(true)
 }
 
-/// What a policy wants from the queue of its devices: what one of its nodes needs, or else what one would take.
-fn wish<'c>(policy: &PolicyPlan, catalog: &'c Catalog) -> Result<ClassWish<'c>> {
-    let mut wish = ClassWish::None;
+/// What a policy requests from the queue of its devices: what one of its nodes requires, else what one can use.
+fn request<'c>(policy: &PolicyPlan, catalog: &'c Catalog) -> Result<ClassRequest<'c>> {
+    let mut request = ClassRequest::None;
     for node in &policy.nodes {
-        match catalog.element(&node.element)?.manifest.class_wish(&node.arguments) {
-            ClassWish::None => {}
-            free @ ClassWish::IfFree { .. } => wish = free,
-            required @ ClassWish::Required { .. } => return Ok(required),
+        match catalog.element(&node.element)?.manifest.class_request(&node.arguments) {
+            ClassRequest::None => {}
+            free @ ClassRequest::IfFree { .. } => request = free,
+            required @ ClassRequest::Required { .. } => return Ok(required),
         }
     }
-    Ok(wish)
+    Ok(request)
 }
 
-/// The nodes of a policy that want a class, and their rates.
+/// The nodes of a policy that request a class, and their rates.
 fn rates(policy: &PolicyPlan, catalog: &Catalog) -> Result<BTreeMap<usize, u64>> {
     let mut rates = BTreeMap::new();
     for (position, node) in policy.nodes.iter().enumerate() {
-        match catalog.element(&node.element)?.manifest.class_wish(&node.arguments) {
-            ClassWish::None => {}
-            ClassWish::IfFree { rate } | ClassWish::Required { rate, .. } => drop(rates.insert(position, rate)),
+        match catalog.element(&node.element)?.manifest.class_request(&node.arguments) {
+            ClassRequest::None => {}
+            ClassRequest::IfFree { rate } | ClassRequest::Required { rate, .. } => drop(rates.insert(position, rate)),
         }
     }
     Ok(rates)

@@ -1,5 +1,5 @@
 //! Devices under policy of which one is on top of another: a bridge and its port, a VLAN device and its parent, a bond
-//! and its slave, a macvlan and the device below. `bpf/core/stacked.h` has the other half.
+//! and its slave, a macvlan and the device below. The BPF half is `bpf/core/stacked.h`.
 
 use crate::{
     error::{OrKernel, Result},
@@ -11,7 +11,7 @@ use libbpf_rs::{MapCore, MapFlags};
 use std::collections::{BTreeMap, BTreeSet};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Which of these devices are on top of which, over any number of devices between them.
+/// Pairs of these devices of which one is on top of the other, with any number of devices between them.
 pub(crate) fn pairs(devices: &Devices, under_policy: &BTreeSet<u32>) -> BTreeSet<DevicePair> {
     let mut above: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for device in devices.iter() {
@@ -38,7 +38,7 @@ pub(crate) fn pairs(devices: &Devices, under_policy: &BTreeSet<u32>) -> BTreeSet
     pairs
 }
 
-/// Tells the core of these pairs too.
+/// Adds these pairs to the core's map.
 pub(crate) fn add(maps: &Maps, pairs: &BTreeSet<DevicePair>) -> Result<()> {
     let map = maps.get("emptcp_stacked")?;
     for pair in pairs {
@@ -48,7 +48,7 @@ pub(crate) fn add(maps: &Maps, pairs: &BTreeSet<DevicePair>) -> Result<()> {
     Ok(())
 }
 
-/// Forgets all pairs but these.
+/// Removes all pairs but these.
 pub(crate) fn keep(maps: &Maps, pairs: &BTreeSet<DevicePair>) -> Result<()> {
     let map = maps.get("emptcp_stacked")?;
     let known: Vec<_> = map.keys().collect();

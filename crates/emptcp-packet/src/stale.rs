@@ -1,15 +1,16 @@
-//! Instances of all network namespaces, and those that dead namespaces have left: their maps hold memory until somebody
-//! removes their pins.
+//! Instances of all network namespaces, and those that dead namespaces have left: their maps hold memory until their
+//! pins are removed.
 //!
 //! An instance is only freed on proof: the kernel says that its namespace is gone (Linux 6.18); or its namespace's
-//! number is used by another one (the cookie differs, Linux 5.14); or nobody holds a namespace of that number and all
-//! its links have lost their devices. In doubt it stays.
+//! number is used by another one (the cookie differs, Linux 5.14); or no process holds a namespace of that number and
+//! the devices of all its links are gone. In doubt it stays.
 
 use crate::{
+    bpffs::{self, UNFINISHED},
     error::Result,
     identity::{self, Facts},
     instance::Instance,
-    place::{self, Lock, UNFINISHED},
+    lock::{self, Lock},
 };
 use emptcp_host::{
     boot::BootId,
@@ -27,16 +28,16 @@ use std::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Life {
-    /// It does.
+    /// It lives.
     Live,
-    /// It does not: proved.
+    /// Proved dead.
     Dead,
     /// Neither is proved.
     Unknown,
 }
 
 impl Life {
-    /// In words.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -48,7 +49,7 @@ impl Life {
 
 /// An instance of any network namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Placed {
+pub struct InstanceInNamespace {
     /// Inode number of the namespace.
     pub namespace: u64,
     /// Its name in `ip netns`, if it has one.
@@ -73,17 +74,17 @@ pub struct Placed {
 /// What is known about the namespace of an instance.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// The kernel's own word.
+    /// The kernel's own answer.
     lives: Option<bool>,
-    /// A namespace with its number is held by somebody.
+    /// A process holds a namespace with its number.
     held: bool,
-    /// That one's cookie.
+    /// The cookie of that namespace.
     cookie: Option<u64>,
-    /// All processes were seen.
+    /// All processes could be inspected.
     complete: bool,
 }
 
-fn judge(facts: &Facts, seen: Seen, boot: Option<BootId>) -> (Life, &'static str) {
+fn life_of(facts: &Facts, seen: Seen, boot: Option<BootId>) -> (Life, &'static str) {
     if facts.is_of_another_boot(boot) {
         return (Life::Dead, "it was made in another boot");
     }
@@ -116,19 +117,19 @@ fn judge(facts: &Facts, seen: Seen, boot: Option<BootId>) -> (Life, &'static str
     if !seen.complete {
         return (
             Life::Unknown,
-            "nobody was seen to hold its namespace, but not every process could be looked into",
+            "no process was found that holds its namespace, but not all could be inspected",
         );
     }
     if facts.detached == 0 {
-        // A clsact filter has no link: it may be at work in a namespace that a socket alone holds.
+        // A clsact filter has no link: it may run in a namespace that only a socket holds.
         return (
             Life::Unknown,
-            "nobody was seen to hold its namespace, but it has no link that could tell: a socket may hold it",
+            "no process was found that holds its namespace, but it has no link as proof: a socket may hold it",
         );
     }
     (
         Life::Dead,
-        "its namespace is gone: nobody holds it, and every device has left its links",
+        "its namespace is gone: no process holds it, and the devices of all its links are gone",
     )
 }
 
@@ -136,21 +137,21 @@ fn judge(facts: &Facts, seen: Seen, boot: Option<BootId>) -> (Life, &'static str
 ///
 /// # Errors
 /// When bpffs cannot be read.
-pub fn everywhere() -> Result<Vec<Placed>> {
+pub fn everywhere() -> Result<Vec<InstanceInNamespace>> {
     let mut all = look(&Namespaces::read(), |_| true)?;
-    // One that is being made is none yet.
-    all.retain(|placed| placed.state == Life::Dead || !placed.instance.ends_with(UNFINISHED));
+    // An unfinished one is not listed.
+    all.retain(|found| found.state == Life::Dead || !found.instance.ends_with(UNFINISHED));
     all.iter_mut().for_each(describe);
     Ok(all)
 }
 
-fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<Placed>> {
+fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<InstanceInNamespace>> {
     let boot = BootId::current();
     let mut all = Vec::new();
-    for inode in place::namespaces()?.into_iter().filter(|inode| wanted(*inode)) {
+    for inode in bpffs::namespaces()?.into_iter().filter(|inode| wanted(*inode)) {
         let (held, cookie) = (namespaces.has(inode), namespaces.cookie(inode));
-        for name in place::names_in(&place::folder_of(inode))? {
-            let folder = place::folder_of(inode).join(&name);
+        for name in bpffs::names_in(&bpffs::folder_of(inode))? {
+            let folder = bpffs::folder_of(inode).join(&name);
             let facts = Facts::read(&folder);
             let seen = Seen {
                 lives: namespaces::lives(inode, facts.cookie),
@@ -158,7 +159,7 @@ fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<Pla
                 cookie,
                 complete: namespaces.complete,
             };
-            let (state, why) = judge(&facts, seen, boot);
+            let (state, why) = life_of(&facts, seen, boot);
             let netns = namespaces
                 .name(inode)
                 .map(str::to_owned)
@@ -168,7 +169,7 @@ fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<Pla
             } else {
                 Vec::new()
             };
-            all.push(Placed {
+            all.push(InstanceInNamespace {
                 namespace: inode,
                 netns,
                 held_by,
@@ -184,10 +185,10 @@ fn look(namespaces: &Namespaces, wanted: impl Fn(u64) -> bool) -> Result<Vec<Pla
     Ok(all)
 }
 
-/// Fills in what is only for people.
-fn describe(placed: &mut Placed) {
-    placed.policies = policies(&placed.instance, &placed.folder);
-    placed.bytes = memory(&placed.folder);
+/// Fills in the fields that only the output needs.
+fn describe(found: &mut InstanceInNamespace) {
+    found.policies = policies(&found.instance, &found.folder);
+    found.bytes = memory(&found.folder);
 }
 
 fn policies(name: &str, folder: &Path) -> Option<Vec<String>> {
@@ -197,7 +198,7 @@ fn policies(name: &str, folder: &Path) -> Option<Vec<String>> {
     Some(state.plan.policies.into_iter().map(|policy| policy.name).collect())
 }
 
-/// What the kernel says that the maps take: `memlock` of their descriptors.
+/// The memory of the maps, as `memlock` of their descriptors shows it.
 fn memory(folder: &Path) -> u64 {
     let of = |path: &PathBuf| {
         let map = pin::open(path).ok()?;
@@ -211,27 +212,27 @@ fn memory(folder: &Path) -> u64 {
 /// What [`remove_stale`] did.
 #[derive(Clone, Debug, Serialize)]
 pub struct Freed {
-    /// Instances of dead namespaces: they are gone now.
-    pub freed: Vec<Placed>,
+    /// Instances of dead namespaces: they were removed.
+    pub freed: Vec<InstanceInNamespace>,
     /// Instances of which it is not known whether their namespace lives: they stay.
-    pub unknown: Vec<Placed>,
+    pub unknown: Vec<InstanceInNamespace>,
 }
 
 /// Frees the instances that dead network namespaces have left.
 ///
 /// # Errors
-/// When bpffs cannot be read or written. The others are freed all the same.
+/// When bpffs cannot be read or written. The others are still freed.
 pub fn remove_stale() -> Result<Freed> {
     free(None)
 }
 
 /// The same at the beginning of a command that changes something; it holds the lock of the namespace `own`. Failures do
-/// not concern that command.
+/// not affect that command.
 pub(crate) fn clear(own: &Lock) {
     match free(Some(own)) {
         Ok(freed) => {
-            for placed in freed.freed {
-                tracing::info!("freed {}: {}", placed.folder.display(), placed.why);
+            for found in freed.freed {
+                tracing::info!("freed {}: {}", found.folder.display(), found.why);
             }
         }
         Err(error) => tracing::debug!("instances of dead namespaces: {error}"),
@@ -244,36 +245,36 @@ fn free(own: Option<&Lock>) -> Result<Freed> {
         unknown: Vec::new(),
     };
     let is_own = |inode: u64| own.is_some_and(|lock| lock.namespace() == inode);
-    let locks: Vec<u64> = place::locks().into_iter().filter(|inode| !is_own(*inode)).collect();
-    let folders = place::namespaces()?;
+    let locks: Vec<u64> = lock::namespaces().into_iter().filter(|inode| !is_own(*inode)).collect();
+    let folders = bpffs::namespaces()?;
     if locks.is_empty() && folders.iter().all(|inode| is_own(*inode)) {
         return Ok(done);
     }
     let namespaces = Namespaces::read();
     let all = look(&namespaces, |_| true)?;
     done.unknown
-        .extend(all.iter().filter(|placed| placed.state == Life::Unknown).cloned());
+        .extend(all.iter().filter(|found| found.state == Life::Unknown).cloned());
     done.unknown.iter_mut().for_each(describe);
     let mut dead: Vec<u64> = all
         .iter()
-        .filter(|placed| placed.state == Life::Dead)
-        .map(|placed| placed.namespace)
+        .filter(|found| found.state == Life::Dead)
+        .map(|found| found.namespace)
         .collect();
     dead.dedup();
-    // Whoever holds a lock changes something there: the next command comes back to it.
+    // A process that holds a lock changes something there: the next command tries again.
     let mut held = Vec::new();
     for inode in dead.iter().filter(|inode| !is_own(**inode)) {
         held.extend(Lock::try_take(*inode)?);
     }
     let mut outcome = Ok(());
     if !dead.is_empty() {
-        // Judged again under the locks: the number may have come into use, and an `apply` may just have run.
+        // Checked again under the locks: the number may be in use now, and an `apply` may just have run.
         let locked = |inode: u64| is_own(inode) || held.iter().any(|lock| lock.namespace() == inode);
         let again = look(&Namespaces::read(), |inode| dead.contains(&inode) && locked(inode))?;
-        for mut placed in again.into_iter().filter(|placed| placed.state == Life::Dead) {
-            describe(&mut placed);
-            match place::remove_folder(&placed.folder) {
-                Ok(()) => done.freed.push(placed),
+        for mut found in again.into_iter().filter(|found| found.state == Life::Dead) {
+            describe(&mut found);
+            match bpffs::remove_folder(&found.folder) {
+                Ok(()) => done.freed.push(found),
                 Err(error) => outcome = Err(error),
             }
         }
@@ -315,37 +316,37 @@ mod tests {
     fn only_what_is_proved_dead_is_dead() {
         for (facts, seen, expected) in [
             (facts(7, 1, 0), seen(true, Some(7)), Life::Live),
-            // A device went and came again, as a modem's does.
+            // A device was removed and created again, as a modem's.
             (facts(7, 0, 2), seen(true, Some(7)), Life::Live),
             (facts(7, 0, 2), seen(true, Some(8)), Life::Dead),
             (facts(7, 0, 0), seen(true, Some(8)), Life::Dead),
             (facts(7, 0, 2), seen(false, None), Life::Dead),
             // clsact has no link.
             (facts(7, 0, 0), seen(false, None), Life::Unknown),
-            // Held by a socket alone, or still going.
+            // Held only by a socket, or still being removed.
             (facts(7, 1, 1), seen(false, None), Life::Unknown),
-            // Nobody may enter it, or before Linux 5.14.
+            // It cannot be entered, or the kernel is older than Linux 5.14.
             (facts(7, 0, 1), seen(true, None), Life::Unknown),
             (facts(0, 0, 0), seen(true, Some(8)), Life::Unknown),
             (facts(0, 1, 0), seen(true, None), Life::Live),
         ] {
-            assert_eq!(judge(&facts, seen, BOOT).0, expected, "{facts:?} {seen:?}");
+            assert_eq!(life_of(&facts, seen, BOOT).0, expected, "{facts:?} {seen:?}");
         }
         let unseen = Seen {
             complete: false,
             ..seen(false, None)
         };
-        assert_eq!(judge(&facts(7, 0, 2), unseen, BOOT).0, Life::Unknown);
-        let told = |lives| Seen { lives, ..unseen };
-        assert_eq!(judge(&facts(7, 0, 0), told(Some(true)), BOOT).0, Life::Live);
-        assert_eq!(judge(&facts(7, 1, 0), told(Some(false)), BOOT).0, Life::Dead);
-        // Whoever is seen to hold it has the last word.
+        assert_eq!(life_of(&facts(7, 0, 2), unseen, BOOT).0, Life::Unknown);
+        let answered = |lives| Seen { lives, ..unseen };
+        assert_eq!(life_of(&facts(7, 0, 0), answered(Some(true)), BOOT).0, Life::Live);
+        assert_eq!(life_of(&facts(7, 1, 0), answered(Some(false)), BOOT).0, Life::Dead);
+        // A process that holds it is decisive.
         let held = Seen {
             lives: Some(false),
             ..seen(true, Some(7))
         };
-        assert_eq!(judge(&facts(7, 0, 1), held, BOOT).0, Life::Live);
-        let (life, _) = judge(&facts(7, 1, 0), seen(true, Some(7)), Some(BootId([9; 4])));
+        assert_eq!(life_of(&facts(7, 0, 1), held, BOOT).0, Life::Live);
+        let (life, _) = life_of(&facts(7, 1, 0), seen(true, Some(7)), Some(BootId([9; 4])));
         assert_eq!(life, Life::Dead);
     }
 }

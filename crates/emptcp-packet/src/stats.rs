@@ -56,7 +56,7 @@ pub(crate) fn policies(maps: &Maps, state: &State, catalog: &Catalog) -> Result<
     for (policy, numbers) in state.plan.policies.iter().zip(&state.allocation.policies) {
         let mut elements = Vec::new();
         for (node, own) in policy.nodes.iter().zip(&numbers.nodes) {
-            // An element that was removed since runs on; its counters have lost their names.
+            // A removed element keeps running; the names of its counters are unknown.
             let names = catalog
                 .element(&node.element)
                 .map_or(&[][..], |element| &element.manifest.counters);
@@ -95,7 +95,7 @@ fn tables(maps: &Maps, core: &BTreeMap<String, u64>) -> Result<Vec<TableStats>> 
         let map = maps.get(&format!("emptcp_{name}"))?;
         let (used, evicted) = match name {
             "flows" => (flow_table::used(maps)?, Some(count("flow_evicted"))),
-            // The kernel's LRU maps do not tell what they push out.
+            // The kernel's LRU maps do not report evictions.
             _ => (entries::count(map)?, None),
         };
         tables.push(TableStats {

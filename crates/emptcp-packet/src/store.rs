@@ -1,8 +1,8 @@
-//! What an instance remembers, kept in the kernel beside its programs: the plan of each bank. What it notes of devices
-//! is in [`records`](crate::records).
+//! State of an instance, stored in the kernel: the plan of each bank. What it records about devices is in
+//! [`records`](crate::records).
 //!
-//! The text of a bank is written while the bank is not in force; the control word decides which one counts. So a death
-//! at any point leaves either set, whole.
+//! The text of a bank is written while the bank is not in force; the control word selects the bank in force. So if the
+//! process dies at any point, either set is whole.
 
 use crate::{
     allocation::Allocation,
@@ -22,10 +22,10 @@ pub(crate) const STATE_MAP: &str = "emptcp_state";
 
 const CHUNK: usize = 4096;
 const CHUNKS_PER_BANK: u32 = 1024;
-/// There is room for every policy file that is read, though not always for its plan as well.
+/// Large enough for every policy file, though not always for its plan as well.
 const _: () = assert!(emptcp_plan::FILE_BYTES <= CHUNK * CHUNKS_PER_BANK as usize);
 
-/// What belongs to one policy set.
+/// The data of one policy set.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct State {
     /// The generation that it was written for.
@@ -52,7 +52,7 @@ impl State {
         Generation(self.generation)
     }
 
-    /// Whether it is a set of policies: a removal puts one without any in force before it detaches.
+    /// Whether it has policies: a removal puts an empty set in force before it detaches.
     pub(crate) fn has_policies(&self) -> bool {
         !self.plan.policies.is_empty()
     }
@@ -65,7 +65,7 @@ impl State {
             .map(|(name, _)| name.as_str())
     }
 
-    /// A warning when `plan` asks for other sizes of tables than the instance was made with.
+    /// A warning if `plan` has other table sizes than the instance was made with.
     pub(crate) fn sizes_that_stay(&self, plan: &Plan) -> Option<String> {
         let tables = &self.tables;
         (*tables != flow_table::rounded(&plan.tables)).then(|| {
@@ -77,7 +77,7 @@ impl State {
         })
     }
 
-    /// What it calls its policies.
+    /// The names of its policies.
     pub(crate) fn names(&self) -> Names {
         let names: Vec<_> = self.plan.policies.iter().map(|policy| policy.name.clone()).collect();
         let ids = self.allocation.policies.iter().map(|policy| policy.id);

@@ -1,5 +1,5 @@
-//! Exchanges what runs at an instance's tcx hooks within a millisecond and without loading anything, so that one and
-//! the same transfer can be measured with the policies, with empty programs in their place, and with nothing.
+//! Exchanges the programs at an instance's tcx hooks within a millisecond, without loading any, so that one transfer
+//! can be measured with the policies, with empty programs, and without programs.
 
 use crate::{
     baseline::Baseline,
@@ -21,31 +21,31 @@ pub enum Occupant {
     Policies,
 }
 
-/// One device and direction.
+/// The hook of one device and direction.
 #[derive(Debug)]
-struct Place {
+struct SwappedHook {
     ifindex: u32,
     attach_type: u32,
     empty: Baseline,
     policies: OwnedFd,
 }
 
-/// The hooks of one instance, taken over for measurements. What is put there goes when this is dropped.
+/// The hooks of one instance, taken over for measurements. Programs attached here are detached when this is dropped.
 #[derive(Debug)]
 pub struct Swap {
-    places: Vec<Place>,
+    hooks: Vec<SwappedHook>,
     links: Vec<OwnedFd>,
 }
 
 impl Swap {
     /// Takes the instance's programs off its hooks; they stay loaded. Call it, and [`Swap::put`], in the instance's
-    /// network namespace. [`remove`](crate::remove()) cleans up afterwards as ever.
+    /// network namespace. [`remove`](crate::remove()) cleans up afterwards.
     ///
     /// # Errors
     /// When there is no such instance, or it is attached by something other than tcx.
     pub fn take(instance: &str) -> Result<Self> {
         let instance = Instance::open(instance)?;
-        let mut places = Vec::new();
+        let mut hooks = Vec::new();
         for attachment in instance.attached()? {
             let (hook, attach_type) = match attachment.direction {
                 DeviceDirection::Ingress => (Hook::TcIngress, libbpf_sys::BPF_TCX_INGRESS),
@@ -58,7 +58,7 @@ impl Swap {
             })?;
             let link = link::by_id(link).or_kernel("open a link")?;
             let program = link::info(link.as_fd()).or_kernel("ask for a link")?.program;
-            places.push(Place {
+            hooks.push(SwappedHook {
                 ifindex: attachment.ifindex,
                 attach_type,
                 empty: Baseline::new(hook)?,
@@ -67,24 +67,24 @@ impl Swap {
             link::detach(link.as_fd()).or_kernel("detach a link")?;
         }
         Ok(Self {
-            places,
+            hooks,
             links: Vec::new(),
         })
     }
 
-    /// Puts something else at every hook.
+    /// Changes what runs at every hook.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn put(&mut self, occupant: Occupant) -> Result<()> {
         self.links.clear();
-        for place in &self.places {
+        for hook in &self.hooks {
             let program = match occupant {
                 Occupant::Nothing => return Ok(()),
-                Occupant::Empty => place.empty.program(),
-                Occupant::Policies => place.policies.as_fd(),
+                Occupant::Empty => hook.empty.program(),
+                Occupant::Policies => hook.policies.as_fd(),
             };
-            let link = link::create(program, place.ifindex, place.attach_type, 0);
+            let link = link::create(program, hook.ifindex, hook.attach_type, 0);
             self.links.push(link.or_kernel("attach by tcx")?);
         }
         Ok(())

@@ -1,11 +1,11 @@
-//! The core's maps in the sizes that a plan asks for, ready for use.
+//! Makes the core's maps in the sizes of a plan.
 
 use crate::{
     core_objects::CoreObjects,
     error::Result,
     event_ring, flow_table,
     maps::Maps,
-    program::{self, Who},
+    program::{self, Subject},
 };
 use emptcp_load::map::Shape;
 use emptcp_plan::{manifest::Hook, plan::Tables};
@@ -24,16 +24,16 @@ fn entries(name: &str, tables: &Tables) -> Option<u32> {
     }
 }
 
-/// The maps that the core's programs declare, each as often as one does, with the entries that it gets.
+/// The maps of the core's programs, once per program that declares them, with their number of entries.
 pub(crate) fn shapes(tables: &Tables) -> Result<Vec<Shape>> {
     let mut shapes = Vec::new();
     for (element, tc) in CoreObjects::current().all_for_tc() {
-        let who = Who {
+        let subject = Subject {
             element,
             policy: None,
             hook: Hook::TcIngress,
         };
-        shapes.extend(Shape::all(&program::open(tc, who)?));
+        shapes.extend(Shape::all(&program::open(tc, subject)?));
     }
     for shape in &mut shapes {
         shape.entries = entries(&shape.name, tables).unwrap_or(shape.entries);
@@ -49,7 +49,7 @@ pub(crate) fn create(tables: &Tables) -> Result<Maps> {
     Ok(maps)
 }
 
-/// The same, as small as they can be: for trials.
+/// The same, as small as possible: for tests of the kernel.
 pub(crate) fn small() -> Result<Maps> {
     create(&Tables {
         flows: 64,

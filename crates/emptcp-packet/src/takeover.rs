@@ -1,30 +1,29 @@
-//! An instance takes the place of one whose tables this build cannot use: all is prepared in a second folder beside it,
-//! and one store switches all devices.
+//! A new instance replaces one whose tables this build cannot use: all is prepared in a second folder beside it, and
+//! one store switches all devices.
 //!
 //! 1. The new instance is made and filled in the folder `NAME_new`, as in a first apply.
-//! 2. The links and filters of the former instance get the core program `handover`, which goes on to the former entry
+//! 2. The links and filters of the former instance get the core program `handover`, which jumps to the former entry
 //!    program while no policy set of the new instance is in force, and to the new one from then on. Devices that have
 //!    another hook than before are attached beside it.
 //! 3. The store that puts the first policy set of the new instance in force.
-//! 4. The new entry programs take the place of `handover`, what the new instance has no use for is detached, and the
-//!    folders are exchanged.
+//! 4. The new entry programs replace `handover`, what the new instance does not need is detached, and the folders are
+//!    exchanged.
 //!
-//! The new instance has a mark until all that is done. By the mark and by its policy set the next command ends what a
-//! death has interrupted: backwards before the store, forwards after it.
+//! The new instance has a mark until all that is done. If the process dies, the next command sees the mark and the
+//! policy set, and finishes: it goes back before the store, forwards after it.
 
 use crate::{
-    attach::{AttachedTo, Attachments, Kind, Spot},
-    core_programs,
+    attach::{AttachedTo, Attachments, HookPoint, Kind},
+    bpffs, core_programs,
     entry::entry,
     entry_pins::{self, Pinned},
     error::{Error, OrKernel, Result},
     fault,
-    hooks::spot_of,
+    hooks::hook_point_of,
     instance::Instance,
     maps::{self, CoreNumber},
-    place,
     placement::Placements,
-    records::{self, Records, SpotKey},
+    records::{self, HookPointKey, Records},
 };
 use emptcp_abi::SLOT_FIRST_ELEMENT;
 use emptcp_host::device::Devices;
@@ -39,11 +38,11 @@ use std::{
 /// The folder in which the new instance is made.
 pub(crate) fn beside(folder: &Path) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}{}", place::UNFINISHED))
+    folder.with_file_name(format!("{name}{}", bpffs::UNFINISHED))
 }
 
-/// The pins of `handover` are in the folder of the former instance, among those of its entry programs: whoever looks
-/// there finds what its devices run.
+/// The pins of `handover` are in the folder of the former instance, among those of its entry programs: there it is
+/// found as the program that its devices run.
 fn number(position: u32) -> CoreNumber {
     CoreNumber(u32::MAX - position)
 }
@@ -53,7 +52,7 @@ fn slot(position: u32) -> u32 {
     SLOT_FIRST_ELEMENT + 2 * position
 }
 
-/// Two instances of one name: the former one, and the one that takes its place.
+/// Two instances of one name: the former one, and the one that replaces it.
 pub(crate) struct Takeover {
     folder: PathBuf,
     records: MapHandle,
@@ -79,7 +78,7 @@ impl Takeover {
         }
     }
 
-    /// Marks the new instance, and lets it know which devices have a root qdisc of the former one.
+    /// Marks the new instance, and records in it the devices with a root qdisc of the former one.
     pub(crate) fn begin(&self, new: &Instance) -> Result<()> {
         for ifindex in Records::read(&self.records)?.shaped {
             records::note_shaped(new.records()?, ifindex)?;
@@ -87,17 +86,19 @@ impl Takeover {
         records::mark_takeover(new.records()?)
     }
 
-    /// Every device whose hook stays gets `handover`, which still leads to the former entry program.
+    /// Gives every device whose hook stays `handover`, which still jumps to the former entry program.
     pub(crate) fn hand_over(&self, new: &Instance, placements: &Placements) -> Result<()> {
         let (former, attachments) = (self.former(), new.attachments()?);
         let mut position = 0;
         for placement in &placements.devices {
-            let spot = spot_of(placement);
-            let Some((kind, record)) = former.get(spot)?.filter(|(kind, _)| placement.kinds.contains(kind)) else {
+            let point = hook_point_of(placement);
+            let Some((kind, record)) = former.get(point)?.filter(|(kind, _)| placement.kinds.contains(kind)) else {
                 continue;
             };
-            let Some(running) = former.running(spot)? else { continue };
-            if !former.is_alive(spot)? {
+            let Some(running) = former.running(point)? else {
+                continue;
+            };
+            if !former.is_alive(point)? {
                 continue;
             }
             let what = (kind.hook(placement.direction), placement.link_header);
@@ -110,22 +111,22 @@ impl Takeover {
             let path = self.folder.join(entry_pins::file(what, number(position)));
             let _ = fs::remove_file(&path);
             pin::add(handover.as_fd(), &path).or_kernel("pin the handover")?;
-            // Noted before it is done.
-            records::note_attachment(new.records()?, spot.key(), record)?;
+            // Recorded before it is done.
+            records::note_attachment(new.records()?, point.key(), record)?;
             if kind != Kind::Clsact {
-                attachments.share_link(spot, &former)?;
+                attachments.share_link(point, &former)?;
             }
-            fault::step("handing over", || former.exchange(spot, handover.as_fd()))?;
+            fault::step("handing over", || former.exchange(point, handover.as_fd()))?;
             position += 1;
         }
         Ok(())
     }
 
-    /// What runs `handover`: its position, and where.
-    fn handed_over(&self, new: &Instance) -> Result<Vec<(u32, SpotKey)>> {
+    /// The hook points that run `handover`, each with its position.
+    fn handed_over(&self, new: &Instance) -> Result<Vec<(u32, HookPointKey)>> {
         let pinned = Pinned::all(&self.folder);
         let mut found = Vec::new();
-        for key in new.spots()? {
+        for key in new.hook_points()? {
             let running = self.former().running(anywhere(key))?;
             let known = pinned.iter().find(|pinned| Some(pinned.id) == running);
             let position = known.map(|pinned| u32::MAX - pinned.core.0);
@@ -158,24 +159,24 @@ impl Takeover {
         Ok(())
     }
 
-    /// Whether both instances have noted the same link or filter.
-    fn is_shared(&self, new: &Instance, key: SpotKey) -> Result<bool> {
-        let (former, attachments, spot) = (self.former(), new.attachments()?, anywhere(key));
-        Ok(match (former.get(spot)?, attachments.get(spot)?) {
+    /// Whether both instances have recorded the same link or filter.
+    fn is_shared(&self, new: &Instance, key: HookPointKey) -> Result<bool> {
+        let (former, attachments, point) = (self.former(), new.attachments()?, anywhere(key));
+        Ok(match (former.get(point)?, attachments.get(point)?) {
             (Some((Kind::Clsact, former)), Some((Kind::Clsact, own))) => former == own,
             (Some(_), Some(_)) => {
-                let link = former.link_id(spot);
-                link.is_some() && link == attachments.link_id(spot)
+                let link = former.link_id(point);
+                link.is_some() && link == attachments.link_id(point)
             }
             _ => false,
         })
     }
 
-    /// Before the switch: the former entry programs run again, and what the new instance has attached goes. Its folder
-    /// stays.
+    /// Before the switch: the former entry programs run again, and what the new instance has attached is detached. Its
+    /// folder stays.
     pub(crate) fn take_back(&self, new: &Instance) -> Result<()> {
         self.end_handover(new, 0)?;
-        for key in new.spots()? {
+        for key in new.hook_points()? {
             if !self.is_shared(new, key)? {
                 new.attachments()?.detach(anywhere(key))?;
             }
@@ -191,8 +192,8 @@ impl Takeover {
         Ok(())
     }
 
-    /// After the switch: the new entry programs stand alone. Detaches what the new instance does not have, and puts its
-    /// folder into the place of the former one. Returns what was detached.
+    /// After the switch: only the new entry programs run. Detaches what the new instance does not have, and replaces
+    /// the former folder by its own. Returns what was detached.
     pub(crate) fn finish(&self, new: &mut Instance, devices: &Devices) -> Result<Vec<AttachedTo>> {
         self.end_handover(new, 1)?;
         let mut detached = Vec::new();
@@ -201,25 +202,25 @@ impl Takeover {
         }
         for key in Records::read(&self.records)?.attachments.into_keys() {
             if self.is_shared(new, key)? {
-                // The link or filter is the new instance's from here on.
+                // The link or filter belongs to the new instance from here on.
                 records::forget_attachment(&self.records, key)?;
                 continue;
             }
-            let spot = Spot {
+            let point = HookPoint {
                 device: devices.name(key.ifindex).unwrap_or("?"),
                 ..anywhere(key)
             };
-            let Some((kind, _)) = self.former().get(spot)? else {
+            let Some((kind, _)) = self.former().get(point)? else {
                 continue;
             };
-            fault::step("detaching the former hook", || self.former().detach(spot))?;
+            fault::step("detaching the former hook", || self.former().detach(point))?;
             detached.push(AttachedTo {
-                device: spot.device.to_owned(),
+                device: point.device.to_owned(),
                 direction: key.direction,
                 kind,
             });
         }
-        // No packet is in the former programs any more when their chains go.
+        // The former chains are removed when no packet is in their programs any more.
         grace::wait();
         fault::step("exchanging the folders", || {
             put_in_place(&beside(&self.folder), &self.folder)
@@ -230,25 +231,25 @@ impl Takeover {
     }
 }
 
-fn anywhere(key: SpotKey) -> Spot<'static> {
-    Spot {
+fn anywhere(key: HookPointKey) -> HookPoint<'static> {
+    HookPoint {
         device: "?",
         ifindex: key.ifindex,
         direction: key.direction,
     }
 }
 
-/// Puts a folder into the place of another, which goes.
+/// Replaces a folder by another.
 fn put_in_place(new: &Path, old: &Path) -> Result<()> {
-    if place::exchange(new, old)? {
-        return place::remove_folder(new);
+    if bpffs::exchange(new, old)? {
+        return bpffs::remove_folder(new);
     }
-    // For a moment there is none of the two; whoever finds the mark goes on.
-    place::remove_folder(old)?;
+    // For a moment neither exists; a command that finds the mark continues.
+    bpffs::remove_folder(old)?;
     fs::rename(new, old).map_err(|error| Error::io(old, error))
 }
 
-/// Ends what a death has interrupted. Called under the lock, before a command looks at the instance.
+/// Finishes an interrupted takeover. Called under the lock, before a command reads the instance.
 pub(crate) fn repair(name: &str, folder: &Path) -> Result<()> {
     let beside = beside(folder);
     if !beside.exists() {
@@ -259,8 +260,8 @@ pub(crate) fn repair(name: &str, folder: &Path) -> Result<()> {
         records.map_or(Ok(false), |records| Ok(Records::read(&records)?.takes_over))
     };
     if is_marked(folder)? {
-        // The folders are exchanged already; nothing is attached by the former one alone.
-        place::remove_folder(&beside)?;
+        // The folders are already exchanged; nothing is attached by the former instance alone.
+        bpffs::remove_folder(&beside)?;
         return records::pinned(folder)?.map_or(Ok(()), |records| records::forget_takeover(&records));
     }
     if !is_marked(&beside)? {
@@ -276,5 +277,5 @@ pub(crate) fn repair(name: &str, folder: &Path) -> Result<()> {
         return takeover.finish(&mut new, &Devices::read()?).map(drop);
     }
     takeover.take_back(&new)?;
-    place::remove_folder(&beside)
+    bpffs::remove_folder(&beside)
 }

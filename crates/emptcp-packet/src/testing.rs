@@ -3,13 +3,13 @@
 pub use emptcp_host::testing::is_root;
 
 /// Runs `work`, in which the points of these numbers fail: an apply passes one before and one after each of its steps.
-/// Also tells which points this thread has passed, in order. For tests of what an error leaves behind.
+/// Also returns the points that this thread has passed, in order. For tests of what an error leaves behind.
 pub fn with_faults<T>(at: &[usize], work: impl FnOnce() -> T) -> (T, Vec<String>) {
     crate::fault::within(at, work)
 }
 
-/// Runs `work`, in this thread, as another build of emptcp whose core has these objects. For tests of what one build
-/// does with an instance of another.
+/// Runs `work`, in this thread, as another build of emptcp with these core objects. For tests of one build with an
+/// instance of another.
 pub fn as_another_build<T>(core: &'static [emptcp_load::embedded::CoreObject], work: impl FnOnce() -> T) -> T {
     crate::core_objects::within(core, work)
 }
@@ -54,7 +54,7 @@ pub(crate) mod plans {
         }
     }
 
-    /// Policies of these names with so many nodes each.
+    /// Policies with these names and numbers of nodes.
     pub(crate) fn named(names: &[&str], nodes: usize) -> Plan {
         let policies = names
             .iter()

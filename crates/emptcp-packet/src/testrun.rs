@@ -34,7 +34,7 @@ use std::{
 };
 use zerocopy::FromBytes;
 
-/// A packet and how it meets the program.
+/// A packet and its context.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// The packet, from the Ethernet header on; at least 14 bytes.
@@ -49,7 +49,7 @@ pub struct Input<'a> {
     pub priority: u32,
     /// Segments that the packet stands for: `skb->gso_segs` (tc); 0 or 1 for a plain packet.
     pub segments: u32,
-    /// Payload of each of those segments: `skb->gso_size` (tc); 0: not told.
+    /// Payload of each of those segments: `skb->gso_size` (tc); 0: unknown.
     pub segment_size: u32,
 }
 
@@ -75,24 +75,24 @@ pub enum Verdict {
     Pass,
     /// The packet ends here.
     Drop,
-    /// The packet goes back out of the device (XDP).
+    /// The packet is sent back out of the device (XDP).
     Reflect,
-    /// The packet goes to a device anew (tc).
+    /// The packet is redirected to a device (tc).
     Redirect,
     /// Another return value of the hook.
     Other(u32),
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Output {
     /// The verdict of the last repetition.
     pub verdict: Verdict,
-    /// The packet as the chain left it.
+    /// The packet after the chain.
     pub packet: Vec<u8>,
     /// Mean time of one run, ns, as the kernel measured it.
     pub duration_ns: u32,
-    /// `skb->mark` after the run; `None` where the hook or the kernel does not tell.
+    /// `skb->mark` after the run; `None` if the hook or the kernel does not report it.
     pub mark: Option<u32>,
     /// `skb->priority` after the run.
     pub priority: Option<u32>,
@@ -110,7 +110,7 @@ mod skb {
     pub(super) const GSO_SIZE: usize = 176;
 }
 
-/// A policy set at one hook with maps of its own; nothing is pinned or attached, all is gone when it is dropped.
+/// A policy set at one hook with maps of its own; nothing is pinned or attached, and dropping it frees everything.
 #[derive(Debug)]
 pub struct Sandbox {
     hook: Hook,
@@ -125,8 +125,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Loads the policies of `plan`. `hook` is where [`Sandbox::run`] hands packets in; packets of the other direction
-    /// go to tc. `devices` gives an interface index to every device of the plan.
+    /// Loads the policies of `plan`. [`Sandbox::run`] runs packets at `hook`; packets of the other direction run at tc.
+    /// `devices` gives an interface index to every device of the plan.
     ///
     /// # Errors
     /// As for an apply: a refused program, an unknown device, missing rights.
@@ -177,7 +177,7 @@ impl Sandbox {
         } else {
             DeviceDirection::Ingress
         };
-        let place = |of: DeviceDirection| {
+        let hook_of = |of: DeviceDirection| {
             if of == direction {
                 self.hook
             } else {
@@ -187,7 +187,7 @@ impl Sandbox {
         let hooks: Vec<_> = plan
             .policies
             .iter()
-            .map(|policy| BTreeSet::from([place(policy.direction)]))
+            .map(|policy| BTreeSet::from([hook_of(policy.direction)]))
             .collect();
         let both = BTreeSet::from([self.hook, opposite_of(self.hook)]);
         core_programs::ensure(&self.maps, &both, plan.rules.len(), &[])?;
@@ -220,7 +220,7 @@ impl Sandbox {
         stacked::add(&self.maps, &pairs.collect())
     }
 
-    /// Runs the entry program, and whatever it leads to, on a packet.
+    /// Runs the entry program, and all that it calls, on a packet.
     ///
     /// # Errors
     /// When the kernel refuses the packet or the context.
@@ -228,7 +228,7 @@ impl Sandbox {
         run_at(self.hook, &self.entry, input)
     }
 
-    /// The same for a packet of the other direction: what the subflow's other end sends.
+    /// The same for a packet of the other direction, sent by the other end of the subflow.
     ///
     /// # Errors
     /// When the kernel refuses the packet or the context.
@@ -260,7 +260,7 @@ impl Sandbox {
         Ok(entries)
     }
 
-    /// All subflows as they lie in the tables.
+    /// All subflows as they are in the tables.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -279,7 +279,7 @@ impl Sandbox {
         Ok(records)
     }
 
-    /// Forgets all subflows and connections, as if nothing had been seen; policies and counters stay.
+    /// Removes all subflows and connections from the tables; policies and counters stay.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -289,14 +289,14 @@ impl Sandbox {
             let map = self.maps.get(table)?;
             let keys: Vec<_> = map.keys().collect();
             for key in keys {
-                // One that is gone already is as good.
+                // It may be gone already.
                 let _ = map.delete(&key);
             }
         }
         Ok(())
     }
 
-    /// What takes over subflows as an apply does when sockets of the host have them.
+    /// The program that takes over subflows of the host's sockets, as an apply does.
     ///
     /// # Errors
     /// When the kernel refuses the program.
@@ -337,7 +337,7 @@ impl Policies for Sandbox {
     }
 }
 
-/// The hook where packets of the other direction are handed in.
+/// The hook for packets of the other direction.
 fn opposite_of(hook: Hook) -> Hook {
     if hook == Hook::TcEgress {
         Hook::TcIngress
@@ -354,8 +354,8 @@ fn run_at(hook: Hook, entry: &OwnedFd, input: &Input<'_>) -> Result<Output> {
         repeat: input.repeat.max(1),
     };
     let answer = bpf::test_run(entry.as_fd(), run).or_kernel("run a program on a packet")?;
-    let word = |place: usize| {
-        let bytes = context.get(place..place + 4)?;
+    let word = |offset: usize| {
+        let bytes = context.get(offset..offset + 4)?;
         (hook != Hook::Xdp).then(|| u32::from_ne_bytes(bytes.try_into().expect("four bytes")))
     };
     Ok(Output {
@@ -370,8 +370,8 @@ fn run_at(hook: Hook, entry: &OwnedFd, input: &Input<'_>) -> Result<Output> {
 
 fn context_of(hook: Hook, input: &Input<'_>) -> Vec<u8> {
     let mut context;
-    let set = |context: &mut Vec<u8>, place: usize, value: u32| {
-        context[place..place + 4].copy_from_slice(&value.to_ne_bytes());
+    let set = |context: &mut Vec<u8>, offset: usize, value: u32| {
+        context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
     };
     if hook == Hook::Xdp {
         if input.ifindex <= 1 {

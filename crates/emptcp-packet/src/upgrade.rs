@@ -1,27 +1,27 @@
-//! Another build of emptcp takes over an instance: the tables stay with all that they hold, every program is replaced.
+//! Another build of emptcp takes over an instance: the tables keep their content, every program is replaced.
 //!
-//! What two builds with the same layout share is harmless: tables, the control word, the rules, the secret of the flow
-//! table. Entry program, slow path and chains hand a packet on to each other and always come from one build. So the new
-//! build gets chains of its own, a *core* with a number:
+//! Two builds with the same layout can share tables, the control word, the rules and the secret of the flow table.
+//! Entry program, slow path and chains jump to each other and always come from one build. So the new build gets chains
+//! of its own, a *core* with a number:
 //!
-//! 1. It makes new chains. In the bank in force their heads are the programs of the former build: these go on in the
-//!    former chain, so that the policy set in force is the same from either entry program. The new set is loaded into
+//! 1. It makes new chains. In the bank in force their heads are the programs of the former build. These continue in the
+//!    former chain, so that the policy set in force is the same for either entry program. The new set is loaded into
 //!    the other bank.
-//! 2. On one device after the other the new entry program takes the place of the former one; each exchange is atomic.
-//!    In between some devices run the former core and some the new one, all of them the policy set in force.
-//! 3. One store puts the new set in force, as in any apply. The record of its bank names its core, so a death at any
-//!    point leaves either set with the right core.
-//! 4. After a grace period the former chains and entry programs go.
+//! 2. On each device in turn the new entry program replaces the former one; each exchange is atomic. In between some
+//!    devices run the former core and some the new one, all with the policy set in force.
+//! 3. One store puts the new set in force, as in every apply. The record of its bank names its core: so if the process
+//!    dies at any point, either set is in force with the right core.
+//! 4. After a grace period the former chains and entry programs are removed.
 
 use crate::{
-    attach::{Attachments, Spot},
+    attach::{Attachments, HookPoint},
     core_objects::CoreObjects,
     entry_pins::{For, Pinned},
     error::{Error, Result},
     fault, identity,
     instance::Instance,
     maps::{self, Chains, CoreNumber},
-    records::{Core, SpotKey},
+    records::{Core, HookPointKey},
     tables,
 };
 use emptcp_abi::{BANK_SLOTS, Generation, POLICIES};
@@ -33,7 +33,7 @@ use std::{
     path::PathBuf,
 };
 
-/// A takeover under way.
+/// A takeover in progress.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     former: Core,
@@ -43,8 +43,8 @@ pub(crate) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Prepares the instance for the core of this build. From here on the instance loads into new chains, which nobody
-    /// runs yet. Where this build made the core in force there is nothing to do.
+    /// Prepares the instance for the core of this build. From here on the instance loads into new chains, which no
+    /// program uses yet. If this build made the core in force, there is nothing to do.
     pub(crate) fn begin(instance: &mut Instance, next: Generation) -> Result<Option<Self>> {
         if instance.is_of_this_build() {
             return Ok(None);
@@ -70,7 +70,7 @@ impl Upgrade {
 
     fn start(&mut self, instance: &mut Instance, next: Generation) -> Result<()> {
         let running = Running::read(instance)?;
-        self.entries = running.spots.values().filter_map(|id| running.what(*id)).collect();
+        self.entries = running.points.values().filter_map(|id| running.what(*id)).collect();
         let sizes = instance.tables_of_maps()?;
         instance.maps.complete(&instance.folder, &tables::shapes(&sizes)?)?;
         instance.core = Core {
@@ -90,12 +90,12 @@ impl Upgrade {
         Ok(())
     }
 
-    /// The entry programs that must be loaded to take the place of those that run.
+    /// The entry programs that must be loaded to replace those that run.
     pub(crate) fn entries(&self) -> impl Iterator<Item = For> {
         self.entries.iter().copied()
     }
 
-    /// Exchanges the entry programs of all devices. Everything that the new ones need is there.
+    /// Exchanges the entry programs of all devices. Everything that the new ones need is loaded.
     pub(crate) fn exchange(&self, instance: &Instance) -> Result<()> {
         match exchange(instance)?.first() {
             None => Ok(()),
@@ -109,34 +109,34 @@ impl Upgrade {
         }
     }
 
-    /// All devices run the former core again. What it needs no more is left for [`clean_up`].
+    /// All devices run the former core again. [`clean_up`] removes what it no longer needs.
     pub(crate) fn take_back(&mut self, instance: &mut Instance) -> Result<()> {
         instance.core = self.former;
         if let Some(chains) = self.chains.take() {
             instance.maps.put_back_chains(chains);
         }
-        // What is left was attached by this apply, and is detached.
+        // The rest was attached by this apply, and is detached.
         exchange(instance).map(drop)
     }
 }
 
-/// What devices run, by the ids of programs.
+/// The programs that devices run, by their ids.
 struct Running {
-    spots: BTreeMap<SpotKey, u32>,
+    points: BTreeMap<HookPointKey, u32>,
     pinned: Vec<Pinned>,
 }
 
 impl Running {
     fn read(instance: &Instance) -> Result<Self> {
         let attachments = instance.attachments()?;
-        let mut spots = BTreeMap::new();
-        for key in instance.spots()? {
-            if let Some(id) = attachments.running(spot(key))? {
-                spots.insert(key, id);
+        let mut points = BTreeMap::new();
+        for key in instance.hook_points()? {
+            if let Some(id) = attachments.running(point(key))? {
+                points.insert(key, id);
             }
         }
         Ok(Self {
-            spots,
+            points,
             pinned: Pinned::all(&instance.folder),
         })
     }
@@ -147,22 +147,22 @@ impl Running {
     }
 }
 
-fn spot(key: SpotKey) -> Spot<'static> {
-    Spot {
+fn point(key: HookPointKey) -> HookPoint<'static> {
+    HookPoint {
         device: "?",
         ifindex: key.ifindex,
         direction: key.direction,
     }
 }
 
-/// Gives every spot that runs another core's entry program that of the instance's core. Returns those for which it has
-/// none.
-fn exchange(instance: &Instance) -> Result<Vec<SpotKey>> {
+/// Replaces entry programs of other cores by those of the instance's core, at every hook point. Returns the hook points
+/// for which it has none.
+fn exchange(instance: &Instance) -> Result<Vec<HookPointKey>> {
     let attachments: Attachments<'_> = instance.attachments()?;
     let running = Running::read(instance)?;
     let own = |pinned: &&Pinned| pinned.core == instance.core.number;
     let mut left = Vec::new();
-    for (key, id) in &running.spots {
+    for (key, id) in &running.points {
         let Some(what) = running.what(*id) else { continue };
         let Some(wanted) = running.pinned.iter().filter(own).find(|pinned| pinned.what == what) else {
             left.push(*key);
@@ -170,7 +170,7 @@ fn exchange(instance: &Instance) -> Result<Vec<SpotKey>> {
         };
         if wanted.id != *id {
             fault::step("exchanging an entry program", || {
-                attachments.exchange(spot(*key), wanted.program.as_fd())
+                attachments.exchange(point(*key), wanted.program.as_fd())
             })?;
         }
     }
@@ -196,7 +196,7 @@ pub(crate) fn clean_up(instance: &Instance) -> Result<()> {
         return Ok(());
     }
     grace::wait();
-    // A chain is emptied with its last pin. Entry programs lead to it: they go first.
+    // A chain is emptied with its last pin. Entry programs jump to it: their pins are removed first.
     let (entries, chains): (Vec<_>, Vec<_>) = pins.into_iter().partition(|path| {
         path.file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with("entry_"))
@@ -207,13 +207,13 @@ pub(crate) fn clean_up(instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-/// Cleans up after a takeover that has died: all devices run the core of the policy set in force.
+/// Cleans up after an interrupted takeover: all devices run the core of the policy set in force.
 pub(crate) fn repair(instance: &Instance) -> Result<()> {
     if left_over(instance).is_empty() {
         return Ok(());
     }
     for key in exchange(instance)? {
-        instance.attachments()?.detach(spot(key))?;
+        instance.attachments()?.detach(point(key))?;
     }
     clean_up(instance)
 }

@@ -66,7 +66,7 @@ fn a_policy_set_is_applied_changed_and_removed_without_a_trace() {
 }
 
 #[test]
-fn clsact_is_used_where_it_must_be_and_given_back_unless_somebody_else_uses_it() {
+fn clsact_is_used_where_it_must_be_and_removed_unless_others_use_it() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
@@ -82,12 +82,12 @@ fn clsact_is_used_where_it_must_be_and_given_back_unless_somebody_else_uses_it()
     assert!(present());
     assert!(namespace.run("tc filter show dev a0 ingress").contains("emptcp_entry"));
     namespace.within(|| remove(DEFAULT).unwrap());
-    assert!(!present(), "we made the qdisc, nobody else uses it");
+    assert!(!present(), "we made the qdisc, nothing else uses it");
 
     namespace.within(|| apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &clsact).unwrap());
     namespace.run("tc filter add dev a0 egress protocol ip prio 7 u32 match u32 0 0");
     namespace.within(|| remove(DEFAULT).unwrap());
-    assert!(present(), "somebody's filter is in it");
+    assert!(present(), "a filter of another program is in it");
     assert!(namespace.run("tc filter show dev a0 egress").contains("u32"));
 
     namespace.within(|| apply(DEFAULT, &plan(&catalog, ON_A0), ON_A0, &catalog, &clsact).unwrap());
@@ -160,7 +160,7 @@ fn generic_xdp_is_attached_when_asked_for_and_given_up_again() {
 }
 
 #[test]
-fn tables_of_other_sizes_wait_for_the_next_installation_and_the_user_is_told() {
+fn tables_of_other_sizes_wait_for_the_next_installation_with_a_warning() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());

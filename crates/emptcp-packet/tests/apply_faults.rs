@@ -1,4 +1,4 @@
-//! An apply that fails at any point before the switch leaves what was there; behind the switch nothing fails.
+//! An apply that fails at any point before the switch leaves everything as it was; after the switch nothing fails.
 
 mod common;
 
@@ -37,7 +37,7 @@ fn options(clsact: bool) -> ApplyOptions {
     ApplyOptions { adopt: true, clsact }
 }
 
-/// What the kernel says: filters, qdiscs and classes of both devices by `tc`, links by their ids, and what is pinned.
+/// What the kernel reports: filters, qdiscs and classes of both devices by `tc`, links by their ids, and pins.
 #[derive(Debug, PartialEq)]
 struct Kernel {
     tc: String,
@@ -76,7 +76,7 @@ fn kernel() -> Kernel {
     }
 }
 
-/// The hosts of a new device send by themselves; HTB counts that.
+/// A new device sends packets by itself; HTB counts them.
 fn without_packets(tc: &str) -> String {
     let mut words = Vec::new();
     let mut counted = false;
@@ -99,8 +99,8 @@ fn faulty(catalog: &Catalog, text: &str, clsact: bool, at: &[usize]) -> (Result<
     with_faults(at, || apply(DEFAULT, &compiled, text, catalog, &options(clsact)))
 }
 
-/// Applies `new` over `old` with a fault at each point, and with a second one at each point of the way back.
-/// `clsact` says which of the two sets is attached that way.
+/// Applies `new` over `old` with a fault at each point, and with a second one at each point of the undoing. `clsact`:
+/// which of the two sets is attached by it.
 fn every_point(old: Option<&str>, new: &str, clsact: [bool; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
@@ -108,12 +108,12 @@ fn every_point(old: Option<&str>, new: &str, clsact: [bool; 2]) {
     let seen = || {
         let mut seen = kernel();
         if clsact[0] != clsact[1] {
-            // A link that was given up for a filter comes back as another one.
+            // A link that a filter replaced is restored as a new link.
             seen.links.iter_mut().for_each(|(_, id, _)| *id = id.map(|_| 0));
         }
         seen
     };
-    // What failed was taken back, as is asserted each time: then there is nothing to do before the next point.
+    // The failed apply was undone, as is asserted each time: so there is nothing to do before the next point.
     let begin = || {
         match old {
             _ if source().as_deref() == old => {}
@@ -139,8 +139,8 @@ fn every_point(old: Option<&str>, new: &str, clsact: [bool; 2]) {
                 assert_eq!(seen(), before, "{point}");
             } else {
                 let warnings = result.unwrap_or_else(|error| panic!("{point}: {error}")).warnings;
-                let told = |warning: &String| warning.contains(point.as_str()) && warning.ends_with("apply again");
-                assert!(warnings.iter().any(told), "{point}: {warnings:?}");
+                let is_about = |warning: &String| warning.contains(point.as_str()) && warning.ends_with("apply again");
+                assert!(warnings.iter().any(is_about), "{point}: {warnings:?}");
                 assert_eq!(source().as_deref(), Some(new), "{point}");
                 let again = faulty(&catalog, new, clsact[1], &[]).0.unwrap();
                 assert_eq!(again.warnings, Vec::<String>::new(), "{point}");
@@ -151,7 +151,7 @@ fn every_point(old: Option<&str>, new: &str, clsact: [bool; 2]) {
                 );
             }
         }
-        // On the way back something fails as well: the rest is still taken back, and the next command cleans up.
+        // Undoing fails as well: the rest is still undone, and the next command cleans up.
         begin();
         let (_, back) = faulty(&catalog, new, clsact[1], &[switch]);
         for (place, point) in back.iter().enumerate().skip(switch + 1) {
@@ -159,7 +159,7 @@ fn every_point(old: Option<&str>, new: &str, clsact: [bool; 2]) {
             let (result, passed) = faulty(&catalog, new, clsact[1], &[switch, place]);
             let error = result.unwrap_err().to_string();
             assert!(
-                error.contains(point.as_str()) && error.contains("not everything could be taken back"),
+                error.contains(point.as_str()) && error.contains("not everything could be undone"),
                 "{point}: {error}"
             );
             assert_eq!(source().as_deref(), old, "{point}");
@@ -175,7 +175,7 @@ fn every_point(old: Option<&str>, new: &str, clsact: [bool; 2]) {
     });
 }
 
-/// What `tc` tells without numbers that differ from one apply to the next.
+/// Output of `tc` without numbers that differ from one apply to the next.
 fn shape_of(tc: &str) -> Vec<String> {
     let mut lines: Vec<String> = tc
         .lines()

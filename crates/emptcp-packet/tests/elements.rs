@@ -17,7 +17,7 @@ fn copied_out(name: &str, folder: &Path) -> PathBuf {
     copy
 }
 
-/// As `emptcp element build` does it for an operator: with the headers of the SDK and nothing else of emptcp.
+/// As `emptcp element build` does for an operator: with the headers of the SDK and nothing else of emptcp.
 #[test]
 fn every_shipped_element_builds_with_the_sdk_alone_and_this_kernel_accepts_it_for_every_hook_that_it_names() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ fn an_element_that_reaches_into_the_core_is_refused() {
     assert!(refused.contains("own.h:1: `emptcp_scratch` is private"), "{refused}");
 }
 
-/// What is in `private.h` can only be refused by its name.
+/// Declarations in `private.h` can only be refused by the header's name.
 #[test]
 fn everything_private_to_the_core_has_a_name_that_says_so() {
     let folder = tempfile::tempdir().unwrap();

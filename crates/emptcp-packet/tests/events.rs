@@ -1,5 +1,5 @@
-//! Events: every reader sees every event, or is told how many it missed. The judge is the number of packets that
-//! `BPF_PROG_TEST_RUN` was asked to run, each of which tells one event.
+//! Events: every reader sees every event, or learns how many it missed. Both are compared with the number of packets
+//! that `BPF_PROG_TEST_RUN` was asked to run, each of which emits one event.
 
 mod common;
 
@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Tells each packet as an event as large as one can be, all words of its body alike.
+/// Emits an event of maximum size for each packet, with the same value in all words.
 const NOTE: &str = r"
 #include <emptcp/element.h>
 #include <emptcp/event.h>
@@ -60,7 +60,7 @@ ACTOR(note)
 /// Events that one CPU keeps with `events = 4096`.
 const KEPT: u64 = 6;
 
-/// The element, built once. Its folder is read by then, and goes.
+/// The element, built once. Its folder is no longer needed, and removed.
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let toml = manifest("note", "actor", "counters = [\"told\", \"lost\"]\n");
@@ -73,7 +73,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A policy that tells every packet of a connection, which is up.
+    /// A policy that emits an event for every packet of an established connection.
     fn new(tables: &str) -> Self {
         let catalog = &*CATALOG;
         let text = format!(
@@ -90,8 +90,8 @@ impl Bench {
         }
     }
 
-    /// Has so many packets run on this thread's CPU.
-    fn tell(&self, packets: u32) {
+    /// Runs this many packets on this thread's CPU.
+    fn emit(&self, packets: u32) {
         let input = Input {
             repeat: packets,
             ..Input::new(&self.data)
@@ -124,7 +124,7 @@ fn stay_on(number: usize) {
     sched_setaffinity(Pid::from_raw(0), &one).unwrap();
 }
 
-/// What a reader gets: the time of each event, in the order in which they came, and how many it missed.
+/// What a reader gets: the time of each event, in the order of arrival, and how many it missed.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Got {
     times: Vec<u64>,
@@ -169,7 +169,7 @@ fn two_readers_at_once_see_every_event_of_every_cpu_in_the_order_of_time() {
             scope.spawn(move || {
                 stay_on(cpu);
                 for _ in 0..20 {
-                    bench.tell(10);
+                    bench.emit(10);
                 }
             });
         }
@@ -182,24 +182,24 @@ fn two_readers_at_once_see_every_event_of_every_cpu_in_the_order_of_time() {
 }
 
 #[test]
-fn a_slow_reader_is_told_exactly_how_many_it_missed_and_sees_the_newest() {
+fn a_slow_reader_learns_exactly_how_many_it_missed_and_sees_the_newest() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let bench = Bench::new("[tables]\nevents = 4096\n");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             stay_on(0);
             let (mut fast, mut slow) = (bench.reader(Begin::Now), bench.reader(Begin::Now));
-            bench.tell(3);
+            bench.emit(3);
             let mut all = Got::of(&mut fast);
-            bench.tell(KEPT as u32);
+            bench.emit(KEPT as u32);
             all.read(&mut fast);
             assert_eq!(all.counts(), (3 + KEPT, 0));
             let got = Got::of(&mut slow);
             assert_eq!(got.counts(), (KEPT, 3));
             assert_eq!(got.times, all.times[3..]);
-            bench.tell(1000);
+            bench.emit(1000);
             assert_eq!(Got::of(&mut slow).counts(), (KEPT, 1000 - KEPT));
-            assert_eq!(Got::of(&mut slow).counts(), (0, 0), "nothing is told twice");
+            assert_eq!(Got::of(&mut slow).counts(), (0, 0), "no event is emitted twice");
         });
     });
     assert_eq!(bench.lost(), (0, 0));
@@ -212,11 +212,11 @@ fn a_reader_that_comes_later_gets_what_is_kept_or_only_what_is_new() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             stay_on(1);
-            bench.tell(20);
+            bench.emit(20);
             assert_eq!(Got::of(&mut bench.reader(Begin::Now)).counts(), (0, 0));
             let (mut kept, mut now) = (bench.reader(Begin::Kept), bench.reader(Begin::Now));
-            bench.tell(2);
-            // The two pushed out two of those that it wanted.
+            bench.emit(2);
+            // The two overwrote two of those that it was to read.
             assert_eq!(Got::of(&mut kept).counts(), (KEPT, 2));
             assert_eq!(Got::of(&mut now).counts(), (2, 0));
             let again = Got::of(&mut bench.reader(Begin::Kept));
@@ -231,7 +231,7 @@ fn an_event_that_was_not_taken_is_there_at_the_next_call() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let bench = Bench::new("");
     let mut reader = bench.reader(Begin::Now);
-    bench.tell(3);
+    bench.emit(3);
     first(&mut reader);
     assert_eq!(Got::of(&mut reader).counts(), (2, 0));
 }
@@ -257,16 +257,16 @@ fn a_torn_event_is_never_handed_out_while_two_cpus_write_as_fast_as_they_can() {
     let bench = Bench::new("[tables]\nevents = 4096\n");
     let mut reader = bench.reader(Begin::Now);
     let mut got = Got::default();
-    let (enough, told) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (enough, emitted) = (AtomicBool::new(false), AtomicU64::new(0));
     let patience = Instant::now() + Duration::from_secs(60);
     std::thread::scope(|scope| {
         for cpu in 0..2 {
-            let (bench, enough, told) = (&bench, &enough, &told);
+            let (bench, enough, emitted) = (&bench, &enough, &emitted);
             scope.spawn(move || {
                 stay_on(cpu);
                 while !enough.load(Ordering::Relaxed) {
-                    bench.tell(ROUNDS);
-                    told.fetch_add(u64::from(ROUNDS), Ordering::Relaxed);
+                    bench.emit(ROUNDS);
+                    emitted.fetch_add(u64::from(ROUNDS), Ordering::Relaxed);
                 }
             });
         }
@@ -278,13 +278,13 @@ fn a_torn_event_is_never_handed_out_while_two_cpus_write_as_fast_as_they_can() {
     got.read(&mut reader);
     let (read, missed) = got.counts();
     println!("{read} read, {missed} missed");
-    assert_eq!(read + missed, told.into_inner());
+    assert_eq!(read + missed, emitted.into_inner());
     assert!(read >= ENOUGH && missed >= ENOUGH, "{read} read, {missed} missed");
     assert_eq!(bench.lost(), (0, 0));
 }
 
 #[test]
-fn a_record_that_is_told_names_the_policies_that_want_its_subflow() {
+fn a_record_event_names_the_policies_that_match_its_subflow() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let catalog = Catalog::built_in();
     require!(catalog.element("record").is_ok(), "this build ships no element record");

@@ -1,4 +1,5 @@
-//! A command that dies at any point leaves the old policy set or the new one, and the next command repairs the rest.
+//! A command that is killed at any point leaves the old policy set or the new one, and the next command repairs the
+//! rest.
 
 mod common;
 
@@ -64,8 +65,8 @@ fn apply_one_set_after_the_other_until_killed() {
     }
 }
 
-/// What an entry program jumps to is there, of every core that has one: the slow path, in the slot before the last of
-/// the first bank. Returns how many cores there are.
+/// Every core with an entry program has the program that it jumps to: the slow path, in the slot before the last of the
+/// first bank. Returns how many cores there are.
 fn every_device_has_a_core() -> usize {
     let folder = Instance::open(DEFAULT).unwrap().show().unwrap().folder;
     let names = std::fs::read_dir(&folder).unwrap();

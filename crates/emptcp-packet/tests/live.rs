@@ -56,7 +56,7 @@ fn a_connection_that_already_runs_is_taken_over_with_its_token_and_scales() {
 }
 
 #[test]
-fn a_new_connection_is_followed_from_its_handshake_and_told_by_events() {
+fn a_new_connection_is_followed_from_its_handshake_and_reported_by_events() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     require!(has_mptcp(), "this kernel has no MPTCP");
     let catalog = Catalog::built_in();

@@ -1,4 +1,4 @@
-//! Other people's programs and qdiscs on the same device stay, and are named when they are in the way.
+//! Programs and qdiscs of others on the same device stay, and errors name those that conflict with us.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn policy(device: &str, hook: &str, rest: &str) -> String {
 }
 
 #[test]
-fn an_xdp_program_of_somebody_else_is_named_and_stays() {
+fn another_xdp_program_is_named_and_stays() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();
     let catalog = catalog_with_tally(folder.path());
@@ -28,7 +28,7 @@ fn an_xdp_program_of_somebody_else_is_named_and_stays() {
         let tc = policy("a0", "ingress", "do = [\"tally\"]");
         let xdp = policy("a0", "ingress", "attach = \"xdp-generic\"\ndo = [\"tally\"]");
         apply(DEFAULT, &plan(&catalog, &tc), &tc, &catalog, &options()).unwrap();
-        // The somebody else: a loader that knows nothing of us.
+        // Another loader, which knows nothing of us.
         let object = folder.path().join("installed/tally/xdp.o");
         common::run(&format!(
             "ip link set dev a0 xdpgeneric obj {} sec xdp",
@@ -115,7 +115,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
     });
     common::run(&format!("ip netns del {}", old.name));
     std::mem::forget(old);
-    // The kernel gives the lowest free number: with some patience, the one of the namespace that is gone.
+    // The kernel uses the lowest free number: after some attempts, the one of the namespace that is gone.
     let mut others = Vec::new();
     let successor = (0..40).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -135,7 +135,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
             remove(&name).unwrap();
         });
     } else {
-        // Unless another apply of this machine has freed it already.
+        // Unless another apply on this machine has freed it already.
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -146,7 +146,7 @@ fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor
 }
 
 #[test]
-fn shaping_makes_a_class_and_takes_it_back_and_refuses_somebodys_qdisc() {
+fn shaping_makes_a_class_and_removes_it_and_refuses_another_qdisc() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let catalog = Catalog::built_in();
     require!(

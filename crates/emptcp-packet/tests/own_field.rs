@@ -1,4 +1,4 @@
-//! An operator's own element gives a word of conditions a meaning: `ip.ttl`, as `docs/writing-elements.md` shows it.
+//! A custom element declares a word of conditions: `ip.ttl`, as `docs/writing-elements.md` shows it.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn an_element_with_the_field_of_another_is_refused_and_left_out() {
     let refused = message(elements::install_into(&other, installed.path()));
     let wanted = "it declares the field `ip.ttl`, as the element `hop_limit` does";
     assert!(refused.contains(wanted), "{refused}");
-    // Put there in another way.
+    // Installed by copying instead.
     let copy = installed.path().join("other");
     fs::create_dir(&copy).unwrap();
     for file in fs::read_dir(&other).unwrap().flatten() {

@@ -1,4 +1,4 @@
-//! Large tables are read quickly, and whole.
+//! Large tables are read quickly and completely.
 
 mod common;
 
@@ -23,7 +23,7 @@ use std::{
 const POLICY: &str = "[tables]\nflows = 100000\nconnections = 40000\n\
     [[policy]]\nname = \"p\"\ndevice = \"lo\"\nhook = \"ingress\"\ndo = [\"count\"]\n";
 
-/// The entry programs of the instance, which take packets as a device hands them over.
+/// The entry programs of the instance, which get packets as from a device.
 struct Entries([OwnedFd; 2]);
 
 impl Entries {
@@ -43,7 +43,7 @@ impl Entries {
         test_run(self.0[direction].as_fd(), run).unwrap();
     }
 
-    /// Handshakes of the connections of these numbers, which come in at the device.
+    /// Handshakes of the connections with these numbers, which arrive at the device.
     fn open_connections(&self, numbers: Range<u32>) {
         for number in numbers {
             let client = ([10, 1, 7, (number >> 15) as u8], 1024 + (number & 0x7fff) as u16);
@@ -59,8 +59,8 @@ impl Entries {
     }
 }
 
-/// The least time of three that it takes to read everything and to write it as JSON. Every record is read once: those
-/// that were opened, without those that gave way to newer ones in a full set.
+/// The least time of three that it takes to read everything and to write it as JSON. Every record is read once: all
+/// that were opened, except those that newer ones replaced in a full set.
 fn time_of_reading(instance: &Instance, opened: usize) -> Duration {
     let catalog = Catalog::built_in();
     let evicted = instance.stats(&catalog).unwrap().core["flow_evicted"] as usize;
@@ -100,7 +100,7 @@ fn ten_times_the_subflows_take_about_ten_times_the_time_to_read() {
         entries.open_connections(2000..20_000);
         let many = time_of_reading(&instance, 20_000);
         println!("2000 subflows: {few:?}, 20 000: {many:?}");
-        // With a loop over all subflows for each connection it would be a hundred times.
+        // A loop over all subflows for each connection would be a hundred times slower.
         assert!(many < few * 30, "2000 subflows take {few:?}, 20 000 take {many:?}");
         let stats = instance.stats(&catalog).unwrap();
         let used = |name: &str| stats.tables.iter().find(|table| table.name == name).unwrap().used;

@@ -1,5 +1,5 @@
-//! Elements that cannot work: the message names the place and says what helps. Every row of the table of traps is met
-//! here by a program that this kernel really refuses.
+//! Elements that cannot work: the message names the line and says what helps. Every row of the table of traps is tested
+//! with a program that this kernel really refuses.
 
 mod common;
 
@@ -68,7 +68,7 @@ fn a_variable_offset_without_a_bound_is_explained() {
 #[test]
 fn an_or_of_two_pointers_is_explained() {
     require!(is_root(), "this test loads BPF programs, which needs root");
-    // What the compiler makes of `if (!a || !b)`, written out so that it does not depend on its mood.
+    // What the compiler makes of `if (!a || !b)`, written out so that the test does not depend on its choice.
     let body = "\t__u8 *a = emptcp_at(ctx, 20, 4), *b = emptcp_at(ctx, 30, 4);\n\tlong both = (long)a;\n\
                 \tasm volatile(\"%0 |= %1\" : \"+r\"(both) : \"r\"(b));\n\
                 \tif (!both)\n\t\treturn EMPTCP_DROP;";

@@ -1,5 +1,5 @@
-//! Elements whose source, manifest and folder say different things are refused when they are built, with both sides
-//! named; and what the builder cannot see is bounded in the program.
+//! Elements whose source, manifest and folder contradict each other are refused when they are built, and the error
+//! names both sides; mistakes that the builder cannot see are bounded in the program.
 
 mod common;
 
@@ -11,7 +11,7 @@ use emptcp_packet::{
 };
 use emptcp_plan::manifest::Hook;
 
-/// What the builder says about an element in the folder `name`. Needs no rights.
+/// The error of the builder about an element in the folder `name`. Needs no rights.
 fn refused(name: &str, toml: &str, source: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let source = format!("#include <emptcp/element.h>\n{source}\n");

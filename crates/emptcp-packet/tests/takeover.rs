@@ -1,5 +1,5 @@
-//! `emptcp apply --replace`: an instance takes the place of one whose tables have another layout. The wire is the
-//! judge: every packet that leaves the host has the DSCP that both policy sets give it.
+//! `emptcp apply --replace`: a new instance replaces one whose tables have another layout. Judged on the wire: every
+//! packet that leaves the host has the DSCP that both policy sets give it.
 
 mod common;
 
@@ -62,7 +62,7 @@ fn note(folder: &Path, key: [u32; 2], word: u32) {
         .unwrap();
 }
 
-/// What the client's host receives of the server: packets, and those without the DSCP.
+/// What the client's host receives from the server: packets, and those without the DSCP.
 #[derive(Default)]
 struct Received {
     all: AtomicU64,
@@ -214,8 +214,8 @@ fn a_device_may_change_its_hook_when_an_instance_is_replaced() {
             assert_eq!(in_force(), ["p"]);
             nothing_is_left();
         }
-        // Killed between the two steps that older kernels need: the former folder is gone, the new one not in its
-        // place.
+        // Killed between the two steps that older kernels need: the former folder is removed, the new one does not have
+        // its name yet.
         note(&folder(), [0, 6], 1);
         fs::rename(folder(), folder().with_file_name(format!("{DEFAULT}_new"))).unwrap();
         assert!(put("xdp-generic").replaced.is_none());
@@ -225,7 +225,7 @@ fn a_device_may_change_its_hook_when_an_instance_is_replaced() {
     });
 }
 
-/// Points of a replacement after which something is half done.
+/// Points of a replacement after which it is incomplete.
 const POINTS: [&str; 6] = [
     "before handing over",
     "after handing over",

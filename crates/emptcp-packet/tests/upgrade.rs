@@ -1,4 +1,5 @@
-//! Another build of emptcp takes over what one has in force: records and counters go on, no packet is without policies.
+//! Another build of emptcp takes over what one has in force: records and counters continue, no packet is without
+//! policies.
 
 mod common;
 
@@ -95,14 +96,14 @@ fn live(wanted: u32, clsact: bool) {
             other.handed_over, other.taken,
             "the slow path is always that of the entry program's build"
         );
-        // The records and what was counted go on.
+        // The records and counters continue.
         assert_eq!((flows.len(), flows[0].id), (1, flow.id));
         assert!(flows[0].received.bytes > flow.received.bytes && flows[0].sent.bytes > flow.sent.bytes);
         assert_eq!(instance.connections().unwrap()[0].id, connections[0].id);
         for (policy, former) in after.policies.iter().zip(&before.policies) {
             assert!(policy.id == former.id && policy.matched.packets > former.matched.packets);
         }
-        // The policies count segments, the records too: what the kernel sent is what both have seen.
+        // The policies count segments, the records too: both must have seen what the kernel sent.
         let matched: u64 = after.policies.iter().map(|policy| policy.matched.bytes).sum();
         assert_eq!(matched, flows[0].received.bytes + flows[0].sent.bytes);
         println!("{} packets, {changes} changes of build, {other:?}", seen("tracked"));
@@ -164,7 +165,7 @@ fn another_build_reads_shows_and_removes_what_one_has_in_force() {
     });
 }
 
-/// Ids of the programs that run at all devices, as the kernel tells.
+/// Ids of the programs that run at all devices, as the kernel reports.
 fn programs() -> Vec<u32> {
     let attached = Instance::open(DEFAULT).unwrap().attached().unwrap();
     let of = |info: &AttachmentInfo| match info.link {
@@ -181,7 +182,7 @@ fn programs() -> Vec<u32> {
     attached.iter().map(of).collect()
 }
 
-/// Points of a takeover after which something is half done.
+/// Points of a takeover after which it is incomplete.
 const POINTS: [&str; 5] = [
     "after taking over from another build",
     "after exchanging an entry program",
@@ -228,7 +229,7 @@ fn a_takeover_that_fails_leaves_the_former_build_in_force_and_the_next_one_takes
                 }
                 nothing_is_left_of_former_cores();
             }
-            // The way back fails as well: the next command ends it.
+            // Undoing fails as well: the next command finishes it.
             let last = points
                 .iter()
                 .rposition(|name| name == "after exchanging an entry program")

@@ -1,4 +1,4 @@
-//! What another version of emptcp has made, an element or an instance, is refused with what to do; never misread.
+//! An element or an instance of another version of emptcp is refused with what to do; it is never misread.
 
 mod common;
 
@@ -13,7 +13,7 @@ use std::{fs, path::Path};
 
 const POLICY: &str = "[[policy]]\nname = \"p\"\ndevice = \"a0\"\nhook = \"ingress\"\ndo = [\"count\"]\n";
 
-/// The word of the record of the version in `emptcp_devices`: `None` takes it away, as versions before 3 had none.
+/// The word of the record of the version in `emptcp_devices`: `None` removes it, as versions before 3 had none.
 fn set_version(folder: &Path, version: Option<u32>) {
     let map = MapHandle::from_pinned_path(folder.join("map_emptcp_devices")).unwrap();
     let key: Vec<u8> = [0_u32, 3].iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -106,7 +106,7 @@ fn an_installed_element_of_another_version_is_refused_before_anything_is_loaded(
         "{text}"
     );
     assert!(matches!(error, Error::Mismatch { rebuild: true, .. }), "{text}");
-    // The remedy works: the source lies beside the objects.
+    // The remedy works: the source is beside the objects.
     elements::install_into(&installed.join("tally"), &installed).unwrap_or_else(|error| panic!("{error}"));
     let catalog = Catalog::load_from(&installed).unwrap();
     catalog.fits(&plan(&catalog, &policy)).unwrap();

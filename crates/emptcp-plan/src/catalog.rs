@@ -29,7 +29,7 @@ impl Catalog {
         replaced
     }
 
-    /// The fields that conditions may use, besides those of the compiler itself.
+    /// The fields that conditions may use, in addition to the compiler's own.
     pub fn fields(&self) -> &Fields {
         &self.fields
     }

@@ -1,15 +1,15 @@
-//! What a use of an element with `needs = ["class"]` wants from the queue of its devices.
+//! What a use of an element with `needs = ["class"]` requests from the queue of its devices.
 
 use crate::manifest::{ArgumentType, ClassWords, Hook, Manifest, Need};
 use crate::plan::Value;
 use crate::suggest;
 
-/// What one use of an element wants from the queue of its devices.
+/// What one use of an element requests from the queue of its devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ClassWish<'m> {
+pub enum ClassRequest<'m> {
     /// Nothing.
     None,
-    /// Departure times, where that needs no set-up.
+    /// Departure times, if they need no set-up.
     IfFree {
         /// Bits per second.
         rate: u64,
@@ -18,7 +18,7 @@ pub enum ClassWish<'m> {
     Required {
         /// Bits per second.
         rate: u64,
-        /// Subflows that may be on several devices share the rate.
+        /// Subflows on several devices share the rate.
         shared: bool,
         /// Arguments that need no class, for messages.
         instead: Option<&'m str>,
@@ -26,10 +26,10 @@ pub enum ClassWish<'m> {
 }
 
 impl Manifest {
-    /// What a use of this element with these arguments wants.
-    pub fn class_wish(&self, arguments: &[(String, Value)]) -> ClassWish<'_> {
+    /// What a use of this element with these arguments requests.
+    pub fn class_request(&self, arguments: &[(String, Value)]) -> ClassRequest<'_> {
         let Some(class) = self.class.as_ref().filter(|_| self.needs.contains(&Need::Class)) else {
-            return ClassWish::None;
+            return ClassRequest::None;
         };
         let number = |name: &str| {
             arguments.iter().find_map(|(known, value)| match value {
@@ -48,19 +48,19 @@ impl Manifest {
         };
         let rate = number(&class.rate).unwrap_or_default();
         if class.required.as_ref().map_or(class.if_free.is_none(), hold) {
-            return ClassWish::Required {
+            return ClassRequest::Required {
                 rate,
                 shared: class.shared.as_ref().is_some_and(hold),
                 instead: class.instead.as_deref(),
             };
         }
         match class.if_free.as_ref().is_some_and(hold) {
-            true => ClassWish::IfFree { rate },
-            false => ClassWish::None,
+            true => ClassRequest::IfFree { rate },
+            false => ClassRequest::None,
         }
     }
 
-    /// What is wrong with `[class]` and `needs = ["class"]`: the key where it stands, what, and what is expected.
+    /// Checks `[class]` and `needs = ["class"]`. Returns the key, what is wrong with it, and what is expected.
     pub(crate) fn class_mistakes(&self) -> Vec<(&'static str, String, String)> {
         let needed = self.needs.contains(&Need::Class);
         let class = match (&self.class, needed) {
@@ -166,22 +166,22 @@ values = ["one", "all"]
     fn the_words_of_its_arguments_say_what_a_use_wants() {
         let lane = lane();
         let rate = 4_000_000;
-        let required = |shared| ClassWish::Required {
+        let required = |shared| ClassRequest::Required {
             rate,
             shared,
             instead: None,
         };
-        assert_eq!(lane.class_wish(&arguments(0, 1)), ClassWish::None);
-        assert_eq!(lane.class_wish(&arguments(1, 1)), ClassWish::IfFree { rate });
-        assert_eq!(lane.class_wish(&arguments(2, 0)), required(false));
-        assert_eq!(lane.class_wish(&arguments(2, 1)), required(true));
+        assert_eq!(lane.class_request(&arguments(0, 1)), ClassRequest::None);
+        assert_eq!(lane.class_request(&arguments(1, 1)), ClassRequest::IfFree { rate });
+        assert_eq!(lane.class_request(&arguments(2, 0)), required(false));
+        assert_eq!(lane.class_request(&arguments(2, 1)), required(true));
         let mut always = lane.clone();
         always.class = Some(ClassNeed {
             required: None,
             if_free: None,
             ..always.class.unwrap()
         });
-        assert_eq!(always.class_wish(&arguments(0, 0)), required(false));
+        assert_eq!(always.class_request(&arguments(0, 0)), required(false));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what would be accepted.
+//! Mistakes in a file: what is wrong, where, and what would be accepted.
 
 use crate::suggest;
 use crate::visible::{excerpt, visible};
@@ -24,8 +24,7 @@ pub struct Diagnostic {
     pub help: String,
     /// The line of the file, as it is.
     pub text: String,
-    /// That line, with all that is wrong on it corrected, where it is known what was meant: the file then has no
-    /// mistake on this line.
+    /// That line with all mistakes corrected, if the corrections are known: the file then has no mistake on this line.
     pub corrected: Option<String>,
 }
 
@@ -48,7 +47,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that is wrong with one file; never empty, in the order of the file.
+/// All mistakes of one file; never empty, in the order of the file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics(Vec<Diagnostic>);
@@ -88,7 +87,7 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// A mistake inside some text, before it is known where in the file that text stands.
+/// A mistake inside a text whose position in the file is not known yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     /// Bytes of the text.
@@ -97,7 +96,7 @@ pub struct Problem {
     pub message: String,
     /// What would be accepted.
     pub help: String,
-    /// What to write instead, where it is known what was meant.
+    /// What to write instead, if known.
     pub instead: Option<Instead>,
 }
 
@@ -129,7 +128,7 @@ impl Problem {
         self
     }
 
-    /// Says to write the word that was meant by the one that was found here, when it is known.
+    /// Adds the intended word as the correction of the one that was found here, if it is known.
     pub(crate) fn nearest_instead<'a>(self, found: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
         let span = self.span.clone();
         match suggest::meant(found, words) {
@@ -139,7 +138,7 @@ impl Problem {
     }
 }
 
-/// Mistakes that are kept of one file: nobody reads more, and each holds a copy of its line.
+/// Most mistakes that are kept for one file: each has a copy of its line.
 const MOST: usize = 100;
 
 /// Collects mistakes of one file.
@@ -166,7 +165,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Notes a mistake at these bytes of the file.
+    /// Records a mistake at these bytes of the file.
     pub(crate) fn report(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         if self.found.len() >= MOST {
             return;
@@ -194,13 +193,12 @@ impl<'a> Reporter<'a> {
         });
     }
 
-    /// Notes what is meant in place of some bytes of the file. It has as many lines as these.
+    /// Records the correction of some bytes of the file. It has as many lines as these.
     pub(crate) fn edit(&mut self, edit: Instead) {
         self.edits.insert(edit);
     }
 
-    /// Shows the lines that hold an edit as they are with all edits of the file, where `check` then finds nothing
-    /// wrong.
+    /// Shows the lines with an edit after all edits of the file, if `check` then finds no mistake.
     pub(crate) fn correct(&mut self, check: impl FnOnce(&str) -> Vec<Diagnostic>) {
         let mut edits: Vec<&Instead> = self.edits.iter().collect();
         edits.sort_by_key(|edit| (edit.span.start, edit.span.end, &edit.text));
@@ -221,7 +219,7 @@ impl<'a> Reporter<'a> {
             return;
         }
         let left = check(&text);
-        // What is beyond the most that is kept was not looked at.
+        // Mistakes beyond that number were not checked.
         if left.len() >= MOST {
             return;
         }

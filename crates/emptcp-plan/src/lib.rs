@@ -40,7 +40,7 @@ pub mod values;
 mod visible;
 
 pub use catalog::Catalog;
-pub use class::ClassWish;
+pub use class::ClassRequest;
 pub use compile::compile;
 pub use compile::limits::{CHAIN_LIMIT, COUNTER_BLOCKS, RULES, SLOTS};
 pub use diagnostics::{Diagnostic, Diagnostics, Problem};

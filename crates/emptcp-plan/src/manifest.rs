@@ -52,7 +52,7 @@ pub enum ArgumentType {
     Choice,
 }
 
-/// What an element needs besides the packet itself; the core and the loader only prepare what some element needs.
+/// What an element needs besides the packet itself; the core and the loader prepare only what some element needs.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Need {
@@ -93,7 +93,7 @@ pub struct Argument {
     pub values: Vec<String>,
 }
 
-/// A counter: in `element.toml` its name alone, or `{ name = "told", unit = "events" }`.
+/// A counter: in `element.toml` only its name, or `{ name = "told", unit = "events" }`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct CounterName {
     /// Its name in `COUNTERS(...)`.
@@ -104,7 +104,7 @@ pub struct CounterName {
 
 impl<'de> Deserialize<'de> for CounterName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// The long form; a derived reader has better words about mistakes than one that tries both.
+        /// The long form; a derived reader reports mistakes better than one that tries both forms.
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Long {
@@ -160,10 +160,10 @@ pub struct Manifest {
     /// What it needs besides the packet.
     #[serde(default)]
     pub needs: Vec<Need>,
-    /// Words of conditions that it gives a meaning.
+    /// Words of conditions that it declares.
     #[serde(default, rename = "field", skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Declaration>,
-    /// With [`Need::Class`]: which class.
+    /// With [`Need::Class`]: the class that it requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ClassNeed>,
 }

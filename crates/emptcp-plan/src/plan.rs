@@ -1,4 +1,4 @@
-//! What a policy file means for the kernel: rules for the classifier, elements and jumps for the chains.
+//! A compiled policy file: rules for the classifier, elements and jumps for the chains.
 //!
 //! A [`Plan`] names devices, not interface indices, and element names, not programs: `emptcp-packet` resolves both.
 
@@ -7,7 +7,7 @@ pub use emptcp_model::DeviceDirection;
 use mptcp_wire::IpVersion;
 use serde::{Deserialize, Serialize};
 
-/// Which kernel hook the user wants for ingress.
+/// Kernel hook for ingress, as the user chose it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attach {
@@ -69,7 +69,7 @@ pub enum Value {
     Device(String),
 }
 
-/// Where a chain goes on.
+/// Where a chain continues.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -102,7 +102,7 @@ pub struct Node {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleTest {
-    /// This policy wants the flow.
+    /// The flow matches this policy.
     Accept,
     /// Direction of the packet at the device.
     Direction(DeviceDirection),
@@ -170,7 +170,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Gives every device the name that `real` has for it. A policy that names one device twice then has it once.
+    /// Replaces every device name by the one in `real`. A policy that names one device twice then has it once.
     pub fn rename_devices(&mut self, real: impl Fn(&str) -> Option<String>) {
         let rename = |name: &mut String| {
             if let Some(real) = real(name) {

@@ -2,10 +2,10 @@
 
 use crate::visible::escaped;
 
-/// The candidate nearest to `word`, when it is near enough to be a slip of the finger. Of two that are equally near
-/// none: `of` may be `on` or `off`.
+/// The candidate nearest to `word`, if it is near enough to be a typing mistake. If two are equally near, none: `of`
+/// may be `on` or `off`.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer words are no slips, and the distance costs the product of the lengths.
+    // Longer words are no typing mistakes, and the distance costs the product of the lengths.
     if word.len() > 64 {
         return None;
     }
@@ -16,7 +16,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|candidate| (strsim::osa_distance(&lower, candidate), candidate))
         .filter(|(distance, candidate)| {
             let letters = candidate.chars().count();
-            // They must share something: `h` is no slip for `s`.
+            // They must share a letter: `h` is no typing mistake for `s`.
             *distance <= (letters / 3).max(1) && *distance < letters.min(length).max(1)
         })
         .collect();
@@ -28,12 +28,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// The candidate that was meant by `word`. A number in it may be a value (`mark7`): then there is no answer.
+/// The candidate that was meant by `word`. A number in it may be a value (`mark7`): then there is no suggestion.
 pub(crate) fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest(word, candidates).filter(|near| has_digits_of(word, near))
 }
 
-/// Whether `near` has the numbers of `word`: otherwise one of them may be a value that went astray.
+/// Whether `near` has the numbers of `word`: otherwise one of them may be a misplaced value.
 pub(crate) fn has_digits_of(word: &str, near: &str) -> bool {
     let digits = |word: &str| word.chars().filter(char::is_ascii_digit).collect::<String>();
     digits(word) == digits(near)
@@ -58,7 +58,7 @@ pub(crate) fn expected<'a>(found: &str, words: impl IntoIterator<Item = &'a str>
     }
 }
 
-/// Cuts a word of the user's down to what fits in a message.
+/// Shortens a word of the user to fit in a message.
 pub(crate) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut short: String = text

@@ -1,10 +1,10 @@
-//! Text from files, made fit for a terminal.
+//! Text from files, made safe for a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How a character is shown, where it is not shown as it is: characters that control a terminal, that turn the
-/// direction of the text around them, or that nobody can see.
+/// How a character is shown that is not shown unchanged: characters that control a terminal, that change the direction
+/// of the text, or that are invisible.
 pub(crate) fn escaped(c: char) -> Option<String> {
     let hidden = c.is_control()
         || matches!(c,
@@ -38,10 +38,10 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// Columns of a line that are shown.
 const COLUMNS: usize = 200;
-/// Those of them that stand before what is pointed at.
+/// Those of them before the marked part.
 const BEFORE: usize = 80;
 
-/// A part of a line around `width` characters from the character `at` on, and what to write below it to point at them.
+/// A part of a line around `width` characters from the character `at` on, and the line of carets below it.
 pub(crate) fn excerpt(line: &str, at: usize, width: usize) -> (String, String) {
     let length = line.chars().count();
     let start = match length {

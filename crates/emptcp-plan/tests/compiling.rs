@@ -1,4 +1,4 @@
-//! What comes out of the compiler: chains, rules, hooks, limits.
+//! The output of the compiler: chains, rules, hooks, limits.
 
 mod common;
 
@@ -250,7 +250,7 @@ fn a_missing_selector_element_is_named() {
     };
     let unknown = message("sample", "sample 1 in 3");
     assert_eq!(unknown.as_deref(), Some("unknown word `sample`"));
-    // The classifier knows addresses; an element is needed where it cannot answer alone.
+    // The classifier tests addresses; an element is needed where it cannot.
     assert_eq!(message("src", "ip.src == 10.0.0.1 and packet is syn"), None);
     assert_eq!(
         message("src", "ip.src == 10.0.0.1 or packet is syn").as_deref(),
@@ -274,7 +274,7 @@ fn a_word_that_runs_at_egress_only_is_refused_at_ingress_and_taken_at_egress() {
 fn a_condition_nested_as_deep_as_allowed_compiles() {
     let deep = emptcp_plan::expression::DEEPEST - 1;
     for (open, close) in [("(", ")"), ("not (", ")")] {
-        // A `not` is a level of its own.
+        // A `not` is one more level.
         let times = deep / open.split_whitespace().count();
         let condition = format!("{}packet is syn{}", open.repeat(times), close.repeat(times));
         good(&file_with(&condition, "count"));

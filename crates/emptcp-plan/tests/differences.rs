@@ -1,4 +1,4 @@
-//! What `emptcp apply` says about the change.
+//! What `emptcp apply` prints about changes.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! `docs/policy-language.md` tells the truth: its examples compile, and it leaves nothing out.
+//! `docs/policy-language.md` is right and complete: its examples compile, and every word is in it.
 
 mod common;
 
@@ -11,7 +11,7 @@ fn document() -> String {
     std::fs::read_to_string(root().join("docs/policy-language.md")).unwrap()
 }
 
-/// What ships, on top of what the language has words for.
+/// The shipped elements, and the language's own words.
 fn elements() -> Catalog {
     let mut catalog = catalog().clone();
     for manifest in shipped() {
@@ -92,7 +92,7 @@ fn words_of_other_tools_are_corrected_as_the_table_says() {
     }
 }
 
-/// With the elements that ship, not with those of the tests.
+/// With the shipped elements, not with those of the tests.
 #[test]
 fn actions_and_selectors_without_effect_are_refused() {
     let catalog = elements();
@@ -129,7 +129,7 @@ fn every_example_of_the_tables_is_in_code() {
     }
 }
 
-/// Whether `word` occurs on its own.
+/// Whether `word` occurs as a whole word.
 fn occurs(word: &str, text: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || "_.<>=!".contains(c));
     text.match_indices(word).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! The compiled form means what the text says: rules and chains are walked and compared with the syntax tree.
+//! The compiled form agrees with the text: rules and chains are evaluated and compared with the syntax tree.
 
 mod common;
 
@@ -10,7 +10,7 @@ use emptcp_plan::plan::{DeviceDirection, Plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A file with one policy per condition; none when the set is too long for the kernel, or some part of a condition can
+/// A file with one policy per condition; `None` if the set is too long for the kernel, or a part of a condition can
 /// never hold.
 fn plan_of(conditions: &[Expression]) -> Option<Plan> {
     let texts = conditions.iter().enumerate();
@@ -29,7 +29,7 @@ fn plan_of(conditions: &[Expression]) -> Option<Plan> {
     }
 }
 
-/// Whether this is what is said about tests that exclude each other.
+/// Whether this is the message about tests that exclude each other.
 fn never(message: &str) -> bool {
     message.contains("never hold")
 }

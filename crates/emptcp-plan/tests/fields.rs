@@ -1,4 +1,4 @@
-//! Fields that elements declare: words of conditions that the compiler knows from their manifests alone.
+//! Fields that elements declare: words of conditions that the compiler knows only from their manifests.
 
 mod common;
 
@@ -7,7 +7,7 @@ use emptcp_plan::manifest::Manifest;
 use emptcp_plan::plan::Value;
 use emptcp_plan::{Catalog, compile};
 
-/// An operator's own element, with a field of each form.
+/// A custom element with a field of each form.
 const OWN: &str = r#"
 name = "own"
 kind = "selector"
@@ -127,8 +127,8 @@ fn mistakes_in_a_test_of_a_declared_field_are_explained_as_those_of_any_other() 
             None,
         ),
     ] {
-        let (told, line) = mistake(condition);
-        assert!(told.contains(wanted), "{condition}: {told}");
+        let (message, line) = mistake(condition);
+        assert!(message.contains(wanted), "{condition}: {message}");
         assert_eq!(line, corrected, "{condition}");
     }
 }

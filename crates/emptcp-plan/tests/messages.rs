@@ -1,16 +1,16 @@
-//! What users are told about their mistakes.
+//! Messages about mistakes.
 //!
-//! `messages/*.txt` hold mistakes, each followed by what is said about it, indented: `line:column+width message`, then
-//! what would be accepted, then the line as it would be right, where that is known. `EMPTCP_BLESS=1 cargo test` writes
-//! the answers anew; read the difference before you keep it.
+//! `messages/*.txt` hold mistakes, each followed by its message, indented: `line:column+width message`, then what would
+//! be accepted, then the corrected line, if known. `EMPTCP_BLESS=1 cargo test` rewrites the messages; read the
+//! difference before you keep it.
 
 mod common;
 
 use common::{compiled, file_with, policy};
 use std::fmt::Write;
 
-/// Answers to `text`, as they stand in the files.
-fn told(text: &str) -> String {
+/// Messages about `text`, in the format of the files.
+fn messages_about(text: &str) -> String {
     let Err(found) = compiled(text) else {
         return "    (no mistake)\n".to_owned();
     };
@@ -47,7 +47,7 @@ fn compare(name: &str, file_of: impl Fn(&str) -> String) {
     let mistakes = wanted.lines().filter(|line| !line.starts_with(' ') && !line.is_empty());
     let actual: String = mistakes
         .map(|mistake| {
-            let answers = told(&file_of(if mistake == "(empty)" { "" } else { mistake }));
+            let answers = messages_about(&file_of(if mistake == "(empty)" { "" } else { mistake }));
             assert!(!answers.contains("(no mistake)"), "{mistake}");
             format!("{mistake}\n{answers}")
         })
@@ -109,7 +109,7 @@ fn a_corrected_line_stands_only_where_it_can_be_written_as_it_is() {
         policy("\'\'\'packet is data\n  and src == ::1\'\'\'"),
         at(6, "  and ip.src == ::1\'\'\'")
     );
-    // Written with an escape; and one mistake of two of which nobody knows what was meant.
+    // Written with an escape; and two mistakes, one without a known correction.
     assert_eq!(policy("\"src =\\u003d ::1\""), [(5, None)]);
     assert_eq!(policy("'src == ::1 and banana'"), [(5, None), (5, None)]);
 }
@@ -133,12 +133,12 @@ fn all_mistakes_of_a_line_are_corrected_in_it_or_none() {
         corrected("['rate_limit rate=4mb', \"set_backup off\"]"),
         [both.clone(), both]
     );
-    // On lines of their own they do not hinder each other.
+    // On separate lines they do not affect each other.
     assert_eq!(
         corrected("[\n  'rate_limit rate=4mb',\n  'frob',\n]"),
         [Some("  'rate_limit rate=4mbit',".to_owned()), None]
     );
-    // Another key of the same line is wrong, and nobody knows how it was meant.
+    // Another key of the same line is wrong, without a known correction.
     let table = "policy = [{ name = 'p', device = 'eth0', hook = 'inwards', do = 'rate_limit 4mbit' }]";
     assert!(compiled(table).unwrap_err().iter().all(|one| one.corrected.is_none()));
 }

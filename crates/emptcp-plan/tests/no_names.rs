@@ -1,4 +1,4 @@
-//! What an element needs it says in its manifest: no code of the compiler or the loader knows one by its name.
+//! An element declares its needs in its manifest: no code of the compiler or the loader knows an element by its name.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const CRATES: [&str; 5] = ["emptcp-plan", "emptcp-packet", "emptcp-load", "emptcp-abi", "emptcp"];
 
-/// Words that are the name of an element as well, and where they stand for something else.
+/// Words that are also the name of an element, and the files where they mean something else.
 const WORDS: [(&str, &str); 10] = [
     // Keys of a policy file.
     ("device", "emptcp-plan/src/file/mod.rs"),

@@ -1,4 +1,4 @@
-//! Conditions written and read again are the same, and no text whatsoever makes the compiler panic.
+//! Conditions that are written and read again are equal, and no text makes the compiler panic.
 
 mod common;
 

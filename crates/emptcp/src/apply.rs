@@ -1,8 +1,8 @@
-//! How policies are put in force.
+//! Options of an apply.
 
 use emptcp_packet::ApplyOptions;
 
-/// How to apply. All that is not said is as `emptcp apply` does it.
+/// Options of an apply. The defaults are those of `emptcp apply`.
 ///
 /// ```
 /// let how = emptcp::Apply::new().adopt(false);
@@ -14,13 +14,13 @@ pub struct Apply {
 }
 
 impl Apply {
-    /// As `emptcp apply` does it: connections of this host that already run are taken over.
+    /// The defaults of `emptcp apply`: open connections of this host are taken over.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether connections of this host that already run are taken over. Their handshakes were not seen; the kernel
-    /// tells their tokens.
+    /// Whether open connections of this host are taken over. Their handshakes were not seen; the kernel reports their
+    /// tokens.
     #[must_use]
     pub fn adopt(mut self, adopt: bool) -> Self {
         self.options.adopt = adopt;
@@ -34,8 +34,8 @@ impl Apply {
         self
     }
 
-    /// Put new tables in the place of those of another version of emptcp, where this one cannot go on with them. What
-    /// they hold is lost: records, counters, the elements' state. Without this such an apply is refused
+    /// Replace the tables of another version of emptcp if this one cannot use them. What they hold is lost: records,
+    /// counters, the elements' state. Without this such an apply is refused
     /// ([`ErrorKind::OtherBuild`](crate::ErrorKind::OtherBuild)).
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {

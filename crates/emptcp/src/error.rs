@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of this library.
 
 use crate::policy_text::Unreadable;
 use emptcp_model::ErrorKind;
@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An operation that failed. Nothing was changed unless the variant says otherwise.
 ///
-/// [`Error::kind`] is enough for most decisions of a program; the words are for people.
+/// [`Error::kind`] is enough for most decisions of a program; the message is for people.
 ///
 /// ```
 /// use emptcp::{ErrorKind, Policies};
@@ -26,16 +26,16 @@ pub enum Error {
     /// A policy file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// A policy file is wrong: every mistake, with its place.
+    /// A policy file is wrong: every mistake with its position.
     #[error(transparent)]
     Policies(#[from] Diagnostics),
-    /// The packet plane could not do it.
+    /// An error of the packet plane.
     #[error(transparent)]
     Packet(#[from] emptcp_packet::Error),
 }
 
 impl Error {
-    /// What kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unreadable(_) => ErrorKind::Io,
@@ -44,7 +44,7 @@ impl Error {
         }
     }
 
-    /// The policy file, or another file, that it is about.
+    /// The policy file, or another file, that it concerns.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Unreadable(unreadable) => Some(unreadable.file.as_ref()),
@@ -61,17 +61,17 @@ impl Error {
         }
     }
 
-    /// The policy that it is about.
+    /// The policy that it concerns.
     pub fn policy(&self) -> Option<&str> {
         self.packet()?.policy()
     }
 
-    /// The device that it is about.
+    /// The device that it concerns.
     pub fn device(&self) -> Option<&str> {
         self.packet()?.device()
     }
 
-    /// The element that it is about.
+    /// The element that it concerns.
     pub fn element(&self) -> Option<&str> {
         self.packet()?.element()
     }

@@ -28,7 +28,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 #[derive(Debug)]
 pub struct EventStream {
     events: Events,
-    /// When to look again.
+    /// The next poll.
     ticks: Interval,
 }
 
@@ -43,7 +43,7 @@ impl EventStream {
         Self { events, ticks }
     }
 
-    /// How many events gave way to newer ones before this reader came to them, up to now.
+    /// How many events newer ones have overwritten before this reader read them.
     pub fn missed(&self) -> u64 {
         self.events.missed()
     }

@@ -1,4 +1,4 @@
-//! Events as they come.
+//! Reads events.
 
 use crate::{Instance, error::Result, model::Event};
 pub use emptcp_packet::event_reader::Begin;
@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant as Moment},
 };
 
-/// How often a reader that finds no event asks whether its instance is still there.
+/// How often a reader without events checks that its instance still exists.
 const IS_STILL_THERE: Duration = Duration::from_secs(1);
 
 /// The events of an instance, in the order of time.
@@ -27,9 +27,9 @@ const IS_STILL_THERE: Duration = Duration::from_secs(1);
 /// As an iterator it waits for the next event and ends when the instance is removed. An instance that is removed and
 /// made again at once is followed.
 ///
-/// For an event loop, its file descriptor ([`AsFd`]) becomes readable every 20 ms, which is how often a reader has to
-/// look: events lie in memory that this process shares with the kernel, and no packet ever pays for waking a reader.
-/// Then take events by [`Events::try_next`] until it returns `None`.
+/// For an event loop, its file descriptor ([`AsFd`]) becomes readable every 20 ms, when a reader must poll: events are
+/// in memory that this process shares with the kernel, and no packet waits for a reader to be woken. Then take events
+/// by [`Events::try_next`] until it returns `None`.
 ///
 /// An event arrives 2 to 22 ms after it happened. A reader that is too slow loses the oldest events;
 /// [`Events::missed`] counts them.
@@ -52,7 +52,7 @@ pub struct Events {
     instance: Instance,
     reader: EventReader<Open>,
     timer: TimerFd,
-    /// When the instance was last seen to be there.
+    /// When the instance was last seen to exist.
     there: Moment,
     missed: u64,
     ended: bool,
@@ -75,17 +75,17 @@ impl Events {
         })
     }
 
-    /// How many events gave way to newer ones before this reader came to them, up to now.
+    /// How many events newer ones have overwritten before this reader read them.
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// Whether the instance was removed: no event comes any more.
+    /// Whether the instance was removed: there will be no more events.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// The next event, if there is one now. Does not wait.
+    /// The next event, if there is one. Does not wait.
     ///
     /// # Errors
     /// When the instance cannot be read.
@@ -108,8 +108,8 @@ impl Events {
         Ok(None)
     }
 
-    /// The next event, if one comes within `timeout`. Events that happened before that time are not left out: the last
-    /// of them may take 2 ms longer.
+    /// The next event, if one comes within `timeout`. All events that happen before the timeout are returned: the last
+    /// one may take 2 ms longer.
     ///
     /// # Errors
     /// When the instance cannot be read.
@@ -140,7 +140,7 @@ impl Events {
         }
     }
 
-    /// Ends when the instance is gone, and goes on with the one that was made in its place.
+    /// Ends if the instance is gone, and continues with a new one of its name.
     fn follow(&mut self) -> Result<()> {
         self.there = Moment::now();
         match self.instance.open() {

@@ -1,4 +1,4 @@
-//! An instance of a namespace: policies go in force there, and what is in force is read.
+//! An instance of a namespace: puts policies in force, and reads what is in force.
 
 use crate::{
     Apply, Catalog, Change, ErrorKind, Namespace, Policies, Preview, Removed, Report,
@@ -13,15 +13,15 @@ use std::fmt;
 
 /// A set of policies of a network namespace, by name. Several can be in force on different devices.
 ///
-/// The handle holds nothing open. Each method looks at what is there at that moment, so that a handle stays good while
-/// policies are replaced or removed by others.
+/// The handle keeps nothing open. Each method uses the present state, so that a handle stays valid while others replace
+/// or remove policies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Instance {
     namespace: Namespace,
     name: String,
 }
 
-/// Whether an apply replaces what is there, since it cannot be read.
+/// Whether an apply replaces the existing tables, since they cannot be read.
 fn is_unreadable(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::OtherBuild | ErrorKind::Damaged)
 }
@@ -33,7 +33,7 @@ impl fmt::Display for Instance {
 }
 
 impl Instance {
-    /// The name when a user gives none.
+    /// The default name.
     pub const DEFAULT: &'static str = crate::instance::DEFAULT;
 
     pub(crate) fn new(namespace: Namespace, name: &str) -> Self {
@@ -69,7 +69,7 @@ impl Instance {
     /// Loads and verifies everything as [`Instance::apply`] would, and attaches nothing.
     ///
     /// # Errors
-    /// Those of [`Instance::apply`], but for what only attaching can show.
+    /// Those of [`Instance::apply`], except those that only attaching can show.
     pub fn preview(&self, policies: &Policies, how: Apply) -> Result<Preview> {
         let look = if how.may_replace() { preview_replace } else { preview };
         let preview = || look(&self.name, policies.plan(), policies.elements(), how.options());
@@ -79,12 +79,13 @@ impl Instance {
     /// Takes the policies out of force, with everything that belongs to them.
     ///
     /// # Errors
-    /// When there is no such instance, or it could not be taken away whole.
+    /// When there is no such instance, or it could not be removed completely.
     pub fn remove(&self) -> Result<Removed> {
         Ok(self.namespace.run(|| remove(&self.name))??)
     }
 
-    /// How `policies` differ from those in force. What cannot be read counts as nothing: it would be replaced.
+    /// How `policies` differ from those in force. A policy set that cannot be read counts as empty: it would be
+    /// replaced.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -97,8 +98,8 @@ impl Instance {
         Ok(diff(shown.as_ref().map(|shown| &shown.plan), policies.plan()))
     }
 
-    /// Bytes of kernel memory that the tables take which these policies add to those that are there; tables of another
-    /// version of emptcp are replaced, and count as if they were not there.
+    /// Bytes of kernel memory of the tables that these policies add to existing ones. Tables of another version of
+    /// emptcp are replaced, and count as missing.
     ///
     /// # Errors
     /// When the kernel cannot be asked, or an element is not there any more.
@@ -114,7 +115,7 @@ impl Instance {
         Ok(needed)
     }
 
-    /// Whether there is an instance of this name, also one whose policies are not in force.
+    /// Whether there is an instance of this name, even if its policies are not in force.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -170,7 +171,7 @@ impl Instance {
         self.with(|open| open.devices(elements))
     }
 
-    /// All counters, summed over the CPUs. `elements` name those of the elements.
+    /// All counters, summed over the CPUs. `elements` has the names of element counters.
     ///
     /// # Errors
     /// When nothing is in force, or the kernel cannot be asked.
@@ -194,7 +195,7 @@ impl Instance {
         self.with(Open::connections)
     }
 
-    /// How many subflows were seen or taken over since the instance was made, forgotten ones included.
+    /// How many subflows were seen or taken over since the instance was made, including evicted ones.
     ///
     /// # Errors
     /// When nothing is in force, or the counters cannot be read.

@@ -1,8 +1,8 @@
-//! Programmable Multipath TCP on a stock Linux kernel: the library behind the `emptcp` command.
+//! Programmable Multipath TCP on a stock Linux kernel: the library of the `emptcp` command.
 //!
 //! [`Policies`] are a policy file, compiled. An [`Instance`] of a network [`Namespace`] puts them in force: selectors
-//! and actors as BPF programs on the network devices, which run without a process until [`Instance::remove`]. What is
-//! in force is read by any number of processes: [`Instance::stats`], [`Instance::flows`], [`Instance::events`].
+//! and actors as BPF programs on the network devices, which run without a process until [`Instance::remove`]. Any
+//! number of processes read what is in force: [`Instance::stats`], [`Instance::flows`], [`Instance::events`].
 //!
 //! ```no_run
 //! use emptcp::{Apply, Namespace, Policies};
@@ -19,8 +19,8 @@
 //! # }
 //! ```
 //!
-//! Loading BPF programs needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN. [`Error::kind`] says what kind of
-//! error it is, other methods which device, policy or file it is about.
+//! Loading BPF programs needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN. [`Error::kind`] returns the kind of an
+//! error, other methods the device, policy or file that it concerns.
 //!
 //! Where things are:
 //!
@@ -29,9 +29,9 @@
 //!   with the feature `tokio`; what they return is in [`model`], [`instance`] and [`in_force`].
 //! * All network namespaces: [`stale`].
 //! * Elements: [`Catalog`], [`element`] (build, install, list, remove), [`sdk`].
-//! * The machine: [`probe`] says what the kernel offers, [`memory`] what is free.
-//! * Without a network: [`testrun`] runs chains on packets; [`measure`] is what costs are compared with.
-//! * What the kernel's side and this side share: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
+//! * The machine: [`probe`] tests what the kernel offers, [`memory`] computes the size of tables.
+//! * Without a network: [`testrun`] runs chains on packets; [`measure`] has baselines for costs.
+//! * Data shared with the BPF programs: [`abi`]. Tokens, keys and other identities of MPTCP: [`wire`].
 
 mod apply;
 mod error;
@@ -64,7 +64,7 @@ pub use namespace::Namespace;
 pub use policies::Policies;
 pub use policy_text::Unreadable;
 
-/// What costs are compared with: an empty program, and an instance's hooks with other programs in the place of its own.
+/// Baselines for costs: an empty program, and an instance's hooks with other programs.
 pub mod measure {
     pub use emptcp_packet::{
         baseline::Baseline,

@@ -6,8 +6,8 @@ use std::{path::Path, sync::Arc};
 
 /// A network namespace. It lives as long as a handle to it does.
 ///
-/// Everything that this library does in a namespace goes through such a handle: no function depends on the namespace
-/// in which its caller's thread happens to be.
+/// Everything that this library does in a namespace goes through such a handle: no function depends on the namespace of
+/// its caller's thread.
 ///
 /// ```
 /// use emptcp::Namespace;
@@ -24,7 +24,7 @@ impl Namespace {
     /// The namespace in which this thread is now.
     ///
     /// # Errors
-    /// When /proc is not there.
+    /// When /proc is not mounted.
     pub fn current() -> Result<Self> {
         Ok(Self(Arc::new(namespace::Namespace::current()?)))
     }
@@ -32,7 +32,7 @@ impl Namespace {
     /// A namespace by its name of `ip netns`.
     ///
     /// # Errors
-    /// When there is none of that name, or it may not be opened.
+    /// When there is no such name, or it may not be opened.
     pub fn named(name: &str) -> Result<Self> {
         Self::at(Path::new("/run/netns").join(name))
     }
@@ -40,7 +40,7 @@ impl Namespace {
     /// The namespace of a process.
     ///
     /// # Errors
-    /// When there is no such process, or without the right to look at it.
+    /// When there is no such process, or without the right to inspect it.
     pub fn of_process(id: u32) -> Result<Self> {
         Self::at(format!("/proc/{id}/ns/net"))
     }
@@ -66,7 +66,7 @@ impl Namespace {
         self.0.inode()
     }
 
-    /// Devices that came here from another namespace, with the programs of an instance there.
+    /// Devices that were moved here from another namespace, with the programs of an instance there.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -74,7 +74,7 @@ impl Namespace {
         Ok(self.run(emptcp_packet::moved_here)??)
     }
 
-    /// Tries out what this kernel offers. Leaves nothing behind.
+    /// Tests what this kernel offers. Leaves nothing behind.
     ///
     /// # Errors
     /// When the namespace cannot be entered.
@@ -91,8 +91,8 @@ impl Namespace {
         Ok(policies.with_plan(plan))
     }
 
-    /// Runs `work` in this namespace: on this thread when it is there already, else on one of its own. The mounts stay
-    /// as they are, so that bpffs is found where it always is.
+    /// Runs `work` in this namespace: on this thread if it is already there, else on a new one. Mounts do not change,
+    /// so that the path of bpffs stays valid.
     ///
     /// # Errors
     /// When the namespace cannot be entered: without CAP_SYS_ADMIN, or when a file is no network namespace.

@@ -90,8 +90,7 @@ impl Policies {
         &self.plan
     }
 
-    /// The elements that it was compiled against. Of an installed one that could not be read,
-    /// [`Catalog::broken`] says why.
+    /// The elements that it was compiled against. [`Catalog::broken`] has the installed ones that cannot be read.
     pub fn elements(&self) -> &Catalog {
         &self.elements
     }
@@ -101,12 +100,12 @@ impl Policies {
         self.plan.policies.iter()
     }
 
-    /// What is allowed and may not do what its author wants, in sentences.
+    /// Warnings: what is allowed, but may not do what its author wants.
     ///
     /// # Errors
     /// When an element is not there any more.
     pub fn warnings(&self) -> Result<Vec<String>> {
-        Ok(emptcp_packet::doubts(&self.plan, &self.elements)?)
+        Ok(emptcp_packet::shaping_warnings(&self.plan, &self.elements)?)
     }
 
     /// Bytes of kernel memory that the tables of a new instance take.

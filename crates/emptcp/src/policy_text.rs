@@ -53,7 +53,7 @@ pub(crate) fn of_input(name: &str, input: impl Read) -> Result<String, Unreadabl
     text(name, bytes)
 }
 
-/// The whole input, but no more than a policy file may have. Pipes are welcome.
+/// The whole input, up to the maximum size of a policy file. Pipes are allowed.
 fn bytes(input: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -68,7 +68,7 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<String, Unreadable> {
     })
 }
 
-/// The bytes as text, or what they are instead.
+/// The bytes as text, or an error about what they are.
 fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     if bytes.len() > FILE_BYTES {
         return Err(format!(

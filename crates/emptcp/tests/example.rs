@@ -1,4 +1,4 @@
-//! What the crate's documentation shows, run on devices of its own.
+//! Runs the example of the crate's documentation on private devices.
 
 mod common;
 

@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Ends the program, whatever happens to the test.
+/// Ends the program, even if the test fails.
 struct Running(Child);
 
 impl Drop for Running {
@@ -20,8 +20,8 @@ impl Drop for Running {
     }
 }
 
-/// A copy of the example in a folder of its own, as a user would begin. With the workspace's versions and profiles,
-/// cargo takes most of what it needs from what is built already.
+/// A copy of the example in a separate folder, as a user would start. With the workspace's versions and profiles, cargo
+/// reuses most of what is already built.
 fn copy(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")

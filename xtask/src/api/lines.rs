@@ -1,4 +1,4 @@
-//! Public items as lines, one for each thing that another crate can name or rely on.
+//! Public items as lines, one for each item or implementation that another crate can use.
 
 use std::collections::BTreeSet;
 
@@ -203,7 +203,7 @@ impl Lines<'_> {
         }
     }
 
-    /// What a macro makes is not known here: its text stands for it.
+    /// The output of a macro is unknown: its text is used instead.
     fn macros(&mut self, place: &Place, item: &Item) {
         let place = self.source.shown(place, &[]);
         self.add(&place, &format!("{place}: {}", text(item)));
@@ -307,7 +307,7 @@ fn arguments(kind: &Type) -> String {
     .unwrap_or_default()
 }
 
-/// The attributes that count, each with a blank behind it.
+/// The attributes that count, each followed by a blank.
 fn shown(attributes: &[Attribute]) -> String {
     let counts = |attribute: &&Attribute| {
         let hidden = attribute.path().is_ident("doc")
@@ -347,7 +347,7 @@ fn value(value: impl ToTokens) -> String {
     }
 }
 
-/// What a macro takes; what it makes of it is its own affair.
+/// The patterns of a macro, without the bodies.
 fn rules(tokens: &proc_macro2::TokenStream) -> String {
     let whole: Vec<_> = tokens.clone().into_iter().collect();
     // PATTERN => BODY; one after the other.

@@ -22,7 +22,7 @@ pub(super) struct Import {
     pub(super) is_public: bool,
 }
 
-/// A chain of re-exports longer than this leads round in a circle.
+/// A chain of re-exports longer than this is a circle.
 const DEPTH: usize = 12;
 
 impl Crate {
@@ -95,7 +95,7 @@ impl Crate {
         found
     }
 
-    /// What a module knows by a name.
+    /// What a name means in a module.
     fn lookup(&self, place: &Place, name: &str, depth: usize) -> Vec<Found> {
         let Some(module) = self.modules.get(place) else {
             return Vec::new();

@@ -14,7 +14,7 @@ pub(super) struct Public {
     pub(super) items: BTreeMap<(Place, usize), BTreeSet<String>>,
     /// The paths of each public module.
     pub(super) modules: BTreeMap<Place, BTreeSet<String>>,
-    /// Paths that lead out of the crate, or to what a macro makes, and what stands behind them.
+    /// Paths that lead out of the crate, or to the output of a macro, and what follows them.
     pub(super) outside: BTreeMap<String, BTreeSet<String>>,
     /// Macros that are called where items are declared, by their module.
     pub(super) macros: BTreeSet<(Place, usize)>,
@@ -33,7 +33,7 @@ impl Public {
                     .any(|attribute| attribute.path().is_ident("macro_export"));
                 match &item.ident {
                     Some(name) if is_exported => public.item(place, number, &format!("{}::{name}", source.name)),
-                    // What it makes is not known here, so that its whole text counts.
+                    // Its output is unknown, so its whole text counts.
                     _ => drop(public.macros.insert((place.clone(), number))),
                 }
             }

@@ -108,7 +108,7 @@ fn names_that_lead_round_in_a_circle_end() {
 }
 
 #[test]
-fn lines_that_came_and_went_are_told() {
+fn added_and_removed_lines_are_reported() {
     assert!(changes("a\nb\n", "a\nb\n").is_empty());
     assert_eq!(changes("a\nb\n", "a\nc\n"), ["  - b", "  + c"]);
 }

@@ -10,7 +10,7 @@ pub(super) fn text(item: impl ToTokens) -> String {
     line.text
 }
 
-/// Words before which and behind which a blank stands, whatever follows.
+/// Words that always have a blank before and after them.
 const KEYWORDS: &[&str] = &["as", "const", "dyn", "in", "mut", "return", "unsafe", "where"];
 
 /// Whether it is the inside of a comment for the documentation.
@@ -21,10 +21,10 @@ fn is_doc(token: &TokenTree) -> bool {
     is_doc && matches!(inside.next(), Some(TokenTree::Punct(punct)) if punct.as_char() == '=')
 }
 
-/// What the last token was, as far as the blank behind it depends on it.
+/// The kind of the last token, as far as it decides whether a blank follows.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Last {
-    /// Nothing, or something that wants no blank behind it.
+    /// Nothing, or a token without a blank after it.
     #[default]
     Open,
     Word,
@@ -113,7 +113,7 @@ impl Line {
         self.text += open;
         self.last = if apart { Last::Apart } else { Last::Open };
         self.stream(content);
-        // The comma behind the last of a list is a matter of layout.
+        // The comma after the last item of a list is only layout.
         if self.text.ends_with(',') && delimiter != Delimiter::None {
             self.text.pop();
         }

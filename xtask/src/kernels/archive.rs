@@ -1,5 +1,5 @@
-//! Debian's kernels: found and fetched by apt with lists of its own, unpacked, never installed. The machine's own
-//! configuration of apt says where the archive is, and stays as it is.
+//! Debian's kernels: found and fetched by apt with separate lists, unpacked, never installed. The machine's
+//! configuration of apt names the archive, and is not changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub(super) fn unpacked(kernel: Kernel, folder: &Path) -> anyhow::Result<Unpacked
     let root = home.join("root");
     if let Some(found) = find(&root) {
         report::note(&format!(
-            "{} is there; remove {} to fetch it anew",
+            "{} is there; remove {} to fetch it again",
             found.release,
             home.display()
         ));
@@ -195,7 +195,7 @@ fn site() -> anyhow::Result<String> {
     if let Some(site) = ask() {
         return Ok(site);
     }
-    // Without lists apt does not know whose archive it is.
+    // Without lists apt does not know the origin of the archive.
     Invocation::new("apt-get").arguments(["--quiet", "update"]).run()?;
     ask().context(
         "apt of this machine has no source of Debian itself, from which kernels could come: run this on Debian",

@@ -9,7 +9,7 @@ const FOLDER: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 const LINK: u32 = 0o120_777;
 
-/// An archive in the making. Every file is executable: nothing in the machine minds, and most of them are programs.
+/// An archive in the making. Every file is executable: it does no harm, and most of them are programs.
 #[derive(Default)]
 pub(super) struct Archive(BTreeMap<PathBuf, (u32, Vec<u8>)>);
 
@@ -42,7 +42,7 @@ impl Archive {
         self.0.insert(path, (mode, content));
     }
 
-    /// Writes the archive. The order of the map puts folders before what is in them, as the kernel wants it.
+    /// Writes the archive. The order of the map puts folders before their content, as the kernel needs it.
     pub(super) fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
         for (number, (path, (mode, content))) in self.0.iter().enumerate() {
             entry(to, number + 1, *mode, &path.to_string_lossy(), content)?;

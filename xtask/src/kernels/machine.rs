@@ -20,7 +20,7 @@ use crate::tally::Tally;
 const MACHINE: &str = "-machine q35 -accel tcg -icount shift=0,sleep=off -cpu max,-cx16 -m 3072 -nographic -nodefaults \
                        -serial stdio -monitor none -no-reboot";
 
-/// How one job went.
+/// The result of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) name: String,
@@ -31,7 +31,7 @@ pub(super) struct Outcome {
     pub(super) skipped: Vec<String>,
 }
 
-/// Boots and returns what became of the jobs. The whole of the console goes to `log`; what the jobs say also to the
+/// Boots and returns the results of the jobs. The whole console goes to `log`; the output of the jobs also to the
 /// standard error of this process.
 pub(super) fn run(kernel: &Path, initramfs: &Path, log: &Path, limit: Duration) -> anyhow::Result<Vec<Outcome>> {
     let mut command = Command::new("qemu-system-x86_64");
@@ -49,7 +49,7 @@ pub(super) fn run(kernel: &Path, initramfs: &Path, log: &Path, limit: Duration) 
     );
     let console = machine.0.stdout.take().expect("standard output is piped");
     let (to_us, lines) = channel();
-    // A thread of its own, so that a silent machine can be given up.
+    // A separate thread, so that a silent machine can be stopped.
     thread::spawn(move || {
         for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -70,7 +70,7 @@ pub(super) fn run(kernel: &Path, initramfs: &Path, log: &Path, limit: Duration) 
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
-                bail!("the machine was given up after {}", report::seconds(limit));
+                bail!("the machine was stopped after {}", report::seconds(limit));
             }
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -110,7 +110,7 @@ struct Console {
 }
 
 impl Console {
-    /// Takes a line; whether the user wants to see it.
+    /// Reads a line; returns whether it is shown to the user.
     fn take(&mut self, line: &str) -> bool {
         self.tail.push(line.to_owned());
         if self.tail.len() > 20 {
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_console_tells_what_became_of_each_job() {
+    fn the_console_shows_the_result_of_each_job() {
         let mut console = Console::default();
         let shown: Vec<_> = [
             "[    0.1] a word of the kernel",

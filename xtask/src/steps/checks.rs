@@ -17,7 +17,7 @@ pub(super) fn rustfmt(_: &mut Tally) -> anyhow::Result<Done> {
     Ok(Done::Complete)
 }
 
-/// The version of clang-format that decides: Debian 12 has it. Others differ from it in a blank here and there.
+/// The version of clang-format that is used: that of Debian 12. Others format some lines differently.
 const CLANG_FORMAT: u32 = 14;
 
 pub(super) fn clang_format(_: &mut Tally) -> anyhow::Result<Done> {
@@ -67,7 +67,7 @@ pub(super) fn clippy(_: &mut Tally) -> anyhow::Result<Done> {
 }
 
 pub(super) fn doc(_: &mut Tally) -> anyhow::Result<Done> {
-    // Of the command line there is nothing to link to, and its program has the library's name.
+    // The command line has no items to link to, and its program has the library's name.
     Invocation::cargo(["doc", "--locked", "--workspace", "--no-deps", "--lib"])
         .variable("RUSTDOCFLAGS", "--deny warnings")
         .run()?;

@@ -61,7 +61,7 @@ fn shown(graph: &Graph, circle: &[String]) -> String {
     format!("a circle: {}", uses.collect::<Vec<_>>().join("; "))
 }
 
-/// What cargo says of the workspace, as far as it matters here.
+/// The part of cargo's metadata that matters here.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -85,11 +85,11 @@ struct Dependency {
 
 fn packages() -> anyhow::Result<Vec<Package>> {
     let output = Invocation::cargo(["metadata", "--no-deps", "--format-version", "1"]).run_for_output()?;
-    let metadata: Metadata = serde_json::from_str(&output).context("cargo metadata said something else")?;
+    let metadata: Metadata = serde_json::from_str(&output).context("cargo metadata printed something else")?;
     Ok(metadata.packages)
 }
 
-/// Circles between crates, tests included, and foundations that stand on something.
+/// Circles between crates, including tests, and foundations that depend on other crates.
 fn of_crates(packages: &[Package]) -> Vec<String> {
     let mut graph = Graph::new();
     let mut faults = Vec::new();
@@ -164,7 +164,7 @@ fn exported(root: &str, modules: &BTreeSet<&str>) -> BTreeMap<String, String> {
             .filter(|word| !word.is_empty());
         exported.extend(words.map(|word| (word.to_owned(), first.to_owned())));
     }
-    // A module is itself, whatever else has its name.
+    // A module is meant, even if another item has its name.
     exported.retain(|name, _| !modules.contains(name.as_str()));
     exported
 }
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn dependencies_of_the_workspace_run_one_way() {
-        let faults = faults().expect("cargo tells of the workspace");
+        let faults = faults().expect("cargo reports the workspace");
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }

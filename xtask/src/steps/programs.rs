@@ -41,7 +41,7 @@ impl Program {
     }
 }
 
-/// Builds test programs and names them; `which` tells cargo of which packages, and how.
+/// Builds test programs and names them; `which`: arguments for cargo, to select packages.
 pub(crate) fn build(which: &[&str]) -> anyhow::Result<Vec<Program>> {
     let build = [
         "test",
@@ -76,9 +76,10 @@ struct Profile {
     test: bool,
 }
 
-/// The test program that one message tells of, if it tells of one.
+/// The test program in one message, if there is one.
 fn read(line: &str) -> anyhow::Result<Option<Program>> {
-    let message: Message = serde_json::from_str(line).with_context(|| format!("cargo said something else: {line}"))?;
+    let message: Message =
+        serde_json::from_str(line).with_context(|| format!("cargo printed something else: {line}"))?;
     let Message {
         package_id: Some(id),
         manifest_path: Some(manifest),
@@ -132,7 +133,7 @@ mod tests {
     fn a_test_program_is_read_from_the_message_of_cargo() {
         let program = read(ARTIFACT)
             .expect("the message is well formed")
-            .expect("it tells of a test program");
+            .expect("it names a test program");
         assert_eq!(program.nextest_id(), "emptcp-tests::rate_limit");
         assert_eq!(program.folder, PathBuf::from("/r/tests"));
         assert_eq!(program.executable, PathBuf::from("/r/target/debug/deps/rate_limit-1"));

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// The licence of everything that is compiled for the kernel, as its first line says it.
+/// The first line of every source that is compiled for the kernel: its licence.
 const SPDX: &str = "SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause";
 
 /// A file longer than this holds more than one idea.
 const LINES: usize = 600;
 
-/// A comment wider than this is hard to read beside other windows. The formatters break code, but no comments.
+/// Most columns of a comment. The formatters wrap code, but no comments.
 const COLUMNS: usize = 120;
 
 /// Folders with sources of ours.

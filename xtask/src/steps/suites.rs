@@ -54,8 +54,7 @@ impl Suite {
         }
     }
 
-    /// Whether its tests may run side by side. Where they may not, `.config/nextest.toml` knows the few that may all
-    /// the same.
+    /// Whether its tests may run side by side. Otherwise `.config/nextest.toml` lists the few that may.
     fn is_parallel(self) -> bool {
         matches!(self, Self::Unit | Self::Cases)
     }
@@ -129,7 +128,7 @@ fn with_the_standard_runner(suite: Suite, programs: &[Program], tally: &mut Tall
             report::note(&format!("{error:#}"));
             failed.push(program.nextest_id());
             if tally.failed == before {
-                // It died before it could count.
+                // It ended before it could count.
                 tally.failed += 1;
             }
         }
@@ -140,8 +139,8 @@ fn with_the_standard_runner(suite: Suite, programs: &[Program], tally: &mut Tall
     Ok(())
 }
 
-/// Forbids the tests to skip what can be had here. Beside the repository there may be captures with reference values;
-/// where they are, no test may do without them.
+/// Forbids tests to skip what is available here. Captures with reference values may be beside the repository; if they
+/// are, no test may skip them.
 fn strict(mut invocation: Invocation) -> Invocation {
     if crate::is_root() {
         invocation = invocation.variable("EMPTCP_REQUIRE_ROOT", "1");

@@ -1,4 +1,4 @@
-//! The fuzz targets in `fuzz/`, built by the toolchain that builds everything else and run for a while.
+//! The fuzz targets in `fuzz/`, built by the normal toolchain and run for a short time.
 //!
 //! cargo-fuzz adds flags to a build that stable Rust takes as well. Only the address sanitizer needs nightly; the
 //! crates that are tested here hold no unsafe code.
@@ -93,7 +93,7 @@ fn host() -> anyhow::Result<String> {
         .to_owned())
 }
 
-/// Runs one target; returns what it says at its end. Its inputs and what it found are in `target/fuzz`.
+/// Runs one target; returns its last output. Its inputs and findings are in `target/fuzz`.
 fn fuzz(root: &Path, programs: &Path, name: &str) -> anyhow::Result<String> {
     let inputs = root.join("target/fuzz/inputs").join(name);
     let found = root.join("target/fuzz/found");
@@ -130,7 +130,7 @@ fn fuzz(root: &Path, programs: &Path, name: &str) -> anyhow::Result<String> {
     let runs = text
         .lines()
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
-        .with_context(|| format!("it does not say how many inputs it ran:\n{text}"))?;
+        .with_context(|| format!("its output has no number of inputs:\n{text}"))?;
     let runs: u64 = runs.trim().parse().context("the number of inputs that it ran")?;
     if runs == 0 {
         bail!("it ran no input:\n{text}");

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// For tshark, which takes more time for each packet the more there are.
+/// For tshark, whose time per packet grows with their number.
 const FEWER: u64 = 300_000;
 
 /// Seconds of CPU time for each packet of a program, as a ratio to ours.
@@ -45,7 +45,7 @@ pub(super) fn measure(capture: &Path, packets: u64, results: &mut Results) -> Re
     Ok(())
 }
 
-/// CPU and other time that a program takes; none when there is no such program.
+/// CPU and elapsed time of a program; `None` if it is not installed.
 fn seconds(program: &str, arguments: &[&str], capture: &Path) -> Result<Option<(f64, f64)>> {
     let (before, start) = (children()?, Instant::now());
     let child = Command::new(program)

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 pub(super) const SEGMENT: u32 = 1380;
 const REQUEST: u32 = 180;
 
-/// Who sends.
+/// The sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Client,
@@ -28,7 +28,7 @@ impl Side {
     }
 }
 
-/// A packet to come.
+/// A planned packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Planned {
     pub(super) source: SocketAddr,
@@ -49,7 +49,7 @@ pub(super) enum Again {
     OtherSubflow,
 }
 
-/// What the generator put in, to be found again.
+/// What the generator put in; the analysis must find the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Truth {
     pub(super) connections: u64,
@@ -152,7 +152,7 @@ impl Connection {
         connection
     }
 
-    /// The next packet; none when all is said.
+    /// The next packet; `None` at the end.
     pub(super) fn next(&mut self, random: &mut Random) -> Option<Planned> {
         if self.planned.is_empty() {
             match self.segments_left {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// Packets in the capture.
 const PACKETS: u64 = 2_000_000;
-/// Packets a second on one core that must be kept.
+/// Packets per second on one core that must be reached.
 const MUST: f64 = 3e6;
 /// How much memory may grow when the capture is ten times as long.
 const MOST_GROWTH: f64 = 1.1;
@@ -105,7 +105,7 @@ fn written(path: &Path, seed: u64) -> Result<Truth> {
         .with_context(name)
 }
 
-/// What the analysis found of what was put in.
+/// How much of the generated traffic the analysis found.
 fn analyse(files: source::Files) -> Result<Truth> {
     let mut found = Truth::default();
     for event in Analyzer::new(files) {

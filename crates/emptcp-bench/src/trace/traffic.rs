@@ -16,7 +16,7 @@ const SNAP_LENGTH: usize = 128;
 /// Microseconds from packet to packet: 20 000 packets in a second, so that as many connections linger in the analysis
 /// of 2 million packets as in that of more.
 const STEP: u32 = 50;
-/// Written at once.
+/// Bytes per write.
 const CHUNK: usize = 256 << 10;
 const PAYLOAD: [u8; 2048] = [0x55; 2048];
 
@@ -55,7 +55,7 @@ impl Traffic {
         }
     }
 
-    /// Writes it all; what was put in.
+    /// Writes the whole capture; returns what was put in.
     pub(super) fn write(mut self, mut file: impl Write) -> io::Result<Truth> {
         io::copy(&mut self, &mut file)?;
         file.flush()?;

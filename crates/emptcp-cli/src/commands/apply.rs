@@ -2,7 +2,7 @@
 
 use crate::{
     commands::policy_file,
-    failure::{Note, Untold},
+    failure::{Note, Unreported},
     progress,
     session::{BOLD, GREEN, RED, Session, YELLOW},
     table::Table,
@@ -25,13 +25,13 @@ use std::path::PathBuf;
         devices to the new set at once. Policies that are the same in the old set keep their counters and their state. \
         On any error the old set stays in force. No process has to run afterwards; a reboot ends it.\n\n\
         What another build of emptcp has put in force is taken over, with its records and counters, where the layout of the tables \
-        is the same; otherwise the error says so, and --replace puts new tables in their place (docs/upgrade.md).\n\n\
+        is the same; otherwise the error says so, and --replace makes new tables (docs/upgrade.md).\n\n\
         What changes is printed with `+` new, `-` gone, `~` changed, `=` the same.",
     after_long_help = "\
 Examples:
   emptcp apply policy.toml
   emptcp apply --dry-run policy.toml            what would change?
-  emptcp apply --replace policy.toml            in the place of what another version made
+  emptcp apply --replace policy.toml            where another version is in force
   emptcp apply --netns gateway policy.toml      in a network namespace
   emptcp --instance lab apply lab.toml          beside the default instance, on other devices
 
@@ -63,8 +63,8 @@ pub(crate) struct Apply {
     /// Attach by clsact filters even where the kernel has tcx
     #[arg(long)]
     clsact: bool,
-    /// Put new tables in the place of those of another version of emptcp, which this one cannot use; records and
-    /// counters are lost. Without another version there, an ordinary apply
+    /// Replace the tables of another version of emptcp that this one cannot use; records and
+    /// counters are lost. Otherwise the same as without --replace
     #[arg(long)]
     replace: bool,
     /// Make the tables even when there seems to be too little memory for them
@@ -107,7 +107,7 @@ impl Apply {
             );
             let text = [
                 written(&changes),
-                places(policies.plan(), &preview.attachments),
+                policy_table(policies.plan(), &preview.attachments),
                 would_change(policies.plan(), &preview),
                 end,
                 words::warnings(&preview.warnings),
@@ -115,22 +115,22 @@ impl Apply {
             .concat();
             return Ok(session.print(&text)?);
         }
-        // One that cannot be read is in force too.
+        // An instance that cannot be read is in force too.
         let former = !matches!(instance.show(), Err(error) if error.is_nothing_in_force());
         let applied = progress::during(&what, || instance.apply(&policies, how)).map_err(|error| match former {
             true => anyhow::Error::from(error).context(Note("what was in force before stays in force".to_owned())),
             false => error.into(),
         })?;
-        self::tell(session, policies.plan(), &changes, &applied).map_err(|source| {
+        self::report(session, policies.plan(), &changes, &applied).map_err(|source| {
             let done = format!("the policies are in force as instance `{instance}`");
-            Untold { done, source }.into()
+            Unreported { done, source }.into()
         })
     }
 }
 
-/// Nothing of this can undo what is in force.
-fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -> Result<()> {
-    let spots = spots(&applied.instance)?;
+/// Reports the result. A failure here does not change what is in force.
+fn report(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -> Result<()> {
+    let points = hook_points(&applied.instance)?;
     let applied = &applied.report;
     if session.wants_json() {
         return session.print_json(&json!({
@@ -138,7 +138,7 @@ fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -
             "dry_run": false,
             "generation": applied.generation,
             "changes": changes,
-            "policies": attached(plan, &spots),
+            "policies": attached(plan, &points),
             "attached": applied.attached,
             "detached": applied.detached,
             "shaped": applied.shaped,
@@ -151,17 +151,17 @@ fn tell(session: &Session, plan: &Plan, changes: &[Change], applied: &Applied) -
             "duration_ms": u64::try_from(applied.duration.as_millis()).unwrap_or(u64::MAX),
         }));
     }
-    let text = [written(changes), places(plan, &spots), told(plan, applied)].concat();
+    let text = [written(changes), policy_table(plan, &points), summary(plan, applied)].concat();
     Ok(session.print(&text)?)
 }
 
 impl Apply {
-    /// Tables are made with a new instance; one that is there keeps its own.
+    /// Checks the memory for new tables; an existing instance keeps its own.
     fn check_memory(&self, instance: &Instance, policies: &Policies) -> Result<()> {
         let what = match instance.exists() {
             Ok(true) => "the tables of new elements",
             Ok(false) => "the tables",
-            // Both sets of tables are there until the new one is in force.
+            // Both sets of tables exist until the new one is in force.
             Err(_) if self.replace => "the new tables",
             // Reported when it is applied.
             Err(_) => return Ok(()),
@@ -182,31 +182,31 @@ impl Apply {
 }
 
 /// Where the instance is attached now.
-fn spots(instance: &Instance) -> Result<Vec<AttachedTo>> {
-    let spots = instance.attached()?.into_iter().filter_map(|info| {
+fn hook_points(instance: &Instance) -> Result<Vec<AttachedTo>> {
+    let points = instance.attached()?.into_iter().filter_map(|info| {
         Some(AttachedTo {
             device: info.device?,
             direction: info.direction,
             kind: info.kind,
         })
     });
-    Ok(spots.collect())
+    Ok(points.collect())
 }
 
 /// Where a policy sees packets.
-fn on<'a>(policy: &'a PolicyPlan, spots: &'a [AttachedTo]) -> impl Iterator<Item = &'a AttachedTo> {
+fn on<'a>(policy: &'a PolicyPlan, points: &'a [AttachedTo]) -> impl Iterator<Item = &'a AttachedTo> {
     let here = move |device: &String| {
-        spots
+        points
             .iter()
-            .find(move |spot| spot.device == *device && spot.direction == policy.direction)
+            .find(move |point| point.device == *device && point.direction == policy.direction)
     };
     policy.devices.iter().filter_map(here)
 }
 
 /// Policies and where they see packets, for programs.
-fn attached(plan: &Plan, spots: &[AttachedTo]) -> Value {
+fn attached(plan: &Plan, points: &[AttachedTo]) -> Value {
     let policies = plan.policies.iter().map(|policy| {
-        let here = on(policy, spots).map(|spot| json!({ "device": spot.device, "kind": spot.kind }));
+        let here = on(policy, points).map(|point| json!({ "device": point.device, "kind": point.kind }));
         json!({ "name": policy.name, "direction": policy.direction, "attached": here.collect::<Vec<_>>() })
     });
     policies.collect()
@@ -222,15 +222,15 @@ fn written(changes: &[Change]) -> String {
     lines.collect()
 }
 
-fn places(plan: &Plan, spots: &[AttachedTo]) -> String {
+fn policy_table(plan: &Plan, points: &[AttachedTo]) -> String {
     let mut table = Table::new(&["policy", "direction", "device", "attached by"]);
     for policy in &plan.policies {
-        for spot in on(policy, spots) {
+        for point in on(policy, points) {
             table.row([
                 policy.name.clone(),
                 words::direction(policy.direction).to_owned(),
-                spot.device.clone(),
-                spot.kind.name().to_owned(),
+                point.device.clone(),
+                point.kind.name().to_owned(),
             ]);
         }
     }
@@ -242,8 +242,8 @@ fn places(plan: &Plan, spots: &[AttachedTo]) -> String {
 }
 
 /// Why a device has programs in a direction that no policy is for.
-fn why(plan: &Plan, spot: &AttachedTo) -> &'static str {
-    let is_for = |policy: &PolicyPlan| policy.direction == spot.direction && policy.devices.contains(&spot.device);
+fn why(plan: &Plan, point: &AttachedTo) -> &'static str {
+    let is_for = |policy: &PolicyPlan| policy.direction == point.direction && policy.devices.contains(&point.device);
     if plan.policies.iter().any(is_for) {
         ""
     } else {
@@ -274,7 +274,7 @@ fn would_change(plan: &Plan, preview: &Preview) -> String {
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
-fn told(plan: &Plan, applied: &Report) -> String {
+fn summary(plan: &Plan, applied: &Report) -> String {
     let mut text = String::from("\n");
     for new in &applied.attached {
         text += &format!("attached to {}{}\n", words::attached_to(new), why(plan, new));
@@ -283,10 +283,7 @@ fn told(plan: &Plan, applied: &Report) -> String {
         text += &format!("detached from {}\n", words::attached_to(gone));
     }
     for shaped in &applied.shaped {
-        let former = shaped
-            .replaces
-            .as_ref()
-            .map(|former| format!(" in the place of `{former}`"));
+        let former = shaped.replaces.as_ref().map(|former| format!(", replacing `{former}`"));
         text += &format!(
             "{}: root qdisc {} {} for mode=shape{}; `emptcp remove` takes it away\n",
             shaped.device,
@@ -296,7 +293,7 @@ fn told(plan: &Plan, applied: &Report) -> String {
         );
     }
     if let Some(former) = applied.replaced {
-        text += "new tables are in the place of those of another version: records, counters and the state of elements began anew; \
+        text += "new tables replace those of another version: records, counters and the state of elements start empty;  \
             one store switched all devices\n";
         if !former.both_acted.is_zero() {
             text += &format!(

@@ -93,7 +93,7 @@ fn arguments(node: &Node, catalog: &Catalog) -> String {
     written.collect::<Vec<_>>().join(" ")
 }
 
-/// A value of an element that is not there any more to say what it means.
+/// A value of an element that was removed, so that its type is unknown.
 fn raw(value: &Value) -> String {
     match value {
         Value::Integer(number) => number.to_string(),

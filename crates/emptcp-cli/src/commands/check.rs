@@ -18,10 +18,10 @@ use std::path::PathBuf;
     override_usage = "emptcp check [OPTIONS] <FILE>\n       emptcp check [OPTIONS] --in-force",
     long_about = "Find the mistakes of a policy file: each with line, column, what was found and what would be \
         accepted. Changes nothing, asks the kernel nothing and needs no rights; whether the devices exist and what \
-        the verifier says, `emptcp apply --dry-run` finds out.\n\n\
+        the verifier says, `emptcp apply --dry-run` checks.\n\n\
         With --in-force and no file, ask the kernel instead whether every device of the policies in force really runs \
-        them: a device may have gone, or come again under its old name with nothing attached. The exit status is 1 when \
-        one does not, or when nothing is in force; fit for a monitoring system.",
+        them: a device may be gone, or created again under its old name with nothing attached. The exit status is 1 when \
+        one does not, or when nothing is in force; suitable for a monitoring system.",
     after_long_help = "\
 Examples:
   emptcp check policy.toml
@@ -30,10 +30,10 @@ Examples:
 JSON:
   {\"file\", \"policies\": [{\"name\", \"direction\", \"devices\", \"attach\", \"hooks\", \"elements\",
    \"longest_path\"}], \"rules\", \"tables\": {\"flows\", \"half_open\", \"connections\", \"state\", \"events\"},\n   \"memory\" (bytes that the tables take), \"warnings\"}
-  With --plan also \"plan\". Of a wrong file, with exit status 2:
+  With --plan also \"plan\". For a wrong file, with exit status 2:
   {\"error\": {\"kind\": \"policy_file\", \"message\", \"diagnostics\":
    [{\"source\", \"line\", \"column\", \"width\", \"message\", \"help\", \"text\",
-     \"corrected\" (the line as it would be right; null: not known)}]}}
+     \"corrected\" (the corrected line; null: not known)}]}}
   With --in-force: {\"devices\": [{\"instance\", \"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}]}; when one is off, with exit
   status 1: {\"error\": {\"kind\": \"not_in_force\", \"message\", \"devices\"}}, the devices that are off"
 )]

@@ -8,19 +8,19 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 
-/// Say what this kernel offers and why it matters
+/// Show what this kernel offers and why it matters
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Say what this kernel offers, tried out rather than guessed from its version, and why it matters. \
-        Changes nothing: trials run in a network namespace of their own. What needs a right that is missing is not tried, and told so. The exit status \
-        is 0 whatever is found.",
+    long_about = "Show what this kernel offers, tested rather than guessed from its version, and why it matters. \
+        Changes nothing: tests run in a network namespace of their own. What needs a missing right is reported as not tested. The exit status \
+        is 0 for every result.",
     after_long_help = "\
 Example:
   emptcp doctor
 
 JSON:
   {\"kernel\", \"usable\", \"features\": [{\"name\", \"available\", \"detail\", \"consequence\"}]}
-  available: null where a right is missing to try it"
+  available: null if a right for the test is missing"
 )]
 pub(crate) struct Doctor {}
 
@@ -45,7 +45,7 @@ impl Doctor {
                     None => "unknown",
                 }
                 .to_owned(),
-                // Of a verifier log, only what it is.
+                // Of a verifier log, only the first line.
                 feature.detail.lines().next().unwrap_or_default().to_owned(),
                 feature.consequence.to_owned(),
             ]);
@@ -57,7 +57,7 @@ impl Doctor {
         };
         let untried = report.features.iter().any(|feature| feature.available.is_none());
         let root = if untried {
-            "; some trials need CAP_SYS_ADMIN or more: run it as root with all capabilities to try everything"
+            "; some tests need CAP_SYS_ADMIN or more: run it as root with all capabilities to test everything"
         } else {
             ""
         };

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Build, install, list and remove elements of your own. An element is a folder with `element.bpf.c` \
-        and `element.toml`; `emptcp sdk` writes one to start from. Once installed it works in policies like ours.",
+        and `element.toml`; `emptcp sdk` writes a template. Policies use an installed element like a shipped one.",
     after_long_help = "\
 Example:
   emptcp sdk mine
@@ -51,7 +51,7 @@ JSON:
 Example:
   emptcp element install mine/large_packet
 
-JSON: as of `element build`")]
+JSON: as for `element build`")]
     Install {
         /// Its folder
         folder: PathBuf,
@@ -61,7 +61,7 @@ JSON: as of `element build`")]
 Example:
   emptcp element list
 
-JSON: as of `emptcp elements`")]
+JSON: as for `emptcp elements`")]
     List,
     /// Remove an installed element; policies in force that use it go on
     #[command(after_long_help = "\
@@ -81,11 +81,11 @@ impl Element {
         match &self.action {
             Action::Build { folder } => {
                 let built = with_progress("building", folder, element::build)?;
-                tell(session, &built, "is built")
+                report(session, &built, "is built")
             }
             Action::Install { folder } => {
                 let built = with_progress("building and installing", folder, element::install)?;
-                tell(session, &built, "is installed")
+                report(session, &built, "is installed")
             }
             Action::List => list(session),
             Action::Remove { name } => {
@@ -107,7 +107,7 @@ fn with_progress(
     progress::during(&format!("{what} {}", folder.display()), || work(folder))
 }
 
-fn tell(session: &Session, built: &Built, done: &str) -> Result<()> {
+fn report(session: &Session, built: &Built, done: &str) -> Result<()> {
     if session.wants_json() {
         return session.print_json(built);
     }

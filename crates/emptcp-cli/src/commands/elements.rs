@@ -56,7 +56,7 @@ impl Elements {
     }
 }
 
-/// There is no such element; perhaps another name was meant.
+/// There is no such element; suggests a similar name.
 fn not_there(name: &str, all: &[ElementInfo]) -> anyhow::Error {
     let error = anyhow::Error::from(emptcp::PacketError::UnknownElement(name.to_owned()));
     match nearest(name, all.iter().map(|info| info.name.as_str())) {

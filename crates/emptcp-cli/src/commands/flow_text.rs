@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Bytes sent and received by each subflow, some time ago.
+/// Bytes sent and received by each subflow at an earlier time.
 pub(super) struct Before {
     pub(super) when: Instant,
     pub(super) bytes: BTreeMap<FlowId, (u64, u64)>,
 }
 
-/// What to say when there is nothing to show of `known` connections, after `seen` subflows.
+/// The text when none of `known` connections is shown, after `seen` subflows.
 pub(super) fn nothing(known: usize, half_open: usize, seen: u64) -> String {
     match (known, seen) {
         (0, seen) if half_open > 0 => format!("no MPTCP subflow is established now; seen so far: {seen}\n"),
@@ -55,7 +55,7 @@ pub(super) fn text(groups: &[Group], before: Option<&Before>) -> String {
     groups.collect::<Vec<_>>().join("\n")
 }
 
-/// Subflows of which nobody knows whether they belong together.
+/// Subflows whose connections are unknown.
 fn not_known(count: usize) -> String {
     let which = match count {
         1 => "1 subflow, its connection is not known".to_owned(),
@@ -154,7 +154,7 @@ fn address_ids(flow: &Flow) -> String {
     }
 }
 
-/// The device; none when no packet was seen on one yet, its index when it has no name here any more.
+/// The device: none if no packet was seen on one yet, its index if it has no name here any more.
 fn device(flow: &Flow) -> String {
     match (&flow.device, flow.ifindex) {
         (Some(name), _) => name.clone(),
@@ -250,7 +250,7 @@ pub(super) mod tests {
         let shown = anstream::adapter::strip_str(&text(&[group], None)).to_string();
         let lines: Vec<_> = shown.lines().collect();
         assert_eq!(lines.len(), 3, "{shown}");
-        // What the connection's record does not know, its subflows do.
+        // The subflows have what the connection's record lacks.
         assert!(
             lines[0].ends_with("MPTCP v1, 2 subflows, 1.50 MB, 4 retransmissions, age 4.0 s, idle 30 ms"),
             "{shown}"
@@ -316,7 +316,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn nothing_to_show_is_told_as_it_is() {
+    fn an_empty_list_says_why_it_is_empty() {
         assert_eq!(nothing(0, 0, 0), "no MPTCP subflow was seen yet\n");
         assert!(nothing(0, 0, 2).contains("seen so far: 2"));
         assert!(nothing(1, 0, 2).contains("--closed"));

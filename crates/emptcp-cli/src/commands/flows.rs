@@ -15,16 +15,16 @@ use std::time::Instant;
 /// Show the subflows that are known, grouped by connection
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Show the subflows that are known, grouped by connection, oldest first; those of which the connection is not \
-        known come last, each with the tokens that are known of it, which `connection == TOKEN` takes. `local` is this side of the \
+    long_about = "Show the known subflows, grouped by connection, oldest first; those whose connection is not \
+        known come last, each with its known tokens, for use in `connection == TOKEN`. `local` is this side of the \
         device, `remote` the other; on a machine that only forwards, both are other hosts. `opened by` is the side that sent \
         the SYN, `address ids` are those of both sides; `-` and `?` are not known. --json has more: \
         data sequence numbers, windows, least round-trip times and packets. Bytes are TCP payload with \
         retransmissions; a round-trip time is measured from the device to that side and back. A connection without a \
         live subflow is left out 60 seconds after its last packet, unless --closed asks for it. So is a half-open subflow \
-        (state `syn`, `synack` or `adopting`) without a packet in the last 10 seconds, unless --half-open asks for it: anybody can \
+        (state `syn`, `synack` or `adopting`) without a packet in the last 10 seconds, unless --half-open asks for it: any host can \
         send SYNs. The last line says how many there are.\n\n\
-        `device` is where the subflow was first seen: `-` for one that was taken over from a socket of this host before a packet of it was seen, also \
+        `device` is where the subflow was first seen: `-` for one that was taken over from a socket of this host before a packet of it was seen, and stays so \
         later; the age of such a one counts from then; `#` and an index for a device that has no name here any more.",
     after_long_help = "\
 Examples:
@@ -40,7 +40,7 @@ JSON:
       \"connection\", \"local_token\", \"remote_token\", \"age_ms\", \"idle_ms\",
       \"sent\": {\"packets\", \"bytes\", \"retransmissions\", \"rtt_us\", \"rtt_min_us\", \"window\",
         \"address_id\", \"dsn\"}, \"received\": {...}, \"policies\"}]},
-   {\"connection\": null, \"flows\": [], \"half_open_left_out\"} (last, when there are such)]
+   {\"connection\": null, \"flows\": [], \"half_open_left_out\"} (last, if any are left out)]
   Ids and tokens are strings, \"0x\" and hexadecimal digits; \"dsn\" is two decimal strings. A JSON reader that keeps
   numbers as doubles would change them. \"packets\" are segments on the wire."
 )]
@@ -66,7 +66,7 @@ impl Flows {
         let instance = session.instance()?;
         let mut before = None;
         self.watch.run(session, || {
-            // Connections after their subflows: one that begins in between is there with its connection.
+            // Connections are read after their subflows: so a subflow that begins in between has its connection.
             let flows = instance.flows()?;
             let mut groups = grouped(instance.connections()?, flows);
             let left_out = if self.half_open {
@@ -102,7 +102,7 @@ impl Flows {
     }
 }
 
-/// Drops half-open subflows that were silent for [`HALF_OPEN_SHOWN_MS`]; how many there were.
+/// Drops half-open subflows without a packet for [`HALF_OPEN_SHOWN_MS`]; returns how many.
 fn leave_out_half_open(groups: &mut Vec<Group>) -> usize {
     let all = |groups: &[Group]| groups.iter().map(|group| group.flows.len()).sum::<usize>();
     let before = all(groups);
@@ -115,7 +115,7 @@ fn leave_out_half_open(groups: &mut Vec<Group>) -> usize {
     before - all(groups)
 }
 
-/// Drops what has no live subflow and was silent for [`CLOSED_SHOWN_MS`].
+/// Drops connections without a live subflow and without a packet for [`CLOSED_SHOWN_MS`].
 fn leave_out_closed(groups: &mut Vec<Group>) {
     groups.retain_mut(|group| match &group.connection {
         Some(connection) => {
@@ -131,7 +131,7 @@ fn leave_out_closed(groups: &mut Vec<Group>) {
     });
 }
 
-/// The groups, and behind them how many half-open subflows are left out, when there are such.
+/// The groups, then the number of half-open subflows that are left out, if any.
 struct Answer {
     groups: Vec<Group>,
     left_out: usize,

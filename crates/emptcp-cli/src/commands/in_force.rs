@@ -17,7 +17,7 @@ pub(crate) fn check(session: &Session) -> Result<()> {
         let states = match instance.devices(&catalog) {
             Ok(states) => states,
             Err(error) if error.kind() == ErrorKind::NoInstance => Vec::new(),
-            // The others are looked at all the same.
+            // The others are still checked.
             Err(error) if error.kind() == ErrorKind::NothingInForce => {
                 session.warn(&advice::in_full(&error));
                 Vec::new()

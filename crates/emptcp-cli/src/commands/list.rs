@@ -16,30 +16,30 @@ use serde_json::{Value, json};
 #[command(
     long_about = "List the policies in force in this network namespace, one per line, with what they have matched: \
         of all instances, or of the one that --instance names. A device that does not run its policies is marked: it is \
-        gone, not attached, or was created again; `emptcp apply` attaches again. A device that was renamed runs its policies \
-        on. One that was moved to another network namespace may obey them there: `emptcp remove`, or `emptcp apply` of a file \
+        gone, not attached, or was created again; `emptcp apply` attaches again. A renamed device still runs its \
+        policies. One that was moved to another network namespace may obey them there: `emptcp remove`, or `emptcp apply` of a file \
         without it, detaches it.\n\n\
         With --all, the instances of all network namespaces, one per line: `live`; `dead`, when the namespace is gone \
         and `emptcp remove --stale` would free it; `cannot tell`, when neither is proved and it stays.",
     after_long_help = "\
 Examples:
   emptcp list
-  emptcp list --all          what holds memory, also of namespaces that are gone?
+  emptcp list --all          what uses memory, also for namespaces that are gone?
 
 JSON:
   [{\"instance\", \"namespace\", \"policy\", \"id\", \"direction\", \"devices\",
    \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\",
-     \"came_back\" (from another namespace, with another index and the programs of before), \"qdisc\" (root qdisc that mode=shape made, or null)}],
+     \"came_back\" (from another namespace, with another index and the same programs), \"qdisc\" (root qdisc that mode=shape made, or null)}],
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
     \"created_again\" | \"qdisc_replaced\" | \"class_changed\" (of that qdisc)
-  \"packets\" are segments on the wire. \"namespace\" is null; of a device that was moved here with the programs of another
+  \"packets\" are segments on the wire. \"namespace\" is null; for a device that was moved here with the programs of another
   namespace's instance it is the inode number of that namespace, \"policy\", \"id\" and \"matched\" are null, and state is
   \"moved_here\" or \"moved_here_idle\".
   With --all: [{\"namespace\" (inode number), \"netns\" (name, or null), \"instance\",
    \"state\": \"live\" | \"dead\" | \"unknown\", \"why\",
-   \"held_by\": [{\"pid\", \"command\"}] (of a live one without a name, at most 8 processes), \"policies\" (names; null: not readable), \"bytes\"}]"
+   \"held_by\": [{\"pid\", \"command\"}] (for a live one without a name, at most 8 processes), \"policies\" (names; null: not readable), \"bytes\"}]"
 )]
 pub(crate) struct List {
     /// The instances of all network namespaces, dead ones too
@@ -92,7 +92,7 @@ impl List {
         } else {
             table.render(0)
         };
-        Ok(session.print(&(text + &moved.iter().map(told).collect::<String>()))?)
+        Ok(session.print(&(text + &moved.iter().map(foreign_text).collect::<String>()))?)
     }
 }
 
@@ -118,8 +118,8 @@ fn foreign(moved: &MovedHere) -> Value {
     })
 }
 
-/// The same for people, with what to do.
-fn told(moved: &MovedHere) -> String {
+/// The same as text, with what to do.
+fn foreign_text(moved: &MovedHere) -> String {
     let namespace = match &moved.netns {
         Some(name) => format!("`{name}`"),
         None => moved.namespace.to_string(),
@@ -140,7 +140,7 @@ fn told(moved: &MovedHere) -> String {
 
 fn everywhere(session: &Session) -> Result<()> {
     let mut all = stale::everywhere()?;
-    all.retain(|placed| session.named_instance().is_none_or(|name| name == placed.instance));
+    all.retain(|found| session.named_instance().is_none_or(|name| name == found.instance));
     if session.wants_json() {
         return session.print_json(&all);
     }
@@ -150,7 +150,7 @@ fn everywhere(session: &Session) -> Result<()> {
             None => "there is no instance in any network namespace\n".to_owned(),
         }
     } else {
-        words::placed(&all)
+        words::instances(&all)
     };
     Ok(session.print(&text)?)
 }
@@ -162,9 +162,9 @@ fn collect(session: &Session) -> Result<Vec<Stats>> {
         match instance.stats(&catalog) {
             Ok(stats) => all.push(stats),
             Err(error) if session.named_instance().is_some() => return Err(error.into()),
-            // Removed meanwhile.
+            // It was removed in the meantime.
             Err(error) if error.kind() == ErrorKind::NoInstance => {}
-            // The rest is listed all the same.
+            // The rest is still listed.
             Err(error) if error.kind() == ErrorKind::NothingInForce => session.warn(&advice::in_full(&error)),
             Err(error) => return Err(error.into()),
         }

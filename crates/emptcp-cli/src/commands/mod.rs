@@ -6,8 +6,8 @@
 //! * The machine: [`doctor`].
 //! * Captures: [`trace`].
 //! * `in_force` is the part of [`check`] that asks the kernel.
-//! * `flow_text` writes what [`flows`] shows to people.
-//! * `chains` writes what several of them show.
+//! * `flow_text` writes the text of [`flows`].
+//! * `chains` writes chains and rules for several commands.
 
 pub(crate) mod apply;
 pub(crate) mod check;

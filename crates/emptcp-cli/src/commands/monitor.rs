@@ -3,7 +3,7 @@
 use crate::{
     session::Session,
     units,
-    watch::{Seconds, end_on_signal, is_removed, tell_removed},
+    watch::{Seconds, end_on_signal, is_removed, say_removed},
     words,
 };
 use anyhow::Result;
@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Print what policies report by `get_connect`, `get_subflow`, `record` and by elements of your own, \
-        as it comes, until Ctrl-C or until the instance is removed. It begins with the events of now, or with the oldest \
+        as it comes, until Ctrl-C or until the instance is removed. It begins with new events, or with the oldest \
         that is kept (--backlog). Any number of readers see every event. Each CPU keeps its newest events, as many as \
-        `[tables] events` has room for; a reader that is too slow is told how many it missed.\n\n\
+        `[tables] events` has room for; a reader that is too slow reports how many it missed.\n\n\
         `time` is computed from `time_ns` by the clocks of this machine when the reader starts: for two readers the same event may \
         differ by some microseconds, and by more when the clock was set in between. `time_ns`, with the ids, identifies it.",
     after_long_help = "\
@@ -44,21 +44,21 @@ JSON, one object per line:
               \"opened_by\", \"initial\", \"backup\", \"address_ids\"; what is not known is null
   record      as a flow of `emptcp flows --json`
   user        \"kind\", \"body\" (bytes)
-Between them {\"time\", \"event\": \"missed\", \"count\"}: so many gave way to newer ones unread."
+Between them {\"time\", \"event\": \"missed\", \"count\"}: the number that newer ones overwrote unread."
 )]
 pub(crate) struct Monitor {
-    /// End after so many seconds
+    /// End after SECONDS seconds
     #[arg(long = "for", value_name = "SECONDS")]
     time: Option<Seconds>,
-    /// End after so many events
+    /// End after EVENTS events
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Print the events of before as well, those that are kept: of policies that were replaced, too
+    /// Also print the events that are kept from before, including those of replaced policies
     #[arg(long)]
     backlog: bool,
 }
 
-/// How long to wait for an event at a time.
+/// How long one wait for events takes at most.
 const SLICE: Duration = Duration::from_secs(2);
 
 impl Monitor {
@@ -82,7 +82,7 @@ impl Monitor {
                     if !is_removed(session, &error) {
                         return Err(error);
                     }
-                    tell_removed();
+                    say_removed();
                     return Ok(());
                 }
                 Ok(event) => event,
@@ -92,11 +92,11 @@ impl Monitor {
                 missed = events.missed();
             }
             match event {
-                // It happened after the time that was asked for.
+                // It happened after the requested time.
                 Some(event) if end.is_some_and(|(_, end)| Duration::from_nanos(event.time_ns) > end) => return Ok(()),
                 Some(event) => print(session, &event, clocks)?,
                 None if events.has_ended() => {
-                    tell_removed();
+                    say_removed();
                     return Ok(());
                 }
                 None if end.is_some_and(|(end, _)| end <= Instant::now()) => return Ok(()),
@@ -123,7 +123,7 @@ fn print_missed(session: &Session, count: u64) -> Result<()> {
         ("events", "they")
     };
     Ok(session.print(&format!(
-        "{time} {count} {events} missed: {they} gave way to newer ones; more room: `events` in `[tables]`\n"
+        "{time} {count} {events} missed: newer ones overwrote {they}; to keep more, raise `events` in `[tables]`\n"
     ))?)
 }
 
@@ -149,7 +149,7 @@ fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
     ))?)
 }
 
-/// The time of day, its date and how far it is from UTC.
+/// The time of day, its date and its offset from UTC.
 fn shown(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%F %T.%6f%:z").to_string()
 }
@@ -244,7 +244,7 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-/// How far apart the clock of events and that of people are.
+/// The difference between the clock of events and the time of day.
 #[derive(Clone, Copy)]
 struct Clocks {
     monotonic: Duration,
@@ -280,7 +280,7 @@ mod tests {
     use emptcp::wire::{AddressId, Version};
 
     #[test]
-    fn events_are_told_in_a_sentence() {
+    fn an_event_is_one_sentence() {
         let subflow = EventBody::Subflow {
             connection: Some(ConnectionId(0xab)),
             local_token: None,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_event_is_told_by_the_clock_of_people() {
+    fn the_time_of_an_event_is_a_time_of_day() {
         let wall = Timestamp::from_second(1_000).unwrap();
         let clocks = Clocks {
             monotonic: Duration::from_secs(50),

@@ -1,7 +1,7 @@
 //! `emptcp remove`.
 
 use crate::{
-    failure::Untold,
+    failure::Unreported,
     session::{BOLD, Session},
     units, words,
 };
@@ -14,13 +14,13 @@ use serde_json::json;
 #[derive(Args, Debug)]
 #[command(
     long_about = "Take the policies of this instance out of force: programs, tables, counters and the root qdiscs of \
-        mode=shape go, and packets pass untouched again. Asks nothing. Filters and programs of others are left alone. Nothing to \
-        remove is no error. A root qdisc of mode=shape whose instance was lost goes too.\n\n\
-        What hosts were told before, they keep: a subflow that `set_backup` made backup stays so (before you remove it, apply \
+        mode=shape are removed, and packets pass unchanged again. Does not ask for confirmation. Filters and programs of others stay. Nothing to \
+        remove is no error. A root qdisc of mode=shape whose instance was lost is removed too.\n\n\
+        Signals that hosts have received stay valid: a subflow that `set_backup` made backup stays so (before you remove it, apply \
         `set_backup state=off` and let packets pass on the subflow), one that `reset` ended stays ended, an address that \
         `hold_add_addr` kept back until the sender gave up is not announced again.\n\n\
-        With --stale, free instead what network namespaces that are gone have left in memory. `apply` and `remove` do \
-        so by themselves. An instance of which it is not proved that its namespace is gone stays, and is told.",
+        With --stale, free instead the instances of network namespaces that are gone. `apply` and `remove` do \
+        so by themselves. Without proof that its namespace is gone an instance stays, and is listed.",
     after_long_help = "\
 Examples:
   emptcp remove
@@ -48,14 +48,14 @@ impl Remove {
             Err(error) if error.kind() == ErrorKind::NoInstance => return nothing(session, instance.name()),
             removed => removed?,
         };
-        tell(session, &removed).map_err(|source| {
+        report(session, &removed).map_err(|source| {
             let done = format!("instance `{}` is removed", removed.instance);
-            Untold { done, source }.into()
+            Unreported { done, source }.into()
         })
     }
 }
 
-fn tell(session: &Session, removed: &Removed) -> Result<()> {
+fn report(session: &Session, removed: &Removed) -> Result<()> {
     if session.wants_json() {
         return session.print_json(&json!({
             "instance": removed.instance,
@@ -65,8 +65,8 @@ fn tell(session: &Session, removed: &Removed) -> Result<()> {
         }));
     }
     let mut text = String::new();
-    for spot in &removed.detached {
-        text += &format!("detached from {}\n", words::attached_to(spot));
+    for attached in &removed.detached {
+        text += &format!("detached from {}\n", words::attached_to(attached));
     }
     for device in &removed.unshaped {
         text += &format!("{device}: root qdisc for mode=shape is removed\n");
@@ -75,7 +75,7 @@ fn tell(session: &Session, removed: &Removed) -> Result<()> {
     Ok(session.print(&text)?)
 }
 
-/// What the user wants is so already.
+/// The instance is already gone: no error.
 fn nothing(session: &Session, name: &str) -> Result<()> {
     if session.wants_json() {
         return session.print_json(&json!({ "instance": name, "removed": false, "detached": [], "unshaped": [] }));
@@ -96,13 +96,13 @@ fn free(session: &Session) -> Result<()> {
         let bytes = done.freed.iter().map(|placed| placed.bytes).sum();
         format!(
             "{}\n{BOLD}freed{BOLD:#}: {}, {}\n",
-            words::placed(&done.freed),
+            words::instances(&done.freed),
             units::count(done.freed.len() as u64, "instance"),
             units::bytes(bytes)
         )
     };
     if !done.unknown.is_empty() {
-        text += &format!("\n{BOLD}kept{BOLD:#}\n{}", words::placed(&done.unknown));
+        text += &format!("\n{BOLD}kept{BOLD:#}\n{}", words::instances(&done.unknown));
     }
     Ok(session.print(&text)?)
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 /// Write the SDK for elements of your own into a folder
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Write the SDK into a folder: the headers of emptcp and libbpf, and an element to start from. \
-        Headers are replaced when they are there already, the element is not.",
+    long_about = "Write the SDK into a folder: the headers of emptcp and libbpf, and a template of an element. \
+        Existing headers are replaced, an existing template is not.",
     after_long_help = "\
 Example:
   emptcp sdk mine
@@ -21,7 +21,7 @@ JSON:
   {\"folder\", \"files\": [...]}"
 )]
 pub(crate) struct Sdk {
-    /// The folder; it is made when it is not there
+    /// The folder; it is made if it does not exist
     folder: PathBuf,
 }
 

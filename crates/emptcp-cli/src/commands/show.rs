@@ -25,7 +25,7 @@ JSON:
    \"plan\": {\"policies\", \"rules\", \"features\", \"tables\"}, \"policy_ids\", \"tables\",
    \"attachments\": [{\"device\", \"ifindex\", \"direction\", \"kind\", \"link\", \"alive\", \"moved\",
      \"came_back\" (name of the device that has the programs under another index, or null)}],
-   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as of `emptcp list`)}"
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as for `emptcp list`)}"
 )]
 pub(crate) struct Show {
     /// Only the policy file as it was applied
@@ -79,21 +79,21 @@ fn in_full(shown: &Shown, devices: &[DeviceState], catalog: &Catalog) -> String 
 
 fn attachments(shown: &Shown) -> Table {
     let mut table = Table::new(&["device", ">index", "direction", "attached by", ">link", ""]);
-    for spot in &shown.attachments {
+    for attachment in &shown.attachments {
         table.row([
-            spot.device.clone().unwrap_or_else(|| "-".to_owned()),
-            spot.ifindex.to_string(),
-            words::direction(spot.direction).to_owned(),
-            spot.kind.name().to_owned(),
-            spot.link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
-            match (&spot.device, spot.alive) {
-                _ if spot.moved => "the device was moved to another network namespace".to_owned(),
-                _ if spot.came_back.is_some() => format!(
+            attachment.device.clone().unwrap_or_else(|| "-".to_owned()),
+            attachment.ifindex.to_string(),
+            words::direction(attachment.direction).to_owned(),
+            attachment.kind.name().to_owned(),
+            attachment.link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
+            match (&attachment.device, attachment.alive) {
+                _ if attachment.moved => "the device was moved to another network namespace".to_owned(),
+                _ if attachment.came_back.is_some() => format!(
                     "{} came back with another index: the programs pass every packet; apply again",
-                    spot.came_back.as_deref().unwrap_or_default()
+                    attachment.came_back.as_deref().unwrap_or_default()
                 ),
                 (None, _) => "the device is gone".to_owned(),
-                (_, false) => "the kernel has it no more; apply again".to_owned(),
+                (_, false) => "the kernel no longer has it; apply again".to_owned(),
                 (_, true) => String::new(),
             },
         ]);

@@ -20,11 +20,11 @@ use std::time::Instant;
 #[command(
     long_about = "Show what was counted: for every policy what it matched and what each of its elements did or why \
         it did not, the counters of the core with their meaning, and how full the tables are. Policies and elements count segments \
-        as on the wire, so an aggregate (GRO, TSO) counts as what it holds, and what an element does once per packet, \
-        such as telling an event, counts once. The core counts packets as the hook sees them: an aggregate is one. \
+        as on the wire, so an aggregate (GRO, TSO) counts as its segments, and what an element does once per packet, \
+        such as emitting an event, counts once. The core counts packets as the hook sees them: an aggregate is one. \
         Bytes are TCP payload.\n\n\
-        The core counts from when the instance was made until `emptcp remove`; a policy and its elements go on counting over an `emptcp \
-        apply` that leaves the policy as it is, and begin at 0 in one that is new or changed.",
+        The core counts from when the instance was made until `emptcp remove`; a policy and its elements keep counting across an `emptcp \
+        apply` that does not change the policy; a new or changed policy begins at 0.",
     after_long_help = "\
 Examples:
   emptcp stats
@@ -33,7 +33,7 @@ Examples:
 
 JSON:
   {\"instance\", \"generation\", \"core\": {NAME: packets},
-   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as of `emptcp list`),
+   \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as for `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
    \"tables\": [{\"name\", \"used\", \"size\", \"evicted\" (null: not known)}]}
@@ -48,7 +48,7 @@ pub(crate) struct Stats {
     nonzero: bool,
 }
 
-/// What the core counts, in words: what the packet or subflow was, then what follows from it.
+/// The core's counters in words: what is counted, then the consequence.
 const CORE: &[(&str, &str)] = &[
     ("not_tcp", "packets that are not Ethernet, IP or TCP: passed"),
     ("fragment", "IP fragments: passed unread"),
@@ -71,7 +71,7 @@ const CORE: &[(&str, &str)] = &[
     ("flow_closed", "subflows closed by FIN or RST"),
     (
         "flow_failed",
-        "times that a subflow found no room in its table: its packets passed; set a larger `flows` in [tables]",
+        "times that the table had no room for a subflow: its packets passed; set a larger `flows` in [tables]",
     ),
     ("connection_new", "connections seen"),
     (
@@ -80,7 +80,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "chain_broken",
-        "packets for which a chain did not go on: passed; must stay 0, report it if not",
+        "packets for which a chain ended early: passed; must stay 0, report it if not",
     ),
     ("truncated", "packets whose headers could not be read: passed"),
     (
@@ -89,7 +89,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "event_lost",
-        "events that could not be written: must stay 0, report it if not; `emptcp monitor` says what it missed itself",
+        "events that could not be written: must stay 0, report it if not; `emptcp monitor` itself reports what it missed",
     ),
     (
         "unacceptable",
@@ -151,7 +151,7 @@ impl Stats {
                 words::devices(policy, &stats.devices),
                 units::counter(policy.matched),
             );
-            // A policy that was changed in between has counters of its own.
+            // A policy that was changed in between has new counters.
             let then =
                 before.and_then(|(time, stats)| Some((time, stats.policies.iter().find(|p| p.id == policy.id)?)));
             if let Some((time, then)) = then {
@@ -216,7 +216,7 @@ impl Stats {
     }
 }
 
-/// For --nonzero: what has counted nothing, and tables without an entry.
+/// For --nonzero: drops counters that are 0, and tables without an entry.
 fn leave_out_zeros(stats: &mut Counters) {
     stats.core.retain(|_, packets| *packets > 0);
     for element in stats.policies.iter_mut().flat_map(|policy| &mut policy.elements) {

@@ -1,7 +1,7 @@
 //! `emptcp trace`: the program `emptcp-trace`.
 //!
-//! It is a program of its own so that the command which root runs holds no code that reads captures, and so that either
-//! can be installed without the other.
+//! It is a separate program: the command that root runs then contains no code that reads captures, and either can be
+//! installed without the other.
 
 use crate::session::Session;
 use anyhow::{Context, Result};
@@ -11,10 +11,10 @@ use std::{env, ffi::OsString, io, os::unix::process::CommandExt, path::PathBuf, 
 /// The program's name.
 const PROGRAM: &str = "emptcp-trace";
 
-/// Say what happened in the MPTCP connections of a capture
+/// Show what happened in the MPTCP connections of a capture
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Say what happened in the MPTCP connections of a capture: pcap and pcapng files, or packets as they pass. Both \
+    long_about = "Show what happened in the MPTCP connections of a capture: pcap and pcapng files, or live packets. Both \
         versions of MPTCP. Captures are read as a stream, so their length does not matter.\n\n\
         This runs the program `emptcp-trace`, from the folder of `emptcp` or from PATH. Its commands:\n\
         \n  analyze  a summary, JSON, CSV or Parquet tables\
@@ -59,7 +59,7 @@ impl Trace {
     }
 }
 
-/// The program in the folder of this one; without it, the one in PATH.
+/// The program in the folder of this one, else the one in PATH.
 fn program() -> PathBuf {
     let beside = env::current_exe().map(|own| own.with_file_name(PROGRAM));
     beside

@@ -27,7 +27,7 @@ fn an_alternative_name_means_its_device_in_every_place_of_a_policy() {
     assert_eq!(list[0]["devices"], serde_json::json!(["v0", "v1"]), "{list}");
     netns.emptcp(&["check", "--in-force"]).exits(0);
 
-    // Whichever name is in the file: it is the same policy.
+    // The policy is the same with either name in the file.
     let one =
         |name: &str| format!("[[policy]]\nname = \"c\"\ndevice = \"{name}\"\nhook = \"ingress\"\ndo = ['count']\n");
     netns.apply(&one(other), &[]).exits(0);

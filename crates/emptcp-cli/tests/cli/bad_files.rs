@@ -1,5 +1,5 @@
-//! Files that are no files, too large, of any bytes, and disks that are full: told about, never waited for, nothing
-//! left behind.
+//! Files that are no regular files, too large files, random bytes, and full disks: reported without waiting, and
+//! nothing is left behind.
 
 use crate::common::{EMPTCP, Netns, PolicyFile, Said, emptcp, emptcp_with, require_root, run};
 use nix::{sys::stat::Mode, unistd::mkfifo};
@@ -12,8 +12,7 @@ use std::{
 
 const COUNT: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = 'count'";
 
-/// Runs `emptcp` in `folder`, with the elements that are installed in it. A command that waits for good is ended, by
-/// `timeout`.
+/// Runs `emptcp` in `folder`, with the elements that are installed in it. `timeout` ends a command that waits forever.
 fn in_folder(folder: &Path, arguments: &[&str]) -> Said {
     let mut command = Command::new("timeout");
     command
@@ -34,7 +33,7 @@ fn installed() -> tempfile::TempDir {
     folder
 }
 
-/// Puts other bytes into a file, as many.
+/// Replaces the bytes of a file by as many others.
 fn replace(file: &Path, old: &[u8], new: &[u8]) {
     let mut bytes = fs::read(file).unwrap();
     let places: Vec<usize> = (0..=bytes.len() - old.len())
@@ -233,7 +232,7 @@ fn control_characters_of_an_installed_element_are_shown_escaped() {
     }
 }
 
-/// Runs a script with a file system of that many KiB at `/mnt` that nobody else sees.
+/// Runs a script with a private file system of this many KiB at `/mnt`.
 fn with_small_disk(kibibytes: usize, script: &str, arguments: &[&str]) -> Said {
     let script = format!("mount -t tmpfs -o size={kibibytes}k none /mnt && cd /mnt && {script}");
     let mut command = Command::new("unshare");

@@ -5,7 +5,7 @@ use crate::common::{PolicyFile, emptcp, emptcp_as_nobody, emptcp_with};
 /// The first four lines of every policy here.
 const HEAD: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'ingress'\n";
 
-/// What is added to the head; line, column and a part of the message that must come out.
+/// What is added to the head; the expected line, column and part of the message.
 const MISTAKES: &[(&str, usize, usize, &str)] = &[
     ("", 1, 1, "has no `do`"),
     ("wehn = 'packet is ack'\ndo = 'count'", 5, 1, "unknown key `wehn`"),
@@ -79,7 +79,7 @@ fn every_mistake_is_found_at_its_line_and_column() {
 }
 
 #[test]
-fn all_mistakes_of_a_file_are_told_at_once() {
+fn all_mistakes_of_a_file_are_reported_at_once() {
     let text = "[[policy]]\nname = 'A'\ndevice = 'v0'\nhook = 'in'\nwhen = 'packet is x'\ndo = 'y'";
     let error = emptcp_with(&["--json", "check", "-"], text).exits(2).json();
     let lines: Vec<_> = error["error"]["diagnostics"]

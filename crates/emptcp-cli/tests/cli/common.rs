@@ -29,7 +29,7 @@ pub(crate) const EMPTCP: &str = env!("CARGO_BIN_EXE_emptcp");
 /// The user and group `nobody`.
 const NOBODY: u32 = 65_534;
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     /// Exit code.
@@ -46,7 +46,7 @@ impl Said {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in: {self:?}"))
     }
 
-    /// How many entries the list on standard output has, which is JSON.
+    /// Number of entries in the JSON list on standard output.
     pub(crate) fn entries(&self) -> usize {
         self.json()
             .as_array()
@@ -54,7 +54,7 @@ impl Said {
             .len()
     }
 
-    /// Checks the exit code, and shows everything when it is another.
+    /// Checks the exit code, and shows everything if it differs.
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
@@ -91,15 +91,16 @@ pub(crate) fn emptcp_with(arguments: &[&str], input: &str) -> Said {
     run(Command::new(EMPTCP).args(arguments), input)
 }
 
-/// The command where everybody may run it: one for all processes that test the same build. A static is never dropped,
-/// so it cannot go with its process; the next build's tests take it away.
+/// The command where every user may run it: one for all processes that test the same build. A static is never dropped,
+/// so the process cannot remove it; the next build's tests do.
 pub(crate) static FOR_ALL: LazyLock<PathBuf> =
     LazyLock::new(|| for_all(&std::env::temp_dir().join("emptcp-cli-tests")));
 
-/// Begins the names of folders that hold the command.
+/// Prefix of folders that hold the command.
 const BUILD: &str = "build-";
 
-/// The command in a folder of `parent` that is named after its build. Folders of other builds that nobody uses go.
+/// The command in a folder of `parent` that is named after its build. Removes folders of other builds that no process
+/// uses.
 pub(crate) fn for_all(parent: &Path) -> PathBuf {
     let data = fs::metadata(EMPTCP).expect("the command is built");
     let name = format!(
@@ -128,7 +129,7 @@ pub(crate) fn for_all(parent: &Path) -> PathBuf {
     if !command.exists() {
         let unfinished = folder.join("unfinished");
         let _ = fs::remove_file(&unfinished);
-        // A link takes no room, and is not to be had across file systems.
+        // A hard link takes no space, but is impossible across file systems.
         if fs::hard_link(EMPTCP, &unfinished).is_err() {
             fs::copy(EMPTCP, &unfinished).expect("the command is copied");
         }
@@ -173,7 +174,7 @@ pub(crate) fn emptcp_as_nobody(arguments: &[&str], input: &str) -> Said {
     run(command.args(arguments).current_dir("/").uid(NOBODY).gid(NOBODY), input)
 }
 
-/// Waits until something holds, for a minute at most: a busy machine is no reason to fail.
+/// Waits for a condition, for a minute at most: a busy machine is no reason to fail.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);
     while !holds() {
@@ -199,7 +200,7 @@ impl PolicyFile {
     }
 }
 
-/// A network namespace with the devices `v0` and `v1`, a veth pair, both up. Goes when it is dropped, with all
+/// A network namespace with the devices `v0` and `v1`, a veth pair, both up. Removed when it is dropped, with all
 /// instances in it.
 pub(crate) struct Netns {
     /// Its name.
@@ -230,7 +231,7 @@ impl Netns {
         ip(&[&["-n", &self.name], arguments].concat())
     }
 
-    /// `tc -n NAME ...`: what it said, or its complaint.
+    /// `tc -n NAME ...`: its output, or its error.
     pub(crate) fn tc(&self, arguments: &[&str]) -> Result<String, String> {
         output(Command::new("tc").args(["-n", &self.name]).args(arguments))
     }
@@ -278,7 +279,7 @@ fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Compiles a BPF program that lets every packet pass, somebody else's: for `tc`, and for XDP.
+/// Compiles a foreign BPF program that passes every packet: for `tc`, and for XDP.
 pub(crate) fn foreign_programs(folder: &Path) -> [PathBuf; 2] {
     [("tc", 0), ("xdp", 2)].map(|(section, pass)| {
         let (source, object) = (folder.join(format!("{section}.c")), folder.join(format!("{section}.o")));

@@ -6,9 +6,9 @@ use std::{collections::BTreeSet, iter};
 
 /// Ids of all maps of this kernel.
 ///
-/// Nothing is opened. Whoever opens a program array by its id just when its last pin goes and closes it again may have
-/// the kernel clear it twice, and the second reference that `prog_array_map_clear` takes for that is never given back:
-/// the map stays for ever (seen on 6.18).
+/// Nothing is opened. If a process opens a program array by its id just when its last pin is removed, and closes it
+/// again, the kernel may clear it twice. The second reference that `prog_array_map_clear` takes for that is never
+/// released: the map stays forever (seen on 6.18).
 pub(crate) fn map_ids() -> BTreeSet<u32> {
     let after = |id: &u32| {
         let mut next = 0;

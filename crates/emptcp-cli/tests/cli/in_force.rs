@@ -1,4 +1,4 @@
-//! Policies in force, in network namespaces of these tests' own. No traffic.
+//! Policies in force, in private network namespaces. No traffic.
 
 use crate::common::{EMPTCP, Netns, emptcp, emptcp_as_nobody, foreign_programs, inode, require_root, wait_until};
 use nix::{

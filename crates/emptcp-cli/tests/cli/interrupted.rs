@@ -1,5 +1,5 @@
-//! A first apply and a removal that end in the middle: all commands say the same of what is left, and what to do.
-//! What makes them end is `tc`, which fails.
+//! A first apply and a removal that are interrupted: all commands say the same about what is left, and what to do. A
+//! failing `tc` interrupts them.
 
 use crate::common::{EMPTCP, Netns, Said, require_root, run};
 use serde_json::json;
@@ -8,7 +8,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 const SHAPED: &str =
     "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = ['rate_limit rate=4mbit mode=shape']\n";
 
-/// Runs the command with a `tc` that does nothing but `can`.
+/// Runs the command with a `tc` that can only do `can`.
 fn with_tc(netns: &Netns, can: &str, arguments: &[&str], input: &str) -> Said {
     let folder = tempfile::tempdir().unwrap();
     let (tc, path) = (folder.path().join("tc"), std::env::var("PATH").unwrap());
@@ -23,7 +23,7 @@ fn with_tc(netns: &Netns, can: &str, arguments: &[&str], input: &str) -> Said {
     )
 }
 
-/// Every command says that nothing is in force, and what takes away the rest.
+/// Every command says that nothing is in force, and how to remove the rest.
 fn all_agree(netns: &Netns) {
     for command in ["stats", "show", "flows", "monitor"] {
         let bad = netns.emptcp(&[command]).exits(1).err;
@@ -49,8 +49,8 @@ fn all_agree(netns: &Netns) {
     assert_eq!(check["error"]["devices"], json!([]));
 }
 
-/// The next apply and the next removal put it right.
-fn mended(netns: &Netns) {
+/// The next apply and the next removal repair it.
+fn repaired(netns: &Netns) {
     netns.apply(SHAPED, &[]).exits(0);
     netns.emptcp(&["check", "--in-force"]).exits(0);
     netns.emptcp(&["remove"]).exits(0);
@@ -66,16 +66,16 @@ fn all_commands_agree_on_a_removal_that_ended_in_the_middle() {
     netns.apply(SHAPED, &[]).exits(0);
     with_tc(&netns, "no", &["remove"], "").exits(1);
     all_agree(&netns);
-    mended(&netns);
+    repaired(&netns);
 }
 
 #[test]
 fn all_commands_agree_on_a_first_apply_that_ended_in_the_middle() {
     require_root!();
     let netns = Netns::new();
-    // It can neither make a class nor take the qdisc back.
+    // It can neither make a class nor remove the qdisc.
     let bad = with_tc(&netns, "'qdisc add'|'class show'", &["apply", "-"], SHAPED).exits(1);
     assert!(bad.err.contains("run `emptcp remove`"), "{bad:?}");
     all_agree(&netns);
-    mended(&netns);
+    repaired(&netns);
 }

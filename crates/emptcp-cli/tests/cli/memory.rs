@@ -1,4 +1,4 @@
-//! What tables take is told before they are made. The judge is the kernel: `memlock` of the maps.
+//! The memory of tables is reported before they are made. It is compared with the kernel's `memlock` of the maps.
 
 use crate::common::{EMPTCP, Netns, PolicyFile, Said, emptcp, emptcp_with, run};
 use emptcp::{require, testing::is_root};
@@ -12,7 +12,7 @@ use std::{
 
 const POLICY: &str = "[[policy]]\nname = \"p\"\ndevice = \"v0\"\nhook = \"egress\"\ndo = ['record', 'get_connect', 'set_backup state=on']\n";
 
-/// Bytes that the kernel has taken for a pinned map.
+/// Bytes that the kernel uses for a pinned map.
 fn memlock(path: &Path) -> u64 {
     let map = MapHandle::from_pinned_path(path).unwrap();
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd())).unwrap();
@@ -37,7 +37,7 @@ fn check_says_the_bytes_that_the_kernel_then_takes() {
         let mut taken = 0;
         for entry in fs::read_dir(&folder).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap();
-            // What the instance remembers of itself are no tables.
+            // The instance's own records are no tables.
             if name.starts_with("map_") && !["map_emptcp_state", "map_emptcp_devices"].contains(&name.as_str()) {
                 taken += memlock(&entry.path());
             }
@@ -72,8 +72,7 @@ fn tables_that_do_not_fit_into_the_memory_are_refused_before_anything_is_made() 
     netns.emptcp(&["show"]).exits(1);
 }
 
-/// Runs `emptcp` in a mount namespace of its own, where what `folder` holds lies over what has the same place in the
-/// file system.
+/// Runs `emptcp` in a mount namespace of its own, where the files in `folder` hide those at the same path.
 fn emptcp_over(folder: &Path, places: &[&str], arguments: &[&str]) -> Said {
     // The shell becomes the command: `$$` is its process.
     let mounts: String = places
@@ -123,13 +122,13 @@ fn force_makes_tables_for_which_there_seems_to_be_too_little_memory() {
         }
     }
     netns.emptcp(&["show"]).exits(1);
-    // The kernel has the memory, and gives it.
+    // The kernel has the memory and provides it.
     apply(machine, &["--force"]).exits(0);
     netns.emptcp(&["check", "--in-force"]).exits(0);
-    // The tables are there: another set takes no more, and neither does its trial.
+    // The tables exist: another set takes no more, and neither does a dry run.
     apply(machine, &[]).exits(0);
     apply(machine, &["--dry-run"]).exits(0);
-    // Larger ones would not be made: those of the instance stay.
+    // Larger ones are not made: those of the instance stay.
     let larger = PolicyFile::new(&format!("[tables]\nflows = 16777216\nevents = 1073741824\n{POLICY}"));
     for arguments in [&[][..], &["--dry-run"]] {
         let always = ["--netns", &netns.name, "apply", &larger.path()];

@@ -28,7 +28,7 @@ when   = 'packet is data'
 do     = ['record every=0s']
 ";
 
-/// Sends 200 requests and waits for each answer, then does what it is told and says so.
+/// Sends 200 requests and waits for each answer, then follows commands on its input and confirms each.
 const CLIENT: &str = "\
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
@@ -52,7 +52,7 @@ while s.recv(100):
     s.sendall(b'answer')
 ";
 
-/// A monitor that runs, with what it prints going to a file.
+/// A running monitor that prints to a file.
 struct Monitor {
     child: Child,
     out: tempfile::NamedTempFile,
@@ -83,7 +83,7 @@ impl Monitor {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
-    /// How many events it has printed, and how many it says it missed.
+    /// How many events it has printed, and how many it reports as missed.
     fn counts(&self) -> (u64, u64) {
         let (mut events, mut missed) = (0, 0);
         for line in fs::read_to_string(self.out.path()).unwrap().lines() {
@@ -118,7 +118,7 @@ fn files() -> Vec<String> {
 }
 
 #[test]
-fn a_reader_that_stands_still_is_told_what_it_missed_and_one_that_is_killed_leaves_nothing() {
+fn a_reader_that_stands_still_reports_what_it_missed_and_one_that_is_killed_leaves_nothing() {
     require!(
         emptcp::testing::is_root(),
         "needs root: it makes network namespaces and loads programs"
@@ -146,16 +146,16 @@ fn a_reader_that_stands_still_is_told_what_it_missed_and_one_that_is_killed_leav
     slow.signal(Signal::SIGCONT);
 
     let stats = netns.emptcp(&["stats", "--json"]).exits(0).json();
-    let told = stats["policies"][0]["elements"][1]["counters"][0]["packets"]
+    let emitted = stats["policies"][0]["elements"][1]["counters"][0]["packets"]
         .as_u64()
         .unwrap();
-    assert!(told >= 200, "each request is a packet: {stats}");
+    assert!(emitted >= 200, "each request is a packet: {stats}");
     for (name, monitor) in [("running", &running), ("slow", &slow)] {
         wait_until("nothing is untold", || {
             let (events, missed) = monitor.counts();
-            events + missed == told
+            events + missed == emitted
         });
-        println!("{name}: {:?} of {told}", monitor.counts());
+        println!("{name}: {:?} of {emitted}", monitor.counts());
     }
     let (events, missed) = slow.counts();
     assert!(events >= 1 && missed >= 150, "{events} events, {missed} missed");
@@ -163,7 +163,7 @@ fn a_reader_that_stands_still_is_told_what_it_missed_and_one_that_is_killed_leav
     let kept = netns
         .emptcp(&["monitor", "--backlog", "--for", "0.1", "--json"])
         .exits(0);
-    assert!((6..=told as usize).contains(&kept.out.lines().count()), "{kept:?}");
+    assert!((6..=emitted as usize).contains(&kept.out.lines().count()), "{kept:?}");
     let now = netns.emptcp(&["monitor", "--for", "0.1", "--json"]).exits(0);
     assert_eq!(now.out, "", "all of it was before");
     client.finish();

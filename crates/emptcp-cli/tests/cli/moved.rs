@@ -1,5 +1,5 @@
-//! Devices under policy that are renamed, or moved to another network namespace: their programs go with them. The
-//! judges are `ip`, which shows XDP programs, and bpffs: nothing but its pin holds a link.
+//! Devices under policy that are renamed, or moved to another network namespace: their programs are moved with them.
+//! Compared with `ip`, which shows XDP programs, and with bpffs: only its pin holds a link.
 
 use crate::common::{Netns, Said, require_root};
 use serde_json::{Value, json};
@@ -29,8 +29,8 @@ fn states(netns: &Netns, device: &str) -> Vec<Value> {
     list
 }
 
-/// What people are told of a device.
-fn told(netns: &Netns, device: &str, words: &str) {
+/// The text about a device.
+fn reported(netns: &Netns, device: &str, words: &str) {
     for command in ["list", "stats"] {
         let text = netns.emptcp(&[command]).exits(0).out;
         assert!(text.contains(&format!("{device} ({words})")), "{command}: {text}");
@@ -70,12 +70,12 @@ fn a_renamed_device_is_in_force_under_its_new_name() {
         rename(&netns, "v0", "up2");
         let state = json!(["renamed", "up2", false]);
         assert_eq!(states(&netns, "v0"), [state.clone(), state]);
-        told(&netns, "v0", "renamed to up2");
+        reported(&netns, "v0", "renamed to up2");
         assert_eq!(links(&netns), before);
         let good = netns.emptcp(&["check", "--in-force"]).exits(0);
         assert!(good.out.contains("renamed to up2"), "{good:?}");
 
-        // The next apply finds its programs where they are.
+        // The next apply finds its programs at the renamed device.
         let applied = netns
             .apply(&POLICY.replace("v0", "up2"), &[&["--json"], arguments].concat())
             .exits(0)
@@ -89,7 +89,7 @@ fn a_renamed_device_is_in_force_under_its_new_name() {
         let state = json!(["attached", null, false]);
         assert_eq!(states(&netns, "up2"), [state.clone(), state]);
 
-        // Names that are exchanged: the policies act where the file does not say any more.
+        // Two devices exchange names: the policies no longer act on the devices in the file.
         rename(&netns, "up2", "between");
         rename(&netns, "v1", "up2");
         rename(&netns, "between", "v1");
@@ -111,7 +111,7 @@ fn programs(other: &Netns, device: &str, folder: &PathBuf) -> (usize, usize) {
 }
 
 #[test]
-fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
+fn a_device_that_was_moved_is_reported_and_apply_and_remove_detach_it() {
     require_root!();
     for (attach, xdp) in [("tc", 0), ("xdp-generic", 1)] {
         let (netns, other) = (Netns::new(), Netns::new());
@@ -132,7 +132,7 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
         netns.ip(&["link", "set", "v0", "netns", &other.name]);
         let state = json!(["moved", null, true]);
         assert_eq!(states(&netns, "v0"), [state.clone(), state]);
-        told(
+        reported(
             &netns,
             "v0",
             "moved to another network namespace, where its policies still act",
@@ -144,7 +144,7 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
         );
         assert_eq!(programs(&other, "v0", &folder), (xdp, 4));
 
-        // Where it is now, it is told too.
+        // It is also reported in its new namespace.
         let here = other.emptcp(&["list"]).exits(0).out;
         let words = format!(
             "v0 ingress obeys the policies of instance `default` of network namespace `{}`",
@@ -167,7 +167,7 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
         );
         assert_eq!(netns.emptcp(&["list", "--json"]).exits(0).entries(), 1);
 
-        // It comes back as it went.
+        // It comes back unchanged.
         other.ip(&["link", "set", "v0", "netns", &netns.name]);
         netns.emptcp(&["check", "--in-force"]).exits(0);
         netns.ip(&["link", "set", "v0", "netns", &other.name]);
@@ -185,7 +185,7 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
         assert_eq!(programs(&other, "v0", &folder), (0, 2));
         netns.emptcp(&["check", "--in-force"]).exits(0);
 
-        // The same by remove.
+        // The same with remove.
         netns.ip(&["link", "set", "v1", "netns", &other.name]);
         let removed = netns.emptcp(&["remove", "--json"]).exits(0).json();
         let detached = removed["detached"].as_array().unwrap();
@@ -198,11 +198,11 @@ fn a_device_that_was_moved_is_told_and_apply_and_remove_detach_it() {
 }
 
 #[test]
-fn a_device_that_got_another_index_elsewhere_is_told_also_when_it_comes_back() {
+fn a_device_that_got_another_index_elsewhere_is_reported_also_when_it_comes_back() {
     require_root!();
     let (netns, other) = (Netns::new(), Netns::new());
     netns.ip(&["link", "add", "v7", "index", "77", "type", "veth", "peer", "name", "v8"]);
-    // Here too a device has the index: the links must not be mistaken for one of its own.
+    // A device here has the same index: the links must not be taken for its links.
     other.ip(&["link", "add", "v7", "index", "77", "type", "veth", "peer", "name", "v8"]);
     let policy = POLICY
         .replace("'v0', 'v1'", "'v7'")

@@ -1,4 +1,4 @@
-//! A subflow whose connection is not known: it was met in mid-stream, and no socket tells.
+//! A subflow whose connection is unknown: it was first seen in mid-stream, and no socket reports it.
 
 use crate::{
     common::wait_until,
@@ -57,14 +57,14 @@ fn a_subflow_whose_connection_is_not_known_says_so_in_text_and_in_every_event() 
     netns.apply(POLICY, &["--no-adopt"]).exits(0);
 
     let mut events: Vec<Value> = Vec::new();
-    wait_until("it is told that the subflow is there", || {
+    wait_until("the subflow is reported", || {
         let said = netns
             .emptcp(&["monitor", "--backlog", "--for", "0.1", "--json"])
             .exits(0);
         let lines = said.out.lines();
         events = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-        let told = |what: &str| events.iter().any(|event| event["event"] == what);
-        told("subflow") && told("record")
+        let has = |what: &str| events.iter().any(|event| event["event"] == what);
+        has("subflow") && has("record")
     });
     for event in events.iter().filter(|event| event["event"] != "missed") {
         for member in ["connection", "local_token", "remote_token", "opened_by"] {
@@ -91,7 +91,7 @@ fn a_subflow_whose_connection_is_not_known_says_so_in_text_and_in_every_event() 
     assert!(text.starts_with("1 subflow, its connection is not known\n"), "{text}");
     assert!(text.contains("? <-> ?"), "{text}");
 
-    // The kernel knows: taken over, both name it.
+    // The kernel knows it: after the takeover both name it.
     netns.apply(POLICY, &[]).exits(0);
     let groups = netns.emptcp(&["flows", "--json"]).exits(0).json();
     let flow = &groups[0]["flows"][0];

@@ -1,4 +1,4 @@
-//! An operator's own element: from the SDK to a policy in force.
+//! A custom element: from the SDK to a policy in force.
 
 use crate::common::{EMPTCP, Netns};
 use emptcp::require;
@@ -54,7 +54,7 @@ fn an_element_of_the_sdk_is_built_installed_used_and_removed() {
     good(&run(&["element", "remove", "large_packet"]));
     assert_eq!(run(&["check", "policy.toml"]).status.code(), Some(2));
     assert_eq!(run(&["element", "remove", "large_packet"]).status.code(), Some(1));
-    // What is in force goes on.
+    // What is in force keeps running.
     good(&run(&["--netns", &netns.name, "show"]));
 }
 
@@ -82,7 +82,7 @@ fn an_element_that_the_verifier_refuses_is_explained_by_its_source_line() {
 }
 
 #[test]
-fn an_element_that_does_not_compile_is_told_with_the_words_of_clang() {
+fn an_element_that_does_not_compile_is_reported_with_the_words_of_clang() {
     let folder = tempfile::tempdir().unwrap();
     good(&emptcp(folder.path(), &["sdk", "mine"]));
     let source = folder.path().join("mine/large_packet/element.bpf.c");
@@ -101,7 +101,7 @@ fn an_element_that_does_not_compile_is_told_with_the_words_of_clang() {
 }
 
 #[test]
-fn an_installed_element_that_cannot_be_read_hinders_nobody_and_can_be_removed() {
+fn an_installed_element_that_cannot_be_read_hinders_no_command_and_can_be_removed() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| emptcp(folder.path(), arguments);
     let damages: [(&str, &[u8]); 2] = [("empty", b""), ("random", b"\xff\x00\x7fELF")];

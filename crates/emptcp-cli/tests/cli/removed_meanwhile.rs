@@ -1,4 +1,4 @@
-//! Commands that watch an instance end with success when it is removed: their user is done.
+//! Commands that watch an instance end with success when it is removed.
 
 use crate::common::{EMPTCP, Netns, wait_until};
 use emptcp::require;
@@ -9,7 +9,7 @@ use std::{
 
 const POLICY: &str = "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = ['count']\n";
 
-/// A command that watches, with what it prints.
+/// A command that watches, and its output.
 struct Watcher {
     child: Child,
     out: tempfile::NamedTempFile,
@@ -29,7 +29,7 @@ impl Watcher {
         Self { child, out, err }
     }
 
-    /// Whether it has begun: it has printed something, or has mapped the rings of events.
+    /// Whether it has started: it has printed something, or has mapped the rings of events.
     fn watches(&self) -> bool {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap_or_default();
         self.said().0.contains('\n')
@@ -52,7 +52,7 @@ impl Drop for Watcher {
 }
 
 #[test]
-fn who_watches_an_instance_that_is_removed_ends_well_and_says_why() {
+fn a_command_that_watches_a_removed_instance_ends_with_success_and_says_why() {
     require!(
         emptcp::testing::is_root(),
         "needs root: it makes network namespaces and loads programs"
@@ -78,7 +78,7 @@ fn who_watches_an_instance_that_is_removed_ends_well_and_says_why() {
         assert_eq!((code, err.as_str()), (Some(0), "the instance was removed\n"), "{out}");
         assert!(!out.contains("error"), "{out}");
     }
-    // There was nothing to watch: that is a failure.
+    // There is nothing to watch: that is a failure.
     for command in [
         &["monitor"][..],
         &["flows", "--watch", "0.1"],

@@ -1,5 +1,5 @@
-//! With exactly the capabilities that loading and attaching take: what is missing then is named, and `doctor` says what
-//! `apply` can do.
+//! With exactly the capabilities that loading and attaching need: errors name what else is missing, and `doctor` agrees
+//! with `apply`.
 
 use crate::common::{FOR_ALL, Netns, PolicyFile, Said, run};
 use emptcp::require;
@@ -50,7 +50,7 @@ fn open_to_all(file: &PolicyFile) -> String {
 }
 
 #[test]
-fn a_user_with_the_capabilities_is_told_that_folders_are_missing() {
+fn an_error_for_a_user_with_capabilities_names_the_folders() {
     require_setpriv!();
     let (netns, file) = (Netns::new(), PolicyFile::new(POLICY));
     let path = open_to_all(&file);
@@ -80,7 +80,7 @@ fn feature<'a>(report: &'a Value, name: &str) -> &'a Value {
     features.find(|feature| feature["name"] == name).unwrap()
 }
 
-/// Whether `doctor` says that emptcp works, and what it says about capabilities. `apply` must do what it says.
+/// Whether `doctor` says that emptcp works, and its line about capabilities. `apply` must agree.
 fn doctor_and_apply(netns: &Netns, path: &str, capabilities: &str) -> (bool, String, Said) {
     let with = |arguments: &[&str]| with_capabilities(netns, false, capabilities, arguments);
     let report = with(&["doctor", "--json"]).exits(0).json();
@@ -89,7 +89,7 @@ fn doctor_and_apply(netns: &Netns, path: &str, capabilities: &str) -> (bool, Str
     assert_eq!(applied.code == 0, usable, "{capabilities}: {applied:?}, {report}");
     let row = feature(&report, "capabilities");
     assert_eq!(row["available"], usable, "{row}");
-    // What was not tried is not said to be missing: `apply` may be able to use it.
+    // What was not tested is not reported as missing: `apply` may be able to use it.
     for name in ["tcx", "xdp-generic", "xdp-native", "htb", "fq"] {
         let row = feature(&report, name);
         let untried = row["detail"].as_str().unwrap().starts_with("not tried: CAP_");
@@ -134,7 +134,7 @@ fn doctor_agrees_with_apply_where_root_has_the_three_capabilities_or_two_of_them
 }
 
 #[test]
-fn a_user_without_capabilities_is_told_of_folders_and_capabilities() {
+fn an_error_for_a_user_without_capabilities_names_folders_and_capabilities() {
     require_setpriv!();
     let (netns, file) = (Netns::new(), PolicyFile::new(POLICY));
     let path = open_to_all(&file);
@@ -157,7 +157,7 @@ fn a_user_without_capabilities_is_told_of_folders_and_capabilities() {
 }
 
 #[test]
-fn whoever_cannot_prove_that_a_namespace_is_gone_frees_nothing_of_it() {
+fn without_proof_that_a_namespace_is_gone_nothing_of_it_is_freed() {
     require_setpriv!();
     let (netns, other, file) = (Netns::new(), Netns::new(), PolicyFile::new(POLICY));
     netns.apply(POLICY, &[]).exits(0);

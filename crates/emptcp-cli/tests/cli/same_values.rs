@@ -54,7 +54,7 @@ s.sendall(b'x')
 s.recv(1)
 ";
 
-/// Reads JSON twice: as it is, and with every whole number through a double. Tells where they differ.
+/// Reads JSON twice: as it is, and with every whole number through a double. Returns where they differ.
 const THROUGH_DOUBLES: &str = "\
 import json, sys
 text = sys.stdin.read()
@@ -88,7 +88,7 @@ fn line<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
         .unwrap_or_else(|| panic!("no line `{name}` in {text}"))
 }
 
-/// JSON and text of a command between which nothing was counted: neighbour discovery goes on beside the connection.
+/// JSON and text of a command, with no packet counted in between: neighbour discovery may send packets.
 fn both(netns: &Netns, command: &str) -> (Said, String) {
     let json = || netns.emptcp(&[command, "--json"]).exits(0);
     let mut still = None;
@@ -115,7 +115,7 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
     let server = Python::start(&peer, SERVER);
     let client = Python::start(&netns, CLIENT);
 
-    // The last acknowledgement comes late (TCP_DELACK_MIN).
+    // The last acknowledgement is delayed (TCP_DELACK_MIN).
     let volumes = |said: &Said| {
         let connection = said.json()[0]["connection"].clone();
         (connection["packets"].as_u64(), connection["bytes"].as_u64())
@@ -164,9 +164,13 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
     // One event each.
     let elements = &stats["policies"][1]["elements"];
     for position in [0, 1] {
-        let told = &elements[position]["counters"][0];
+        let counter = &elements[position]["counters"][0];
         assert_eq!(
-            (told["name"].as_str(), number(&told["packets"]), number(&told["bytes"])),
+            (
+                counter["name"].as_str(),
+                number(&counter["packets"]),
+                number(&counter["bytes"])
+            ),
             (Some("told"), 1, 0),
             "{stats}"
         );
@@ -198,7 +202,7 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
         assert_eq!(line(&text, element["name"].as_str().unwrap())[1], element["kind"]);
     }
 
-    // Two events are kept, for whoever asks.
+    // Two events are kept for readers.
     let first = netns
         .emptcp(&["monitor", "--backlog", "--count", "1", "--json"])
         .exits(0);

@@ -1,4 +1,4 @@
-//! Root qdiscs of `mode=shape` whose instance was lost, in whole or in part.
+//! Root qdiscs of `mode=shape` whose instance was lost, completely or partly.
 
 use crate::common::{Netns, require_root};
 use serde_json::json;
@@ -12,7 +12,7 @@ fn folder(netns: &Netns) -> String {
     format!("/sys/fs/bpf/emptcp/{}/default", netns.inode())
 }
 
-/// The root qdisc of `v0`, as `tc` tells it.
+/// The root qdisc of `v0`, as `tc` shows it.
 fn root(netns: &Netns) -> String {
     netns.tc(&["qdisc", "show", "dev", "v0", "root"]).unwrap()
 }
@@ -59,7 +59,7 @@ fn an_instance_without_one_of_its_maps_is_named_and_all_of_it_is_removed() {
         assert!(bad.contains(map) && bad.contains("emptcp remove"), "{bad}");
         netns.emptcp(&["remove"]).exits(0);
         assert!(!root(&netns).contains("htb"), "{map}: {}", root(&netns));
-        // Filters are known by their records alone.
+        // Filters are known only by their records.
         if map != "emptcp_devices" {
             let left = netns.tc(&["filter", "show", "dev", "v0", "egress"]).unwrap();
             assert_eq!(left, "", "{map}");
@@ -92,7 +92,7 @@ fn a_qdisc_with_our_handle_that_holds_what_is_not_ours_stays() {
     tc("class add dev v0 parent e7c0: classid e7c0:1 htb rate 1mbit");
     tc("class add dev v0 parent e7c0:1 classid e7c0:2 htb rate 1mbit");
     let refused = netns.apply(SHAPED, &[]).exits(1).err;
-    assert!(refused.contains("somebody has set up a `htb` qdisc"), "{refused}");
+    assert!(refused.contains("there is already a `htb` qdisc"), "{refused}");
     let said = netns.emptcp(&["remove"]).exits(0).out;
     assert!(said.contains("nothing to remove"), "{said}");
     assert!(root(&netns).contains("htb e7c0: root"));

@@ -1,4 +1,4 @@
-//! What belongs to network namespaces that are gone. The judge is the kernel: which maps exist, what is in bpffs.
+//! Instances of network namespaces that are gone. Compared with the kernel: which maps exist, what is in bpffs.
 
 use crate::{
     common::{Netns, Said, emptcp, emptcp_with, require_root, wait_until},
@@ -50,13 +50,13 @@ fn entry(namespace: u64) -> Option<Value> {
     entries.find(|entry| entry["namespace"] == namespace).cloned()
 }
 
-/// Keeps every other command from freeing what is left of a namespace.
+/// Prevents other commands from freeing what is left of a namespace.
 fn hold(namespace: u64) -> Flock<File> {
     let path = format!("/run/emptcp/{namespace}.lock");
     loop {
         let file = File::create(&path).expect("the folder is there");
-        let held = Flock::lock(file, FlockArg::LockExclusive).expect("nobody holds it for long");
-        // Whoever frees what was left under this number before takes the file away.
+        let held = Flock::lock(file, FlockArg::LockExclusive).expect("no process holds it for long");
+        // A command that frees what was left under this number before removes the file.
         let same = fs::metadata(&path).is_ok_and(|now| now.ino() == held.metadata().expect("it is open").ino());
         if same {
             return held;
@@ -64,8 +64,8 @@ fn hold(namespace: u64) -> Flock<File> {
     }
 }
 
-/// Makes an instance and deletes its namespace, which leaves it behind.
-fn left_behind(arguments: &[&str]) -> (u64, Flock<File>) {
+/// Makes an instance and deletes its namespace; the instance stays.
+fn left_by_a_dead_namespace(arguments: &[&str]) -> (u64, Flock<File>) {
     let netns = Netns::new();
     netns.apply(POLICY, arguments).exits(0);
     let namespace = inode(&netns.name);
@@ -78,7 +78,7 @@ fn left_behind(arguments: &[&str]) -> (u64, Flock<File>) {
     (namespace, held)
 }
 
-/// Namespaces come and go, each with policies: afterwards nothing of them is in memory.
+/// Namespaces are created and removed, each with policies: afterwards nothing of them is in memory.
 fn come_and_go(count: u32) {
     let (mut namespaces, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for number in 0..count {
@@ -94,7 +94,7 @@ fn come_and_go(count: u32) {
         namespaces.insert(namespace);
         ip("del");
     }
-    // The kernel takes namespaces down after `ip netns del` has returned. Any apply frees what they have left.
+    // The kernel removes namespaces after `ip netns del` has returned. Any apply frees what they have left.
     let netns = Netns::new();
     wait_until("the folders are gone", || {
         netns.apply(POLICY, &[]).exits(0);
@@ -121,19 +121,19 @@ fn nothing_stays_of_a_thousand_namespaces_that_came_and_went() {
     come_and_go(1000);
 }
 
-fn dead_is_told_and_freed(arguments: &[&str]) {
-    // Another test's apply may free it first: then try once more.
+fn dead_is_reported_and_freed(arguments: &[&str]) {
+    // Another test's apply may free it first: then the test tries again.
     for _ in 0..10 {
-        let (namespace, held) = left_behind(arguments);
-        wait_until("it is told to be dead", || {
+        let (namespace, held) = left_by_a_dead_namespace(arguments);
+        wait_until("it is reported as dead", || {
             entry(namespace).is_some_and(|entry| entry["state"] == "dead")
         });
-        let told = entry(namespace).expect("we hold its lock");
+        let shown = entry(namespace).expect("we hold its lock");
         assert_eq!(
-            (&told["instance"], &told["policies"]),
+            (&shown["instance"], &shown["policies"]),
             (&json!("default"), &json!(["look"]))
         );
-        assert!(told["bytes"].as_u64().unwrap() > 1_000_000, "{told}");
+        assert!(shown["bytes"].as_u64().unwrap() > 1_000_000, "{shown}");
         let text = emptcp(&["list", "--all"]).exits(0).out;
         let line = text.lines().find(|line| line.starts_with(&namespace.to_string()));
         assert!(line.is_some_and(|line| line.contains("dead")), "{text}");
@@ -148,7 +148,7 @@ fn dead_is_told_and_freed(arguments: &[&str]) {
         wait_until("its maps are gone", || map_ids().is_disjoint(&ids));
         let freed = done["freed"].as_array().unwrap();
         if let Some(freed) = freed.iter().find(|entry| entry["namespace"] == namespace) {
-            assert_eq!(freed["bytes"], told["bytes"]);
+            assert_eq!(freed["bytes"], shown["bytes"]);
             return;
         }
     }
@@ -156,15 +156,15 @@ fn dead_is_told_and_freed(arguments: &[&str]) {
 }
 
 #[test]
-fn an_instance_of_a_dead_namespace_is_told_and_freed() {
+fn an_instance_of_a_dead_namespace_is_reported_and_freed() {
     require_root!();
-    dead_is_told_and_freed(&[]);
+    dead_is_reported_and_freed(&[]);
 }
 
 #[test]
-fn an_instance_without_links_of_a_dead_namespace_is_told_and_freed() {
+fn an_instance_without_links_of_a_dead_namespace_is_reported_and_freed() {
     require_root!();
-    dead_is_told_and_freed(&["--clsact"]);
+    dead_is_reported_and_freed(&["--clsact"]);
 }
 
 struct Sleeper(Child);
@@ -213,12 +213,12 @@ fn an_instance_of_a_live_namespace_stays_also_when_only_a_process_holds_it() {
 }
 
 #[test]
-fn a_namespace_whose_number_was_used_before_does_not_meet_the_instance_of_the_other() {
+fn a_namespace_whose_number_was_used_before_does_not_see_the_instance_of_the_other() {
     require_root!();
-    let (gone, _held) = left_behind(&[]);
+    let (gone, _held) = left_by_a_dead_namespace(&[]);
     let netns = Netns::new();
     let here = inode(&netns.name);
-    // As if the number had been the same.
+    // As if the number were the same.
     fs::create_dir_all(folder(here).parent().unwrap()).unwrap();
     fs::rename(folder(gone), folder(here)).unwrap();
     assert_eq!(netns.emptcp(&["list", "--json"]).exits(0).json(), json!([]));

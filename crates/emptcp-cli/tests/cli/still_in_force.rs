@@ -1,5 +1,5 @@
-//! Policies that something else has taken off a device: told by every command, and put right by the next apply. The
-//! judge of what is attached is the kernel, by `tc` and `ip`.
+//! Policies that something else has detached from a device: every command reports it, and the next apply repairs it.
+//! What is attached is compared with the kernel, by `tc` and `ip`.
 
 use crate::common::{Netns, foreign_programs, require_root};
 use emptcp::require;
@@ -22,7 +22,7 @@ do     = ['rate_limit rate=4mbit mode=shape']
 ";
 
 /// Every command says the same about `device`: `state` in JSON, `words` in text.
-fn told(netns: &Netns, device: &str, state: &str, words: &str) {
+fn reported(netns: &Netns, device: &str, state: &str, words: &str) {
     let find = |states: &Value| -> String {
         let states = states.as_array().expect("a list").iter();
         let mut found = states
@@ -46,8 +46,8 @@ fn told(netns: &Netns, device: &str, state: &str, words: &str) {
     }
     for command in ["list", "stats"] {
         let text = netns.emptcp(&[command]).exits(0).out;
-        let ways = ["", "ingress: ", "egress: "].map(|way| format!("{device} ({way}{words})"));
-        assert!(ways.iter().any(|way| text.contains(way)), "{command}: {text}");
+        let forms = ["", "ingress: ", "egress: "].map(|direction| format!("{device} ({direction}{words})"));
+        assert!(forms.iter().any(|form| text.contains(form)), "{command}: {text}");
     }
     let text = netns.emptcp(&["show"]).exits(0).out;
     let line = |line: &str| {
@@ -80,28 +80,28 @@ fn entry_programs(netns: &Netns, device: &str) -> usize {
 
 fn applied_again(netns: &Netns, text: &str, arguments: &[&str], device: &str) {
     netns.apply(text, arguments).exits(0);
-    told(netns, device, "attached", "");
+    reported(netns, device, "attached", "");
 }
 
 #[test]
-fn a_device_that_goes_and_comes_again_is_told_and_the_next_apply_attaches_again() {
+fn a_device_that_is_created_again_is_reported_and_the_next_apply_attaches_again() {
     require_root!();
     for arguments in [&[][..], &["--clsact"]] {
         let netns = Netns::new();
         netns.apply(POLICY, arguments).exits(0);
-        told(&netns, "v0", "attached", "");
+        reported(&netns, "v0", "attached", "");
         netns.ip(&["link", "del", "v0"]);
-        told(&netns, "v0", "gone", "gone");
+        reported(&netns, "v0", "gone", "gone");
         netns.ip(&["link", "add", "v0", "type", "veth", "peer", "name", "v1"]);
-        told(&netns, "v0", "created_again", "created again, not attached");
-        told(&netns, "v1", "created_again", "created again, not attached");
+        reported(&netns, "v0", "created_again", "created again, not attached");
+        reported(&netns, "v1", "created_again", "created again, not attached");
         applied_again(&netns, POLICY, arguments, "v0");
-        told(&netns, "v1", "attached", "");
+        reported(&netns, "v1", "attached", "");
     }
 }
 
 #[test]
-fn a_device_that_comes_again_with_its_old_index_is_told() {
+fn a_device_that_is_created_again_with_its_old_index_is_reported() {
     require_root!();
     let netns = Netns::new();
     netns.ip(&["link", "add", "v7", "index", "77", "type", "veth", "peer", "name", "v8"]);
@@ -110,14 +110,14 @@ fn a_device_that_comes_again_with_its_old_index_is_told() {
         netns.apply(&policy, arguments).exits(0);
         netns.ip(&["link", "del", "v7"]);
         netns.ip(&["link", "add", "v7", "index", "77", "type", "veth", "peer", "name", "v8"]);
-        told(&netns, "v7", "not_attached", "not attached");
+        reported(&netns, "v7", "not_attached", "not attached");
         applied_again(&netns, &policy, arguments, "v7");
         netns.emptcp(&["remove"]).exits(0);
     }
 }
 
 #[test]
-fn filters_that_somebody_removes_or_replaces_are_told() {
+fn removed_or_replaced_filters_are_reported() {
     require_root!();
     let folder = tempfile::tempdir().unwrap();
     let [foreign, _] = foreign_programs(folder.path());
@@ -126,14 +126,14 @@ fn filters_that_somebody_removes_or_replaces_are_told() {
     assert_eq!(entry_programs(&netns, "v0"), 1);
     netns.tc(&["filter", "del", "dev", "v0", "ingress"]).unwrap();
     assert_eq!(entry_programs(&netns, "v0"), 0);
-    told(&netns, "v0", "not_attached", "not attached");
+    reported(&netns, "v0", "not_attached", "not attached");
     applied_again(&netns, POLICY, &["--clsact"], "v0");
     assert_eq!(entry_programs(&netns, "v0"), 1);
 
     let shown = netns.tc(&["filter", "show", "dev", "v0", "ingress"]).unwrap();
     let after = |word: &str| {
         let mut words = shown.split_whitespace().skip_while(|found| *found != word).skip(1);
-        words.next().expect("tc tells it").to_owned()
+        words.next().expect("tc shows it").to_owned()
     };
     let object = foreign.display().to_string();
     netns
@@ -157,14 +157,14 @@ fn filters_that_somebody_removes_or_replaces_are_told() {
             "tc",
         ])
         .unwrap();
-    told(&netns, "v0", "not_attached", "not attached");
+    reported(&netns, "v0", "not_attached", "not attached");
 
     netns.tc(&["qdisc", "del", "dev", "v1", "clsact"]).unwrap();
-    told(&netns, "v1", "not_attached", "not attached");
+    reported(&netns, "v1", "not_attached", "not attached");
 }
 
 #[test]
-fn a_link_that_somebody_detaches_is_told() {
+fn a_detached_link_is_reported() {
     require_root!();
     let netns = Netns::new();
     netns.apply(POLICY, &[]).exits(0);
@@ -172,60 +172,60 @@ fn a_link_that_somebody_detaches_is_told() {
     let spots = show["attachments"].as_array().unwrap();
     let spot = spots.iter().find(|spot| spot["device"] == "v0").unwrap();
     require!(kernel: spot["kind"] == "tcx", "this kernel has no tcx (Linux 6.6)");
-    // Without its pin the link goes.
+    // Without its pin the link is detached.
     let pin = format!("{}/link_{}_ingress", show["folder"].as_str().unwrap(), spot["ifindex"]);
     std::fs::remove_file(pin).unwrap();
-    told(&netns, "v0", "not_attached", "not attached");
+    reported(&netns, "v0", "not_attached", "not attached");
     applied_again(&netns, POLICY, &[], "v0");
 }
 
 #[test]
-fn the_direction_that_no_policy_is_for_is_told_too() {
+fn the_direction_without_a_policy_is_reported_too() {
     require_root!();
     let netns = Netns::new();
     netns.apply(POLICY, &["--clsact"]).exits(0);
     netns.tc(&["filter", "del", "dev", "v0", "egress"]).unwrap();
-    told(&netns, "v0", "not_attached", "not attached");
+    reported(&netns, "v0", "not_attached", "not attached");
     let list = netns.emptcp(&["list"]).exits(0).out;
     assert!(list.contains("v0 (egress: not attached), v1"), "{list}");
     applied_again(&netns, POLICY, &["--clsact"], "v0");
 }
 
 #[test]
-fn a_root_qdisc_that_somebody_replaces_is_told_where_a_policy_shapes() {
+fn a_replaced_root_qdisc_is_reported_where_a_policy_shapes() {
     require_root!();
     let netns = Netns::new();
     // Classes of ours.
     netns.apply(SHAPED, &[]).exits(0);
-    told(&netns, "v0", "attached", "");
+    reported(&netns, "v0", "attached", "");
     netns
         .tc(&["qdisc", "replace", "dev", "v0", "root", "handle", "5:", "pfifo"])
         .unwrap();
-    told(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
+    reported(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
     let refused = netns.apply(SHAPED, &[]).exits(1);
     assert!(refused.err.contains("tc qdisc del dev v0 root"), "{refused:?}");
     netns.tc(&["qdisc", "del", "dev", "v0", "root"]).unwrap();
-    told(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
+    reported(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
     applied_again(&netns, SHAPED, &[], "v0");
     assert!(netns.tc(&["qdisc", "show", "dev", "v0"]).unwrap().contains("htb e7c0:"));
 }
 
 #[test]
-fn a_root_fq_that_somebody_replaces_is_told_where_a_policy_shapes() {
+fn a_replaced_root_fq_is_reported_where_a_policy_shapes() {
     require_root!();
     let netns = Netns::new();
     let fq = netns.tc(&["qdisc", "replace", "dev", "v0", "root", "fq"]);
     require!(kernel: fq.is_ok(), "this kernel has no queueing discipline fq (CONFIG_NET_SCH_FQ)");
     netns.apply(SHAPED, &[]).exits(0);
-    told(&netns, "v0", "attached", "");
+    reported(&netns, "v0", "attached", "");
     netns
         .tc(&["qdisc", "replace", "dev", "v0", "root", "handle", "5:", "pfifo"])
         .unwrap();
-    told(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
+    reported(&netns, "v0", "qdisc_replaced", "qdisc replaced, not shaped");
 }
 
 #[test]
-fn a_class_that_somebody_removes_or_gives_another_rate_is_told() {
+fn a_class_that_is_removed_or_gets_another_rate_is_reported() {
     require_root!();
     let netns = Netns::new();
     let tc = |arguments: &str| netns.tc(&arguments.split(' ').collect::<Vec<_>>()).unwrap();
@@ -234,17 +234,17 @@ fn a_class_that_somebody_removes_or_gives_another_rate_is_told() {
     for rate in ["4mbit", "1234567bit", "40gbit"] {
         let policy = SHAPED.replace("4mbit", rate);
         netns.apply(&policy, &[]).exits(0);
-        told(&netns, "v0", "attached", "");
+        reported(&netns, "v0", "attached", "");
         let class = tc("class show dev v0").split(' ').nth(2).unwrap().to_owned();
         for change in ["rate 800mbit", "rate 1mbit ceil 800mbit"] {
             tc(&format!(
                 "class change dev v0 parent e7c0: classid {class} htb {change}"
             ));
-            told(&netns, "v0", "class_changed", words);
+            reported(&netns, "v0", "class_changed", words);
             applied_again(&netns, &policy, &[], "v0");
         }
         tc(&format!("class del dev v0 classid {class}"));
-        told(&netns, "v0", "class_changed", words);
+        reported(&netns, "v0", "class_changed", words);
         applied_again(&netns, &policy, &[], "v0");
     }
 }

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// A program that prints its arguments, one in a line.
+/// A program that prints its arguments, one per line.
 fn echo(path: &Path) {
     fs::write(path, "#!/bin/sh\nfor argument; do echo \"$argument\"; done\nexit 7\n").unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();

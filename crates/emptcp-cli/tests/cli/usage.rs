@@ -32,7 +32,7 @@ fn a_bad_command_line_is_refused_with_two() {
 }
 
 #[test]
-fn a_bad_command_line_is_told_to_programs_too() {
+fn a_bad_command_line_is_reported_in_json_too() {
     let error = emptcp(&["--json", "stats", "--watch", "never"]).exits(2).json();
     assert_eq!(error["error"]["kind"], "usage");
     assert!(error["error"]["message"].as_str().unwrap().contains("never"), "{error}");

@@ -1,4 +1,4 @@
-//! Many entries of a map with one call.
+//! Reads many entries of a map with one call.
 
 use super::check;
 use libbpf_rs::{MapCore, MapHandle};
@@ -8,7 +8,7 @@ use std::{
     ptr,
 };
 
-/// Where a reading of a map goes on; the kernel's own mark.
+/// The position at which reading of a map continues, in the kernel's format.
 #[derive(Debug)]
 pub(crate) struct Position {
     /// Room for a key, or for the number of a bucket.
@@ -25,8 +25,8 @@ impl Position {
         }
     }
 
-    /// Behind the entry `index` of an array.
-    pub(crate) fn behind(index: u32) -> Self {
+    /// After the entry `index` of an array.
+    pub(crate) fn after(index: u32) -> Self {
         Self {
             mark: index.to_ne_bytes().to_vec(),
             begun: true,
@@ -43,11 +43,11 @@ pub(crate) struct Read {
     pub(crate) is_end: bool,
 }
 
-/// Reads entries into `keys` and `values`, as many as there is room for.
+/// Reads entries into `keys` and `values`, as many as fit.
 ///
 /// # Errors
-/// What the kernel answers: `ENOSPC` where a bucket of a hash table holds more than there is room for, `EINVAL` before
-/// Linux 5.6; `EINVAL` also for maps with a value for each CPU.
+/// The kernel's error: `ENOSPC` if a bucket of a hash table has more entries than fit, `EINVAL` before Linux 5.6, and
+/// `EINVAL` for maps with a value for each CPU.
 pub(crate) fn lookup(map: &MapHandle, position: &mut Position, keys: &mut [u8], values: &mut [u8]) -> io::Result<Read> {
     if map.map_type().is_percpu() {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));

@@ -1,10 +1,10 @@
-//! What the kernel says of itself.
+//! Queries about the kernel.
 
 use std::ptr;
 
 /// Whether programs at tc may call `bpf_probe_read_kernel`.
 pub(crate) fn programs_read_kernel_memory() -> bool {
-    // SAFETY: no options are passed; libbpf loads a program of two instructions and lets it go.
+    // SAFETY: no options are passed; libbpf loads a program of two instructions and unloads it.
     let answer = unsafe {
         libbpf_sys::libbpf_probe_bpf_helper(
             libbpf_sys::BPF_PROG_TYPE_SCHED_CLS,
@@ -15,7 +15,7 @@ pub(crate) fn programs_read_kernel_memory() -> bool {
     answer == 1
 }
 
-/// Waits until no program runs that started before: `synchronize_rcu`. False when the kernel does not offer it.
+/// Waits until all programs that were running have ended: `synchronize_rcu`. False if the kernel does not offer it.
 pub(crate) fn grace_period() -> bool {
     const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
     // SAFETY: no memory is passed.

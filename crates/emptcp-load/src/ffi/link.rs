@@ -10,14 +10,14 @@ use std::{
 /// Attaches a program to a device by a link. `attach_type` is one of `BPF_TCX_INGRESS`, `BPF_TCX_EGRESS`, `BPF_XDP`.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
     let options = libbpf_sys::bpf_link_create_opts {
         sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
         flags,
         ..Default::default()
     };
-    // SAFETY: `options` is valid during the call and says its own size.
+    // SAFETY: `options` is valid during the call and has its own size in it.
     owned(unsafe {
         libbpf_sys::bpf_link_create(
             program.as_raw_fd(),
@@ -28,10 +28,10 @@ pub fn create(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, flags: u3
     })
 }
 
-/// Exchanges the program of a link.
+/// Replaces the program of a link.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no memory is passed.
     check(unsafe { libbpf_sys::bpf_link_update(link.as_raw_fd(), program.as_raw_fd(), ptr::null()) }).map(drop)
@@ -40,13 +40,13 @@ pub fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
 /// Detaches a link, even while others hold it.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn detach(link: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: no memory is passed.
     check(unsafe { libbpf_sys::bpf_link_detach(link.as_raw_fd()) }).map(drop)
 }
 
-/// What the kernel says about a link.
+/// What the kernel reports about a link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Info {
     /// The link's id.
@@ -57,10 +57,10 @@ pub struct Info {
     pub ifindex: u32,
 }
 
-/// Asks about a tcx or XDP link.
+/// Queries a tcx or XDP link.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn info(link: BorrowedFd<'_>) -> io::Result<Info> {
     let mut info = libbpf_sys::bpf_link_info::default();
     let mut size = size_of::<libbpf_sys::bpf_link_info>() as u32;
@@ -78,7 +78,7 @@ pub fn info(link: BorrowedFd<'_>) -> io::Result<Info> {
 /// A link that exists.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn by_id(id: u32) -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.
     owned(unsafe { libbpf_sys::bpf_link_get_fd_by_id(id) })
@@ -88,7 +88,7 @@ pub fn by_id(id: u32) -> io::Result<OwnedFd> {
 /// the id of a link is 0 where there is none.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn attached_at(ifindex: u32, attach_type: u32) -> io::Result<Vec<(u32, u32)>> {
     let (mut programs, mut links) = ([0_u32; 64], [0_u32; 64]);
     let mut options = libbpf_sys::bpf_prog_query_opts {
@@ -108,13 +108,13 @@ pub fn attached_at(ifindex: u32, attach_type: u32) -> io::Result<Vec<(u32, u32)>
 /// The XDP programs of a device: driver, generic (0: none).
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn xdp_programs(ifindex: u32) -> io::Result<(u32, u32)> {
     let mut options = libbpf_sys::bpf_xdp_query_opts {
         sz: size_of::<libbpf_sys::bpf_xdp_query_opts>() as libbpf_sys::size_t,
         ..Default::default()
     };
-    // SAFETY: `options` is valid during the call and says its own size.
+    // SAFETY: `options` is valid during the call and has its own size in it.
     check(unsafe { libbpf_sys::bpf_xdp_query(ifindex as libc::c_int, 0, &raw mut options) })?;
     let native = if options.drv_prog_id != 0 {
         options.drv_prog_id

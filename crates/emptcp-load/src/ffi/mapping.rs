@@ -14,7 +14,7 @@ struct Mapping {
     count: usize,
 }
 
-// SAFETY: memory that several processes share is reached by atomic operations only, whichever thread does it.
+// SAFETY: memory that several processes share is only accessed by atomic operations, from any thread.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
@@ -42,8 +42,8 @@ impl Mapping {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, has `count` words and lives as long as `self`. Where it is read-only
-        // nobody stores; a load of 64 bits needs no right to write.
+        // SAFETY: the mapping is page-aligned, has `count` words and lives as long as `self`. If it is read-only,
+        // nothing stores to it; a load of 64 bits needs no right to write.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.count) }
     }
 }
@@ -68,12 +68,12 @@ impl Control {
         Mapping::new(map, 1, libc::PROT_READ | libc::PROT_WRITE).map(Self)
     }
 
-    /// The word as it is now.
+    /// The current value of the word.
     pub fn load(&self) -> u64 {
         self.0.words()[0].load(Ordering::Acquire)
     }
 
-    /// Stores another word, which all programs see from then on.
+    /// Stores a new value, which all programs see from then on.
     pub fn store(&self, word: u64) {
         self.0.words()[0].store(word, Ordering::Release);
     }

@@ -1,6 +1,6 @@
 //! Every call that Rust cannot check: the parts of libbpf and libc that have no safe wrapper.
 //!
-//! Nothing here decides anything; each function turns one call into owned descriptors, slices and `io::Result`.
+//! No logic here: each function wraps one call and returns owned descriptors, slices and `io::Result`.
 #![allow(unsafe_code, reason = "the one module of this crate that may call C")]
 
 pub mod link;
@@ -18,7 +18,7 @@ use std::{
     os::fd::{FromRawFd, OwnedFd},
 };
 
-/// libbpf and libc answer a negative number, of which libbpf puts the meaning into errno as well.
+/// libbpf and libc return a negative number; libbpf also sets errno.
 fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
     if answer >= 0 {
         Ok(answer)
@@ -29,6 +29,6 @@ fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
 
 fn owned(answer: libc::c_int) -> io::Result<OwnedFd> {
     let fd = check(answer)?;
-    // SAFETY: the call has just made this descriptor and nobody else knows it.
+    // SAFETY: the call has just made this descriptor and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

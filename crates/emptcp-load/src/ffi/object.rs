@@ -2,7 +2,7 @@
 
 use libbpf_rs::{AsRawLibbpf, Object, OpenObject, btf::Btf};
 
-/// Loads an object; on refusal also gives the verifier's log, cut to `log_size` bytes.
+/// Loads an object; on refusal also returns the verifier's log, cut to `log_size` bytes.
 pub(crate) fn load(mut object: OpenObject, log_size: usize) -> Result<Object, (libbpf_rs::Error, String)> {
     let mut log = vec![0_u8; log_size];
     for program in object.progs_mut() {

@@ -18,7 +18,7 @@ fn c_path(path: &Path) -> io::Result<CString> {
 /// Pins a map, program or link.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn add(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let path = c_path(path)?;
     // SAFETY: the path is a C string that outlives the call.
@@ -28,7 +28,7 @@ pub fn add(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 /// Opens what is pinned at a path.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn open(path: &Path) -> io::Result<OwnedFd> {
     let path = c_path(path)?;
     // SAFETY: the path is a C string that outlives the call.

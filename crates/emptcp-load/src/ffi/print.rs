@@ -2,7 +2,7 @@
 
 use std::{mem, panic, sync::OnceLock};
 
-/// What becomes of libbpf's messages.
+/// Receives libbpf's messages.
 struct Print {
     wanted: fn() -> bool,
     take: fn(&str),
@@ -20,8 +20,8 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
-/// Gives libbpf's messages to `take`, when they are `wanted`. A message may hold any bytes: names come from object
-/// files. The first call counts.
+/// Passes libbpf's messages to `take`, if they are `wanted`. A message may hold any bytes: names come from object
+/// files. Only the first call has an effect.
 pub(crate) fn set(wanted: fn() -> bool, take: fn(&str)) {
     if PRINT.set(Print { wanted, take }).is_err() {
         return;
@@ -40,7 +40,7 @@ pub(crate) fn set(wanted: fn() -> bool, take: fn(&str)) {
     }
 }
 
-/// libbpf calls this. A panic may not go through it.
+/// libbpf calls this. A panic must not unwind through it.
 unsafe extern "C" fn print(
     _level: libbpf_sys::libbpf_print_level,
     format: *const libc::c_char,

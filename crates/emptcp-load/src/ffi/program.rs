@@ -10,7 +10,7 @@ use std::{
 /// Id and name of a program.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn info(program: BorrowedFd<'_>) -> io::Result<(u32, String)> {
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut size = size_of::<libbpf_sys::bpf_prog_info>() as u32;
@@ -24,27 +24,27 @@ pub fn info(program: BorrowedFd<'_>) -> io::Result<(u32, String)> {
 /// A program by its id.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn by_id(id: u32) -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.
     owned(unsafe { libbpf_sys::bpf_prog_get_fd_by_id(id) })
 }
 
-/// What a test run is given.
+/// The input of a test run.
 pub struct TestRun<'a> {
     /// The packet, from the link header on.
     pub packet: &'a [u8],
-    /// The context before the run, empty for none; afterwards as the program left it.
+    /// The context before the run, empty for none; afterwards the context after the run.
     pub context: &'a mut [u8],
-    /// How often.
+    /// Number of runs.
     pub repeat: u32,
 }
 
-/// What a test run gave.
+/// The result of a test run.
 pub struct TestAnswer {
     /// The program's return value.
     pub returned: u32,
-    /// The packet as the program left it.
+    /// The packet after the run.
     pub packet: Vec<u8>,
     /// Mean time of one run, ns, as the kernel measured it.
     pub duration_ns: u32,
@@ -53,9 +53,9 @@ pub struct TestAnswer {
 /// Runs a program on a packet: `BPF_PROG_TEST_RUN`.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The error of the kernel.
 pub fn test_run(program: BorrowedFd<'_>, run: TestRun<'_>) -> io::Result<TestAnswer> {
-    // Room for what a program may add before or after it.
+    // Space for bytes that a program may add before or after it.
     let mut output = vec![0_u8; run.packet.len() + 256];
     let mut options = libbpf_sys::bpf_test_run_opts {
         sz: size_of::<libbpf_sys::bpf_test_run_opts>() as libbpf_sys::size_t,

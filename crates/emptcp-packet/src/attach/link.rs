@@ -1,6 +1,6 @@
-//! tcx and XDP: BPF links, pinned, so that they outlive us and vanish with their pin.
+//! tcx and XDP: BPF links, pinned, so that they outlive this process and are removed with their pin.
 
-use super::{Kind, Spot};
+use super::{HookPoint, Kind};
 use crate::error::{AttachProblem, Error, OrKernel, Result};
 use emptcp_load::{link, link::Info as LinkInfo, pin, program as bpf};
 use emptcp_plan::plan::DeviceDirection;
@@ -12,25 +12,25 @@ use std::{
 
 const XDP_FLAGS_GENERIC: u32 = 1 << 1;
 const XDP_FLAGS_NATIVE: u32 = 1 << 2;
-/// First in the row of tcx: ours lets every packet that it does not drop go on to the next program, while another's
-/// may end the row.
+/// First in the tcx chain: our program passes every packet that it does not drop on to the next program, while another
+/// program may end the chain.
 const BPF_F_BEFORE: u32 = 1 << 3;
 
 /// Attaches and pins.
-pub(super) fn attach(spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>, path: &Path) -> Result<()> {
-    let (attach_type, flags) = match (kind, spot.direction) {
+pub(super) fn attach(point: HookPoint<'_>, kind: Kind, program: BorrowedFd<'_>, path: &Path) -> Result<()> {
+    let (attach_type, flags) = match (kind, point.direction) {
         (Kind::XdpNative, _) => (libbpf_sys::BPF_XDP, XDP_FLAGS_NATIVE),
         (Kind::XdpGeneric, _) => (libbpf_sys::BPF_XDP, XDP_FLAGS_GENERIC),
         (_, DeviceDirection::Ingress) => (libbpf_sys::BPF_TCX_INGRESS, BPF_F_BEFORE),
         (_, DeviceDirection::Egress) => (libbpf_sys::BPF_TCX_EGRESS, BPF_F_BEFORE),
     };
-    let link = link::create(program, spot.ifindex, attach_type, flags).map_err(|error| why(spot, kind, error))?;
-    // A pin without a link can be left from a device that is gone.
+    let link = link::create(program, point.ifindex, attach_type, flags).map_err(|error| why(point, kind, error))?;
+    // A device that is gone can leave a pin without a link.
     let _ = fs::remove_file(path);
     pin::add(link.as_fd(), path).or_kernel(format!("pin the link at {}", path.display()))
 }
 
-/// Detaches; a link that is gone already is no error.
+/// Detaches; a link that is already gone is no error.
 pub(super) fn detach(path: &Path) -> Result<()> {
     let Ok(link) = pin::open(path) else { return Ok(()) };
     match link::detach(link.as_fd()) {
@@ -59,8 +59,8 @@ pub(super) fn info(path: &Path) -> Option<LinkInfo> {
     link::info(pin::open(path).ok()?.as_fd()).ok()
 }
 
-/// Whether the device that a link holds is one of this namespace: a device that is moved takes its links along, and may
-/// get an index that another one has here.
+/// Whether the device that a link holds is one of this namespace: a device that is moved keeps its links, and its new
+/// index may belong to another device here.
 pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: DeviceDirection) -> bool {
     let found = match (kind, direction) {
         (Kind::XdpNative | Kind::XdpGeneric, _) => {
@@ -71,7 +71,7 @@ pub(super) fn is_here(info: LinkInfo, kind: Kind, direction: DeviceDirection) ->
     };
     match found {
         Ok(found) => found,
-        // Without the right to ask, what the link itself says counts.
+        // Without the right to ask, the link's own index is used.
         Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
     }
 }
@@ -81,12 +81,12 @@ fn is_at(info: LinkInfo, attach_type: u32) -> io::Result<bool> {
     Ok(attached.iter().any(|(_, link)| *link == info.id))
 }
 
-fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
-    let what = format!("attach by {} to {}", kind.name(), spot.device);
+fn why(point: HookPoint<'_>, kind: Kind, error: io::Error) -> Error {
+    let what = format!("attach by {} to {}", kind.name(), point.device);
     let xdp = matches!(kind, Kind::XdpNative | Kind::XdpGeneric);
     let problem = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => return Error::kernel(what, error),
-        Some(libc::EBUSY | libc::EEXIST) if xdp => AttachProblem::OtherXdp(others(spot)),
+        Some(libc::EBUSY | libc::EEXIST) if xdp => AttachProblem::OtherXdp(others(point)),
         Some(libc::EOPNOTSUPP | libc::EINVAL) if kind == Kind::XdpNative => AttachProblem::NoNativeXdp,
         Some(libc::ENODEV) => AttachProblem::DeviceGone,
         Some(libc::E2BIG | libc::ERANGE) if kind == Kind::XdpNative => AttachProblem::MtuTooLarge,
@@ -95,18 +95,18 @@ fn why(spot: Spot<'_>, kind: Kind, error: io::Error) -> Error {
     let hook = if xdp {
         kind.name().to_owned()
     } else {
-        format!("tcx {}", spot.direction.name())
+        format!("tcx {}", point.direction.name())
     };
     Error::Attach {
-        device: spot.device.to_owned(),
+        device: point.device.to_owned(),
         hook,
         problem,
     }
 }
 
-/// The XDP programs that have the device.
-fn others(spot: Spot<'_>) -> String {
-    let (native, generic) = link::xdp_programs(spot.ifindex).unwrap_or_default();
+/// Names the XDP programs that are attached to the device.
+fn others(point: HookPoint<'_>) -> String {
+    let (native, generic) = link::xdp_programs(point.ifindex).unwrap_or_default();
     let named: Vec<String> = [native, generic]
         .into_iter()
         .filter(|id| *id != 0)

@@ -1,10 +1,10 @@
-//! Attaches entry programs to devices, and detaches them; other people's programs and filters stay as they are.
+//! Attaches entry programs to devices, and detaches them; programs and filters of others stay as they are.
 //!
 //! * `link`: tcx (Linux 6.6) and XDP, by BPF links that are pinned.
 //! * `clsact`: before tcx, a filter of the clsact qdisc.
 //!
 //! Every attachment is noted in the instance's map of devices *before* it is made, so that the next command can clean
-//! up after a death in between.
+//! up if the process dies in between.
 
 mod clsact;
 mod link;
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// In words.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tcx => "tcx",
@@ -80,9 +80,9 @@ pub struct AttachedTo {
     pub kind: Kind,
 }
 
-/// Where something is attached.
+/// A hook point: a device and a direction.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot<'a> {
+pub(crate) struct HookPoint<'a> {
     /// The device's name, for messages.
     pub(crate) device: &'a str,
     /// Its index.
@@ -91,9 +91,9 @@ pub(crate) struct Spot<'a> {
     pub(crate) direction: DeviceDirection,
 }
 
-impl Spot<'_> {
-    pub(crate) fn key(&self) -> records::SpotKey {
-        records::SpotKey {
+impl HookPoint<'_> {
+    pub(crate) fn key(&self) -> records::HookPointKey {
+        records::HookPointKey {
             ifindex: self.ifindex,
             direction: self.direction,
         }
@@ -112,15 +112,15 @@ impl Spot<'_> {
     }
 }
 
-/// Where something of ours is attached.
+/// Where a program of ours is attached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Hold {
     /// Nowhere.
     Nothing,
     /// To the device of this namespace for which it is noted.
     Here,
-    /// To a device that was moved to another network namespace. With the same index rules match there too, and policies
-    /// act.
+    /// To a device that was moved to another network namespace. If it has the same index there, the rules match and
+    /// policies act.
     Elsewhere {
         /// It has the same index there.
         acts: bool,
@@ -136,64 +136,65 @@ pub(crate) struct Attachments<'a> {
 }
 
 impl Attachments<'_> {
-    /// What is noted for a spot.
-    pub(crate) fn get(&self, spot: Spot<'_>) -> Result<Option<(Kind, Attachment)>> {
+    /// The record of a hook point.
+    pub(crate) fn get(&self, point: HookPoint<'_>) -> Result<Option<(Kind, Attachment)>> {
         let records = Records::read(self.records)?;
-        let record = records.attachments.get(&spot.key());
+        let record = records.attachments.get(&point.key());
         Ok(record.and_then(|record| Some((Kind::from_number(record.kind)?, *record))))
     }
 
-    /// Attaches a program; the spot must be free of ours.
+    /// Attaches a program; none of ours may be attached to the hook point.
     ///
     /// # Errors
     /// When the kernel refuses; then nothing of ours is left there.
-    pub(crate) fn attach(&self, spot: Spot<'_>, kind: Kind, program: BorrowedFd<'_>) -> Result<()> {
+    pub(crate) fn attach(&self, point: HookPoint<'_>, kind: Kind, program: BorrowedFd<'_>) -> Result<()> {
         let mut record = Attachment {
             kind: kind as u32,
             ..Attachment::default()
         };
         let result = match kind {
             Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => {
-                records::note_attachment(self.records, spot.key(), record)?;
-                link::attach(spot, kind, program, &spot.link_path(self.folder))
+                records::note_attachment(self.records, point.key(), record)?;
+                link::attach(point, kind, program, &point.link_path(self.folder))
             }
             Kind::Clsact => {
-                record.made_qdisc = !clsact::is_present(spot)?;
-                records::note_attachment(self.records, spot.key(), record)?;
-                clsact::attach(spot, program).and_then(|(handle, priority)| {
+                record.made_qdisc = !clsact::is_present(point)?;
+                records::note_attachment(self.records, point.key(), record)?;
+                clsact::attach(point, program).and_then(|(handle, priority)| {
                     (record.handle, record.priority) = (handle, priority);
-                    records::note_attachment(self.records, spot.key(), record)
+                    records::note_attachment(self.records, point.key(), record)
                 })
             }
         };
         if result.is_err() {
-            self.detach(spot)?;
+            self.detach(point)?;
         }
         result
     }
 
-    /// Detaches what is noted for a spot, and whatever a death has left half-made there.
-    pub(crate) fn detach(&self, spot: Spot<'_>) -> Result<()> {
-        let Some((kind, record)) = self.get(spot)? else {
+    /// Detaches what is recorded for a hook point, and what an interrupted command has left there.
+    pub(crate) fn detach(&self, point: HookPoint<'_>) -> Result<()> {
+        let Some((kind, record)) = self.get(point)? else {
             return Ok(());
         };
         match kind {
-            Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => link::detach(&spot.link_path(self.folder))?,
+            Kind::Tcx | Kind::XdpNative | Kind::XdpGeneric => link::detach(&point.link_path(self.folder))?,
             Kind::Clsact => {
-                clsact::detach(spot, &self.entry_programs())?;
+                clsact::detach(point, &self.entry_programs())?;
                 if record.made_qdisc {
-                    self.give_back_clsact(spot)?;
+                    self.give_back_clsact(point)?;
                 }
             }
         }
-        records::forget_attachment(self.records, spot.key())
+        records::forget_attachment(self.records, point.key())
     }
 
-    /// Removes the qdisc that we made, or leaves that duty to our attachment in the other direction.
-    fn give_back_clsact(&self, spot: Spot<'_>) -> Result<()> {
+    /// Removes the qdisc that we made. While our other direction is attached, the record of that one takes over the
+    /// duty.
+    fn give_back_clsact(&self, point: HookPoint<'_>) -> Result<()> {
         let noted = Records::read(self.records)?.attachments;
         let other = noted.into_iter().find(|(key, record)| {
-            key.ifindex == spot.ifindex && key.direction != spot.direction && record.kind == Kind::Clsact as u32
+            key.ifindex == point.ifindex && key.direction != point.direction && record.kind == Kind::Clsact as u32
         });
         match other {
             Some((key, record)) => records::note_attachment(
@@ -204,82 +205,82 @@ impl Attachments<'_> {
                     ..record
                 },
             ),
-            None => clsact::remove_if_unused(spot),
+            None => clsact::remove_if_unused(point),
         }
     }
 
-    /// Whether what is noted is really there.
-    pub(crate) fn is_alive(&self, spot: Spot<'_>) -> Result<bool> {
-        Ok(self.hold(spot)? == Hold::Here)
+    /// Whether what is recorded is really attached.
+    pub(crate) fn is_alive(&self, point: HookPoint<'_>) -> Result<bool> {
+        Ok(self.hold(point)? == Hold::Here)
     }
 
-    /// Where what is noted for a spot is attached.
-    pub(crate) fn hold(&self, spot: Spot<'_>) -> Result<Hold> {
-        let Some((kind, record)) = self.get(spot)? else {
+    /// Where the program that is recorded for a hook point is attached.
+    pub(crate) fn hold(&self, point: HookPoint<'_>) -> Result<Hold> {
+        let Some((kind, record)) = self.get(point)? else {
             return Ok(Hold::Nothing);
         };
         if kind == Kind::Clsact {
             // A device that is moved loses its qdiscs.
             let is_there = record.handle != 0
-                && clsact::is_attached(spot, record.handle, record.priority, &self.entry_programs())?;
+                && clsact::is_attached(point, record.handle, record.priority, &self.entry_programs())?;
             return Ok(if is_there { Hold::Here } else { Hold::Nothing });
         }
-        let info = link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex != 0);
+        let info = link::info(&point.link_path(self.folder)).filter(|info| info.ifindex != 0);
         Ok(match info {
             None => Hold::Nothing,
-            Some(info) if !link::is_here(info, kind, spot.direction) => Hold::Elsewhere {
-                acts: info.ifindex == spot.ifindex,
+            Some(info) if !link::is_here(info, kind, point.direction) => Hold::Elsewhere {
+                acts: info.ifindex == point.ifindex,
             },
-            Some(info) if info.ifindex == spot.ifindex => Hold::Here,
-            // It was away, and came back with another index: no rule knows it.
+            Some(info) if info.ifindex == point.ifindex => Hold::Here,
+            // It was moved away and came back with another index: no rule matches it.
             Some(_) => Hold::Nothing,
         })
     }
 
-    /// The index of the device of this namespace that has the link of a spot.
-    pub(crate) fn device_here(&self, spot: Spot<'_>) -> Result<Option<u32>> {
-        let Some((kind, _)) = self.get(spot)?.filter(|(kind, _)| *kind != Kind::Clsact) else {
+    /// The index of the device of this namespace that has the link of a hook point.
+    pub(crate) fn device_here(&self, point: HookPoint<'_>) -> Result<Option<u32>> {
+        let Some((kind, _)) = self.get(point)?.filter(|(kind, _)| *kind != Kind::Clsact) else {
             return Ok(None);
         };
-        let info = link::info(&spot.link_path(self.folder)).filter(|info| info.ifindex != 0);
+        let info = link::info(&point.link_path(self.folder)).filter(|info| info.ifindex != 0);
         Ok(info
-            .filter(|info| link::is_here(*info, kind, spot.direction))
+            .filter(|info| link::is_here(*info, kind, point.direction))
             .map(|info| info.ifindex))
     }
 
-    /// Id of the link that holds a spot.
-    pub(crate) fn link_id(&self, spot: Spot<'_>) -> Option<u32> {
-        link::info(&spot.link_path(self.folder))
+    /// Id of the link of a hook point.
+    pub(crate) fn link_id(&self, point: HookPoint<'_>) -> Option<u32> {
+        link::info(&point.link_path(self.folder))
             .filter(|info| info.ifindex != 0)
             .map(|info| info.id)
     }
 
-    /// The program that a spot runs.
-    pub(crate) fn running(&self, spot: Spot<'_>) -> Result<Option<u32>> {
-        let Some((kind, record)) = self.get(spot)? else {
+    /// The program that a hook point runs.
+    pub(crate) fn running(&self, point: HookPoint<'_>) -> Result<Option<u32>> {
+        let Some((kind, record)) = self.get(point)? else {
             return Ok(None);
         };
         if kind == Kind::Clsact {
-            return clsact::running(spot, record.handle, record.priority);
+            return clsact::running(point, record.handle, record.priority);
         }
-        let info = link::info(&spot.link_path(self.folder));
+        let info = link::info(&point.link_path(self.folder));
         Ok(info.filter(|info| info.ifindex != 0).map(|info| info.program))
     }
 
-    /// Puts another program in the place of the one that a spot runs. No packet passes in between.
+    /// Atomically replaces the program that a hook point runs.
     ///
     /// # Errors
     /// When nothing is attached there, or the device is gone.
-    pub(crate) fn exchange(&self, spot: Spot<'_>, program: BorrowedFd<'_>) -> Result<()> {
-        match self.get(spot)? {
-            Some((Kind::Clsact, record)) => clsact::exchange(spot, record.handle, record.priority, program),
-            _ => self.run(spot, program),
+    pub(crate) fn exchange(&self, point: HookPoint<'_>, program: BorrowedFd<'_>) -> Result<()> {
+        match self.get(point)? {
+            Some((Kind::Clsact, record)) => clsact::exchange(point, record.handle, record.priority, program),
+            _ => self.run(point, program),
         }
     }
 
-    /// Holds the link that another instance holds for a spot.
-    pub(crate) fn share_link(&self, spot: Spot<'_>, other: &Attachments<'_>) -> Result<()> {
-        link::share(&spot.link_path(other.folder), &spot.link_path(self.folder))
+    /// Pins the link that another instance has at a hook point.
+    pub(crate) fn share_link(&self, point: HookPoint<'_>, other: &Attachments<'_>) -> Result<()> {
+        link::share(&point.link_path(other.folder), &point.link_path(self.folder))
     }
 
     /// Ids of this instance's entry programs.
@@ -289,7 +290,7 @@ impl Attachments<'_> {
     }
 }
 
-/// Whether this kernel has tcx: it answers a question about it. `None` when this process may not ask.
+/// Whether this kernel has tcx: it answers a query about it. `None` when this process may not ask.
 pub(crate) fn offers_tcx() -> Option<bool> {
     // The loopback device is always there.
     match bpf_link::attached_at(1, libbpf_sys::BPF_TCX_INGRESS) {
@@ -299,7 +300,7 @@ pub(crate) fn offers_tcx() -> Option<bool> {
     }
 }
 
-/// The same where nothing can be attached without the right to ask.
+/// The same for callers that cannot attach anything without the right to ask.
 pub(crate) fn has_tcx() -> bool {
     offers_tcx() == Some(true)
 }

@@ -1,7 +1,7 @@
 //! Links that wait for a switch. A device that changes its hook gets its new link beforehand, with a program that does
-//! nothing; its pin says for which policy set, so that the next command can end what a death has interrupted.
+//! nothing. The name of its pin has the policy set, so that the next command can finish an interrupted switch.
 
-use super::{Attachments, Kind, Spot, link};
+use super::{Attachments, HookPoint, Kind, link};
 use crate::{
     error::{Error, OrKernel, Result},
     records::{self, Attachment},
@@ -32,8 +32,8 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    fn new(folder: &Path, spot: Spot<'_>, kind: Kind, generation: Generation) -> Self {
-        let (ifindex, direction) = (spot.ifindex, spot.direction);
+    fn new(folder: &Path, point: HookPoint<'_>, kind: Kind, generation: Generation) -> Self {
+        let (ifindex, direction) = (point.ifindex, point.direction);
         let name = format!(
             "{PREFIX}{ifindex}_{}_{}_{}",
             direction.name(),
@@ -66,7 +66,7 @@ impl Pending {
         })
     }
 
-    /// Gives the link another program.
+    /// Replaces the program of the link.
     ///
     /// # Errors
     /// When the device is gone.
@@ -84,19 +84,19 @@ impl Pending {
 }
 
 impl Attachments<'_> {
-    /// Attaches a program for a policy set to come, beside what the spot has.
+    /// Attaches a program for the next policy set, beside what the hook point has.
     ///
     /// # Errors
     /// When the kernel refuses; then nothing of it is left.
     pub(crate) fn attach_pending(
         &self,
-        spot: Spot<'_>,
+        point: HookPoint<'_>,
         kind: Kind,
         generation: Generation,
         program: BorrowedFd<'_>,
     ) -> Result<Pending> {
-        let pending = Pending::new(self.folder, spot, kind, generation);
-        link::attach(spot, kind, program, &pending.path)?;
+        let pending = Pending::new(self.folder, point, kind, generation);
+        link::attach(point, kind, program, &pending.path)?;
         Ok(pending)
     }
 
@@ -106,29 +106,29 @@ impl Attachments<'_> {
         entries.filter_map(|entry| Pending::read(entry.path())).collect()
     }
 
-    /// Gives the link of a spot another program.
+    /// Replaces the program of the link of a hook point.
     ///
     /// # Errors
     /// When there is no such link, or the device is gone.
-    pub(crate) fn run(&self, spot: Spot<'_>, program: BorrowedFd<'_>) -> Result<()> {
-        run(&spot.link_path(self.folder), program)
+    pub(crate) fn run(&self, point: HookPoint<'_>, program: BorrowedFd<'_>) -> Result<()> {
+        run(&point.link_path(self.folder), program)
     }
 
-    /// Puts a link that waited in the place of what the spot has.
+    /// Replaces what the hook point has by a link that waited.
     ///
     /// # Errors
-    /// When the former one cannot be detached; another call goes on where this one ended.
-    pub(crate) fn settle(&self, spot: Spot<'_>, pending: &Pending) -> Result<()> {
-        let path = spot.link_path(self.folder);
-        match self.get(spot)? {
-            Some((Kind::Clsact, _)) => self.detach(spot)?,
+    /// When the former one cannot be detached; another call continues.
+    pub(crate) fn settle(&self, point: HookPoint<'_>, pending: &Pending) -> Result<()> {
+        let path = point.link_path(self.folder);
+        match self.get(point)? {
+            Some((Kind::Clsact, _)) => self.detach(point)?,
             _ => link::detach(&path)?,
         }
         let record = Attachment {
             kind: pending.kind as u32,
             ..Attachment::default()
         };
-        records::note_attachment(self.records, spot.key(), record)?;
+        records::note_attachment(self.records, point.key(), record)?;
         fs::rename(&pending.path, &path).map_err(|error| Error::io(&pending.path, error))
     }
 }

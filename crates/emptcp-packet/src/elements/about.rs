@@ -1,8 +1,8 @@
 //! What an element's object says about itself, compared with its `element.toml`: the version of the SDK that it was
-//! built with, selector or actor, its name, its counters and its arguments. A program whose counters are not those of
-//! the manifest would count into what belongs to other elements.
+//! built with, selector or actor, its name, its counters and its arguments. A program whose counters differ from the
+//! manifest's would write to the counters of other elements.
 
-use crate::{error::Result, program::Who};
+use crate::{error::Result, program::Subject};
 use emptcp_abi::{ABI_VERSION, element_kind};
 use emptcp_load::{
     object,
@@ -27,7 +27,7 @@ pub enum Origin {
 /// What an object says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct About {
-    /// `EMPTCP_ABI_VERSION` of the headers; `None` before version 3, which had no such word.
+    /// `EMPTCP_ABI_VERSION` of the headers; `None` before version 3, which did not have it.
     abi: Option<u64>,
     /// One of `emptcp_abi::element_kind`.
     kind: Option<u64>,
@@ -122,7 +122,7 @@ impl About {
     fn class_objection(&self, manifest: &Manifest) -> Option<String> {
         match (self.class, manifest.needs.contains(&Need::Class)) {
             (true, false) => Some(
-                "the source includes `emptcp/class.h`, but element.toml does not say `needs = [\"class\"]`; nobody would \
+                "the source includes `emptcp/class.h`, but element.toml does not say `needs = [\"class\"]`; nothing would \
                  give it a class"
                     .to_owned(),
             ),
@@ -162,16 +162,16 @@ impl About {
 pub(crate) fn agree(
     object: &OpenObject,
     layout: &Layout,
-    who: Who<'_>,
+    subject: Subject<'_>,
     manifest: &Manifest,
     origin: &Origin,
 ) -> Result<()> {
     let about =
-        About::read(object, layout).map_err(|error| who.mismatch(format!("its BTF cannot be read: {error:#}")))?;
+        About::read(object, layout).map_err(|error| subject.mismatch(format!("its BTF cannot be read: {error:#}")))?;
     let is_outdated = about.abi != Some(u64::from(ABI_VERSION)) && *origin != Origin::BuiltIn;
     match about.objection(manifest, origin) {
-        Some(detail) if is_outdated => Err(who.outdated(detail)),
-        Some(detail) => Err(who.mismatch(detail)),
+        Some(detail) if is_outdated => Err(subject.outdated(detail)),
+        Some(detail) => Err(subject.mismatch(detail)),
         None => Ok(()),
     }
 }
@@ -186,7 +186,7 @@ fn bytes_of_number(argument: &Argument, layout: &Layout) -> Option<usize> {
     }
 }
 
-/// Lowers `max` of numbers to what their members hold, so that `check` refuses what could not be loaded.
+/// Lowers `max` of numbers to the largest value of their members, so that `check` refuses what could not be loaded.
 pub(crate) fn narrow(manifest: &mut Manifest, layout: &Layout) {
     for argument in &mut manifest.arguments {
         if let Some(bytes @ 1..8) = bytes_of_number(argument, layout) {
@@ -197,12 +197,12 @@ pub(crate) fn narrow(manifest: &mut Manifest, layout: &Layout) {
 }
 
 /// Refuses members of `struct arguments` that cannot hold what element.toml allows.
-pub(crate) fn arguments_fit(layout: &Layout, who: Who<'_>, manifest: &Manifest) -> Result<()> {
+pub(crate) fn arguments_fit(layout: &Layout, subject: Subject<'_>, manifest: &Manifest) -> Result<()> {
     let mut narrowed = manifest.clone();
     narrow(&mut narrowed, layout);
     for (argument, narrowed) in manifest.arguments.iter().zip(&narrowed.arguments) {
         let Some(member) = layout.constant("arguments").and_then(|c| c.member(&argument.name)) else {
-            continue; // Told when it is filled.
+            continue; // Reported when it is filled.
         };
         let (name, size) = (&argument.name, member.size);
         let (least, shape) = match argument.ty {
@@ -215,7 +215,7 @@ pub(crate) fn arguments_fit(layout: &Layout, who: Who<'_>, manifest: &Manifest) 
         };
         if size < least || member.shape != shape {
             let wanted = values::describe_member(argument.ty);
-            return Err(who.mismatch(format!(
+            return Err(subject.mismatch(format!(
                 "`{name}` in `struct arguments` is {}, but element.toml says that it is of another type: that takes {wanted}",
                 member.describe()
             )));
@@ -223,7 +223,7 @@ pub(crate) fn arguments_fit(layout: &Layout, who: Who<'_>, manifest: &Manifest) 
         if let Some(max) = argument.max
             && narrowed.max.is_some_and(|largest| largest < max)
         {
-            return Err(who.mismatch(format!(
+            return Err(subject.mismatch(format!(
                 "element.toml says `max = {max}` of `{name}`, but `{name}` in `struct arguments` has {size} bytes; lower \
                  `max`, or widen the member"
             )));
@@ -231,7 +231,7 @@ pub(crate) fn arguments_fit(layout: &Layout, who: Who<'_>, manifest: &Manifest) 
         if let Some(default) = &argument.default
             && let Err(error) = values::parse(narrowed, default)
         {
-            return Err(who.mismatch(format!(
+            return Err(subject.mismatch(format!(
                 "the default of `{name}` does not fit into the {size} bytes of its member: {}",
                 error.message
             )));

@@ -1,4 +1,4 @@
-//! An operator's own elements: build, install, list, remove.
+//! Custom elements of an operator: build, install, list, remove.
 
 pub use crate::elements::catalog::installed_folder;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     elements::catalog::{self, Catalog, Element, Origin, named_as_its_folder, variant_of},
     elements::sdk,
     error::{Error, HostError, Result},
-    program::{self, Fill, Presence, Who},
+    program::{self, Fill, Presence, Subject},
     tables,
 };
 use emptcp_host::{
@@ -24,11 +24,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Names of folders in which an installation is prepared begin so.
+/// Prefix of folders in which an installation is prepared.
 const PREPARED: &str = ".emptcp-install-";
-/// Names of folders with headers for the compiler begin so.
+/// Prefix of folders with headers for the compiler.
 const HEADERS: &str = "emptcp-headers-";
-/// Far more than any source or object has.
+/// Size limit, far above any source or object.
 const SOURCE_BYTES: u64 = 32 << 20;
 
 /// An element that was built.
@@ -42,7 +42,7 @@ pub struct Built {
     pub objects: Vec<PathBuf>,
     /// Hooks for which the verifier of this kernel has accepted it.
     pub checked: Vec<Hook>,
-    /// What the user should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct ElementInfo {
 pub fn build(folder: &Path) -> Result<Built> {
     let manifest = catalog::read_manifest(folder)?;
     named_as_its_folder(folder, &manifest)?;
-    // The compiler would wait for what is no file.
+    // The compiler would wait for input on a pipe or device.
     for file in sources(folder)? {
         files::is_regular_or_missing(&file).map_err(|error| Error::io(file, error))?;
     }
@@ -130,17 +130,17 @@ pub fn build(folder: &Path) -> Result<Built> {
     Ok(built)
 }
 
-/// What begins so is the core's: `emptcp/private.h`.
+/// Prefix of the core's private headers: `emptcp/private.h`.
 const PRIVATE: [&str; 2] = ["emptcp_scratch", "emptcp/private.h"];
 
-/// Refuses a source that reaches for what is private to the core.
+/// Refuses a source that includes private headers of the core.
 fn names_nothing_private(folder: &Path, manifest: &Manifest) -> Result<()> {
     for file in sources(folder)?
         .iter()
         .filter(|file| file.extension().is_some_and(|e| e != "toml"))
     {
         let Ok(text) = files::read_regular(file, SOURCE_BYTES) else {
-            continue; // Told when it is compiled.
+            continue; // Reported when it is compiled.
         };
         let text = String::from_utf8_lossy(&text);
         let found = (1..).zip(text.lines()).find_map(|(number, line)| {
@@ -165,13 +165,13 @@ fn names_nothing_private(folder: &Path, manifest: &Manifest) -> Result<()> {
 fn compare(element: &Element, manifest: &Manifest) -> Result<()> {
     for &hook in &manifest.hooks {
         let Some(object) = element.object(hook) else { continue };
-        let who = Who {
+        let subject = Subject {
             element: &manifest.name,
             policy: None,
             hook,
         };
-        let object = element.filled(object, who, &example(manifest, 0))?;
-        about::arguments_fit(&program::layout(&object, who)?, who, manifest)?;
+        let object = element.filled(object, subject, &example(manifest, 0))?;
+        about::arguments_fit(&program::layout(&object, subject)?, subject, manifest)?;
     }
     Ok(())
 }
@@ -181,18 +181,18 @@ fn check(element: &Element) -> Result<()> {
     let maps = tables::small()?;
     for &hook in &element.manifest.hooks {
         let Some(object) = element.object(hook) else { continue };
-        // Departure times and a class are two of them.
+        // Departure times and a class give two different branches.
         let fillers: &[u64] = match element.manifest.needs.contains(&Need::Class) {
             true => &[0, 1, 2],
             false => &[0, 1],
         };
         for &filler in fillers {
-            let who = Who {
+            let subject = Subject {
                 element: &element.manifest.name,
                 policy: None,
                 hook,
             };
-            element.load(object, who, &example(&element.manifest, filler), &maps)?;
+            element.load(object, subject, &example(&element.manifest, filler), &maps)?;
         }
     }
     Ok(())
@@ -264,7 +264,7 @@ pub fn install(folder: &Path) -> Result<Built> {
 pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     let built = build(folder)?;
     Catalog::load_from(installed)?.takes(&catalog::read_manifest(folder)?)?;
-    // The source goes along, so that what runs can be read later.
+    // The source is copied too, so that it can be read later.
     let files = built.objects.iter().cloned().chain(sources(folder)?);
     let copy = |path: PathBuf| {
         let bytes = files::read_regular(&path, SOURCE_BYTES).map_err(|error| Error::io(&path, error))?;
@@ -273,13 +273,13 @@ pub fn install_into(folder: &Path, installed: &Path) -> Result<Built> {
     let files = files.map(copy).collect::<Result<Vec<_>>>()?;
     fs::create_dir_all(installed).map_err(|error| Error::io(installed, error))?;
     let prepared = WorkFolder::new(installed, PREPARED)?;
-    let place = installed.join(&built.name);
+    let target = installed.join(&built.name);
     write_files(
         prepared.path(),
-        &place,
+        &target,
         files.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())),
     )?;
-    prepared.move_to(&place)?;
+    prepared.move_to(&target)?;
     Ok(built)
 }
 
@@ -294,11 +294,11 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(named.into_iter().chain(headers).collect())
 }
 
-/// Removes an installed element by the name of its folder, which is its own. Policies in force that use it go on until
+/// Removes an installed element by its name, which is the name of its folder. Policies in force keep using it until
 /// they are applied again.
 ///
 /// # Errors
-/// When there is none of that name, or it is shipped.
+/// When no such element is installed, or it is a shipped one.
 pub fn remove(name: &str) -> Result<()> {
     let catalog = Catalog::load()?;
     let broken = catalog.broken().iter().map(|broken| &broken.folder);

@@ -5,7 +5,7 @@ use crate::{
     elements::about,
     error::{Error, Result},
     maps::Maps,
-    program::{self, Fill, Who},
+    program::{self, Fill, Subject},
 };
 use emptcp_host::files;
 use emptcp_load::{clang::Variant, embedded, object::Loaded};
@@ -21,9 +21,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Far more than any object has; the kernel takes a million instructions of 8 bytes.
+/// Size limit, far above any object; the kernel accepts a million instructions of 8 bytes.
 const OBJECT_BYTES: u64 = 32 << 20;
-/// Far more than any `element.toml` has.
+/// Size limit, far above any `element.toml`.
 const MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An element: its manifest and its programs.
@@ -50,17 +50,17 @@ impl Element {
     }
 
     /// The object `bytes` of this element, compared with the manifest and filled in. Needs no rights.
-    pub(crate) fn filled(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>]) -> Result<OpenObject> {
-        let mut object = program::open(bytes, who)?;
-        let layout = program::layout(&object, who)?;
-        about::agree(&object, &layout, who, &self.manifest, &self.origin)?;
-        program::fill(&mut object, &layout, who, fills)?;
+    pub(crate) fn filled(&self, bytes: &[u8], subject: Subject<'_>, fills: &[Fill<'_>]) -> Result<OpenObject> {
+        let mut object = program::open(bytes, subject)?;
+        let layout = program::layout(&object, subject)?;
+        about::agree(&object, &layout, subject, &self.manifest, &self.origin)?;
+        program::fill(&mut object, &layout, subject, fills)?;
         Ok(object)
     }
 
     /// The same, and loads it.
-    pub(crate) fn load(&self, bytes: &[u8], who: Who<'_>, fills: &[Fill<'_>], maps: &Maps) -> Result<Loaded> {
-        program::twice(|| program::finish(self.filled(bytes, who, fills)?, who, maps))
+    pub(crate) fn load(&self, bytes: &[u8], subject: Subject<'_>, fills: &[Fill<'_>], maps: &Maps) -> Result<Loaded> {
+        program::twice(|| program::finish(self.filled(bytes, subject, fills)?, subject, maps))
     }
 
     /// An element from a folder that holds `element.toml` and the objects `tc.o` and `xdp.o`.
@@ -92,17 +92,17 @@ impl Element {
 }
 
 impl Element {
-    /// Numbers are at most what `struct arguments` holds. An object that cannot be read is told about when it is used.
+    /// Limits numbers to what `struct arguments` holds. An object that cannot be read is reported when it is used.
     fn narrow(&mut self) {
         for hook in self.manifest.hooks.clone() {
-            let who = Who {
+            let subject = Subject {
                 element: &self.manifest.name,
                 policy: None,
                 hook,
             };
             let layout = self.object(hook).and_then(|object| {
-                program::open(object, who)
-                    .and_then(|object| program::layout(&object, who))
+                program::open(object, subject)
+                    .and_then(|object| program::layout(&object, subject))
                     .ok()
             });
             if let Some(layout) = layout {
@@ -144,7 +144,7 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
     })
 }
 
-/// Policies find an element by its name, people by its folder.
+/// Policies find an element by its name, operators by its folder.
 pub(crate) fn named_as_its_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
     let whole = folder.canonicalize().map_err(|error| Error::io(folder, error))?;
     let name = whole.file_name().unwrap_or_default().to_string_lossy();
@@ -160,7 +160,7 @@ pub(crate) fn named_as_its_folder(folder: &Path, manifest: &Manifest) -> Result<
     })
 }
 
-/// Two elements cannot give one word of conditions a meaning.
+/// Two elements cannot declare the same word of conditions.
 fn no_conflict(others: &emptcp_plan::Catalog, manifest: &Manifest) -> Result<()> {
     others.conflict(manifest).map_or(Ok(()), |why| {
         Err(Error::Element {
@@ -245,13 +245,13 @@ impl Catalog {
             Err(error) => return Err(Error::io(folder, error)),
         };
         let found = entries.flatten().map(|entry| entry.path()).filter(|folder| {
-            // One that is no file is told about. A name with a point in front is of an installation under way.
+            // One that is no file is reported. A name that begins with a dot belongs to an installation in progress.
             let hidden = folder
                 .file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with('.'));
             !hidden && fs::symlink_metadata(folder.join("element.toml")).is_ok()
         });
-        // In the order of their names: of two that declare one field the first is taken, each time.
+        // Sorted by name: of two elements that declare one field always the first is used.
         let folders: BTreeSet<PathBuf> = found.collect();
         let mut manifests = catalog.manifests();
         for folder in folders {
@@ -275,7 +275,7 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Whether an element can stand beside all others but the one of its own name, which it replaces.
+    /// Checks that an element does not conflict with the others. The one of its own name is replaced.
     pub(crate) fn takes(&self, manifest: &Manifest) -> Result<()> {
         self.not_shipped(&manifest.name)?;
         no_conflict(&self.manifests(), manifest)
@@ -300,15 +300,15 @@ impl Catalog {
     /// An element by name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it does not exist.
     pub fn element(&self, name: &str) -> Result<&Element> {
         self.elements
             .get(name)
             .ok_or_else(|| Error::UnknownElement(name.to_owned()))
     }
 
-    /// Whether the objects of all elements that `plan` uses are what their manifests say, and of this version. Asks the
-    /// kernel nothing.
+    /// Checks that the objects of all elements that `plan` uses match their manifests and this version. Does not use
+    /// the kernel.
     ///
     /// # Errors
     /// [`Error::Mismatch`] with what to do: an element that was installed by another version of emptcp must be built
@@ -326,16 +326,16 @@ impl Catalog {
                 if element.origin == Origin::BuiltIn || !done.insert((&node.element, hook)) {
                     continue;
                 }
-                let who = Who {
+                let subject = Subject {
                     element: &node.element,
                     policy: Some(&policy.name),
                     hook,
                 };
-                let object = program::open(object, who)?;
+                let object = program::open(object, subject)?;
                 about::agree(
                     &object,
-                    &program::layout(&object, who)?,
-                    who,
+                    &program::layout(&object, subject)?,
+                    subject,
                     &element.manifest,
                     &element.origin,
                 )?;

@@ -1,4 +1,4 @@
-//! Writes the SDK out: headers for elements, libbpf's headers, and an element to start from.
+//! Writes the SDK: headers for elements, libbpf's headers, and a template element.
 
 use crate::error::{Error, Result};
 use emptcp_host::work_folder::{WorkFolder, write_files};
@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The element to start from: file name, text.
+/// The template element: file name, text.
 const TEMPLATE: [(&str, &str); 2] = [
     ("element.bpf.c", include_str!("template/element.bpf.c")),
     ("element.toml", include_str!("template/element.toml")),
 ];
 
-/// Name of the element to start from.
+/// Name of the template element.
 const TEMPLATE_NAME: &str = "large_packet";
 
 /// Folders of a written SDK that a compiler must search.
@@ -22,7 +22,7 @@ pub(crate) fn include_folders(folder: &Path) -> [PathBuf; 1] {
     [folder.join("include")]
 }
 
-/// Names of folders in which the SDK is prepared begin so.
+/// Prefix of folders in which the SDK is prepared.
 const PREPARED: &str = ".emptcp-sdk-";
 
 /// The headers: path, text.
@@ -43,11 +43,11 @@ pub(crate) fn write_headers(folder: &Path) -> Result<()> {
 }
 
 /// Writes the SDK into `folder`: `include/` for the compiler and the template `large_packet/`. Returns the files.
-/// Headers are replaced; a template that is there already is left alone.
+/// Headers are replaced; an existing template is not changed.
 ///
 /// # Errors
-/// When a file cannot be written. Then nothing of it is there, unless the folder was there before: in that one some
-/// headers may be replaced already.
+/// When a file cannot be written. A new folder is then removed again; in an existing one some headers may have been
+/// replaced.
 pub fn write(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |path: &Path, error: io::Error| Error::io(path, error);
     let is_there = match fs::metadata(folder) {
@@ -75,15 +75,15 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>> {
         folder,
         headers().chain(template.filter(|_| !has_template)),
     )?;
-    // The disk has had room for all of it.
-    let place = |file: PathBuf| {
+    // All files are written: there was enough space on the disk.
+    let move_in = |file: PathBuf| {
         let path = folder.join(&file);
         let above = path.parent().unwrap_or(folder);
         fs::create_dir_all(above).map_err(|error| failed(above, error))?;
         fs::rename(prepared.path().join(&file), &path).map_err(|error| failed(&path, error))?;
         Ok(path)
     };
-    files.into_iter().map(place).collect()
+    files.into_iter().map(move_in).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What kind of error it is, and what it is about.
+//! The kind of an error, and its subject.
 
 use super::{Error, problems};
 use emptcp_host::Error as Host;
@@ -6,7 +6,7 @@ use emptcp_model::ErrorKind;
 use std::path::Path;
 
 impl Error {
-    /// What kind of thing went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Host(error) => of_host(error),
@@ -33,7 +33,7 @@ impl Error {
         }
     }
 
-    /// The device that it is about; several are separated by commas.
+    /// The device that it concerns; several are separated by commas.
     pub fn device(&self) -> Option<&str> {
         match self {
             Self::UnknownDevice { device, .. }
@@ -47,7 +47,7 @@ impl Error {
         }
     }
 
-    /// The policy that it is about.
+    /// The policy that it concerns.
     pub fn policy(&self) -> Option<&str> {
         match self {
             Self::UnknownDevice { policy, .. } | Self::SameDevice { policy, .. } | Self::NoProgram { policy, .. } => {
@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    /// The element that it is about: its name, or its folder where it has none yet.
+    /// The element that it concerns: its name, or its folder where it has none yet.
     pub fn element(&self) -> Option<&str> {
         match self {
             Self::Mismatch { element, .. }
@@ -73,7 +73,7 @@ impl Error {
         }
     }
 
-    /// The instance that it is about; where another one has a device, that one.
+    /// The instance that it concerns; if another instance has the device, that one.
     pub fn instance(&self) -> Option<&str> {
         match self {
             Self::DeviceInUse { instance, .. }
@@ -97,7 +97,7 @@ impl Error {
         }
     }
 
-    /// The file or folder that it is about.
+    /// The file or folder that it concerns.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::NoElement { folder, .. } => Some(folder),
@@ -105,7 +105,7 @@ impl Error {
         }
     }
 
-    /// The kernel's number, one of errno(3), where it is known.
+    /// The kernel's error number, see errno(3), if known.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Attach { problem, .. } => problem.errno(),
@@ -114,7 +114,7 @@ impl Error {
         }
     }
 
-    /// What the machine said, below everything else.
+    /// The innermost error, as the machine reported it.
     fn host(&self) -> Option<&Host> {
         match self {
             Self::Host(error) | Self::Load(emptcp_load::Error::Host(error)) => Some(error),

@@ -1,7 +1,7 @@
-//! What can go wrong, in words that say what happened, where, and what to do.
+//! Errors of this crate. Messages say what happened, where, and what to do.
 //!
-//! A program decides by [`Error::kind`], and asks [`Error::device`], [`Error::policy`] and the others what it is about.
-//! No message names a command line: what to type is said by the command.
+//! A program decides by [`Error::kind`]; [`Error::device`], [`Error::policy`] and the others return the subject. No
+//! message names a command line: the CLI adds what to type.
 
 mod about;
 mod problems;
@@ -63,33 +63,33 @@ pub enum Error {
         device: String,
         /// The hook, in words.
         hook: String,
-        /// What is in the way.
+        /// Why not.
         problem: AttachProblem,
     },
-    /// Policies ask for things on a device that exclude each other.
+    /// Policies request settings of a device that exclude each other.
     #[error("device `{device}`: {reason}")]
     Conflict {
         /// The device.
         device: String,
-        /// What excludes what.
+        /// Which settings exclude each other.
         reason: String,
     },
     /// The verifier refused a program.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// An object and its manifest, or its manifest and the plan, do not fit together.
+    /// An object does not match its manifest, or the manifest does not match the plan.
     #[error("element `{element}` ({hook}): {detail}")]
     Mismatch {
         /// The element.
         element: String,
         /// The hook.
         hook: String,
-        /// What does not fit.
+        /// What does not match.
         detail: String,
         /// Whether its objects must be built again from its source.
         rebuild: bool,
     },
-    /// A policy uses an element that is not there.
+    /// A policy uses an element that does not exist.
     #[error("there is no element `{0}`")]
     UnknownElement(String),
     /// A policy's chain cannot run at the hook that its device needs.
@@ -107,11 +107,11 @@ pub enum Error {
     /// A table of fixed size is full.
     #[error("too many {what}: {wanted}, at most {limit}")]
     TooMany {
-        /// What there is too much of.
+        /// What the table holds.
         what: &'static str,
         /// How many the policy set needs.
         wanted: usize,
-        /// How many there can be.
+        /// The maximum.
         limit: usize,
     },
     /// No such instance in this network namespace.
@@ -120,9 +120,10 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// The instance is there, but no policy set: its first `apply` or its removal is under way, or has died.
+    /// The instance exists, but no policy set is in force: its first `apply` or its removal is in progress or was
+    /// interrupted.
     #[error(
-        "no policy of the instance `{instance}` is in force: its first apply or its removal is under way, or was interrupted"
+        "no policy of the instance `{instance}` is in force: its first apply or its removal is in progress, or was interrupted"
     )]
     NothingInForce {
         /// The instance.
@@ -131,15 +132,15 @@ pub enum Error {
     /// The name is not allowed.
     #[error("`{0}` cannot be the name of an instance: 1 to 40 of a-z, 0-9 and -")]
     BadName(String),
-    /// bpffs is not there.
+    /// bpffs cannot be used.
     #[error("{0}")]
     NoBpffs(BpffsProblem),
-    /// Another version or build of emptcp made the instance, whose maps this one would misread.
+    /// Another version or build of emptcp made the instance; this one would misread its maps.
     #[error("the instance `{instance}` cannot be used: {detail}")]
     OtherBuild {
         /// The instance.
         instance: String,
-        /// Which one, and what that means.
+        /// Which one, and what follows.
         detail: String,
     },
     /// What is stored in the kernel cannot be read.
@@ -155,16 +156,15 @@ pub enum Error {
     NoElement {
         /// The folder.
         folder: PathBuf,
-        /// What came of reading its `element.toml`.
+        /// The error of reading its `element.toml`.
         source: io::Error,
     },
-    /// This build cannot go on with the tables of an instance. [`replace`](crate::replace) puts new ones in their
-    /// place.
+    /// This build cannot use the tables of an instance. [`replace`](crate::replace) makes new ones.
     #[error("the instance `{instance}` cannot be taken over: {detail}")]
     Layout {
         /// The instance.
         instance: String,
-        /// What does not fit.
+        /// What does not match.
         detail: String,
     },
     /// An element could not be built or installed.
@@ -194,17 +194,17 @@ pub enum Error {
         /// Why and what to do.
         reason: String,
     },
-    /// An apply failed, and not everything that it did could be taken back. The former policy set is in force.
-    #[error("{error}; what was in force before stays, but not everything could be taken back: {left}")]
+    /// An apply failed, and not everything that it did could be undone. The former policy set is in force.
+    #[error("{error}; what was in force before stays, but not everything could be undone: {left}")]
     NotUndone {
         /// Why the apply failed.
         error: Box<Error>,
-        /// What could not be taken back, and why.
+        /// What could not be undone, and why.
         left: String,
-        /// The instance was new: a removal cleans up. Otherwise the next apply does.
+        /// The instance was new: remove it to clean up. Otherwise the next apply cleans up.
         fresh: bool,
     },
-    /// A removal has detached all programs of an instance, and could not take its folder away.
+    /// A removal has detached all programs of an instance, but could not remove its folder.
     #[error(
         "no policy of the instance `{instance}` is in force any more, but its folder could not be removed: {error}"
     )]
@@ -233,7 +233,7 @@ impl Error {
     }
 }
 
-/// An error about no program in particular. What is about one is reported by `program::Who`.
+/// An error that concerns no single program. Errors of one program are made by `program::Subject`.
 impl From<emptcp_load::Error> for Error {
     fn from(error: emptcp_load::Error) -> Self {
         match error {
@@ -245,7 +245,7 @@ impl From<emptcp_load::Error> for Error {
 
 /// `.or_kernel("what was tried")` for results of the kernel and of libbpf.
 pub(crate) trait OrKernel<T> {
-    /// Says what was tried.
+    /// Adds what was tried.
     fn or_kernel(self, action: impl Into<String>) -> Result<T>;
 }
 

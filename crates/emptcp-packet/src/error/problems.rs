@@ -1,4 +1,4 @@
-//! What can be in the way at one place: a device's hook, or bpffs.
+//! Why a device's hook, or bpffs, cannot be used.
 
 use emptcp_host::Answer;
 use emptcp_model::ErrorKind;
@@ -10,19 +10,19 @@ pub enum AttachProblem {
     /// Another XDP program is there.
     #[error("{0} is already there; one device takes one XDP program; remove it, or use attach = \"tc\"")]
     OtherXdp(String),
-    /// A qdisc of somebody is in the place of ours.
-    #[error("somebody's `ingress` qdisc is in its place; replace it by `clsact`, which takes the same filters")]
+    /// Another qdisc is where ours would be.
+    #[error("an `ingress` qdisc of another program is there; replace it by `clsact`, which takes the same filters")]
     IngressQdisc,
     /// The driver does not run XDP itself.
     #[error("its driver has no native XDP; use attach = \"tc\" or \"xdp-generic\"")]
     NoNativeXdp,
-    /// A frame does not fit into what the driver gives an XDP program.
+    /// A frame does not fit into the buffer that the driver gives an XDP program.
     #[error("its MTU is too large for native XDP; use attach = \"tc\"")]
     MtuTooLarge,
-    /// It went away meanwhile.
+    /// The device was removed in the meantime.
     #[error("the device is gone")]
     DeviceGone,
-    /// It is attached by something else than a BPF link.
+    /// It is not attached by a BPF link.
     #[error("only what a link holds can be exchanged")]
     NoLink,
     /// Any other refusal by the kernel.
@@ -55,7 +55,7 @@ pub enum BpffsProblem {
     /// Its folder is not there.
     #[error("{0} does not exist: this kernel has no BPF, or /sys is not mounted")]
     Missing(&'static str),
-    /// Something else lies over it.
+    /// Another file system is mounted over it.
     #[error("{0} is hidden here: this is another mount namespace, as inside `ip netns exec`")]
     Hidden(&'static str),
     /// It cannot be written.

@@ -1,6 +1,6 @@
-//! The root qdisc of a device: whose it is, and what of ours it holds.
+//! The root qdisc of a device: whether it is ours, and our classes in it.
 
-use super::wish;
+use super::request;
 use crate::{
     elements::catalog::Catalog,
     error::{Error, OrKernel, Result},
@@ -8,7 +8,7 @@ use crate::{
 };
 use emptcp_host::qdisc;
 use emptcp_plan::{
-    ClassWish,
+    ClassRequest,
     plan::{DeviceDirection, PolicyPlan},
 };
 use libbpf_rs::MapHandle;
@@ -20,10 +20,10 @@ pub(super) const MAJOR: u16 = 0xe7c0;
 pub(super) const QDISC: &str = "htb e7c0:";
 /// Qdiscs that the kernel gives a device by itself.
 const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "mq", "fq"];
-/// The queue that we give a class, and the one that it has until then.
+/// The queue that we give a class, and the one that the kernel gives it first.
 const QUEUES: [&str; 2] = ["bfifo", "pfifo"];
 
-/// What the root of a device offers.
+/// What the root qdisc of a device offers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Root {
     Ours,
@@ -36,14 +36,14 @@ pub(super) enum Root {
 pub(crate) enum InPlace {
     /// It does, or the policy does not shape.
     Yes,
-    /// The root qdisc that the policy was given is gone.
+    /// The root qdisc of the policy is gone.
     NoQdisc,
     /// The qdisc is there, but the class of the policy is gone or has another rate.
     NoClass,
 }
 
-/// Whether what a policy was given on a device is still there: the root qdisc, and its class `minor` with its rate. An
-/// element that was removed since does not tell what it wants.
+/// Whether the qdisc of a policy on a device still exists: the root qdisc, and its class `minor` with its rate. If the
+/// element was removed in the meantime, its request is unknown.
 pub(crate) fn in_place(
     policy: &PolicyPlan,
     minor: u16,
@@ -51,7 +51,7 @@ pub(crate) fn in_place(
     (name, index): (&str, u32),
     has_classes: bool,
 ) -> InPlace {
-    let Ok(ClassWish::Required { rate, .. }) = wish(policy, catalog) else {
+    let Ok(ClassRequest::Required { rate, .. }) = request(policy, catalog) else {
         return InPlace::Yes;
     };
     if policy.direction == DeviceDirection::Ingress {
@@ -78,7 +78,7 @@ pub(crate) fn own_root(name: &str, index: u32) -> Option<&'static str> {
         .then_some(QDISC)
 }
 
-/// What the root of a device offers; an error where somebody has set it up.
+/// What the root of a device offers; an error if another program or user has set it up.
 pub(super) fn root_of(name: &str, index: u32) -> Result<Root> {
     let qdiscs = qdisc::qdiscs(index).or_kernel(format!("list the qdiscs of {name}"))?;
     let Some(root) = qdiscs.iter().find(|qdisc| qdisc.parent == qdisc::ROOT) else {
@@ -88,22 +88,22 @@ pub(super) fn root_of(name: &str, index: u32) -> Result<Root> {
         "htb" if root.major == MAJOR => Ok(Root::Ours),
         "fq" => Ok(Root::Fq),
         kind if root.major == 0 && DEFAULTS.contains(&kind) => Ok(Root::Default),
-        kind => Err(somebody_s(name, kind, root.major)),
+        kind => Err(not_ours(name, kind, root.major)),
     }
 }
 
 /// The refusal of a qdisc that is not ours.
-pub(super) fn somebody_s(name: &str, kind: &str, major: u16) -> Error {
+pub(super) fn not_ours(name: &str, kind: &str, major: u16) -> Error {
     Error::Shape {
         device: name.to_owned(),
         reason: format!(
-            "somebody has set up a `{kind}` qdisc ({major:x}:) there; remove it (`tc qdisc del dev {name} root`)"
+            "there is already a `{kind}` qdisc ({major:x}:) that is not ours; remove it (`tc qdisc del dev {name} root`)"
         ),
     }
 }
 
-/// Whether a root qdisc with our handle holds nothing but what we put there: no filters, classes right below it, and
-/// in them the queues that we give them, or that the kernel gives a class by itself.
+/// Whether a root qdisc with our handle holds only what we added: no filters, classes right below it, and in them the
+/// queues that we give them, or the kernel's default ones.
 pub(super) fn holds_only_ours(index: u32) -> Result<bool> {
     let qdiscs = qdisc::qdiscs(index).or_kernel("list the qdiscs")?;
     let mut below = qdiscs.iter().filter(|qdisc| qdisc.parent >> 16 == u32::from(MAJOR));
@@ -163,7 +163,7 @@ pub(super) fn present_classes(name: &str) -> Result<Vec<u16>> {
         .collect())
 }
 
-/// Runs `tc`: what it said.
+/// Runs `tc` and returns its output.
 pub(super) fn tc(device: &str, arguments: &[&str]) -> Result<String> {
     let failed = |reason: String| Error::Shape {
         device: device.to_owned(),

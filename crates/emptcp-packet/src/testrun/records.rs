@@ -1,4 +1,4 @@
-//! Single records of a sandbox, by key, and the passing of time in them.
+//! Single records of a sandbox, by key, and a change of their times.
 
 use super::Sandbox;
 use crate::{
@@ -16,7 +16,7 @@ fn read<T: FromBytes>(maps: &Maps, table: &str, key: &[u8]) -> Result<Option<T>>
     Ok(value.and_then(|value| T::read_from_bytes(&value).ok()))
 }
 
-/// As if the record had been made, and last changed, so much earlier.
+/// Makes the record this much older: its creation and its last change.
 fn age(flow: &mut Flow, nanoseconds: u64) {
     let back = |time: &mut u64| {
         if *time != 0 {
@@ -54,7 +54,7 @@ impl Sandbox {
         Ok(None)
     }
 
-    /// Where the flow table looks for a subflow: its set, its first way there, its tag.
+    /// Where the flow table searches a subflow: its set, its first way (slot) there, its tag.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -80,8 +80,7 @@ impl Sandbox {
         read(&self.maps, "emptcp_connections", id.as_bytes())
     }
 
-    /// Lets time pass for all records: whatever they saw, they saw so much earlier. No program may run at the same
-    /// time.
+    /// Makes all records this much older. No program may run at the same time.
     ///
     /// # Errors
     /// When the kernel cannot be asked.
@@ -89,8 +88,8 @@ impl Sandbox {
         self.shift(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// As if the CPU of the next packets had a clock that is so much behind that of the packets before. Coarse clocks
-    /// of two CPUs may differ by a tick. No program may run at the same time.
+    /// As if the clock of the next packets' CPU were this much behind that of the packets before. Coarse clocks of two
+    /// CPUs may differ by a tick. No program may run at the same time.
     ///
     /// # Errors
     /// When the kernel cannot be asked.

@@ -27,14 +27,14 @@ pub fn run(command: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A network namespace with a pair of virtual devices, `a0` and `b0`; gone when dropped.
+/// A network namespace with a pair of virtual devices, `a0` and `b0`; removed when dropped.
 pub struct Namespace {
     /// Its name.
     pub name: String,
 }
 
 impl Namespace {
-    /// Makes one with a name of its own.
+    /// Makes one with a unique name.
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("emk-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -158,7 +158,7 @@ pub fn message<T>(result: Result<T, Error>) -> String {
     }
 }
 
-/// Tells a thread to end, also when a check beside it fails.
+/// Makes a thread end, also when an assertion in another thread fails.
 pub struct SetWhenDropped<'a>(pub &'a std::sync::atomic::AtomicBool);
 
 impl Drop for SetWhenDropped<'_> {

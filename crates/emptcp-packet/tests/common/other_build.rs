@@ -1,4 +1,4 @@
-//! The core of another build: the same sources with a difference that counters show.
+//! The core of another build: the same sources with a difference that counters reveal.
 
 use emptcp_load::{
     clang::{self, Variant},
@@ -16,14 +16,14 @@ const ENTERED: usize = 29;
 const HANDED_OVER: usize = 30;
 const TAKEN: usize = 31;
 
-/// Changes one place of a source.
+/// Replaces one part of a source.
 fn replaced(text: &str, old: &str, new: &str) -> String {
     assert_eq!(text.matches(old).count(), 1, "{old}");
     text.replace(old, new)
 }
 
-/// Compiles the core of another build in `folder`: it counts what its entry program sees and hands to the slow path,
-/// and what its slow path gets.
+/// Compiles the core of another build in `folder`: it counts packets at its entry program, packets that this passes to
+/// the slow path, and packets at its slow path.
 pub fn other_build(folder: &Path) -> &'static [CoreObject] {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bpf/core");
     let (core, headers) = (folder.join("core"), folder.join("sdk"));
@@ -83,12 +83,12 @@ pub fn compiled_in(folder: &Path) -> &'static [CoreObject] {
     objects.leak()
 }
 
-/// What the other build's programs have seen.
+/// Packets that the other build's programs have seen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Seen {
     /// By its entry programs.
     pub entered: u64,
-    /// Handed to a slow path by its entry programs.
+    /// Passed to a slow path by its entry programs.
     pub handed_over: u64,
     /// By its slow path.
     pub taken: u64,

@@ -9,7 +9,7 @@ pub const SYN: u8 = 2;
 /// TCP flag.
 pub const ACK: u8 = 16;
 
-/// One TCP segment over IPv4 and Ethernet; checksums are left out, the core does not look at them.
+/// One TCP segment over IPv4 and Ethernet; checksums are left out, the core ignores them.
 pub fn segment(
     from: ([u8; 4], u16),
     to: ([u8; 4], u16),

@@ -1,4 +1,4 @@
-//! What can be wrong with a field that an element declares.
+//! Checks the fields that an element declares.
 
 use crate::expression::vocabulary::KEYWORDS;
 use crate::expression::{Compare, habits};
@@ -14,7 +14,7 @@ const NAME_HELP: &str =
     "expected words of `a-z`, `0-9` and `_`, each beginning with a letter, joined by points: at most 64 characters";
 
 impl Manifest {
-    /// What is wrong with each of its fields, by position.
+    /// The mistakes of each field, by position.
     pub(super) fn field_mistakes(&self) -> Vec<(usize, Mistake)> {
         let mut found = Vec::new();
         for (position, declaration) in self.fields.iter().enumerate() {

@@ -22,8 +22,8 @@ impl Manifest {
     /// Reads an `element.toml`.
     ///
     /// # Errors
-    /// When it is not TOML, has unknown or missing keys, names that are no C identifiers or occur twice, a default that
-    /// does not fit its type, a choice without words, no hook or too many counters.
+    /// When it is not TOML; when it has unknown or missing keys, names that are no C identifiers or occur twice, a
+    /// default that does not fit its type, a choice without words, no hook or too many counters.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let mut reporter = Reporter::new(file, text);
         match toml::from_str::<Self>(text) {
@@ -40,7 +40,7 @@ impl Manifest {
     }
 }
 
-/// Where the values of a manifest stand.
+/// Positions of the values of a manifest.
 struct Places<'i>(Option<toml::Spanned<DeTable<'i>>>);
 
 impl<'i> Places<'i> {
@@ -159,7 +159,7 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
     }
 }
 
-/// Bounds, and hooks of words, where they have a meaning.
+/// Bounds, and hooks of words, are only allowed for some types.
 fn check_bounds(
     manifest: &Manifest,
     argument: &Argument,
@@ -271,11 +271,11 @@ help = "How."
         let manifest = Manifest::parse("element.toml", GOOD).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.arguments.len()), ("rate_limit", 1));
         assert_eq!(manifest.counters[0].unit, Unit::Segments);
-        let told = GOOD.replace(
+        let changed = GOOD.replace(
             "[\"dropped\"]",
             "[\"a\", { name = \"b\", unit = \"events\" }, { name = \"c\" }]",
         );
-        let manifest = Manifest::parse("element.toml", &told).unwrap();
+        let manifest = Manifest::parse("element.toml", &changed).unwrap();
         let units: Vec<Unit> = manifest.counters.iter().map(|counter| counter.unit).collect();
         assert_eq!(units, [Unit::Segments, Unit::Events, Unit::Segments]);
         assert_eq!(manifest.counter_names().collect::<Vec<_>>(), ["a", "b", "c"]);

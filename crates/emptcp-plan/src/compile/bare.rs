@@ -5,16 +5,16 @@ use crate::expression::CallArgument;
 use crate::manifest::{Argument, ArgumentType, Manifest};
 use crate::{suggest, values};
 
-/// What is wrong with values that stand alone.
+/// Reports values without a name.
 #[derive(Default)]
 pub(crate) struct Bare<'m> {
     pub(crate) problems: Vec<Problem>,
-    /// Arguments that such a value is meant for, or may be: nothing else is said about them.
+    /// Arguments that such a value is meant for, or may be: no other mistake is reported about them.
     pub(crate) meant: Vec<&'m str>,
 }
 
 impl<'m> Bare<'m> {
-    /// Looks at every argument without a name.
+    /// Checks every argument without a name.
     pub(crate) fn of(manifest: &'m Manifest, given: &[CallArgument]) -> Self {
         let mut bare = Self::default();
         let mut position = 0;
@@ -41,7 +41,7 @@ impl<'m> Bare<'m> {
         bare
     }
 
-    /// `rate=4 mbit`: the value before goes on here.
+    /// `rate=4 mbit`: the previous value continues here.
     fn goes_on(&mut self, manifest: &'m Manifest, before: &CallArgument, argument: &CallArgument) -> bool {
         let Some(known) = manifest.arguments.iter().find(|known| known.name == before.name) else {
             return false;
@@ -136,7 +136,7 @@ fn fits(argument: &Argument, value: &str) -> bool {
     values::parse(argument, value).is_ok()
 }
 
-/// A number with the unit of another tool: `4Mbit` is a rate and nothing else.
+/// A number with a unit that only one type has, also of another tool: `4Mbit` is a rate.
 fn nearly_fits(argument: &Argument, value: &str) -> bool {
     matches!(
         argument.ty,

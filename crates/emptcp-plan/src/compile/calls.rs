@@ -10,10 +10,10 @@ use std::ops::Range;
 /// One selector to be called; spans are bytes of the condition.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// Its name; empty where no element declares the word of the compiler's own that stands here.
+    /// Its name; empty if no element declares this word of the compiler.
     pub(crate) element: String,
     pub(crate) arguments: Vec<CallArgument>,
-    /// Where the name of the element stands, or the test that stands for it.
+    /// Position of the element's name, or of the test that stands for it.
     pub(crate) name_span: Range<usize>,
     /// The test as a whole.
     pub(crate) span: Range<usize>,
@@ -91,7 +91,7 @@ fn core(test: &Test, fields: &Fields, name: &str, values: Vec<String>) -> Formul
 /// A test of a field that an element declares.
 fn declared(test: &Test, field: &Field, wanted: &Wanted) -> Formula<Call> {
     let declaration = &field.declaration;
-    // Whoever declares a field names what its form needs: that is checked when the manifest is read.
+    // A field's declaration has what its form needs: that is checked when the manifest is read.
     let with = |value: String, helper: Option<(&Option<String>, &str)>| {
         let helper = helper.and_then(|(name, word)| Some((name.as_ref()?, word.to_owned())));
         let value = declaration.arguments.first().map(|name| (name, value));
@@ -114,7 +114,7 @@ fn declared(test: &Test, field: &Field, wanted: &Wanted) -> Formula<Call> {
                 compare(Compare::LessOrEqual, *high),
             ]),
         }),
-        // Where there is no number none of these comparisons holds, so "outside" is no negation.
+        // Without a number none of these comparisons holds, so "outside" is no negation.
         Wanted::Outside(ranges) => {
             let outside = |(low, high): &(u64, u64)| match low == high {
                 true => compare(Compare::NotEqual, *low),

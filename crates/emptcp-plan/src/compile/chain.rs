@@ -22,7 +22,7 @@ pub(crate) struct Link<'c> {
     pub(crate) span: Range<usize>,
 }
 
-/// Lays out selectors and actors; what is wrong goes to `reporter` and leaves a gap.
+/// Lays out selectors and actors; mistakes go to `reporter` and leave a gap.
 pub(crate) fn build<'c>(
     when: Option<(&Text, Formula<Call>)>,
     actions: &[Text],
@@ -103,7 +103,7 @@ pub(crate) fn longest_path(nodes: &[Node]) -> usize {
     longest.first().copied().unwrap_or(0)
 }
 
-/// Tells the problems of one text, and what to write in its place where `check` finds nothing wrong with that.
+/// Reports the problems of one text. Adds a corrected text if `check` finds no mistake in it.
 pub(crate) fn report(
     text: &Text,
     problems: Vec<Problem>,

@@ -1,15 +1,14 @@
-//! A text with everything that is known to be meant written in its place. Only a text that is right in the end is
-//! shown.
+//! Corrects a text where it is known what was meant. Only a text without further mistakes is shown.
 
 use crate::diagnostics::Problem;
 
-/// How often what was corrected is looked at again: a mistake can hide others.
+/// How often a corrected text is checked again: a mistake can hide others.
 const ROUNDS: usize = 16;
 
 /// Longer texts are not corrected.
 const LONGEST: usize = 4096;
 
-/// The corrected text, when every problem says what to write instead and nothing is wrong afterwards.
+/// The corrected text, if every problem has a correction and the result has no mistakes.
 pub(crate) fn corrected(text: &str, problems: &[Problem], check: impl Fn(&str) -> Vec<Problem>) -> Option<String> {
     let mut text = rewritten(text, problems)?;
     for _ in 0..ROUNDS {
@@ -25,7 +24,7 @@ pub(crate) fn corrected(text: &str, problems: &[Problem], check: impl Fn(&str) -
     None
 }
 
-/// Every problem's own words in their places. Of two that overlap the first is taken; the other comes again.
+/// Writes every problem's correction. Of two that overlap the first is taken; the other is found in the next round.
 fn rewritten(text: &str, problems: &[Problem]) -> Option<String> {
     let mut all = problems
         .iter()

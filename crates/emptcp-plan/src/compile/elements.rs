@@ -1,4 +1,4 @@
-//! Arguments of one element: what was given, checked against the manifest, and defaults for the rest.
+//! Arguments of one element: the given ones, checked against the manifest, and defaults for the rest.
 
 use super::bare::Bare;
 use crate::diagnostics::Problem;
@@ -8,13 +8,13 @@ use crate::plan::Value;
 use crate::{suggest, values};
 use std::ops::Range;
 
-/// All arguments in the order of the manifest. `at` is where the element is named, for what is missing.
+/// All arguments in the order of the manifest. `at` is the position of the element's name, for missing arguments.
 pub(crate) fn arguments(
     manifest: &Manifest,
     given: &[CallArgument],
     at: Range<usize>,
 ) -> Result<Vec<(String, Value)>, Vec<Problem>> {
-    // Arguments that were given, but mistyped: they are not missing as well.
+    // Arguments that were mistyped: they are not reported as missing too.
     let Bare {
         mut problems,
         mut meant,

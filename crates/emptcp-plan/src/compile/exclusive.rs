@@ -1,4 +1,4 @@
-//! Which policies can never want the same flow, as far as their static conditions show it.
+//! Finds policies that can never match the same flow, as far as their static conditions show it.
 
 use crate::expression::{End, Expression, PortSide, Primary};
 use crate::plan::DeviceDirection;
@@ -6,8 +6,8 @@ use crate::values::{Ports, Prefix};
 use mptcp_wire::IpVersion;
 use std::net::SocketAddr;
 
-/// Something that every flow of a policy fulfils; lists are alternatives. Only top-level tests that are not negated
-/// become constraints, so what is missing here only makes the answer more careful.
+/// A condition that every flow of a policy fulfils; lists are alternatives. Only top-level tests that are not negated
+/// become constraints; a missing constraint only makes the answer more careful.
 #[derive(Clone, Debug)]
 pub(crate) enum Constraint {
     Source(Vec<Prefix>),
@@ -82,7 +82,7 @@ impl Constraint {
         Self::IpVersion(versions)
     }
 
-    /// Whether nothing can fulfil both.
+    /// Whether no flow can fulfil both.
     fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Source(a), Self::Source(b)) | (Self::Destination(a), Self::Destination(b)) => {
@@ -99,7 +99,7 @@ impl Constraint {
         }
     }
 
-    /// Whether a policy with this constraint can want anything at `device` in `direction`.
+    /// Whether a policy with this constraint can match any flow at `device` in `direction`.
     pub(crate) fn allows(&self, device: &str, direction: DeviceDirection) -> bool {
         match self {
             Self::Device(devices) => devices.iter().any(|known| known == device),

@@ -20,7 +20,7 @@ pub(crate) enum Goal {
     Fails,
 }
 
-/// One atom and where its answer leads: always to a later atom, or out.
+/// One atom and its jumps: always to a later atom, or to the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Jump<A> {
     pub(crate) atom: A,
@@ -30,7 +30,7 @@ pub(crate) struct Jump<A> {
 
 /// Lays out `formula` in the order of its text; evaluation starts at the first jump. Without atoms: no jumps.
 pub(crate) fn jumps<A>(formula: Formula<A>) -> Vec<Jump<A>> {
-    // Built from the end, so that each atom's successors are known when it is placed; then turned round.
+    // Built from the end, so that each atom's successors are known when it is placed; then reversed.
     let mut placed = Vec::new();
     lay_out(formula, Goal::Holds, Goal::Fails, &mut placed);
     let last = placed.len().saturating_sub(1);

@@ -1,4 +1,5 @@
-//! Conditions that no packet can fulfil: tests under one `and` that exclude each other, or the hooks of the policy.
+//! Conditions that no packet can fulfil: tests under one `and` that exclude each other, or a test that excludes the
+//! hooks of the policy.
 //!
 //! Only simple cases are found: fields that have one value in each packet, tested without `not` around an `and` or
 //! `or`.
@@ -40,7 +41,7 @@ struct Known<'e> {
     segments: Segments,
 }
 
-/// What is wrong with `expression` in a policy for these directions.
+/// Finds what is impossible in `expression` in a policy for these directions.
 pub(crate) fn problems(text: &str, expression: &Expression, directions: &[DeviceDirection]) -> Vec<Problem> {
     let mut search = Search {
         text,
@@ -62,7 +63,7 @@ struct Search<'t> {
 }
 
 impl<'t> Search<'t> {
-    /// All `parts` must hold, and what is known already.
+    /// All `parts` must hold, together with what is already known.
     fn all<'e>(&mut self, parts: &[&'e Expression], mut known: Vec<Rc<Known<'e>>>) {
         let parts: Vec<&Expression> = parts.iter().flat_map(|part| part.conjuncts()).collect();
         for one in parts.iter().filter_map(|part| Known::of(part)) {
@@ -85,7 +86,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// A test that never holds, whatever the others say.
+    /// A test that never holds, independent of the others.
     fn alone(&self, one: &Known<'_>) -> Option<Problem> {
         let never = match &one.fact {
             Some(Fact::Flow(constraints)) => {
@@ -204,7 +205,7 @@ fn declared(field: &Arc<Field>, wanted: &Wanted) -> Option<Fact> {
         },
         Wanted::Compare(compare, value) => compared(*compare, *value, field.largest()),
         Wanted::Within(ranges) => ranges.clone(),
-        // Less is known than is said: that is only more careful.
+        // Less is known than the test says: that is only more careful.
         Wanted::Outside(_) => vec![(0, field.largest())],
         Wanted::Flag(set) => exactly(u64::from(*set)),
         Wanted::Word(position) if field.declaration.exclusive.contains(field.words().get(*position)?) => {
@@ -253,7 +254,7 @@ fn opposite(primary: &Primary) -> Option<Fact> {
     })
 }
 
-/// Numbers up to `most` that compare so with `value`.
+/// Numbers up to `most` for which the comparison with `value` holds.
 fn compared(compare: Compare, value: u64, most: u64) -> Vec<Interval> {
     let below = value.checked_sub(1).map(|last| (0, last));
     let above = value

@@ -24,7 +24,7 @@ pub const COUNTER_BLOCKS: usize = (emptcp_abi::COUNTERS / emptcp_abi::ELEMENT_CO
 pub(crate) fn check(drafts: &[Draft], rules: &[Rule], reporter: &mut Reporter<'_>) {
     if let Some(draft) = drafts.get(POLICIES) {
         too_many_policies(&draft.plan.name, drafts.len(), draft.span.clone(), reporter);
-        // Every other sum would be over its limit for the same reason.
+        // All other sums would exceed their limits for the same reason.
         return;
     }
     if let Some(rule) = rules.get(RULES) {
@@ -123,15 +123,15 @@ fn shared_hooks(drafts: &[Draft], reporter: &mut Reporter<'_>) {
     }
 }
 
-/// Policies of which at most one wants any flow, and the longest path among them.
+/// Policies of which at most one matches any flow, and the longest path among them.
 struct Group<'a> {
     members: Vec<&'a Draft>,
     longest: usize,
 }
 
-/// A packet runs the chains of all policies that want its flow, with one jump through the next-policy program between
+/// A packet runs the chains of all policies that match its flow, with one jump through the next-policy program between
 /// two of them. The worst case is bounded from above: policies are put into groups of which at most one member can
-/// want a flow, first fit in the order of the file, and the longest path of each group counts.
+/// match a flow, first fit in the order of the file, and the longest path of each group counts.
 fn tail_calls(drafts: &[Draft], reporter: &mut Reporter<'_>) {
     let mut places: Vec<(DeviceDirection, &str)> = drafts
         .iter()

@@ -5,7 +5,7 @@
 //! * `calls`: what is not, as calls of the selectors that declare the fields; `elements`: their arguments; `bare`:
 //!   values without a name; `chain`: nodes and jumps.
 //! * `formula`: AND, OR and NOT as jumps, for both.
-//! * `correct`: a text with what was meant in the place of mistakes.
+//! * `correct`: corrects mistakes whose correction is known.
 //! * `impossible`: conditions that no packet can fulfil; `segments`: what the kind of a segment excludes.
 //! * `exclusive`, `limits`: the set as a whole against the limits of the kernel and of `emptcp-abi`.
 
@@ -30,7 +30,7 @@ use crate::plan::Plan;
 /// Compiles the policy file `text`; `source_name` is how messages call it.
 ///
 /// # Errors
-/// Everything that is wrong with the file, as far as the mistakes are independent of each other.
+/// All mistakes of the file, as far as they are independent of each other.
 pub fn compile(source_name: &str, text: &str, catalog: &Catalog) -> Result<Plan, Diagnostics> {
     let mut reporter = Reporter::new(source_name, text);
     let plan = plan(text, catalog, &mut reporter);
@@ -43,7 +43,7 @@ pub fn compile(source_name: &str, text: &str, catalog: &Catalog) -> Result<Plan,
     Ok(plan)
 }
 
-/// The plan, of use only where nothing is reported.
+/// The plan, valid only if nothing is reported.
 fn plan(text: &str, catalog: &Catalog, reporter: &mut Reporter<'_>) -> Plan {
     let file = file::read(text, reporter);
     let drafts: Vec<policy::Draft> = file

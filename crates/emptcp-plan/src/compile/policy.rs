@@ -1,11 +1,11 @@
-//! One policy of the file to one compiled policy per direction.
+//! Compiles one policy of the file to one compiled policy per direction.
 
 use super::chain::{self, Link};
 use super::exclusive::Constraint;
 use super::formula::Formula;
 use super::{calls, impossible, rules};
 use crate::catalog::Catalog;
-use crate::class::ClassWish;
+use crate::class::ClassRequest;
 use crate::diagnostics::Reporter;
 use crate::expression::{self, Expression, Primary, vocabulary};
 use crate::file::{RawPolicy, Text};
@@ -21,11 +21,11 @@ pub(crate) struct Draft {
     pub(crate) plan: PolicyPlan,
     /// What the classifier tests.
     pub(crate) condition: Formula<RuleTest>,
-    /// What every flow that the policy wants fulfils.
+    /// What every flow of the policy fulfils.
     pub(crate) constraints: Vec<Constraint>,
     /// Bits of `enum emptcp_feature`.
     pub(crate) features: u32,
-    /// Where to point when something concerns the whole policy.
+    /// The position for mistakes of the whole policy.
     pub(crate) span: Range<usize>,
 }
 
@@ -120,8 +120,8 @@ fn features(needs: &[Need]) -> u32 {
 fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
     let needs_one = |link: &&Link<'_>| {
         matches!(
-            link.manifest.class_wish(&link.node.arguments),
-            ClassWish::Required { .. }
+            link.manifest.class_request(&link.node.arguments),
+            ClassRequest::Required { .. }
         )
     };
     let mut needing = links.iter().filter(needs_one);
@@ -133,8 +133,8 @@ fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
             "`{}` and `{}` both need a class of their own, and a packet can be in one only",
             first.node.element, other.node.element
         );
-        let help = match other.manifest.class_wish(&other.node.arguments) {
-            ClassWish::Required {
+        let help = match other.manifest.class_request(&other.node.arguments) {
+            ClassRequest::Required {
                 instead: Some(instead), ..
             } => format!("expected one of them in this policy, or `{instead}`"),
             _ => "expected one of them in this policy".to_owned(),
@@ -143,7 +143,7 @@ fn one_class(links: &[Link<'_>], reporter: &mut Reporter<'_>) {
     }
 }
 
-/// A test for a device at which the policy never is can only be a mistake.
+/// A test for a device that the policy does not have is always a mistake.
 fn check_devices(raw: &RawPolicy, text: &Text, expression: &Expression, reporter: &mut Reporter<'_>) {
     if raw.devices.is_empty() {
         return;
@@ -218,7 +218,7 @@ fn hooks(
     left
 }
 
-/// The first argument of a node whose word runs at some hooks only: `name=word` and these hooks.
+/// The first argument of a node whose word can run only at some hooks: `name=word` and these hooks.
 fn narrowed<'l>(link: &'l Link<'_>) -> Option<(String, &'l [Hook])> {
     link.manifest.arguments.iter().find_map(|argument| {
         let (_, value) = link.node.arguments.iter().find(|(name, _)| *name == argument.name)?;

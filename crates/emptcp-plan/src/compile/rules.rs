@@ -6,7 +6,7 @@ use crate::plan::{DeviceDirection, Rule, RuleTest};
 use crate::values::{Ports, Prefix};
 use std::net::SocketAddr;
 
-/// What the classifier tests before a policy wants a flow.
+/// What the classifier tests before it assigns a flow to a policy.
 pub(crate) fn condition(
     direction: DeviceDirection,
     devices: &[String],
@@ -48,7 +48,7 @@ pub(crate) fn append(rules: &mut Vec<Rule>, policy: usize, condition: Formula<Ru
     });
 }
 
-/// After the last policy there is no next one: its jumps there end the evaluation.
+/// After the last policy there is no next one: its jumps to it end the evaluation.
 pub(crate) fn close(rules: &mut [Rule]) {
     let end = rules.len();
     for rule in rules {
@@ -57,7 +57,7 @@ pub(crate) fn close(rules: &mut [Rule]) {
     }
 }
 
-/// `expression` for the classifier, when it only asks what is the same for all packets of a flow, direction and device.
+/// `expression` for the classifier, if it only tests properties that all packets of a flow, direction and device share.
 pub(crate) fn formula(expression: &Expression) -> Option<Formula<RuleTest>> {
     let all = |parts: &[Expression]| parts.iter().map(formula).collect::<Option<Vec<_>>>();
     match expression {

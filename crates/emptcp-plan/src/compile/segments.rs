@@ -8,7 +8,7 @@ const ACK: u32 = 1 << 1;
 const FIN: u32 = 1 << 2;
 const RST: u32 = 1 << 3;
 const DATA: u32 = 1 << 4;
-/// How many combinations of these there are; each is a bit of [`Segments`].
+/// The number of combinations of these; each is a bit of [`Segments`].
 const COMBINATIONS: u32 = 1 << 5;
 
 /// A set of kinds of segments.
@@ -124,7 +124,7 @@ mod tests {
         ] {
             assert!(of(&is(a)).meet(of(&is(b))), "{a} {b}");
         }
-        // Against RFC 8684, but anybody can send it, and a policy may want to find it.
+        // RFC 8684 forbids it, but any host can send it, and a policy may look for it.
         assert!(of(&only_in_syn()).meet(of(&is(bits::DATA))));
         assert!(without(&is(bits::UNACCEPTABLE)) == Segments::ALL);
     }

@@ -20,7 +20,7 @@ impl Cursor<'_> {
         let is_value = |cursor: &Self| {
             cursor.peek() == Kind::Word && !words::KEYWORDS.contains(&cursor.slice()) && read(cursor.slice()).is_ok()
         };
-        // Without a comma only numbers and addresses are values for sure: a name may be anything.
+        // Without a comma only numbers and addresses are certainly values: a name may be anything.
         let next_is_value =
             |cursor: &Self| is_value(cursor) && cursor.slice().starts_with(|first: char| first.is_ascii_digit());
         if self.peek() != Kind::Comma && !next_is_value(self) {
@@ -140,8 +140,8 @@ impl Cursor<'_> {
         }
     }
 
-    /// `tcp.port < 1024`, `dsn >= 5`: as a range, which `write` puts into words from its ends, both inclusive or the
-    /// second not there. The next token is the comparison.
+    /// `tcp.port < 1024`, `dsn >= 5`: as a range, which `write` writes from its ends, both inclusive; the second one
+    /// may be missing. The next token is the comparison.
     pub(super) fn as_range(&self, problem: Problem, write: impl Fn(u64, Option<u64>) -> String) -> Problem {
         let Kind::Compare(compare) = self.peek() else {
             return problem;
@@ -215,7 +215,7 @@ impl Cursor<'_> {
                     problem.write_instead(span.start..end, "!=")
                 }
                 Some(sign) => problem.write_instead(span, sign),
-                // `ip.src 10.0.0.1`, `direction ingress`: a value without a relation.
+                // `ip.src 10.0.0.1`, `direction ingress`: a value without a comparison.
                 None => match accepted {
                     ["in", "==", ..] => problem.write_instead(span.start..span.start, "== "),
                     ["is"] => problem.write_instead(span.start..span.start, "is "),

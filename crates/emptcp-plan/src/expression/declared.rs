@@ -130,14 +130,14 @@ impl Cursor<'_> {
         self.value(|text| field.read_number(text)).map(Wanted::OneIn)
     }
 
-    /// What is said about a word that begins no test.
+    /// The mistake for a word that begins no test.
     pub(super) fn unknown(&self, word: &str, span: Range<usize>) -> Problem {
         if let Some(meant) = self.meant() {
             return self.said_elsewhere(word, span, meant);
         }
         let message = format!("unknown word `{}`", suggest::shorten(word));
         let names = self.fields.names();
-        // Of one group only its own members are listed: `flow.size`.
+        // For a known group only its members are listed: `flow.size`.
         let group = word.split_once('.').map(|(group, _)| format!("{group}."));
         let members: Vec<&str> = group.map_or_else(Vec::new, |group| {
             names.iter().copied().filter(|name| name.starts_with(&group)).collect()
@@ -168,8 +168,8 @@ fn member(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, member)| member)
 }
 
-/// The field of a group that is nearest to `word`, of which the group is right: by what follows the point, or as a
-/// whole where at least the first letter after the point is the same.
+/// The nearest field to `word` in its group: by the part after the dot, or as a whole if at least the first letter
+/// after the dot is the same.
 fn member_near<'a>(word: &str, members: &[&'a str]) -> Option<&'a str> {
     let own = member(word);
     if let Some(near) = suggest::nearest(own, members.iter().map(|name| member(name))) {

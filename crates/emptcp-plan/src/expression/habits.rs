@@ -1,8 +1,8 @@
 //! Words of Wireshark, tcpdump, nftables and `ss`, and what they are called here.
 //!
-//! `arguments` is about how other languages write arguments. A row of [`FIELDS`] is all that a new word for a field of
-//! the compiler's own takes; those for the field of an element are its `aliases`. A correction is only shown when the
-//! corrected condition is right, and a test corrects every word of the tables.
+//! `arguments` is about how other languages write arguments. A new word for a field of the compiler needs only a row in
+//! [`FIELDS`]; words for the field of an element are its `aliases`. A correction is only shown if the corrected
+//! condition is right, and a test corrects every word of the tables.
 
 mod arguments;
 mod fields;
@@ -51,7 +51,7 @@ fn bare(word: &str, fields: &Fields) -> Option<String> {
     })
 }
 
-/// What was meant by a test that begins with a word that is not ours.
+/// The correction of a test that begins with a foreign word.
 #[derive(Debug)]
 pub(crate) enum Meant {
     /// Write this in place of the first n tokens of the test.
@@ -82,7 +82,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// What was meant by this test, whose first word is not ours.
+    /// The correction of this test, whose first word is foreign.
     pub(crate) fn meant(&self) -> Option<Meant> {
         let first = self.word_at(0)?;
         if let Some((tokens, text)) = self.call_like_an_action().or_else(|| self.tcpdump()) {
@@ -114,7 +114,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// The word and its `and`; nothing where it stands alone, is negated or an alternative.
+    /// The word and its `and`; nothing if it stands alone, is negated or is an alternative.
     fn to_leave_out(&self) -> Option<Range<usize>> {
         let word = self.tokens.get(self.test)?.span.clone();
         let before = self.test.checked_sub(1).and_then(|at| self.tokens.get(at));

@@ -14,7 +14,7 @@ pub const DEEPEST: usize = 200;
 /// Reads a condition that may use these fields and the compiler's own.
 ///
 /// # Errors
-/// Every mistake that can be told apart from its neighbours; never an empty list.
+/// Every mistake that is independent of its neighbours; never an empty list.
 pub fn parse(text: &str, fields: &Fields) -> Result<Expression, Vec<Problem>> {
     let tokens = lexer::tokens(text).map_err(|problem| vec![problem])?;
     let mut parser = Parser {
@@ -128,8 +128,8 @@ impl Parser<'_> {
         inner
     }
 
-    /// Notes the problem and goes on where a reader would: before the next `and`, `or` or `)` of the same level. The
-    /// value returned is never used, as there is a problem.
+    /// Records the problem and continues before the next `and`, `or` or `)` of the same level. The returned value is
+    /// never used, as there is a problem.
     fn failed(&mut self, problem: Problem) -> Expression {
         self.problems.push(problem);
         let mut open = 0usize;
@@ -148,7 +148,7 @@ impl Parser<'_> {
     }
 }
 
-/// A place among the tokens.
+/// A position among the tokens.
 pub(crate) struct Cursor<'a> {
     pub(crate) text: &'a str,
     pub(crate) fields: &'a Fields,
@@ -192,7 +192,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Where the last token that was taken ends.
+    /// The end of the last token that was taken.
     pub(crate) fn previous_end(&self) -> usize {
         self.at
             .checked_sub(1)

@@ -203,7 +203,7 @@ impl Cursor<'_> {
                     let message = format!("`packet {word} {name}` mixes up types and options");
                     let problem = self.problem(message, format!("expected `packet {other} {name}`"));
                     let written = self.tokens.get(self.test + 1).map(|token| token.span.clone());
-                    // After a bar the names before it are of the right kind.
+                    // The names before a bar have been checked.
                     return Err(match written.filter(|_| bits == 0) {
                         Some(written) => problem.write_instead(written, other),
                         None => problem,

@@ -1,5 +1,5 @@
 //! Words that begin a test and are the compiler's own: their meaning does not depend on an element. The classifier
-//! tests them once per subflow, or the core finds them out about every packet.
+//! tests them once per subflow, or the core determines them for every packet.
 
 pub(crate) const IP_SRC: &str = "ip.src";
 pub(crate) const IP_DST: &str = "ip.dst";

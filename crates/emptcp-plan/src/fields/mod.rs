@@ -2,7 +2,7 @@
 //!
 //! * [`Fields`]: the table that the parser looks into. `core`: the compiler's own words.
 //!
-//! The elements that answer the compiler's own words where the classifier cannot declare them too ([`Form::Core`]).
+//! Elements also declare the compiler's own words, to test them where the classifier cannot ([`Form::Core`]).
 
 pub(crate) mod core;
 
@@ -30,8 +30,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// `None` where the declaration does not fit the element: a manifest with such a one is not read in the first
-    /// place.
+    /// `None` if the declaration does not fit the element: a manifest with such a field is refused.
     fn of(manifest: &Manifest, declaration: &Declaration) -> Option<Self> {
         let name = declaration.arguments.first()?;
         let takes = manifest.arguments.iter().find(|argument| argument.name == *name)?;
@@ -96,7 +95,7 @@ impl Field {
     pub(crate) fn read_number(&self, text: &str) -> Result<u64, ValueError> {
         match self.read(text)? {
             Value::Integer(number) => Ok(number),
-            // A manifest with such a field is not read.
+            // A manifest with such a field is refused.
             _ => Err(ValueError::new("this is no number", "expected a whole number")),
         }
     }

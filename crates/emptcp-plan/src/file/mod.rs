@@ -1,4 +1,4 @@
-//! The policy file as TOML: which keys exist, of which type, and where each value stands.
+//! The policy file as TOML: which keys exist, their types, and the position of each value.
 
 mod size;
 mod text;
@@ -38,7 +38,7 @@ pub fn attach_words() -> Vec<&'static str> {
 
 /// A policy as written; what is missing or wrong was reported and is `None` or empty.
 pub(crate) struct RawPolicy {
-    /// Where to point when something concerns the whole policy.
+    /// The position for mistakes of the whole policy.
     pub(crate) span: Range<usize>,
     pub(crate) name: Option<String>,
     pub(crate) devices: Vec<String>,
@@ -68,7 +68,7 @@ pub(crate) fn read(text: &str, reporter: &mut Reporter<'_>) -> RawFile {
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        // What a broken document recovers to is not what the user wrote.
+        // The recovered part of a broken document is not what the user wrote.
         for error in errors {
             let help = "expected TOML (https://toml.io)";
             reporter.report(error.span().unwrap_or(0..0), error.message(), help);
@@ -79,7 +79,7 @@ pub(crate) fn read(text: &str, reporter: &mut Reporter<'_>) -> RawFile {
         match key.get_ref().as_ref() {
             "tables" => file.tables = tables(value, reporter),
             "policy" => match value.get_ref() {
-                // What is beyond is not looked at: it would take long to say no more than this.
+                // The rest is not checked: it would take long and add nothing.
                 DeValue::Array(items) if items.len() > POLICIES => {
                     let first = &items[POLICIES];
                     let name = first
@@ -184,7 +184,7 @@ fn policy(item: &Entry<'_>, names: &mut HashSet<String>, reporter: &mut Reporter
         actions: Vec::new(),
     };
     let mut attach_at = None;
-    // Keys that were given, but mistyped: they are not missing as well.
+    // Keys that were mistyped: they are not reported as missing too.
     let mut meant: Vec<&str> = Vec::new();
     for (key, value) in entries {
         match key.get_ref().as_ref() {

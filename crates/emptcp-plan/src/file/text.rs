@@ -1,4 +1,4 @@
-//! A TOML string and where each of its characters stands in the file.
+//! A TOML string and the position of each of its characters in the file.
 
 use crate::diagnostics::Instead;
 use std::ops::Range;
@@ -17,7 +17,7 @@ impl Text {
     pub(crate) fn new(decoded: &str, span: Range<usize>, file: &str) -> Self {
         let raw = file.get(span.clone()).unwrap_or_default();
         let places = places(decoded, raw, span.start)
-            // Never seen, but a caret in the wrong place is better than none.
+            // Should not happen, but a caret at a wrong position is better than none.
             .unwrap_or_else(|| vec![span.start; decoded.len() + 1]);
         Self {
             decoded: decoded.to_owned(),
@@ -30,14 +30,14 @@ impl Text {
         &self.decoded
     }
 
-    /// Where bytes of the content stand in the file.
+    /// The position of bytes of the content in the file.
     pub(crate) fn place(&self, inside: Range<usize>) -> Range<usize> {
         let last = self.places.len() - 1;
         self.places[inside.start.min(last)]..self.places[inside.end.min(last)]
     }
 
-    /// What to write in `file` to have `corrected` in place of the content. `None` where the content is written with
-    /// escapes, or the corrected text would need some, or lines would move.
+    /// What to write in `file` to replace the content by `corrected`. `None` if the content has escapes, the corrected
+    /// text would need some, or lines would move.
     pub(crate) fn edit(&self, corrected: String, file: &str) -> Option<Instead> {
         let (start, end) = (*self.places.first()?, *self.places.last()?);
         let quote = file[self.span.clone()].chars().next()?;
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use toml::de::{DeTable, DeValue};
 
-    /// What stands in the file where the content has `needle`.
+    /// The text of the file where the content has `needle`.
     fn found<'a>(file: &'a str, needle: &str) -> &'a str {
         let table = DeTable::parse(file).unwrap();
         let value = table.get_ref().get("k").unwrap();

@@ -1,4 +1,4 @@
-//! The table `[class]` of an `element.toml`, with `needs = ["class"]`: an element that asks for a class of its own in
+//! The table `[class]` of an `element.toml`, with `needs = ["class"]`: an element that requests a class of its own in
 //! the queue of the device.
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct ClassNeed {
     /// says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<ClassWords>,
-    /// When a use takes what needs no set-up: departure times, where all devices of the policy have `fq`.
+    /// When a use takes what needs no set-up: departure times, if all devices of the policy have `fq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_free: Option<ClassWords>,
     /// When subflows on several devices share the rate. A class of HTB belongs to one device: `check` warns.

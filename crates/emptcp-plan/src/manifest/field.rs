@@ -22,7 +22,7 @@ pub enum Form {
     Range,
     /// `1 in N`.
     OneIn,
-    /// A word of the compiler's own, such as `ip.src`: where the classifier cannot answer, the element does.
+    /// A word of the compiler, such as `ip.src`: the element tests it where the classifier cannot.
     Core,
 }
 
@@ -50,7 +50,7 @@ pub struct Declaration {
     pub name: String,
     /// How a test of it is written.
     pub form: Form,
-    /// The argument that takes the value; of a word of the compiler's own all that take one.
+    /// The argument that takes the value; for a word of the compiler, all arguments that take one.
     pub arguments: Vec<String>,
     /// How the value of a number is written, where that is not the type of the argument: `size`, `duration` or `rate`
     /// for an argument of type `integer`.

@@ -14,7 +14,7 @@ use crate::suggest;
 pub use network::{Ports, Prefix, endpoint, token};
 use quantity::{DURATION_UNITS, RATE_UNITS, SIZE_UNITS};
 
-/// Why a value was refused.
+/// The error of a refused value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{message} ({help})")]
 pub struct ValueError {
@@ -22,7 +22,7 @@ pub struct ValueError {
     pub message: String,
     /// What would be accepted.
     pub help: String,
-    /// The value that was meant, where it is known.
+    /// The intended value, if known.
     pub meant: Option<String>,
 }
 
@@ -35,13 +35,13 @@ impl ValueError {
         }
     }
 
-    /// Says which value was meant.
+    /// Adds the intended value.
     pub(crate) fn meant(mut self, value: impl Into<String>) -> Self {
         self.meant = Some(value.into());
         self
     }
 
-    /// Likewise, if it is known.
+    /// The same, if it is known.
     pub(crate) fn perhaps_meant(mut self, value: Option<String>) -> Self {
         self.meant = self.meant.or(value);
         self
@@ -58,7 +58,7 @@ pub fn parse(argument: &Argument, text: &str) -> Result<Value, ValueError> {
         (Some((low, high)), Value::Integer(number)) if !(low..=high).contains(number) => {
             Err(out_of_range(argument, text))
         }
-        // A range may be open above: then its end is the largest number, and every number lies below.
+        // A range may be open above: then its end is the largest number, and every number is below it.
         (Some((low, high)), Value::Pair(from, to))
             if argument.ty == ArgumentType::Range && (*from < low || *to > high && *to != u64::MAX) =>
         {

@@ -145,7 +145,7 @@ fn written_out(text: &str) -> Option<String> {
         other => other.map(str::to_owned),
     };
     let full = length.map_or_else(|| address.clone(), |length| format!("{address}/{length}"));
-    // What is not changed was refused already.
+    // An unchanged text was already refused.
     if full == text {
         return None;
     }
@@ -155,7 +155,7 @@ fn written_out(text: &str) -> Option<String> {
     }
 }
 
-/// Services that people name instead of their port.
+/// Names of services that users write instead of a port.
 const SERVICES: &[(&str, u16)] = &[
     ("ssh", 22),
     ("domain", 53),

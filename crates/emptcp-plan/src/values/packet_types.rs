@@ -72,7 +72,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("timestamp", "timestamps"),
 ];
 
-/// The name that is meant: another tool's, or a slip.
+/// The intended name, for a name of another tool or a typing mistake.
 pub(crate) fn meant(name: &str) -> Option<&'static str> {
     let lower = name.to_lowercase();
     let other = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == lower);
@@ -115,8 +115,8 @@ mod tests {
     fn every_bit_that_the_core_sets_has_a_name() {
         let named = KINDS.iter().chain(OPTIONS).fold(0, |bits, (_, bit)| bits | bit);
         let known = bits::ALL.iter().fold(0, |bits, (_, bit)| bits | bit);
-        // Matters of the core: a broken option list, to which nothing is written; PSH, which tells data from
-        // keep-alives; a mapping of either kind, on which `dsn` rests.
+        // Only for the core: a broken option list, to which nothing is written; PSH, which distinguishes data from
+        // keep-alives; a mapping of either kind, which `dsn` uses.
         assert_eq!(known & !named, bits::OPTIONS_BROKEN | bits::PSH | bits::MAPPED);
     }
 

@@ -32,10 +32,10 @@ pub(crate) const DURATION_UNITS: Units = &[
     ("min", 60_000_000_000),
 ];
 
-/// Units of other tools, in words of this language: what is written, what it is, and how many of these.
+/// Units of other tools: the unit, the corresponding unit here, and the factor.
 type Habits = &'static [(&'static str, &'static str, u64)];
 
-/// `tc` means bytes by `bps`; everybody else means bits.
+/// In `tc`, `bps` means bytes; in all other tools, bits.
 const RATE_HABITS: Habits = &[
     ("bps", "bit", 1),
     ("b", "bit", 1),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn units_of_other_tools_are_told_in_ours() {
+    fn units_of_other_tools_are_translated() {
         for (found, meant) in [
             ("1h", "60min"),
             ("5m", "5min"),

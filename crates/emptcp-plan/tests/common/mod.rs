@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Helpers of this crate's tests.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod strategies;
@@ -9,7 +9,7 @@ use emptcp_plan::{Catalog, Diagnostics, compile, plan::Plan};
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// Bounds, as the elements that ship have them.
+/// Bounds, as in the shipped elements.
 fn bounds(element: &str, argument: &str) -> (Option<u64>, Option<u64>) {
     let most = match (element, argument) {
         ("mark", "dscp") => 64,
@@ -69,7 +69,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// Manifests of the elements that ship with the project.
+/// Manifests of the shipped elements.
 pub(crate) fn shipped() -> Vec<Manifest> {
     let folders = std::fs::read_dir(root().join("elements")).unwrap();
     let files = folders
@@ -83,7 +83,7 @@ pub(crate) fn shipped() -> Vec<Manifest> {
         .collect()
 }
 
-/// The selectors that ship, sketches of the actors, and three for tests of hooks.
+/// The shipped selectors, simplified actors, and three elements for tests of hooks.
 pub(crate) fn catalog() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(read_catalog);
     &CATALOG

@@ -55,7 +55,7 @@ fn field(name: &str) -> Arc<Field> {
     field.unwrap_or_else(|| panic!("no field `{name}`")).clone()
 }
 
-/// The field that has its name from a word of the compiler's own.
+/// The field with the name of a word of the compiler.
 fn role_field() -> Arc<Field> {
     let mut fields = catalog().fields().iter();
     let role = fields.find(|field| field.element == "role");
@@ -126,7 +126,7 @@ fn sequence() -> impl Strategy<Value = Wanted> {
     (any::<bool>(), range).prop_map(|(relative, (low, high))| Wanted::Range { relative, low, high })
 }
 
-/// Any test that has words of its own.
+/// Any test with its own words.
 pub(crate) fn primaries() -> impl Strategy<Value = Primary> {
     use Primary::{Address, Device, IpVersion, PacketHas, PacketIs, Pair, Port, Subflow};
     let statics = prop_oneof![

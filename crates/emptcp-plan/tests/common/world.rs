@@ -1,4 +1,4 @@
-//! One packet with everything that a test can ask about it, and three ways to evaluate: the tree, the rules, the nodes.
+//! One packet with everything that a test can compare, and three evaluations: by the tree, the rules and the nodes.
 
 use super::strategies::{ADDRESSES, PORTS};
 use emptcp_abi::packet_type as bits;
@@ -31,7 +31,7 @@ pub(crate) struct World {
     pub join: Option<(u8, bool)>,
     /// By scope, then by metric.
     pub metrics: [[u64; 7]; 2],
-    /// Bit n: `sample 1 in n` says yes.
+    /// Bit n: `sample 1 in n` selects the packet.
     pub samples: u32,
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
     )
 }
 
-/// Packet types as a packet can have them: its flags and its payload decide about most kinds.
+/// Packet types of a possible packet: its flags and its payload decide most kinds.
 fn truthful(types: u32) -> u32 {
     let has = |bit: u32| types & bit != 0;
     let (syn, ack, fin, rst) = (has(bits::SYN), has(bits::ACK), has(bits::FIN), has(bits::RST));
@@ -132,7 +132,7 @@ fn compared(word: &str, a: u64, b: u64) -> bool {
     }
 }
 
-/// Whether a field with these values, of which a packet may have none, is what is wanted.
+/// Whether a field with these values, or without any, fulfils a test.
 fn among(wanted: &Wanted, mine: u64) -> bool {
     let within = |ranges: &[(u64, u64)]| ranges.iter().any(|(low, high)| (*low..=*high).contains(&mine));
     match wanted {

@@ -6,7 +6,7 @@ use super::super::lexer::Kind;
 use super::super::parser::Cursor;
 use crate::diagnostics::Problem;
 
-/// The name in `name:`, `--name` or `-name`. A single letter is the short form of an option, and says too little.
+/// The name in `name:`, `--name` or `-name`. A single letter is the short form of an option, and ambiguous.
 fn named(word: &str) -> Option<&str> {
     let dashes = word.len() - word.trim_start_matches('-').len();
     let name = word.get(dashes..)?;
@@ -20,7 +20,7 @@ fn named(word: &str) -> Option<&str> {
 }
 
 impl Cursor<'_> {
-    /// An argument that is written as elsewhere, if this is one.
+    /// An argument in the notation of another language, if this is one.
     pub(crate) fn argument_of_elsewhere(&self) -> Option<Problem> {
         let here = self.tokens.get(self.at).filter(|token| token.kind == Kind::Word)?;
         let next = self.tokens.get(self.at + 1)?;
@@ -43,7 +43,7 @@ impl Cursor<'_> {
         Some(Problem::new(span, message, help).write_instead(here.span.start..value.span.start, format!("{name}=")))
     }
 
-    /// What separates the arguments of an action elsewhere: parentheses or braces around them, commas between them.
+    /// Punctuation of arguments in other languages: parentheses or braces around them, commas between them.
     pub(crate) fn separator_of_elsewhere(&self) -> Option<Problem> {
         let closes = match self.peek() {
             Kind::LeftParenthesis => Kind::RightParenthesis,
@@ -86,8 +86,8 @@ impl Cursor<'_> {
         }
     }
 
-    /// `src prefix=10.0.0.0/8`: a selector by name, its arguments as those of an action. How many tokens, and what is
-    /// meant.
+    /// `src prefix=10.0.0.0/8`: a selector by name, its arguments as those of an action. Returns the number of tokens,
+    /// and the correction.
     pub(super) fn call_like_an_action(&self) -> Option<(usize, String)> {
         let name = self.word_at(0)?;
         let mut arguments = Vec::new();

@@ -9,9 +9,9 @@ pub(crate) enum Ours {
     Word(&'static str),
     /// Either of two words, with the same relation and value after them.
     Either(&'static str, &'static str),
-    /// A test, which is true where theirs is 1 or stands alone.
+    /// A test, which holds where theirs is 1 or stands alone.
     Test(&'static str),
-    /// Nothing: what to do instead.
+    /// No test: what to do instead.
     Nothing(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! What the user is told of what a command did, and of what is wrong.
+//! What commands report about their work and about errors.
 
 use crate::common::{EMPTCP, Netns, emptcp, emptcp_with, inode, require_root, run, wait_until};
 use serde_json::json;
@@ -9,7 +9,7 @@ const SHAPED: &str =
     "[[policy]]\nname = 'a'\ndevice = 'v0'\nhook = 'egress'\ndo = ['rate_limit rate=4mbit mode=shape']\n";
 
 #[test]
-fn an_apply_tells_in_text_too_what_it_attached() {
+fn an_apply_reports_in_text_too_what_it_attached() {
     require_root!();
     let netns = Netns::new();
     netns.apply(POLICY, &[]).exits(0);
@@ -23,10 +23,10 @@ fn an_apply_tells_in_text_too_what_it_attached() {
 }
 
 #[test]
-fn a_limit_of_open_files_is_named_where_it_is_what_fails() {
+fn a_limit_of_open_files_is_named_when_it_is_the_cause() {
     require_root!();
     let netns = Netns::new();
-    // Whatever is opened last.
+    // Different files fail to open.
     for limit in ["8", "12", "16"] {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -n $1; shift; exec \"$@\"", "sh", limit, EMPTCP]);
@@ -43,7 +43,7 @@ fn a_limit_of_open_files_is_named_where_it_is_what_fails() {
 }
 
 #[test]
-fn the_root_qdisc_that_shaping_makes_is_told() {
+fn the_root_qdisc_that_shaping_makes_is_reported() {
     require_root!();
     let netns = Netns::new();
     let qdisc = || netns.tc(&["qdisc", "show", "dev", "v0", "root"]).unwrap();
@@ -137,7 +137,7 @@ fn a_dry_run_names_what_it_would_attach_detach_and_shape() {
 }
 
 #[test]
-fn who_asks_for_an_instance_that_is_not_there_is_told_which_is() {
+fn an_error_about_a_missing_instance_names_the_existing_one() {
     require_root!();
     let netns = Netns::new();
     let none = netns.emptcp(&["stats"]).exits(1).err;
@@ -170,7 +170,7 @@ fn counters_that_are_zero_are_left_out_of_json_too() {
 }
 
 #[test]
-fn a_rate_that_its_devices_do_not_share_is_told_before_and_after_it_is_in_force() {
+fn a_rate_that_its_devices_do_not_share_is_reported_before_and_after_it_is_in_force() {
     let shared = SHAPED
         .replace("'v0'", "['v0', 'v1']")
         .replace("mode=shape", "mode=shape per=policy");
@@ -240,7 +240,7 @@ fn doctor_says_what_apply_says_where_policies_cannot_be_pinned() {
     let apply = inside(&["apply", "-"], POLICY).exits(1);
     let doctor = inside(&["doctor"], "");
     let line = doctor.out.lines().find(|line| line.starts_with("bpffs"));
-    let words: Vec<_> = line.expect("it is told").split_whitespace().collect();
+    let words: Vec<_> = line.expect("it is reported").split_whitespace().collect();
     assert_eq!(words[1], "no", "{doctor:?}");
     for wanted in ["is hidden here", "--netns NAME"] {
         assert!(apply.err.contains(wanted), "{apply:?}");
@@ -253,7 +253,7 @@ fn doctor_says_what_apply_says_where_policies_cannot_be_pinned() {
 }
 
 #[test]
-fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameless_namespace() {
+fn the_list_of_all_names_the_requested_instance_and_the_holders_of_a_nameless_namespace() {
     require_root!();
     let netns = Netns::new();
     let said = emptcp(&["list", "--all", "--instance", "none-such"]).exits(0);
@@ -280,7 +280,7 @@ fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameles
     assert!(deleted.success());
     let held = entry();
     let text = emptcp(&["list", "--all"]).exits(0).out;
-    // Through the process that holds it, before it ends.
+    // Entered through the process that holds it, before that ends.
     emptcp(&["--netns", &pid.to_string(), "remove"]).exits(0);
     holder.kill().unwrap();
     holder.wait().unwrap();
@@ -296,7 +296,7 @@ fn the_list_of_all_names_the_instance_that_was_asked_for_and_who_holds_a_nameles
 }
 
 #[test]
-fn a_result_that_cannot_be_written_does_not_make_a_failure_of_what_was_done() {
+fn a_result_that_cannot_be_written_does_not_make_the_work_a_failure() {
     require_root!();
     let netns = Netns::new();
     let file = crate::common::PolicyFile::new(POLICY);
@@ -326,7 +326,7 @@ fn a_result_that_cannot_be_written_does_not_make_a_failure_of_what_was_done() {
 }
 
 #[test]
-fn a_device_whose_name_is_no_text_is_nobodys_trouble() {
+fn a_device_whose_name_is_no_text_disturbs_no_command() {
     require_root!();
     let netns = Netns::new();
     let odd = std::os::unix::ffi::OsStringExt::from_vec(b"odd\x9b1".to_vec());

@@ -1,4 +1,4 @@
-//! Where an instance lives: its folder in bpffs and the lock that keeps two changes apart.
+//! The folders of instances in bpffs.
 
 use crate::error::{BpffsProblem, Error, HostError, LOADING, Result};
 use emptcp_host::{
@@ -7,24 +7,22 @@ use emptcp_host::{
 };
 use nix::{
     errno::Errno,
-    fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, RenameFlags, renameat2},
+    fcntl::{AT_FDCWD, AtFlags, RenameFlags, renameat2},
     mount::MsFlags,
     sys::statfs::{BPF_FS_MAGIC, statfs},
     unistd::{AccessFlags, faccessat},
 };
 use std::{
-    fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::MetadataExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 /// Where bpffs is mounted.
 const BPFFS: &str = "/sys/fs/bpf";
-/// Where the locks are.
-const LOCKS: &str = "/run/emptcp";
+/// Folder of the [locks](crate::lock).
+pub(crate) const LOCKS: &str = "/run/emptcp";
 
-/// Ends the name of an instance that is being made.
+/// Suffix of the folder of an instance that is still being made.
 pub(crate) const UNFINISHED: &str = "_new";
 
 /// Whether bpffs is mounted.
@@ -32,7 +30,7 @@ pub(crate) fn is_bpffs() -> bool {
     statfs(BPFFS).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC)
 }
 
-/// Mounts bpffs when nothing has done so yet.
+/// Mounts bpffs if it is not mounted yet.
 pub(crate) fn ensure_bpffs() -> Result<()> {
     if is_bpffs() {
         return Ok(());
@@ -51,13 +49,13 @@ fn not_hidden() -> Result<()> {
     hidden().map_or(Ok(()), |why| Err(Error::NoBpffs(why)))
 }
 
-/// Why no instance can be seen here, where that is so: inside `ip netns exec` another sysfs lies over bpffs.
+/// Why no instance can be seen here, if so: inside `ip netns exec` another sysfs is mounted over bpffs.
 pub(crate) fn hidden() -> Option<BpffsProblem> {
     (!is_bpffs() && is_elsewhere()).then_some(BpffsProblem::Hidden(BPFFS))
 }
 
-/// Whether this is another mount namespace than that of process 1; where nobody may look at that one (without root, or
-/// with fewer capabilities than it), than that of a process that started this one.
+/// Whether this mount namespace differs from that of process 1. Without the right to read that one (no root, or fewer
+/// capabilities than process 1), the processes that started this one are compared instead.
 fn is_elsewhere() -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
     let Some(own) = namespace("self") else {
@@ -66,7 +64,7 @@ fn is_elsewhere() -> bool {
     if let Some(first) = namespace("1") {
         return own != first;
     }
-    // A line of ancestors is short; the bound is against a /proc that lies.
+    // A process has few ancestors; the bound protects against a wrong /proc.
     let parents = std::iter::successors(parent("self"), |process| parent(process)).take(64);
     parents
         .filter_map(|process| namespace(&process))
@@ -80,7 +78,7 @@ fn parent(process: &str) -> Option<String> {
     (parent != "0").then(|| parent.to_owned())
 }
 
-/// Where a change writes to: the locks and the folder in bpffs.
+/// The folders that a change writes to: the locks, and ours in bpffs.
 pub(crate) fn written() -> [PathBuf; 2] {
     [PathBuf::from(LOCKS), root()]
 }
@@ -128,7 +126,7 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     Ok(namespace_folder()?.join(name))
 }
 
-/// Whether the folder of the instance `name` is there; not to be allowed to look is another error.
+/// Checks that the folder of the instance `name` exists. A missing right to look is reported as an error of its own.
 pub(crate) fn exists(folder: &Path, name: &str) -> Result<()> {
     match fs::metadata(folder) {
         Ok(_) => Ok(()),
@@ -147,7 +145,7 @@ pub(crate) fn instances() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What is in a folder of bpffs, in order; nothing when it is not there.
+/// Names in a folder of bpffs, sorted; none if the folder does not exist.
 pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -165,7 +163,7 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Removes an instance's folder, and the folders above it when they are empty then.
+/// Removes an instance's folder, and the folders above it if they become empty.
 pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         fs::remove_file(entry.path()).map_err(|error| refused(&entry.path(), error))?;
@@ -182,7 +180,7 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Exchanges two folders with one step; false where bpffs cannot, on older kernels.
+/// Exchanges two folders atomically; false on older kernels, whose bpffs cannot.
 pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool> {
     match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {
         Ok(()) => Ok(true),
@@ -191,8 +189,8 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool> {
     }
 }
 
-/// Whether the folder of an instance, or what is there of the folders above it, may be changed. A change asks before it
-/// begins.
+/// Checks that the folder of an instance, or those of its parent folders that exist, can be changed. Called before a
+/// change begins.
 pub(crate) fn may_change(folder: &Path) -> Result<()> {
     for there in folder.ancestors().take_while(|part| part.starts_with(BPFFS)) {
         match faccessat(
@@ -208,79 +206,10 @@ pub(crate) fn may_change(folder: &Path) -> Result<()> {
             }
             Err(error) => return Err(refused(there, error.into())),
         }
-        // Above its parent nothing has to change.
+        // Nothing changes above its parent.
         if Some(there) == folder.parent() {
             break;
         }
     }
     Ok(())
-}
-
-/// Only one change at a time in a network namespace. Held until dropped, also by the kernel when the process dies.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _held: Flock<File>,
-    namespace: u64,
-}
-
-impl Lock {
-    /// Waits for the lock of this network namespace.
-    pub(crate) fn take() -> Result<Self> {
-        let namespace = namespace::inode()?;
-        loop {
-            let held = Flock::lock(open_lock(namespace)?, FlockArg::LockExclusive)
-                .map_err(|(_, error)| Error::io(lock_path(namespace), error.into()))?;
-            if is_still_there(&held, namespace) {
-                return Ok(Self { _held: held, namespace });
-            }
-        }
-    }
-
-    /// The lock of any network namespace, unless somebody has it.
-    pub(crate) fn try_take(namespace: u64) -> Result<Option<Self>> {
-        match Flock::lock(open_lock(namespace)?, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => Ok(is_still_there(&held, namespace).then_some(Self { _held: held, namespace })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, error)) => Err(Error::io(lock_path(namespace), error.into())),
-        }
-    }
-
-    /// Inode number of the network namespace.
-    pub(crate) fn namespace(&self) -> u64 {
-        self.namespace
-    }
-
-    /// Removes the file of the lock: its namespace is gone. Whoever waits for it makes a new one.
-    pub(crate) fn discard(self) {
-        let _ = fs::remove_file(lock_path(self.namespace));
-    }
-}
-
-fn lock_path(namespace: u64) -> PathBuf {
-    Path::new(LOCKS).join(format!("{namespace}.lock"))
-}
-
-fn open_lock(namespace: u64) -> Result<File> {
-    fs::create_dir_all(LOCKS).map_err(|error| refused(Path::new(LOCKS), error))?;
-    let path = lock_path(namespace);
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| refused(&path, error))
-}
-
-/// Whether the file that is locked is still the one that others find: see [`Lock::discard`].
-fn is_still_there(file: &File, namespace: u64) -> bool {
-    let inode = |data: io::Result<fs::Metadata>| data.ok().map(|data| data.ino());
-    inode(file.metadata()) == inode(fs::metadata(lock_path(namespace)))
-}
-
-/// Inode numbers of the network namespaces that have a lock.
-pub(crate) fn locks() -> Vec<u64> {
-    let entries = fs::read_dir(LOCKS).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".lock")?.parse().ok())
-        .collect()
 }

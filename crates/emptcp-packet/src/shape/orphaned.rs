@@ -1,13 +1,13 @@
 //! Root qdiscs of ours that outlived their instance: its folder in bpffs was lost, or a map in it.
 
 use super::root::{holds_only_ours, own_root};
-use crate::{error::Result, place, records};
+use crate::{bpffs, error::Result, records};
 use emptcp_host::device::Devices;
 use std::collections::BTreeSet;
 
-/// Devices with a root qdisc of ours that no instance of this network namespace remembers. Ours is what has our handle
-/// and holds nothing that is somebody else's. `name`: the instance to be removed, which may have lost its records;
-/// where another one has, nothing is known to be left.
+/// Devices with a root qdisc of ours that no instance of this network namespace has a record of. A qdisc is ours if it
+/// has our handle and holds only what we add. `name`: the instance to be removed, which may have lost its records. If
+/// another instance has lost its records, the result is empty.
 pub(super) fn devices(devices: &Devices, name: &str) -> Result<Vec<String>> {
     let mut ours = Vec::new();
     for device in devices.iter() {
@@ -29,8 +29,8 @@ pub(super) fn devices(devices: &Devices, name: &str) -> Result<Vec<String>> {
 /// `name` has no records.
 fn remembered(name: &str) -> Result<Option<BTreeSet<u32>>> {
     let mut remembered = BTreeSet::new();
-    for instance in place::instances()? {
-        match records::pinned(&place::folder(&instance)?)? {
+    for instance in bpffs::instances()? {
+        match records::pinned(&bpffs::folder(&instance)?)? {
             Some(map) => remembered.extend(records::Records::read(&map)?.shaped),
             None if instance == name => {}
             None => return Ok(None),
