@@ -1,5 +1,5 @@
-//! The program `emptcp-trace`, which `emptcp trace` runs: what happened in the MPTCP connections of a capture. It needs no
-//! BPF and, except for `live`, no privileges.
+//! The program `emptcp-trace`, which `emptcp trace` runs: what happened in the MPTCP connections of a capture. It needs
+//! no BPF and, except for `live`, no privileges.
 //!
 //! One file for each subcommand. What they share: `options.rs`, how to analyse; `reading.rs`, progress and Ctrl-C while
 //! captures are read; `one.rs`, the commands about one connection; `failure.rs`, error messages.
