@@ -1,26 +1,39 @@
-//! Logs every MPTCP subflow that comes or goes, one JSON object per line, for as long as it runs.
+//! Logs every MPTCP subflow that comes or goes, one JSON object per line. A subflow that begins is seen in both
+//! directions, and each direction has an event for it.
 //!
 //! ```text
 //! subflow-log DEVICE [NAMESPACE]
 //! ```
 
 use emptcp::{Apply, ErrorKind, Instance, Namespace, Policies};
-use std::{env, error::Error};
+use std::{env, error::Error, process::ExitCode};
 
-/// In force while the program runs. Policies of other names are left alone. What a killed program leaves in force, the
-/// next one replaces and removes.
+/// In force while the program runs. Policies of other names are left alone. Ctrl-C or a kill leaves the policy in force;
+/// `emptcp --instance subflow-log remove` takes it away, and the next run replaces it.
 struct InForce(Instance);
 
 impl Drop for InForce {
     fn drop(&mut self) {
         match self.0.remove() {
-            Err(error) if error.kind() != ErrorKind::NoInstance => eprintln!("the policy could not be removed: {error}"),
+            Err(error) if error.kind() != ErrorKind::NoInstance => {
+                eprintln!("the policy could not be removed: {error}")
+            }
             _ => {}
         }
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("subflow-log: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let device = arguments.next().ok_or("usage: subflow-log DEVICE [NAMESPACE]")?;
     let namespace = match arguments.next() {
@@ -39,7 +52,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "#
         ),
     )?;
-    let instance = namespace.instance("subflow-log").apply(&policies, Apply::new())?.instance;
+    let instance = namespace
+        .instance("subflow-log")
+        .apply(&policies, Apply::new())?
+        .instance;
     let in_force = InForce(instance);
     // Ends when somebody removes the instance, or when its reader goes away.
     for event in in_force.0.events()? {

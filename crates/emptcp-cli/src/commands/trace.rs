@@ -6,7 +6,7 @@
 use crate::session::Session;
 use anyhow::{Context, Result};
 use clap::Args;
-use std::{env, ffi::OsString, io, os::unix::process::CommandExt, path::PathBuf, process::Command};
+use std::{env, ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 /// The program's name.
 const PROGRAM: &str = "emptcp-trace";
@@ -39,7 +39,13 @@ pub(crate) struct Trace {
 impl Trace {
     /// Returns only when the program cannot be run.
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let mut command = Command::new(program());
+        let program = program().with_context(|| {
+            format!(
+                "the program `{PROGRAM}` is neither in the folder of `emptcp` nor in PATH; \
+                 `cargo build --release --package emptcp-trace-cli` makes it: put it beside `emptcp`"
+            )
+        })?;
+        let mut command = Command::new(program);
         command.args(&self.arguments);
         if session.wants_json() {
             command.arg("--json");
@@ -48,22 +54,17 @@ impl Trace {
             command.args(["--netns", netns]);
         }
         let error = command.exec();
-        let missing = error.kind() == io::ErrorKind::NotFound;
-        Err(error).with_context(|| match missing {
-            true => format!(
-                "the program `{PROGRAM}` is neither in the folder of `emptcp` nor in PATH; \
-                 `cargo build --release --package emptcp-trace-cli` makes it"
-            ),
-            false => format!("the program `{PROGRAM}` cannot be run"),
-        })
+        let program = command.get_program().to_string_lossy();
+        Err(error).with_context(|| format!("{program} cannot be run"))
     }
 }
 
-/// The program in the folder of this one, else the one in PATH.
-fn program() -> PathBuf {
-    let beside = env::current_exe().map(|own| own.with_file_name(PROGRAM));
-    beside
-        .ok()
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| PROGRAM.into())
+/// The program in the folder of this one, else the one in PATH. Root must run no program of the folder where it happens
+/// to be, so that parts of PATH that are empty or relative are left out.
+fn program() -> Option<PathBuf> {
+    let beside = env::current_exe().ok().map(|own| own.with_file_name(PROGRAM));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let mut all = beside.into_iter().chain(folders.map(|folder| folder.join(PROGRAM)));
+    all.find(|path| path.is_file())
 }
