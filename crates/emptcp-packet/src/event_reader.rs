@@ -130,7 +130,8 @@ impl<P: Policies> EventReader<P> {
     /// # Errors
     /// When the names of the policies in force cannot be read.
     pub fn read(&mut self, timeout: Duration, mut take: impl FnMut(Event)) -> Result<u64> {
-        let end = now_ns().saturating_add((timeout + SETTLED).as_nanos() as u64);
+        let end =
+            now_ns().saturating_add(u64::try_from(timeout.saturating_add(SETTLED).as_nanos()).unwrap_or(u64::MAX));
         let mut missed = 0;
         loop {
             missed += self.look()?;

@@ -18,7 +18,7 @@ use emptcp_abi::{RULES, Rule};
 use emptcp_host::device::Devices;
 use emptcp_plan::plan::Plan;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// What a removal did.
 #[derive(Clone, Debug, Serialize)]
@@ -39,7 +39,7 @@ pub struct Removed {
 pub fn remove(name: &str) -> Result<Removed> {
     let folder = bpffs::folder(name)?;
     let there = bpffs::exists(&folder, name);
-    if there.is_err() && !left_something(name, &there) {
+    if there.is_err() && !left_something(name, &folder, &there) {
         there?;
     }
     let lock = Lock::take()?;
@@ -74,9 +74,10 @@ pub fn remove(name: &str) -> Result<Removed> {
 }
 
 /// Whether an instance that is not there has left a root qdisc.
-fn left_something(name: &str, there: &Result<()>) -> bool {
+fn left_something(name: &str, folder: &Path, there: &Result<()>) -> bool {
     let orphaned = || Shaping::orphaned(name, &Devices::read()?);
-    matches!(there, Err(Error::NoInstance { .. })) && orphaned().is_ok_and(|devices| !devices.is_empty())
+    matches!(there, Err(Error::NoInstance { .. }))
+        && (takeover::beside(folder).exists() || orphaned().is_ok_and(|devices| !devices.is_empty()))
 }
 
 /// Detaches all devices at once, as in an apply. If the instance cannot be opened, or its state cannot be read, they

@@ -265,7 +265,8 @@ pub(crate) fn repair(name: &str, folder: &Path) -> Result<()> {
         return records::pinned(folder)?.map_or(Ok(()), |records| records::forget_takeover(&records));
     }
     if !is_marked(&beside)? {
-        return Ok(());
+        // Interrupted while it was made, by a replacement or by a first apply: nothing of it is attached yet.
+        return bpffs::remove_folder(&beside);
     }
     let mut new = Instance::open_folder(name, beside.clone())?;
     if !folder.exists() {

@@ -303,3 +303,35 @@ fn a_replacement_that_is_killed_leaves_the_former_instance_or_the_new_one() {
         }
     });
 }
+
+#[test]
+fn what_was_interrupted_while_it_was_made_goes_with_the_next_command() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let (catalog, text) = (Catalog::built_in(), policy("p"));
+    let compiled = plan(&catalog, &text);
+    let apply = || apply(DEFAULT, &compiled, &text, &catalog, &options(false)).unwrap();
+    common::Namespace::new().within(|| {
+        apply();
+        let folder = Instance::open(DEFAULT).unwrap().show().unwrap().folder;
+        let beside = folder.with_file_name(format!("{DEFAULT}_new"));
+        let leave = || {
+            std::fs::create_dir_all(&beside).unwrap();
+            let options = libbpf_sys::bpf_map_create_opts {
+                sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+                ..Default::default()
+            };
+            let kind = libbpf_rs::MapType::Array;
+            let mut map = MapHandle::create(kind, Some("left"), 4, 8, 1, &options).unwrap();
+            map.pin(beside.join("map_left")).unwrap();
+        };
+        leave();
+        apply();
+        assert!(!beside.exists(), "an apply frees it");
+        leave();
+        remove(DEFAULT).unwrap();
+        assert!(!beside.exists() && !folder.exists(), "a removal frees it");
+        leave();
+        remove(DEFAULT).unwrap();
+        assert!(!beside.exists(), "also where there is no instance");
+    });
+}

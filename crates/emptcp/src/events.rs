@@ -114,7 +114,7 @@ impl Events {
     /// # Errors
     /// When the instance cannot be read.
     pub fn next_within(&mut self, timeout: Duration) -> Result<Option<Event>> {
-        let end = Moment::now().checked_add(timeout + SETTLED);
+        let end = Moment::now().checked_add(timeout.saturating_add(SETTLED));
         loop {
             let event = self.try_next()?;
             let left = end.map(|end| end.saturating_duration_since(Moment::now()));
@@ -128,7 +128,7 @@ impl Events {
     /// Waits for the next tick, or for `left`.
     fn wait(&self, left: Option<Duration>) -> Result<()> {
         let left = left.map_or(PollTimeout::NONE, |left| {
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            PollTimeout::try_from(left.saturating_add(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX)
         });
         match poll(&mut [PollFd::new(self.timer.as_fd(), PollFlags::POLLIN)], left) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
