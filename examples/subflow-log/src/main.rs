@@ -8,8 +8,8 @@
 use emptcp::{Apply, ErrorKind, Instance, Namespace, Policies};
 use std::{env, error::Error, process::ExitCode};
 
-/// In force while the program runs. Policies of other names are left alone. Ctrl-C or a kill leaves the policy in force;
-/// `emptcp --instance subflow-log remove` takes it away, and the next run replaces it.
+/// In force while the program runs. Policies of other names are left alone. Ctrl-C or a kill leaves the policy in
+/// force; `emptcp --instance subflow-log remove` takes it away, and the next run replaces it.
 struct InForce(Instance);
 
 impl Drop for InForce {
