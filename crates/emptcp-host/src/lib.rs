@@ -3,7 +3,7 @@
 //! * Network namespaces: [`namespace`] enters one and reads its identity; [`namespaces`] finds those that live and the
 //!   processes that hold them.
 //! * The network: [`device`] lists the devices of a namespace, [`qdisc`] their queueing disciplines and filters. Both
-//!   query the kernel by [`netlink`].
+//!   query the kernel by `netlink`.
 //! * Rights of this process: [`rights`]. Available memory: [`memory`]. Identity of the boot: [`boot`].
 //! * Files: [`files`] reads files of others, [`work_folder`] prepares files before they are moved to their path.
 //! * [`error`]: the errors. [`testing`]: skips tests where the machine lacks a feature. `ffi` holds every unsafe call.

@@ -80,7 +80,7 @@ const CORE: &[(&str, &str)] = &[
     ),
     (
         "chain_broken",
-        "packets for which a chain ended early: passed; must stay 0, report it if not",
+        "packets for which a chain ended early: passed; stays 0, but when a device changes between tcx and clsact, or between native and generic XDP",
     ),
     ("truncated", "packets whose headers could not be read: passed"),
     (
