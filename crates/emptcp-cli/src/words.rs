@@ -9,7 +9,6 @@ use emptcp::{
     plan::{Attach, DeviceDirection},
     stale::{InstanceInNamespace, Life},
 };
-use serde_json::Value;
 
 /// The value, or `?` if it is unknown.
 pub(crate) fn known(value: Option<impl ToString>) -> String {
@@ -108,13 +107,6 @@ fn holders(found: &InstanceInNamespace) -> String {
         0 => "; it has no name, and no process was found that holds it: see `lsns -t net`".to_owned(),
         count if count > holders.len() => format!("; held by {} and others: see `lsns -t net`", holders.join(", ")),
         _ => format!("; held by {}", holders.join(", ")),
-    }
-}
-
-/// Replaces the index 0 by null: a subflow that was taken over from a socket has no device yet.
-pub(crate) fn none_for_0(index: &mut Value) {
-    if *index == 0 {
-        *index = Value::Null;
     }
 }
 

@@ -153,7 +153,7 @@ fn without_end_points<S: Serializer>(flow: &Flow, serializer: S) -> Result<S::Ok
     members.serialize_field("flags", flags)?;
     members.serialize_field("version", version)?;
     members.serialize_field("device", device)?;
-    members.serialize_field("ifindex", ifindex)?;
+    members.serialize_field("ifindex", &(*ifindex != 0).then_some(ifindex))?;
     members.serialize_field("connection", connection)?;
     members.serialize_field("local_token", local_token)?;
     members.serialize_field("remote_token", remote_token)?;

@@ -133,6 +133,21 @@ fn the_record_in_an_event_has_the_end_points_of_the_event_and_no_member_twice() 
 }
 
 #[test]
+fn a_subflow_without_a_device_has_no_index_in_an_event_either() {
+    let event = event(EventBody::Record(Box::new(Flow { ifindex: 0, ..flow() })));
+    assert!(serde_json::to_value(&event).unwrap()["ifindex"].is_null());
+    is_read_back(&Event {
+        body: EventBody::Record(Box::new(Flow {
+            ifindex: 0,
+            local: event.local,
+            remote: event.remote,
+            ..flow()
+        })),
+        ..event
+    });
+}
+
+#[test]
 fn counters_are_read_back() {
     is_read_back(&Stats {
         instance: "default".to_owned(),

@@ -132,7 +132,6 @@ fn print(session: &Session, event: &Event, clocks: Clocks) -> Result<()> {
     if session.wants_json() {
         let mut value = serde_json::to_value(event)?;
         if let Value::Object(members) = &mut value {
-            members.entry("ifindex").and_modify(words::none_for_0);
             members.insert("time".to_owned(), json!(time.as_duration().as_secs_f64()));
         }
         return session.print_json_line(&value);
