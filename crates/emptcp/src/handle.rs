@@ -205,23 +205,21 @@ impl Instance {
 
     /// Reads what is in force, in its namespace.
     pub(crate) fn with<T: Send>(&self, read: impl FnOnce(&Open) -> emptcp_packet::Result<T> + Send) -> Result<T> {
-        let read = || {
-            let open = Open::open(&self.name)?;
-            open.is_in_force()?;
-            read(&open)
-        };
+        let read = || read(&opened(&self.name)?);
         Ok(self.namespace.run(read)??)
     }
 
     /// Opens what is in force, to read from it for longer.
     pub(crate) fn open(&self) -> Result<Open> {
-        let open = || {
-            let open = Open::open(&self.name)?;
-            open.is_in_force()?;
-            Ok::<_, emptcp_packet::Error>(open)
-        };
-        Ok(self.namespace.run(open)??)
+        Ok(self.namespace.run(|| opened(&self.name))??)
     }
+}
+
+/// The instance `name` of this thread's namespace, when its policies are in force.
+fn opened(name: &str) -> emptcp_packet::Result<Open> {
+    let open = Open::open(name)?;
+    open.is_in_force()?;
+    Ok(open)
 }
 
 /// Policies are in force.
