@@ -6,7 +6,7 @@ use super::handshake::Handshake;
 use super::{
     At, Capped, Sentence, SentenceKind, StoryWriter, addresses, ending, joining, moving, opening, trouble, verdict,
 };
-use emptcp_trace::record::{Connection, Mark, MarkKind};
+use emptcp_trace::record::{Connection, Evidence, Mark, MarkKind};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Piece, Span, SubflowId};
 use mptcp_wire::mptcp::MptcpOption;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,8 +210,10 @@ impl Collector {
             t: connection.dur,
             packets: None,
             subflow: None,
+            direction: None,
             text: verdict::text(&self.facts, connection),
             kind: SentenceKind::Verdict,
+            evidence: Evidence::default(),
         };
         sentences.push(verdict);
         sentences

@@ -54,8 +54,8 @@ pub(crate) mod words;
 pub use collector::Collector;
 pub use text::write_text;
 
-use emptcp_trace::record::Connection;
-use emptcp_trace::{PacketNumber, Span, SubflowId, Timestamp};
+use emptcp_trace::record::{Connection, Evidence};
+use emptcp_trace::{Direction, PacketNumber, Span, SubflowId, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -104,10 +104,14 @@ pub struct Sentence {
     pub packets: Option<[PacketNumber; 2]>,
     /// The subflow, when it is about one.
     pub subflow: Option<SubflowId>,
+    /// The direction whose sender or path it is about, where that matters.
+    pub direction: Option<Direction>,
     /// The sentence.
     pub text: String,
     /// What it is about.
     pub kind: SentenceKind,
+    /// What it rests on.
+    pub evidence: Evidence,
 }
 
 /// A moment, and the packet that shows it.
@@ -142,8 +146,10 @@ impl StoryWriter<'_> {
             t,
             packets,
             subflow,
+            direction: None,
             text,
             kind,
+            evidence: Evidence::observed([from.packet]),
         });
     }
 
@@ -154,8 +160,10 @@ impl StoryWriter<'_> {
             t,
             packets: None,
             subflow: None,
+            direction: None,
             text,
             kind,
+            evidence: Evidence::default(),
         });
     }
 }

@@ -118,6 +118,7 @@ impl Script {
             bytes,
             other_sf: other.map(SubflowId),
             detail,
+            evidence: emptcp_trace::record::Evidence::default(),
         }));
         self
     }

@@ -163,6 +163,7 @@ pub(crate) fn marks(conn_id: u64) -> Vec<Mark> {
         bytes: 1400,
         other_sf: (kind == MarkKind::Stall).then_some(SubflowId(1)),
         detail,
+        evidence: emptcp_trace::record::Evidence::default(),
     };
     (0_i64..).zip(details).map(mark).collect()
 }

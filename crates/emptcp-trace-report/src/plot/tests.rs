@@ -62,6 +62,7 @@ fn join(microseconds: i64) -> Event {
         bytes: 0,
         other_sf: None,
         detail: None,
+        evidence: emptcp_trace::record::Evidence::default(),
     })
 }
 

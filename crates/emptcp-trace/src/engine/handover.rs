@@ -84,6 +84,7 @@ impl Connection {
                 bytes: new.halves[dir].reinjected_early,
                 other_sf: Some(old.id),
                 detail: Some(Detail::Gap(arrived - left)),
+                ..MarkFields::default()
             };
             self.event_kinds.insert(kind);
             out.mark(at, kind, what);

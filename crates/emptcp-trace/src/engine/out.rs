@@ -1,6 +1,6 @@
 //! The queue of events.
 
-use crate::record::{Detail, Mark, MarkKind};
+use crate::record::{Detail, Evidence, Mark, MarkKind};
 use crate::{ConnectionId, Direction, Event, PacketNumber, SubflowId, Timestamp};
 use std::collections::VecDeque;
 
@@ -27,6 +27,7 @@ pub(super) struct MarkFields {
     pub(super) bytes: u64,
     pub(super) other_sf: Option<SubflowId>,
     pub(super) detail: Option<Detail>,
+    pub(super) evidence: Evidence,
 }
 
 impl From<Detail> for MarkFields {
@@ -62,6 +63,7 @@ impl Out {
             bytes,
             other_sf,
             detail,
+            evidence,
         } = what.into();
         self.queue.push_back(Event::Mark(Mark {
             conn_id: at.conn_id,
@@ -73,6 +75,7 @@ impl Out {
             bytes,
             other_sf,
             detail,
+            evidence,
         }));
     }
 }

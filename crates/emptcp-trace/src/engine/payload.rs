@@ -200,6 +200,7 @@ impl Connection {
                 bytes,
                 other_sf: Some(of),
                 detail: None,
+                ..MarkFields::default()
             };
             context.out.mark(at, MarkKind::Reinjection, what);
         }

@@ -1,6 +1,6 @@
 //! An event at one moment: a row of the table `events`.
 
-use super::Fallback;
+use super::{Evidence, Fallback};
 use crate::{ConnectionId, Direction, PacketNumber, SubflowId, Timestamp};
 use mptcp_wire::AddressId;
 use mptcp_wire::mptcp::ResetReason;
@@ -113,4 +113,6 @@ pub struct Mark {
     pub other_sf: Option<SubflowId>,
     /// More, by kind.
     pub detail: Option<Detail>,
+    /// What it rests on. Empty for what `packet` alone shows.
+    pub evidence: Evidence,
 }

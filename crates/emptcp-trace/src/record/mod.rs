@@ -5,6 +5,7 @@
 //! bytes.
 
 mod connection;
+mod evidence;
 mod mark;
 mod rtt;
 mod subflow;
@@ -12,6 +13,7 @@ mod totals;
 mod wire;
 
 pub use connection::{Connection, End, Fallback, Hash, Vantage};
+pub use evidence::{Cause, Causes, Certainty, Evidence, Party};
 pub use mark::{Detail, Mark, MarkKind};
 pub use rtt::RttSummary;
 pub use subflow::{Kind, Opener, Subflow};

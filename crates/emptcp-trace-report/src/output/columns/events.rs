@@ -15,7 +15,17 @@ pub fn events() -> Vec<Column<Mark>> {
         .one("kind", Type::Text, |m| word(m.kind))
         .number("bytes", |m| m.bytes)
         .one("other_sf", Type::Integer, |m| m.other_sf.map(|id| id.0).into());
-    details(columns).finish()
+    evidence(details(columns)).finish()
+}
+
+fn evidence(columns: Columns<Mark>) -> Columns<Mark> {
+    columns
+        .one("evidence_certainty", Type::Text, |m| word(m.evidence.certainty))
+        .one("evidence_causes", Type::Words, |m| words(m.evidence.causes.iter()))
+        .one("evidence_excluded", Type::Words, |m| words(m.evidence.excluded.iter()))
+        .one("evidence_proof", Type::Words, |m| {
+            words(m.evidence.proof.iter().map(|packet| packet.0))
+        })
 }
 
 fn details(columns: Columns<Mark>) -> Columns<Mark> {

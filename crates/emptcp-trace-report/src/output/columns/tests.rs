@@ -114,9 +114,13 @@ fn the_columns_of_events_are_the_fields_of_the_json() {
     let mut names: Vec<_> = events().into_iter().map(|column| column.name).collect();
     for mark in sample::marks(3) {
         let mut fields = check(&events(), &mark, &["detail"]);
-        // Identifiers are words of a set in the table.
-        if let Some(Json::Array(ids)) = fields.get_mut("detail_address_ids") {
-            ids.iter_mut().for_each(|id| *id = id.to_string().into());
+        // Numbers of a list are words of a set in the table.
+        for list in ["detail_address_ids", "evidence_proof"] {
+            if let Some(Json::Array(numbers)) = fields.get_mut(list) {
+                numbers
+                    .iter_mut()
+                    .for_each(|number| *number = number.to_string().into());
+            }
         }
         let made = made(&events(), &mark);
         for (name, value) in &fields {

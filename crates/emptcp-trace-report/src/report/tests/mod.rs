@@ -70,6 +70,7 @@ fn mark(connection: &Connection, after: f64, kind: MarkKind) -> Mark {
         bytes: 100,
         other_sf: Some(SubflowId(0)),
         detail: None,
+        evidence: emptcp_trace::record::Evidence::default(),
     }
 }
 
