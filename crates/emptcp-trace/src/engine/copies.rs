@@ -22,6 +22,9 @@ const TICK: Span = Span(20_000_000);
 /// What passes on one host within this time is a copy, where no round-trip time is known.
 const MOMENT: Span = Span(1_000_000);
 
+/// The shortest time after which Linux repeats a segment without an answer (`TCP_RTO_MIN`).
+const TIMEOUT: Span = Span(200_000_000);
+
 /// The last packets.
 #[derive(Debug)]
 pub(super) struct Copies {
@@ -168,15 +171,19 @@ fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict 
         };
     match is_copy {
         true => Verdict::Copy,
-        false if packet.identification == 0 && packet.timestamp.is_none() => Verdict::Unclear,
+        // Merged captures of two points are up to one way apart.
+        false if packet.identification == 0 && age < round_trip(subflow).unwrap_or(TIMEOUT) => Verdict::Unclear,
         false => Verdict::New,
     }
 }
 
+fn round_trip(subflow: Option<&Subflow>) -> Option<Span> {
+    subflow.and_then(Subflow::least_round_trip)
+}
+
 /// No retransmission of the packet passes within this time.
 fn limit(packet: &Packet, subflow: Option<&Subflow>) -> Span {
-    let round_trip = subflow.and_then(Subflow::least_round_trip);
-    match round_trip {
+    match round_trip(subflow) {
         // A host may acknowledge the same twice at once, so without payload only a moment counts.
         Some(span) if packet.payload > 0 => Span(span.0 / 2),
         Some(span) => Span((span.0 / 2).min(MOMENT.0)),

@@ -48,6 +48,7 @@ impl Connection {
             out,
             learned: &mut learned,
             is_unclear: false,
+            clock: Default::default(),
         };
         for index in 0..self.subflows.len() {
             self.judge(index, &mut context);
@@ -154,8 +155,17 @@ impl Engine {
             self.dormant.push_back((now + self.settings.idle, slot, id));
         }
         if !self.orphans.is_empty() {
-            self.totals.capped.orphans += self.orphans.expire(now, self.settings.limits.orphans);
+            self.expire_orphans(now);
         }
+    }
+
+    /// Lists the joins that found no connection in time.
+    pub(super) fn expire_orphans(&mut self, now: Timestamp) {
+        let out = &mut self.out;
+        let early = self
+            .orphans
+            .expire(now, self.settings.limits.orphans, |orphan| out.stray(orphan.stray()));
+        self.totals.capped.orphans += early;
     }
 
     /// Continues a connection that was emitted as idle, with a new record.
@@ -232,6 +242,9 @@ impl Engine {
                 self.forget_connection(slot, id);
             }
         }
+        for orphan in self.orphans.take_all() {
+            self.out.stray(orphan.stray());
+        }
         self.out.queue.push_back(Event::End(Box::new(self.totals.clone())));
     }
 
@@ -264,6 +277,7 @@ impl Engine {
             };
             if self.flows.get(&subflow.flow) == Some(&entry) {
                 self.flows.remove(&subflow.flow);
+                self.retired.insert(subflow.flow);
             }
         }
         for (token, _, _) in connection.tokens() {

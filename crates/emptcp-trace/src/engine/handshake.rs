@@ -52,6 +52,8 @@ impl Connection {
             t_last_data_ack: None,
             malformed_options: PerDirection::default(),
             clock_steps: 0,
+            clock_seen: 0,
+            last_step: None,
         };
         connection.add_subflow(Opener::Client, packet, limits);
         if partial {
@@ -98,6 +100,8 @@ impl Connection {
             answer: None,
             syn_option: None,
             plain_third_ack: None,
+            t_closed: None,
+            t_backup: None,
             acknowledges: false,
             infinite: false,
             halves: PerDirection::from_fn(|_| SubflowHalf::new(limits)),
