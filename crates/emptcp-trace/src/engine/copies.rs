@@ -15,6 +15,8 @@ use crate::{Direction, Span, Timestamp};
 const PACKETS: usize = 1024;
 /// Ranges of payload that are remembered: the segments of an aggregate of 64 KiB, and some of other flows.
 const RANGES: usize = 128;
+/// Segments of an aggregate, at most.
+const SEGMENTS: u16 = 128;
 /// An identification (IPv4) returns after 65536 packets of a host at the earliest, and no retransmission has it.
 const SAME_IDENTIFICATION: Span = Span::from_seconds(1);
 /// Two packets with the same TSval left their host within a tick of its clock: 1 ms in Linux, 10 ms in others.
@@ -48,7 +50,25 @@ struct Carried {
     start: u32,
     length: u32,
     timestamp: Option<u32>,
+    identification: u16,
     time: Timestamp,
+}
+
+impl Carried {
+    /// Whether the identifications (IPv4) allow that one packet is a part of the other: those of the segments of an
+    /// aggregate count up from that of the aggregate.
+    fn may_be_part(&self, packet: &Packet) -> bool {
+        if packet.identification == 0 || self.identification == 0 {
+            return true;
+        }
+        let ahead = packet.sequence.0.wrapping_sub(self.start).cast_signed();
+        let counted = packet.identification.wrapping_sub(self.identification);
+        match ahead {
+            0 => counted == 0,
+            1.. => (1..=SEGMENTS).contains(&counted),
+            _ => (1..=SEGMENTS).contains(&counted.wrapping_neg()),
+        }
+    }
 }
 
 impl Default for Copies {
@@ -63,6 +83,7 @@ impl Default for Copies {
             start: 0,
             length: 0,
             timestamp: None,
+            identification: 0,
             time: Timestamp(i64::MIN),
         };
         Self {
@@ -123,6 +144,7 @@ impl Copies {
             start: packet.sequence.0,
             length: packet.payload,
             timestamp: packet.timestamp,
+            identification: packet.identification,
             time: packet.time,
         };
         self.next = (self.next + 1) % RANGES;
@@ -135,7 +157,8 @@ impl Copies {
         let fits = |range: &&Carried| {
             let age = packet.time - range.time;
             let in_time = range.time.0 != i64::MIN && age >= Span::default() && age < limit;
-            in_time && range.flow == packet.flow && range.from_low == from_low && range.timestamp == packet.timestamp
+            let same = range.flow == packet.flow && range.from_low == from_low;
+            in_time && same && range.timestamp == packet.timestamp && range.may_be_part(packet)
         };
         let mut pieces: Vec<(u32, u32)> = self
             .ranges

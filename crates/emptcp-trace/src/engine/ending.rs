@@ -7,6 +7,8 @@ use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::Event;
 use crate::packet::Packet;
 use crate::record::{Detail, End, Fallback, MarkKind};
+use mptcp_wire::mptcp::Subtype;
+
 use crate::{ConnectionId, Limits, Settings, Timestamp, Watch};
 
 impl Connection {
@@ -56,7 +58,9 @@ impl Connection {
         if self.end.is_none() && self.is_closed_after_fallback() {
             self.end = Some(End::Fallback);
         }
-        let is_unknown = !self.complete && !self.mid_stream && self.end != Some(End::Refused);
+        let dss = usize::from(Subtype::Dss.number());
+        let is_seen = self.mid_stream || self.end == Some(End::Refused) || self.options.0[dss] > 0;
+        let is_unknown = !self.complete && !is_seen;
         if is_unknown && self.fallback.is_empty() {
             self.fallback.insert(Fallback::Incomplete);
         }

@@ -46,7 +46,7 @@ impl Connection {
         context: &mut Context<'_>,
         findings: &mut Findings,
     ) {
-        self.complete |= !self.complete && self.has_both_keys();
+        self.complete |= !self.complete && !self.mid_stream && self.has_both_keys();
         if let Some(mapping) = &dss.mapping {
             self.subflows[location.index].halves[location.dir].last_mapping = Some(packet.number);
             self.mapping(location, packet, mapping, dss.data_fin, context);

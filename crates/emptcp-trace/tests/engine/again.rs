@@ -4,6 +4,7 @@ use crate::peers::{DOWN, Peers, UP, analyse};
 use emptcp_trace::record::{End, MarkKind};
 use emptcp_trace::{Piece, Settings, SubflowId, Watch};
 use mptcp_wire::Version;
+use mptcp_wire::tcp::Flags;
 
 /// A connection with this many subflows.
 fn subflows(count: usize) -> Peers {

@@ -164,7 +164,8 @@ fn a_capture_of_one_direction_says_so_and_gives_what_it_can() {
         analysed(frames.cloned().collect())
     };
     let up = of(1000).only();
-    assert!(up.subflows[0].one_direction && up.fallback.len() == 1);
+    assert!(up.subflows[0].one_direction && up.complete && up.fallback.is_empty());
+    assert_eq!(up.sf_est, 1);
     assert_eq!((up.data.0, up.not_captured.0), ([500, 0], [0, 0]));
     let down = of(80).only();
     assert!(down.mid_stream && down.subflows[0].one_direction);
@@ -197,7 +198,13 @@ fn a_clock_that_is_set_back_is_counted_once() {
     );
     let connection = analysed.only();
     assert_eq!((connection.clock_steps, connection.data.0), (1, [500, 0]));
-    assert_eq!(connection.longest_stall.0[1], Span(0));
+    assert!(
+        connection
+            .longest_stall
+            .0
+            .iter()
+            .all(|stall| *stall < Span::from_seconds(1))
+    );
 }
 
 /// Data and acknowledgements each 10 ms, with timestamps in milliseconds; the clock of the capture jumps by an hour, or

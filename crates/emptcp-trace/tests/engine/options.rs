@@ -157,7 +157,7 @@ fn a_third_ack_that_was_not_captured_is_no_fallback() {
     peers.packet(0, UP).send();
     peers.data(0, UP, 0, 100).acknowledge(0, DOWN, 100);
     let connection = peers.connection();
-    assert!(connection.fallback.is_empty() && connection.complete);
+    assert!(connection.fallback.is_empty() && connection.sf_est == 1);
 }
 
 #[test]
