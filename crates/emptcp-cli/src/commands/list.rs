@@ -20,7 +20,7 @@ use serde_json::{Value, json};
         policies. One that was moved to another network namespace may obey them there: `emptcp remove`, or `emptcp apply` of a file \
         without it, detaches it.\n\n\
         With --all, the instances of all network namespaces, one per line: `live`; `dead`, when the namespace is gone \
-        and `emptcp remove --stale` would free it; `cannot tell`, when neither is proved and it stays.",
+        and `emptcp remove --stale` would free it; `unknown`, when neither is proved and it stays.",
     after_long_help = "\
 Examples:
   emptcp list
