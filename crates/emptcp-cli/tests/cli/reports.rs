@@ -155,6 +155,24 @@ fn an_error_about_a_missing_instance_names_the_existing_one() {
 }
 
 #[test]
+fn an_instance_that_cannot_be_read_is_to_be_removed_and_can_be() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &["--instance", "torn"]).exits(0);
+    let pins = format!("/sys/fs/bpf/emptcp/{}/torn", netns.inode());
+    fs::remove_file(format!("{pins}/map_emptcp_chain_tc_ingress")).unwrap();
+    for options in [&["--instance", "torn"][..], &["--instance", "torn", "--replace"]] {
+        let said = netns.apply(POLICY, options).exits(1);
+        assert!(said.err.contains("`emptcp remove` it and apply again"), "{said:?}");
+        assert!(!said.err.contains("run `emptcp apply`"), "{said:?}");
+    }
+    netns.emptcp(&["--instance", "torn", "remove"]).exits(0);
+    assert!(!std::path::Path::new(&pins).exists());
+    netns.apply(POLICY, &["--instance", "torn"]).exits(0);
+    netns.emptcp(&["--instance", "torn", "remove"]).exits(0);
+}
+
+#[test]
 fn counters_that_are_zero_are_left_out_of_json_too() {
     require_root!();
     let netns = Netns::new();

@@ -344,7 +344,7 @@ help = "How."
             (
                 "[\"dropped\"]",
                 "[{ name = \"emitted\", unit = \"event\" }]",
-                "element.toml:6:37: unknown variant `event`, expected one of `segments`, `packets`, `events`",
+                "element.toml:6:40: unknown variant `event`, expected one of `segments`, `packets`, `events`",
             ),
             (
                 "[\"dropped\"]",
