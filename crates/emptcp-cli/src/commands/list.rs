@@ -29,7 +29,7 @@ Examples:
 JSON:
   [{\"instance\", \"namespace\", \"policy\", \"id\", \"direction\", \"devices\",
    \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\",
-     \"came_back\" (from another namespace, with another index and the same programs), \"qdisc\" (root qdisc that mode=shape made, or null)}],
+     \"came_back\" (from another namespace, with another index and the same programs), \"qdisc\" (root qdisc that emptcp made for classes, or null)}],
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |
