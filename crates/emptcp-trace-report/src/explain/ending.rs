@@ -24,6 +24,7 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
             last,
             "No packet came for a long time, so the connection counts as ended. Neither side closed it.".to_owned(),
         ),
+        End::Refused => (last, last, "The first SYN was answered by a RST: refused.".to_owned()),
         End::Eot => open(&fins, last),
     };
     writer.write(SentenceKind::End, from, to, None, text);

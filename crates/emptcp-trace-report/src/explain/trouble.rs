@@ -79,6 +79,10 @@ fn write_fallback(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) 
              or a middlebox removed the option from the SYN or from its answer; a capture at the other end would tell.",
             words::sender(mark.dir)
         ),
+        Fallback::SynAckMirrored => format!(
+            "Not Multipath TCP: the SYN+ACK (packet {packet}) repeats the MP_CAPABLE of the SYN. {who} copies options that \
+             it does not know, or something on the path answers for it."
+        ),
         Fallback::AckWithoutOption => format!(
             "Fallback to TCP: SYN and SYN+ACK had MP_CAPABLE, but the packets that follow from {} do not (packet \
              {packet}). A middlebox removes the option after the handshake, or {} saw none in the SYN+ACK that reached it.",

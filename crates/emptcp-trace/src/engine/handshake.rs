@@ -33,6 +33,7 @@ impl Connection {
             flag_c: false,
             complete: false,
             partial,
+            mid_stream: false,
             continued: false,
             truncated: false,
             watched,
@@ -47,6 +48,8 @@ impl Connection {
             most_open: 0,
             halves: PerDirection::from_fn(|_| DataHalf::new(limits)),
             t_last_data_ack: None,
+            malformed_options: PerDirection::default(),
+            clock_steps: 0,
         };
         connection.add_subflow(Opener::Client, packet, limits);
         if partial {
@@ -89,7 +92,9 @@ impl Connection {
             syn_ack_again: false,
             hs_rtt: [None; 2],
             join: (kind == Kind::Join).then(Box::default),
-            reset_reason: None,
+            reset: None,
+            answer: None,
+            acknowledges: false,
             infinite: false,
             halves: PerDirection::from_fn(|_| SubflowHalf::new(limits)),
         });
@@ -186,7 +191,7 @@ impl Connection {
             subflow.hs_rtt[0] = Some((packet.time - subflow.t_syn).milliseconds());
         }
         let answer = match subflow.kind {
-            Kind::Initial => capable(packet).is_some(),
+            Kind::Initial | Kind::Unknown => capable(packet).is_some(),
             Kind::Join => matches!(join(packet), Some(MpJoin::SynAck { .. })),
         };
         subflow.answered_with_option = Some(answer);

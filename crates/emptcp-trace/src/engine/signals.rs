@@ -26,7 +26,11 @@ impl Connection {
                 MptcpOption::MpPrio(prio) => {
                     self.halves[location.dir].mp_prio += 1;
                     self.subflows[location.index].backup = prio.backup;
-                    self.record_event(location, MarkKind::MpPrio, Detail::Backup(prio.backup), context);
+                    let detail = Detail::Priority {
+                        backup: prio.backup,
+                        address_id: prio.address_id,
+                    };
+                    self.record_event(location, MarkKind::MpPrio, detail, context);
                 }
                 MptcpOption::MpFail(_) => {
                     self.record_event(location, MarkKind::MpFail, (), context);
@@ -38,8 +42,12 @@ impl Connection {
                     self.end_as(End::Fastclose, location.at, context);
                 }
                 MptcpOption::MpTcprst(reset) => {
-                    self.subflows[location.index].reset_reason = Some(reset.reason);
-                    self.record_event(location, MarkKind::MpTcprst, Detail::Reason(reset.reason), context);
+                    self.subflows[location.index].reset = Some(*reset);
+                    let detail = Detail::Reset {
+                        transient: reset.transient,
+                        reason: reset.reason,
+                    };
+                    self.record_event(location, MarkKind::MpTcprst, detail, context);
                 }
                 MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_) | MptcpOption::Dss(_) | MptcpOption::Unknown(_) => {}
             }

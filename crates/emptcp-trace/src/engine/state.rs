@@ -1,9 +1,9 @@
 //! The state of a connection and of its subflows while they are open.
 
-use crate::record::{End, Fallback, Hash, Kind, MarkKind, Opener};
+use crate::record::{Answer, End, Fallback, Hash, Kind, MarkKind, Opener};
 use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, SeenRanges, Unwrapper};
 use crate::{ConnectionId, Direction, Limits, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
-use mptcp_wire::mptcp::{Mapping, ResetReason};
+use mptcp_wire::mptcp::{Mapping, MpTcprst};
 use mptcp_wire::{AddressId, DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) flag_c: bool,
     pub(super) complete: bool,
     pub(super) partial: bool,
+    /// Nothing of the first handshake was captured.
+    pub(super) mid_stream: bool,
     pub(super) continued: bool,
     pub(super) truncated: bool,
     pub(super) watched: bool,
@@ -40,6 +42,8 @@ pub(super) struct Connection {
     pub(super) most_open: u32,
     pub(super) halves: PerDirection<DataHalf>,
     pub(super) t_last_data_ack: Option<Timestamp>,
+    pub(super) malformed_options: PerDirection<u64>,
+    pub(super) clock_steps: u32,
 }
 
 /// One direction at the data level.
@@ -112,7 +116,10 @@ pub(super) struct Subflow {
     pub(super) syn_ack_again: bool,
     pub(super) hs_rtt: [Option<f64>; 2],
     pub(super) join: Option<Box<Join>>,
-    pub(super) reset_reason: Option<ResetReason>,
+    pub(super) reset: Option<MpTcprst>,
+    pub(super) answer: Option<Answer>,
+    /// A packet acknowledged the other direction.
+    pub(super) acknowledges: bool,
     /// After MP_FAIL: data goes on without mappings.
     pub(super) infinite: bool,
     pub(super) halves: PerDirection<SubflowHalf>,
@@ -193,6 +200,10 @@ pub(super) struct Counters {
     pub(super) reinjection_caused: u64,
     pub(super) same_dsn: u64,
     pub(super) unmapped: u64,
+    pub(super) captured_twice: u64,
+    pub(super) not_captured: u64,
+    pub(super) cut_short: u64,
+    pub(super) aggregates: u64,
 }
 
 /// Kinds of events that occurred, as a bit set.
@@ -206,7 +217,7 @@ pub(super) struct OptionCounts(pub(super) [u32; 16]);
 impl EventKinds {
     /// The kinds that the column `events` lists. Excluded are kinds that every connection has, or that have a separate
     /// column.
-    const NOTABLE: [MarkKind; 15] = [
+    const NOTABLE: [MarkKind; 19] = [
         MarkKind::Rst,
         MarkKind::AddAddr,
         MarkKind::RemoveAddr,
@@ -222,6 +233,10 @@ impl EventKinds {
         MarkKind::WrongHmac,
         MarkKind::StreamCorruptionSuspected,
         MarkKind::SynRetransmission,
+        MarkKind::OptionsStopped,
+        MarkKind::MalformedOption,
+        MarkKind::NotCaptured,
+        MarkKind::ClockStep,
     ];
 
     pub(super) fn insert(&mut self, kind: MarkKind) {
