@@ -2,7 +2,7 @@
 
 use super::names::{NamedFields, Names};
 use emptcp_trace::Event;
-use emptcp_trace::record::Mark;
+use emptcp_trace::record::{Mark, Totals};
 use serde::Serialize;
 use serde_json::Serializer;
 use std::io::{self, Write};
@@ -15,8 +15,17 @@ struct Line<'a> {
     mark: &'a Mark,
 }
 
+/// The totals of a trace, as an event.
+#[derive(Serialize)]
+struct Whole<'a> {
+    trace: &'a str,
+    kind: &'static str,
+    #[serde(flatten)]
+    totals: &'a Totals,
+}
+
 /// Writes a connection, with its subflows inside, as one line. With `marks`, a mark is a line too: the objects with
-/// `kind`. Other events write nothing.
+/// `kind`; so are the totals at the end, of the kind `TOTALS`. Other events write nothing.
 ///
 /// # Errors
 /// When `out` cannot be written to.
@@ -25,6 +34,12 @@ pub fn line(out: &mut impl Write, trace: &str, event: &Event, marks: bool, names
     match event {
         Event::Connection(connection) => connection.serialize(&mut json)?,
         Event::Mark(mark) if marks => Line { trace, mark }.serialize(&mut json)?,
+        Event::End(totals) if marks => Whole {
+            trace,
+            kind: "TOTALS",
+            totals,
+        }
+        .serialize(&mut json)?,
         _ => return Ok(()),
     }
     out.write_all(b"\n")

@@ -17,5 +17,5 @@ pub use evidence::{Cause, Causes, Certainty, Evidence, Party};
 pub use mark::{Detail, Mark, MarkKind};
 pub use rtt::RttSummary;
 pub use subflow::{Kind, Opener, Subflow};
-pub use totals::{Capped, Skipped, Totals};
+pub use totals::{Capped, Encapsulated, LinkTypes, Skipped, Totals};
 pub(crate) use wire::{optional_version, tokens};
