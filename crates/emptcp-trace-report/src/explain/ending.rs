@@ -32,7 +32,9 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
                         capture.";
             writer.note(END, ALL, [last, last], text);
         }
-        _ => open(&fins, facts, last, writer),
+        // The first sentence says so.
+        End::Refused => {}
+        End::Eot => open(&fins, facts, last, writer),
     }
 }
 

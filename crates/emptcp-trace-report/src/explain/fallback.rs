@@ -174,8 +174,12 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
             ),
             weigh_checksum(facts, moment, &sender),
         ),
-        // From the packets themselves: `vanished` and `unmapped`.
-        Fallback::AckWithoutOption | Fallback::DssDisappeared | Fallback::OneSided | Fallback::Incomplete => return,
+        // From the packets themselves: `write_mirrored`, `vanished` and `write_unmapped`.
+        Fallback::SynAckMirrored
+        | Fallback::AckWithoutOption
+        | Fallback::DssDisappeared
+        | Fallback::OneSided
+        | Fallback::Incomplete => return,
     };
     writer.say(FALLBACK, about, span, text, weighed);
 }

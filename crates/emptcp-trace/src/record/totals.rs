@@ -52,11 +52,17 @@ pub struct Totals {
     pub mptcp: u64,
     /// MPTCP options that are malformed or cut off.
     pub malformed_options: u64,
-    /// SYNs with MP_CAPABLE, repetitions not counted.
+    /// Packets that were captured twice (or more often); the copies are in no other figure but `packets`, `bytes`.
+    pub captured_twice: u64,
+    /// Times at which the clock of the capture went back.
+    pub clock_back: u64,
+    /// SYNs with MP_CAPABLE, repetitions not counted, and connections whose SYN was not captured.
     pub connections: u64,
+    /// Connections that the capture has from their middle on.
+    pub mid_stream: u64,
     /// Connections that are complete.
     pub complete: u64,
-    /// SYNs with an MP_JOIN whose token belongs to no known connection.
+    /// Joins that belong to no known connection, also where the SYN was not captured.
     pub orphan_joins: u64,
     /// MP_JOIN SYNs that found their connection.
     pub joins: u64,
@@ -77,7 +83,10 @@ impl Totals {
             tcp,
             mptcp,
             malformed_options,
+            captured_twice,
+            clock_back,
             connections,
+            mid_stream,
             complete,
             orphan_joins,
             joins,
@@ -91,7 +100,10 @@ impl Totals {
         self.tcp += tcp;
         self.mptcp += mptcp;
         self.malformed_options += malformed_options;
+        self.captured_twice += captured_twice;
+        self.clock_back += clock_back;
         self.connections += connections;
+        self.mid_stream += mid_stream;
         self.complete += complete;
         self.orphan_joins += orphan_joins;
         self.joins += joins;
