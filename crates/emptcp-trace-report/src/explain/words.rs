@@ -164,6 +164,7 @@ pub(crate) fn cause(cause: Cause) -> &'static str {
         Cause::Violation => "a host broke a rule of the RFC",
         Cause::HostGone => "a host or its address is gone",
         Cause::OptionRemoved => "the path removed an option",
+        Cause::OptionChanged => "the path changed an option",
         Cause::OptionMirrored => "options were sent back as they came",
         Cause::PayloadChanged => "the path changed payload",
         Cause::Resegmented => "the path split or merged segments",

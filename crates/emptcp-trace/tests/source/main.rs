@@ -6,6 +6,7 @@ mod adversary;
 mod analysis;
 mod common;
 mod damage;
+mod encapsulated;
 mod files;
 mod formats;
 mod random;

@@ -1,0 +1,94 @@
+//! What is going to happen: hosts, paths, capture, drawn from a seed.
+
+mod draw;
+mod happening;
+
+pub(crate) use happening::{Happening, Target};
+
+use emptcp_trace::{Direction, PerDirection, Span};
+use mptcp_wire::Version;
+use mptcp_wire::mptcp::ResetReason;
+use std::net::IpAddr;
+
+/// A host, honest and as its settings say.
+#[derive(Clone, Debug)]
+pub(crate) struct HostPlan {
+    /// It asks for DSS checksums.
+    pub(crate) checksums: bool,
+    /// Segments under one mapping.
+    pub(crate) mapping_segments: u32,
+    /// Only the first of them carries the mapping.
+    pub(crate) mapping_once: bool,
+    /// 64-bit data sequence numbers, and DATA_ACKs.
+    pub(crate) long_dsn: bool,
+    pub(crate) long_ack: bool,
+    pub(crate) timestamps: bool,
+    /// Takes turns over all subflows, rather than the one with the shortest round trip.
+    pub(crate) takes_turns: bool,
+    /// What the application writes: the time since the write before, and bytes.
+    pub(crate) writes: Vec<(Span, u64)>,
+    /// Knows Multipath TCP.
+    pub(crate) speaks_mptcp: bool,
+    /// Refuses connections.
+    pub(crate) refuses: bool,
+    /// Refuses joins, for this reason.
+    pub(crate) refuses_joins: Option<ResetReason>,
+    /// The happening that its application is idle for.
+    pub(crate) idle: Option<usize>,
+    pub(crate) orders: Vec<(Span, Order)>,
+    pub(crate) maximum_segment: u32,
+}
+
+/// What somebody does at a host, at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// Aborts the connection; the number of the happening.
+    Fastclose(usize),
+}
+
+/// A path between the hosts.
+#[derive(Clone, Debug)]
+pub(crate) struct PathPlan {
+    pub(crate) client: IpAddr,
+    pub(crate) server: IpAddr,
+    /// From the client to the capture, and from there to the server.
+    pub(crate) delays: [Span; 2],
+    /// Bytes per second.
+    pub(crate) rate: u64,
+}
+
+/// A further subflow.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinPlan {
+    pub(crate) path: usize,
+    /// After the connection was established.
+    pub(crate) at: Span,
+    pub(crate) backup: bool,
+    /// The server announces its address, and it is opened in answer.
+    pub(crate) announced: bool,
+}
+
+/// A whole capture.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) version: Version,
+    pub(crate) hosts: PerDirection<HostPlan>,
+    pub(crate) server_port: u16,
+    pub(crate) paths: Vec<PathPlan>,
+    pub(crate) joins: Vec<JoinPlan>,
+    /// What is unusual; none in the place of what was taken out.
+    pub(crate) happenings: Vec<Option<Happening>>,
+    /// Near this sender.
+    pub(crate) capture_near: Direction,
+    /// The end of the capture.
+    pub(crate) until: Span,
+}
+
+impl Plan {
+    /// What is unusual, with its number.
+    pub(crate) fn unusual(&self) -> impl Iterator<Item = (usize, Happening)> {
+        let numbered = self.happenings.iter().enumerate();
+        numbered.filter_map(|(number, happening)| Some((number, (*happening)?)))
+    }
+}
