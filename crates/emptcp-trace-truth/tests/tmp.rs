@@ -10,7 +10,7 @@ fn run() {
     println!("{}", tally.text(12));
 }
 #[test]
-fn one() {
+fn one() { if let Ok(v) = std::env::var("KEEP") { for s in 0..v.parse().unwrap() { let c = Capture::new(s); c.write(std::fs::File::create(format!("/tmp/truth/{s}.pcap")).unwrap()).unwrap(); std::fs::write(format!("/tmp/truth/{s}.txt"), c.text()).unwrap(); } return; }
     let Ok(seed) = std::env::var("SEED") else { return };
     let c = Capture::new(seed.parse().unwrap());
     c.write(std::fs::File::create(format!("/tmp/truth-{seed}.pcap")).unwrap()).unwrap();

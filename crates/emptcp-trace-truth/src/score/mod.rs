@@ -150,7 +150,7 @@ impl<'a> Claim<'a> {
             let subflows = &story.connection.subflows;
             subflows.iter().find(|subflow| subflow.sf_id == id)
         });
-        let time = |number: PacketNumber| capture.time(number.0);
+        let time = |number: PacketNumber| capture.true_time(number.0);
         let span = sentence.packets.and_then(|[first, last]| Some([time(first)?, time(last)?]));
         Self {
             sentence,
