@@ -4,7 +4,7 @@ use super::Seen;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
 use mptcp_wire::mptcp::Subtype;
-use mptcp_wire::tcp::Stage;
+use mptcp_wire::tcp::{Flags, Stage};
 
 /// Who carried a byte of the data first: the subflow's number and one, or 0.
 type Owners = Vec<u8>;
@@ -25,8 +25,10 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
             Direction::ClientToServer => [packet.source, packet.destination],
             Direction::ServerToClient => [packet.destination, packet.source],
         });
+        // Without the SYN, the third ACK shows a connection too.
+        let from_client = dir == Direction::ClientToServer && !packet.flags.contains(Flags::RST);
+        opened |= from_client && packet.has(Subtype::MpCapable);
         if packet.flags.stage() == Some(Stage::Syn) {
-            opened |= packet.has(Subtype::MpCapable);
             joined[number] |= packet.has(Subtype::MpJoin);
         }
         subflow.is_multipath |= packet.mptcp().next().is_some();

@@ -131,7 +131,7 @@ fn path(number: u8, is_v6: bool, random: &mut Random) -> PathPlan {
 fn join(path: usize, random: &mut Random) -> JoinPlan {
     JoinPlan {
         path,
-        at: Span(random.between(1, 300) as i64 * MILLISECOND),
+        at: Span(random.between(1, 60) as i64 * MILLISECOND),
         backup: random.percent(20),
         announced: random.percent(30),
     }

@@ -29,15 +29,34 @@ impl Plan {
         (suits && !self.unusual().any(|(_, other)| party(&other) == party(&drawn))).then_some(drawn)
     }
 
+    /// A direction; more often the one that carries more.
+    fn mostly_full(&self, random: &mut Random) -> Direction {
+        let bytes = self.hosts.map(|host| host.writes.iter().map(|(_, bytes)| *bytes).sum::<u64>());
+        let [up, down] = bytes.0;
+        let full = if up > down { Direction::ClientToServer } else { Direction::ServerToClient };
+        if random.percent(60) { full } else { full.reverse() }
+    }
+
+    /// While data flows, as far as that can be told in advance.
+    fn soon(&self, random: &mut Random) -> Span {
+        let bytes: u64 = self.hosts.0.iter().flat_map(|host| &host.writes).map(|(_, bytes)| bytes).sum();
+        let path = &self.paths[0];
+        let round_trip = 2 * (path.delays[0].0 + path.delays[1].0);
+        let sending = (bytes * 1_000_000_000 / path.rate) as i64;
+        let rounds = i64::from((bytes / 14_000 + 2).ilog2());
+        let whole = (2 + rounds) * round_trip + sending;
+        Span(2 * round_trip + (whole - round_trip) * random.between(0, 600) as i64 / 1000)
+    }
+
     fn draw_on_path(&self, random: &mut Random) -> Happening {
-        let one_way = random.one_of(&Direction::BOTH);
+        let one_way = self.mostly_full(random);
         let target = Target {
             path: random.below(self.paths.len() as u64) as usize,
             direction: Some(one_way),
             from: Span(0),
             before_capture: false,
         };
-        let soon = soon(random);
+        let soon = self.soon(random);
         let subtype = match random.percent(60) {
             true => Subtype::MpJoin,
             false => Subtype::MpCapable,
@@ -122,8 +141,8 @@ impl Plan {
     }
 
     fn draw_at_host(&self, random: &mut Random) -> Happening {
-        let host = random.one_of(&Direction::BOTH);
-        let at = soon(random);
+        let host = self.mostly_full(random);
+        let at = self.soon(random);
         match random.below(10) {
             0 => Happening::PlainServer,
             1 => Happening::Refused,
@@ -136,14 +155,14 @@ impl Plan {
                 at,
                 by_ack: random.percent(50),
             },
-            6 => Happening::FallsBack { host, at },
+            6 => Happening::FallsBack { host, at: Span(at.0 / 2) },
             7 => Happening::Removed {
                 path: 1 + random.below((self.paths.len() as u64 - 1).max(1)) as usize,
-                at: Span(at.0 + 100 * MILLISECOND),
+                at,
             },
             8 => Happening::BackupSwitch {
                 host,
-                at: Span(at.0 + 100 * MILLISECOND),
+                at,
             },
             _ => Happening::Malformed {
                 host,
@@ -191,7 +210,3 @@ fn draw_in_capture(random: &mut Random) -> Happening {
     }
 }
 
-/// While data flows: a few milliseconds to half a second.
-fn soon(random: &mut Random) -> Span {
-    Span((random.between(2, 20) * random.between(1, 25)) as i64 * MILLISECOND)
-}

@@ -42,7 +42,7 @@ impl Analysis {
                 Event::Mark(mark) => observe(mark.conn_id, &event),
                 Event::Connection(connection) => connections.push(connection.as_ref().clone()),
                 Event::End(totals) => analysis.totals = totals.as_ref().clone(),
-                Event::Quiet(_) | Event::Stray(_) => {}
+                Event::Stray(_) | Event::Quiet(_) => {}
             }
         }
         analysis.stories = connections
