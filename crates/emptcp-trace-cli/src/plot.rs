@@ -22,7 +22,7 @@ pub struct PlotArguments {
     /// Where to write: a folder, or one picture (.svg or .png)
     #[arg(short, long, value_name = "PATH", default_value = ".")]
     output: PathBuf,
-    /// Direction of the data [default: both; for one picture, the direction with more data]
+    /// Direction of the data [default: both; for one picture, the direction with more data; rtt has both in one picture]
     #[arg(long)]
     direction: Option<DirectionChoice>,
     /// What to draw [default: all; for one picture, dsn]
@@ -135,6 +135,11 @@ impl PlotArguments {
         }
     }
 
+    /// Whether the picture has both directions: round-trip times, unless one direction is asked for.
+    fn has_both(&self, what: Quantity) -> bool {
+        what == Quantity::Rtt && matches!(self.direction, None | Some(DirectionChoice::Both))
+    }
+
     fn subjects(&self) -> Vec<Quantity> {
         if self.what.is_empty() {
             return Quantity::ALL.to_vec();
@@ -193,10 +198,17 @@ fn one_picture(arguments: &PlotArguments, image: Image) -> anyhow::Result<()> {
     let direction = match arguments.direction {
         Some(DirectionChoice::C2s) => Direction::ClientToServer,
         Some(DirectionChoice::S2c) => Direction::ServerToClient,
+        Some(DirectionChoice::Both) if what == Quantity::Rtt => collector.main_direction(),
         Some(DirectionChoice::Both) => bail!("two directions do not fit into one file: name a folder with --output"),
         None => collector.main_direction(),
     };
-    let picture = collector.picture(what, direction).with_context(|| {
+    let one_way = || collector.picture(what, direction);
+    let picture = if arguments.has_both(what) {
+        collector.round_trips()
+    } else {
+        one_way()
+    };
+    let picture = picture.with_context(|| {
         format!(
             "connection {} has no data from {} to draw",
             arguments.one.id(),
@@ -210,6 +222,10 @@ fn folder(arguments: &PlotArguments) -> anyhow::Result<()> {
     let collector = arguments.collect()?;
     let mut pictures = Vec::new();
     for what in arguments.subjects() {
+        if arguments.has_both(what) {
+            pictures.extend(collector.round_trips());
+            continue;
+        }
         for direction in arguments.directions() {
             pictures.extend(collector.picture(what, direction));
         }

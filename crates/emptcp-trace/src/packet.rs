@@ -1,6 +1,6 @@
 //! A captured TCP segment, decoded: the fields that the analysis needs, without borrowing from the capture.
 
-use crate::record::{Malformed, Skipped};
+use crate::record::{Encapsulated, Malformed, Skipped, Totals};
 use crate::{Frame, PacketNumber, Timestamp};
 use mptcp_wire::checksum::Sum;
 use mptcp_wire::mptcp::{MptcpOption, Subtype};
@@ -134,25 +134,19 @@ impl Packet {
         self.options.is_empty() && self.malformed.is_empty()
     }
 
-    /// Decodes a frame into this packet. Returns whether it is a TCP segment; otherwise `skipped` counts the reason.
-    pub(crate) fn decode(&mut self, frame: &Frame<'_>, skipped: &mut Skipped) -> bool {
-        let Some(link) = frame.link else {
-            skipped.link_type += 1;
-            return false;
-        };
-        match Segment::parse(frame.bytes, link) {
-            Ok(segment) => {
+    /// Counts a frame and decodes it into this packet. Returns whether it is a TCP segment; otherwise `totals` counts
+    /// the reason.
+    pub(crate) fn decode(&mut self, frame: &Frame<'_>, totals: &mut Totals) -> bool {
+        totals.packets += 1;
+        totals.bytes += u64::from(frame.original_length);
+        totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
+        totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
+        match segment_of(frame, &mut totals.skipped, &mut totals.encapsulated) {
+            Some(segment) => {
                 self.fill(frame, &segment);
                 true
             }
-            Err(error) => {
-                match error {
-                    Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
-                    Error::Fragment { .. } => skipped.fragments += 1,
-                    _ => skipped.malformed += 1,
-                }
-                false
-            }
+            None => false,
         }
     }
 
@@ -273,6 +267,38 @@ impl Packet {
     /// A SYN that answers.
     pub(crate) fn is_syn_ack(&self) -> bool {
         self.flags.contains(Flags::SYN | Flags::ACK) && !self.flags.contains(Flags::RST)
+    }
+}
+
+/// The TCP segment of a frame, also inside of tunnels; otherwise `skipped` counts the reason.
+#[inline]
+pub(crate) fn segment_of<'a>(
+    frame: &Frame<'a>,
+    skipped: &mut Skipped,
+    encapsulated: &mut Encapsulated,
+) -> Option<Segment<'a>> {
+    let link = match frame.link {
+        Ok(link) => link,
+        Err(unknown) => {
+            skipped.unknown_link(unknown);
+            return None;
+        }
+    };
+    match Segment::parse_innermost(frame.bytes, link) {
+        Ok(segment) => {
+            if !segment.encapsulations().is_empty() {
+                encapsulated.count(segment.encapsulations());
+            }
+            Some(segment)
+        }
+        Err(error) => {
+            match error {
+                Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
+                Error::Fragment { .. } => skipped.fragments += 1,
+                _ => skipped.malformed += 1,
+            }
+            None
+        }
     }
 }
 

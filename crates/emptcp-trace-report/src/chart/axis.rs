@@ -81,6 +81,9 @@ impl Span {
         let step = if clock {
             let days = || (raw / 86400.0).ceil() * 86400.0;
             CLOCK.into_iter().find(|step| *step >= raw).unwrap_or_else(days)
+        } else if matches!(axis.unit, Unit::Number | Unit::Bytes) {
+            // There is nothing between two bytes.
+            round_step(raw).max(1.0)
         } else {
             round_step(raw)
         };
@@ -90,7 +93,8 @@ impl Span {
             ((low / step).floor() * step, (high / step - 1e-9).ceil() * step)
         };
         let prefix = match axis.scale {
-            Scale::Time => (1.0, "s"),
+            // A short connection is counted in milli- or microseconds.
+            Scale::Time if low.abs().max(high.abs()) >= 1.0 => (1.0, "s"),
             _ => axis.unit.prefix(low.abs().max(high.abs())),
         };
         let first = (low / step - 1e-9).ceil();
@@ -259,6 +263,14 @@ mod tests {
             labels(&axis, &[0.0, 7200.0], 4),
             ["0:00:00", "0:30:00", "1:00:00", "1:30:00", "2:00:00"]
         );
+    }
+
+    #[test]
+    fn a_short_time_is_in_milliseconds_and_few_bytes_are_whole() {
+        let axis = Axis::time("time").range(0.0, 0.004);
+        assert_eq!(labels(&axis, &[], 4), ["0", "1", "2", "3", "4"]);
+        assert_eq!(Span::new(&axis, std::iter::empty(), 4).label, "time (ms)");
+        assert_eq!(labels(&Axis::linear("data", Unit::Bytes), &[2.0], 9), ["0", "1", "2"]);
     }
 
     #[test]

@@ -15,15 +15,19 @@
 //! # Map
 //!
 //! * this file: the parts of a chart. `axis.rs`: scales and ticks. `unit.rs`: numbers as people read them.
-//! * `thin.rs`: leaves out points that would overlap. `svg.rs`, `shape.rs`, `style.rs`: the drawing.
+//! * `thin.rs`: leaves out points that would overlap. `flags.rs`: where the labels of marks are.
+//! * `svg.rs`, `shape.rs`, `style.rs`: the drawing.
 //! * `png.rs`: the same as pixels (feature `png`).
 
 mod axis;
+mod flags;
 #[cfg(feature = "png")]
 mod png;
 mod shape;
 mod style;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod thin;
 mod unit;
 
@@ -110,6 +114,12 @@ pub enum Marker {
     Triangle,
     /// A diamond.
     Diamond,
+    /// A small circle.
+    Ring,
+    /// A short horizontal line.
+    Dash,
+    /// A short vertical line.
+    Bar,
 }
 
 /// The five numbers of a box, and its position.
@@ -145,7 +155,8 @@ pub enum Shape {
     Step(Vec<(f64, f64)>),
     /// Single points.
     Points(Vec<(f64, f64)>, Marker),
-    /// Vertical lines at `x`, each with a label.
+    /// Vertical lines at `x`, each with a label above the picture. Labels with the same first word that are near each
+    /// other become one: `JOIN 1, 2`.
     Marks(Vec<(f64, String)>),
     /// Boxes with whiskers.
     Boxes(Vec<Quartiles>),
@@ -154,14 +165,18 @@ pub enum Shape {
 /// Values drawn in one way.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// Its label in the legend; empty: not in the legend.
+    /// What it is, in the legend and where a pointer rests on it; may be empty.
     pub name: String,
+    /// Whether it is in the legend.
+    pub listed: bool,
     /// What is drawn.
     pub shape: Shape,
     /// The index of the colour, from 0; after [`COLOURS`] they repeat, with another dash.
     pub colour: usize,
     /// The index of the dash of lines, 0 to 3: 0 is none; added to that of `colour`.
     pub dash: usize,
+    /// Whether lines are thin: over others, which stay visible.
+    pub thin: bool,
 }
 
 /// How many colours there are.
@@ -172,9 +187,11 @@ impl Series {
     pub fn new(name: impl Into<String>, shape: Shape) -> Self {
         Self {
             name: name.into(),
+            listed: true,
             shape,
             colour: 0,
             dash: 0,
+            thin: false,
         }
     }
 
@@ -191,6 +208,20 @@ impl Series {
         self.dash = dash;
         self
     }
+
+    /// With thin lines.
+    #[must_use]
+    pub fn thin(mut self) -> Self {
+        self.thin = true;
+        self
+    }
+
+    /// Not in the legend.
+    #[must_use]
+    pub fn unlisted(mut self) -> Self {
+        self.listed = false;
+        self
+    }
 }
 
 /// A picture.
@@ -198,6 +229,8 @@ impl Series {
 pub struct Chart {
     /// The title, above the picture.
     pub title: String,
+    /// What belongs to the title: hosts, file. Below it, in as many lines as it needs; may be empty.
+    pub subtitle: String,
     /// A text alternative for readers who cannot see the picture; may be empty.
     pub description: String,
     /// The horizontal axis.
@@ -206,7 +239,7 @@ pub struct Chart {
     pub y: Axis,
     /// What is drawn, the last on top.
     pub series: Vec<Series>,
-    /// Width and height in pixels.
+    /// Width and height in pixels. Rows of labels of marks are added to the height.
     pub size: (f64, f64),
 }
 
@@ -215,6 +248,7 @@ impl Chart {
     pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
         Self {
             title: title.into(),
+            subtitle: String::new(),
             description: String::new(),
             x,
             y,
@@ -229,7 +263,7 @@ impl Chart {
         svg::draw(self, true).into_string()
     }
 
-    /// For an HTML page that has [`STYLE`]. Without the title, which is in the page's caption.
+    /// For an HTML page that has [`STYLE`]. Without title and subtitle, which are in the page's caption.
     #[must_use]
     pub fn to_inline_svg(&self) -> String {
         svg::draw(self, false).into_string()

@@ -1,5 +1,6 @@
 //! A chart as pixels.
 
+use super::style::{PLAIN, STYLE};
 use resvg::{tiny_skia, usvg};
 
 /// Why there is no picture in pixels.
@@ -45,7 +46,8 @@ pub fn to_png(svg: &str, scale: f32) -> Result<Vec<u8>, PngError> {
             .find_map(|face| face.families.first().map(|(name, _)| name.clone()));
         fonts.set_sans_serif_family(family.ok_or(PngError::NoFont)?);
     }
-    let tree = usvg::Tree::from_str(svg, &options)?;
+    // The renderer would warn of media queries, on stderr.
+    let tree = usvg::Tree::from_str(&svg.replacen(STYLE, PLAIN, 1), &options)?;
     let size = tree.size();
     let (width, height) = ((size.width() * scale).ceil(), (size.height() * scale).ceil());
     let too_large = PngError::Size { width, height };

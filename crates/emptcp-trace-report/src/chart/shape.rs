@@ -1,7 +1,7 @@
 //! The series of a chart as SVG paths, one path for each wherever possible.
 
 use super::axis::Span;
-use super::style::printable;
+use super::style::{printable, text_width};
 use super::thin::{self, Pixel};
 use super::{Marker, Quartiles, Series, Shape, Unit};
 use maud::{Markup, html};
@@ -59,14 +59,16 @@ pub(super) fn draw(area: &Area, series: &Series, dash: &str) -> Markup {
     match &series.shape {
         Shape::Line(values) => {
             let places = thin::line(values.iter().filter_map(|value| area.place(*value)));
-            html! { path class="line" stroke-dasharray=(dash) d=(path(&places)) {} }
+            let class = if series.thin { "thin" } else { "line" };
+            html! { path class=(class) stroke-dasharray=(dash) d=(path(&places)) {} }
         }
         Shape::Step(values) => {
             let places = values.iter().filter_map(|(x, y)| {
                 let x = area.x.place_or_low(*x)? * area.width;
                 Some((x.clamp(-OUTSIDE, OUTSIDE), area.y(*y)?))
             });
-            html! { path class="line" stroke-dasharray=(dash) d=(steps(&thin::line(places))) {} }
+            let class = if series.thin { "thin" } else { "line" };
+            html! { path class=(class) stroke-dasharray=(dash) d=(steps(&thin::line(places))) {} }
         }
         Shape::Points(values, marker) => {
             let visible = |place: &Pixel| {
@@ -83,7 +85,12 @@ pub(super) fn draw(area: &Area, series: &Series, dash: &str) -> Markup {
 /// The symbol in the legend: 18 pixels wide, centred at height 0.
 pub(super) fn sample(series: &Series, dash: &str) -> Markup {
     match &series.shape {
-        Shape::Line(_) | Shape::Step(_) => html! { path class="line" stroke-dasharray=(dash) d="M0 0H18" {} },
+        Shape::Line(_) | Shape::Step(_) => {
+            let class = if series.thin { "thin" } else { "line" };
+            html! { path class=(class) stroke-dasharray=(dash) d="M0 0H18" {} }
+        }
+        // A single dot is hard to see.
+        Shape::Points(_, Marker::Dot) => points(&[5.0, 9.0, 13.0].map(|x| (x, 0.0)), Marker::Dot),
         Shape::Points(_, marker) => points(&[(9.0, 0.0)], *marker),
         Shape::Marks(_) => html! { path class="mark" d="M9 -7V7" {} },
         Shape::Boxes(_) => html! { rect class="box" x="2" y="-5" width="14" height="10" {} },
@@ -120,6 +127,9 @@ fn points(places: &[Pixel], marker: Marker) -> Markup {
         Marker::Cross => ("thin", "m-3.5-3.5l7 7m0-7l-7 7"),
         Marker::Triangle => ("solid", "m0-4l4 7h-8z"),
         Marker::Diamond => ("solid", "m0-4.2l4.2 4.2l-4.2 4.2l-4.2-4.2z"),
+        Marker::Ring => ("ring", "m-2.2 0a2.2 2.2 0 1 0 4.4 0a2.2 2.2 0 1 0-4.4 0"),
+        Marker::Dash => ("thin", "m-3 0h6"),
+        Marker::Bar => ("thin", "m0-3v6"),
     };
     let mut path = String::with_capacity(places.len() * 32);
     for (x, y) in places {
@@ -128,35 +138,25 @@ fn points(places: &[Pixel], marker: Marker) -> Markup {
     html! { path class=(class) d=(path) {} }
 }
 
-/// Vertical lines; labels only where there is room.
+/// Vertical lines, without their labels, which are above the picture.
 fn marks(area: &Area, marks: &[(f64, String)]) -> Markup {
-    let mut free = f64::NEG_INFINITY;
-    let mut places: Vec<_> = marks
-        .iter()
-        .filter_map(|(x, words)| Some((area.x(*x)?, printable(words))))
-        .filter(|(x, _)| (-1.0..=area.width + 1.0).contains(x))
-        .collect();
-    places.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let drawn = places.into_iter().map(|(x, words)| {
-        let room = x >= free && !words.is_empty();
-        if room {
-            free = x + 13.0;
-        }
-        // Beside the line, or on its left where the area ends.
-        let beside = if x + 14.0 > area.width { x - 4.0 } else { x + 11.0 };
-        (x, beside, room, words)
-    });
     html! {
-        @for (x, beside, room, words) in drawn {
+        @for (x, words) in visible_marks(area, marks) {
             g {
                 title { (words) }
                 path class="mark" d=(format!("M{x:.1} 0V{:.1}", area.height)) {}
-                @if room {
-                    text class="word" text-anchor="end" transform=(format!("translate({beside:.1} 4) rotate(-90)")) { (words) }
-                }
             }
         }
     }
+}
+
+/// Where the marks within the picture are, and their labels.
+pub(super) fn visible_marks(area: &Area, marks: &[(f64, String)]) -> Vec<(f64, String)> {
+    marks
+        .iter()
+        .filter_map(|(x, words)| Some((area.x(*x)?, printable(words))))
+        .filter(|(x, _)| (-1.0..=area.width + 1.0).contains(x))
+        .collect()
 }
 
 fn quartiles(area: &Area, one: &Quartiles) -> Markup {
@@ -172,7 +172,9 @@ fn quartiles(area: &Area, one: &Quartiles) -> Markup {
     let middle = f64::midpoint(from, to);
     let half = ((to - from) * 0.35).clamp(2.0, 32.0);
     let (left, right) = (middle - half, middle + half);
-    // Below it where there is no room above.
+    // The number of values, where it is not wider than the bin; below the box where there is no room above.
+    let number = format!("n={}", one.n);
+    let has_room = text_width(&number, 12.0) + 4.0 < to - from;
     let words = Some(max.min(high) - 7.0).filter(|y| *y > 8.0).unwrap_or(low + 16.0);
     let whiskers = format!(
         "M{middle:.1} {low:.1}V{q1:.1}M{middle:.1} {q3:.1}V{high:.1}M{:.1} {low:.1}H{:.1}M{:.1} {high:.1}H{:.1}",
@@ -189,8 +191,8 @@ fn quartiles(area: &Area, one: &Quartiles) -> Markup {
                 width=(format!("{:.1}", right - left)) height=(format!("{:.1}", (q1 - q3).abs())) {}
             path class="median" d=(format!("M{left:.1} {median:.1}H{right:.1}")) {}
             @if one.max > one.high { (points(&[(middle, max)], Marker::Dot)) }
-            text x=(format!("{middle:.1}")) y=(format!("{words:.1}")) class="word" text-anchor="middle" {
-                "n=" (one.n)
+            @if has_room {
+                text x=(format!("{middle:.1}")) y=(format!("{words:.1}")) class="word" text-anchor="middle" { (number) }
             }
         }
     }

@@ -1,18 +1,22 @@
 //! The picture: title, legend, axes, and the series within.
 
 use super::axis::Span;
+use super::flags::{self, Flags};
 use super::shape::{self, Area};
-use super::style::{DASHES, STYLE, printable, text_width};
+use super::style::{DASHES, STYLE, end, lines, printable, text_width};
 use super::{COLOURS, Chart, Series, Shape};
 use maud::{Markup, PreEscaped, html};
 
 const TEXT: f64 = 12.0;
+const TITLE: f64 = 15.0;
+const TITLE_ROW: f64 = 20.0;
+const SUBTITLE_ROW: f64 = 16.0;
 const LEGEND_ROW: f64 = 19.0;
 const LEGEND_SAMPLE: f64 = 24.0;
 
 pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
-    let (width, height) = (chart.size.0.max(240.0), chart.size.1.max(160.0));
-    let y_room = ((height - 110.0) / 42.0) as usize;
+    let (width, least_height) = (chart.size.0.max(240.0), chart.size.1.max(160.0));
+    let y_room = ((least_height - 110.0) / 42.0) as usize;
     let y = Span::new(
         &chart.y,
         chart.series.iter().flat_map(|series| shape::ends(&series.shape).1),
@@ -23,7 +27,7 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
         .iter()
         .map(|tick| text_width(&tick.label, TEXT))
         .fold(0.0, f64::max);
-    let left = widest + 42.0;
+    let left = widest + 34.0;
     let x_room = ((width - left) / 85.0) as usize;
     let x = Span::new(
         &chart.x,
@@ -38,32 +42,41 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
         .map_or(0.0, |tick| text_width(&tick.label, TEXT) / 2.0)
         .max(12.0)
         + 6.0;
-
-    let title_height = if alone && !chart.title.is_empty() { 32.0 } else { 8.0 };
-    let (legend, rows) = legend(chart, left, title_height, width - 16.0);
-    let top = title_height + rows as f64 * LEGEND_ROW + 6.0;
-    let area = Area {
+    let mut area = Area {
         x,
         y,
         width: (width - left - right).max(1.0),
-        height: (height - top - 50.0).max(1.0),
+        height: 1.0,
     };
-    let name = match chart.description.as_str() {
-        "" => printable(&chart.title),
-        description => printable(&format!("{}. {description}", chart.title)),
-    };
+    let mut flags = flags(chart, &area, left);
+    if flags.beyond > right {
+        // The picture becomes narrower, so that they fit.
+        area.width = (width - left - flags.beyond - 4.0).max(width / 3.0);
+        flags = self::flags(chart, &area, left);
+    }
+
+    let (title, title_height) = if alone { title(chart, width) } else { (html! {}, 4.0) };
+    let (legend, rows) = legend(chart, if alone { 16.0 } else { 4.0 }, title_height, width - 12.0);
+    let strip = flags.rows as f64 * flags::ROW;
+    let top = title_height + rows as f64 * LEGEND_ROW + strip + 8.0;
+    // Labels, a long legend and a long title do not take from the picture.
+    let height = least_height + strip + rows.saturating_sub(1) as f64 * LEGEND_ROW + (title_height - 32.0).max(0.0);
+    area.height = (height - top - 50.0).max(1.0);
+    let (name, description) = (printable(&chart.title), printable(&chart.description));
     html! {
         svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-label=(name)
             width=(width) height=(height) viewBox=(format!("0 0 {width} {height}")) {
+            @if alone { title { (name) } }
+            @if !description.is_empty() { desc { (description) } }
             @if alone {
-                title { (name) }
                 style { (PreEscaped(STYLE)) }
                 rect class="paper" width=(width) height=(height) {}
-                text class="title" x=(left) y="21" { (printable(&chart.title)) }
+                (title)
             }
             (legend)
             g transform=(format!("translate({left:.1} {top:.1})")) {
                 (axes(&area, left))
+                (poles(&flags))
                 // A nested picture clips without needing an identifier. It is slightly wider, for lines on its
                 // border.
                 svg x="-5" y="-5" width=(area.width + 10.0) height=(area.height + 10.0)
@@ -76,6 +89,55 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Title and subtitle from the left edge on, and their height.
+fn title(chart: &Chart, width: f64) -> (Markup, f64) {
+    const LEFT: f64 = 16.0;
+    let room = width - 2.0 * LEFT;
+    // Bold letters are wider.
+    let title = lines(&printable(&chart.title), TITLE * 1.08, room);
+    // A line break is a control character too.
+    let subtitle = chart
+        .subtitle
+        .lines()
+        .flat_map(|line| lines(&printable(line), TEXT, room));
+    let subtitle: Vec<_> = subtitle.collect();
+    if title.is_empty() && subtitle.is_empty() {
+        return (html! {}, 8.0);
+    }
+    let below = 5.0 + title.len() as f64 * TITLE_ROW;
+    let height = below + subtitle.len() as f64 * SUBTITLE_ROW + 8.0;
+    let markup = html! {
+        @for (row, line) in title.iter().enumerate() {
+            text class="title" x=(LEFT) y=(format!("{:.1}", 21.0 + row as f64 * TITLE_ROW)) { (line) }
+        }
+        @for (row, line) in subtitle.iter().enumerate() {
+            text class="subtitle" x=(LEFT) y=(format!("{:.1}", below + 13.0 + row as f64 * SUBTITLE_ROW)) { (line) }
+        }
+    };
+    (markup, height)
+}
+
+/// The labels of all marks.
+fn flags(chart: &Chart, area: &Area, left: f64) -> Flags {
+    let marks = chart.series.iter().flat_map(|series| match &series.shape {
+        Shape::Marks(marks) => shape::visible_marks(area, marks),
+        _ => Vec::new(),
+    });
+    flags::place(&marks.collect::<Vec<_>>(), area.width, left - 6.0)
+}
+
+/// The labels of marks in their rows, each with the line that leads to its mark.
+fn poles(flags: &Flags) -> Markup {
+    html! {
+        @for flag in &flags.flags {
+            @let base = flag.row as f64 * flags::ROW;
+            path class="pole" d=(format!("M{:.1} 0V{:.1}", flag.x, -base - flags::ROW + 2.0)) {}
+            @let (x, anchor) = if flag.is_left { (flag.x - 4.0, "end") } else { (flag.x + 4.0, "start") };
+            text class="flag" x=(format!("{x:.1}")) y=(format!("{:.1}", -base - 4.0)) text-anchor=(anchor) { (flag.words) }
         }
     }
 }
@@ -125,31 +187,53 @@ fn axes(area: &Area, left: f64) -> Markup {
         text x=(format!("{:.1}", width / 2.0)) y=(format!("{:.1}", height + 39.0)) text-anchor="middle" {
             (printable(&area.x.label))
         }
-        text transform=(format!("translate({:.1} {:.1}) rotate(-90)", 16.0 - left, height / 2.0)) text-anchor="middle" {
+        text transform=(format!("translate({:.1} {:.1}) rotate(-90)", 15.0 - left, height / 2.0)) text-anchor="middle" {
             (printable(&area.y.label))
         }
     }
 }
 
-/// The legend from `left` on in as many rows as it needs, and how many these are.
+/// The legend from `left` on in as many rows as it needs, and how many these are. When it has several, entries are in
+/// columns.
 fn legend(chart: &Chart, left: f64, top: f64, right: f64) -> (Markup, usize) {
-    let mut entries = Vec::new();
-    let (mut x, mut row) = (left, 0);
-    for series in chart.series.iter().filter(|series| !series.name.is_empty()) {
-        let wide = LEGEND_SAMPLE + text_width(&series.name, TEXT) + 24.0;
-        if x > left && x + wide > right {
-            x = left;
-            row += 1;
+    const GAP: f64 = 18.0;
+    let room = right - left;
+    let listed = || {
+        chart
+            .series
+            .iter()
+            .filter(|series| series.listed && !series.name.is_empty())
+    };
+    let names: Vec<_> = listed()
+        .map(|series| end(&printable(&series.name), TEXT, room - LEGEND_SAMPLE))
+        .collect();
+    let wide = |name: &String| LEGEND_SAMPLE + text_width(name, TEXT) + GAP;
+    let in_one_row = names.iter().map(wide).sum::<f64>() - GAP <= room;
+    let widest = names.iter().map(wide).fold(1.0, f64::max);
+    let columns = (((room + GAP) / widest) as usize).max(1);
+    // Long names in columns, then short ones as they fit.
+    let is_long = |name: &String| !in_one_row && wide(name) > widest * 0.6;
+    let long = names.iter().filter(|name| is_long(name)).count();
+    let (mut index, mut x, mut row) = (0, left, long.div_ceil(columns));
+    let places = names.iter().map(|name| {
+        if is_long(name) {
+            index += 1;
+            return (left + ((index - 1) % columns) as f64 * widest, (index - 1) / columns);
         }
-        entries.push((x, top + 10.0 + f64::from(row) * LEGEND_ROW, series));
-        x += wide;
-    }
-    let rows = if entries.is_empty() { 0 } else { row as usize + 1 };
+        if x > left && x + wide(name) - GAP > right {
+            (x, row) = (left, row + 1);
+        }
+        x += wide(name);
+        (x - wide(name), row)
+    });
+    let places: Vec<_> = places.collect();
+    let rows = places.iter().map(|(_, row)| row + 1).max().unwrap_or(0);
     let markup = html! {
-        @for (x, y, series) in entries {
+        @for ((series, name), (x, row)) in listed().zip(&names).zip(&places) {
+            @let y = top + 10.0 + *row as f64 * LEGEND_ROW;
             g class=(colour(series)) transform=(format!("translate({x:.1} {y:.1})")) {
                 (shape::sample(series, dash(series)))
-                text class="name" x=(LEGEND_SAMPLE) y="4" { (printable(&series.name)) }
+                text class="name" x=(LEGEND_SAMPLE) y="4" { (name) }
             }
         }
     };
@@ -168,87 +252,4 @@ fn dash(series: &Series) -> &'static str {
         .filter(|_| lines)
         .copied()
         .unwrap_or("none")
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::chart::{Axis, Chart, Marker, Quartiles, Series, Shape, Unit};
-
-    /// A chart with everything.
-    fn full() -> Chart {
-        let mut chart = Chart::new(
-            "All <kinds> & \"more\"",
-            Axis::time("time"),
-            Axis::linear("rate", Unit::BitsPerSecond),
-        );
-        let line = (0..100).map(|at| (f64::from(at), f64::from(at * at))).collect();
-        let points = vec![(5.0, 5000.0), (6.0, f64::NAN), (7.0, 100.0)];
-        let quartiles = Quartiles {
-            from: 40.0,
-            to: 50.0,
-            low: 100.0,
-            q1: 1000.0,
-            median: 2000.0,
-            q3: 4000.0,
-            high: 6000.0,
-            max: 8000.0,
-            n: 12,
-        };
-        chart.series = vec![
-            Series::new("a line", Shape::Line(line)),
-            Series::new("steps", Shape::Step(vec![(0.0, 10.0), (50.0, 9000.0)])).colour(8),
-            Series::new("points", Shape::Points(points, Marker::Cross)).colour(2),
-            Series::new("<script>\u{1}", Shape::Marks(vec![(30.0, "</svg><b>".to_owned())])).colour(3),
-            Series::new("boxes", Shape::Boxes(vec![quartiles])).colour(4),
-        ];
-        chart
-    }
-
-    #[test]
-    fn the_picture_is_well_formed_and_asks_for_nothing_outside() {
-        for svg in [full().to_svg(), full().to_inline_svg()] {
-            let document = roxmltree::Document::parse(&svg).expect("well-formed");
-            assert_eq!(document.root_element().tag_name().name(), "svg");
-            assert!(
-                document
-                    .root_element()
-                    .attribute("aria-label")
-                    .is_some_and(|name| name.contains("<kinds>"))
-            );
-            assert!(!document.descendants().any(|node| node.has_tag_name("script")));
-            assert!(!svg.contains("href") && !svg.contains("url(") && !svg.contains("NaN") && !svg.contains("inf"));
-            for name in ["a line", "steps", "points", "boxes"] {
-                assert!(document.descendants().any(|node| node.text() == Some(name)), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn charts_without_values_are_drawn_too() {
-        for y in [Axis::log("y", Unit::Bytes), Axis::linear("y", Unit::Number)] {
-            let mut chart = Chart::new("", Axis::log("x", Unit::Seconds), y);
-            chart.series = vec![
-                Series::new("", Shape::Line(vec![])),
-                Series::new("", Shape::Step(vec![])),
-                Series::new("", Shape::Points(vec![(-1.0, 0.0)], Marker::Dot)),
-                Series::new("", Shape::Boxes(vec![])),
-            ];
-            chart.size = (f64::NAN, 0.0);
-            roxmltree::Document::parse(&chart.to_svg()).expect("well-formed");
-        }
-    }
-
-    #[test]
-    fn a_million_points_make_a_picture_of_bearable_size() {
-        let mut chart = Chart::new("many", Axis::time("time"), Axis::linear("number", Unit::Number));
-        let many: Vec<_> = (0_u32..1_000_000)
-            .map(|at| (f64::from(at), f64::from(at % 10_007 * 7919 % 10_007)))
-            .collect();
-        chart
-            .series
-            .push(Series::new("points", Shape::Points(many.clone(), Marker::Dot)));
-        chart.series.push(Series::new("line", Shape::Line(many)));
-        let size = chart.to_svg().len();
-        assert!(size < 2_500_000, "{size}");
-    }
 }

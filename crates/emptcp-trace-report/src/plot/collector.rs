@@ -1,9 +1,10 @@
 //! Keeps what the pictures need, event by event.
 
-use super::draw::{self, Scene};
+use super::draw::{self, Frame, Scene};
 use super::grid::Extent;
 use super::lane::Lane;
 use super::{Picture, Quantity, Section, moments};
+use emptcp_trace::record::Connection;
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Span, SubflowId, Timestamp};
 
 /// Subflows with a separate colour; all others are drawn as one.
@@ -16,7 +17,8 @@ pub struct Collector {
     section: Section,
     start: Option<Timestamp>,
     scenes: PerDirection<Scene>,
-    marks: Vec<(f64, String)>,
+    marks: moments::Marks,
+    record: Option<Box<Connection>>,
 }
 
 impl Collector {
@@ -28,7 +30,8 @@ impl Collector {
             section,
             start: None,
             scenes: PerDirection::default(),
-            marks: Vec::new(),
+            marks: moments::Marks::default(),
+            record: None,
         }
     }
 
@@ -39,11 +42,13 @@ impl Collector {
             Event::Mark(mark) if mark.conn_id == self.watched => {
                 let t = mark.t - *self.start.get_or_insert(mark.t);
                 if self.section.contains(t)
-                    && self.marks.len() < moments::MOST
                     && let Some(words) = moments::words(mark)
                 {
-                    self.marks.push((t.seconds(), words));
+                    self.marks.add(t.seconds(), words);
                 }
+            }
+            Event::Connection(connection) if connection.conn_id == self.watched => {
+                self.record = Some(connection.clone());
             }
             _ => {}
         }
@@ -95,16 +100,39 @@ impl Collector {
         }
     }
 
-    /// A picture; none when there is nothing to draw, for example no data in this direction.
+    /// A picture of one direction; none when there is nothing to draw, for example no data in this direction. Hosts and
+    /// file are in it once the record of the connection was observed.
     #[must_use]
     pub fn picture(&self, quantity: Quantity, direction: Direction) -> Option<Picture> {
-        let scene = &self.scenes[direction];
-        let chart = draw::chart(scene, quantity, direction, self.watched, &self.marks, self.section)?;
+        self.drawn(quantity, &[direction])
+    }
+
+    /// The round-trip times of both directions in one picture; none when there are none.
+    #[must_use]
+    pub fn round_trips(&self) -> Option<Picture> {
+        let main = self.main_direction();
+        self.drawn(Quantity::Rtt, &[main, main.reverse()])
+    }
+
+    fn drawn(&self, quantity: Quantity, directions: &[Direction]) -> Option<Picture> {
+        let scenes: Vec<_> = directions
+            .iter()
+            .map(|direction| (*direction, &self.scenes[*direction]))
+            .collect();
+        let frame = Frame {
+            connection: self.watched,
+            record: self.record.as_deref(),
+            marks: &self.marks,
+            section: self.section,
+        };
         Some(Picture {
             connection: self.watched,
-            direction,
+            direction: match directions {
+                [one] => Some(*one),
+                _ => None,
+            },
             quantity,
-            chart,
+            chart: draw::chart(quantity, &scenes, &frame)?,
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use super::grid::{self, Cell, Extent, Grid};
 use super::lane::{Lane, Ranges};
-use super::{Quantity, Section, moments};
+use super::{Quantity, Section, moments, words};
 use crate::chart::{Axis, COLOURS, Chart, Marker, Series, Shape, Unit};
+use emptcp_trace::record::Connection;
 use emptcp_trace::{ConnectionId, Direction, Span, SubflowId};
 use std::collections::BTreeMap;
 
@@ -16,47 +17,60 @@ pub(super) struct Scene {
     pub(super) last: Option<Span>,
 }
 
+/// What all pictures of a connection share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) connection: ConnectionId,
+    /// Known once the connection has ended.
+    pub(super) record: Option<&'a Connection>,
+    pub(super) marks: &'a moments::Marks,
+    pub(super) section: Section,
+}
+
 /// The last colour, grey, for items without a subflow.
-const GREY: usize = COLOURS - 1;
+pub(super) const GREY: usize = COLOURS - 1;
 /// Steps from the bottom to the top of a picture in which a range of sequence numbers is drawn as points.
 const STEPS: u64 = 400;
+/// What may be sent again, and how it is drawn.
+const COPIES: [(&str, Marker); 3] = [
+    ("retransmission", Marker::Cross),
+    ("second mapping", Marker::Square),
+    ("reinjection", Marker::Triangle),
+];
 
-type Values = Vec<(f64, f64)>;
+pub(super) type Values = Vec<(f64, f64)>;
 
-pub(super) fn chart(
-    scene: &Scene,
-    what: Quantity,
-    direction: Direction,
-    connection: ConnectionId,
-    marks: &[(f64, String)],
-    section: Section,
-) -> Option<Chart> {
-    let subject = match what {
-        Quantity::Dsn => "data sequence numbers",
-        Quantity::Throughput => "throughput",
-        Quantity::Rtt => "round-trip time",
-        Quantity::Window => "bytes in flight and window",
-    };
-    let (from, to) = (direction.sender(), direction.reverse().sender());
-    let title = format!("Connection {connection}, {from} to {to}: {subject}");
+/// A chart of these directions: one, or both for round-trip times.
+pub(super) fn chart(what: Quantity, directions: &[(Direction, &Scene)], frame: &Frame<'_>) -> Option<Chart> {
+    let (one, scene) = *directions.first()?;
+    let way = (directions.len() == 1).then_some(one);
+    let section = frame.section;
     let mut axis = Axis::time("time since the first packet");
     if let Some(to) = section.to.or(scene.last) {
         axis = axis.range(section.from.unwrap_or_default().seconds(), to.seconds());
     }
+    let title = words::title(frame.connection, what, way);
     let mut chart = Chart::new(title, axis, Axis::linear("", Unit::Bytes));
     chart.size = (1000.0, 520.0);
     match what {
-        Quantity::Dsn => sequence(scene, section, &mut chart),
-        Quantity::Throughput => throughput(scene, &mut chart),
-        Quantity::Rtt => round_trips(scene, &mut chart),
-        Quantity::Window => window(scene, &mut chart),
+        Quantity::Dsn => sequence(scene, frame, &mut chart),
+        Quantity::Throughput => throughput(scene, frame, &mut chart),
+        Quantity::Rtt => super::times::draw(directions, frame, &mut chart),
+        Quantity::Window => window(scene, frame, &mut chart),
     }
     if chart.series.is_empty() {
         return None;
     }
-    let marks = moments::distinct(marks, duration_of(&chart));
+    let marks = frame.marks.distinct(duration_of(&chart));
+    if let Some(record) = frame.record {
+        chart.subtitle = words::subtitle(record);
+    }
+    chart.description = words::description(directions, frame.record, &marks);
     if !marks.is_empty() {
-        chart.series.push(Series::new("", Shape::Marks(marks)).colour(GREY));
+        // Below the data.
+        chart
+            .series
+            .insert(0, Series::new("", Shape::Marks(marks)).colour(GREY));
     }
     Some(chart)
 }
@@ -73,24 +87,35 @@ fn duration_of(chart: &Chart) -> f64 {
 }
 
 fn name(subflow: Option<SubflowId>) -> String {
-    subflow.map_or_else(|| "other subflows".to_owned(), |id| format!("subflow {id}"))
+    words::subflow(subflow, None)
 }
 
-fn colour(subflow: Option<SubflowId>) -> usize {
+/// An entry of the legend for what several subflows have, each in its colour.
+pub(super) fn entry(name: &str, shape: Shape) -> Series {
+    Series::new(name, shape).colour(GREY)
+}
+
+pub(super) fn colour(subflow: Option<SubflowId>) -> usize {
     subflow.map_or(GREY, |id| id.0 as usize % GREY)
 }
 
 /// After six subflows the colours repeat, with other dashes.
-fn dash(subflow: Option<SubflowId>) -> usize {
+pub(super) fn dash(subflow: Option<SubflowId>) -> usize {
     subflow.map_or(0, |id| id.0 as usize / GREY % 4)
 }
 
-fn seconds<T>(cell: &Cell<T>) -> f64 {
+/// The same for points: after six subflows the colours repeat, with other markers.
+pub(super) fn marker(subflow: Option<SubflowId>) -> Marker {
+    let markers = [Marker::Dot, Marker::Ring, Marker::Bar, Marker::Dash];
+    markers.get(dash(subflow)).copied().unwrap_or_default()
+}
+
+pub(super) fn seconds<T>(cell: &Cell<T>) -> f64 {
     cell.t.seconds()
 }
 
-fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
-    chart.y = Axis::linear("data sequence number", Unit::Bytes);
+fn sequence(scene: &Scene, frame: &Frame<'_>, chart: &mut Chart) {
+    chart.y = Axis::linear("data sequence number, from the first byte on", Unit::Bytes);
     let highest = |grid: &Grid<Ranges>| {
         grid.cells()
             .iter()
@@ -107,43 +132,36 @@ fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
     let step = (top / STEPS).max(1);
     let mut data = Vec::new();
     let mut copies = Vec::new();
+    let mut kinds_drawn = [false; 3];
     for (subflow, lane) in &scene.lanes {
         let kinds = [
-            (&lane.new, name(*subflow), Marker::Dot),
-            (
-                &lane.retransmitted,
-                format!("{}: retransmission", name(*subflow)),
-                Marker::Cross,
-            ),
-            (
-                &lane.repeated,
-                format!("{}: second mapping", name(*subflow)),
-                Marker::Square,
-            ),
-            (
-                &lane.reinjected,
-                format!("{}: reinjection", name(*subflow)),
-                Marker::Triangle,
-            ),
+            (&lane.retransmitted, COPIES[0]),
+            (&lane.repeated, COPIES[1]),
+            (&lane.reinjected, COPIES[2]),
         ];
-        for (index, (grid, name, marker)) in kinds.into_iter().enumerate() {
+        let before = copies.len();
+        for ((grid, (kind, marker)), drawn) in kinds.into_iter().zip(&mut kinds_drawn) {
             // One mark for each copy, not a column of marks.
-            let points = points(grid, if index == 0 { step } else { step * 8 });
+            let points = points(grid, step * 8);
             if !points.is_empty() {
-                let series = Series::new(name, Shape::Points(points, marker)).colour(colour(*subflow));
-                if index == 0 {
-                    data.push(series)
-                } else {
-                    copies.push(series)
-                }
+                *drawn = true;
+                let name = format!("{}: {kind}", name(*subflow));
+                let series = Series::new(name, Shape::Points(points, marker));
+                copies.push(series.colour(colour(*subflow)).unlisted());
             }
         }
+        let new = points(&lane.new, step);
+        // A subflow that only repeats what others sent has an entry in the legend too.
+        if !new.is_empty() || copies.len() > before {
+            let name = words::subflow(*subflow, frame.record);
+            data.push(Series::new(name, Shape::Points(new, marker(*subflow))).colour(colour(*subflow)));
+        }
     }
-    if data.is_empty() && copies.is_empty() {
+    if data.is_empty() {
         return;
     }
     // A section in the middle begins far from 0.
-    if section.from.is_some() {
+    if frame.section.from.is_some() {
         let new = data.iter().flat_map(|series| match &series.shape {
             Shape::Points(values, _) => values.as_slice(),
             _ => &[],
@@ -167,11 +185,18 @@ fn sequence(scene: &Scene, section: Section, chart: &mut Chart) {
             (seconds(cell), highest)
         })
         .collect();
+    chart.series.extend(data);
+    for ((kind, marker), drawn) in COPIES.into_iter().zip(kinds_drawn) {
+        if drawn {
+            chart.series.push(entry(kind, Shape::Points(Vec::new(), marker)));
+        }
+    }
+    // Over the data, which it would vanish behind where data is acknowledged at once, and thin, so that the data stays
+    // visible too.
     if !acknowledged.is_empty() {
-        let series = Series::new("DATA_ACK", Shape::Step(acknowledged)).colour(GREY);
+        let series = Series::new("DATA_ACK", Shape::Step(acknowledged)).colour(GREY).thin();
         chart.series.push(series);
     }
-    chart.series.extend(data);
     chart.series.extend(copies);
 }
 
@@ -190,7 +215,7 @@ fn points(grid: &Grid<Ranges>, step: u64) -> Values {
     points
 }
 
-fn throughput(scene: &Scene, chart: &mut Chart) {
+fn throughput(scene: &Scene, frame: &Frame<'_>, chart: &mut Chart) {
     let widest = scene
         .lanes
         .values()
@@ -213,7 +238,7 @@ fn throughput(scene: &Scene, chart: &mut Chart) {
             *together.entry(t.0).or_default() += bytes;
         }
         let values = stairs(&windows, window, rate);
-        let series = Series::new(name(*subflow), Shape::Line(values))
+        let series = Series::new(words::subflow(*subflow, frame.record), Shape::Line(values))
             .colour(colour(*subflow))
             .dash(dash(*subflow));
         chart.series.push(series);
@@ -240,28 +265,7 @@ fn stairs(windows: &[(Span, u64)], width: Span, rate: impl Fn(u64) -> f64) -> Va
     before.into_iter().chain(values).chain(after).collect()
 }
 
-fn round_trips(scene: &Scene, chart: &mut Chart) {
-    chart.y = Axis::linear("round-trip time", Unit::Seconds);
-    for (subflow, lane) in &scene.lanes {
-        let cells = lane.rtt.cells();
-        let dots: Values = cells
-            .iter()
-            .flat_map(|cell| {
-                let Extent { low, high, .. } = cell.value;
-                let second = (high > low).then_some((seconds(cell), high));
-                std::iter::once((seconds(cell), low)).chain(second)
-            })
-            .collect();
-        if dots.is_empty() {
-            continue;
-        }
-        chart
-            .series
-            .push(Series::new(name(*subflow), Shape::Points(dots, Marker::Dot)).colour(colour(*subflow)));
-    }
-}
-
-fn window(scene: &Scene, chart: &mut Chart) {
+fn window(scene: &Scene, frame: &Frame<'_>, chart: &mut Chart) {
     let mut highest_flight = 0.0_f64;
     let mut highest_window = 0.0_f64;
     let carrying = scene.lanes.iter().filter(|(_, lane)| !lane.payload.cells().is_empty());
@@ -282,11 +286,16 @@ fn window(scene: &Scene, chart: &mut Chart) {
         highest_flight = highest_flight.max(highest(&in_flight));
         highest_window = highest_window.max(highest(&window));
         let colour = colour(*subflow);
+        let in_flight = Series::new(words::subflow(*subflow, frame.record), Shape::Step(in_flight));
+        chart.series.push(in_flight.colour(colour));
+        let announced = Series::new(format!("{}: window", name(*subflow)), Shape::Step(window));
+        chart.series.push(announced.colour(colour).thin().unlisted());
+    }
+    if !chart.series.is_empty() {
+        chart.series.push(entry("in flight", Shape::Step(Vec::new())));
         chart
             .series
-            .push(Series::new(format!("{}: in flight", name(*subflow)), Shape::Step(in_flight)).colour(colour));
-        let announced = Series::new(format!("{}: window", name(*subflow)), Shape::Step(window));
-        chart.series.push(announced.colour(colour).dash(2));
+            .push(entry("window of the receiver", Shape::Step(Vec::new())).thin());
     }
     // Values of very different size are legible only on a logarithmic axis.
     chart.y = if highest_window > 20.0 * highest_flight && highest_flight > 0.0 {

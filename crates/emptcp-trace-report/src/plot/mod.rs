@@ -26,7 +26,7 @@
 //!
 //! * `collector.rs`: reads the events of one watched connection; `lane.rs`: the data of one subflow and direction.
 //! * `grid.rs`: values over time in bounded memory, however many packets there are.
-//! * `draw.rs`: charts from that; `moments.rs`: the marks in them.
+//! * `draw.rs`, `times.rs`: charts from that; `moments.rs`: the marks in them; `words.rs`: titles and descriptions.
 //! * `xplot.rs`: files for xplot and jPlot, written packet by packet and therefore exact.
 
 mod collector;
@@ -36,6 +36,8 @@ mod lane;
 mod moments;
 #[cfg(test)]
 mod tests;
+mod times;
+mod words;
 mod xplot;
 
 pub use collector::Collector;
@@ -89,21 +91,26 @@ impl Section {
     }
 }
 
-/// A picture of one direction.
+/// A picture of one direction, or of both.
 #[derive(Clone, Debug)]
 pub struct Picture {
     /// The connection.
     pub connection: ConnectionId,
-    /// The direction of the data.
-    pub direction: Direction,
+    /// The direction of the data; none for both.
+    pub direction: Option<Direction>,
     /// The quantity that it shows.
     pub quantity: Quantity,
     /// The picture.
     pub chart: Chart,
 }
 
-/// The name of a file, without its extension: `connection-3-dsn-s2c`.
+/// The name of a file, without its extension: `connection-3-dsn-s2c`, or `connection-3-rtt` for both directions.
 #[must_use]
-pub fn stem(connection: ConnectionId, quantity: Quantity, direction: Direction) -> String {
-    format!("connection-{connection}-{}-{}", quantity.name(), direction.name())
+pub fn stem(connection: ConnectionId, quantity: Quantity, direction: impl Into<Option<Direction>>) -> String {
+    let direction = direction.into().map(|direction| format!("-{}", direction.name()));
+    format!(
+        "connection-{connection}-{}{}",
+        quantity.name(),
+        direction.unwrap_or_default()
+    )
 }

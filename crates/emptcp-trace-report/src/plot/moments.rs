@@ -2,10 +2,12 @@
 
 use emptcp_trace::record::{Detail, Mark, MarkKind};
 
-/// The most marks in one picture; more would hide the data.
-pub(super) const MOST: usize = 60;
+/// The most marks in one picture; more would hide the data. A join is always marked.
+const MOST: usize = 200;
+/// The most joins: no connection has more subflows.
+const JOINS: usize = 1024;
 
-/// The label of a mark; none for events that are not marked.
+/// The label of a mark: its kind, then which; none for events that are not marked.
 pub(super) fn words(mark: &Mark) -> Option<String> {
     let subflow = mark.sf_id.map(|id| format!(" {id}")).unwrap_or_default();
     Some(match (mark.kind, &mark.detail) {
@@ -31,19 +33,41 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
     })
 }
 
-/// Leaves out marks with the same label at nearly the same time.
-pub(super) fn distinct(marks: &[(f64, String)], duration: f64) -> Vec<(f64, String)> {
-    let near = duration / 80.0;
-    let mut kept: Vec<(f64, String)> = Vec::new();
-    for (t, words) in marks {
-        let again = kept
-            .iter()
-            .rev()
-            .take_while(|(earlier, _)| t - earlier < near)
-            .any(|(_, other)| other == words);
-        if !again {
-            kept.push((*t, words.clone()));
+/// The marks of a connection, in the order of events: at most so many that a picture stays legible.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    marks: Vec<(f64, String)>,
+    joins: usize,
+}
+
+impl Marks {
+    pub(super) fn add(&mut self, t: f64, words: String) {
+        let is_join = words.starts_with("JOIN");
+        let room = if is_join {
+            self.joins < JOINS
+        } else {
+            self.marks.len() - self.joins < MOST
+        };
+        if room {
+            self.joins += usize::from(is_join);
+            self.marks.push((t, words));
         }
     }
-    kept
+
+    /// Without those with the same label at nearly the same time.
+    pub(super) fn distinct(&self, duration: f64) -> Vec<(f64, String)> {
+        let near = duration / 80.0;
+        let mut kept: Vec<(f64, String)> = Vec::new();
+        for (t, words) in &self.marks {
+            let again = kept
+                .iter()
+                .rev()
+                .take_while(|(earlier, _)| t - earlier < near)
+                .any(|(_, other)| other == words);
+            if !again {
+                kept.push((*t, words.clone()));
+            }
+        }
+        kept
+    }
 }

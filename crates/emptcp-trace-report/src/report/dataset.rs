@@ -205,5 +205,5 @@ fn common_folder(traces: &Traces) -> &str {
 
 /// A point in time as people write it, to the second.
 pub(super) fn time(at: Option<Timestamp>) -> Cell {
-    at.map_or(Cell::None, |at| Cell::Number(units::date(at)))
+    at.map_or(Cell::None, |at| Cell::Time(units::date(at)))
 }

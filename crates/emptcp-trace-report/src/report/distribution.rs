@@ -94,7 +94,7 @@ pub(super) fn panel_from(title: &str, of: &str, x: Axis, from: f64, curves: &[&C
         _ => {}
     }
     let mut chart = Chart::new(title, x, Axis::share(of).range(from, 1.0));
-    chart.description = "Cumulative distribution".to_owned();
+    chart.description = "Cumulative distribution; the table beside it has the most important values.".to_owned();
     chart.series = series;
     vec![Panel {
         caption: String::new(),

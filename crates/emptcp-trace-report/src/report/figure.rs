@@ -69,6 +69,8 @@ pub enum Cell {
     Text(String),
     /// A number, with its unit if it has one.
     Number(String),
+    /// A point in time: date, then time.
+    Time(String),
     /// A share of a whole, 0 to 1, or more; shown with a bar.
     Share(f64),
     /// Empty.

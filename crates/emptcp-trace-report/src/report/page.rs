@@ -11,6 +11,13 @@ const PAGE_STYLE: &str = include_str!("page.css");
 /// The most rows of each figure on a page; when there are more, the page has every n-th.
 const ROWS: u64 = 2000;
 
+/// The size of a picture on a narrow screen, pixels.
+const SMALL: (f64, f64) = (350.0, 270.0);
+/// Tables with more columns become lists where there is no room for them.
+const COLUMNS: usize = 4;
+/// Tables with more rows may continue on the next sheet of paper.
+const LONG: usize = 12;
+
 /// Characters that need no encoding in a data URI.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
@@ -88,9 +95,9 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     let beside = is_beside(figure);
     // About as large as shown, so that text has the size of the page's text.
     let size = match figure.panels.len() {
-        1 if beside => (640.0, 370.0),
+        1 if beside => (560.0, 340.0),
         1 => (860.0, 420.0),
-        _ => (510.0, 330.0),
+        _ => (440.0, 300.0),
     };
     let notes = html! { @for note in &figure.notes { p.note { (note) } } };
     Ok(html! {
@@ -112,7 +119,7 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
                     div.tables { @for one in &figure.tables { (table(one)) } }
                 }
                 (notes)
-                details {
+                details.values {
                     summary { "Underlying values" }
                     p {
                         a download=(file) href={ "data:text/csv;charset=utf-8," (utf8_percent_encode(&csv, PLAIN).to_string()) } {
@@ -134,39 +141,49 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
 /// Whether the table is next to the picture: there is one picture, and the table is narrow.
 fn is_beside(figure: &Figure) -> bool {
     let mut rows = figure.tables.iter().flat_map(|table| &table.rows);
-    figure.panels.len() == 1 && rows.all(|row| row.len() <= 4)
+    figure.panels.len() == 1 && rows.all(|row| row.len() <= COLUMNS)
 }
 
+/// A picture in two sizes: the second is for narrow screens, where text of the first would be too small to read.
 fn panel(panel: &Panel, size: (f64, f64)) -> Markup {
-    let chart = Chart {
-        size,
-        ..panel.chart.clone()
+    let sized = |size| {
+        let chart = Chart {
+            size,
+            ..panel.chart.clone()
+        };
+        PreEscaped(chart.to_inline_svg())
     };
     html! {
         figure {
-            (PreEscaped(chart.to_inline_svg()))
+            div.large { (sized(size)) }
+            div.small { (sized(SMALL)) }
             @if !panel.caption.is_empty() { figcaption { (panel.caption) } }
         }
     }
 }
 
+/// A table. Roles are said, because a table that is shown as a list is no table to some browsers.
 fn table(table: &Table) -> Markup {
+    let columns = table.rows.iter().map(Vec::len).max().unwrap_or(0);
+    let label = |column| table.head.get(column).map_or("", String::as_str);
     html! {
-        div.table {
-            table {
+        div.table.long[table.rows.len() > LONG] {
+            table.wide[columns > COLUMNS] role="table" {
                 @if !table.caption.is_empty() { caption { (table.caption) } }
                 @if !table.head.is_empty() {
-                    thead { tr {
+                    thead role="rowgroup" { tr role="row" {
                         @for (column, name) in table.head.iter().enumerate() {
-                            @if name.is_empty() { td {} } @else {
-                                th.number[is_number(table, column)] scope="col" { (name) }
+                            @if name.is_empty() { td role="cell" {} } @else {
+                                th.number[is_number(table, column)] scope="col" role="columnheader" { (name) }
                             }
                         }
                     } }
                 }
-                tbody {
+                tbody role="rowgroup" {
                     @for row in &table.rows {
-                        tr { @for (column, one) in row.iter().enumerate() { (cell(one, column == 0)) } }
+                        tr role="row" {
+                            @for (column, one) in row.iter().enumerate() { (cell(one, column == 0, label(column))) }
+                        }
                     }
                 }
             }
@@ -180,15 +197,24 @@ fn is_number(table: &Table, column: usize) -> bool {
     cells.any(|cell| matches!(cell, Cell::Number(_) | Cell::Share(_)))
 }
 
-fn cell(cell: &Cell, first: bool) -> Markup {
+fn cell(cell: &Cell, first: bool, label: &str) -> Markup {
     match cell {
-        Cell::Text(words) if first => html! { th scope="row" { (words) } },
-        Cell::Text(words) => html! { td { (words) } },
-        Cell::Number(number) => html! { td.number { (number) } },
+        Cell::Text(words) if first => html! { th scope="row" role="rowheader" { (words) } },
+        Cell::Text(words) => html! { td role="cell" data-label=(label) { (words) } },
+        Cell::Number(number) => html! { td.number role="cell" data-label=(label) { (number) } },
+        Cell::Time(time) => {
+            // Date and time may be below each other.
+            let (date, rest) = time.split_once(' ').unwrap_or((time, ""));
+            html! { td.time role="cell" data-label=(label) { span { (date) } " " span { (rest) } } }
+        }
         Cell::Share(share) => {
             let width = (share * 100.0).clamp(0.0, 100.0);
-            html! { td.number.share style=(format!("--share:{width:.1}%")) { (Unit::Share.show(*share)) } }
+            html! {
+                td.number.share role="cell" data-label=(label) style=(format!("--share:{width:.1}%")) {
+                    (Unit::Share.show(*share))
+                }
+            }
         }
-        Cell::None => html! { td.number { span.none { "-" } } },
+        Cell::None => html! { td.number role="cell" data-label=(label) { span.none { "-" } } },
     }
 }

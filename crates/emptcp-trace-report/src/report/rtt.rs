@@ -1,7 +1,7 @@
-//! F3.5 and F3.6: how much the round-trip times of a connection's subflows differ.
+//! F3.5 and F3.6: how much the round-trip times of a connection's subflows differ, for the data of each side.
 
 use super::distribution::{Curve, Samples, panel, quantile, thresholds};
-use super::part::{Part, Subject, Traces};
+use super::part::{DIRECTIONS, Part, Subject, Traces};
 use super::{Cell, Figure, Panel, Rows, Table};
 use crate::chart::{Axis, Chart, Quartiles, Series, Shape, Unit};
 use emptcp_trace::Direction;
@@ -23,11 +23,52 @@ struct Pair {
     second: f64,
 }
 
+/// What the subflows of connections show, for the data of one side.
+struct Way {
+    direction: Direction,
+    difference: Curve,
+    pairs: Vec<Pair>,
+}
+
+impl Way {
+    fn new(direction: Direction) -> Self {
+        let name = match direction {
+            Direction::ServerToClient => "data of the server",
+            Direction::ClientToServer => "data of the client",
+        };
+        Self {
+            direction,
+            difference: Curve::new(name).of_direction(direction.name()),
+            pairs: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, of: Subject, connection: &Connection) -> bool {
+        let rtts = connection.subflows.iter().map(|subflow| &subflow.rtt[self.direction]);
+        let usable = rtts.filter(|rtt| rtt.n >= SAMPLES).filter_map(|rtt| rtt.mean);
+        let mut means: Vec<_> = usable.map(|mean| mean / 1e3).collect();
+        means.sort_by(f64::total_cmp);
+        let [best, second, ..] = means[..] else {
+            return false;
+        };
+        let largest = means.last().copied().unwrap_or(second);
+        self.difference.add(of, largest - best);
+        self.pairs.push(Pair { of, best, second });
+        true
+    }
+
+    fn caption(&self) -> String {
+        let names = DIRECTIONS.iter().find(|(way, _, _)| *way == Some(self.direction));
+        names.map(|(_, name, _)| (*name).to_owned()).unwrap_or_default()
+    }
+}
+
 pub(super) struct RoundTrips {
     /// Width of the bins, seconds.
     width: f64,
-    difference: Curve,
-    pairs: Vec<Pair>,
+    /// The server's data first: there is most of it in most captures.
+    ways: [Way; 2],
+    connections: u64,
 }
 
 impl RoundTrips {
@@ -35,8 +76,8 @@ impl RoundTrips {
     pub(super) fn new(bin: f64) -> Self {
         Self {
             width: if bin > 0.0 { bin / 1e3 } else { 0.04 },
-            difference: Curve::new("largest - smallest"),
-            pairs: Vec::new(),
+            ways: [Direction::ServerToClient, Direction::ClientToServer].map(Way::new),
+            connections: 0,
         }
     }
 }
@@ -46,57 +87,76 @@ impl Part for RoundTrips {
         if connection.data.total() < LEAST {
             return;
         }
-        let rtts = connection
-            .subflows
-            .iter()
-            .map(|subflow| &subflow.rtt[Direction::ServerToClient]);
-        let usable = rtts.filter(|rtt| rtt.n >= SAMPLES).filter_map(|rtt| rtt.mean);
-        let mut means: Vec<_> = usable.map(|mean| mean / 1e3).collect();
-        means.sort_by(f64::total_cmp);
-        if let [best, second, ..] = means[..] {
-            let largest = means.last().copied().unwrap_or(second);
-            self.difference.add(of, largest - best);
-            self.pairs.push(Pair { of, best, second });
-        }
+        let any = self.ways.each_mut().map(|way| way.add(of, connection));
+        self.connections += u64::from(any.contains(&true));
     }
 
     fn finish(mut self: Box<Self>, traces: &Traces) -> io::Result<Vec<Figure>> {
-        self.difference.sort();
+        for way in &mut self.ways {
+            way.difference.sort();
+        }
         let population = format!(
             "complete connections with {} of payload or more and 2 subflows or more that have {SAMPLES} round-trip times or more",
             Unit::Bytes.show(LEAST as f64)
         );
-        let second = second_best(self.pairs, self.width, population.clone(), traces);
+        let curves = self.ways.each_ref().map(|way| &way.difference);
+        let panels = panel(
+            "Difference of round-trip times",
+            "connections",
+            Axis::log("difference", Unit::Seconds),
+            &curves,
+        );
+        let table = thresholds(
+            &curves,
+            &[
+                ("≤ 10 ms", |difference| difference <= 0.01),
+                ("≤ 100 ms", |difference| difference <= 0.1),
+                ("≥ 1 s", |difference| difference >= 1.0),
+            ],
+            Unit::Seconds,
+        );
+        let [down, up] = self.ways;
+        let panels_and_tables = [&down, &up].map(|way| second_best(way, self.width));
+        let (mut second_panels, mut second_tables) = (Vec::new(), Vec::new());
+        let mut notes = vec!["Boxes are the middle half, with the median; whiskers reach from the smallest to 95 %; the point is the largest.".to_owned()];
+        for (panels, tables, more) in panels_and_tables {
+            second_panels.extend(panels);
+            second_tables.extend(tables);
+            notes.extend(more);
+        }
+        let second = Figure {
+            id: "F3.6",
+            name: "f3_6_second_rtt",
+            title: "Second-best against best round-trip time",
+            says: "What a connection loses when its fastest subflow is not used: the mean round-trip time of the second-fastest, by that of the fastest.",
+            population: population.clone(),
+            n: self.connections,
+            facts: Vec::new(),
+            panels: second_panels,
+            tables: second_tables,
+            notes,
+            rows: Box::new(Pairs {
+                ways: [(down.direction, down.pairs), (up.direction, up.pairs)],
+                width: self.width,
+                traces: traces.clone(),
+            }),
+        };
         let difference = Figure {
             id: "F3.5",
             name: "f3_5_rtt_difference",
             title: "Difference of round-trip times",
-            says: "How far apart the slowest and the fastest subflow of a connection are: largest minus smallest mean round-trip time, from the server's data to the client's acknowledgement.",
+            says: "How far apart the slowest and the fastest subflow of a connection are: largest minus smallest mean round-trip time, from data to its acknowledgement, for the data of each side.",
             population,
-            n: self.difference.n(),
+            n: self.connections,
             facts: Vec::new(),
-            panels: panel(
-                "Difference of round-trip times",
-                "connections",
-                Axis::log("difference", Unit::Seconds),
-                &[&self.difference],
-            ),
-            tables: vec![thresholds(
-                &[&self.difference],
-                &[
-                    ("≤ 10 ms", |difference| difference <= 0.01),
-                    ("≤ 100 ms", |difference| difference <= 0.1),
-                    ("≥ 1 s", |difference| difference >= 1.0),
-                ],
-                Unit::Seconds,
-            )],
+            panels,
+            tables: vec![table],
             notes: vec![
-                "Exact where the capture was taken near the server; elsewhere a part of the path is missing."
-                    .to_owned(),
+                "Exact where the capture was taken near the sender of the data; elsewhere a part of the path is missing.".to_owned(),
             ],
             rows: Box::new(Samples {
                 traces: traces.clone(),
-                curves: vec![self.difference],
+                curves: vec![down.difference, up.difference],
             }),
         };
         Ok(vec![difference, second])
@@ -108,9 +168,10 @@ fn bin(best: f64, width: f64) -> u64 {
     (best / width).floor() as u64
 }
 
-fn second_best(pairs: Vec<Pair>, width: f64, population: String, traces: &Traces) -> Figure {
+/// The picture and the table of one direction, and what to note; nothing when there are no pairs.
+fn second_best(way: &Way, width: f64) -> (Vec<Panel>, Vec<Table>, Vec<String>) {
     let mut bins: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    for pair in &pairs {
+    for pair in &way.pairs {
         bins.entry(bin(pair.best, width)).or_default().push(pair.second);
     }
     let boxes: Vec<_> = bins
@@ -155,13 +216,17 @@ fn second_best(pairs: Vec<Pair>, width: f64, population: String, traces: &Traces
         "largest",
     ];
     let table = Table {
-        caption: "Second-best round-trip time, by the best".to_owned(),
+        caption: format!("{}: second-best round-trip time, by the best", way.caption()),
         head: head.map(str::to_owned).to_vec(),
         rows: rows.collect(),
     };
-    let mut notes = vec!["Boxes are the middle half, with the median; whiskers reach from the smallest to 95 %; the point is the largest.".to_owned()];
+    let mut notes = Vec::new();
     if boxes.len() > BOXES {
-        notes.push(format!("The picture has the first {BOXES} of {} bins.", boxes.len()));
+        notes.push(format!(
+            "{}: the picture has the first {BOXES} of {} bins.",
+            way.caption(),
+            boxes.len()
+        ));
     }
     let drawn: Vec<_> = boxes.into_iter().take(BOXES).collect();
     let mut panels = Vec::new();
@@ -172,51 +237,46 @@ fn second_best(pairs: Vec<Pair>, width: f64, population: String, traces: &Traces
         chart.description = "A box for each bin of the best".to_owned();
         chart.series.push(Series::new("", Shape::Boxes(drawn)));
         panels.push(Panel {
-            caption: String::new(),
+            caption: way.caption(),
             chart,
         });
     }
-    Figure {
-        id: "F3.6",
-        name: "f3_6_second_rtt",
-        title: "Second-best against best round-trip time",
-        says: "What a connection loses when its fastest subflow is not used: the mean round-trip time of the second-fastest, by that of the fastest.",
-        population,
-        n: pairs.len() as u64,
-        facts: Vec::new(),
-        panels,
-        tables: vec![table],
-        notes,
-        rows: Box::new(Pairs {
-            pairs,
-            width,
-            traces: traces.clone(),
-        }),
-    }
+    let tables = if panels.is_empty() { Vec::new() } else { vec![table] };
+    (panels, tables, notes)
 }
 
 struct Pairs {
-    pairs: Vec<Pair>,
+    ways: [(Direction, Vec<Pair>); 2],
     width: f64,
     traces: Traces,
 }
 
 impl Rows for Pairs {
     fn head(&self) -> Vec<&'static str> {
-        vec!["trace", "conn_id", "best", "second", "bin_from"]
+        vec!["dir", "trace", "conn_id", "best", "second", "bin_from"]
     }
 
     fn count(&self) -> u64 {
-        self.pairs.len() as u64
+        self.ways.iter().map(|(_, pairs)| pairs.len() as u64).sum()
     }
 
     fn each(&self, give: &mut dyn FnMut(Vec<String>) -> io::Result<()>) -> io::Result<()> {
-        self.pairs.iter().try_for_each(|pair| {
-            let mut row = pair.of.columns(&self.traces).to_vec();
+        let pairs = self
+            .ways
+            .iter()
+            .flat_map(|(direction, pairs)| pairs.iter().map(|pair| (*direction, pair)));
+        for (direction, pair) in pairs {
+            let [trace, conn_id] = pair.of.columns(&self.traces);
             let from = bin(pair.best, self.width) as f64 * self.width;
-            row.extend([pair.best, pair.second].map(|rtt| rtt.to_string()));
-            row.push(format!("{from:.6}"));
-            give(row)
-        })
+            give(vec![
+                direction.name().to_owned(),
+                trace,
+                conn_id,
+                pair.best.to_string(),
+                pair.second.to_string(),
+                format!("{from:.6}"),
+            ])?;
+        }
+        Ok(())
     }
 }

@@ -20,5 +20,5 @@ pub use mark::{Detail, Malformed, Mark, MarkKind};
 pub use rtt::RttSummary;
 pub use stray::{Stray, StrayKind};
 pub use subflow::{Answer, Kind, Opener, Subflow};
-pub use totals::{Capped, Skipped, Totals};
+pub use totals::{Capped, Encapsulated, LinkTypes, Skipped, Totals};
 pub(crate) use wire::{optional_version, tokens};

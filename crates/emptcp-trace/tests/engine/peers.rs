@@ -431,7 +431,7 @@ impl Source for Frames {
         Ok(Next::Frame(Frame {
             number: PacketNumber(self.next as u64),
             time: frame.time,
-            link: Some(LinkType::Ethernet),
+            link: Ok(LinkType::Ethernet),
             original_length: frame.bytes.len() as u32,
             bytes: &frame.bytes,
         }))
