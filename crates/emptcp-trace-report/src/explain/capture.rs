@@ -3,8 +3,8 @@
 use super::collector::Facts;
 use super::weigh::{Weighed, Weighing};
 use super::{ALL, SentenceKind, StoryWriter, words};
-use emptcp_trace::Direction;
-use emptcp_trace::record::Cause;
+use emptcp_trace::record::{Cause, Detail, MarkKind};
+use emptcp_trace::{Direction, PacketNumber, Span};
 
 const NOTE: SentenceKind = SentenceKind::Capture;
 
@@ -12,6 +12,7 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     part(facts, writer);
     one_direction(facts, writer);
     missing(facts, writer);
+    counted(facts, writer);
     order(facts, writer);
     if writer.connection.truncated {
         let text = "A memory limit was reached: sizes here are lower bounds.";
@@ -63,44 +64,45 @@ fn one_direction(facts: &Facts, writer: &mut StoryWriter<'_>) {
 /// Bytes that were acknowledged but not captured.
 fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let connection = writer.connection;
+    let mut said = [false; 2];
+    for moment in facts.moments(MarkKind::NotCaptured) {
+        let mark = &moment.mark;
+        let direction = mark.dir.reverse();
+        let Some(subflow) = mark.sf_id else { continue };
+        let handshake = facts.handshakes.get(&subflow);
+        if handshake.is_some_and(|handshake| handshake.one_direction().is_some()) {
+            continue;
+        }
+        said[side(direction)] = true;
+        let (who, peer) = (words::sender(direction), words::receiver(direction));
+        let text = format!(
+            "The capture is incomplete: it lacks {} from {who} on {} that {peer} acknowledged, so sizes here are lower \
+             bounds.",
+            words::bytes(mark.bytes),
+            words::subflow(subflow)
+        );
+        let unseen = handshake.and_then(|handshake| handshake.ways[direction].unseen);
+        let [first, last] = unseen.map_or([moment.at(); 2], |run| [run.first, run.last]);
+        let weighed = lacks([first.packet, last.packet], &peer);
+        writer.say(NOTE, (subflow, direction), [first, last], text, weighed);
+    }
     for direction in Direction::BOTH {
-        let runs = facts
-            .handshakes
-            .values()
-            .filter(|handshake| handshake.one_direction().is_none())
-            .filter_map(|handshake| handshake.ways[direction].unseen)
-            .filter(|run| run.bytes > 0);
-        let (mut bytes, mut span, mut subflows) = (0, None, 0);
-        for run in runs {
-            let (first, last) = span.unwrap_or((run.first, run.last));
-            span = Some((first.min(run.first), last.max(run.last)));
-            bytes += run.bytes;
-            subflows += 1;
+        if said[side(direction)] {
+            continue;
         }
         let (who, peer) = (words::sender(direction), words::receiver(direction));
-        if let Some((first, last)) = span {
-            let only = facts
-                .handshakes
-                .iter()
-                .find(|(_, handshake)| handshake.ways[direction].unseen.is_some_and(|run| run.bytes > 0))
-                .filter(|_| subflows == 1)
-                .map(|(subflow, _)| *subflow);
-            let place = only.map_or_else(String::new, |subflow| format!(" on {}", words::subflow(subflow)));
+        // SYN and FIN take a number each, but are no payload.
+        let lacking = facts.handshakes.iter().find_map(|(subflow, handshake)| {
+            let run = handshake.ways[direction].unseen.filter(|run| run.bytes > 0)?;
+            handshake.one_direction().is_none().then_some((*subflow, run))
+        });
+        if let Some((subflow, run)) = lacking {
             let text = format!(
-                "The capture is incomplete: it lacks {} from {who}{place} that {peer} acknowledged (packet {}), so sizes \
-                 here are lower bounds.",
-                words::bytes(bytes),
-                first.packet
+                "The capture is incomplete: it lacks a packet from {who} on {} that {peer} acknowledged.",
+                words::subflow(subflow)
             );
-            let weighed = Weighing::of([first.packet, last.packet])
-                .may(Cause::NotCaptured, "packets passed that the capture does not have")
-                .not(Cause::PacketsLost, format!("{peer} acknowledged them"))
-                .weigh()
-                .unsaid();
-            match only {
-                Some(subflow) => writer.say(NOTE, (subflow, direction), [first, last], text, weighed),
-                None => writer.say(NOTE, direction, [first, last], text, weighed),
-            }
+            let weighed = lacks([run.first.packet, run.last.packet], &peer);
+            writer.say(NOTE, (subflow, direction), [run.first, run.last], text, weighed);
         } else if connection.loss[direction] > connection.unmapped[direction] {
             let text = format!(
                 "The capture lacks subflows or mappings: {peer} acknowledged {} from {who} at the data level that no \
@@ -112,6 +114,64 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
                 .weigh();
             writer.remark(NOTE, connection.t0, text, weighed.unsaid());
         }
+    }
+}
+
+fn lacks(proof: [PacketNumber; 2], peer: &str) -> Weighed {
+    Weighing::of(proof)
+        .may(Cause::NotCaptured, "packets passed that the capture does not have")
+        .not(Cause::PacketsLost, format!("{peer} acknowledged them"))
+        .weigh()
+        .unsaid()
+}
+
+fn side(direction: Direction) -> usize {
+    usize::from(direction == Direction::ServerToClient)
+}
+
+/// What the analysis counted for the whole connection.
+fn counted(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let connection = writer.connection;
+    let twice = connection.captured_twice.total();
+    let cut = connection.cut_short.total();
+    let large = connection.aggregates.total();
+    let notes = [
+        (
+            twice,
+            Cause::CapturedTwice,
+            format!(
+                "{} {} captured twice, as on all devices of a host that has a bridge, a VLAN or a bond. The copies are in \
+                 no figure.",
+                words::counted(twice, "packet"),
+                words::was(twice)
+            ),
+        ),
+        (
+            cut,
+            Cause::CutShort,
+            format!(
+                "{} {} captured only in part (snapshot length): what they carry cannot be checked.",
+                words::counted(cut, "packet"),
+                words::was(cut)
+            ),
+        ),
+        (
+            large,
+            Cause::Offload,
+            format!(
+                "{} {} larger than a segment can be: merged after they came, or not yet split, by an offload of the \
+                 capturing host.",
+                words::counted(large, "packet"),
+                words::was(large)
+            ),
+        ),
+    ];
+    let Some((first, last)) = facts.first.zip(facts.last) else {
+        return;
+    };
+    for (_, cause, text) in notes.into_iter().filter(|(number, _, _)| *number > 0) {
+        let weighed = Weighing::of([]).may(cause, words::cause(cause)).weigh().unsaid();
+        writer.say(NOTE, ALL, [first, last], text, weighed);
     }
 }
 
@@ -157,15 +217,35 @@ fn order(facts: &Facts, writer: &mut StoryWriter<'_>) {
             weighed.unsaid(),
         );
     }
-    if let Some((before, after)) = facts.artefacts.set_back {
+    let steps = facts.moments(MarkKind::ClockStep);
+    for moment in steps {
+        let Some(Detail::Step(step)) = moment.mark.detail else {
+            continue;
+        };
+        let which = if step.0 < 0 { "back" } else { "forward" };
         let text = format!(
-            "The clock of the capture was set back by {} at packet {}: times across it are wrong.",
+            "The clock of the capture was set {which} by {} before packet {}: times across it are wrong.",
+            words::duration(Span(step.0.abs())),
+            moment.mark.packet
+        );
+        let weighed = Weighing::of([moment.mark.packet])
+            .may(Cause::ClockStep, "the clock was set")
+            .weigh();
+        writer.say(NOTE, ALL, [moment.at(), moment.at()], text, weighed.unsaid());
+    }
+    if let Some((before, after)) = facts.artefacts.set_back.filter(|_| steps.is_empty()) {
+        let text = format!(
+            "Time goes back by {} at packet {}: times across it are wrong.",
             words::duration(before.t - after.t),
             after.packet
         );
         let weighed = Weighing::of([before.packet, after.packet])
-            .may(Cause::ClockStep, "the clock was set")
+            .may(Cause::ClockStep, "the clock of the capture was set")
+            .may(
+                Cause::CaptureOrder,
+                "packets of several devices were written out of order",
+            )
             .weigh();
-        writer.say(NOTE, ALL, [before, after], text, weighed.unsaid());
+        writer.say(NOTE, ALL, [before, after], text, weighed);
     }
 }

@@ -4,8 +4,8 @@ use super::bursts::{Burst, Copies, Key};
 use super::collector::Facts;
 use super::way::{Judgement, Run};
 use super::weigh::{Weighed, Weighing};
-use super::{SentenceKind, StoryWriter, words};
-use emptcp_trace::record::Cause;
+use super::{About, SentenceKind, StoryWriter, words};
+use emptcp_trace::record::{Cause, Certainty};
 use emptcp_trace::{Direction, Span, SubflowId};
 
 /// Sentences about copies, all kinds together.
@@ -66,7 +66,13 @@ fn write_burst(key: Key, burst: &Burst, facts: &Facts, writer: &mut StoryWriter<
             observed(),
         ),
     };
-    writer.say(kind, (key.subflow, direction), [burst.first, burst.last], text, weighed);
+    // Acknowledgements may be what was lost: only a cause that is sure has a direction.
+    let about = if weighed.evidence.certainty == Certainty::Certain {
+        About::from((key.subflow, direction))
+    } else {
+        About::from(key.subflow)
+    };
+    writer.say(kind, about, [burst.first, burst.last], text, weighed);
 }
 
 /// Why data that had passed the capture point was sent again.

@@ -4,8 +4,8 @@ use super::collector::{Facts, Moment};
 use super::handshake::Handshake;
 use super::way::{Run, Way};
 use super::weigh::{Weighed, Weighing};
-use super::{At, SentenceKind, StoryWriter, words};
-use emptcp_trace::record::{Cause, Connection, Detail, Fallback, MarkKind, Subflow};
+use super::{About, At, SentenceKind, StoryWriter, words};
+use emptcp_trace::record::{Cause, Connection, Detail, Fallback, Mark, MarkKind, Subflow};
 use emptcp_trace::{Direction, Span, SubflowId};
 
 const FALLBACK: SentenceKind = SentenceKind::Fallback;
@@ -125,7 +125,8 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
     let mark = &moment.mark;
     let packet = mark.packet;
     let (sender, peer) = (words::sender(mark.dir), words::receiver(mark.dir));
-    let about = (mark.sf_id.unwrap_or(SubflowId(0)), mark.dir);
+    let subflow = mark.sf_id.unwrap_or(SubflowId(0));
+    let mut about = About::from((subflow, mark.dir));
     let span = [moment.at(), moment.at()];
     let (text, weighed) = match class {
         Fallback::MpFail => (
@@ -147,10 +148,16 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
             if handshake.is_some_and(|handshake| handshake.bare_syn.is_some_and(|syn| syn <= moment.at())) {
                 return;
             }
+            // The option may have vanished on the way there or back.
+            about = About::from(subflow);
             (
                 format!("It is plain TCP: the SYN+ACK (packet {packet}) has no MP_CAPABLE."),
                 Weighing::of([packet])
-                    .may(Cause::NotSupported, format!("{sender} does not speak Multipath TCP"))
+                    .unless(
+                        Cause::NotSupported,
+                        format!("{sender} does not speak Multipath TCP"),
+                        erased(mark, Cause::NotSupported),
+                    )
                     .may(
                         Cause::OptionRemoved,
                         "something on the path removed the option from the SYN or from its answer (a capture at the other \
@@ -163,6 +170,7 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
             let Some(handshake) = facts.handshakes.get(&SubflowId(0)) else {
                 return;
             };
+            about = About::from(subflow);
             (
                 syn_again(handshake, &sender, packet),
                 weigh_syn_again(handshake, &sender, &peer, moment),
@@ -182,6 +190,12 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
         | Fallback::Incomplete => return,
     };
     writer.say(FALLBACK, about, span, text, weighed);
+}
+
+/// Why a host cannot be the cause, where its packets have no-operation options in place of the one that is missing.
+fn erased(mark: &Mark, cause: Cause) -> Option<&'static str> {
+    let is_out = mark.evidence.excluded.contains(cause);
+    is_out.then_some("no-operation options stand in place of the option, more in a row than a host writes")
 }
 
 fn syn_again(handshake: &Handshake, sender: &str, packet: emptcp_trace::PacketNumber) -> String {
@@ -385,6 +399,19 @@ fn write_vanished(one: &Vanished, follows: bool, facts: &Facts, writer: &mut Sto
     );
 }
 
+/// Marks that exclude that the host fell back by itself.
+fn erasure(facts: &Facts, one: &Vanished) -> Option<&'static str> {
+    let kinds = [MarkKind::Fallback, MarkKind::OptionsStopped];
+    let mut marks = kinds
+        .into_iter()
+        .flat_map(|kind| facts.moments(kind))
+        .map(|moment| &moment.mark);
+    marks.find_map(|mark| {
+        let same = (mark.sf_id, mark.dir) == (Some(one.subflow), one.direction);
+        erased(mark, Cause::HostFellBack).filter(|_| same)
+    })
+}
+
 fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Connection) -> Weighed {
     let (who, peer) = (words::sender(one.direction), words::receiver(one.direction));
     let first = one.run.first;
@@ -413,7 +440,7 @@ fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Con
             "{peer} acknowledges this data at the data level: it had its mappings"
         ))
     } else {
-        None
+        erasure(facts, one).map(str::to_owned)
     };
     let proof = [Some(first), Some(one.run.last), one.goes_on].into_iter().flatten();
     let weighing = Weighing::of(proof.map(|at| at.packet)).not(

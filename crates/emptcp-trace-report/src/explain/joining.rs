@@ -5,7 +5,7 @@ use super::collector::Facts;
 use super::handshake::Handshake;
 use super::opening::{round_trip, weigh_no_answer, weigh_refusal};
 use super::weigh::{Weighed, Weighing};
-use super::{At, Capped, SentenceKind, StoryWriter, closing, words};
+use super::{About, At, Capped, SentenceKind, StoryWriter, closing, words};
 use emptcp_trace::Direction;
 use emptcp_trace::record::{Cause, Connection, MarkKind, Subflow};
 
@@ -125,7 +125,7 @@ fn write_failure(
     let (outcome, weighed) = match refused {
         Some((_, reset)) => {
             let outcome = format!(", but a RST came back{}", closing::reason(reset.reason));
-            (outcome, weigh_refusal(handshake, direction, reset, first))
+            (outcome, weigh_refusal(handshake, direction, reset, first, facts.over()))
         }
         None => outcome(facts, subflow, handshake, [first, last]),
     };
@@ -139,13 +139,19 @@ fn write_failure(
         text.push_str(&format!(" {by} reset it (packet {}){reason}.", reset.at.packet));
     }
     writer.described.extend(reset.map(|(_, reset)| reset.at.packet));
-    writer.say(
-        SentenceKind::Subflow,
-        (subflow.sf_id, direction),
-        [first, end],
-        text,
-        weighed.unsaid(),
-    );
+    // Who refused it, or whose packet lacks the option. Where no answer came, either way may be at fault.
+    let whose = if refused.is_some() {
+        Some(direction.reverse())
+    } else if handshake.syn_ack_option && handshake.ack.is_some() {
+        Some(direction)
+    } else {
+        None
+    };
+    let about = About {
+        subflow: Some(subflow.sf_id),
+        direction: whose,
+    };
+    writer.say(SentenceKind::Subflow, about, [first, end], text, weighed.unsaid());
 }
 
 /// What came of a SYN that was not refused, and why.

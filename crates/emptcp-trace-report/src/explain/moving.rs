@@ -56,6 +56,10 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
     if quiet.waits && !quiet.jumps && !quiet.resumed_by_ack {
         return;
     }
+    let mut steps = facts.moments(MarkKind::ClockStep).iter();
+    if steps.any(|step| step.mark.packet == to.packet) {
+        return;
+    }
     let text = format!(
         "For {}, until {}, neither side sent anything on any subflow that was captured.",
         words::duration(to.t - from.t),
