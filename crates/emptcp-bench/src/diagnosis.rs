@@ -6,11 +6,10 @@ use emptcp_trace_truth::{Capture, Scored, Tally};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Captures that one thread takes at a time.
-const BATCH: u64 = 50;
+/// The line of progress is written after so many captures.
+const STEP: u64 = 25;
 
 /// Of the diagnoses.
 #[derive(Debug, Args)]
@@ -55,44 +54,18 @@ pub(crate) fn one(options: &Options) -> Result<()> {
 /// All captures. Prints the table, or JSON.
 pub(crate) fn measure(options: &Options, json: bool) -> Result<()> {
     let start = Instant::now();
-    let next = AtomicU64::new(0);
-    let done = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = || {
-        let mut tallies = Vec::new();
-        loop {
-            let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            if first >= options.captures {
-                return tallies;
-            }
-            let mut tally = Tally::default();
-            for number in first..options.captures.min(first + BATCH) {
-                tally.add(&Scored::new(options.seed + number));
-                done.fetch_add(1, Ordering::Relaxed);
-            }
-            tallies.push((first, tally));
+    // A line that is written over would fill a log.
+    let shows = std::io::stderr().is_terminal();
+    let progress = |done: u64| {
+        if shows && done.is_multiple_of(STEP) {
+            eprint!("\r{done} of {} captures", options.captures);
         }
     };
-    let mut tallies = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        // A line that grows in place would fill a log.
-        while std::io::stderr().is_terminal() && !workers.iter().all(|worker| worker.is_finished()) {
-            eprint!("\r{} of {} captures", done.load(Ordering::Relaxed), options.captures);
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        let mut tallies = Vec::new();
-        for worker in workers {
-            tallies.extend(worker.join().map_err(|_| anyhow::anyhow!("an analysis panicked"))?);
-        }
-        anyhow::Ok(tallies)
-    })?;
-    if std::io::stderr().is_terminal() {
+    let sum = Tally::of(options.seed..options.seed + options.captures, threads, progress);
+    if shows {
         eprint!("\r\x1b[K");
     }
-    // The result does not depend on which thread was quicker.
-    tallies.sort_by_key(|(first, _)| *first);
-    let mut sum = Tally::default();
-    tallies.into_iter().for_each(|(_, tally)| sum.merge(tally));
     if json {
         println!("{}", serde_json::to_string_pretty(&sum)?);
     } else {

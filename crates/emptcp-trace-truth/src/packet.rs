@@ -111,6 +111,7 @@ impl Packet {
 /// A packet at the capture point.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
+    /// The true time.
     pub(crate) time: Timestamp,
     pub(crate) packet: Packet,
 }

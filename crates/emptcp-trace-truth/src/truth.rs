@@ -4,6 +4,7 @@ use crate::packet::Packet;
 use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, PerDirection, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// Something that happened.
@@ -15,7 +16,7 @@ pub struct Fact {
     pub direction: Option<Direction>,
     /// The subflow, as an index into [`Truth::subflows`]; none when it concerns more than one.
     pub subflow: Option<usize>,
-    /// When it took effect first and last, by the clock of the capture.
+    /// When it took effect first and last, in true time.
     pub span: [Timestamp; 2],
     /// The numbers of the first and last packet of the capture in that span, of that subflow.
     pub packets: Option<[u64; 2]>,
@@ -61,6 +62,8 @@ pub struct Truth {
 pub(crate) struct Ledger {
     pub(crate) facts: Vec<Fact>,
     pub(crate) weighs: Vec<bool>,
+    /// The client's own port of each subflow, for a path that changes ports.
+    pub(crate) ports: BTreeMap<usize, u16>,
 }
 
 /// What is known of a fact before it has happened.
@@ -98,6 +101,11 @@ impl Ledger {
             self.weigh(happening);
         }
         self.write(origin, Some(packet.dir), Some(packet.subflow), now);
+    }
+
+    /// It happened, but leaves no trace in the capture that says so.
+    pub(crate) fn note_unseen(&mut self, origin: Origin, direction: Option<Direction>, subflow: Option<usize>, now: Timestamp) {
+        self.write(origin, direction, subflow, now);
     }
 
     fn weigh(&mut self, happening: usize) {

@@ -23,6 +23,7 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
     let mut network = Network::new(plan, START);
     let mut arrivals = Arrivals::new();
     let mut records = Vec::new();
+    let mut passages = Vec::new();
     let mut sent = 0;
     let mut now = START;
     let end = START + plan.until;
@@ -31,13 +32,26 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
         for side in Direction::BOTH {
             for packet in hosts[side].take() {
                 note_packet(plan, &packet, now, ledger);
-                let passage = network.pass(packet, now, ledger);
-                records.extend(passage.captured.into_iter().map(|(time, packet)| Record { time, packet }));
-                for (time, packet) in passage.arrived {
-                    sent += 1;
-                    arrivals.insert((time, sent), packet);
+                if packet.dir == Direction::ClientToServer {
+                    ledger.ports.insert(packet.subflow, packet.source.port());
                 }
+                passages.push(network.pass(packet, now, ledger));
             }
+        }
+        for passage in passages.drain(..) {
+            records.extend(passage.captured);
+            for Record { time, packet } in passage.arrived {
+                sent += 1;
+                arrivals.insert((time, sent), packet);
+            }
+        }
+        if let Some(release) = network.deadline()
+            && arrivals.first_key_value().is_none_or(|((at, _), _)| release <= *at)
+            && Direction::BOTH.iter().all(|side| hosts[*side].deadline(now).is_none_or(|at| release <= at))
+        {
+            now = now.max(release);
+            passages.push(network.release(now, ledger));
+            continue;
         }
         let deadlines = Direction::BOTH.map(|side| hosts[side].deadline(now).map(|at| (at, side)));
         let deadline = deadlines.into_iter().flatten().min_by_key(|(at, _)| *at);
@@ -88,11 +102,7 @@ fn note_packet(plan: &Plan, packet: &Packet, now: Timestamp, ledger: &mut Ledger
             _ => false,
         };
         if takes_effect && packet.dir == Direction::ServerToClient {
-            let origin = Origin {
-                cause: happening.cause(),
-                what: happening.what(),
-                happening: Some(number),
-            };
+            let origin = happening.origin(number);
             ledger.note(origin, dir, subflow, now);
         }
     }

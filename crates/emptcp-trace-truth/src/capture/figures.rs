@@ -1,16 +1,16 @@
 //! Exact figures of a capture, byte by byte.
 
-use crate::packet::Record;
+use super::Seen;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
 use mptcp_wire::mptcp::Subtype;
-use mptcp_wire::tcp::Stage;
+use mptcp_wire::tcp::{Flags, Stage};
 
 /// Who carried a byte of the data first: the subflow's number and one, or 0.
 type Owners = Vec<u8>;
 
-pub(super) fn truth(records: &[Record], copies: &[Record], ledger: Ledger) -> Truth {
-    let count = records.iter().map(|record| record.packet.subflow + 1).max().unwrap_or(0);
+pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
+    let count = all.iter().map(|seen| seen.record.packet.subflow + 1).max().unwrap_or(0);
     let mut subflows = vec![SubflowTruth::default(); count];
     let mut seen: Vec<PerDirection<Vec<bool>>> = vec![PerDirection::default(); count];
     let mut carried: Vec<PerDirection<Vec<bool>>> = vec![PerDirection::default(); count];
@@ -18,16 +18,17 @@ pub(super) fn truth(records: &[Record], copies: &[Record], ledger: Ledger) -> Tr
     let mut reinjected = PerDirection::default();
     let (mut connections, mut joined) = (0, vec![false; count]);
     let mut opened = false;
-    for record in records {
-        let packet = &record.packet;
+    for packet in all.iter().filter(|seen| !seen.is_copy).map(|seen| &seen.record.packet) {
         let (number, dir) = (packet.subflow, packet.dir);
         let subflow = &mut subflows[number];
         subflow.addresses.get_or_insert(match dir {
             Direction::ClientToServer => [packet.source, packet.destination],
             Direction::ServerToClient => [packet.destination, packet.source],
         });
+        // Without the SYN, the third ACK shows a connection too.
+        let from_client = dir == Direction::ClientToServer && !packet.flags.contains(Flags::RST);
+        opened |= from_client && packet.has(Subtype::MpCapable);
         if packet.flags.stage() == Some(Stage::Syn) {
-            opened |= packet.has(Subtype::MpCapable);
             joined[number] |= packet.has(Subtype::MpJoin);
         }
         subflow.is_multipath |= packet.mptcp().next().is_some();
@@ -64,7 +65,7 @@ pub(super) fn truth(records: &[Record], copies: &[Record], ledger: Ledger) -> Tr
         joins: joined.iter().filter(|joined| **joined).count() as u64,
         weighs: ledger.weighs,
     };
-    number(&mut truth, records, copies);
+    number(&mut truth, all);
     truth
 }
 
@@ -78,24 +79,20 @@ fn mark(places: &mut Vec<bool>, place: u64) -> bool {
 }
 
 /// The packets of each fact.
-fn number(truth: &mut Truth, records: &[Record], copies: &[Record]) {
-    let mut times: Vec<_> = records
-        .iter()
-        .chain(copies)
-        .map(|record| (record.time, record.packet.subflow))
-        .collect();
-    times.sort_by_key(|(time, _)| *time);
+fn number(truth: &mut Truth, all: &[Seen]) {
     for fact in &mut truth.facts {
         let [from, to] = fact.span;
-        let of = |(_, (_, subflow)): &(usize, &(_, usize))| fact.subflow.is_none_or(|wanted| wanted == *subflow);
-        let first = times.iter().enumerate().filter(of).find(|(_, (time, _))| *time >= from);
-        let last = times.iter().enumerate().filter(of).rfind(|(_, (time, _))| *time <= to);
-        fact.packets = match (first, last) {
-            (Some((first, _)), Some((last, _))) => {
-                let (first, last) = (first as u64 + 1, last as u64 + 1);
-                Some([first.min(last), last.max(first)])
-            }
-            (Some((only, _)), None) | (None, Some((only, _))) => Some([only as u64 + 1; 2]),
+        let of_subflow = |packet: &&(usize, &Seen)| {
+            let number = packet.1.record.packet.subflow;
+            fact.subflow.is_none_or(|subflow| subflow == number)
+        };
+        let numbered: Vec<_> = all.iter().enumerate().collect();
+        let first = numbered.iter().filter(of_subflow).find(|(_, seen)| seen.record.time >= from);
+        let last = numbered.iter().filter(of_subflow).rfind(|(_, seen)| seen.record.time <= to);
+        let number = |place: &(usize, &Seen)| place.0 as u64 + 1;
+        fact.packets = match (first.map(number), last.map(number)) {
+            (Some(first), Some(last)) => Some([first.min(last), last.max(first)]),
+            (Some(only), None) | (None, Some(only)) => Some([only; 2]),
             (None, None) => None,
         };
     }

@@ -1,25 +1,38 @@
 //! What the capture point saw, the faults of the capture, and the figures.
 //!
-//! * This file: faults, packet numbers, the finished capture. `figures.rs`: exact figures by brute force. `pcap.rs`:
-//!   the file.
+//! * This file: the finished capture. `faults.rs`: what is wrong with it. `figures.rs`: exact figures by brute force.
+//!   `pcap.rs`: the file.
 
+mod faults;
 mod figures;
 mod pcap;
 
 use crate::packet::Record;
 use crate::plan::{Happening, Plan};
-use crate::random::Random;
-use crate::truth::{Ledger, Origin, Truth};
+use crate::truth::{Ledger, Truth};
 use crate::world;
-use emptcp_trace::source::Packets;
 use emptcp_trace::Timestamp;
-use mptcp_wire::LinkType;
+
+/// A record and what the capture makes of it.
+#[derive(Clone, Debug)]
+struct Seen {
+    record: Record,
+    /// The time that the capture has.
+    time: Timestamp,
+    /// It is in the capture already.
+    is_copy: bool,
+    /// At most so many bytes are captured.
+    most: usize,
+}
 
 /// A captured frame.
 #[derive(Clone, Debug, PartialEq)]
 struct Frame {
     time: Timestamp,
+    true_time: Timestamp,
     bytes: Vec<u8>,
+    /// Its length on the wire.
+    length: usize,
 }
 
 /// A capture and the truth about it.
@@ -41,42 +54,49 @@ impl Capture {
 
     fn of(plan: Plan) -> Self {
         let mut ledger = Ledger::default();
-        let mut records = world::run(&plan, &mut ledger);
-        let mut copies = Vec::new();
+        let records = world::run(&plan, &mut ledger);
+        let mut seen: Vec<_> = records
+            .into_iter()
+            .map(|record| Seen {
+                time: record.time,
+                record,
+                is_copy: false,
+                most: usize::MAX,
+            })
+            .collect();
         for (number, happening) in plan.unusual() {
-            fault(&plan, number, happening, &mut records, &mut copies, &mut ledger);
+            faults::apply(&plan, number, happening, &mut seen, &mut ledger);
         }
-        let truth = figures::truth(&records, &copies, ledger);
-        let mut frames: Vec<_> = records.iter().chain(&copies).map(frame).collect();
-        frames.sort_by_key(|frame| frame.time);
+        let truth = figures::truth(&seen, ledger);
+        let frames = seen.iter().map(|seen| {
+            let mut bytes = seen.record.packet.frame();
+            let length = bytes.len();
+            bytes.truncate(seen.most);
+            Frame {
+                time: seen.time,
+                true_time: seen.record.time,
+                bytes,
+                length,
+            }
+        });
         Self {
             seed: plan.seed,
-            frames,
+            frames: frames.collect(),
             truth,
             plan,
         }
     }
 
-    /// Whether each planned happening can be shown: without it the capture is another one, and what it befell took
-    /// sequence numbers, or had an option.
+    /// Whether each planned happening can be shown: without it the capture is another one, and what it befell leaves a
+    /// trace: sequence numbers, or an option.
     #[must_use]
     pub fn can_be_shown(&self) -> Vec<bool> {
         let planned = 0..self.plan.happenings.len();
         let shown = planned.map(|number| {
-            let took_effect = self.truth.facts.iter().any(|fact| fact.happening == Some(number));
-            took_effect && self.truth.weighs.get(number).is_some_and(|weighs| *weighs) && Self::of(self.plan.clone().without(number)).frames != self.frames
+            let weighs = self.truth.weighs.get(number).is_some_and(|weighs| *weighs);
+            weighs && Self::of(self.plan.clone().without(number)).frames != self.frames
         });
         shown.collect()
-    }
-
-    /// The packets, to be analysed.
-    #[must_use]
-    pub fn packets(&self) -> Packets {
-        let mut packets = Packets::new(&format!("capture {}", self.seed), LinkType::Ethernet);
-        for frame in &self.frames {
-            packets.push(frame.time, frame.bytes.clone());
-        }
-        packets
     }
 
     /// The seed.
@@ -85,11 +105,11 @@ impl Capture {
         self.seed
     }
 
-    /// When a packet, counted from 1, was captured.
+    /// When a packet, counted from 1, really passed; the capture may say another time.
     #[must_use]
-    pub fn time(&self, number: u64) -> Option<Timestamp> {
+    pub fn true_time(&self, number: u64) -> Option<Timestamp> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        Some(self.frames.get(index)?.time)
+        Some(self.frames.get(index)?.true_time)
     }
 
     /// The hosts and paths, in a line.
@@ -120,58 +140,5 @@ impl Capture {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
-    }
-}
-
-fn frame(record: &Record) -> Frame {
-    Frame {
-        time: record.time,
-        bytes: record.packet.frame(),
-    }
-}
-
-/// A fault of the capture.
-fn fault(
-    plan: &Plan,
-    number: usize,
-    happening: Happening,
-    records: &mut Vec<Record>,
-    copies: &mut Vec<Record>,
-    ledger: &mut Ledger,
-) {
-    let origin = Origin {
-        cause: happening.cause(),
-        what: happening.what(),
-        happening: Some(number),
-    };
-    let mut random = Random::new(plan.seed, 200 + number as u64);
-    match happening {
-        Happening::NotCaptured { per_mille } => records.retain(|record| {
-            let packet = &record.packet;
-            let dropped = random.below(1000) < per_mille;
-            if dropped {
-                ledger.note_lost(origin, packet, record.time);
-            }
-            !dropped
-        }),
-        Happening::Twice { later } => {
-            for record in records.iter() {
-                copies.push(Record {
-                    time: record.time + later,
-                    packet: record.packet.clone(),
-                });
-                ledger.note(origin, None, None, record.time);
-            }
-        }
-        Happening::Begins { after_per_mille } => {
-            let missing = records.len() * after_per_mille as usize / 1000;
-            if missing > 0 {
-                records.drain(..missing);
-                for record in [records.first(), records.last()].into_iter().flatten() {
-                    ledger.note(origin, None, None, record.time);
-                }
-            }
-        }
-        _ => {}
     }
 }

@@ -6,8 +6,7 @@ use crate::packet::Packet;
 use crate::truth::{Ledger, Origin};
 use emptcp_trace::Timestamp;
 use emptcp_trace::record::Cause;
-use mptcp_wire::Version;
-use mptcp_wire::mptcp::{Dss, MpFastclose, MpTcprst, MptcpOption, ResetReason};
+use mptcp_wire::mptcp::{Dss, MpFail, MpFastclose, MpTcprst, MptcpOption, ResetReason};
 use mptcp_wire::tcp::{Flags, TcpOption};
 
 /// DATA_FIN is sent again after so long.
@@ -103,37 +102,7 @@ impl Host {
         ledger.note(origin, Some(self.side), Some(number), now);
     }
 
-    /// Aborts the connection (RFC 8684, 3.5): MP_FASTCLOSE on one subflow, RST on the others; as Linux, which sends it
-    /// on a RST, or as the RFC has it, on an ACK that is repeated until a RST answers.
-    pub(super) fn fastclose(&mut self, happening: usize, now: Timestamp, ledger: &mut Ledger) {
-        let Some(peer) = self.peer_key.filter(|_| self.is_multipath()) else {
-            return;
-        };
-        let origin = Origin {
-            cause: Cause::HostClosed,
-            what: "a host aborts the connection (MP_FASTCLOSE)",
-            happening: Some(happening),
-        };
-        ledger.note(origin, Some(self.side), None, now);
-        let mut told = false;
-        for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
-            if subflow.state == State::Open && subflow.mptcp {
-                let mut packet = self.packet(number, &subflow, Flags::RST | Flags::ACK, subflow.next, now);
-                if !told || self.version == Version::V1 {
-                    packet.add_mptcp(MpFastclose { receiver_key: peer });
-                    told = true;
-                }
-                self.out.push(packet);
-                subflow.state = State::Gone;
-                subflow.timer = None;
-            }
-            self.subflows.insert(number, subflow);
-        }
-        self.stop();
-    }
-
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.mode = Mode::Over;
         self.data_timer = None;
         self.application.give_up();
@@ -145,7 +114,11 @@ impl Host {
     }
 
     /// The peer has aborted the connection.
-    pub(super) fn fastclosed(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
+    pub(super) fn fastclosed(&mut self, number: usize, subflow: &mut Subflow, answers: bool, now: Timestamp) {
+        if answers {
+            let packet = self.packet(number, subflow, Flags::RST | Flags::ACK, subflow.next, now);
+            self.out.push(packet);
+        }
         for other in self.numbers() {
             let Some(state) = self.subflows.remove(&other) else { continue };
             if state.state == State::Open {
@@ -154,7 +127,6 @@ impl Host {
             }
             self.subflows.insert(other, state);
         }
-        let _ = number;
         subflow.state = State::Gone;
         subflow.timer = None;
         subflow.ack_at = None;
@@ -196,7 +168,20 @@ impl Host {
 
     /// Resets a subflow.
     pub(super) fn reset(&mut self, number: usize, subflow: &mut Subflow, reason: Option<ResetReason>, now: Timestamp) {
+        self.reset_with(number, subflow, None, reason, now);
+    }
+
+    /// Resets a subflow, and says that a checksum was wrong.
+    pub(super) fn reset_with(
+        &mut self,
+        number: usize,
+        subflow: &mut Subflow,
+        fail: Option<MpFail>,
+        reason: Option<ResetReason>,
+        now: Timestamp,
+    ) {
         let mut packet = self.packet(number, subflow, Flags::RST | Flags::ACK, subflow.next, now);
+        fail.into_iter().for_each(|fail| packet.add_mptcp(fail));
         if let Some(reason) = reason {
             let transient = false;
             packet.add_mptcp(MpTcprst { transient, reason });
@@ -225,7 +210,7 @@ impl Host {
             |option| matches!(option, MptcpOption::MpFastclose(MpFastclose { receiver_key }) if *receiver_key == self.key),
         );
         if aborted {
-            self.fastclosed(number, subflow, now);
+            self.fastclosed(number, subflow, false, now);
         } else if !subflow.is_join && self.mode != Mode::Multipath {
             self.mode = Mode::Over;
             self.application.give_up();

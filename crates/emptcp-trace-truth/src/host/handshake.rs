@@ -36,6 +36,7 @@ impl Host {
                     let remote = SocketAddr::new(self.paths[0].server, self.server_port);
                     self.join(&join, remote, now);
                 }
+                // The other host does it.
                 _ => {}
             }
         }
@@ -213,8 +214,9 @@ impl Host {
         subflow.expected = 1;
         subflow.mptcp = false;
         if self.plan.speaks_mptcp {
-            if let Some((backup, _, _, nonce)) = join {
+            if let Some((backup, address_id, _, nonce)) = join {
                 subflow.mptcp = true;
+                subflow.peer_address_id = address_id;
                 subflow.is_join = true;
                 subflow.backup = backup;
                 subflow.nonces = [Nonce(self.random.next() as u32), nonce];

@@ -1,14 +1,16 @@
 //! A host: Multipath TCP after RFC 6824 and RFC 8684, in the way of Linux where the RFCs leave it open.
 //!
 //! * This file: the state of the connection, and what arrives.
-//! * `subflow.rs`: a TCP connection. `handshake.rs`: SYN to third ACK, and the fourth.
+//! * `subflow.rs`: a TCP connection. `handshake.rs`: SYN to third ACK, and the fourth. `intervals.rs`: byte ranges.
 //! * `send.rs`: data and its mappings, retransmissions, acknowledgements. `receive.rs`: acknowledgements, payload,
-//!   fallback. `close.rs`: DATA_FIN, FIN, MP_FASTCLOSE, RST. `application.rs`: what is written, and when.
+//!   fallback. `close.rs`: DATA_FIN, FIN, MP_FASTCLOSE, RST. `orders.rs`: what somebody does at
+//!   the host. `application.rs`: what is written, and when.
 
 mod application;
 mod close;
 mod handshake;
 mod intervals;
+mod orders;
 mod receive;
 mod send;
 mod subflow;
@@ -70,12 +72,14 @@ pub(crate) struct Host {
     data_fin_acked: bool,
     data_fin_times: u32,
     peer_data_fin: Option<u64>,
-    orders: Vec<(Timestamp, Order)>,
+    orders: Vec<(Timestamp, Order, usize)>,
+    /// An infinite mapping is to be sent with the next data.
+    infinite: bool,
     identification: u16,
     last_used: usize,
     announced: usize,
-    fastclose_left: u32,
-    fastclose_at: Option<Timestamp>,
+    /// MP_FASTCLOSE on an ACK: the subflow, when it is sent again, and how often yet.
+    aborting: Option<(usize, Timestamp, u32)>,
     out: Vec<Packet>,
 }
 
@@ -110,11 +114,11 @@ impl Host {
             data_fin_times: 0,
             peer_data_fin: None,
             orders: Vec::new(),
+            infinite: false,
             identification: random.next() as u16,
             last_used: 0,
             announced: 0,
-            fastclose_left: 0,
-            fastclose_at: None,
+            aborting: None,
             out: Vec::new(),
             random,
             plan: host,
@@ -132,8 +136,8 @@ impl Host {
         let joins = self.joins.front().filter(|_| self.side == Direction::ClientToServer || self.announces());
         let join = joins.and_then(|join| Some(self.established? + join.at));
         of_subflows
-            .chain([self.data_timer, self.fastclose_at, self.application.deadline(), join.filter(|_| self.may_join())])
-            .chain(self.orders.iter().map(|(at, _)| Some(*at)))
+            .chain([self.data_timer, self.aborting.map(|(_, at, _)| at), self.application.deadline(), join.filter(|_| self.may_join())])
+            .chain(self.orders.iter().map(|(at, ..)| Some(*at)))
             .flatten()
             .filter(|at| *at > now)
             .min()
@@ -148,7 +152,9 @@ impl Host {
         let Some(mut subflow) = self.subflows.remove(&packet.subflow) else {
             return;
         };
-        if packet.flags.contains(Flags::RST) {
+        if self.is_aborting(packet.subflow) {
+            self.abort_again(packet, &mut subflow, now);
+        } else if packet.flags.contains(Flags::RST) {
             self.reset_by_peer(packet.subflow, &mut subflow, packet, now);
         } else if subflow.state == State::Gone {
             if !packet.flags.contains(Flags::RST) {
@@ -210,23 +216,13 @@ impl Host {
         self.mode == Mode::Multipath
     }
 
-    fn follow_orders(&mut self, now: Timestamp, ledger: &mut Ledger) {
-        let due: Vec<_> = self.orders.iter().filter(|(at, _)| *at <= now).copied().collect();
-        self.orders.retain(|(at, _)| *at > now);
-        for (_, order) in due {
-            match order {
-                Order::Fastclose(happening) => self.fastclose(happening, now, ledger),
-            }
-        }
-    }
-
     /// The connection is established: the clock of plans starts.
     fn begin(&mut self, now: Timestamp) {
         if self.established.is_some() {
             return;
         }
         self.established = Some(now);
-        self.orders = self.plan.orders.iter().map(|(at, order)| (now + *at, *order)).collect();
+        self.orders = self.plan.orders.iter().map(|(at, order, number)| (now + *at, *order, *number)).collect();
         if self.side == Direction::ClientToServer {
             self.application.start(now);
         }

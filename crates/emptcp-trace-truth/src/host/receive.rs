@@ -5,7 +5,7 @@ use super::{Host, Mode};
 use crate::packet::Packet;
 use crate::truth::Ledger;
 use emptcp_trace::Timestamp;
-use mptcp_wire::mptcp::{CapableKeys, Dss, MpFastclose, Mapping, MptcpOption};
+use mptcp_wire::mptcp::{CapableKeys, Dss, Mapping, MpFail, MpFastclose, MptcpOption};
 use mptcp_wire::tcp::{Flags, Stage};
 use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber, checksum};
 
@@ -32,7 +32,7 @@ impl Host {
             return;
         }
         let at = subflow.relative(packet.sequence);
-        self.read_options(number, subflow, packet, at, now);
+        self.read_options(number, subflow, packet, now);
         if subflow.state != State::Open {
             return;
         }
@@ -72,7 +72,7 @@ impl Host {
         true
     }
 
-    fn fall_back(&mut self, subflow: &mut Subflow) {
+    pub(super) fn fall_back(&mut self, subflow: &mut Subflow) {
         self.mode = Mode::Plain;
         subflow.mptcp = false;
         self.again.clear();
@@ -83,7 +83,7 @@ impl Host {
         }
     }
 
-    fn read_options(&mut self, number: usize, subflow: &mut Subflow, packet: &Packet, at: i64, now: Timestamp) {
+    fn read_options(&mut self, number: usize, subflow: &mut Subflow, packet: &Packet, now: Timestamp) {
         for option in packet.mptcp() {
             match option {
                 MptcpOption::Dss(dss) if subflow.mptcp => self.read_dss(subflow, dss, now),
@@ -100,12 +100,14 @@ impl Host {
                 }
                 MptcpOption::AddAddr(option) if self.is_multipath() => self.announced(number, subflow, option, now),
                 MptcpOption::MpFastclose(MpFastclose { receiver_key }) if *receiver_key == self.key => {
-                    self.fastclosed(number, subflow, now);
+                    self.fastclosed(number, subflow, true, now);
                 }
+                MptcpOption::MpFail(_) if self.is_multipath() => self.failed(number, subflow, now),
+                MptcpOption::RemoveAddr(option) if self.is_multipath() => self.address_removed(option.address_ids(), now),
+                MptcpOption::MpPrio(option) => subflow.backup = option.backup,
                 _ => {}
             }
         }
-        let _ = at;
     }
 
     fn read_dss(&mut self, subflow: &mut Subflow, dss: &Dss, now: Timestamp) {
@@ -125,6 +127,10 @@ impl Host {
                 self.data_una = (place as u64).min(self.data_next);
                 self.data_timer = (self.data_una < self.data_next).then(|| now + emptcp_trace::Span(1_000_000_000));
             }
+        }
+        if dss.mapping.is_some_and(|mapping| mapping.length == 0) {
+            // Infinite: from here on as TCP (RFC 8684, 3.7).
+            return self.fall_back(subflow);
         }
         if let Some(mapping) = dss.mapping {
             let first = self.peer_idsn.first_byte();
@@ -154,7 +160,6 @@ impl Host {
                 length,
                 data: place,
                 option: mapping,
-                data_fin,
             });
         }
     }
@@ -237,8 +242,9 @@ impl Host {
                     return;
                 }
                 if !self.is_intact(subflow, &mapped) {
-                    return self.corrupt(number, subflow, now);
+                    return self.corrupt(number, subflow, &mapped, now);
                 }
+                subflow.checksum_seen = true;
             }
             subflow.pending.drain(..take as usize);
             let place = mapped.data + (at - mapped.at);
@@ -265,9 +271,29 @@ impl Host {
         }
     }
 
-    /// A wrong checksum (RFC 8684, 3.3 and 3.7).
-    fn corrupt(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
+    /// A wrong checksum (RFC 8684, 3.3.1 and 3.7): with other subflows this one is reset; alone it falls back, at the
+    /// very first silently, as nothing says that the peer can do better.
+    fn corrupt(&mut self, number: usize, subflow: &mut Subflow, mapped: &Mapped, now: Timestamp) {
+        let data_sequence = self.peer_idsn.first_byte().after(mapped.data);
+        let alone = self.subflows.is_empty();
+        if !subflow.is_join && !subflow.checksum_seen && alone {
+            self.fall_back(subflow);
+            return self.pass_on(number, subflow, now);
+        }
+        if alone && !subflow.is_join {
+            self.send_with(number, subflow, MpFail { data_sequence }.into(), now);
+            self.fall_back(subflow);
+            return self.pass_on(number, subflow, now);
+        }
         let reason = self.reason(6);
-        self.reset(number, subflow, reason, now);
+        self.reset_with(number, subflow, Some(MpFail { data_sequence }), reason, now);
+    }
+
+    /// The peer found a wrong checksum on the only subflow: an infinite mapping, and TCP from then on.
+    fn failed(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
+        let data_sequence = self.idsn.first_byte().after(self.data_una);
+        self.send_with(number, subflow, MpFail { data_sequence }.into(), now);
+        self.fall_back(subflow);
+        self.infinite = true;
     }
 }

@@ -191,6 +191,17 @@ impl Host {
             }
             mapping => self.add_dss(subflow, mapping, &mut packet),
         }
+        if std::mem::take(&mut self.infinite) {
+            packet.add_mptcp(Dss {
+                data_ack: None,
+                mapping: Some(Mapping {
+                    length: 0,
+                    checksum: self.checksums.then_some(0),
+                    ..self.mapping(data, segment.at, 1)
+                }),
+                data_fin: false,
+            });
+        }
         packet
     }
 

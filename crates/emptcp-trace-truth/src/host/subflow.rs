@@ -70,8 +70,6 @@ pub(super) struct Mapped {
     pub(super) data: u64,
     /// As received, to verify the checksum.
     pub(super) option: Mapping,
-    /// The length in the option, a DATA_FIN counted.
-    pub(super) data_fin: bool,
 }
 
 /// One subflow.
@@ -90,6 +88,7 @@ pub(super) struct Subflow {
     pub(super) local_isn: u32,
     pub(super) remote_isn: u32,
     pub(super) address_id: AddressId,
+    pub(super) peer_address_id: AddressId,
     pub(super) nonces: [Nonce; 2],
     pub(super) backup: bool,
 
@@ -116,7 +115,8 @@ pub(super) struct Subflow {
     pub(super) ack_at: Option<Timestamp>,
     pub(super) unacked_segments: u32,
     pub(super) ts_recent: u32,
-    /// Data was seen without a mapping, and the peer counts as fallen back.
+    /// A right checksum was seen.
+    pub(super) checksum_seen: bool,
     pub(super) data_fin_sent: Option<Timestamp>,
 }
 
@@ -134,6 +134,7 @@ impl Subflow {
             local_isn,
             remote_isn: 0,
             address_id: AddressId(0),
+            peer_address_id: AddressId(0),
             nonces: [Nonce(0); 2],
             backup: false,
             next: 0,
@@ -157,6 +158,7 @@ impl Subflow {
             ack_at: None,
             unacked_segments: 0,
             ts_recent: 0,
+            checksum_seen: false,
             data_fin_sent: None,
         }
     }

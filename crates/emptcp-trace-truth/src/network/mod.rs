@@ -1,16 +1,23 @@
 //! The paths between the hosts: delay, and what befalls packets on them.
 //!
-//! A capture near one host sees that host's packets before the path had them, and the other host's after.
+//! The capture point is near one host. What is on the path is between the capture and the other host, where a capture
+//! shows that host's packets after it and the near host's packets before it; or, rarely, between the near host and the
+//! capture, where it is the other way round.
+//!
+//! * This file: from sender to receiver. `boxes.rs`: what befalls a packet. `merging.rs`: boxes that hold one back.
 
-use crate::packet::Packet;
-use crate::plan::{Happening, Plan, Target};
+mod boxes;
+mod merging;
+
+use crate::packet::{Packet, Record};
+use crate::plan::{Plan, Target};
 use crate::random::Random;
-use crate::truth::{Ledger, Origin};
+use crate::truth::Ledger;
+use boxes::Station;
 use emptcp_trace::{Direction, PerDirection, Span, Timestamp};
-use mptcp_wire::tcp::TcpOption;
-
-/// A packet at a time.
-pub(crate) type Timed = (Timestamp, Packet);
+use merging::Held;
+use mptcp_wire::mptcp::MpCapable;
+use std::collections::BTreeMap;
 
 /// All paths.
 #[derive(Debug)]
@@ -21,91 +28,87 @@ pub(crate) struct Network {
     free: Vec<PerDirection<Timestamp>>,
     /// Draws of its own for each happening.
     randoms: Vec<Random>,
+    /// MP_CAPABLE of SYNs, to be mirrored; by subflow.
+    mirrored: BTreeMap<usize, MpCapable>,
+    /// Happenings that were to come once, and came.
+    spent: Vec<bool>,
+    /// Segments that a box holds back, to merge them.
+    held: BTreeMap<(usize, bool), Held>,
+    passage: Passage,
 }
 
-/// Where a packet was seen, and where it arrives.
+/// Where packets were seen, and where they arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Passage {
-    pub(crate) captured: Vec<Timed>,
-    pub(crate) arrived: Vec<Timed>,
+    pub(crate) captured: Vec<Record>,
+    pub(crate) arrived: Vec<Record>,
 }
 
 impl Network {
     pub(crate) fn new(plan: &Plan, start: Timestamp) -> Self {
-        let randoms = (0..plan.happenings.len()).map(|number| Random::new(plan.seed, 100 + number as u64));
+        let happenings = plan.happenings.len();
+        let randoms = (0..happenings).map(|number| Random::new(plan.seed, 100 + number as u64));
         Self {
             start,
             free: vec![PerDirection([start; 2]); plan.paths.len()],
             randoms: randoms.collect(),
+            mirrored: BTreeMap::new(),
+            spent: vec![false; happenings],
+            held: BTreeMap::new(),
+            passage: Passage::default(),
             plan: plan.clone(),
         }
     }
 
     /// Takes a packet from its sender to its receiver.
     pub(crate) fn pass(&mut self, packet: Packet, now: Timestamp, ledger: &mut Ledger) -> Passage {
-        let mut passage = Passage::default();
         let path = &self.plan.paths[packet.path];
         let free = &mut self.free[packet.path][packet.dir];
         let takes = Span((packet.length() as u64 * 1_000_000_000 / path.rate) as i64);
         let left = (*free).max(now) + takes;
         *free = left;
-        let [near, far] = path.delays;
-        if packet.dir == self.plan.capture_near {
-            let seen = left + near;
-            passage.captured.push((seen, packet.clone()));
-            if let Some(packet) = self.cross(packet, seen, ledger) {
-                passage.arrived.push((seen + far, packet));
-            }
-        } else if let Some(packet) = self.cross(packet, left, ledger) {
-            let seen = left + far;
-            passage.captured.push((seen, packet.clone()));
-            passage.arrived.push((seen + near, packet));
-        }
-        passage
+        let first = if self.is_near(&packet) { Station::Near } else { Station::Far };
+        self.enter(packet, first, left, ledger);
+        std::mem::take(&mut self.passage)
     }
 
-    /// What befalls a packet on the long part of the path; none if it does not come out.
-    fn cross(&mut self, mut packet: Packet, now: Timestamp, ledger: &mut Ledger) -> Option<Packet> {
-        let unusual: Vec<_> = self.plan.unusual().collect();
-        for (number, happening) in unusual {
-            let origin = Origin {
-                cause: happening.cause(),
-                what: happening.what(),
-                happening: Some(number),
-            };
-            let note = |ledger: &mut Ledger, packet: &Packet| {
-                ledger.note(origin, Some(packet.dir), Some(packet.subflow), now);
-            };
-            match happening {
-                Happening::Loss { target, per_mille } if self.hits(&target, &packet, now) => {
-                    if self.randoms[number].below(1000) < per_mille {
-                        ledger.note_lost(origin, &packet, now);
-                        return None;
-                    }
-                }
-                Happening::Strip { target, subtype } if self.hits(&target, &packet, now) => {
-                    let removed = |option: &TcpOption| match option {
-                        TcpOption::Mptcp(option) => subtype.is_none_or(|subtype| option.subtype() == subtype),
-                        _ => false,
-                    };
-                    let before = packet.options.len();
-                    packet.options.retain(|option| !removed(option));
-                    if packet.options.len() < before {
-                        note(ledger, &packet);
-                    }
-                }
-                Happening::Dead { target } if self.hits(&target, &packet, now) => {
-                    note(ledger, &packet);
-                    return None;
-                }
-                _ => {}
-            }
-        }
-        Some(packet)
+    fn is_near(&self, packet: &Packet) -> bool {
+        packet.dir == self.plan.capture_near
     }
 
-    fn hits(&self, target: &Target, packet: &Packet, now: Timestamp) -> bool {
+    /// A packet comes to a part of the path.
+    fn enter(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
+        for (wait, packet) in self.cross(packet, station, now, ledger) {
+            self.leave(packet, station, now + wait, ledger);
+        }
+    }
+
+    /// A packet has crossed a part of the path.
+    fn leave(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
+        let [near, far] = self.plan.paths[packet.path].delays;
+        let (delay, next) = match station {
+            Station::Near => (near, Station::Far),
+            Station::Far => (far, Station::Near),
+        };
+        let time = now + delay;
+        let is_first = (station == Station::Near) == self.is_near(&packet);
+        if is_first {
+            let seen = packet.clone();
+            self.passage.captured.push(Record { time, packet: seen });
+            self.enter(packet, next, time, ledger);
+        } else {
+            self.passage.arrived.push(Record { time, packet });
+        }
+    }
+
+    /// A box sends a packet of its own in the name of a host.
+    fn inject(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
+        self.leave(packet, station, now, ledger);
+    }
+
+    fn hits(&self, target: &Target, packet: &Packet, station: Station, now: Timestamp) -> bool {
         target.path == packet.path
+            && (station == Station::Near) == target.before_capture
             && target.direction.is_none_or(|direction: Direction| direction == packet.dir)
             && now - self.start >= target.from
     }

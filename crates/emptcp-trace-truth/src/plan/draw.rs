@@ -1,17 +1,12 @@
 //! Draws a plan.
 
-use super::{Happening, HostPlan, JoinPlan, Order, PathPlan, Plan, Target};
+use super::{Happening, HostPlan, JoinPlan, Order, PathPlan, Plan};
 use crate::random::Random;
 use emptcp_trace::{Direction, PerDirection, Span};
 use mptcp_wire::Version;
-use mptcp_wire::mptcp::{ResetReason, Subtype};
 use std::net::IpAddr;
 
-const MILLISECOND: i64 = 1_000_000;
-
-fn milliseconds(number: u64) -> Span {
-    Span(number as i64 * MILLISECOND)
-}
+pub(super) const MILLISECOND: i64 = 1_000_000;
 
 impl Plan {
     /// The plan of a seed.
@@ -37,73 +32,11 @@ impl Plan {
         };
         let happenings = random.one_of(&[0, 1, 1, 1, 1, 2]);
         while plan.happenings.len() < happenings {
-            if let Some(happening) = plan.happening(random) {
+            if let Some(happening) = plan.draw_happening(random) {
                 plan.happenings.push(Some(happening));
             }
         }
         plan
-    }
-
-    /// Something that suits what is planned so far; none if the draw does not.
-    fn happening(&self, random: &mut Random) -> Option<Happening> {
-        let target = Target {
-            path: random.below(self.paths.len() as u64) as usize,
-            direction: random.one_of(&[Some(Direction::ClientToServer), Some(Direction::ServerToClient)]),
-            from: Span(0),
-        };
-        let soon = Span((random.between(2, 20) * random.between(1, 40)) as i64 * MILLISECOND);
-        let host = random.one_of(&Direction::BOTH);
-        let reason = ResetReason(random.between(1, 6) as u8);
-        let drawn = match random.below(14) {
-            0 | 1 => Happening::Loss {
-                target,
-                per_mille: random.between(5, 60),
-            },
-            2..5 => Happening::Strip {
-                target: Target {
-                    from: random.one_of(&[Span(0), Span(0), soon]),
-                    direction: random.one_of(&[target.direction, target.direction, None]),
-                    ..target
-                },
-                subtype: random.one_of(&[
-                    None,
-                    None,
-                    Some(Subtype::MpCapable),
-                    Some(Subtype::MpJoin),
-                    Some(Subtype::Dss),
-                    Some(Subtype::AddAddr),
-                ]),
-            },
-            5 | 6 => Happening::Dead {
-                target: Target {
-                    from: soon,
-                    direction: random.one_of(&[None, None, target.direction]),
-                    ..target
-                },
-            },
-            7 => Happening::PlainServer,
-            8 => Happening::Refused,
-            9 => Happening::JoinRefused { reason },
-            10 => Happening::Idle { host },
-            11 => Happening::Fastclose { host, at: soon },
-            12 => match random.below(2) {
-                0 => Happening::NotCaptured {
-                    per_mille: random.between(5, 60),
-                },
-                _ => Happening::Twice {
-                    later: Span(random.between(1, 40) as i64 * 1000),
-                },
-            },
-            _ => Happening::Begins {
-                after_per_mille: random.between(2, 700),
-            },
-        };
-        let known = |other: &Happening| std::mem::discriminant(other) == std::mem::discriminant(&drawn);
-        let suits = match drawn {
-            Happening::JoinRefused { .. } => !self.joins.is_empty(),
-            _ => true,
-        };
-        (suits && !self.unusual().any(|(_, other)| known(&other))).then_some(drawn)
     }
 
     /// The same without one happening: nothing else is drawn differently.
@@ -112,26 +45,38 @@ impl Plan {
         self
     }
 
-    /// The settings of the hosts with what happens at them.
+    /// The settings of a host with what happens at it.
     pub(crate) fn host(&self, side: Direction) -> HostPlan {
         let mut host = self.hosts[side].clone();
+        let is_server = side == Direction::ServerToClient;
+        let mut order = |who: Direction, at: Span, order: Order, number: usize| {
+            if who == side {
+                host.orders.push((at, order, number));
+            }
+        };
         for (number, happening) in self.unusual() {
             match happening {
-                Happening::PlainServer if side == Direction::ServerToClient => host.speaks_mptcp = false,
-                Happening::Refused if side == Direction::ServerToClient => host.refuses = true,
-                Happening::JoinRefused { reason } if side == Direction::ServerToClient => {
-                    host.refuses_joins = Some(reason);
-                }
+                Happening::Fastclose { host, at, by_ack } => order(host, at, Order::Fastclose { by_ack }, number),
+                Happening::FallsBack { host, at } => order(host, at, Order::FallBack, number),
+                Happening::Removed { path, at } => order(Direction::ClientToServer, at, Order::Remove { path }, number),
+                Happening::BackupSwitch { host, at } => order(host, at, Order::Backup, number),
+                Happening::Malformed { host, at, fault } => order(host, at, Order::Malformed(fault), number),
+                _ => {}
+            }
+        }
+        for (number, happening) in self.unusual() {
+            match happening {
+                // A box that mirrors stands before a server that does not speak it.
+                Happening::PlainServer if is_server => host.speaks_mptcp = false,
+                Happening::Refused if is_server => host.refuses = true,
+                Happening::JoinRefused { reason } if is_server => host.refuses_joins = Some(reason),
                 Happening::Idle { host: who } if who == side => {
                     host.idle = Some(number);
                     // In the middle of what it writes.
                     let half = host.writes.iter().map(|(_, bytes)| bytes).sum::<u64>() / 2;
-                    host.writes = vec![
-                        (Span(0), half.max(1)),
-                        (Span::from_seconds(4 + (self.seed % 9) as i64), half.max(1)),
-                    ];
+                    let wait = Span::from_seconds(4 + (self.seed % 9) as i64);
+                    host.writes = vec![(Span(0), half.max(1)), (wait, half.max(1))];
                 }
-                Happening::Fastclose { host: who, at } if who == side => host.orders.push((at, Order::Fastclose(number))),
                 _ => {}
             }
         }
@@ -161,7 +106,7 @@ fn host(direction: Direction, version: Version, random: &mut Random) -> HostPlan
         refuses_joins: None,
         idle: None,
         orders: Vec::new(),
-        maximum_segment: random.one_of(&[1380, 1380, 1428, 536]) as u32,
+        maximum_segment: random.one_of(&[1380, 1380, 1428, 536]),
     }
 }
 
@@ -186,7 +131,7 @@ fn path(number: u8, is_v6: bool, random: &mut Random) -> PathPlan {
 fn join(path: usize, random: &mut Random) -> JoinPlan {
     JoinPlan {
         path,
-        at: milliseconds(random.between(1, 300)),
+        at: Span(random.between(1, 60) as i64 * MILLISECOND),
         backup: random.percent(20),
         announced: random.percent(30),
     }

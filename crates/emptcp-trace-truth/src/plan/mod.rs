@@ -2,8 +2,9 @@
 
 mod draw;
 mod happening;
+mod unusual;
 
-pub(crate) use happening::{Happening, Target};
+pub(crate) use happening::{Fault, Happening, Resegmenting};
 
 use emptcp_trace::{Direction, PerDirection, Span};
 use mptcp_wire::Version;
@@ -35,15 +36,31 @@ pub(crate) struct HostPlan {
     pub(crate) refuses_joins: Option<ResetReason>,
     /// The happening that its application is idle for.
     pub(crate) idle: Option<usize>,
-    pub(crate) orders: Vec<(Span, Order)>,
+    /// When, what, and the happening that it is.
+    pub(crate) orders: Vec<(Span, Order, usize)>,
     pub(crate) maximum_segment: u32,
 }
 
 /// What somebody does at a host, at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
-    /// Aborts the connection; the number of the happening.
-    Fastclose(usize),
+    Fastclose { by_ack: bool },
+    FallBack,
+    Remove { path: usize },
+    Backup,
+    Malformed(Fault),
+}
+
+/// Whom it concerns on the path, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) path: usize,
+    /// The sender whose packets it befalls; none when both.
+    pub(crate) direction: Option<Direction>,
+    /// Since the beginning of the connection.
+    pub(crate) from: Span,
+    /// Between the near host and the capture, rather than behind the capture.
+    pub(crate) before_capture: bool,
 }
 
 /// A path between the hosts.
@@ -86,6 +103,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether DSS checksums are in use.
+    pub(crate) fn has_checksums(&self) -> bool {
+        self.hosts.0.iter().any(|host| host.checksums)
+    }
+
     /// What is unusual, with its number.
     pub(crate) fn unusual(&self) -> impl Iterator<Item = (usize, Happening)> {
         let numbered = self.happenings.iter().enumerate();

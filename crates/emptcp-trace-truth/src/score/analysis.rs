@@ -34,9 +34,9 @@ impl Analysis {
             collectors.entry(id.0).or_insert_with(|| Collector::new(id)).observe(event);
         };
         let mut connections = Vec::new();
-        for event in Analyzer::with_settings(capture.packets(), settings) {
-            // Packets in memory cannot fail to be read.
-            let Ok(event) = event else { break };
+        let source = capture.open().expect("a capture that was just written can be read");
+        for event in Analyzer::with_settings(source, settings) {
+            let event = event.expect("a capture that was just written is whole");
             match &event {
                 Event::Packet(packet) => observe(packet.conn_id, &event),
                 Event::Mark(mark) => observe(mark.conn_id, &event),

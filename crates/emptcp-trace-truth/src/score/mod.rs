@@ -1,6 +1,6 @@
 //! The story that the analysis tells of a capture, compared with the truth about it.
 //!
-//! * This file: one capture. `analysis.rs`: runs the analysis. `figures.rs`: its figures. `tally.rs`: many captures;
+//! * This file: one capture. `analysis.rs`: runs the analysis. `figures.rs`: its figures. `tally.rs`, `many.rs`: many captures;
 //!   `text.rs`: as a table.
 //!
 //! A sentence that names causes is right when it names at most three, and one of them happened, in its direction, on
@@ -8,6 +8,7 @@
 
 mod analysis;
 mod figures;
+mod many;
 mod tally;
 mod text;
 
@@ -150,7 +151,7 @@ impl<'a> Claim<'a> {
             let subflows = &story.connection.subflows;
             subflows.iter().find(|subflow| subflow.sf_id == id)
         });
-        let time = |number: PacketNumber| capture.time(number.0);
+        let time = |number: PacketNumber| capture.true_time(number.0);
         let span = sentence.packets.and_then(|[first, last]| Some([time(first)?, time(last)?]));
         Self {
             sentence,

@@ -90,7 +90,7 @@ impl Capture {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("Capture {}: {}\n", self.seed(), self.about());
-        let relative = |time: Timestamp| self.time(1).map_or(0.0, |first| (time - first).seconds());
+        let relative = |time: Timestamp| self.true_time(1).map_or(0.0, |first| (time - first).seconds());
         for fact in &self.truth.facts {
             let who = match fact.direction {
                 Some(direction) => direction.sender(),
