@@ -55,6 +55,11 @@ fn one_direction(facts: &Facts, writer: &mut StoryWriter<'_>) {
         );
         let weighed = Weighing::of([last.packet])
             .may(Cause::OneDirection, "only one direction passed the capture point")
+            .unless(
+                Cause::CutShort,
+                format!("packets of {missing} are cut off before their ports"),
+                (writer.connection.cut_short.total() == 0).then_some("no packet here is cut off"),
+            )
             .not(Cause::PathDead, format!("{here} acknowledges packets of {missing}"))
             .weigh();
         writer.say(NOTE, (*subflow, seen.reverse()), [first, last], text, weighed.unsaid());
@@ -103,7 +108,7 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
             );
             let weighed = lacks([run.first.packet, run.last.packet], &peer);
             writer.say(NOTE, (subflow, direction), [run.first, run.last], text, weighed);
-        } else if connection.loss[direction] > connection.unmapped[direction] {
+        } else if connection.loss[direction] > connection.unmapped[direction] && !is_absent(facts, direction) {
             let text = format!(
                 "The capture lacks subflows or mappings: {peer} acknowledged {} from {who} at the data level that no \
                  subflow here carries, so sizes here are lower bounds.",
@@ -115,6 +120,12 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
             writer.remark(NOTE, connection.t0, text, weighed.unsaid());
         }
     }
+}
+
+/// Whether some subflow lacks this direction altogether.
+fn is_absent(facts: &Facts, direction: Direction) -> bool {
+    let mut all = facts.handshakes.values();
+    all.any(|handshake| handshake.one_direction() == Some(direction.reverse()))
 }
 
 fn lacks(proof: [PacketNumber; 2], peer: &str) -> Weighed {

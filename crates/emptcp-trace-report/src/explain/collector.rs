@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SUBFLOWS: usize = 256;
 /// The shortest silence that gets a sentence, and the most silences that do (the longest ones).
 const SILENCE: Span = Span::from_seconds(2);
+/// The same while data waits for its acknowledgement: a sender repeats it sooner.
+const SILENCE_WAITING: Span = Span(900_000_000);
 const SILENCES: usize = 5;
 
 /// Reads the events of one connection and writes its story. Memory does not grow with the capture.
@@ -108,7 +110,8 @@ impl Facts {
     fn waits(&self) -> bool {
         self.handshakes.values().any(|handshake| {
             let open = handshake.first_reset().is_none();
-            open && (handshake.unanswered_syn() || handshake.ways.0.iter().any(|way| way.waits()))
+            let half_open = handshake.syn_ack.is_some() && handshake.ack.is_none();
+            open && (handshake.unanswered_syn() || half_open || handshake.ways.0.iter().any(|way| way.waits()))
         })
     }
 
@@ -156,20 +159,22 @@ impl Collector {
         facts.pending = packet.data_ack.map(|data_ack| (packet.dir.reverse(), data_ack));
         facts.artefacts.observe(packet, at);
         facts.first.get_or_insert(at);
-        let quiet = facts.last.replace(at).filter(|last| at.t - last.t >= SILENCE);
+        let quiet = facts.last.replace(at).filter(|last| at.t - last.t >= SILENCE_WAITING);
         let waits = quiet.is_some() && facts.waits();
+        let quiet = quiet.filter(|last| waits || at.t - last.t >= SILENCE);
         if facts.handshakes.len() < SUBFLOWS || facts.handshakes.contains_key(&packet.sf_id) {
             facts.handshakes.entry(packet.sf_id).or_default().observe(packet);
         }
         if let Some(from) = quiet {
             let ways = facts.handshakes.get(&packet.sf_id).map(|handshake| &handshake.ways);
             let answered = ways.is_some_and(|ways| ways[packet.dir.reverse()].last_acked == Some(at));
+            let repeats = packet.runs.iter().any(|run| run.piece != Piece::New);
             let quiet = Quiet {
                 from,
                 to: at,
                 waits,
                 jumps: ways.is_some_and(|ways| ways.0.iter().any(|way| way.jumped_at(at))),
-                resumed_by_ack: waits && answered && packet.runs.is_empty(),
+                resumed_by_ack: waits && answered && !repeats,
             };
             facts.silence(quiet);
         }

@@ -1,8 +1,8 @@
 //! How the connection ended.
 
 use super::collector::Facts;
-use super::weigh::Weighing;
-use super::{ALL, About, At, SentenceKind, StoryWriter, closing, words};
+use super::weigh::{Weighed, Weighing};
+use super::{ALL, About, At, SentenceKind, StoryWriter, closing, moving, words};
 use emptcp_trace::record::{Cause, End, MarkKind};
 use emptcp_trace::{Direction, SubflowId};
 
@@ -133,7 +133,19 @@ fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWri
             let text = "The capture ends without an answer.";
             writer.note(END, ALL, [last, last], text);
         }
-        [] => writer.note(END, ALL, [last, last], "The capture ends while the connection is open."),
+        [] => {
+            let text = "The capture ends while the connection is open.";
+            let stuck = facts.handshakes.keys().any(|subflow| moving::is_dead(facts, *subflow));
+            let weighed = if stuck {
+                Weighed::observed([last.packet])
+            } else {
+                Weighing::of([last.packet])
+                    .may(Cause::PartOnly, "the capture ends before the connection does")
+                    .weigh()
+                    .unsaid()
+            };
+            writer.say(END, ALL, [last, last], text, weighed);
+        }
         [(direction, at)] => {
             let text = format!(
                 "{} closed its direction (DATA_FIN, packet {}), {} did not before the end of the capture.",

@@ -315,15 +315,24 @@ fn write_mirrored(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let Some(handshake) = facts.handshakes.get(&SubflowId(0)) else {
         return;
     };
-    let (Some(at), Some(syn)) = (handshake.mirrored, handshake.syn) else {
+    let (Some(at), Some((syn, _))) = (handshake.mirrored, handshake.span()) else {
         return;
     };
     let opener = handshake.direction.unwrap_or(Direction::ClientToServer);
     let peer = words::receiver(opener);
-    let text = format!(
-        "It is plain TCP: the SYN+ACK (packet {}) repeats the MP_CAPABLE of the SYN, where {peer} would put its own key.",
-        at.packet
-    );
+    let what = if handshake.syn_ack == Some(at) {
+        format!(
+            "the SYN+ACK (packet {}) repeats the MP_CAPABLE of the SYN, where {peer} would put its own key",
+            at.packet
+        )
+    } else {
+        let who = words::sender(opener);
+        format!(
+            "{who} gives its own key as that of {peer} (packet {}): it got its own option back",
+            at.packet
+        )
+    };
+    let text = format!("It is plain TCP: {what}.");
     let weighed = Weighing::of([syn.packet, at.packet])
         .not(
             Cause::NotSupported,
@@ -390,13 +399,16 @@ fn write_vanished(one: &Vanished, follows: bool, facts: &Facts, writer: &mut Sto
     }
     let weighed = weigh_vanished(one, follows, facts, writer.connection);
     let last = one.goes_on.map_or(one.run.last, |at| at.max(one.run.last));
-    writer.say(
-        FALLBACK,
-        (one.subflow, one.direction),
-        [one.run.first, last],
-        text,
-        weighed,
-    );
+    let never = facts
+        .handshakes
+        .get(&one.subflow)
+        .is_none_or(|handshake| handshake.ways[one.direction].last_dss.is_none());
+    let about = About {
+        subflow: Some(one.subflow),
+        // Either way may be at fault where the handshake is in question.
+        direction: (!never).then_some(one.direction),
+    };
+    writer.say(FALLBACK, about, [one.run.first, last], text, weighed);
 }
 
 /// Marks that exclude that the host fell back by itself.
@@ -449,10 +461,8 @@ fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Con
     );
     if follows {
         return weighing
-            .may(Cause::HostFellBack, format!("{who} fell back as well"))
             .not(Cause::OptionRemoved, format!("the options of {peer} ceased before"))
-            .weigh()
-            .unsaid();
+            .weigh();
     }
     weighing
         .unless(Cause::HostFellBack, format!("{who} has fallen back to TCP"), host)
