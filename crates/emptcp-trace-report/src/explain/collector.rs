@@ -107,12 +107,19 @@ impl Facts {
     }
 
     /// Whether a SYN or data waits for its answer.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.handshakes.values().any(|handshake| {
             let open = handshake.first_reset().is_none();
             let half_open = handshake.syn_ack.is_some() && handshake.ack.is_none();
             open && (handshake.unanswered_syn() || half_open || handshake.ways.0.iter().any(|way| way.waits()))
         })
+    }
+
+    /// Whether no subflow is left: each was reset, or closed by both sides.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.handshakes
+            .values()
+            .all(|handshake| handshake.first_reset().is_some() || handshake.fin.0.iter().all(Option::is_some))
     }
 
     /// Whether a subflow came about.

@@ -134,9 +134,14 @@ fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWri
             writer.note(END, ALL, [last, last], text);
         }
         [] => {
-            let text = "The capture ends while the connection is open.";
+            let text = if facts.is_cut_off() {
+                "The capture ends with all subflows reset or closed, and no end of the connection."
+            } else {
+                "The capture ends while the connection is open."
+            };
+            // Where nothing waits for an answer, or for ever, it may just as well have been left so.
             let stuck = facts.handshakes.keys().any(|subflow| moving::is_dead(facts, *subflow));
-            let weighed = if stuck {
+            let weighed = if stuck || !facts.waits() {
                 Weighed::observed([last.packet])
             } else {
                 Weighing::of([last.packet])

@@ -111,6 +111,8 @@ pub(super) struct Way {
     pub(super) after_reset: Option<At>,
     /// Gaps that were filled a round trip or more late: the bytes, the packet, and since when they were missing.
     filled: Vec<(Range<u64>, At, At)>,
+    /// Some of those bytes came once more.
+    filled_again: bool,
 }
 
 impl Way {
@@ -137,7 +139,7 @@ impl Way {
         self.stuck.is_some_and(|(start, _)| self.acked > start)
     }
 
-    /// Bytes that came after later ones, a round trip or more late, and only once.
+    /// Bytes that came after later ones, a round trip or more late.
     pub(super) fn late(&self) -> Option<Run> {
         let mut run = None;
         for (bytes, at, _) in &self.filled {
@@ -146,9 +148,9 @@ impl Way {
         run
     }
 
-    /// Whether all of them came so late that their sender must have sent them again.
+    /// Whether all of them came so late that their sender must have sent them again, and only once.
     pub(super) fn late_by(&self, least: Span) -> bool {
-        self.filled.iter().all(|(_, at, since)| at.t - since.t >= least)
+        !self.filled_again && self.filled.iter().all(|(_, at, since)| at.t - since.t >= least)
     }
 
     /// Whether bytes are missing in the capture that this packet or its acknowledgement skips.
@@ -193,7 +195,7 @@ impl Way {
         if numbers.start < self.next && !numbers.is_empty() {
             self.fill(&numbers, at, round_trip);
         }
-        let repeats = numbers.start < self.next && packet.payload > 0;
+        let repeats = numbers.start < self.next && !numbers.is_empty() && !packet.flags.contains(Flags::SYN);
         self.next = self.next.max(numbers.end);
         self.repeat(&numbers, repeats, at);
         if packet.runs.iter().any(|run| run.piece == Piece::Retransmission) && self.copies.len() < REMEMBERED {
@@ -216,12 +218,8 @@ impl Way {
                 *run = longer.unwrap_or(*run);
             }
             _ if repeats => {
-                // Bytes that had come late in a first copy came in a second one: they were overtaken, not lost.
                 let again = |bytes: &Range<u64>| bytes.start < numbers.end && numbers.start < bytes.end;
-                while let Some(index) = self.filled.iter().position(|(bytes, _, _)| again(bytes)) {
-                    let (bytes, at, _) = self.filled.remove(index);
-                    Run::add(&mut self.overtaken, at, bytes.end - bytes.start);
-                }
+                self.filled_again |= self.filled.iter().any(|(bytes, _, _)| again(bytes));
                 let mut run = None;
                 Run::add(&mut run, at, bytes);
                 self.stuck = run.map(|run| (numbers.start, run));
