@@ -52,6 +52,8 @@ pub struct Truth {
     pub connections: u64,
     /// MP_JOIN SYNs in the capture, each subflow once.
     pub joins: u64,
+    /// Options are cut off: figures that need them cannot be had.
+    pub headers_cut: bool,
     /// The planned happenings that befell something that leaves a trace: sequence numbers or an option.
     #[serde(skip)]
     pub(crate) weighs: Vec<bool>,

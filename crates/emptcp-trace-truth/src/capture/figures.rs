@@ -64,7 +64,10 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         connections,
         joins: joined.iter().filter(|joined| **joined).count() as u64,
         weighs: ledger.weighs,
+        headers_cut: false,
     };
+    let headers = |seen: &Seen| 14 + seen.record.packet.length() - seen.record.packet.payload.len();
+    truth.headers_cut = all.iter().any(|seen| headers(seen) > seen.most);
     number(&mut truth, all);
     truth
 }

@@ -285,7 +285,8 @@ impl Host {
     /// What is not acknowledged on a subflow goes to the others.
     pub(super) fn give_away(&mut self, number: usize, subflow: &Subflow) {
         let others = self.subflows.iter().any(|(other, state)| *other != number && state.mptcp && state.can_send());
-        if !self.is_multipath() || !others {
+        // One that is gone gives all away; another one may come later.
+        if !self.is_multipath() || !others && subflow.state != State::Gone {
             return;
         }
         let una = self.data_una;
@@ -299,7 +300,7 @@ impl Host {
     }
 
     /// How long to wait for a DATA_ACK.
-    fn data_patience(&self) -> emptcp_trace::Span {
+    pub(super) fn data_patience(&self) -> emptcp_trace::Span {
         let open = self.subflows.values().filter(|subflow| subflow.can_send());
         let longest = open.map(|subflow| subflow.timeout().0).max().unwrap_or(1_000_000_000);
         emptcp_trace::Span(2 * longest.min(8_000_000_000))
