@@ -56,6 +56,12 @@ impl Script {
     ) -> &mut Self {
         let mut packet = self.next(milliseconds, subflow, dir);
         packet.flags = flags;
+        if flags.contains(Flags::SYN) {
+            packet.sequence = 0;
+        }
+        if !flags.contains(Flags::ACK) {
+            packet.acknowledgement = None;
+        }
         packet.options = SmallVec::from_slice(options);
         self.send(packet)
     }

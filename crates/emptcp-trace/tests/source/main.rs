@@ -4,6 +4,7 @@
 
 mod adversary;
 mod analysis;
+mod cases;
 mod common;
 mod damage;
 mod encapsulated;
