@@ -113,7 +113,7 @@ impl<S: Source> Analyzer<S> {
         let packet = self.packet.clone();
         if let Some(late) = self.reorder.push(packet.time, packet.number, packet) {
             self.engine.totals_mut().capped.late += 1;
-            self.engine.packet(&late);
+            self.engine.late_packet(&late);
         }
         while let Some(packet) = self.reorder.pop(&self.settings.limits) {
             self.engine.packet(&packet);
