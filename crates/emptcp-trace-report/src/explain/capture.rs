@@ -1,10 +1,11 @@
 //! What the capture lacks: said first, because it bears on all that follows.
 
 use super::collector::Facts;
+use super::handshake::Handshake;
 use super::weigh::{Weighed, Weighing};
 use super::{ALL, SentenceKind, StoryWriter, words};
-use emptcp_trace::record::{Cause, Detail, MarkKind};
-use emptcp_trace::{Direction, PacketNumber, Span};
+use emptcp_trace::record::{Cause, Connection, Detail, MarkKind};
+use emptcp_trace::{Direction, PacketNumber, Span, SubflowId};
 
 const NOTE: SentenceKind = SentenceKind::Capture;
 
@@ -22,13 +23,28 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
 
 fn part(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let connection = writer.connection;
-    if connection.partial {
-        let text = "The capture begins after the SYN of this connection.";
-        let first = facts.first;
-        let weighed = Weighing::of(first.map(|at| at.packet))
-            .may(Cause::PartOnly, "it is captured only in part")
+    let initial = facts.handshakes.get(&SubflowId(0));
+    let mirrored = initial.is_some_and(|handshake| handshake.mirrored.is_some());
+    // A SYN+ACK without its SYN: it is the other direction that is missing, not the beginning.
+    let answered = initial.is_some_and(|handshake| handshake.syn_ack.is_some());
+    if connection.partial && !mirrored && !answered {
+        let first = facts.first.map(|at| at.packet);
+        let absent = facts.handshakes.values().find_map(Handshake::one_direction);
+        let weighed = Weighing::of(first)
+            .unless(
+                Cause::CutShort,
+                "the packets before are cut off before their ports",
+                (connection.cut_short.total() == 0).then_some("no packet here is cut off"),
+            )
+            .unless(
+                Cause::OneDirection,
+                "the SYN went the way that was not captured",
+                absent.is_none().then_some("both directions were captured"),
+            )
+            .may(Cause::PartOnly, "the capture begins in mid-connection")
             .weigh();
-        writer.remark(NOTE, connection.t0, text, weighed.unsaid());
+        let text = "The capture has no SYN of this connection.";
+        writer.remark(NOTE, connection.t0, text, weighed);
     }
     if connection.continued {
         let text = "This continues a connection that counted as ended after a long silence.";
@@ -108,7 +124,7 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
             );
             let weighed = lacks([run.first.packet, run.last.packet], &peer);
             writer.say(NOTE, (subflow, direction), [run.first, run.last], text, weighed);
-        } else if connection.loss[direction] > connection.unmapped[direction] && !is_absent(facts, direction) {
+        } else if is_lacking(facts, connection, direction) {
             let text = format!(
                 "The capture lacks subflows or mappings: {peer} acknowledged {} from {who} at the data level that no \
                  subflow here carries, so sizes here are lower bounds.",
@@ -122,10 +138,13 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
     }
 }
 
-/// Whether some subflow lacks this direction altogether.
-fn is_absent(facts: &Facts, direction: Direction) -> bool {
+/// Whether data was acknowledged that no subflow here carries, although all of them were captured from their beginning
+/// and in both directions.
+fn is_lacking(facts: &Facts, connection: &Connection, direction: Direction) -> bool {
     let mut all = facts.handshakes.values();
-    all.any(|handshake| handshake.one_direction() == Some(direction.reverse()))
+    let absent = all.any(|handshake| handshake.one_direction() == Some(direction.reverse()));
+    let part = connection.partial || connection.mid_stream || connection.dsn_relative;
+    connection.loss[direction] > connection.unmapped[direction] && !absent && !part
 }
 
 fn lacks(proof: [PacketNumber; 2], peer: &str) -> Weighed {
@@ -143,7 +162,11 @@ fn side(direction: Direction) -> usize {
 /// What the analysis counted for the whole connection.
 fn counted(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let connection = writer.connection;
-    let twice = connection.captured_twice.total();
+    let mostly = Direction::BOTH
+        .into_iter()
+        .any(|direction| connection.captured_twice[direction] * 5 >= connection.pkts[direction].max(1) * 2);
+    // A host may send the same acknowledgement again at once, so that a few equal packets prove nothing.
+    let twice = if mostly { connection.captured_twice.total() } else { 0 };
     let cut = connection.cut_short.total();
     let large = connection.aggregates.total();
     let notes = [
@@ -181,7 +204,15 @@ fn counted(facts: &Facts, writer: &mut StoryWriter<'_>) {
         return;
     };
     for (_, cause, text) in notes.into_iter().filter(|(number, _, _)| *number > 0) {
-        let weighed = Weighing::of([]).may(cause, words::cause(cause)).weigh().unsaid();
+        let weighed = Weighing::of([]).may(cause, words::cause(cause));
+        let weighed = if cause == Cause::Offload {
+            weighed
+                .may(Cause::Resegmented, "something on the path merged segments")
+                .likely(Cause::Offload)
+        } else {
+            weighed
+        };
+        let weighed = weighed.weigh().unsaid();
         writer.say(NOTE, ALL, [first, last], text, weighed);
     }
 }
@@ -229,20 +260,44 @@ fn order(facts: &Facts, writer: &mut StoryWriter<'_>) {
         );
     }
     let steps = facts.moments(MarkKind::ClockStep);
+    let number = facts
+        .moments
+        .get(&MarkKind::ClockStep)
+        .map_or(0, |steps| steps.items.len() as u64 + steps.more);
+    if let (3.., Some(first), Some(last)) = (number, steps.first(), steps.last()) {
+        let text = format!(
+            "Times go back and forth {} times (from packet {} on): the packets are not in the order of time.",
+            words::count(number),
+            first.mark.packet
+        );
+        let weighed = Weighing::of([first.mark.packet, last.mark.packet])
+            .may(Cause::CaptureOrder, "several devices or files were merged")
+            .not(Cause::ClockStep, "nobody sets a clock so often")
+            .weigh();
+        writer.say(NOTE, ALL, [first.at(), last.at()], text, weighed.unsaid());
+        return;
+    }
     for moment in steps {
         let Some(Detail::Step(step)) = moment.mark.detail else {
             continue;
         };
-        let which = if step.0 < 0 { "back" } else { "forward" };
+        let back = step.0 < 0;
         let text = format!(
-            "The clock of the capture was set {which} by {} before packet {}: times across it are wrong.",
+            "By the clock of the capture time went {} by {} before packet {}: times across it are wrong.",
+            if back { "back" } else { "ahead" },
             words::duration(Span(step.0.abs())),
             moment.mark.packet
         );
         let weighed = Weighing::of([moment.mark.packet])
             .may(Cause::ClockStep, "the clock was set")
+            .unless(
+                Cause::CaptureOrder,
+                "packets of several devices were written out of order",
+                (!back).then_some("time goes on from there"),
+            )
+            .likely(Cause::ClockStep)
             .weigh();
-        writer.say(NOTE, ALL, [moment.at(), moment.at()], text, weighed.unsaid());
+        writer.say(NOTE, ALL, [moment.at(), moment.at()], text, weighed);
     }
     if let Some((before, after)) = facts.artefacts.set_back.filter(|_| steps.is_empty()) {
         let text = format!(

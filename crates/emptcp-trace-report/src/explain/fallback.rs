@@ -129,20 +129,34 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
     let mut about = About::from((subflow, mark.dir));
     let span = [moment.at(), moment.at()];
     let (text, weighed) = match class {
-        Fallback::MpFail => (
-            format!("Fallback to TCP: {sender} sent MP_FAIL (packet {packet}) on the only subflow."),
-            weigh_fail(facts, writer.connection, moment),
-        ),
-        Fallback::InfiniteMapping => (
-            format!(
+        Fallback::MpFail => {
+            // It is about the data that the sender of MP_FAIL got.
+            about = About::from((subflow, mark.dir.reverse()));
+            (
+                format!("Fallback to TCP: {sender} sent MP_FAIL (packet {packet})."),
+                weigh_fail(facts, writer.connection, moment),
+            )
+        }
+        Fallback::InfiniteMapping => {
+            let asked = facts
+                .moments(MarkKind::MpFail)
+                .iter()
+                .any(|fail| fail.mark.dir != mark.dir && fail.at() <= moment.at());
+            let text = format!(
                 "Fallback to TCP: {sender} announced an infinite mapping (packet {packet}); from there on its data goes on \
                  as plain TCP on this subflow."
-            ),
-            Weighing::of([packet])
-                .may(Cause::HostFellBack, format!("{sender} fell back"))
-                .weigh()
-                .unsaid(),
-        ),
+            );
+            // After an MP_FAIL of the other side it only complies.
+            let weighed = if asked {
+                Weighed::observed([packet])
+            } else {
+                Weighing::of([packet])
+                    .may(Cause::HostFellBack, format!("{sender} fell back"))
+                    .weigh()
+                    .unsaid()
+            };
+            (text, weighed)
+        }
         Fallback::SynAckWithoutOption => {
             let handshake = facts.handshakes.get(&SubflowId(0));
             if handshake.is_some_and(|handshake| handshake.bare_syn.is_some_and(|syn| syn <= moment.at())) {
@@ -375,6 +389,7 @@ fn write_fail(facts: &Facts, writer: &mut StoryWriter<'_>) {
             writer.note(FALLBACK, about, span, text);
         } else {
             let weighed = weigh_fail(facts, writer.connection, first);
+            let about = (about.0, direction.reverse());
             writer.say(FALLBACK, about, span, format!("{who} sent MP_FAIL."), weighed);
         }
     }

@@ -4,7 +4,7 @@ use super::collector::{Facts, Moment, Quiet};
 use super::handshake::Handshake;
 use super::way::Run;
 use super::weigh::{Weighed, Weighing};
-use super::{At, SentenceKind, StoryWriter, closing, words};
+use super::{About, At, SentenceKind, StoryWriter, closing, words};
 use emptcp_trace::record::{Cause, Connection, Detail, MarkKind, Subflow};
 use emptcp_trace::{Direction, Piece, Span, SubflowId};
 use std::net::IpAddr;
@@ -146,7 +146,13 @@ fn write_handover(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) 
     }
     text.push('.');
     let Handover { at, weighed } = handover;
-    writer.say(SentenceKind::Handover, (to, mark.dir), [at, at], text, weighed);
+    // The causes are about the subflow that the data left.
+    let about = if weighed.evidence.causes.contains(Cause::Scheduler) {
+        About::from((to, mark.dir))
+    } else {
+        About::from(from)
+    };
+    writer.say(SentenceKind::Handover, about, [at, at], text, weighed);
 }
 
 /// A handover, and why the data moved.
