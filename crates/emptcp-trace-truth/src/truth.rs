@@ -52,6 +52,8 @@ pub struct Truth {
     pub connections: u64,
     /// MP_JOIN SYNs in the capture, each subflow once.
     pub joins: u64,
+    /// Options are cut off: figures that need them cannot be had.
+    pub headers_cut: bool,
     /// The planned happenings that befell something that leaves a trace: sequence numbers or an option.
     #[serde(skip)]
     pub(crate) weighs: Vec<bool>,
@@ -103,9 +105,19 @@ impl Ledger {
         self.write(origin, Some(packet.dir), Some(packet.subflow), now);
     }
 
-    /// It happened, but leaves no trace in the capture that says so.
-    pub(crate) fn note_unseen(&mut self, origin: Origin, direction: Option<Direction>, subflow: Option<usize>, now: Timestamp) {
-        self.write(origin, direction, subflow, now);
+    /// It happened; whether that leaves a trace in the capture.
+    pub(crate) fn note_if(
+        &mut self,
+        leaves_trace: bool,
+        origin: Origin,
+        direction: Option<Direction>,
+        subflow: Option<usize>,
+        now: Timestamp,
+    ) {
+        match leaves_trace {
+            true => self.note(origin, direction, subflow, now),
+            false => self.write(origin, direction, subflow, now),
+        }
     }
 
     fn weigh(&mut self, happening: usize) {

@@ -39,7 +39,8 @@ pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut
         }
         Happening::Ends { after_per_mille } => {
             let kept = seen.len() * after_per_mille as usize / 1000;
-            if kept < seen.len() {
+            // Without the last acknowledgements it is as good as whole.
+            if seen[kept..].iter().any(|seen| seen.record.packet.space() > 0) {
                 seen.truncate(kept);
                 over_all(origin, seen, ledger);
             }
@@ -124,7 +125,7 @@ fn aggregate(origin: Origin, most: usize, seen: &mut Vec<Seen>, ledger: &mut Led
             let first = &mut into.record.packet;
             first.payload.extend(&packet.payload);
             first.data.extend(&packet.data);
-            ledger.note_unseen(origin, Some(packet.dir), Some(packet.subflow), one.record.time);
+            ledger.note_if(false, origin, Some(packet.dir), Some(packet.subflow), one.record.time);
             continue;
         }
         last.insert(key, out.len());

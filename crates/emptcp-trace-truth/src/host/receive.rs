@@ -125,7 +125,7 @@ impl Host {
                 let fin = self.data_fin.is_some_and(|fin| place as u64 > fin);
                 self.data_fin_acked |= fin;
                 self.data_una = (place as u64).min(self.data_next);
-                self.data_timer = (self.data_una < self.data_next).then(|| now + emptcp_trace::Span(1_000_000_000));
+                self.data_timer = (self.data_una < self.data_next).then(|| now + self.data_patience());
             }
         }
         if dss.mapping.is_some_and(|mapping| mapping.length == 0) {

@@ -30,8 +30,8 @@ pub(crate) struct Network {
     randoms: Vec<Random>,
     /// MP_CAPABLE of SYNs, to be mirrored; by subflow.
     mirrored: BTreeMap<usize, MpCapable>,
-    /// Happenings that were to come once, and came.
-    spent: Vec<bool>,
+    /// How often each happening came.
+    spent: Vec<u32>,
     /// Segments that a box holds back, to merge them.
     held: BTreeMap<(usize, bool), Held>,
     passage: Passage,
@@ -53,7 +53,7 @@ impl Network {
             free: vec![PerDirection([start; 2]); plan.paths.len()],
             randoms: randoms.collect(),
             mirrored: BTreeMap::new(),
-            spent: vec![false; happenings],
+            spent: vec![0; happenings],
             held: BTreeMap::new(),
             passage: Passage::default(),
             plan: plan.clone(),
