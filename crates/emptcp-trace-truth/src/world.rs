@@ -30,6 +30,10 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
     hosts[Direction::ClientToServer].act(now, ledger);
     loop {
         for side in Direction::BOTH {
+            if hosts[side].has_fallen_back() && hosts[side.reverse()].is_plain() {
+                let origin = Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one has");
+                ledger.note(origin, Some(side), Some(0), now);
+            }
             for packet in hosts[side].take() {
                 note_packet(plan, &packet, now, ledger);
                 if packet.dir == Direction::ClientToServer {
@@ -79,6 +83,11 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
     }
     records.retain(|record| record.time <= end);
     records.sort_by_key(|record| record.time);
+    let is_open = Direction::BOTH.iter().any(|side| hosts[*side].is_open());
+    if let Some(last) = records.last().filter(|_| is_open) {
+        let origin = Origin::ordinary(Cause::PartOnly, "the capture ends while the connection is open");
+        ledger.note(origin, None, None, last.time);
+    }
     records
 }
 

@@ -179,6 +179,8 @@ impl Network {
                     self.mirrored.insert(packet.subflow, capable);
                 }
                 packet.options.retain(|option| !matches!(option, TcpOption::Mptcp(_)));
+                let removes = Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
+                ledger.note(removes, None, Some(packet.subflow), now);
             }
             Some(Stage::SynAck) => {
                 if let Some(capable) = self.mirrored.get(&packet.subflow) {
