@@ -30,10 +30,6 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
     hosts[Direction::ClientToServer].act(now, ledger);
     loop {
         for side in Direction::BOTH {
-            if hosts[side].has_fallen_back() && hosts[side.reverse()].is_plain() {
-                let origin = Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one has");
-                ledger.note(origin, Some(side), Some(0), now);
-            }
             for packet in hosts[side].take() {
                 note_packet(plan, &packet, now, ledger);
                 if packet.dir == Direction::ClientToServer {
@@ -68,7 +64,14 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
                     break;
                 }
                 if let Some((_, packet)) = arrivals.pop_first() {
-                    hosts[packet.dir.reverse()].receive(&packet, now, ledger);
+                    let side = packet.dir.reverse();
+                    hosts[side].receive(&packet, now, ledger);
+                    // A host that answers to what the capture shows too falls back as the RFCs have it.
+                    let asks = packet.has(Subtype::MpFail) || packet.shown_bare;
+                    if hosts[side].has_fallen_back() && (asks || hosts[packet.dir].is_plain()) {
+                        let origin = Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one seems to");
+                        ledger.note(origin, Some(side), Some(0), now);
+                    }
                 }
             }
             (_, Some((at, side))) => {

@@ -151,6 +151,7 @@ impl Host {
             time_to_live: 64,
             offset: 0,
             data: Vec::new(),
+            shown_bare: false,
             subflow: packet.subflow,
             path: packet.path,
         };

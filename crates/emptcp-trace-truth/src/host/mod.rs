@@ -149,7 +149,11 @@ impl Host {
             State::Open => !subflow.fin_sent || !subflow.fin_received,
             State::Connecting | State::Answering => true,
         };
-        self.mode != Mode::Over && self.subflows.values().any(is_open)
+        match self.mode {
+            Mode::Over => false,
+            Mode::Multipath => !self.data_fin_acked || self.peer_data_fin != Some(self.received.complete()),
+            Mode::Opening | Mode::Plain => self.subflows.values().any(is_open),
+        }
     }
 
     /// When it wants to act next, if nothing arrives.
@@ -281,6 +285,7 @@ impl Host {
             time_to_live: 64,
             offset: at.saturating_sub(1),
             data: Vec::new(),
+            shown_bare: false,
         };
         if self.plan.timestamps && !flags.contains(Flags::RST) {
             packet.add(TcpOption::Timestamps {

@@ -172,7 +172,15 @@ impl<'a> Claim<'a> {
         self.sentence.evidence.causes.contains(fact.cause)
     }
 
+    /// Data that moves, or is sent again elsewhere, does so because of the other subflow.
     fn same_place(&self, fact: &Fact, capture: &Capture) -> bool {
+        let of_another = matches!(
+            self.sentence.kind,
+            SentenceKind::Handover | SentenceKind::Reinjection | SentenceKind::Stall
+        );
+        if of_another {
+            return true;
+        }
         let of_fact = fact.subflow.and_then(|number| capture.truth.subflows.get(number)?.addresses);
         self.addresses.is_none_or(|said| of_fact.is_none_or(|addresses| said == addresses))
     }
@@ -195,7 +203,8 @@ impl<'a> Claim<'a> {
     fn same_time(&self, fact: &Fact) -> bool {
         self.span.is_none_or(|[from, to]| {
             let [since, until] = fact.span;
-            (from - until).0 <= AFTER && (since - to).0 <= BEFORE
+            // Timers that double are as long as what went before.
+            (from - until).0 <= AFTER + (until - since).0 && (since - to).0 <= BEFORE
         })
     }
 
