@@ -36,7 +36,9 @@ impl Host {
         if subflow.state != State::Open {
             return;
         }
-        let is_pure = packet.space() == 0;
+        // Only DSS may come with an ACK that counts as a duplicate (RFC 8684, 3).
+        let signals = packet.mptcp().any(|option| !matches!(option, MptcpOption::Dss(_)));
+        let is_pure = packet.space() == 0 && !signals && packet.malformed.is_empty();
         if ack > 0 && subflow.acknowledged(ack as u64, is_pure, now) {
             self.transmit(number, subflow, 0, now);
         }
@@ -73,6 +75,7 @@ impl Host {
     }
 
     pub(super) fn fall_back(&mut self, subflow: &mut Subflow) {
+        self.fell_back = true;
         self.mode = Mode::Plain;
         subflow.mptcp = false;
         self.again.clear();
@@ -197,19 +200,19 @@ impl Host {
         let gap = !subflow.held.is_empty();
         self.acknowledge(subflow, !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN), now);
         self.pass_on(number, subflow, now);
-        self.tell_application(subflow, now);
     }
 
-    pub(super) fn tell_application(&mut self, subflow: &Subflow, now: Timestamp) {
+    /// What has arrived, and whether the peer has closed.
+    pub(super) fn tell_application(&mut self, now: Timestamp) {
         let bytes = self.received.complete();
         let closed = match self.mode {
-            Mode::Plain => !subflow.is_join && subflow.fin_received,
-            _ => self.peer_data_fin == Some(bytes),
+            Mode::Plain => self.subflows.get(&0).is_some_and(|first| first.fin_received),
+            Mode::Multipath => self.peer_data_fin == Some(bytes),
+            Mode::Opening | Mode::Over => return,
         };
         if bytes > 0 || closed {
             self.application.start(now);
         }
-        self.application.wake(now);
         self.application.read(bytes, closed, now);
     }
 
