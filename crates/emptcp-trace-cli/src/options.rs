@@ -1,7 +1,7 @@
 //! Options of the analysis that the subcommands share.
 
-use clap::{Args, ValueEnum};
 use crate::reading::Reading;
+use clap::{Args, ValueEnum};
 use emptcp_trace::{Analyzer, Order, Settings, Span};
 use std::num::NonZeroUsize;
 

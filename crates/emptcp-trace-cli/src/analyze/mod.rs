@@ -108,11 +108,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments) -> anyhow::Result<()> {
 }
 
 /// Analyses a trace to its end, or up to the first error.
-fn analyse<W: Write>(
-    mut analyzer: Analyzer<Reading>,
-    name: Arc<str>,
-    sinks: &mut Sinks<W>,
-) -> io::Result<Outcome> {
+fn analyse<W: Write>(mut analyzer: Analyzer<Reading>, name: Arc<str>, sinks: &mut Sinks<W>) -> io::Result<Outcome> {
     let mut error = None;
     for event in analyzer.by_ref() {
         match event {

@@ -22,8 +22,16 @@ fn said(analyzer: impl Iterator<Item = emptcp_trace::Result<Event>>) -> Vec<Stri
 }
 
 fn compare(name: &str, open: impl Fn() -> Files) {
-    let everything = Settings { watch: Watch::Everything, ..Settings::default() };
-    let one = Settings { watch: Watch::Connection(ConnectionId(0)), marks: false, order: Order::ByTime, ..everything };
+    let everything = Settings {
+        watch: Watch::Everything,
+        ..Settings::default()
+    };
+    let one = Settings {
+        watch: Watch::Connection(ConnectionId(0)),
+        marks: false,
+        order: Order::ByTime,
+        ..everything
+    };
     for settings in [Settings::default(), everything, one] {
         let expected = said(Analyzer::with_settings(open(), settings));
         let found = said(Analyzer::ahead(open(), settings));
@@ -36,7 +44,10 @@ fn compare(name: &str, open: impl Fn() -> Files) {
 fn captures() -> Vec<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("../mptcp-wire/tests/fixtures"), root.join("tests/captures")];
-    folders.extend([root.join("../../../shared/cases/trace"), root.join("../../../shared/traces/v1")]);
+    folders.extend([
+        root.join("../../../shared/cases/trace"),
+        root.join("../../../shared/traces/v1"),
+    ]);
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -80,7 +91,10 @@ fn damage_is_at_the_same_place_with_two_threads() {
 fn frames_that_are_skipped_are_counted_the_same_with_two_threads() {
     // More of them than a batch is read from.
     let other = (0..10_000).map(|number| (number, vec![number as u8; 60]));
-    let tcp = packets().into_iter().take(300).map(|(time, ip)| (time, (WAYS[0].wrap)(&ip)));
+    let tcp = packets()
+        .into_iter()
+        .take(300)
+        .map(|(time, ip)| (time, (WAYS[0].wrap)(&ip)));
     let bytes = file(1, other.clone().chain(tcp).chain(other));
     compare("mixed", || from_bytes(&bytes).unwrap());
     let foreign = file(189, (0..10_000).map(|number| (number, vec![7; 60])));
@@ -113,8 +127,17 @@ fn an_analysis_that_is_dropped_has_read_only_a_little_ahead() {
     let packet = (WAYS[0].wrap)(&packets()[0].1);
     let bytes = file(1, (0..100_000).map(|number| (number * 1000, packet.clone())));
     let read = Arc::new(AtomicU64::new(0));
-    let source = Watched { source: from_bytes(&bytes).unwrap(), read: Arc::clone(&read) };
-    let mut analyzer = Analyzer::ahead(source, Settings { watch: Watch::Everything, ..Settings::default() });
+    let source = Watched {
+        source: from_bytes(&bytes).unwrap(),
+        read: Arc::clone(&read),
+    };
+    let mut analyzer = Analyzer::ahead(
+        source,
+        Settings {
+            watch: Watch::Everything,
+            ..Settings::default()
+        },
+    );
     assert!(analyzer.next().is_some());
     drop(analyzer);
     let read = read.load(Ordering::SeqCst);
