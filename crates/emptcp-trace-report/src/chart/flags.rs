@@ -12,7 +12,7 @@ const GAP: f64 = 4.0;
 /// Labels of the same kind this near to each other become one, pixels.
 const NEAR: f64 = 6.0;
 /// With more rows than this, labels that are farther from each other become one too.
-const ROWS: usize = 4;
+const ROWS: usize = 6;
 
 /// A label.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,11 +15,11 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
             Some(id) if id.0 > 0 => format!("JOIN{subflow}"),
             _ => return None,
         },
-        (MarkKind::AddAddr, Some(Detail::Address { id, .. })) => format!("ADD_ADDR id {}", id.0),
+        (MarkKind::AddAddr, Some(Detail::Address { id, .. })) => format!("ADD_ADDR {}", id.0),
         (MarkKind::AddAddr, _) => "ADD_ADDR".to_owned(),
         (MarkKind::RemoveAddr, Some(Detail::AddressIds(ids))) => {
             let ids: Vec<_> = ids.iter().map(|id| id.0.to_string()).collect();
-            format!("REMOVE_ADDR id {}", ids.join(", "))
+            format!("REMOVE_ADDR {}", ids.join(", "))
         }
         (MarkKind::RemoveAddr, _) => "REMOVE_ADDR".to_owned(),
         (MarkKind::MpPrio, Some(Detail::Backup(true))) => format!("PRIO{subflow} backup"),

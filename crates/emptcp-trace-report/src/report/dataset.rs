@@ -102,8 +102,8 @@ impl Part for Dataset {
         let mut notes = Vec::new();
         if self.lower_bounds > 0 {
             notes.push(format!(
-                "{} connections are incomplete in the capture, or reached a memory limit: their byte counts are lower bounds.",
-                self.lower_bounds
+                "Incomplete in the capture, or beyond a memory limit: {}. Byte counts of these are lower bounds.",
+                units::count(self.lower_bounds, "connection")
             ));
         }
         if traces.len() > LISTED {
@@ -193,7 +193,7 @@ impl Part for Dataset {
 }
 
 /// The folder that all traces are in, with its slash; empty when there is none, or a single trace.
-fn common_folder(traces: &Traces) -> &str {
+pub(super) fn common_folder(traces: &Traces) -> &str {
     let Some((first, others)) = traces.split_first() else {
         return "";
     };
