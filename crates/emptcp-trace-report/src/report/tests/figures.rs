@@ -175,7 +175,7 @@ fn round_trip_times_of_both_directions_are_compared() {
     let mut connection = connection(0, 2);
     connection.data = PerDirection([200_000, 200_000]);
     for (subflow, up, down) in [(0, 10.0, 50.0), (1, 30.0, 51.0)] {
-        let of = |mean| rtt(3, mean)[S2C].clone();
+        let of = |mean| rtt(3, mean)[S2C];
         connection.subflows[subflow].rtt = PerDirection([of(up), of(down)]);
     }
     let page = report(vec![], vec![connection]);
