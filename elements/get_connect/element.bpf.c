@@ -10,9 +10,9 @@ struct arguments {
 	__u8 keys;
 };
 ARGUMENTS;
-COUNTERS(told, lost);
+COUNTERS(emitted, lost);
 
-STATE(state_told, __u32);
+STATE(state_emitted, __u32);
 
 struct connection_event {
 	struct emptcp_event header;
@@ -28,7 +28,7 @@ ACTOR(get_connect)
 
 	if (!packet->connection_id || !(packet->flow.flags & EMPTCP_FLOW_INITIAL))
 		return EMPTCP_CONTINUE;
-	said = emptcp_state(&state_told, packet->connection_id, &not_yet);
+	said = emptcp_state(&state_emitted, packet->connection_id, &not_yet);
 	if (!said || *said)
 		return EMPTCP_CONTINUE;
 	event = emptcp_event_reserve(sizeof(*event));
@@ -52,6 +52,6 @@ ACTOR(get_connect)
 	}
 	emptcp_event_submit(event);
 	*said = 1;
-	emptcp_count_event(packet, told);
+	emptcp_count_event(packet, emitted);
 	return EMPTCP_CONTINUE;
 }

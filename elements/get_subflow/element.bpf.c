@@ -3,9 +3,9 @@
 #include <emptcp/element.h>
 #include <emptcp/event.h>
 
-COUNTERS(told, lost);
+COUNTERS(emitted, lost);
 
-STATE(state_told, __u32);
+STATE(state_emitted, __u32);
 
 struct subflow_event {
 	struct emptcp_event header;
@@ -21,7 +21,7 @@ ACTOR(get_subflow)
 
 	if (packet->flow.state < EMPTCP_FLOW_ESTABLISHED)
 		return EMPTCP_CONTINUE;
-	said = emptcp_state(&state_told, packet->flow_id, &nothing);
+	said = emptcp_state(&state_emitted, packet->flow_id, &nothing);
 	if (!said || *said >= change)
 		return EMPTCP_CONTINUE;
 	event = emptcp_event_reserve(sizeof(*event));
@@ -49,6 +49,6 @@ ACTOR(get_subflow)
 		event->body.unknown |= EMPTCP_UNKNOWN_ADDRESS_IDS;
 	emptcp_event_submit(event);
 	*said = change;
-	emptcp_count_event(packet, told);
+	emptcp_count_event(packet, emitted);
 	return EMPTCP_CONTINUE;
 }

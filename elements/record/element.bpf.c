@@ -7,9 +7,9 @@ struct arguments {
 	__u64 every;
 };
 ARGUMENTS;
-COUNTERS(told, lost);
+COUNTERS(emitted, lost);
 
-STATE(state_told, __u64);
+STATE(state_emitted, __u64);
 
 struct record_event {
 	struct emptcp_event header;
@@ -23,7 +23,7 @@ ACTOR(record)
 	struct record_event *event;
 	__u64 *said;
 
-	said = emptcp_state(&state_told, packet->flow_id, &never);
+	said = emptcp_state(&state_emitted, packet->flow_id, &never);
 	if (!said)
 		return EMPTCP_CONTINUE;
 	if (*said && emptcp_elapsed(packet->now_ns, *said) < arguments.every &&
@@ -41,6 +41,6 @@ ACTOR(record)
 	__builtin_memcpy(&event->flow, flow, sizeof(event->flow));
 	emptcp_event_submit(event);
 	*said = packet->now_ns;
-	emptcp_count_event(packet, told);
+	emptcp_count_event(packet, emitted);
 	return EMPTCP_CONTINUE;
 }

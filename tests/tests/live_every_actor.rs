@@ -46,9 +46,9 @@ const CASES: [Case; 13] = [
             ("set_backup", "sent"),
         )
     },
-    case("connect", "", "'get_connect'", ("get_connect", "told")),
-    case("subflow", "", "'get_subflow'", ("get_subflow", "told")),
-    case("record", "", "'record every=100ms'", ("record", "told")),
+    case("connect", "", "'get_connect'", ("get_connect", "emitted")),
+    case("subflow", "", "'get_subflow'", ("get_subflow", "emitted")),
+    case("record", "", "'record every=100ms'", ("record", "emitted")),
     case(
         "police",
         "",

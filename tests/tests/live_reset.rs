@@ -275,7 +275,7 @@ fn on_a_router_the_record_of_a_reset_subflow_ends_and_its_end_is_told_once() {
                 .flat_map(|policy| &policy.elements)
                 .filter(|element| element.element == "get_subflow")
                 .flat_map(|element| &element.counters)
-                .filter(|counter| counter.name == "told")
+                .filter(|counter| counter.name == "emitted")
                 .map(|counter| counter.counter.packets)
                 .sum()
         };

@@ -65,7 +65,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Run only this part
-        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "reading", "throughput", "trace"])]
+        #[arg(long, value_name = "PART", value_parser = ["packets", "table", "reading", "throughput", "trace", "diagnosis"])]
         only: Option<String>,
         /// Passed on to the bench
         #[arg(last = true)]

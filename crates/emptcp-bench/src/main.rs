@@ -6,9 +6,11 @@
 //! * `reading`: how long it takes to read a large table;
 //! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn, within one transfer;
 //! * `statistics`: medians and their intervals;
-//! * `trace`: analysis of captures.
+//! * `trace`: analysis of captures;
+//! * `diagnosis`: how many of its diagnoses are true.
 
 mod cases;
+mod diagnosis;
 mod packets;
 mod reading;
 mod statistics;
@@ -36,6 +38,8 @@ struct Options {
     /// Of the packets, only cases whose name contains this, and no other part
     #[arg(long)]
     case: Option<String>,
+    #[command(flatten)]
+    diagnosis: diagnosis::Options,
     /// Analyse this many packets and print the peak of memory, in KiB; `trace` runs this in a process of its own
     #[arg(long, hide = true)]
     trace_memory: Option<u64>,
@@ -54,6 +58,8 @@ enum Part {
     Throughput,
     /// Captures analysed; needs no root
     Trace,
+    /// Diagnoses of generated captures, compared with the truth; needs no root
+    Diagnosis,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,9 +68,12 @@ fn main() -> anyhow::Result<()> {
         println!("{}", trace::peak_memory(packets)?);
         return Ok(());
     }
+    if options.diagnosis.wants_one() {
+        return diagnosis::one(&options.diagnosis);
+    }
     // JSON has the packets, unless the captures are requested: one array of one shape.
     let only = match options.only {
-        Some(Part::Trace) => options.only,
+        Some(Part::Trace | Part::Diagnosis) => options.only,
         _ if options.json || options.case.is_some() => Some(Part::Packets),
         other => other,
     };
@@ -90,6 +99,9 @@ fn main() -> anyhow::Result<()> {
         if options.json {
             println!("{}", serde_json::to_string_pretty(&results)?);
         }
+    }
+    if wanted(Part::Diagnosis) {
+        diagnosis::measure(&options.diagnosis, options.json)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What to type next: the library reports what went wrong, the command adds what to do about it.
 
 use crate::units;
-use emptcp::{BpffsProblem, HostError, Namespace, NamespaceProblem, PacketError as Error, element};
+use emptcp::{BpffsProblem, ErrorKind, HostError, Namespace, NamespaceProblem, PacketError as Error, element};
 use nix::errno::Errno;
 
 /// The message of an error, with what to do.
@@ -41,7 +41,10 @@ fn advice(error: &Error, others: &[String]) -> Option<String> {
         Error::OtherBuild { .. } => {
             "`emptcp apply --replace` puts new policies in its place, `emptcp remove` takes it away"
         }
-        Error::State { .. } => "`emptcp remove` it and apply again",
+        // An apply cannot repair what it cannot read.
+        Error::State { .. } | Error::NotUndone { .. } if error.kind() == ErrorKind::Damaged => {
+            "`emptcp remove` it and apply again"
+        }
         Error::NotUndone { fresh: true, .. } => "run `emptcp remove`",
         Error::NotUndone { fresh: false, .. } => "run `emptcp apply`",
         Error::HalfRemoved { .. } => "run `emptcp remove` again when that is fixed",

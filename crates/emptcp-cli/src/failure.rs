@@ -147,7 +147,7 @@ fn error_report(error: &anyhow::Error, namespace: Option<&Namespace>) -> ErrorRe
         shown: None,
     };
     if let Some(error) = error.downcast_ref::<Unreported>() {
-        return simple("untold", error.to_string(), UNREPORTED);
+        return simple("unreported", error.to_string(), UNREPORTED);
     }
     match error.downcast_ref() {
         Some(emptcp::Error::Policies(diagnostics)) => return policy_file(diagnostics),

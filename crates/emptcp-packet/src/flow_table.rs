@@ -71,45 +71,66 @@ fn tags(maps: &Maps) -> Result<Vec<u8>> {
     Ok(tags)
 }
 
-/// Calls `take` for every record in the table: slot, key, record.
-pub(crate) fn for_each_record(maps: &Maps, mut take: impl FnMut(u32, &FlowKey, &Flow)) -> Result<()> {
-    let (tags, flows) = (tags(maps)?, maps.get("emptcp_flows")?);
-    let mut values = Vec::new();
-    for (first, part) in (0..)
-        .step_by(SLOTS_AT_ONCE as usize)
-        .zip(tags.chunks(SLOTS_AT_ONCE as usize))
-    {
-        let used = || (first..).zip(part).filter(|(_, tag)| **tag != 0).map(|(slot, _)| slot);
-        if used().count() < FEW {
+/// The records in the table, of which the tags are read.
+pub(crate) struct Records<'a> {
+    tags: Vec<u8>,
+    flows: &'a MapHandle,
+}
+
+impl<'a> Records<'a> {
+    /// Reads the tags.
+    pub(crate) fn read(maps: &'a Maps) -> Result<Self> {
+        Ok(Self {
+            tags: tags(maps)?,
+            flows: maps.get("emptcp_flows")?,
+        })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.tags.iter().filter(|tag| **tag != 0).count()
+    }
+
+    /// Calls `take` for each of them: slot, key, record.
+    pub(crate) fn for_each(&self, mut take: impl FnMut(u32, &FlowKey, &Flow)) -> Result<()> {
+        let mut values = Vec::new();
+        for (first, part) in (0..)
+            .step_by(SLOTS_AT_ONCE as usize)
+            .zip(self.tags.chunks(SLOTS_AT_ONCE as usize))
+        {
+            let used = || (first..).zip(part).filter(|(_, tag)| **tag != 0).map(|(slot, _)| slot);
+            if used().count() < FEW {
+                for index in used() {
+                    if let Some(slot) = entry::<Slot>(self.flows, index)? {
+                        take(index, &slot.key, &slot.flow);
+                    }
+                }
+                continue;
+            }
+            entries::array(self.flows, first, part.len() as u32, &mut values)?;
+            let slots: Vec<&[u8]> = values.chunks_exact(size_of::<Slot>()).collect();
             for index in used() {
-                if let Some(slot) = entry::<Slot>(flows, index)? {
+                let bytes = slots.get((index - first) as usize);
+                if let Some(slot) = bytes.and_then(|bytes| Slot::ref_from_bytes(bytes).ok()) {
                     take(index, &slot.key, &slot.flow);
                 }
             }
-            continue;
         }
-        entries::array(flows, first, part.len() as u32, &mut values)?;
-        let slots: Vec<&[u8]> = values.chunks_exact(size_of::<Slot>()).collect();
-        for index in used() {
-            let bytes = slots.get((index - first) as usize);
-            if let Some(slot) = bytes.and_then(|bytes| Slot::ref_from_bytes(bytes).ok()) {
-                take(index, &slot.key, &slot.flow);
-            }
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Every record in the table: slot, key, record.
 pub(crate) fn records(maps: &Maps) -> Result<Vec<(u32, FlowKey, Flow)>> {
-    let mut records = Vec::new();
-    for_each_record(maps, |slot, key, flow| records.push((slot, *key, *flow)))?;
+    let read = Records::read(maps)?;
+    let mut records = Vec::with_capacity(read.count());
+    read.for_each(|slot, key, flow| records.push((slot, *key, *flow)))?;
     Ok(records)
 }
 
 /// Records in the table.
 pub(crate) fn used(maps: &Maps) -> Result<u64> {
-    Ok(tags(maps)?.iter().filter(|tag| **tag != 0).count() as u64)
+    Ok(Records::read(maps)?.count() as u64)
 }
 
 /// Forgets every record.

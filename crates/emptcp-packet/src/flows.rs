@@ -132,14 +132,15 @@ impl Instance {
     pub fn flows(&self) -> Result<Vec<Flow>> {
         let (now, devices) = (now_ns(), Devices::read()?);
         let names = self.state()?.map_or_else(Names::default, |state| state.names());
-        let mut flows = Vec::new();
+        let records = flow_table::Records::read(&self.maps)?;
+        let mut flows = Vec::with_capacity(records.count());
         let unseen = |flow: &abi::Flow| flow.sender.iter().all(|sender| sender.packets == 0);
         // No packet may end these: it may pass devices without policies.
         let sockets = LazyCell::new(|| sockets::keys().ok());
         let is_over = |key: &FlowKey, flow: &abi::Flow| {
             unseen(flow) && sockets.as_ref().is_some_and(|sockets| !sockets.contains(key))
         };
-        flow_table::for_each_record(&self.maps, |_, key, flow| {
+        records.for_each(|_, key, flow| {
             if !is_over(key, flow) {
                 flows.push(self::flow(key, flow, now, &devices, &names));
             }
@@ -149,7 +150,8 @@ impl Instance {
                 flows.push(self::flow(&key, &flow, now, &devices, &names));
             }
         })?;
-        flows.sort_by_key(|flow| (u64::MAX - flow.age_ms, flow.id));
+        // A record is large: the keys are sorted, then each record is moved once.
+        flows.sort_by_cached_key(|flow| (u64::MAX - flow.age_ms, flow.id));
         Ok(flows)
     }
 

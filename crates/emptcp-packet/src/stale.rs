@@ -42,7 +42,7 @@ impl Life {
         match self {
             Self::Live => "live",
             Self::Dead => "dead",
-            Self::Unknown => "cannot tell",
+            Self::Unknown => "unknown",
         }
     }
 }

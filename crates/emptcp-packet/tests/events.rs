@@ -39,7 +39,7 @@ struct note {
 	struct emptcp_event header;
 	__u64 words[EMPTCP_EVENT_BODY / 8];
 };
-COUNTERS(told, lost);
+COUNTERS(emitted, lost);
 ACTOR(note)
 {
 	struct note *note = emptcp_event_reserve(sizeof(*note));
@@ -52,7 +52,7 @@ ACTOR(note)
 	for (int i = 0; i < EMPTCP_EVENT_BODY / 8; i++)
 		note->words[i] = note->header.time_ns;
 	emptcp_event_submit(note);
-	emptcp_count_event(packet, told);
+	emptcp_count_event(packet, emitted);
 	return EMPTCP_CONTINUE;
 }
 ";
@@ -63,7 +63,7 @@ const KEPT: u64 = 6;
 /// The element, built once. Its folder is no longer needed, and removed.
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let toml = manifest("note", "actor", "counters = [\"told\", \"lost\"]\n");
+    let toml = manifest("note", "actor", "counters = [\"emitted\", \"lost\"]\n");
     catalog_with(folder.path(), "note", &toml, NOTE)
 });
 

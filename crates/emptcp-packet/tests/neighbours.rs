@@ -101,6 +101,40 @@ fn a_device_that_went_away_and_came_back_is_attached_again_by_the_next_apply() {
 }
 
 #[test]
+fn what_another_program_pinned_in_place_of_a_link_stays_and_is_named() {
+    require!(is_root(), "this test loads BPF programs, which needs root");
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog_with_tally(folder.path());
+    let text = policy("a0", "ingress", "do = [\"tally\"]");
+    let name = format!("foreign-{}", std::process::id());
+    Namespace::new().within(|| {
+        apply(&name, &plan(&catalog, &text), &text, &catalog, &options()).unwrap();
+        let inode = emptcp_host::namespace::inode().unwrap();
+        let pins = std::path::PathBuf::from(format!("/sys/fs/bpf/emptcp/{inode}/{name}"));
+        let is_link = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("link_");
+        let entries = std::fs::read_dir(&pins).unwrap().flatten();
+        let link = entries
+            .map(|entry| entry.file_name())
+            .find(|name| is_link(name))
+            .unwrap();
+        let link = pins.join(link);
+        std::fs::remove_file(&link).unwrap();
+        let map = libbpf_rs::MapHandle::from_pinned_path(pins.join("map_emptcp_table")).unwrap();
+        emptcp_load::pin::add(std::os::fd::AsFd::as_fd(&map), &link).unwrap();
+
+        let said = message(remove(&name));
+        assert!(
+            said.contains("this is not a link") && said.contains(&*link.to_string_lossy()),
+            "{said}"
+        );
+        assert!(link.exists(), "it is not ours");
+        std::fs::remove_file(&link).unwrap();
+        remove(&name).unwrap();
+        assert!(!pins.exists());
+    });
+}
+
+#[test]
 fn an_instance_of_a_namespace_that_is_gone_is_not_taken_for_one_of_its_successor() {
     require!(is_root(), "this test loads BPF programs, which needs root");
     let folder = tempfile::tempdir().unwrap();

@@ -144,6 +144,11 @@ fn members_that_cannot_hold_their_argument_are_refused() {
         ),
         ("__u8 x", "type = \"integer\"\nmax = 256", ["`max = 256`", "1 bytes"]),
         (
+            "__u8 x",
+            "type = \"integer\"\nmin = 256",
+            ["`min = 256`", "at most 255"],
+        ),
+        (
             "__u16 x",
             "type = \"size\"\ndefault = \"64KiB\"",
             ["the default of `x`", "`64KiB` is out of range"],
@@ -151,6 +156,25 @@ fn members_that_cannot_hold_their_argument_are_refused() {
     ] {
         all(&narrow(member, rest), &words);
     }
+}
+
+#[test]
+fn a_map_with_a_name_of_the_core_is_refused() {
+    let source = |name: &str| {
+        format!(
+            "struct {{ __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); }} \
+             {name} SEC(\".maps\");\nACTOR(mine)\n{{\n\t__u32 zero = 0;\n\t(void)bpf_map_lookup_elem(&{name}, \
+             &zero);\n\t(void)packet;\n\treturn EMPTCP_CONTINUE;\n}}"
+        )
+    };
+    for name in ["emptcp_control", "emptcp_table", "emptcp_new"] {
+        let text = refused("mine", &manifest("mine", "actor", ""), &source(name));
+        all(&text, &[&format!("the map `{name}`"), "give the map another name"]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("#include <emptcp/element.h>\n{}\n", source("mine_only"));
+    let mine = element(folder.path(), "mine", &manifest("mine", "actor", ""), &text);
+    elements::build(&mine).unwrap();
 }
 
 const LOUD: &str = r"

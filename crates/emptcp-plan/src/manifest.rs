@@ -93,7 +93,7 @@ pub struct Argument {
     pub values: Vec<String>,
 }
 
-/// A counter: in `element.toml` only its name, or `{ name = "told", unit = "events" }`.
+/// A counter: in `element.toml` only its name, or `{ name = "emitted", unit = "events" }`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct CounterName {
     /// Its name in `COUNTERS(...)`.

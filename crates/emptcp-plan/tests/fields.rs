@@ -200,6 +200,7 @@ fn a_declaration_that_cannot_work_is_refused_where_it_stands() {
             "aliases = [\"hops\"]",
             "`hops` is an alias of another field too",
         ),
+        ("\"hops\"", "\"hops\", \"hops\"", "`hops` is named twice"),
         ("\"hops\"", "\"ip.addr\"", "`ip.addr` means something else already"),
         ("\"syn|synack\"", "\"sin\"", "`sin` is not a packet type"),
         ("none = \"0\"", "none = \"zero\"", "`none` stands for no value"),

@@ -3,7 +3,7 @@
 use crate::one::OneConnection;
 use anyhow::Context;
 use clap::Args;
-use emptcp_trace_report::explain::{Collector, write_text};
+use emptcp_trace_report::explain::{Collector, Detail, write_text};
 use std::io::{self, Write};
 
 /// Columns when the output is not a terminal.
@@ -16,7 +16,12 @@ const WIDEST: usize = 120;
 pub struct ExplainArguments {
     #[command(flatten)]
     one: OneConnection,
-    /// Print a JSON array of sentences, each with t (seconds since the first SYN), packets, subflow, text and kind
+    /// Print under each sentence how sure it is, the packets that show it, the causes that remain, and those that the
+    /// packets exclude
+    #[arg(long)]
+    why: bool,
+    /// Print a JSON array of sentences, each with t (seconds since the first SYN), packets, subflow, direction, text,
+    /// kind, evidence and reasons (what --why prints)
     #[arg(long)]
     json: bool,
 }
@@ -35,7 +40,8 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
             .and_then(|()| writeln!(out))
     } else {
         let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).min(WIDEST));
-        write_text(&mut out, &connection, &story, width)
+        let detail = if arguments.why { Detail::Why } else { Detail::Sentences };
+        write_text(&mut out, &connection, &story, width, detail)
     };
     // `failure::report` ignores the error of a closed pipe.
     written.and_then(|()| out.flush()).context("standard output")

@@ -208,7 +208,7 @@ fn traces_side_by_side_come_out_in_the_order_of_their_names_whatever_the_number_
                 .args(&files);
             let output = command.output().expect("it starts");
             assert!(output.status.success(), "{}", text(&output.stderr));
-            let tables = ["connections", "subflows", "events"]
+            let tables = ["connections", "subflows", "events", "strays"]
                 .map(|table| fs::read_to_string(tables.join(format!("{table}.csv"))).expect("a table"));
             (text(&output.stdout), tables)
         })

@@ -83,12 +83,7 @@ impl<S: Source> Analyzer<S> {
     fn read(&mut self) -> Option<Event> {
         match self.source.next() {
             Ok(Next::Frame(frame)) => {
-                let totals = self.engine.totals_mut();
-                totals.packets += 1;
-                totals.bytes += u64::from(frame.original_length);
-                totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
-                totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
-                if self.packet.decode(&frame, &mut totals.skipped) {
+                if self.packet.decode(&frame, self.engine.totals_mut()) {
                     // Checked after each packet, because the source may just have found a second interface.
                     let ordered = match self.settings.order {
                         Order::Auto => self.source.may_be_unordered(),

@@ -1,6 +1,6 @@
 //! What the analysis emits while it reads.
 
-use crate::record::{Connection, Mark, Totals};
+use crate::record::{Connection, Mark, Stray, Totals};
 use crate::{ConnectionId, Direction, PacketNumber, Span, SubflowId, Timestamp};
 use mptcp_wire::mptcp::MptcpOption;
 use smallvec::SmallVec;
@@ -107,6 +107,8 @@ pub enum Event {
     Mark(Mark),
     /// A connection is over: its record. No later event is about it.
     Connection(Box<Connection>),
+    /// An option of a packet that belongs to no connection: a row of the table `strays`.
+    Stray(Box<Stray>),
     /// A live source has no packet now; this is the current time.
     Quiet(Timestamp),
     /// The source is at its end; nothing follows.

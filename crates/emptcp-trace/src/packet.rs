@@ -1,11 +1,12 @@
 //! A captured TCP segment, decoded: the fields that the analysis needs, without borrowing from the capture.
 
-use crate::record::Skipped;
+use crate::record::{Encapsulated, Malformed, Skipped, Totals};
 use crate::{Frame, PacketNumber, Timestamp};
 use mptcp_wire::checksum::Sum;
-use mptcp_wire::mptcp::MptcpOption;
+use mptcp_wire::mptcp::{MptcpOption, Subtype};
 use mptcp_wire::segment::Network;
-use mptcp_wire::tcp::{Flags, TcpOption};
+use mptcp_wire::tcp::Flags;
+use mptcp_wire::tcp::option::kind;
 use mptcp_wire::{Error, Segment, SequenceNumber};
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
@@ -44,7 +45,26 @@ pub(crate) struct Packet {
     /// MPTCP options that are well-formed.
     pub(crate) options: SmallVec<[MptcpOption; 2]>,
     /// MPTCP options that are not, or are cut off.
-    pub(crate) malformed_options: u32,
+    pub(crate) malformed: Vec<Malformed>,
+    /// The maximum segment size in a SYN or SYN+ACK.
+    pub(crate) maximum_segment: Option<u16>,
+    /// TSval of the timestamps option (RFC 7323, 3).
+    pub(crate) timestamp: Option<u32>,
+    /// The identification in an IPv4 header; 0 in IPv6.
+    pub(crate) identification: u16,
+    /// Over all bytes that a copy of the packet has too: those from the IP header on, without TTL and header checksum,
+    /// and of the payload its sum.
+    pub(crate) fingerprint: u64,
+    /// The capture has only a part of the packet.
+    pub(crate) is_cut: bool,
+    /// No-operation options in a row, at most. Hosts align with one to three; a box that erases options writes more.
+    pub(crate) padding: u8,
+}
+
+/// Mixes a word into a fingerprint. Fast, and good enough for bytes that nobody chose to collide: a collision drops one
+/// packet of the same flow within a moment.
+const fn mix(fingerprint: u64, word: u64) -> u64 {
+    (fingerprint.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
 fn widened(address: IpAddr) -> u128 {
@@ -55,6 +75,18 @@ fn widened(address: IpAddr) -> u128 {
 }
 
 impl FlowKey {
+    /// Of no flow.
+    pub(crate) const NONE: Self = Self {
+        low: 0,
+        high: 0,
+        ports: 0,
+    };
+
+    /// Whether this end is the lower one of the key.
+    pub(crate) fn is_low(&self, end: SocketAddr) -> bool {
+        (widened(end.ip()), u32::from(end.port())) == (self.low, self.ports >> 16)
+    }
+
     pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
         let from = (widened(source.ip()), source.port());
         let to = (widened(destination.ip()), destination.port());
@@ -87,29 +119,34 @@ impl Packet {
             payload_sum: None,
             handshake: false,
             options: SmallVec::new(),
-            malformed_options: 0,
+            malformed: Vec::new(),
+            maximum_segment: None,
+            timestamp: None,
+            identification: 0,
+            fingerprint: 0,
+            is_cut: false,
+            padding: 0,
         }
     }
 
-    /// Decodes a frame into this packet. Returns whether it is a TCP segment; otherwise `skipped` counts the reason.
-    pub(crate) fn decode(&mut self, frame: &Frame<'_>, skipped: &mut Skipped) -> bool {
-        let Some(link) = frame.link else {
-            skipped.link_type += 1;
-            return false;
-        };
-        match Segment::parse(frame.bytes, link) {
-            Ok(segment) => {
+    /// Whether it has no MPTCP option, not even a malformed one.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.options.is_empty() && self.malformed.is_empty()
+    }
+
+    /// Counts a frame and decodes it into this packet. Returns whether it is a TCP segment; otherwise `totals` counts
+    /// the reason.
+    pub(crate) fn decode(&mut self, frame: &Frame<'_>, totals: &mut Totals) -> bool {
+        totals.packets += 1;
+        totals.bytes += u64::from(frame.original_length);
+        totals.first = Some(totals.first.map_or(frame.time, |first| first.min(frame.time)));
+        totals.last = Some(totals.last.map_or(frame.time, |last| last.max(frame.time)));
+        match segment_of(frame, &mut totals.skipped, &mut totals.encapsulated) {
+            Some(segment) => {
                 self.fill(frame, &segment);
                 true
             }
-            Err(error) => {
-                match error {
-                    Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
-                    Error::Fragment { .. } => skipped.fragments += 1,
-                    _ => skipped.malformed += 1,
-                }
-                false
-            }
+            None => false,
         }
     }
 
@@ -125,18 +162,7 @@ impl Packet {
         self.flags = tcp.flags();
         self.window = tcp.window();
         self.handshake = self.flags.contains(Flags::SYN);
-        self.window_scale = self.handshake.then(|| window_scale(segment)).flatten();
-        self.options.clear();
-        self.malformed_options = 0;
-        for option in segment.mptcp_options() {
-            match option {
-                Ok(option) => {
-                    self.handshake |= matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_));
-                    self.options.push(option);
-                }
-                Err(_) => self.malformed_options += 1,
-            }
-        }
+        self.read_options(segment);
         let captured = segment.payload();
         self.payload = payload_length(frame, segment);
         let ip_header = segment.transport_offset().saturating_sub(segment.network_offset());
@@ -148,6 +174,89 @@ impl Packet {
             sum.add(captured);
             sum.partial()
         });
+        self.is_cut = self.payload > 0 && !whole;
+        self.take_fingerprint(segment);
+    }
+
+    fn read_options(&mut self, segment: &Segment<'_>) {
+        self.window_scale = None;
+        self.maximum_segment = None;
+        self.timestamp = None;
+        self.options.clear();
+        self.malformed.clear();
+        self.padding = 0;
+        let mut run = 0;
+        let mut end = 0;
+        for located in segment.options() {
+            let located = match located {
+                Ok(located) => located,
+                Err(error) => {
+                    let rest = segment.tcp().option_bytes().get(end..).unwrap_or_default();
+                    self.malformed.push(malformed(&error, rest));
+                    break;
+                }
+            };
+            end = located.offset() + located.bytes().len();
+            if located.kind() == kind::NO_OPERATION {
+                run += 1;
+                self.padding = self.padding.max(run);
+                continue;
+            }
+            run = 0;
+            match (located.kind(), located.bytes()) {
+                (kind::TIMESTAMPS, [_, 10, a, b, c, d, ..]) => {
+                    self.timestamp = Some(u32::from_be_bytes([*a, *b, *c, *d]));
+                }
+                // RFC 7323, 2.3: a shift above 14 is taken as 14.
+                (kind::WINDOW_SCALE, [_, 3, shift]) if self.handshake => self.window_scale = Some((*shift).min(14)),
+                (kind::MAXIMUM_SEGMENT_SIZE, [_, 4, high, low]) if self.handshake => {
+                    self.maximum_segment = Some(u16::from_be_bytes([*high, *low]));
+                }
+                (kind::MPTCP, bytes) => {
+                    let option = located
+                        .mptcp()
+                        .map(|view| view.and_then(|view| MptcpOption::parse(&view)));
+                    match option {
+                        Some(Ok(option)) => self.options.push(option),
+                        Some(Err(error)) => self.malformed.push(malformed(&error, bytes)),
+                        None => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        let opens = |option: &MptcpOption| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_));
+        self.handshake |= self.options.iter().any(opens);
+    }
+
+    fn take_fingerprint(&mut self, segment: &Segment<'_>) {
+        self.identification = match segment.network() {
+            Network::V4(header) => header.identification(),
+            Network::V6(_) => 0,
+        };
+        let source = widened(self.source.ip());
+        let destination = widened(self.destination.ip());
+        let words = [
+            source as u64,
+            (source >> 64) as u64,
+            destination as u64,
+            (destination >> 64) as u64,
+            u64::from(self.source.port()) << 48
+                | u64::from(self.destination.port()) << 32
+                | u64::from(self.window) << 16
+                | u64::from(self.identification),
+            u64::from(self.sequence.0) << 32 | u64::from(self.acknowledgement.0),
+            u64::from(self.flags.bits()) << 32 | u64::from(self.payload),
+            self.payload_sum.map_or(0, |sum| u64::from(sum) | 1 << 32),
+        ];
+        let mut fingerprint = words.into_iter().fold(0, mix);
+        let (chunks, rest) = segment.tcp().option_bytes().as_chunks::<4>();
+        for chunk in chunks {
+            fingerprint = mix(fingerprint, u32::from_ne_bytes(*chunk).into());
+        }
+        self.fingerprint = rest
+            .iter()
+            .fold(fingerprint, |print, byte| mix(print, u64::from(*byte)));
     }
 
     /// A SYN that opens.
@@ -158,6 +267,38 @@ impl Packet {
     /// A SYN that answers.
     pub(crate) fn is_syn_ack(&self) -> bool {
         self.flags.contains(Flags::SYN | Flags::ACK) && !self.flags.contains(Flags::RST)
+    }
+}
+
+/// The TCP segment of a frame, also inside of tunnels; otherwise `skipped` counts the reason.
+#[inline]
+pub(crate) fn segment_of<'a>(
+    frame: &Frame<'a>,
+    skipped: &mut Skipped,
+    encapsulated: &mut Encapsulated,
+) -> Option<Segment<'a>> {
+    let link = match frame.link {
+        Ok(link) => link,
+        Err(unknown) => {
+            skipped.unknown_link(unknown);
+            return None;
+        }
+    };
+    match Segment::parse_innermost(frame.bytes, link) {
+        Ok(segment) => {
+            if !segment.encapsulations().is_empty() {
+                encapsulated.count(segment.encapsulations());
+            }
+            Some(segment)
+        }
+        Err(error) => {
+            match error {
+                Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
+                Error::Fragment { .. } => skipped.fragments += 1,
+                _ => skipped.malformed += 1,
+            }
+            None
+        }
     }
 }
 
@@ -174,10 +315,32 @@ fn payload_length(frame: &Frame<'_>, segment: &Segment<'_>) -> u32 {
     u32::try_from(segment.payload_length()).unwrap_or(u32::MAX)
 }
 
-fn window_scale(segment: &Segment<'_>) -> Option<u8> {
-    segment.options().parsed().find_map(|option| match option {
-        // RFC 7323, 2.3: a shift above 14 is taken as 14.
-        Ok(TcpOption::WindowScale(shift)) => Some(shift.min(14)),
-        _ => None,
-    })
+/// What is wrong with an option; `bytes` begin with it.
+fn malformed(error: &Error, bytes: &[u8]) -> Malformed {
+    let is_mptcp = bytes.first() == Some(&kind::MPTCP);
+    let length = bytes.get(1).copied();
+    let subtype = bytes
+        .get(2)
+        .filter(|_| is_mptcp && length != Some(2))
+        .map(|byte| byte >> 4);
+    let option = match subtype.map(Subtype::from_number) {
+        Some(subtype) => subtype.name(),
+        None if is_mptcp => "MPTCP option",
+        None => "TCP option",
+    };
+    let expected = match *error {
+        Error::OptionLength { expected, .. } => expected.to_owned(),
+        Error::OptionOverrun { room, .. } => format!("2 to {room}"),
+        Error::OptionCut { .. } => "a length byte".to_owned(),
+        Error::OptionValue {
+            field, value, expected, ..
+        } => format!("{field} {expected}, not {value}"),
+        ref other => other.to_string(),
+    };
+    Malformed {
+        option,
+        subtype,
+        length,
+        expected,
+    }
 }

@@ -18,6 +18,28 @@ pub enum Header {
     Ethernet,
     /// IEEE 802.1Q or 802.1ad tag.
     Vlan,
+    /// LLC, IEEE 802.2.
+    Llc,
+    /// Radiotap.
+    Radiotap,
+    /// IEEE 802.11.
+    Ieee80211,
+    /// Extensible Record Format.
+    Erf,
+    /// MPLS label, RFC 3032.
+    Mpls,
+    /// PPP over Ethernet, RFC 2516.
+    Pppoe,
+    /// GRE, RFC 2784.
+    Gre,
+    /// UDP, RFC 768.
+    Udp,
+    /// VXLAN, RFC 7348.
+    Vxlan,
+    /// Geneve, RFC 8926.
+    Geneve,
+    /// GTP-U, 3GPP TS 29.281.
+    GtpU,
     /// RFC 791.
     Ipv4,
     /// RFC 8200.
@@ -51,6 +73,17 @@ impl fmt::Display for Header {
             Self::PointToPoint => "PPP header",
             Self::Ethernet => "Ethernet header",
             Self::Vlan => "VLAN tag",
+            Self::Llc => "LLC header",
+            Self::Radiotap => "radiotap header",
+            Self::Ieee80211 => "802.11 header",
+            Self::Erf => "ERF header",
+            Self::Mpls => "MPLS label",
+            Self::Pppoe => "PPPoE header",
+            Self::Gre => "GRE header",
+            Self::Udp => "UDP header",
+            Self::Vxlan => "VXLAN header",
+            Self::Geneve => "Geneve header",
+            Self::GtpU => "GTP-U header",
             Self::Ipv4 => "IPv4 header",
             Self::Ipv6 => "IPv6 header",
             Self::Ipv6Extension => "IPv6 extension header",
@@ -104,6 +137,12 @@ pub enum Error {
         offset: u16,
         /// More fragments follow.
         more: bool,
+    },
+    /// More headers around each other than are opened.
+    #[error("more than {most} headers around each other")]
+    TooDeep {
+        /// How many are opened.
+        most: usize,
     },
     /// A TCP option ends before its length byte.
     #[error("TCP option {kind}: no length byte before the end of the option area")]

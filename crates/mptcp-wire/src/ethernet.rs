@@ -17,6 +17,8 @@ impl EtherType {
     pub const VLAN: Self = Self(0x8100);
     /// IEEE 802.1ad service tag.
     pub const SERVICE_VLAN: Self = Self(0x88a8);
+    /// MPLS, RFC 3032.
+    pub const MPLS: Self = Self(0x8847);
 
     /// Whether a tag follows.
     #[must_use]

@@ -14,6 +14,8 @@
 //! * [`builder`]: [`PacketBuilder`], a complete frame with correct checksums. Start here to make packets.
 //! * [`link`], [`ethernet`] (with VLAN tags), [`ipv4`], [`ipv6`] (with extension headers), [`tcp`]: one header each,
 //!   a `View` (zero-copy) and a `Repr` (owned fields, `parse` and `emit`).
+//! * [`encapsulation`]: tags, labels and tunnels around the IP packet; [`Segment::parse_innermost`] opens them.
+//!   `wireless.rs` (802.11, radiotap) and `erf.rs` are link headers that take a file.
 //! * [`tcp::option`]: TCP options and the iterator over an option area.
 //! * [`mptcp`]: the MPTCP options, one file per subtype.
 //! * [`types`], [`sequence`]: separate types for keys, tokens, identifiers and sequence numbers, each with one form as
@@ -61,11 +63,14 @@ pub mod builder;
 mod bytes;
 pub mod checksum;
 pub mod crypto;
+pub mod encapsulation;
+mod erf;
 pub mod error;
 pub mod ethernet;
 pub mod ipv4;
 pub mod ipv6;
 pub mod link;
+mod link_name;
 pub mod list;
 pub mod mptcp;
 pub mod segment;
@@ -74,10 +79,11 @@ mod stage;
 pub mod tcp;
 mod text;
 pub mod types;
+mod wireless;
 
 pub use builder::PacketBuilder;
 pub use error::{Error, Result};
-pub use link::LinkType;
+pub use link::{LinkType, UnknownLink};
 pub use segment::Segment;
 pub use sequence::{DataSequenceNumber, Idsn, SequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber};
 pub use text::InvalidText;

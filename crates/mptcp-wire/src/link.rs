@@ -1,8 +1,12 @@
 //! Link headers of captures: the position of the IP packet.
 
-use crate::bytes::{array_at, u8_at, u16_at};
+use crate::bytes::{array_at, tail, u16_at};
+use crate::encapsulation::{ip_type, ppp as point_to_point};
 use crate::error::{Header, Result};
 use crate::ethernet::{self, EtherType, VlanTags};
+use crate::link_name::NAMES;
+use crate::{erf, wireless};
+use core::fmt;
 
 /// The header before the IP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +24,34 @@ pub enum LinkType {
     /// Point-to-point protocol, RFC 1661, with or without the address and control bytes of RFC 1662, and with a
     /// protocol field of one or two bytes. Also Cisco's HDLC, which has the same number in captures of serial lines.
     Ppp,
+    /// IEEE 802.11 without a header before it.
+    Ieee80211,
+    /// IEEE 802.11 after a radiotap header.
+    Radiotap,
+    /// A record of Endace's Extensible Record Format, with Ethernet, PPP or IP.
+    Erf,
+}
+
+/// The number of a link type that this crate does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnknownLink(pub u32);
+
+impl UnknownLink {
+    /// What it is (tcpdump.org/linktypes), for the more common ones.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let found = NAMES.iter().find(|(number, _)| *number == self.0);
+        found.map(|(_, name)| *name)
+    }
+}
+
+impl fmt::Display for UnknownLink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(formatter, "{} ({name})", self.0),
+            None => write!(formatter, "{}", self.0),
+        }
+    }
 }
 
 /// Offsets and values in the cooked, loopback and PPP headers.
@@ -34,8 +66,6 @@ mod field {
     /// Unicast and multicast.
     pub(super) const CISCO_HDLC: [[u8; 2]; 2] = [[0x0f, 0x00], [0x8f, 0x00]];
     pub(super) const CISCO_HDLC_LENGTH: usize = 4;
-    pub(super) const PPP_IPV4: u16 = 0x0021;
-    pub(super) const PPP_IPV6: u16 = 0x0057;
 }
 
 /// The parsed link header of a frame.
@@ -56,10 +86,13 @@ impl LinkType {
         match number {
             0 | 108 => Some(Self::Loopback),
             1 => Some(Self::Ethernet),
-            9 | 50 => Some(Self::Ppp),
+            9 | 50 | 104 => Some(Self::Ppp),
             // 12 and 14: numbers of the raw type before it was assigned 101.
             12 | 14 | 101 | 228 | 229 => Some(Self::RawIp),
+            105 => Some(Self::Ieee80211),
             113 => Some(Self::LinuxSll),
+            127 => Some(Self::Radiotap),
+            197 => Some(Self::Erf),
             276 => Some(Self::LinuxSll2),
             _ => None,
         }
@@ -68,15 +101,8 @@ impl LinkType {
     /// Reads the link header. Fails only when the frame is shorter than it.
     pub fn locate(self, frame: &[u8]) -> Result<Located> {
         match self {
-            Self::Ethernet => {
-                let view = ethernet::View::new_checked(frame)?;
-                Ok(Located {
-                    ether_type: view.ether_type(),
-                    network_offset: view.header_length(),
-                    vlan_tags: view.vlan_tags(),
-                })
-            }
-            Self::RawIp => Ok(untagged(version_type(frame.first()), 0)),
+            Self::Ethernet => ethernet_at(frame, 0),
+            Self::RawIp => Ok(untagged(ip_type(frame.first()), 0)),
             Self::LinuxSll => cooked(frame, field::SLL_PROTOCOL, field::SLL_LENGTH),
             Self::LinuxSll2 => cooked(frame, field::SLL2_PROTOCOL, field::SLL2_LENGTH),
             Self::Loopback => {
@@ -91,33 +117,50 @@ impl LinkType {
                 let ether_type = of(u32::from_le_bytes(family)).or_else(|| of(u32::from_be_bytes(family)));
                 Ok(untagged(ether_type.unwrap_or(EtherType(0)), field::LOOPBACK_LENGTH))
             }
-            Self::Ppp => ppp(frame),
+            Self::Ppp => ppp(frame, 0),
+            Self::Ieee80211 => {
+                let (ether_type, offset) = wireless::frame(frame, false)?;
+                Ok(untagged(ether_type, offset))
+            }
+            Self::Radiotap => {
+                let (ether_type, offset) = wireless::radiotap(frame)?;
+                Ok(untagged(ether_type, offset))
+            }
+            Self::Erf => {
+                let (content, offset) = erf::open(frame)?;
+                match content {
+                    erf::Content::Ethernet => ethernet_at(frame, offset),
+                    erf::Content::Ppp => ppp(frame, offset),
+                    erf::Content::Ip => Ok(untagged(ip_type(frame.get(offset)), offset)),
+                    erf::Content::Other => Ok(untagged(EtherType(0), offset)),
+                }
+            }
         }
     }
 }
 
-fn ppp(frame: &[u8]) -> Result<Located> {
-    Header::PointToPoint.within(frame, 2)?;
-    let first: [u8; 2] = array_at(frame, 0);
+#[inline]
+fn ethernet_at(frame: &[u8], offset: usize) -> Result<Located> {
+    let view = ethernet::View::new_checked(tail(frame, offset))?;
+    Ok(Located {
+        ether_type: view.ether_type(),
+        network_offset: offset.saturating_add(view.header_length()),
+        vlan_tags: view.vlan_tags(),
+    })
+}
+
+fn ppp(frame: &[u8], offset: usize) -> Result<Located> {
+    let bytes = tail(frame, offset);
+    Header::PointToPoint.within(bytes, 2)?;
+    let first: [u8; 2] = array_at(bytes, 0);
     if field::CISCO_HDLC.contains(&first) {
-        Header::PointToPoint.within(frame, field::CISCO_HDLC_LENGTH)?;
-        return Ok(untagged(EtherType(u16_at(frame, 2)), field::CISCO_HDLC_LENGTH));
+        Header::PointToPoint.within(bytes, field::CISCO_HDLC_LENGTH)?;
+        let network_offset = offset.saturating_add(field::CISCO_HDLC_LENGTH);
+        return Ok(untagged(EtherType(u16_at(bytes, 2)), network_offset));
     }
     let at: usize = if first == field::PPP_ADDRESS_CONTROL { 2 } else { 0 };
-    // The first byte of a protocol is even and the second odd, so an odd first byte is a compressed protocol field
-    // (RFC 1661, section 6.5).
-    let (protocol, length) = match u8_at(frame, at) {
-        compressed if compressed & 1 == 1 => (compressed.into(), 1),
-        _ => (u16_at(frame, at), 2),
-    };
-    let network_offset = at.saturating_add(length);
-    Header::PointToPoint.within(frame, network_offset)?;
-    let ether_type = match protocol {
-        field::PPP_IPV4 => EtherType::IPV4,
-        field::PPP_IPV6 => EtherType::IPV6,
-        _ => EtherType(0),
-    };
-    Ok(untagged(ether_type, network_offset))
+    let (ether_type, length) = point_to_point::protocol(tail(bytes, at))?;
+    Ok(untagged(ether_type, offset.saturating_add(at).saturating_add(length)))
 }
 
 fn cooked(frame: &[u8], protocol: usize, length: usize) -> Result<Located> {
@@ -130,14 +173,6 @@ fn untagged(ether_type: EtherType, network_offset: usize) -> Located {
         ether_type,
         network_offset,
         vlan_tags: VlanTags::new(),
-    }
-}
-
-fn version_type(first: Option<&u8>) -> EtherType {
-    match first.map(|byte| byte >> 4) {
-        Some(4) => EtherType::IPV4,
-        Some(6) => EtherType::IPV6,
-        _ => EtherType(0),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bytes::{head, tail};
 use crate::checksum;
+use crate::encapsulation::{Encapsulation, Encapsulations, descend};
 use crate::error::{Error, Result};
 use crate::ethernet::{EtherType, VlanTags};
 use crate::link::LinkType;
@@ -21,11 +22,76 @@ pub enum Network<'a> {
     V6(ipv6::View<'a>),
 }
 
+/// An IP packet that is no fragment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IpPacket<'a> {
+    network: Network<'a>,
+    addresses: AddressPair,
+    /// What it carries.
+    pub(crate) protocol: u8,
+    /// Where that begins in the packet.
+    pub(crate) offset: usize,
+    /// The available bytes of that, limited by the IP length.
+    pub(crate) transport: &'a [u8],
+    /// Its length by the IP header.
+    length: usize,
+}
+
+/// Reads an IP packet of this type.
+#[inline]
+pub(crate) fn ip_packet(packet: &[u8], ether_type: EtherType) -> Result<IpPacket<'_>> {
+    match ether_type {
+        EtherType::IPV4 => {
+            let view = ipv4::View::new_checked(packet)?;
+            if view.is_fragment() {
+                return Err(Error::Fragment {
+                    offset: view.fragment_offset(),
+                    more: view.more_fragments(),
+                });
+            }
+            Ok(IpPacket {
+                network: Network::V4(view),
+                addresses: AddressPair::V4 {
+                    source: view.source(),
+                    destination: view.destination(),
+                },
+                protocol: view.protocol(),
+                offset: view.header_length(),
+                transport: view.payload(),
+                length: view.payload_length(),
+            })
+        }
+        EtherType::IPV6 => {
+            let view = ipv6::View::new_checked(packet)?;
+            let upper = view.upper_layer()?;
+            if let Some(fragment) = upper.fragment.filter(|fragment| !fragment.is_atomic()) {
+                return Err(Error::Fragment {
+                    offset: fragment.offset,
+                    more: fragment.more,
+                });
+            }
+            Ok(IpPacket {
+                network: Network::V6(view),
+                addresses: AddressPair::V6 {
+                    source: view.source(),
+                    destination: view.destination(),
+                },
+                protocol: upper.protocol,
+                offset: upper.offset,
+                transport: tail(view.packet(), upper.offset),
+                length: view.total_length().saturating_sub(upper.offset),
+            })
+        }
+        EtherType(ether_type) => Err(Error::NotIp { ether_type }),
+    }
+}
+
 /// A TCP segment in a frame. Headers are complete; the payload may be truncated.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     frame: &'a [u8],
     vlan_tags: VlanTags,
+    encapsulations: Encapsulations,
     network_offset: usize,
     network: Network<'a>,
     addresses: AddressPair,
@@ -62,69 +128,67 @@ impl<'a> Segment<'a> {
     /// ```
     pub fn parse(frame: &'a [u8], link: LinkType) -> Result<Self> {
         let located = link.locate(frame)?;
-        let packet = tail(frame, located.network_offset);
-        let (network, addresses, protocol, offset, transport, transport_length) = match located.ether_type {
-            EtherType::IPV4 => {
-                let view = ipv4::View::new_checked(packet)?;
-                if view.is_fragment() {
-                    return Err(Error::Fragment {
-                        offset: view.fragment_offset(),
-                        more: view.more_fragments(),
-                    });
-                }
-                let addresses = AddressPair::V4 {
-                    source: view.source(),
-                    destination: view.destination(),
-                };
-                let (offset, length) = (view.header_length(), view.payload_length());
-                (
-                    Network::V4(view),
-                    addresses,
-                    view.protocol(),
-                    offset,
-                    view.payload(),
-                    length,
-                )
-            }
-            EtherType::IPV6 => {
-                let view = ipv6::View::new_checked(packet)?;
-                let upper = view.upper_layer()?;
-                if let Some(fragment) = upper.fragment.filter(|fragment| !fragment.is_atomic()) {
-                    return Err(Error::Fragment {
-                        offset: fragment.offset,
-                        more: fragment.more,
-                    });
-                }
-                let addresses = AddressPair::V6 {
-                    source: view.source(),
-                    destination: view.destination(),
-                };
-                let length = view.total_length().saturating_sub(upper.offset);
-                let transport = tail(view.packet(), upper.offset);
-                (
-                    Network::V6(view),
-                    addresses,
-                    upper.protocol,
-                    upper.offset,
-                    transport,
-                    length,
-                )
-            }
-            EtherType(ether_type) => return Err(Error::NotIp { ether_type }),
-        };
-        if protocol != checksum::PROTOCOL_TCP {
-            return Err(Error::NotTcp { protocol });
+        let packet = ip_packet(tail(frame, located.network_offset), located.ether_type)?;
+        if packet.protocol != checksum::PROTOCOL_TCP {
+            return Err(Error::NotTcp {
+                protocol: packet.protocol,
+            });
         }
+        let mut segment = Self::of(frame, located.network_offset, &packet)?;
+        if !located.vlan_tags.is_empty() {
+            segment.set_around(located.vlan_tags, Encapsulations::only(Encapsulation::Vlan));
+        }
+        Ok(segment)
+    }
+
+    /// Finds the TCP segment in `frame`, also inside tags, labels and tunnels: [`Segment::encapsulations`] are those
+    /// that it was in. A frame that [`Segment::parse`] reads costs no more here.
+    ///
+    /// Errors: as [`Segment::parse`], of the innermost packet that was reached; [`Error::TooDeep`].
+    ///
+    /// ```
+    /// use mptcp_wire::{LinkType, PacketBuilder, Segment, encapsulation::Encapsulation};
+    ///
+    /// // A packet of IPv6 in one of IPv4.
+    /// let inner = PacketBuilder::new("[2001:db8::1]:4000".parse().unwrap(), "[2001:db8::2]:80".parse().unwrap()).raw_ip();
+    /// let mut frame = [0; 128];
+    /// let length = 20 + inner.build(&mut frame[20..]).unwrap();
+    /// frame[..4].copy_from_slice(&[0x45, 0, 0, length as u8]);
+    /// frame[9] = 41;
+    ///
+    /// assert!(Segment::parse(&frame[..length], LinkType::RawIp).is_err());
+    /// let segment = Segment::parse_innermost(&frame[..length], LinkType::RawIp).unwrap();
+    /// assert_eq!(segment.source().port(), 4000);
+    /// assert!(segment.encapsulations().contains(Encapsulation::IpInIp));
+    /// ```
+    #[inline]
+    pub fn parse_innermost(frame: &'a [u8], link: LinkType) -> Result<Self> {
+        match Self::parse(frame, link) {
+            Err(Error::NotIp { .. } | Error::NotTcp { .. }) => descend(frame, link),
+            result => result,
+        }
+    }
+
+    /// The segment of the IP packet at `network_offset` of `frame`.
+    #[inline]
+    pub(crate) fn of(frame: &'a [u8], network_offset: usize, packet: &IpPacket<'a>) -> Result<Self> {
         Ok(Self {
             frame,
-            vlan_tags: located.vlan_tags,
-            network_offset: located.network_offset,
-            network,
-            addresses,
-            transport_offset: located.network_offset.saturating_add(offset),
-            transport_length,
-            tcp: tcp::View::new_checked(transport)?,
+            vlan_tags: VlanTags::new(),
+            encapsulations: Encapsulations::NONE,
+            network_offset,
+            network: packet.network,
+            addresses: packet.addresses,
+            transport_offset: network_offset.saturating_add(packet.offset),
+            transport_length: packet.length,
+            tcp: tcp::View::new_checked(packet.transport)?,
         })
+    }
+
+    /// Sets what is around the IP packet.
+    pub(crate) fn set_around(&mut self, vlan_tags: VlanTags, encapsulations: Encapsulations) {
+        self.vlan_tags = vlan_tags;
+        self.encapsulations = encapsulations;
     }
 
     /// The frame.
@@ -133,7 +197,13 @@ impl<'a> Segment<'a> {
         self.frame
     }
 
-    /// The VLAN tags, outermost first; none except on Ethernet.
+    /// The headers around the IP packet, except for the link header.
+    #[must_use]
+    pub fn encapsulations(&self) -> Encapsulations {
+        self.encapsulations
+    }
+
+    /// The VLAN tags of the frame, outermost first, at most two; none except on Ethernet.
     #[must_use]
     pub fn vlan_tags(&self) -> &VlanTags {
         &self.vlan_tags

@@ -2,7 +2,7 @@
 //! maximum resident size in KiB, then the number of connections and of joins without a connection.
 
 use emptcp_trace::{Analyzer, Event, Frame, Next, PacketNumber, Settings, Source, Span, Timestamp, source};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 struct Kept {
     time: Timestamp,
-    link: Option<LinkType>,
+    link: Result<LinkType, UnknownLink>,
     original_length: u32,
     bytes: Vec<u8>,
 }

@@ -41,7 +41,7 @@ JSON:
    \"policies\": [{\"name\", \"direction\", \"attached\": [{\"device\", \"kind\"}]}],
    \"attached\": [{\"device\", \"direction\", \"kind\"}], \"detached\": [...],
    \"shaped\": [{\"device\", \"qdisc\", \"made\" (by this apply),
-     \"replaces\" (kind of the kernel's own qdisc, or null)}] (root qdiscs for mode=shape),
+     \"replaces\" (kind of the kernel's own qdisc, or null)}] (root qdiscs for classes),
    \"programs\", \"adopted\", \"replaced\": {\"both_acted_us\"} or null (see --replace), \"warnings\", \"duration_ms\"}
   change: \"added\" | \"removed\" | \"changed\" | \"unchanged\" | \"tables\"
   With --dry-run what would be: \"instance\", \"dry_run\", \"changes\", \"policies\", \"attached\", \"detached\", \"shaped\",
@@ -263,13 +263,13 @@ fn would_change(plan: &Plan, preview: &Preview) -> String {
     for shaped in &preview.shaped {
         let Shaped { device, qdisc, .. } = shaped;
         text += &match (&shaped.replaces, shaped.made) {
-            (Some(former), true) => format!("{device}: root qdisc {qdisc} for mode=shape would replace `{former}`\n"),
-            (None, true) => format!("{device}: root qdisc {qdisc} would be made for mode=shape\n"),
-            (_, false) => format!("{device}: root qdisc {qdisc} stays for mode=shape\n"),
+            (Some(former), true) => format!("{device}: root qdisc {qdisc} for classes would replace `{former}`\n"),
+            (None, true) => format!("{device}: root qdisc {qdisc} would be made for classes\n"),
+            (_, false) => format!("{device}: root qdisc {qdisc} stays for classes\n"),
         };
     }
     for device in &preview.unshaped {
-        text += &format!("{device}: the root qdisc made for mode=shape would be removed\n");
+        text += &format!("{device}: the root qdisc made for classes would be removed\n");
     }
     if text.is_empty() { text } else { format!("\n{text}") }
 }
@@ -285,7 +285,7 @@ fn summary(plan: &Plan, applied: &Report) -> String {
     for shaped in &applied.shaped {
         let former = shaped.replaces.as_ref().map(|former| format!(", replacing `{former}`"));
         text += &format!(
-            "{}: root qdisc {} {} for mode=shape{}; `emptcp remove` takes it away\n",
+            "{}: root qdisc {} {} for classes{}; `emptcp remove` takes it away\n",
             shaped.device,
             shaped.qdisc,
             if shaped.made { "made" } else { "stays" },

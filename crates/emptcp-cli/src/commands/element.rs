@@ -81,11 +81,12 @@ impl Element {
         match &self.action {
             Action::Build { folder } => {
                 let built = with_progress("building", folder, element::build)?;
-                report(session, &built, "is built")
+                report(session, &built, "is built", &built.objects)
             }
             Action::Install { folder } => {
                 let built = with_progress("building and installing", folder, element::install)?;
-                report(session, &built, "is installed")
+                let place = element::installed_folder().join(&built.name);
+                report(session, &built, "is installed in", &[place])
             }
             Action::List => list(session),
             Action::Remove { name } => {
@@ -107,13 +108,13 @@ fn with_progress(
     progress::during(&format!("{what} {}", folder.display()), || work(folder))
 }
 
-fn report(session: &Session, built: &Built, done: &str) -> Result<()> {
+fn report(session: &Session, built: &Built, done: &str, places: &[PathBuf]) -> Result<()> {
     if session.wants_json() {
         return session.print_json(built);
     }
     let mut text = format!("{BOLD}{} {}{BOLD:#} {done}\n", words::kind(built.kind), built.name);
-    for object in &built.objects {
-        text += &format!("  {}\n", object.display());
+    for place in places {
+        text += &format!("  {}\n", place.display());
     }
     if !built.checked.is_empty() {
         text += &format!(

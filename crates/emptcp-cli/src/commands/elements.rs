@@ -9,6 +9,7 @@ use crate::{
 use anyhow::Result;
 use clap::Args;
 use emptcp::element::{self, ElementInfo};
+use emptcp::manifest::Need;
 use emptcp::{nearest, values, visible};
 
 /// List the elements that policies can use
@@ -104,12 +105,22 @@ fn explain(info: &ElementInfo) -> String {
         text += &table.render(2);
     }
     if !info.manifest.fields.is_empty() {
-        let fields = info
-            .manifest
-            .fields
-            .iter()
-            .map(|field| visible(&field.name).to_string());
+        let fields = info.manifest.fields.iter().map(|field| {
+            let name = visible(&field.name);
+            match field.aliases.as_slice() {
+                [] => name.to_string(),
+                aliases => format!("{name} (elsewhere {})", visible(&aliases.join(", "))),
+            }
+        });
         text += &format!("  conditions test {}\n", fields.collect::<Vec<_>>().join(", "));
+    }
+    if !info.manifest.needs.is_empty() {
+        let needs = info.manifest.needs.iter().map(|need| match need {
+            Need::FlowView => "the record of the subflow",
+            Need::Connection => "the record of the connection",
+            Need::Class => "a class of its own in the queue of the device",
+        });
+        text += &format!("  needs {}\n", needs.collect::<Vec<_>>().join(", "));
     }
     if !info.manifest.counters.is_empty() {
         let counters = info.manifest.counters.iter();

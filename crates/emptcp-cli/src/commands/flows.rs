@@ -2,15 +2,18 @@
 
 use crate::{
     commands::flow_text::{self, Before},
+    document::{Document, write_array},
     session::Session,
     watch::{Frame, Watch},
 };
 use anyhow::Result;
 use clap::Args;
 use emptcp::model::{Flow, Group, grouped};
-use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::json;
-use std::time::Instant;
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
 
 /// Show the subflows that are known, grouped by connection
 #[derive(Args, Debug)]
@@ -137,18 +140,11 @@ struct Answer {
     left_out: usize,
 }
 
-impl Serialize for Answer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Document for Answer {
+    fn write(&self, out: &mut dyn Write, pretty: bool) -> io::Result<()> {
         let left_out =
             (self.left_out > 0).then(|| json!({"connection": null, "flows": [], "half_open_left_out": self.left_out}));
-        let mut answer = serializer.serialize_seq(None)?;
-        for group in &self.groups {
-            answer.serialize_element(group)?;
-        }
-        if let Some(left_out) = left_out {
-            answer.serialize_element(&left_out)?;
-        }
-        answer.end()
+        write_array(&self.groups, left_out, out, pretty)
     }
 }
 
@@ -157,6 +153,12 @@ mod tests {
     use super::*;
     use crate::commands::flow_text::tests::flow;
     use emptcp::model::FlowState;
+
+    fn written(answer: &Answer) -> serde_json::Value {
+        let mut out = Vec::new();
+        answer.write(&mut out, true).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
 
     #[test]
     fn a_connection_without_a_live_subflow_is_left_out_after_a_minute() {
@@ -210,7 +212,7 @@ mod tests {
             last.trim().starts_with("2 half-open subflows ") && last.contains("--half-open"),
             "{last}"
         );
-        let answer = serde_json::to_value(Answer { groups, left_out }).unwrap();
+        let answer = written(&Answer { groups, left_out });
         assert_eq!(
             answer[1],
             json!({"connection": null, "flows": [], "half_open_left_out": 2})
@@ -224,6 +226,6 @@ mod tests {
             groups: Vec::new(),
             left_out: 0,
         };
-        assert_eq!(serde_json::to_value(nothing).unwrap(), json!([]));
+        assert_eq!(written(&nothing), json!([]));
     }
 }

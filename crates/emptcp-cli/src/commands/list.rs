@@ -20,7 +20,7 @@ use serde_json::{Value, json};
         policies. One that was moved to another network namespace may obey them there: `emptcp remove`, or `emptcp apply` of a file \
         without it, detaches it.\n\n\
         With --all, the instances of all network namespaces, one per line: `live`; `dead`, when the namespace is gone \
-        and `emptcp remove --stale` would free it; `cannot tell`, when neither is proved and it stays.",
+        and `emptcp remove --stale` would free it; `unknown`, when neither is proved and it stays.",
     after_long_help = "\
 Examples:
   emptcp list
@@ -29,7 +29,7 @@ Examples:
 JSON:
   [{\"instance\", \"namespace\", \"policy\", \"id\", \"direction\", \"devices\",
    \"device_states\": [{\"device\", \"direction\", \"state\", \"renamed_to\" (null: it was not), \"moved\",
-     \"came_back\" (from another namespace, with another index and the same programs), \"qdisc\" (root qdisc that mode=shape made, or null)}],
+     \"came_back\" (from another namespace, with another index and the same programs), \"qdisc\" (root qdisc that emptcp made for classes, or null)}],
    \"matched\": {\"packets\", \"bytes\"}}]
   state: \"attached\" | \"renamed\" (and in force) | \"gone\" | \"moved\" (to another network namespace, where its
     policies still act) | \"moved_idle\" (there, but with another index: no policy acts) | \"not_attached\" |

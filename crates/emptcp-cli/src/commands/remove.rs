@@ -13,9 +13,9 @@ use serde_json::json;
 /// Take the policies out of force and remove everything that belongs to them
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Take the policies of this instance out of force: programs, tables, counters and the root qdiscs of \
-        mode=shape are removed, and packets pass unchanged again. Does not ask for confirmation. Filters and programs of others stay. Nothing to \
-        remove is no error. A root qdisc of mode=shape whose instance was lost is removed too.\n\n\
+    long_about = "Take the policies of this instance out of force: programs, tables, counters and the root qdiscs for \
+        classes are removed, and packets pass unchanged again. Does not ask for confirmation. Filters and programs of others stay. Nothing to \
+        remove is no error. A root qdisc for classes whose instance was lost is removed too.\n\n\
         Signals that hosts have received stay valid: a subflow that `set_backup` made backup stays so (before you remove it, apply \
         `set_backup state=off` and let packets pass on the subflow), one that `reset` ended stays ended, an address that \
         `hold_add_addr` kept back until the sender gave up is not announced again.\n\n\
@@ -29,7 +29,7 @@ Examples:
 
 JSON:
   {\"instance\", \"removed\" (false: there was nothing), \"detached\": [{\"device\", \"direction\", \"kind\"}],
-   \"unshaped\" (devices whose root qdisc for mode=shape was removed)}
+   \"unshaped\" (devices whose root qdisc for classes was removed)}
   With --stale: {\"freed\": [...], \"unknown\": [...]}, each as `emptcp list --all --json` shows them"
 )]
 pub(crate) struct Remove {
@@ -69,7 +69,7 @@ fn report(session: &Session, removed: &Removed) -> Result<()> {
         text += &format!("detached from {}\n", words::attached_to(attached));
     }
     for device in &removed.unshaped {
-        text += &format!("{device}: root qdisc for mode=shape is removed\n");
+        text += &format!("{device}: root qdisc for classes is removed\n");
     }
     text += &format!("{BOLD}instance {}{BOLD:#} is removed\n", removed.instance);
     Ok(session.print(&text)?)

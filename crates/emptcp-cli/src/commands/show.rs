@@ -108,7 +108,7 @@ fn states(devices: &[DeviceState]) -> Table {
             device.device.clone(),
             words::direction(device.direction).to_owned(),
             match &device.qdisc {
-                Some(qdisc) => format!("{}, root qdisc {qdisc} made for mode=shape", device.words()),
+                Some(qdisc) => format!("{}, root qdisc {qdisc} made for classes", device.words()),
                 None => device.words(),
             },
         ]);

@@ -32,7 +32,7 @@ Examples:
   emptcp stats --nonzero --json
 
 JSON:
-  {\"instance\", \"generation\", \"core\": {NAME: packets},
+  {\"instance\", \"generation\", \"core\": {NAME: count},
    \"devices\": [{\"device\", \"direction\", \"state\", \"renamed_to\", \"moved\", \"came_back\", \"qdisc\"}] (as for `emptcp list`),
    \"policies\": [{\"name\", \"id\", \"direction\", \"devices\", \"matched\": {\"packets\", \"bytes\"},
      \"elements\": [{\"element\", \"source\", \"counters\": [{\"name\", \"unit\", \"packets\", \"bytes\"}]}]}],
@@ -201,7 +201,7 @@ impl Stats {
     }
 
     fn core(&self, stats: &Counters) -> String {
-        let mut table = Table::new(&["core", ">packets", "meaning"]);
+        let mut table = Table::new(&["core", ">count", "meaning"]);
         for (name, meaning) in CORE {
             let packets = stats.core.get(*name).copied().unwrap_or_default();
             if packets > 0 || !self.nonzero {

@@ -151,7 +151,7 @@ fn a_reader_that_stands_still_reports_what_it_missed_and_one_that_is_killed_leav
         .unwrap();
     assert!(emitted >= 200, "each request is a packet: {stats}");
     for (name, monitor) in [("running", &running), ("slow", &slow)] {
-        wait_until("nothing is untold", || {
+        wait_until("each event is counted", || {
             let (events, missed) = monitor.counts();
             events + missed == emitted
         });

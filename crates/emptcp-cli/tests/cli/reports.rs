@@ -49,7 +49,7 @@ fn the_root_qdisc_that_shaping_makes_is_reported() {
     let qdisc = || netns.tc(&["qdisc", "show", "dev", "v0", "root"]).unwrap();
     let first = netns.apply(SHAPED, &[]).exits(0).out;
     assert!(
-        first.contains("v0: root qdisc htb e7c0: made for mode=shape"),
+        first.contains("v0: root qdisc htb e7c0: made for classes"),
         "{first}"
     );
     assert!(qdisc().contains("htb e7c0:"), "{}", qdisc());
@@ -75,7 +75,7 @@ fn the_root_qdisc_that_shaping_makes_is_reported() {
             .emptcp(&["show"])
             .exits(0)
             .out
-            .contains("root qdisc htb e7c0: made for mode=shape")
+            .contains("root qdisc htb e7c0: made for classes")
     );
     netns.emptcp(&["remove"]).exits(0);
     assert!(!qdisc().contains("htb"), "{}", qdisc());
@@ -96,7 +96,7 @@ fn a_dry_run_names_what_it_would_attach_detach_and_shape() {
     }
     let shaped = dry(SHAPED);
     assert!(
-        shaped.contains("v0: root qdisc htb e7c0: for mode=shape would replace `"),
+        shaped.contains("v0: root qdisc htb e7c0: for classes would replace `"),
         "{shaped}"
     );
     netns.emptcp(&["show"]).exits(1);
@@ -115,7 +115,7 @@ fn a_dry_run_names_what_it_would_attach_detach_and_shape() {
     for wanted in [
         "would attach to v1 ingress (",
         "would detach from v0 egress (",
-        "v0: the root qdisc made for mode=shape would be removed",
+        "v0: the root qdisc made for classes would be removed",
     ] {
         assert!(text.contains(wanted), "{wanted} in {text}");
     }
@@ -152,6 +152,24 @@ fn an_error_about_a_missing_instance_names_the_existing_one() {
         assert_eq!(said.json()["error"]["in_force"], json!(["lab"]));
     }
     netns.emptcp(&["--instance", "lab", "remove"]).exits(0);
+}
+
+#[test]
+fn an_instance_that_cannot_be_read_is_to_be_removed_and_can_be() {
+    require_root!();
+    let netns = Netns::new();
+    netns.apply(POLICY, &["--instance", "torn"]).exits(0);
+    let pins = format!("/sys/fs/bpf/emptcp/{}/torn", netns.inode());
+    fs::remove_file(format!("{pins}/map_emptcp_chain_tc_ingress")).unwrap();
+    for options in [&["--instance", "torn"][..], &["--instance", "torn", "--replace"]] {
+        let said = netns.apply(POLICY, options).exits(1);
+        assert!(said.err.contains("`emptcp remove` it and apply again"), "{said:?}");
+        assert!(!said.err.contains("run `emptcp apply`"), "{said:?}");
+    }
+    netns.emptcp(&["--instance", "torn", "remove"]).exits(0);
+    assert!(!std::path::Path::new(&pins).exists());
+    netns.apply(POLICY, &["--instance", "torn"]).exits(0);
+    netns.emptcp(&["--instance", "torn", "remove"]).exits(0);
 }
 
 #[test]

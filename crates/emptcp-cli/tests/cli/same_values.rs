@@ -171,7 +171,7 @@ fn text_and_json_show_the_same_values_of_a_real_connection() {
                 number(&counter["packets"]),
                 number(&counter["bytes"])
             ),
-            (Some("told"), 1, 0),
+            (Some("emitted"), 1, 0),
             "{stats}"
         );
     }

@@ -41,7 +41,7 @@ fn a_removal_takes_away_the_qdisc_of_an_instance_that_was_lost() {
     netns.apply(SHAPED, &[]).exits(0);
     fs::remove_dir_all(folder(&netns)).unwrap();
     let said = netns.emptcp(&["remove"]).exits(0).out;
-    assert!(said.contains("v0: root qdisc for mode=shape is removed"), "{said}");
+    assert!(said.contains("v0: root qdisc for classes is removed"), "{said}");
     assert!(!root(&netns).contains("htb"), "{}", root(&netns));
     let said = netns.emptcp(&["remove"]).exits(0).out;
     assert!(said.contains("nothing to remove"), "{said}");

@@ -53,7 +53,7 @@ fn reported(netns: &Netns, device: &str, state: &str, words: &str) {
     let line = |line: &str| {
         let line = line.trim();
         let line = line
-            .strip_suffix(", root qdisc htb e7c0: made for mode=shape")
+            .strip_suffix(", root qdisc htb e7c0: made for classes")
             .unwrap_or(line);
         line.starts_with(device) && line.ends_with(words)
     };

@@ -34,6 +34,11 @@ pub(super) fn attach(point: HookPoint<'_>, kind: Kind, program: BorrowedFd<'_>, 
 pub(super) fn detach(path: &Path) -> Result<()> {
     let Ok(link) = pin::open(path) else { return Ok(()) };
     match link::detach(link.as_fd()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            let why = "this is not a link: another program has pinned something else at this path; move it away and \
+                       repeat the command";
+            return Err(Error::io(path, io::Error::other(why)));
+        }
         // ENOLINK: the device is gone. EOPNOTSUPP: before Linux 5.10 a link goes with its last reference.
         Err(error)
             if !matches!(
@@ -41,7 +46,7 @@ pub(super) fn detach(path: &Path) -> Result<()> {
                 Some(libc::ENOLINK | libc::EOPNOTSUPP | libc::ENODEV)
             ) =>
         {
-            return Err(Error::kernel("detach a link", error));
+            return Err(Error::kernel(format!("detach the link at {}", path.display()), error));
         }
         _ => {}
     }

@@ -37,7 +37,20 @@ pub(crate) struct About {
     counters: Vec<(String, i64)>,
     /// It reads `emptcp_class`.
     class: bool,
+    /// Names of its maps.
+    maps: Vec<String>,
 }
+
+/// The maps that the headers of the SDK declare. An element that declares another map of the core would get it.
+const SDK_MAPS: [&str; 7] = [
+    "emptcp_chain",
+    "emptcp_counters",
+    "emptcp_event_rings",
+    "emptcp_events",
+    "emptcp_flows",
+    "emptcp_keys",
+    "emptcp_scratch",
+];
 
 impl About {
     fn read(object: &OpenObject, layout: &Layout) -> libbpf_rs::Result<Self> {
@@ -53,6 +66,10 @@ impl About {
             abi: word("abi"),
             kind: word("kind"),
             class: layout.constant("emptcp_class").is_some(),
+            maps: object
+                .maps()
+                .map(|map| map.name().to_string_lossy().into_owned())
+                .collect(),
             programs: object
                 .progs()
                 .map(|program| program.name().to_string_lossy().into_owned())
@@ -115,8 +132,18 @@ impl About {
                 written.to_uppercase()
             ));
         }
-        self.class_objection(manifest)
+        self.maps_objection()
+            .or_else(|| self.class_objection(manifest))
             .or_else(|| self.counters_objection(manifest))
+    }
+
+    fn maps_objection(&self) -> Option<String> {
+        let is_reserved = |name: &&String| name.starts_with("emptcp_") && !SDK_MAPS.contains(&name.as_str());
+        let map = self.maps.iter().find(is_reserved)?;
+        Some(format!(
+            "it declares the map `{map}`; names that begin with `emptcp_` are those of emptcp's own maps; give the map \
+             another name"
+        ))
     }
 
     fn class_objection(&self, manifest: &Manifest) -> Option<String> {
@@ -226,6 +253,14 @@ pub(crate) fn arguments_fit(layout: &Layout, subject: Subject<'_>, manifest: &Ma
             return Err(subject.mismatch(format!(
                 "element.toml says `max = {max}` of `{name}`, but `{name}` in `struct arguments` has {size} bytes; lower \
                  `max`, or widen the member"
+            )));
+        }
+        if let (Some(min), Some(largest)) = (argument.min, narrowed.max)
+            && largest < min
+        {
+            return Err(subject.mismatch(format!(
+                "element.toml says `min = {min}` of `{name}`, but the {size} bytes of `{name}` in `struct arguments` hold at \
+                 most {largest}; lower `min`, or widen the member"
             )));
         }
         if let Some(default) = &argument.default

@@ -110,7 +110,12 @@ impl<'m> Check<'m> {
             }
             (None, _) => {}
         }
-        for alias in &self.declaration.aliases {
+        let aliases = &self.declaration.aliases;
+        for (position, alias) in aliases.iter().enumerate() {
+            if aliases[..position].contains(alias) {
+                let message = format!("`{}` is named twice", suggest::shorten(alias));
+                self.mistake("aliases", message, "expected each alias once");
+            }
             let is_word = !alias.is_empty()
                 && alias
                     .chars()

@@ -103,6 +103,10 @@ fn check(manifest: &Manifest, places: &Places<'_>, reporter: &mut Reporter<'_>) 
     if manifest.hooks.iter().collect::<HashSet<_>>().len() != manifest.hooks.len() {
         reporter.report(places.key("hooks"), "a hook is named twice", "expected each hook once");
     }
+    let needed_before = |position: usize| manifest.needs[..position].contains(&manifest.needs[position]);
+    if (0..manifest.needs.len()).any(needed_before) {
+        reporter.report(places.key("needs"), "a need is named twice", "expected each need once");
+    }
     let mut known = HashSet::new();
     for (position, argument) in manifest.arguments.iter().enumerate() {
         let span = places.argument(position, "name");
@@ -305,6 +309,11 @@ help = "How."
                 "element.toml:5:9: a hook is named twice",
             ),
             (
+                "counters = [\"dropped\"]",
+                "needs = [\"connection\", \"connection\"]",
+                "element.toml:6:9: a need is named twice",
+            ),
+            (
                 "\"xdp\", \"tc_ingress\"",
                 "\"xpd\"",
                 "element.toml:5:10: unknown variant `xpd`",
@@ -334,12 +343,12 @@ help = "How."
             ),
             (
                 "[\"dropped\"]",
-                "[{ name = \"told\", unit = \"event\" }]",
-                "element.toml:6:37: unknown variant `event`, expected one of `segments`, `packets`, `events`",
+                "[{ name = \"emitted\", unit = \"event\" }]",
+                "element.toml:6:40: unknown variant `event`, expected one of `segments`, `packets`, `events`",
             ),
             (
                 "[\"dropped\"]",
-                "[{ name = \"told\", units = \"events\" }]",
+                "[{ name = \"emitted\", units = \"events\" }]",
                 "unknown field `units`",
             ),
             (

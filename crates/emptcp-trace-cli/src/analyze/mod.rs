@@ -34,11 +34,12 @@ Examples:
 JSON:
   One line for each connection: an object with its subflows inside. A field with a value for each direction is an array,
   [client to server, server to client]. Sizes are bytes; points in time are seconds since 1970, spans are seconds, round-trip
-  times milliseconds. With --events, an object with `kind` is an event.
+  times milliseconds. With --events, an object with `kind` is an event, and one with `stray` an option of a packet that
+  belongs to no connection.
 
 Tables:
-  connections, subflows and events. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...
-  A set is a list in Parquet, and joined by | in CSV. `trace` and `conn_id` identify a connection in all three.
+  connections, subflows, events and strays. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...
+  A set is a list in Parquet, and joined by | in CSV. `trace` and `conn_id` identify a connection in all of them.
   Where `truncated` or `lossy_capture` is true, byte counts are lower bounds.
   docs/trace-tables.md describes every column and has its long name (--long-names).")]
 pub struct AnalyzeArguments {
@@ -51,10 +52,10 @@ pub struct AnalyzeArguments {
     /// With --json, print events as well, such as retransmissions and announced addresses
     #[arg(long, requires = "json")]
     events: bool,
-    /// Write connections.csv, subflows.csv and events.csv to this folder
+    /// Write connections.csv, subflows.csv, events.csv and strays.csv to this folder
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
-    /// Write connections.parquet, subflows.parquet and events.parquet to this folder
+    /// Write connections.parquet, subflows.parquet, events.parquet and strays.parquet to this folder
     #[arg(long, value_name = "DIR")]
     parquet: Option<PathBuf>,
     /// In JSON and tables, spell out the names of fields and columns: `retransmitted_to_server` in place of `retx_c2s`

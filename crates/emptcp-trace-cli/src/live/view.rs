@@ -229,6 +229,7 @@ fn state(subflow: &Subflow) -> &'static str {
             (true, _) => "backup",
             (false, Kind::Initial) => "initial",
             (false, Kind::Join) => "joined",
+            (false, Kind::Unknown) => "subflow",
         }
     }
 }
@@ -239,6 +240,7 @@ fn end(end: End) -> &'static str {
         End::Fastclose => "MP_FASTCLOSE",
         End::Idle => "idle",
         End::Fallback => "fallback",
+        End::Refused => "refused",
         End::Eot => "still open",
     }
 }

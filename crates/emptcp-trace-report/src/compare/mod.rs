@@ -31,6 +31,7 @@
 
 mod clock;
 mod csv;
+mod paths;
 mod sentences;
 #[cfg(test)]
 mod tests;

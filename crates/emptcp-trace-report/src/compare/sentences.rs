@@ -1,5 +1,6 @@
 //! What a comparison found, in sentences: changes first, then losses.
 
+use super::paths::{self, Where};
 use emptcp_trace::compare::{
     ComparedConnection, ComparedDirection, ComparedKind, ComparedSubflow, Comparison, Example, OptionComparison, Point,
     Stage, field,
@@ -20,8 +21,10 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
         let (mut changed, mut lost) = (Vec::new(), Vec::new());
         for subflow in &connection.subflows {
             joined |= subflow.a.is_some() && subflow.b.is_some();
-            let speaker = SubflowWriter::new(connection, subflow);
-            speaker.subflow(&mut changed, &mut lost);
+            if !paths::is_said(connection, subflow) {
+                let speaker = SubflowWriter::new(connection, subflow);
+                speaker.subflow(&mut changed, &mut lost);
+            }
         }
         if changes.len() + losses.len() > MOST && changed.len() + lost.len() > 0 {
             left_out += 1;
@@ -30,8 +33,11 @@ pub fn findings(comparison: &Comparison) -> Vec<String> {
         changes.append(&mut changed);
         losses.append(&mut lost);
     }
-    let mut findings = Vec::new();
-    if !joined && !comparison.connections.is_empty() {
+    let mut findings = paths::sentences(comparison);
+    let apart = !findings.is_empty() && !joined;
+    if apart {
+        // Said already.
+    } else if !joined && !comparison.connections.is_empty() {
         findings.push("No subflow of A was found in B: these captures do not contain the same traffic.".to_owned());
     } else if changes.is_empty() {
         findings.push(
@@ -120,12 +126,19 @@ impl<'a> SubflowWriter<'a> {
                 };
                 if let Some(ends) = ends {
                     lost.push(format!(
-                        "{} ({} to {}) is only in {}, from packet {} on: none of its packets passed the other point.",
+                        "{} ({} to {}) is only in {}, from packet {} on: {}.",
                         capital(&self.name),
                         ends.client,
                         ends.server,
                         point.name(),
-                        ends.first_packet
+                        ends.first_packet,
+                        match Where::of(subflow) {
+                            Where::Answered(_) => "the other capture does not have this path".to_owned(),
+                            _ => format!(
+                                "none of its packets arrived, or {} was captured on another path",
+                                point.other().name()
+                            ),
+                        }
                     ));
                 }
                 return;
@@ -277,11 +290,12 @@ impl<'a> SubflowWriter<'a> {
         let sent = compared.packets[near.index()];
         if compared.lost.packets > 0 && sent > 0 {
             lost.push(format!(
-                "{} of {sent} ({:.2} %) from the {} on {} were lost on the way, {} of them with payload: {} bytes.",
+                "{} of {sent} ({:.2} %) from the {} on {} {} lost on the way, {} of them with payload: {} bytes.",
                 count(compared.lost.packets, "packet"),
                 100.0 * compared.lost.packets as f64 / sent as f64,
                 direction.sender(),
                 self.name,
+                if compared.lost.packets == 1 { "was" } else { "were" },
                 compared.lost.data_packets,
                 compared.lost.bytes
             ));
@@ -298,7 +312,7 @@ impl<'a> SubflowWriter<'a> {
     }
 }
 
-fn count(number: u64, of: &str) -> String {
+pub(super) fn count(number: u64, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -4,10 +4,10 @@ use super::{ComparisonReport, findings};
 use emptcp_trace::Timestamp;
 use emptcp_trace::compare::{CompareSettings, Comparison, compare};
 use emptcp_trace::source::Packets;
-use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpCapable};
+use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpCapable, MpJoin};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::tcp::option::TcpOption;
-use mptcp_wire::{Key, LinkType, PacketBuilder, Version};
+use mptcp_wire::{AddressId, Key, LinkType, Nonce, PacketBuilder, Version};
 
 /// What lies between the two points.
 #[derive(Clone, Copy)]
@@ -128,4 +128,75 @@ fn a_report_is_one_object_that_begins_with_the_findings() {
         "{json}"
     );
     assert!(json.contains(r#"],"clock":{"#), "{json}");
+}
+
+/// A connection with an initial subflow and a join; each capture has those that `at_a` and `at_b` name.
+fn on_paths(at_a: [bool; 2], at_b: [bool; 2], answered: bool) -> Vec<String> {
+    let [mut a, mut b] = ["a", "b"].map(|name| Packets::new(name, LinkType::Ethernet));
+    let server = "10.0.9.9:80".parse().unwrap();
+    let token = mptcp_wire::crypto::derive(Version::V1, Key([9; 8])).token;
+    for (has, capture, late) in [(at_a, &mut a, 0), (at_b, &mut b, 10)] {
+        for (path, _) in has.into_iter().enumerate().filter(|(_, has)| *has) {
+            let client = format!("10.0.{path}.1:4000").parse().unwrap();
+            let start = 100 * path as i64;
+            let initial = 1000 + 7000 * path as u32;
+            let syn = PacketBuilder::new(client, server).flags(Flags::SYN).sequence(initial);
+            let syn = match path {
+                0 => syn.mptcp(capable(CapableKeys::None)),
+                _ => syn.mptcp(MpJoin::Syn {
+                    backup: false,
+                    address_id: AddressId(1),
+                    token,
+                    nonce: Nonce(7),
+                }),
+            };
+            add(capture, start + late, &syn);
+            let answer = PacketBuilder::new(server, client)
+                .flags(Flags::SYN | Flags::ACK)
+                .sequence(5000)
+                .acknowledgement(initial + 1);
+            let answer = match path {
+                0 => answer.mptcp(capable(CapableKeys::Sender(Key([9; 8])))),
+                _ => answer,
+            };
+            if path == 0 || answered {
+                add(capture, start + 30 - late, &answer);
+            }
+        }
+    }
+    findings(&compare(a, b, CompareSettings::default()).unwrap())
+}
+
+#[test]
+fn a_capture_of_one_path_is_named_and_what_both_have_is_compared() {
+    for (at_a, at_b, without, with) in [
+        ([true, true], [true, false], "B", "A"),
+        ([true, false], [true, true], "A", "B"),
+    ] {
+        let found = on_paths(at_a, at_b, true);
+        let first = format!(
+            "{without} does not have subflow 1 (10.0.1.1:4000 to 10.0.9.9:80) of connection 0, of which {with} has packets in \
+             both directions: {without} was captured on some of the paths only. Compared is the subflow that both have."
+        );
+        assert_eq!(found[0], first);
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+}
+
+#[test]
+fn an_unanswered_subflow_in_one_capture_has_two_possible_reasons() {
+    let found = on_paths([true, true], [true, false], false);
+    assert_eq!(
+        found[1],
+        "Subflow 1 of connection 0 (10.0.1.1:4000 to 10.0.9.9:80) is only in A, from packet 3 on: none of its packets \
+         arrived, or B was captured on another path."
+    );
+}
+
+#[test]
+fn captures_of_different_paths_have_nothing_to_compare() {
+    let found = on_paths([true, false], [false, true], true);
+    let expected = "A and B have different subflows of connection 0: each was captured on another path, so there is nothing to \
+                    compare.";
+    assert_eq!(found, [expected]);
 }

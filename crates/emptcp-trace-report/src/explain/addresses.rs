@@ -2,8 +2,9 @@
 
 use super::collector::Facts;
 use super::handshake::Handshake;
+use super::weigh::{Weighed, Weighing};
 use super::{At, Capped, SentenceKind, StoryWriter, words};
-use emptcp_trace::record::{Hash, MarkKind, Subflow};
+use emptcp_trace::record::{Cause, Connection, Hash, MarkKind, Subflow};
 use emptcp_trace::{Direction, Span, SubflowId};
 use mptcp_wire::mptcp::{AddAddr, AddAddrForm, MpPrio};
 use mptcp_wire::{AddressId, Version};
@@ -122,6 +123,25 @@ impl Addresses {
         }
     }
 
+    /// The signal that made a subflow a backup before this moment, if the last one did.
+    pub(super) fn backup_before(&self, subflow: SubflowId, at: At) -> Option<At> {
+        let last = self
+            .priorities
+            .items
+            .iter()
+            .rfind(|priority| priority.subflow == subflow && priority.first <= at)?;
+        last.option.backup.then_some(last.first)
+    }
+
+    /// The withdrawal of an address that a subflow uses, before this moment.
+    pub(super) fn removal_before(&self, connection: &Connection, subflow: SubflowId, at: At) -> Option<At> {
+        let subflow = connection.subflows.iter().find(|one| one.sf_id == subflow)?;
+        let of = |removal: &&Removal| {
+            removal.first <= at && address_id(subflow, removal.direction).is_some_and(|id| removal.ids.contains(&id))
+        };
+        self.removals.items.iter().find(of).map(|removal| removal.first)
+    }
+
     /// The announcement that a subflow was opened to.
     pub(super) fn announcement_used(&self, subflow: &Subflow, opener: Direction) -> Option<&Announcement> {
         self.announcements
@@ -132,6 +152,17 @@ impl Addresses {
 }
 
 impl Announcement {
+    /// Whether the peer uses no address of that kind itself.
+    fn is_elsewhere(&self, connection: &Connection) -> bool {
+        connection.subflows.iter().all(|subflow| {
+            let peer = match self.direction {
+                Direction::ClientToServer => subflow.server.ip(),
+                Direction::ServerToClient => subflow.client.ip(),
+            };
+            words::private(peer) != words::private(self.address)
+        })
+    }
+
     fn leads_to(&self, subflow: &Subflow, opener: Direction) -> bool {
         let target = match opener {
             Direction::ClientToServer => subflow.server,
@@ -163,7 +194,7 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     ];
     for (number, what) in more.into_iter().filter(|(number, _)| *number > 0) {
         let text = format!("Not described here: {}.", words::counted(number, what));
-        writer.remark(SentenceKind::Address, writer.connection.t_end, text);
+        writer.remark(SentenceKind::Address, writer.connection.t_end, text, Weighed::default());
     }
 }
 
@@ -203,26 +234,54 @@ fn write_announcement(announcement: &Announcement, facts: &Facts, writer: &mut S
         .map(|subflow| subflow.sf_id)
         .collect();
     match users.as_slice() {
-        [] => text.push_str(&format!(". {} never opened a subflow to it", words::sentence(&peer))),
+        [] => {
+            text.push_str(&format!(
+                ". {} opened no subflow to it in this capture",
+                words::sentence(&peer)
+            ));
+            if let Some(kind) =
+                words::private(announcement.address).filter(|_| announcement.is_elsewhere(writer.connection))
+            {
+                text.push_str(&format!(": it is {kind}, which only its own network can reach"));
+            }
+        }
         users => text.push_str(&format!(
             ". {} opened {} to it",
             words::sentence(&peer),
             words::subflows(users)
         )),
     }
+    let about = announcement.direction;
+    let span = [announcement.first, last];
     let wrong = facts.moments(MarkKind::WrongHmac);
-    if wrong
+    if !wrong
         .iter()
         .any(|moment| moment.mark.packet == announcement.first.packet)
     {
-        // An implementation that makes tokens with SHA-1 may also compute HMACs differently.
-        text.push_str(match writer.connection.hash {
-            Hash::Sha1 if writer.connection.version == Version::V1 => ". Its HMAC is not that of RFC 8684",
-            _ => ". Its HMAC is wrong: a third party may have sent it",
-        });
+        text.push('.');
+        writer.note(SentenceKind::Address, about, span, text);
+        return;
     }
-    text.push('.');
-    writer.write(SentenceKind::Address, announcement.first, last, None, text);
+    let who = words::sender(announcement.direction);
+    // An implementation that makes tokens with SHA-1 may also compute HMACs differently.
+    let draft = writer.connection.hash == Hash::Sha1 && writer.connection.version == Version::V1;
+    text.push_str(if draft {
+        ". Its HMAC is not that of RFC 8684."
+    } else {
+        ". Its HMAC is wrong."
+    });
+    let weighed = Weighing::of([announcement.first.packet])
+        .may(
+            Cause::Violation,
+            format!("{who}, or somebody in its name, computed it otherwise"),
+        )
+        .unless(
+            Cause::AddressTranslated,
+            "something on the path changed the address in the option",
+            draft.then_some("the tokens are not those of RFC 8684 either"),
+        )
+        .weigh();
+    writer.say(SentenceKind::Address, about, span, text, weighed);
 }
 
 pub(super) fn opener(subflow: &Subflow) -> Direction {
@@ -289,7 +348,16 @@ fn write_removal(removal: &Removal, facts: &Facts, writer: &mut StoryWriter<'_>)
         }
     }
     text.push('.');
-    writer.write(SentenceKind::Address, removal.first, last, None, text);
+    let weighed = Weighing::of([removal.first.packet])
+        .may(Cause::HostClosed, "the host withdrew it")
+        .weigh();
+    writer.say(
+        SentenceKind::Address,
+        removal.direction,
+        [removal.first, last],
+        text,
+        weighed.unsaid(),
+    );
 }
 
 fn later(one: At, other: At) -> At {
@@ -302,11 +370,12 @@ fn write_priority<'a>(
     facts: &Facts,
     writer: &mut StoryWriter<'_>,
 ) {
-    let named = priority.option.address_id.and_then(|id| {
-        let mut subflows = writer.connection.subflows.iter();
-        subflows.find(|subflow| address_id(subflow, priority.direction) == Some(id))
-    });
-    let subflow = named.map_or(priority.subflow, |subflow| subflow.sf_id);
+    // Version 0 may name an address of the sender, and means all subflows that use it (RFC 6824, 3.3.8).
+    if let Some(id) = priority.option.address_id {
+        write_priority_of_address(priority, id, writer);
+        return;
+    }
+    let subflow = priority.subflow;
     let who = words::sentence(&words::sender(priority.direction));
     let peer = words::receiver(priority.direction);
     let name = words::subflow(subflow);
@@ -315,8 +384,6 @@ fn write_priority<'a>(
         let total = facts.handshakes.get(&subflow).map_or(0, |handshake| handshake.carried);
         let until = next.map_or(total, |next| next.carried);
         let meanwhile = match (until.saturating_sub(priority.carried), next) {
-            // The signal concerns another subflow than the one that carried it.
-            _ if subflow != priority.subflow => String::new(),
             (0, None) => " It carried nothing from then on.".to_owned(),
             (0, Some(_)) => " Until that changed it carried nothing.".to_owned(),
             (carried, None) => format!(" From then on it carried {}.", words::bytes(carried)),
@@ -326,11 +393,36 @@ fn write_priority<'a>(
     } else {
         format!("{who} asked {peer} to use {name} as a regular subflow again (MP_PRIO).")
     };
-    writer.write(
-        SentenceKind::Priority,
-        priority.first,
-        priority.last,
-        Some(subflow),
-        text,
+    let span = [priority.first, priority.last];
+    writer.note(SentenceKind::Priority, (subflow, priority.direction), span, text);
+}
+
+fn write_priority_of_address(priority: &Priority, id: AddressId, writer: &mut StoryWriter<'_>) {
+    let ids: Vec<_> = writer
+        .connection
+        .subflows
+        .iter()
+        .filter(|subflow| address_id(subflow, priority.direction) == Some(id) && subflow.t_syn <= priority.first.t)
+        .map(|subflow| subflow.sf_id)
+        .collect();
+    let which = match ids.as_slice() {
+        [] => "which no subflow here uses".to_owned(),
+        ids => words::subflows(ids),
+    };
+    let what = if priority.option.backup {
+        "as backup"
+    } else {
+        "as regular subflows again"
+    };
+    let text = format!(
+        "{} asked {} to use the subflows of its address with id {} ({which}) {what} (MP_PRIO).",
+        words::sentence(&words::sender(priority.direction)),
+        words::receiver(priority.direction),
+        id.0
     );
+    let about = super::About {
+        subflow: ids.first().copied().filter(|_| ids.len() == 1),
+        direction: Some(priority.direction),
+    };
+    writer.note(SentenceKind::Priority, about, [priority.first, priority.last], text);
 }

@@ -68,8 +68,10 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
+    /// Payload whose mapping came late is marked after later payload, with its own time.
     fn absorb(&mut self, later: &Self) {
-        self.last = later.last;
+        self.first = self.first.min(later.first);
+        self.last = self.last.max(later.last);
         self.packets += later.packets;
         self.bytes += later.bytes;
     }

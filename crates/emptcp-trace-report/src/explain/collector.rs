@@ -1,12 +1,14 @@
 //! Keeps what the story needs, event by event.
 
 use super::addresses::Addresses;
+use super::artefacts::Artefacts;
 use super::bursts::{Bursts, Copies, Key};
 use super::handshake::Handshake;
 use super::{
-    At, Capped, Sentence, SentenceKind, StoryWriter, addresses, ending, joining, moving, opening, trouble, verdict,
+    ALL, At, Capped, Sentence, SentenceKind, StoryWriter, addresses, capture, closing, copies, ending, fallback,
+    joining, moving, opening, verdict, warnings,
 };
-use emptcp_trace::record::{Connection, Evidence, Mark, MarkKind};
+use emptcp_trace::record::{Connection, Mark, MarkKind, Subflow};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Piece, Span, SubflowId};
 use mptcp_wire::mptcp::MptcpOption;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,18 +34,33 @@ pub(super) struct Facts {
     pub(super) bursts: Bursts,
     /// Rare events, by kind.
     pub(super) moments: BTreeMap<MarkKind, Capped<Moment>>,
-    /// The last packet.
+    pub(super) artefacts: Artefacts,
+    /// The first packet, and the last.
+    pub(super) first: Option<At>,
     pub(super) last: Option<At>,
     /// The longest times without any packet.
-    pub(super) silences: Vec<(At, At)>,
+    pub(super) silences: Vec<Quiet>,
     /// How many there were.
     pub(super) silence_count: u64,
     /// The subflow that last carried the oldest byte that is not acknowledged.
     carriers: PerDirection<Option<Carrier>>,
     /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
-    data_acks: PerDirection<u64>,
+    pub(super) data_acks: PerDirection<u64>,
     /// The same, up to the last packet. Marks of a packet, such as the end of a stall, refer to the state before it.
     pending: Option<(Direction, u64)>,
+}
+
+/// A time without packets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quiet {
+    pub(super) from: At,
+    pub(super) to: At,
+    /// A SYN or data waited for its answer.
+    pub(super) waits: bool,
+    /// Sequence numbers moved meanwhile.
+    pub(super) jumps: bool,
+    /// It ends with the acknowledgement of what waited: no timer of the sender expired in between.
+    pub(super) resumed_by_ack: bool,
 }
 
 /// A mark, and the state at that moment.
@@ -72,19 +89,34 @@ impl Moment {
 }
 
 impl Facts {
-    fn silence(&mut self, from: At, to: At) {
+    fn silence(&mut self, quiet: Quiet) {
         self.silence_count += 1;
-        self.silences.push((from, to));
+        self.silences.push(quiet);
         if self.silences.len() > SILENCES {
             let lengths = self
                 .silences
                 .iter()
                 .enumerate()
-                .map(|(index, (from, to))| (to.t - from.t, index));
+                .map(|(index, quiet)| (quiet.to.t - quiet.from.t, index));
             if let Some((_, shortest)) = lengths.min() {
                 self.silences.remove(shortest);
             }
         }
+    }
+
+    /// Whether a SYN or data waits for its answer.
+    fn waits(&self) -> bool {
+        self.handshakes.values().any(|handshake| {
+            let open = handshake.first_reset().is_none();
+            open && (handshake.unanswered_syn() || handshake.ways.0.iter().any(|way| way.waits()))
+        })
+    }
+
+    /// Whether a subflow came about.
+    pub(super) fn is_open(&self, subflow: &Subflow) -> bool {
+        self.handshakes
+            .get(&subflow.sf_id)
+            .map_or(subflow.established, |handshake| handshake.is_open(subflow))
     }
 
     /// The marks of one kind.
@@ -122,13 +154,24 @@ impl Collector {
             facts.data_acks[direction] = facts.data_acks[direction].max(data_ack);
         }
         facts.pending = packet.data_ack.map(|data_ack| (packet.dir.reverse(), data_ack));
-        if let Some(last) = facts.last.replace(at)
-            && at.t - last.t >= SILENCE
-        {
-            facts.silence(last, at);
-        }
+        facts.artefacts.observe(packet, at);
+        facts.first.get_or_insert(at);
+        let quiet = facts.last.replace(at).filter(|last| at.t - last.t >= SILENCE);
+        let waits = quiet.is_some() && facts.waits();
         if facts.handshakes.len() < SUBFLOWS || facts.handshakes.contains_key(&packet.sf_id) {
             facts.handshakes.entry(packet.sf_id).or_default().observe(packet);
+        }
+        if let Some(from) = quiet {
+            let ways = facts.handshakes.get(&packet.sf_id).map(|handshake| &handshake.ways);
+            let answered = ways.is_some_and(|ways| ways[packet.dir.reverse()].last_acked == Some(at));
+            let quiet = Quiet {
+                from,
+                to: at,
+                waits,
+                jumps: ways.is_some_and(|ways| ways.0.iter().any(|way| way.jumped_at(at))),
+                resumed_by_ack: waits && answered && packet.runs.is_empty(),
+            };
+            facts.silence(quiet);
         }
         for option in &packet.options {
             match option {
@@ -198,24 +241,30 @@ impl Collector {
             sentences: Vec::new(),
             described: BTreeSet::new(),
         };
-        opening::write(&self.facts, &mut writer);
-        joining::write(&self.facts, &mut writer);
-        addresses::write(&self.facts, &mut writer);
-        moving::write(&self.facts, &mut writer);
-        trouble::write(&self.facts, &mut writer);
-        ending::write(&self.facts, &mut writer);
+        let mut facts = self.facts.clone();
+        if let Some((direction, data_ack)) = facts.pending.take() {
+            facts.data_acks[direction] = facts.data_acks[direction].max(data_ack);
+        }
+        let chapters: [fn(&Facts, &mut StoryWriter<'_>); 10] = [
+            capture::write,
+            opening::write,
+            joining::write,
+            addresses::write,
+            moving::write,
+            copies::write,
+            fallback::write,
+            closing::write,
+            warnings::write,
+            ending::write,
+        ];
+        for write in chapters {
+            write(&facts, &mut writer);
+        }
+        let weighed = super::weigh::Weighed::default();
+        let text = verdict::text(&facts, connection);
+        writer.push(SentenceKind::Verdict, ALL, connection.t_end, None, text, weighed);
         let mut sentences = writer.sentences;
         sentences.sort_by_key(|sentence| (rank(sentence.kind), sentence.t, sentence.kind));
-        let verdict = Sentence {
-            t: connection.dur,
-            packets: None,
-            subflow: None,
-            direction: None,
-            text: verdict::text(&self.facts, connection),
-            kind: SentenceKind::Verdict,
-            evidence: Evidence::default(),
-        };
-        sentences.push(verdict);
         sentences
     }
 }

@@ -1,9 +1,12 @@
 //! How the connection ended.
 
 use super::collector::Facts;
-use super::{At, SentenceKind, StoryWriter, words};
-use emptcp_trace::Direction;
-use emptcp_trace::record::{End, MarkKind};
+use super::weigh::{Weighed, Weighing};
+use super::{ALL, About, At, SentenceKind, StoryWriter, closing, words};
+use emptcp_trace::record::{Cause, End, MarkKind};
+use emptcp_trace::{Direction, SubflowId};
+
+const END: SentenceKind = SentenceKind::End;
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let connection = writer.connection;
@@ -14,36 +17,61 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
             .map(|moment| (direction, moment.at()))
     });
     let mut fins: Vec<_> = fins.into_iter().flatten().collect();
-    fins.sort_by_key(|(_, at)| (at.t, at.packet));
-    let (from, to, text) = match connection.end {
-        End::Fastclose => fastclose(facts, last),
-        End::DataFin => closed(&fins, last),
-        End::Fallback => tcp_end(facts, last),
-        End::Idle => (
-            last,
-            last,
-            "No packet came for a long time, so the connection counts as ended. Neither side closed it.".to_owned(),
-        ),
-        End::Eot => open(&fins, last),
-    };
-    writer.write(SentenceKind::End, from, to, None, text);
+    fins.sort_by_key(|(_, at)| *at);
+    let initial = facts.handshakes.get(&SubflowId(0));
+    if initial.is_some_and(|handshake| handshake.unanswered_syn() && handshake.first_reset().is_some()) {
+        // It was refused: the first sentence says so, and there is nothing that could end.
+        return;
+    }
+    match connection.end {
+        End::Fastclose => fastclose(facts, last, writer),
+        End::DataFin => closed(&fins, last, writer),
+        End::Fallback => tcp_end(facts, last, writer),
+        End::Idle => {
+            let text = "No packet came for a long time, so the connection counts as ended. Neither side closed it in this \
+                        capture.";
+            writer.note(END, ALL, [last, last], text);
+        }
+        // The first sentence says so.
+        End::Refused => {}
+        End::Eot => open(&fins, facts, last, writer),
+    }
 }
 
-fn fastclose(facts: &Facts, last: At) -> (At, At, String) {
-    let Some(moment) = facts.moments(MarkKind::MpFastclose).first() else {
-        return (last, last, "The connection was aborted with MP_FASTCLOSE.".to_owned());
+fn fastclose(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
+    let moments = facts.moments(MarkKind::MpFastclose);
+    let Some(moment) = moments.first() else {
+        writer.note(END, ALL, [last, last], "The connection was aborted with MP_FASTCLOSE.");
+        return;
     };
-    let text = format!(
+    let mut text = format!(
         "{} aborted the whole connection with MP_FASTCLOSE: data may be lost unread or unsent, as with a RST in TCP.",
         words::sentence(&words::sender(moment.mark.dir))
     );
-    (moment.at(), moment.at(), text)
+    let times = moments.iter().filter(|other| other.mark.dir == moment.mark.dir).count();
+    let more = facts
+        .moments
+        .get(&MarkKind::MpFastclose)
+        .map_or(0, |moments| moments.more);
+    if times > 1 {
+        let times = times as u64 + more;
+        text.push_str(&format!(
+            " It sent it {} times: again for data that still arrived, or until it was answered (RFC 8684, 3.5).",
+            words::count(times)
+        ));
+    }
+    let weighed = Weighing::of([moment.mark.packet])
+        .may(Cause::HostClosed, "a host aborted it")
+        .weigh();
+    let end = moments.last().map_or(moment.at(), |last| last.at());
+    writer.say(END, moment.mark.dir, [moment.at(), end], text, weighed.unsaid());
 }
 
-fn closed(fins: &[(Direction, At)], last: At) -> (At, At, String) {
+fn closed(fins: &[(Direction, At)], last: At, writer: &mut StoryWriter<'_>) {
     let [(first, from), (second, to), ..] = fins else {
-        let text = "Both sides closed the connection (DATA_FIN), and each DATA_FIN was acknowledged.".to_owned();
-        return (last, last, text);
+        let text = "Both sides closed the connection (DATA_FIN), and each DATA_FIN was acknowledged.";
+        writer.note(END, ALL, [last, last], text);
+        return;
     };
     let text = format!(
         "{} closed first (DATA_FIN, packet {}), {} {} later (packet {}): a clean end.",
@@ -53,51 +81,83 @@ fn closed(fins: &[(Direction, At)], last: At) -> (At, At, String) {
         words::duration(to.t - from.t),
         to.packet
     );
-    (*from, *to, text)
+    let weighed = Weighing::of([from.packet, to.packet])
+        .may(Cause::HostClosed, "both hosts closed it")
+        .weigh();
+    writer.say(END, ALL, [*from, *to], text, weighed.unsaid());
 }
 
-fn tcp_end(facts: &Facts, last: At) -> (At, At, String) {
+fn tcp_end(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
     let ended = facts
         .handshakes
-        .values()
-        .filter_map(|handshake| {
-            let fin = handshake
-                .first_fin()
-                .map(|(direction, at)| (direction, at, "closed it with a FIN"));
-            let reset = handshake
-                .first_reset()
-                .map(|(direction, reset)| (direction, reset.at, "reset it"));
-            fin.into_iter().chain(reset).min_by_key(|(_, at, _)| at.t)
+        .iter()
+        .filter_map(|(subflow, handshake)| {
+            let fin = handshake.first_fin().map(|(direction, at)| {
+                let weighed = Weighing::of([at.packet])
+                    .may(Cause::HostClosed, "a host closed it")
+                    .weigh();
+                (direction, at, false, *subflow, weighed.unsaid())
+            });
+            let reset = handshake.first_reset().map(|(direction, reset)| {
+                let weighed = closing::weigh_reset(handshake, direction, reset);
+                (direction, reset.at, true, *subflow, weighed)
+            });
+            fin.into_iter().chain(reset).min_by_key(|(_, at, ..)| *at)
         })
-        .max_by_key(|(_, at, _)| at.t);
+        .max_by_key(|(_, at, ..)| *at);
     match ended {
-        Some((direction, at, how)) => {
-            let who = words::sender(direction);
-            (
-                at,
-                last,
-                format!("As plain TCP it ended: {who} {how} (packet {}).", at.packet),
-            )
+        Some((direction, at, reset, subflow, weighed)) => {
+            let text = if reset {
+                format!(
+                    "As plain TCP it ended: a RST came from {} (packet {}).",
+                    words::sender(direction),
+                    at.packet
+                )
+            } else {
+                format!(
+                    "As plain TCP it ended: {} closed it with a FIN (packet {}).",
+                    words::sender(direction),
+                    at.packet
+                )
+            };
+            writer.say(END, (subflow, direction), [at, last], text, weighed);
         }
-        None => (last, last, "As plain TCP it ended.".to_owned()),
+        None => writer.note(END, ALL, [last, last], "As plain TCP it ended."),
     }
 }
 
-fn open(fins: &[(Direction, At)], last: At) -> (At, At, String) {
+fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
+    let initial = facts.handshakes.get(&SubflowId(0));
+    let part = || {
+        Weighing::of([last.packet])
+            .may(Cause::PartOnly, "the capture ends before the connection does")
+            .weigh()
+            .unsaid()
+    };
     match fins {
-        [] => (last, last, "The capture ends while the connection is open.".to_owned()),
+        [] if initial.is_some_and(|handshake| handshake.unanswered_syn()) => {
+            let text = "The capture ends without an answer.";
+            writer.say(END, ALL, [last, last], text, Weighed::observed([last.packet]));
+        }
+        [] => writer.say(
+            END,
+            ALL,
+            [last, last],
+            "The capture ends while the connection is open.",
+            part(),
+        ),
         [(direction, at)] => {
             let text = format!(
-                "{} closed its direction (DATA_FIN, packet {}), {} never did before the end of the capture.",
+                "{} closed its direction (DATA_FIN, packet {}), {} did not before the end of the capture.",
                 words::sentence(&words::sender(*direction)),
                 at.packet,
                 words::receiver(*direction)
             );
-            (*at, last, text)
+            writer.say(END, About::from(*direction), [*at, last], text, part());
         }
         [(_, at), ..] => {
-            let text = "Both sides sent a DATA_FIN, but the capture ends before both were acknowledged.".to_owned();
-            (*at, last, text)
+            let text = "Both sides sent a DATA_FIN, but the capture has no DATA_ACK of both before it ends.";
+            writer.say(END, ALL, [*at, last], text, part());
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the packets of a subflow show of its handshake and its end.
 
 use super::At;
-use emptcp_trace::{Direction, PacketEvent, PerDirection};
+use super::way::{self, Way};
+use emptcp_trace::record::{Kind, Subflow};
+use emptcp_trace::{Direction, PacketEvent, PerDirection, Span};
 use mptcp_wire::mptcp::{MpCapable, MpJoin, MpTcprst, MptcpOption};
 use mptcp_wire::tcp::{Flags, Stage};
 
@@ -12,24 +14,9 @@ pub(crate) struct Reset {
     pub(crate) reason: Option<MpTcprst>,
 }
 
-/// Packets one after the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
-    pub(crate) first: At,
-    pub(crate) last: At,
-    pub(crate) packets: u64,
-}
-
-impl Run {
-    fn add(run: &mut Option<Self>, at: At) {
-        let run = run.get_or_insert(Self {
-            first: at,
-            last: at,
-            packets: 0,
-        });
-        run.last = at;
-        run.packets += 1;
-    }
+/// MP_CAPABLE and MP_JOIN.
+fn opens(option: &MptcpOption) -> bool {
+    matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_))
 }
 
 /// One subflow, from SYN to RST.
@@ -42,6 +29,8 @@ pub(crate) struct Handshake {
     /// The first SYN without an MPTCP option after one with it.
     pub(crate) bare_syn: Option<At>,
     pub(crate) syns: u64,
+    /// Of those, the ones with MP_CAPABLE or MP_JOIN.
+    pub(crate) syns_with_option: u64,
     pub(crate) syn_ack: Option<At>,
     /// Whether it had MP_CAPABLE or MP_JOIN.
     pub(crate) syn_ack_option: bool,
@@ -58,12 +47,12 @@ pub(crate) struct Handshake {
     pub(crate) first_data: PerDirection<Option<At>>,
     /// Bytes of payload so far, copies included.
     pub(crate) carried: u64,
-    /// Packets since the last one of the other side.
-    pub(crate) unanswered: PerDirection<Option<Run>>,
-    /// Packets since the last one with a DSS.
-    pub(crate) without_dss: PerDirection<Option<Run>>,
-    /// A DSS was seen.
-    pub(crate) dss: PerDirection<bool>,
+    /// The MPTCP option of the SYN.
+    syn_option: Option<MptcpOption>,
+    /// The SYN+ACK repeats the option of the SYN: the first one that does.
+    pub(crate) mirrored: Option<At>,
+    /// Both directions, from the first packet to the last.
+    pub(super) ways: PerDirection<Way>,
 }
 
 impl Handshake {
@@ -72,24 +61,28 @@ impl Handshake {
             t: packet.t,
             packet: packet.number,
         };
-        let option = packet
-            .options
-            .iter()
-            .any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
+        let option = packet.options.iter().any(opens);
         match packet.flags.stage() {
             Some(Stage::Syn) => {
                 self.syn.get_or_insert(at);
                 self.direction.get_or_insert(packet.dir);
                 self.last_syn = Some(at);
                 self.syns += 1;
-                if !option {
-                    self.bare_syn.get_or_insert(at);
+                self.syns_with_option += u64::from(option);
+                match packet.options.iter().find(|option| opens(option)) {
+                    Some(option) => self.syn_option = self.syn_option.or(Some(*option)),
+                    None => {
+                        self.bare_syn.get_or_insert(at);
+                    }
                 }
             }
             Some(Stage::SynAck) => {
                 self.syn_ack.get_or_insert(at);
                 self.direction.get_or_insert(packet.dir.reverse());
                 self.syn_ack_option |= option;
+                if packet.options.iter().any(|option| self.repeats_syn(option)) {
+                    self.mirrored.get_or_insert(at);
+                }
             }
             Some(Stage::Ack) if self.direction.unwrap_or(packet.dir) == packet.dir => {
                 self.ack.get_or_insert(at);
@@ -102,18 +95,9 @@ impl Handshake {
             self.first_data[packet.dir].get_or_insert(at);
             self.carried += u64::from(packet.payload);
         }
-        Run::add(&mut self.unanswered[packet.dir], at);
-        self.unanswered[packet.dir.reverse()] = None;
-        if packet
-            .options
-            .iter()
-            .any(|option| matches!(option, MptcpOption::Dss(_)))
-        {
-            self.dss[packet.dir] = true;
-            self.without_dss[packet.dir] = None;
-        } else if packet.flags.stage() == Some(Stage::Ack) {
-            Run::add(&mut self.without_dss[packet.dir], at);
-        }
+        let reset = self.reset[packet.dir].is_some();
+        let round_trip = self.round_trip();
+        way::observe(&mut self.ways, packet, at, round_trip, reset);
         if packet.flags.contains(Flags::FIN) {
             self.fin[packet.dir].get_or_insert(at);
         }
@@ -139,6 +123,61 @@ impl Handshake {
                 _ => {}
             }
         }
+    }
+
+    /// Whether an option of the SYN+ACK is that of the SYN. An honest server answers MP_CAPABLE with its own key, and
+    /// MP_JOIN with the form that has an HMAC (RFC 8684, 3.1 and 3.2).
+    fn repeats_syn(&self, option: &MptcpOption) -> bool {
+        match (option, self.syn_option) {
+            (MptcpOption::MpCapable(answer), Some(MptcpOption::MpCapable(asked))) => {
+                answer.version == asked.version && answer.sender_key() == asked.sender_key()
+            }
+            (MptcpOption::MpJoin(MpJoin::Syn { .. }), Some(MptcpOption::MpJoin(_))) => self.syn_option == Some(*option),
+            _ => false,
+        }
+    }
+
+    /// From the first SYN to the third packet; none when a packet of the handshake is missing or came again.
+    pub(crate) fn round_trip(&self) -> Option<Span> {
+        let (syn, ack) = (self.syn?, self.ack?);
+        (self.syns == 1 && self.syn_ack.is_some()).then_some(ack.t - syn.t)
+    }
+
+    /// Whether the other side answered with the option of the SYN, in its own form.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.syn_ack_option && self.mirrored.is_none()
+    }
+
+    /// Whether there are SYNs and nothing that answers them but a RST.
+    pub(crate) fn unanswered_syn(&self) -> bool {
+        let opener = self.direction.unwrap_or(Direction::ClientToServer);
+        self.syns > 0 && self.syn_ack.is_none() && self.carried == 0 && self.ways[opener.reverse()].next_is_unknown()
+    }
+
+    /// Whether a subflow came about: by its record, and an additional one by the MP_JOIN of its third ACK (RFC 8684,
+    /// 3.2). Where that was not captured, data shows it: its opener sends none before the handshake is complete.
+    pub(crate) fn is_open(&self, subflow: &Subflow) -> bool {
+        let shown = subflow.kind == Kind::Initial || self.ack_option || self.carried > 0 || self.ack.is_none();
+        subflow.established && shown && self.mirrored.is_none()
+    }
+
+    /// Whether a DSS was seen.
+    pub(crate) fn has_dss(&self) -> bool {
+        self.ways.0.iter().any(|way| way.last_dss.is_some())
+    }
+
+    /// Whether a side sent something, whether or not that was captured: its packets, or acknowledgements of them.
+    pub(crate) fn speaks(&self, direction: Direction) -> bool {
+        let way = &self.ways[direction];
+        way.packets > 0 || way.acked > 0
+    }
+
+    /// Whether packets of only one direction were captured, and which.
+    pub(crate) fn one_direction(&self) -> Option<Direction> {
+        let mut seen = Direction::BOTH
+            .into_iter()
+            .filter(|direction| self.ways[*direction].packets > 0);
+        seen.next().filter(|_| seen.next().is_none())
     }
 
     /// The first RST of either side, and its direction.

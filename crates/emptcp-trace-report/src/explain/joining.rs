@@ -3,10 +3,11 @@
 use super::addresses::opener;
 use super::collector::Facts;
 use super::handshake::Handshake;
-use super::opening::round_trip;
-use super::{At, Capped, SentenceKind, StoryWriter, words};
+use super::opening::{round_trip, weigh_no_answer, weigh_refusal};
+use super::weigh::{Weighed, Weighing};
+use super::{At, Capped, SentenceKind, StoryWriter, closing, words};
 use emptcp_trace::Direction;
-use emptcp_trace::record::{Connection, MarkKind, Subflow};
+use emptcp_trace::record::{Cause, Connection, MarkKind, Subflow};
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let connection = writer.connection;
@@ -19,16 +20,21 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let Some((first, last)) = handshake.span() else {
             continue;
         };
-        let (text, last) = if subflow.established {
-            (joined(facts, subflow, handshake, connection), last)
+        if handshake.is_open(subflow) {
+            let text = joined(facts, subflow, handshake, connection);
+            writer.note(
+                SentenceKind::Subflow,
+                (subflow.sf_id, opener(subflow)),
+                [first, last],
+                text,
+            );
         } else {
-            failed(facts, subflow, handshake, last)
-        };
-        writer.write(SentenceKind::Subflow, first, last, Some(subflow.sf_id), text);
+            write_failure(facts, subflow, handshake, [first, last], writer);
+        }
     }
     let more: Vec<_> = joins.skip(described).collect();
     if let (Some(first), Some(last)) = (more.first(), more.last()) {
-        let established = more.iter().filter(|subflow| subflow.established).count();
+        let established = more.iter().filter(|subflow| facts.is_open(subflow)).count();
         let text = format!(
             "{} more (subflows {} to {}), {} of them established, are not described here.",
             words::sentence(&words::counted(more.len() as u64, "subflow")),
@@ -36,7 +42,7 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
             last.sf_id,
             words::count(established as u64)
         );
-        writer.remark(SentenceKind::Subflow, first.t_syn, text);
+        writer.remark(SentenceKind::Subflow, first.t_syn, text, Weighed::default());
     }
 }
 
@@ -99,59 +105,136 @@ fn joined(facts: &Facts, subflow: &Subflow, handshake: &Handshake, connection: &
     text
 }
 
-/// Why a subflow failed, and the last packet that shows it.
-fn failed(facts: &Facts, subflow: &Subflow, handshake: &Handshake, last: At) -> (String, At) {
+/// Why a subflow failed.
+fn write_failure(
+    facts: &Facts,
+    subflow: &Subflow,
+    handshake: &Handshake,
+    [first, last]: [At; 2],
+    writer: &mut StoryWriter<'_>,
+) {
     let mut text = introduction(facts, subflow, handshake, "tried to open");
     let direction = opener(subflow);
-    let (who, peer) = (words::sender(direction), words::receiver(direction));
     let reset = handshake.first_reset();
-    let reason = match reset {
-        Some((by, reset)) if by != direction && handshake.syn_ack.is_none() => {
-            format!(
-                ", but {peer} refused it with a RST{}",
-                super::trouble::reason(reset.reason)
-            )
+    let refused = handshake
+        .syn_ack
+        .is_none()
+        .then_some(reset)
+        .flatten()
+        .filter(|(by, _)| *by != direction);
+    let (outcome, weighed) = match refused {
+        Some((_, reset)) => {
+            let outcome = format!(", but a RST came back{}", closing::reason(reset.reason));
+            (outcome, weigh_refusal(handshake, direction, reset, first))
         }
-        _ if handshake.syn_ack.is_none() => {
-            let again = match handshake.syns {
-                0 | 1 => String::new(),
-                times => format!(" (the SYN was sent {times} times)"),
-            };
-            format!(
-                ", but no answer came{again}. The path may not lead there, or something on it drops SYNs with MP_JOIN"
-            )
-        }
-        _ if !handshake.syn_ack_option => {
-            let answer = handshake.syn_ack.map_or(last.packet, |at| at.packet);
-            format!(
-                ", but the SYN+ACK (packet {answer}) has no MP_JOIN: something on this path removes MPTCP options, \
-                 or what answers there does not speak Multipath TCP"
-            )
-        }
-        _ if wrong_hmac(facts, subflow) => ", but an HMAC is wrong".to_owned(),
-        _ if handshake.ack.is_none() => {
-            format!(", but {who} did not answer the SYN+ACK")
-        }
-        _ if !handshake.ack_option => {
-            let answer = handshake.ack.map_or(last.packet, |at| at.packet);
-            format!(", but its third ACK (packet {answer}) has no MP_JOIN: something on this path removed it")
-        }
-        _ => ", but the handshake did not end in the capture".to_owned(),
+        None => outcome(facts, subflow, handshake, [first, last]),
     };
-    text.push_str(&reason);
+    text.push_str(&outcome);
     text.push('.');
-    let refused = handshake.syn_ack.is_none() && reset.is_some_and(|(by, _)| by != direction);
-    match reset {
-        Some((by, reset)) => {
-            if !refused {
-                let by = words::sentence(&words::sender(by));
-                let reason = super::trouble::reason(reset.reason);
-                text.push_str(&format!(" {by} reset it (packet {}){reason}.", reset.at.packet));
-            }
-            (text, reset.at)
-        }
-        None => (text, last),
+    text.push_str(&weighed.sentence());
+    let end = reset.map_or(last, |(_, reset)| reset.at);
+    if let Some((by, reset)) = reset.filter(|_| refused.is_none()) {
+        let by = words::sentence(&words::sender(by));
+        let reason = closing::reason(reset.reason);
+        text.push_str(&format!(" {by} reset it (packet {}){reason}.", reset.at.packet));
     }
+    writer.described.extend(reset.map(|(_, reset)| reset.at.packet));
+    writer.say(
+        SentenceKind::Subflow,
+        (subflow.sf_id, direction),
+        [first, end],
+        text,
+        weighed.unsaid(),
+    );
+}
+
+/// What came of a SYN that was not refused, and why.
+fn outcome(facts: &Facts, subflow: &Subflow, handshake: &Handshake, [first, last]: [At; 2]) -> (String, Weighed) {
+    let direction = opener(subflow);
+    let (who, peer) = (words::sender(direction), words::receiver(direction));
+    let observed = || Weighed::observed([first.packet, last.packet]);
+    let Some(syn_ack) = handshake.syn_ack else {
+        if handshake.one_direction().is_some() && handshake.speaks(direction.reverse()) {
+            return (", and its answer is not in the capture".to_owned(), observed());
+        }
+        let again = match handshake.syns {
+            0 | 1 => String::new(),
+            times => format!(" (the SYN was sent {times} times)"),
+        };
+        let target = match direction {
+            Direction::ClientToServer => subflow.server.ip(),
+            Direction::ServerToClient => subflow.client.ip(),
+        };
+        let hint = words::private(target).map_or_else(String::new, |kind| {
+            format!(". {target} is {kind}, which only its own network can reach")
+        });
+        let last = handshake.last_syn.unwrap_or(last);
+        let weighed = weigh_no_answer(handshake, [first, last], &who, &peer, "MP_JOIN");
+        return (format!(", but no answer came{again}{hint}"), weighed);
+    };
+    let answer = syn_ack.packet;
+    if let Some(mirrored) = handshake.mirrored {
+        let weighed = Weighing::of([first.packet, mirrored.packet])
+            .may(
+                Cause::OptionMirrored,
+                "something there, or on the path, sends options back as it got them",
+            )
+            .not(
+                Cause::NotSupported,
+                format!("a host that does not know the option leaves it out; {peer} has to answer with its own HMAC"),
+            )
+            .weigh();
+        return (
+            format!(", but the SYN+ACK (packet {answer}) repeats the MP_JOIN of the SYN"),
+            weighed,
+        );
+    }
+    if !handshake.syn_ack_option {
+        let weighed = Weighing::of([first.packet, answer])
+            .may(
+                Cause::NotSupported,
+                "what answers there is not the peer, or does not speak Multipath TCP",
+            )
+            .may(Cause::OptionRemoved, "something on this path removes MP_JOIN")
+            .weigh();
+        return (format!(", but the SYN+ACK (packet {answer}) has no MP_JOIN"), weighed);
+    }
+    if wrong_hmac(facts, subflow) {
+        let weighed = Weighing::of([first.packet, answer])
+            .may(Cause::Violation, "the host that made it has other keys")
+            .weigh();
+        return (", but an HMAC is wrong".to_owned(), weighed.unsaid());
+    }
+    let Some(ack) = handshake.ack else {
+        return (
+            format!(", but the capture has no answer of {who} to the SYN+ACK"),
+            observed(),
+        );
+    };
+    if !handshake.ack_option {
+        let weighed = Weighing::of([ack.packet])
+            .not(
+                Cause::NotCaptured,
+                format!("packet {} is the third packet, with the same numbers", ack.packet),
+            )
+            .may(
+                Cause::OptionRemoved,
+                format!("something between {who} and the capture point removed it"),
+            )
+            .unless(
+                Cause::Violation,
+                format!("{who} left it out"),
+                (handshake.syn_ack_option)
+                    .then(|| format!("{who} sent MP_JOIN in its SYN and was answered with MP_JOIN")),
+            )
+            .weigh();
+        let outcome = format!(
+            ", but its third ACK (packet {}) has no MP_JOIN, so it is not established (RFC 8684, 3.2)",
+            ack.packet
+        );
+        return (outcome, weighed);
+    }
+    (", but the handshake did not end in the capture".to_owned(), observed())
 }
 
 fn wrong_hmac(facts: &Facts, subflow: &Subflow) -> bool {

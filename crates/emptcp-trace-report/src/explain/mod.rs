@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch, source};
-//! use emptcp_trace_report::explain::{Collector, SentenceKind, write_text};
+//! use emptcp_trace_report::explain::{Collector, Detail, SentenceKind, write_text};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../emptcp-trace/tests/captures/reuse.pcap.zst");
@@ -20,7 +20,7 @@
 //!     {
 //!         let story = collector.story(&connection);
 //!         assert_eq!(story[0].kind, SentenceKind::Opened);
-//!         write_text(&mut std::io::stdout(), &connection, &story, 100)?;
+//!         write_text(&mut std::io::stdout(), &connection, &story, 100, Detail::Why)?;
 //!     }
 //! }
 //! # Ok(())
@@ -28,16 +28,23 @@
 //! ```
 //!
 //! [`Collector`] reads the events of one watched connection and keeps what matters, in bounded memory: handshakes
-//! (`handshake.rs`), address signalling (`addresses.rs`), retransmissions and reinjections grouped in time
+//! (`handshake.rs`), what each direction of a subflow shows (`way.rs`), the state of the capture itself
+//! (`artefacts.rs`), address signalling (`addresses.rs`), retransmissions and reinjections grouped in time
 //! (`bursts.rs`), and rare events (`collector.rs`). When the connection is over, each chapter writes its
-//! sentences: `opening.rs`, `joining.rs`, `addresses.rs`, `moving.rs` (data: handovers, stalls, copies),
-//! `trouble.rs` (fallback, resets, warnings), `ending.rs` and `verdict.rs`. `words.rs` has numbers with units,
-//! `text.rs` the layout for people.
+//! sentences: `capture.rs`, `opening.rs`, `joining.rs`, `addresses.rs`, `moving.rs` (handovers, stalls, silences),
+//! `copies.rs` (data sent again), `fallback.rs`, `closing.rs` (subflows that end), `warnings.rs`, `ending.rs` and
+//! `verdict.rs`. `weigh.rs` decides which causes of an observation remain; `words.rs` has numbers with units, `text.rs`
+//! the layout for people, `why.rs` that of the evidence.
 
 mod addresses;
+mod artefacts;
 mod bursts;
+mod capture;
+mod closing;
 mod collector;
+mod copies;
 mod ending;
+mod fallback;
 mod handshake;
 mod joining;
 mod moving;
@@ -47,17 +54,22 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
-mod trouble;
 mod verdict;
+mod warnings;
+mod way;
+mod weigh;
+mod why;
 pub(crate) mod words;
 
 pub use collector::Collector;
-pub use text::write_text;
+pub use text::{Detail, write_text};
+pub use weigh::Reason;
 
 use emptcp_trace::record::{Connection, Evidence};
 use emptcp_trace::{Direction, PacketNumber, Span, SubflowId, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use weigh::Weighed;
 
 /// What a sentence is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -83,6 +95,8 @@ pub enum SentenceKind {
     Retransmission,
     /// Payload sent again on another subflow.
     Reinjection,
+    /// Payload that came out of order.
+    Reordering,
     /// It stopped being Multipath TCP.
     Fallback,
     /// A subflow was reset or closed.
@@ -112,10 +126,52 @@ pub struct Sentence {
     pub kind: SentenceKind,
     /// What it rests on.
     pub evidence: Evidence,
+    /// The same in words: the causes that remain, then why the others do not.
+    pub reasons: Vec<Reason>,
+}
+
+/// The subflow and the direction that a sentence is about.
+#[derive(Clone, Copy, Debug, Default)]
+struct About {
+    subflow: Option<SubflowId>,
+    direction: Option<Direction>,
+}
+
+/// The connection.
+const ALL: About = About {
+    subflow: None,
+    direction: None,
+};
+
+impl From<SubflowId> for About {
+    fn from(subflow: SubflowId) -> Self {
+        Self {
+            subflow: Some(subflow),
+            direction: None,
+        }
+    }
+}
+
+impl From<Direction> for About {
+    fn from(direction: Direction) -> Self {
+        Self {
+            subflow: None,
+            direction: Some(direction),
+        }
+    }
+}
+
+impl From<(SubflowId, Direction)> for About {
+    fn from((subflow, direction): (SubflowId, Direction)) -> Self {
+        Self {
+            subflow: Some(subflow),
+            direction: Some(direction),
+        }
+    }
 }
 
 /// A moment, and the packet that shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct At {
     pub(crate) t: Timestamp,
     pub(crate) packet: PacketNumber,
@@ -139,31 +195,51 @@ impl StoryWriter<'_> {
         words::duration(self.since_start(t))
     }
 
-    fn write(&mut self, kind: SentenceKind, from: At, to: At, subflow: Option<SubflowId>, text: String) {
+    /// A sentence with what it rests on. The causes that remain follow the text.
+    fn say(
+        &mut self,
+        kind: SentenceKind,
+        about: impl Into<About>,
+        [from, to]: [At; 2],
+        text: impl Into<String>,
+        weighed: Weighed,
+    ) {
         let packets = Some([from.packet.min(to.packet), from.packet.max(to.packet)]);
-        let t = self.since_start(from.t);
-        self.sentences.push(Sentence {
-            t,
-            packets,
-            subflow,
-            direction: None,
-            text,
-            kind,
-            evidence: Evidence::observed([from.packet]),
-        });
+        self.push(kind, about.into(), from.t.min(to.t), packets, text.into(), weighed);
+    }
+
+    /// A sentence about what its first packet shows.
+    fn note(&mut self, kind: SentenceKind, about: impl Into<About>, span: [At; 2], text: impl Into<String>) {
+        let weighed = Weighed::observed([span[0].packet]);
+        self.say(kind, about, span, text, weighed);
     }
 
     /// A sentence without packet numbers.
-    fn remark(&mut self, kind: SentenceKind, t: Timestamp, text: String) {
+    fn remark(&mut self, kind: SentenceKind, t: Timestamp, text: impl Into<String>, weighed: Weighed) {
+        self.push(kind, ALL, t, None, text.into(), weighed);
+    }
+
+    fn push(
+        &mut self,
+        kind: SentenceKind,
+        about: About,
+        t: Timestamp,
+        packets: Option<[PacketNumber; 2]>,
+        text: String,
+        weighed: Weighed,
+    ) {
         let t = self.since_start(t);
+        let text = text + &weighed.sentence();
+        let Weighed { evidence, reasons, .. } = weighed;
         self.sentences.push(Sentence {
             t,
-            packets: None,
-            subflow: None,
-            direction: None,
+            packets,
+            subflow: about.subflow,
+            direction: about.direction,
             text,
             kind,
-            evidence: Evidence::default(),
+            evidence,
+            reasons,
         });
     }
 }

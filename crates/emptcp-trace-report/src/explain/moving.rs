@@ -1,14 +1,16 @@
-//! The transfer of data: handovers, stalls, silences, and data that was sent more than once.
+//! The transfer of data: handovers, stalls, silences, subflows that went dead.
 
-use super::bursts::{Burst, Copies, Key};
-use super::collector::{Facts, Moment};
-use super::handshake::{Handshake, Run};
-use super::{At, SentenceKind, StoryWriter, words};
-use emptcp_trace::record::{Connection, Detail, MarkKind};
+use super::collector::{Facts, Moment, Quiet};
+use super::handshake::Handshake;
+use super::way::Run;
+use super::weigh::{Weighed, Weighing};
+use super::{At, SentenceKind, StoryWriter, closing, words};
+use emptcp_trace::record::{Cause, Connection, Detail, MarkKind, Subflow};
 use emptcp_trace::{Direction, Piece, Span, SubflowId};
 
-/// Sentences about copies, all kinds together.
-const MOST_GROUPS: usize = 24;
+/// Packets without an answer that show a dead subflow, and for how long.
+const DEAD_PACKETS: u64 = 3;
+const DEAD_AFTER: Span = Span::from_seconds(1);
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     for kind in [MarkKind::BreakBeforeMake, MarkKind::MakeBeforeBreak] {
@@ -20,20 +22,10 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         write_stall(moment, writer);
     }
     write_dead(facts, writer);
-    for (from, to) in &facts.silences {
-        let span = words::duration(to.t - from.t);
-        let text = format!(
-            "For {span}, until {}, neither side sent anything on any subflow.",
-            writer.clock(to.t)
-        );
-        writer.write(SentenceKind::Silence, *from, *to, None, text);
+    for quiet in &facts.silences {
+        write_silence(quiet, facts, writer);
     }
     write_more(facts, writer);
-    // The gap between bursts depends on the duration of the connection.
-    let apart = Span((writer.connection.dur.0 / 12).max(500_000_000));
-    for (key, burst) in facts.bursts.groups(apart, MOST_GROUPS) {
-        write_burst(key, &burst, writer);
-    }
 }
 
 fn write_more(facts: &Facts, writer: &mut StoryWriter<'_>) {
@@ -48,13 +40,51 @@ fn write_more(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let silences = facts.silence_count - facts.silences.len() as u64;
     let silences = [(silences, SentenceKind::Silence, "shorter silence")];
     for (more, kind, what) in moments.chain(silences).filter(|(more, _, _)| *more > 0) {
-        let verb = if more == 1 { "was" } else { "were" };
         let text = format!(
-            "There {verb} {}, not described here.",
+            "There {} {}, not described here.",
+            words::was(more),
             words::counted(more, &format!("more {what}"))
         );
-        writer.remark(kind, writer.connection.t_end, text);
+        writer.remark(kind, writer.connection.t_end, text, Weighed::default());
     }
+}
+
+/// A time in which nothing was captured.
+fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let Quiet { from, to, .. } = *quiet;
+    // Waiting for the answer to a SYN, or for a timer: the sentences about that say so.
+    if quiet.waits && !quiet.jumps && !quiet.resumed_by_ack {
+        return;
+    }
+    let text = format!(
+        "For {}, until {}, neither side sent anything on any subflow that was captured.",
+        words::duration(to.t - from.t),
+        writer.clock(to.t)
+    );
+    let set_back = facts.artefacts.set_back.is_some();
+    let weighed = Weighing::of([from.packet, to.packet])
+        .unless(
+            Cause::NotCaptured,
+            "packets passed meanwhile that were not captured",
+            (!quiet.jumps && !quiet.resumed_by_ack).then_some("the sequence numbers go on where they had stopped"),
+        )
+        .unless(
+            Cause::ClockStep,
+            "the clock of the capture was set forward",
+            (!(quiet.resumed_by_ack && !quiet.jumps) && !set_back)
+                .then_some("no data waits across it as if no time had passed"),
+        )
+        .unless(
+            Cause::Idle,
+            "the applications had nothing to send",
+            if quiet.jumps {
+                Some("sequence numbers moved meanwhile")
+            } else {
+                quiet.waits.then_some("data was waiting for its acknowledgement")
+            },
+        )
+        .weigh();
+    writer.say(SentenceKind::Silence, super::ALL, [from, to], text, weighed);
 }
 
 fn gap(moment: &Moment) -> Option<Span> {
@@ -74,9 +104,9 @@ fn write_handover(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) 
     let (Some(to), Some(from)) = (mark.sf_id, mark.other_sf) else {
         return;
     };
-    if !is_handover(writer.connection, from, to, mark.dir) {
+    let Some(handover) = handover(facts, writer.connection, moment) else {
         return;
-    }
+    };
     let how = match mark.kind {
         MarkKind::BreakBeforeMake => {
             let opened = writer.connection.subflows.iter().find(|subflow| subflow.sf_id == to);
@@ -103,16 +133,100 @@ fn write_handover(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) 
         ));
     }
     if mark.bytes > 0 {
-        text.push_str(&format!("; {} were sent again", words::bytes(mark.bytes)));
+        text.push_str(&format!(
+            "; {} {} sent again",
+            words::bytes(mark.bytes),
+            words::was(mark.bytes)
+        ));
     }
     text.push('.');
+    let Handover { at, weighed } = handover;
+    writer.say(SentenceKind::Handover, (to, mark.dir), [at, at], text, weighed);
+}
+
+/// A handover, and why the data moved.
+pub(super) struct Handover {
+    at: At,
+    weighed: Weighed,
+}
+
+/// Whether a mark is a handover to report; none when the sender merely had nothing to send for a while, and then used
+/// another subflow.
+pub(super) fn handover(facts: &Facts, connection: &Connection, moment: &Moment) -> Option<Handover> {
+    let mark = &moment.mark;
+    let (to, from) = (mark.sf_id?, mark.other_sf?);
+    if !is_handover(connection, from, to, mark.dir) {
+        return None;
+    }
     // The mark comes at the end of the connection: only then is it certain that the data did not return.
     let first = facts
         .handshakes
         .get(&to)
         .and_then(|handshake| handshake.first_data[mark.dir]);
     let at = first.unwrap_or(moment.at());
-    writer.write(SentenceKind::Handover, at, at, Some(to), text);
+    let handshake = facts.handshakes.get(&from)?;
+    let (who, name) = (words::sender(mark.dir), words::subflow(from));
+    let way = &handshake.ways[mark.dir];
+    // Data on the old subflow that waited for its acknowledgement when the new one took over.
+    let stuck = way.unanswered.filter(|run| run.first < at).or_else(|| {
+        way.mended
+            .filter(|(run, end)| run.first < at && *end > at)
+            .map(|(run, _)| run)
+    });
+    let reset = handshake.first_reset().filter(|(_, reset)| reset.at <= at);
+    let fin = handshake.first_fin().filter(|(_, fin)| *fin <= at);
+    let weighed = if let Some((direction, reset)) = reset {
+        closing::weigh_reset(handshake, direction, reset)
+    } else if let Some((direction, fin)) = fin {
+        Weighing::of([fin.packet, at.packet])
+            .may(
+                Cause::HostClosed,
+                format!("{} had closed {name}", words::sender(direction)),
+            )
+            .weigh()
+    } else if let Some(backup) = facts.addresses.backup_before(from, at) {
+        Weighing::of([backup.packet, at.packet])
+            .may(
+                Cause::Scheduler,
+                format!("{name} had become a backup (MP_PRIO, packet {})", backup.packet),
+            )
+            .weigh()
+    } else if let Some(removal) = facts.addresses.removal_before(connection, from, at) {
+        Weighing::of([removal.packet, at.packet])
+            .may(
+                Cause::HostClosed,
+                format!("the address of {name} had been withdrawn (packet {})", removal.packet),
+            )
+            .weigh()
+    } else if let Some(run) = stuck {
+        Weighing::of([run.first.packet, run.last.packet, at.packet])
+            .unless(
+                Cause::Scheduler,
+                String::new(),
+                Some(format!(
+                    "data on {name} waited for its acknowledgement (packets {} to {})",
+                    run.first.packet, run.last.packet
+                )),
+            )
+            .may(
+                Cause::HostGone,
+                format!("a host had lost the address or link of {name}"),
+            )
+            .may(Cause::PacketsLost, format!("packets on {name} were lost"))
+            .may(Cause::PathDead, format!("the path of {name} carried nothing any more"))
+            .weigh()
+    } else if gap(moment).is_some_and(|gap| gap >= DEAD_AFTER) {
+        return None;
+    } else {
+        Weighing::of([at.packet])
+            .may(
+                Cause::Scheduler,
+                format!("{who} chose it: all data on {name} had been acknowledged"),
+            )
+            .not(Cause::PathDead, format!("nothing on {name} waited for an answer"))
+            .weigh()
+    };
+    Some(Handover { at, weighed })
 }
 
 /// Whether this is a handover to report: both subflows carried new data, and no third one carried data before and
@@ -130,11 +244,11 @@ pub(super) fn is_handover(connection: &Connection, from: SubflowId, to: SubflowI
     old.new_dsn[direction] > 0 && new.new_dsn[direction] > 0 && !third
 }
 
-/// Packets that one side sent for more than a second without an answer.
+/// Packets that need an answer, which one side sent for more than a second without getting any.
 fn unanswered(handshake: &Handshake, direction: Direction, over: Option<At>) -> Option<Run> {
-    let run = handshake.unanswered[direction]?;
-    let alive = over.is_some_and(|over| run.first.t >= over.t) || run.packets < 3;
-    (!alive && run.last.t - run.first.t >= Span::from_seconds(1)).then_some(run)
+    let run = handshake.ways[direction].unanswered?;
+    let alive = over.is_some_and(|over| run.first.t >= over.t) || run.packets < DEAD_PACKETS;
+    (!alive && run.last.t - run.first.t >= DEAD_AFTER).then_some(run)
 }
 
 /// Whether a subflow stopped working.
@@ -149,25 +263,78 @@ pub(super) fn is_dead(facts: &Facts, subflow: SubflowId) -> bool {
 /// Subflows on which one side kept sending without an answer.
 fn write_dead(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let over = facts.over();
-    for subflow in writer.connection.subflows.iter().filter(|subflow| subflow.established) {
+    let connection = writer.connection;
+    for subflow in &connection.subflows {
         let Some(handshake) = facts.handshakes.get(&subflow.sf_id) else {
             continue;
         };
+        if !handshake.is_open(subflow) {
+            continue;
+        }
         for direction in Direction::BOTH {
             let Some(run) = unanswered(handshake, direction, over) else {
                 continue;
             };
             let text = format!(
-                "{} stopped working: {} sent {} on it from here to {}, and {} answered none of them.",
+                "{} stopped working: {} sent {} on it from here to {} that need an answer, and none of {} came.",
                 words::sentence(&words::subflow(subflow.sf_id)),
                 words::sender(direction),
                 words::counted(run.packets, "packet"),
                 writer.clock(run.last.t),
                 words::receiver(direction)
             );
-            writer.write(SentenceKind::Silence, run.first, run.last, Some(subflow.sf_id), text);
+            let weighed = weigh_dead(facts, connection, subflow, direction, &run);
+            writer.say(
+                SentenceKind::Silence,
+                subflow.sf_id,
+                [run.first, run.last],
+                text,
+                weighed,
+            );
         }
     }
+}
+
+fn weigh_dead(facts: &Facts, connection: &Connection, subflow: &Subflow, direction: Direction, run: &Run) -> Weighed {
+    let (who, peer) = (words::sender(direction), words::receiver(direction));
+    let name = words::subflow(subflow.sf_id);
+    let repeats = facts
+        .handshakes
+        .get(&subflow.sf_id)
+        .is_some_and(|handshake| handshake.ways[direction].repeated > 0);
+    let again = repeats.then(|| format!("{who} sent the same bytes again, so no acknowledgement had reached it"));
+    let end = |subflow: &Subflow| match direction {
+        Direction::ClientToServer => subflow.server.ip(),
+        Direction::ServerToClient => subflow.client.ip(),
+    };
+    // The same address of the silent side, alive on another subflow.
+    let alive = connection.subflows.iter().find_map(|other| {
+        let way = &facts.handshakes.get(&other.sf_id)?.ways[direction.reverse()];
+        let last = way.last.filter(|last| last.t > run.first.t)?;
+        (other.sf_id != subflow.sf_id && end(other) == end(subflow)).then_some((other.sf_id, last))
+    });
+    Weighing::of([run.first.packet, run.last.packet])
+        .unless(
+            Cause::NotCaptured,
+            format!("the answers of {peer} were not captured"),
+            again,
+        )
+        .unless(
+            Cause::HostGone,
+            format!("{peer} has lost this address or link, or is gone"),
+            alive.map(|(other, at)| {
+                format!(
+                    "{peer} answers from the same address on {} (packet {})",
+                    words::subflow(other),
+                    at.packet
+                )
+            }),
+        )
+        .may(
+            Cause::PathDead,
+            format!("the path of {name} carries nothing any more, there or back"),
+        )
+        .weigh()
 }
 
 fn write_stall(moment: &Moment, writer: &mut StoryWriter<'_>) {
@@ -204,45 +371,10 @@ fn write_stall(moment: &Moment, writer: &mut StoryWriter<'_>) {
         });
     }
     text.push('.');
-    writer.write(
-        SentenceKind::Stall,
-        first,
-        moment.at(),
-        carrier.map(|carrier| carrier.subflow),
-        text,
-    );
-}
-
-fn write_burst(key: Key, burst: &Burst, writer: &mut StoryWriter<'_>) {
-    let name = words::subflow(key.subflow);
-    let (from, to) = (writer.clock(burst.first.t), writer.clock(burst.last.t));
-    let name = if from == to {
-        words::sentence(&name)
-    } else {
-        format!("Between {from} and {to} {name}")
+    let about = super::About {
+        subflow: carrier.map(|carrier| carrier.subflow),
+        direction: Some(mark.dir),
     };
-    let size = words::bytes(burst.bytes);
-    let packets = words::counted(burst.packets, "packet");
-    let receiver = words::receiver(key.direction());
-    let (kind, text) = match key.copies {
-        Copies::Retransmission => (
-            SentenceKind::Retransmission,
-            format!("{name} retransmitted {size} to {receiver}, {packets}."),
-        ),
-        Copies::Reinjection(of) => (
-            SentenceKind::Reinjection,
-            format!(
-                "{name} carried again {size} to {receiver} that {} had carried first (reinjection, {packets}).",
-                words::subflow(of)
-            ),
-        ),
-        Copies::SameSubflow => (
-            SentenceKind::Retransmission,
-            format!(
-                "{name} carried {size} to {receiver} a second time, with new TCP sequence numbers ({packets}): sent again by \
-                 Multipath TCP, not by TCP."
-            ),
-        ),
-    };
-    writer.write(kind, burst.first, burst.last, Some(key.subflow), text);
+    let weighed = Weighed::observed([first.packet, mark.packet]);
+    writer.say(SentenceKind::Stall, about, [first, moment.at()], text, weighed);
 }

@@ -1,16 +1,16 @@
 //! How the connection was opened.
 
 use super::collector::Facts;
-use super::handshake::Handshake;
-use super::{SentenceKind, StoryWriter, words};
-use emptcp_trace::record::{Connection, Hash, Subflow};
+use super::handshake::{Handshake, Reset};
+use super::weigh::{Weighed, Weighing};
+use super::{At, SentenceKind, StoryWriter, closing, words};
+use emptcp_trace::record::{Cause, Connection, Hash, Subflow};
 use emptcp_trace::{Direction, SubflowId};
 use mptcp_wire::Version;
 use mptcp_wire::mptcp::CapableFlags;
 use std::net::SocketAddr;
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
-    capture(writer);
     let connection = writer.connection;
     let Some(handshake) = facts.handshakes.get(&SubflowId(0)) else {
         return;
@@ -19,17 +19,12 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let initial = connection.subflows.first();
     let client = initial.map_or_else(|| connection.client.to_string(), |subflow| subflow.client.to_string());
     let server = SocketAddr::new(connection.server, connection.port);
-    let tried = handshake.syn_ack.is_none() && handshake.syns > 0 && handshake.carried == 0;
-    let mut text = if tried {
-        format!(
-            "{client} tried to open a connection to {server} and offered Multipath TCP version {}",
-            offered(handshake, connection)
-        )
-    } else if handshake.syn_ack.is_some() && !handshake.syn_ack_option {
-        format!(
-            "{client} opened a connection to {server} and offered Multipath TCP version {}",
-            offered(handshake, connection)
-        )
+    let unanswered = handshake.unanswered_syn();
+    let version = offered(handshake, connection);
+    let mut text = if unanswered {
+        format!("{client} tried to open a connection to {server} and offered Multipath TCP version {version}")
+    } else if handshake.syn_ack.is_some() && !handshake.is_accepted() {
+        format!("{client} opened a connection to {server} and offered Multipath TCP version {version}")
     } else {
         format!(
             "{client} opened a Multipath TCP connection (version {}) to {server}",
@@ -48,16 +43,87 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let span = words::duration(last.t - syn.t);
         text.push_str(&format!(" The SYN was sent {} times in {span}.", handshake.syns));
     }
-    if tried && let Some((direction, reset)) = handshake.first_reset() {
-        let who = words::sentence(&words::sender(direction));
-        text.push_str(&format!(" {who} refused it with a RST (packet {}).", reset.at.packet));
-    } else if tried {
-        text.push_str(" The capture has no answer.");
+    if unanswered {
+        let (answer, weighed, last) = no_connection(handshake, first, last);
+        text.push_str(&answer);
+        writer.say(SentenceKind::Opened, SubflowId(0), [first, last], text, weighed);
+        return;
     }
-    tokens(connection, &mut text);
+    tokens(connection, handshake, &mut text);
     flags(handshake, &mut text);
-    let last = handshake.last_syn.filter(|_| tried).unwrap_or(last);
-    writer.write(SentenceKind::Opened, first, last, Some(SubflowId(0)), text);
+    writer.note(SentenceKind::Opened, SubflowId(0), [first, last], text);
+}
+
+/// Why no connection came about: the answer in words, its causes, and the last packet that shows it.
+fn no_connection(handshake: &Handshake, first: At, last: At) -> (String, Weighed, At) {
+    let opener = handshake.direction.unwrap_or(Direction::ClientToServer);
+    let (who, peer) = (words::sender(opener), words::receiver(opener));
+    if let Some(reset) = handshake.reset[opener.reverse()] {
+        let text = format!(
+            " A RST came back (packet {}){}: it is no connection, of Multipath TCP or of TCP.",
+            reset.at.packet,
+            closing::reason(reset.reason)
+        );
+        let weighed = weigh_refusal(handshake, opener, reset, first);
+        return (text, weighed, reset.at);
+    }
+    let last = handshake.last_syn.unwrap_or(last);
+    let weighed = weigh_no_answer(handshake, [first, last], &who, &peer, "MP_CAPABLE");
+    (" The capture has no answer.".to_owned(), weighed, last)
+}
+
+/// A RST in place of a SYN+ACK.
+pub(super) fn weigh_refusal(handshake: &Handshake, opener: Direction, reset: Reset, first: At) -> Weighed {
+    let peer = words::receiver(opener);
+    let later = handshake.ways[opener.reverse()].after_reset;
+    Weighing::of([first.packet, reset.at.packet])
+        .unless(
+            Cause::Refused,
+            format!("{peer} refused it"),
+            later.map(|at| format!("{peer} went on after it (packet {})", at.packet)),
+        )
+        .unless(
+            Cause::ResetInjected,
+            format!("a firewall on the path answered in place of {peer}"),
+            reset
+                .reason
+                .map(|_| format!("the RST has MP_TCPRST: {peer} speaks Multipath TCP and gives its reason")),
+        )
+        .likely(Cause::Refused)
+        .weigh()
+}
+
+/// SYNs without an answer.
+pub(super) fn weigh_no_answer(
+    handshake: &Handshake,
+    [first, last]: [At; 2],
+    who: &str,
+    peer: &str,
+    option: &str,
+) -> Weighed {
+    let proof = [first.packet, last.packet];
+    if handshake.syns < 2 {
+        // One SYN proves nothing: the answer may have passed elsewhere, or later.
+        return Weighed::observed(proof);
+    }
+    let again = format!("{who} repeated its SYN, so no answer had reached it");
+    let bare = handshake
+        .bare_syn
+        .map(|at| format!("a SYN without {option} had no answer either (packet {})", at.packet));
+    Weighing::of(proof)
+        .not(Cause::NotCaptured, &*again)
+        .not(Cause::OneDirection, &*again)
+        .may(
+            Cause::HostGone,
+            format!("{peer} does not exist there or does not answer"),
+        )
+        .may(Cause::PathDead, format!("the path to {peer} or back carries nothing"))
+        .unless(
+            Cause::OptionBlocked,
+            format!("something on the path drops SYNs with {option}"),
+            bare,
+        )
+        .weigh()
 }
 
 /// From the SYN to the third packet: a full round trip, wherever the capture was taken.
@@ -73,7 +139,10 @@ fn offered(handshake: &Handshake, connection: &Connection) -> u8 {
         .number()
 }
 
-fn tokens(connection: &Connection, text: &mut String) {
+fn tokens(connection: &Connection, handshake: &Handshake, text: &mut String) {
+    if handshake.syn_ack.is_some() && !handshake.is_accepted() {
+        return;
+    }
     let [client, server] = connection
         .tokens
         .map(|token| token.map(|token| format!("{:08x}", token.0)));
@@ -96,11 +165,15 @@ fn flags(handshake: &Handshake, text: &mut String) {
     let has =
         |direction: Direction, flag| handshake.capable[direction].is_some_and(|capable| capable.flags.contains(flag));
     let [client, server] = Direction::BOTH.map(|direction| has(direction, CapableFlags::CHECKSUM_REQUIRED));
-    text.push_str(match (client, server) {
-        (true, true) => " Both ask for DSS checksums.",
-        (true, false) => " The client asks for DSS checksums, so both use them.",
-        (false, true) => " The server asks for DSS checksums, so both use them.",
-        (false, false) => "",
+    // RFC 8684, 3.1: one side that asks is enough, but only in a connection that became one of Multipath TCP.
+    let used = handshake.is_accepted() && (handshake.ack_option || handshake.has_dss());
+    text.push_str(match (client, server, used) {
+        (true, true, _) => " Both ask for DSS checksums.",
+        (true, false, true) => " The client asks for DSS checksums, so both use them.",
+        (false, true, true) => " The server asks for DSS checksums, so both use them.",
+        (true, false, false) => " The client asks for DSS checksums.",
+        (false, true, false) => " The server asks for DSS checksums.",
+        (false, false, _) => "",
     });
     for direction in Direction::BOTH {
         if has(direction, CapableFlags::NO_JOIN_TO_THIS_ADDRESS) {
@@ -120,29 +193,5 @@ fn flags(handshake: &Handshake, text: &mut String) {
             asked.version.number(),
             chosen.version.number()
         ));
-    }
-}
-
-/// What the capture lacks.
-fn capture(writer: &mut StoryWriter<'_>) {
-    let connection = writer.connection;
-    let mut lacks = Vec::new();
-    if connection.partial {
-        lacks.push("The capture begins after the SYN of this connection.".to_owned());
-    }
-    if connection.continued {
-        lacks.push("This continues a connection that counted as ended after a long silence.".to_owned());
-    }
-    if connection.lossy_capture {
-        let missing = words::bytes(connection.loss.total());
-        lacks.push(format!(
-            "The capture is incomplete: it lacks {missing} that were acknowledged, so sizes here are lower bounds."
-        ));
-    }
-    if connection.truncated {
-        lacks.push("A memory limit was reached: sizes here are lower bounds.".to_owned());
-    }
-    if !lacks.is_empty() {
-        writer.remark(SentenceKind::Capture, connection.t0, lacks.join(" "));
     }
 }

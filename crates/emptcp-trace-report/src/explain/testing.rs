@@ -56,6 +56,12 @@ impl Script {
     ) -> &mut Self {
         let mut packet = self.next(milliseconds, subflow, dir);
         packet.flags = flags;
+        if flags.contains(Flags::SYN) {
+            packet.sequence = 0;
+        }
+        if !flags.contains(Flags::ACK) {
+            packet.acknowledgement = None;
+        }
         packet.options = SmallVec::from_slice(options);
         self.send(packet)
     }
@@ -189,9 +195,16 @@ fn connection() -> Connection {
         options: BTreeMap::new(),
         vantage: Vantage::Server,
         partial: false,
+        mid_stream: false,
         continued: false,
         truncated: false,
         lossy_capture: false,
+        captured_twice: PerDirection::default(),
+        not_captured: PerDirection::default(),
+        cut_short: PerDirection::default(),
+        aggregates: PerDirection::default(),
+        clock_steps: 0,
+        malformed_options: PerDirection::default(),
         dsn_relative: false,
         subflows: vec![subflow(0)],
     }
@@ -216,6 +229,7 @@ pub(super) fn subflow(number: u8) -> Subflow {
         t_est: None,
         t_last: after(0),
         join_delay: Span(0),
+        answer: None,
         established: true,
         backup: false,
         hmac_ok: joins.then_some(true),
@@ -237,6 +251,12 @@ pub(super) fn subflow(number: u8) -> Subflow {
         t_last_data: PerDirection::default(),
         fin: PerDirection::default(),
         rst: PerDirection::default(),
+        captured_twice: PerDirection::default(),
+        not_captured: PerDirection::default(),
+        cut_short: PerDirection::default(),
+        aggregates: PerDirection::default(),
+        one_direction: false,
+        rst_transient: None,
         rst_reason: None,
     }
 }

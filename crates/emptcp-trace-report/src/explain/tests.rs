@@ -108,7 +108,9 @@ fn a_connection_without_an_answer_was_only_tried() {
         script.sentences(About::Opened),
         [
             "10.1.1.2:40000 tried to open a connection to 10.1.1.1:5001 and offered Multipath TCP version 1. The SYN was \
-          sent 3 times in 3.00 s. The capture has no answer."
+          sent 3 times in 3.00 s. The capture has no answer. Either the server does not exist there or does not answer, or \
+          the path to the server or back carries nothing, or something on the path drops SYNs with MP_CAPABLE: this \
+          capture cannot tell."
         ]
     );
 }
@@ -168,13 +170,15 @@ fn a_join_that_failed_says_why() {
     assert_eq!(
         script.sentences(About::Subflow),
         [
-            "The client tried to open subflow 1, 10.1.2.2:40000 -> 10.1.2.1:5001, but the server refused it with a RST, \
-             because of a lack of resources (MP_TCPRST 2; it may be tried again later).",
+            "The client tried to open subflow 1, 10.1.2.2:40000 -> 10.1.2.1:5001, but a RST came back, \
+             because of a lack of resources (MP_TCPRST 2; it may be tried again later). The server refused it.",
             "The client tried to open subflow 2, 10.1.3.2:40000 -> 10.1.3.1:5001, but the SYN+ACK (packet 7) has no \
-             MP_JOIN: something on this path removes MPTCP options, or what answers there does not speak Multipath TCP. \
-             The client reset it (packet 8).",
+             MP_JOIN. Either what answers there is not the peer, or does not speak Multipath TCP, or something on this path \
+             removes MP_JOIN: this capture cannot tell. The client reset it (packet 8).",
             "The client tried to open subflow 3, 10.1.4.2:40000 -> 10.1.4.1:5001, but no answer came (the SYN was sent 2 \
-             times). The path may not lead there, or something on it drops SYNs with MP_JOIN.",
+             times). 10.1.4.1 is a private address (RFC 1918), which only its own network can reach. Either the server does \
+             not exist there or does not answer, or the path to the server or back carries nothing, or something on the \
+             path drops SYNs with MP_JOIN: this capture cannot tell.",
         ]
     );
 }
@@ -257,7 +261,7 @@ fn a_stall_says_what_ended_it() {
     assert_eq!(
         script.sentences(About::Handover),
         [
-            "The data from the server moved from subflow 0 to subflow 1, which was already open (make before break); 1.26 s passed between the last new data on the first and the first data on the second; 1 000 bytes were sent again."
+            "The data from the server moved from subflow 0 to subflow 1, which was already open (make before break); 1.26 s passed between the last new data on the first and the first data on the second; 1 000 bytes were sent again. Either a host had lost the address or link of subflow 0, or packets on subflow 0 were lost, or the path of subflow 0 carried nothing any more: this capture cannot tell."
         ]
     );
     assert_eq!(
@@ -298,8 +302,9 @@ fn fallback_says_why_and_shows_the_packet() {
     assert_eq!(
         script.sentences(About::Fallback),
         [
-            "Fallback to TCP: the SYN+ACK (packet 2) has no MP_CAPABLE. Either the server does not speak Multipath TCP, or a \
-          middlebox removed the option from the SYN or from its answer; a capture at the other end would tell."
+            "It is plain TCP: the SYN+ACK (packet 2) has no MP_CAPABLE. Either the server does not speak Multipath TCP, or \
+          something on the path removed the option from the SYN or from its answer (a capture at the other end would show \
+          it): this capture cannot tell."
         ]
     );
     assert_eq!(
@@ -349,7 +354,7 @@ fn the_verdict_has_volume_shares_paths_and_what_is_odd() {
         script.sentences(About::Verdict),
         [
             "In 10.0 s the server sent 6.00 MB at 4.80 Mbit/s and the client 12 bytes; subflow 0 carried 70 % and subflow 1 \
-          30 % of the payload. Subflow 0 had the better path: mean RTT 21.0 ms against 95.0 ms on subflow 1. To note: \
+          30 % of the payload of the server. Subflow 0 had the better path: mean RTT 21.0 ms against 95.0 ms on subflow 1. To note: \
           36 099 bytes (0.6 %) also went over a second subflow."
         ]
     );

@@ -1,17 +1,33 @@
 //! The story as text.
 
-use super::{Sentence, SentenceKind};
+use super::{Sentence, SentenceKind, why};
 use emptcp_trace::record::Connection;
 use std::io::{self, Write};
 
 /// Columns before the text: the time.
 const MARGIN: usize = 12;
 
+/// What is written of each sentence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The sentence alone.
+    #[default]
+    Sentences,
+    /// Under each one, what it rests on: how sure it is, the packets, the causes that remain and those that do not.
+    Why,
+}
+
 /// Writes the story, `width` columns wide: one paragraph for each sentence, with its time and packet numbers.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write_text(to: &mut impl Write, connection: &Connection, story: &[Sentence], width: usize) -> io::Result<()> {
+pub fn write_text(
+    to: &mut impl Write,
+    connection: &Connection,
+    story: &[Sentence],
+    width: usize,
+    detail: Detail,
+) -> io::Result<()> {
     writeln!(
         to,
         "Connection {} of {}: {} -> {}, port {}\n",
@@ -35,14 +51,25 @@ pub fn write_text(to: &mut impl Write, connection: &Connection, story: &[Sentenc
             None => String::new(),
         };
         let text = format!("{}{packets}", unbroken(&sentence.text));
-        let options = textwrap::Options::new(width.max(40))
-            .initial_indent(&label)
-            .subsequent_indent(&empty)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation)
-            .break_words(false);
-        for line in textwrap::wrap(&text, options) {
-            writeln!(to, "{}", line.replace('\u{a0}', " ").trim_end())?;
+        paragraph(to, &text, &label, &empty, width)?;
+        if detail == Detail::Why {
+            for line in why::lines(sentence) {
+                let (label, rest) = (format!("{empty}- "), format!("{empty}  "));
+                paragraph(to, &unbroken(&line), &label, &rest, width)?;
+            }
         }
+    }
+    Ok(())
+}
+
+fn paragraph(to: &mut impl Write, text: &str, first: &str, rest: &str, width: usize) -> io::Result<()> {
+    let options = textwrap::Options::new(width.max(40))
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    for line in textwrap::wrap(text, options) {
+        writeln!(to, "{}", line.replace('\u{a0}', " ").trim_end())?;
     }
     Ok(())
 }

@@ -1,15 +1,32 @@
 //! The assessment, in two or three sentences.
 
 use super::collector::Facts;
+use super::handshake::Handshake;
 use super::words;
-use emptcp_trace::record::{Connection, MarkKind, Subflow, Vantage};
-use emptcp_trace::{Direction, Span};
+use emptcp_trace::record::{Connection, Fallback, MarkKind, Subflow, Vantage};
+use emptcp_trace::{Direction, Span, SubflowId};
 
 pub(super) fn text(facts: &Facts, connection: &Connection) -> String {
-    let mut sentences = vec![volume(connection)];
+    let initial = facts.handshakes.get(&SubflowId(0));
+    if let Some(handshake) = initial.filter(|handshake| handshake.unanswered_syn()) {
+        return nothing(handshake);
+    }
+    let mut sentences = vec![volume(facts, connection)];
     sentences.extend(paths(facts, connection));
     sentences.push(anomalies(facts, connection));
     sentences.join(" ")
+}
+
+/// No connection came about.
+fn nothing(handshake: &Handshake) -> String {
+    match handshake.first_reset() {
+        Some(_) => {
+            "The connection was refused with a RST. Nothing was sent, and it is not known whether the other side \
+                    speaks Multipath TCP."
+                .to_owned()
+        }
+        None => "No connection came about: the capture has no answer. Nothing was sent.".to_owned(),
+    }
 }
 
 /// The direction that carried more.
@@ -27,7 +44,7 @@ fn carried(connection: &Connection, direction: Direction) -> u64 {
     connection.data[direction] + connection.unmapped[direction]
 }
 
-fn volume(connection: &Connection) -> String {
+fn volume(facts: &Facts, connection: &Connection) -> String {
     let main = main_direction(connection);
     let at_least = if connection.is_lower_bound() { "at least " } else { "" };
     let [more, less] = [main, main.reverse()].map(|direction| carried(connection, direction));
@@ -50,7 +67,13 @@ fn volume(connection: &Connection) -> String {
         0 => text.push_str(&format!(" and {} nothing", words::receiver(main))),
         less => text.push_str(&format!(" and {} {}", words::receiver(main), words::bytes(less))),
     }
-    text.push_str(&shares(connection, main));
+    let shares: Vec<_> = [main, main.reverse()]
+        .into_iter()
+        .filter_map(|direction| shares(facts, connection, direction))
+        .collect();
+    if !shares.is_empty() {
+        text.push_str(&format!("; {}", shares.join("; ")));
+    }
     text.push('.');
     text
 }
@@ -71,49 +94,38 @@ fn goodput(connection: &Connection, direction: Direction) -> Option<String> {
     (span >= 0.01 && bytes >= 10_000).then(|| words::rate(bytes as f64 * 8.0 / span))
 }
 
-/// `; subflow 0 carried 70 % of it, subflow 1 30 %`.
-fn shares(connection: &Connection, main: Direction) -> String {
-    let established: Vec<_> = connection
+/// `subflow 0 carried 70 % of it and subflow 1 30 %`, for one direction; none with fewer than two subflows.
+fn shares(facts: &Facts, connection: &Connection, direction: Direction) -> Option<String> {
+    let open: Vec<_> = connection
         .subflows
         .iter()
-        .filter(|subflow| subflow.established)
+        .filter(|subflow| facts.is_open(subflow))
         .collect();
-    if established.len() < 2 {
-        return String::new();
+    let whole: u64 = open.iter().map(|subflow| subflow.payload[direction]).sum();
+    if open.len() < 2 || whole == 0 {
+        return None;
     }
-    let whole: u64 = established.iter().map(|subflow| subflow.payload[main]).sum();
-    let mut carriers: Vec<_> = established.iter().filter(|subflow| subflow.payload[main] > 0).collect();
-    carriers.sort_by_key(|subflow| std::cmp::Reverse(subflow.payload[main]));
-    match carriers.as_slice() {
-        [] => String::new(),
-        [only] => format!(
-            ", all of {} on {} although {} were established",
-            if main == Direction::ClientToServer {
-                "the former"
-            } else {
-                "it"
-            },
-            words::subflow(only.sf_id),
-            words::counted(established.len() as u64, "subflow")
-        ),
-        carriers => {
-            let most: Vec<_> = carriers
-                .iter()
-                .take(4)
-                .enumerate()
-                .map(|(index, subflow)| {
-                    let verb = if index == 0 { " carried" } else { "" };
-                    let share = words::percent(subflow.payload[main], whole);
-                    format!("{}{verb} {share}", words::subflow(subflow.sf_id))
-                })
-                .collect();
-            let rest = match carriers.len().saturating_sub(4) {
-                0 => String::new(),
-                more => format!(", {} the rest", words::counted(more as u64, "other")),
-            };
-            format!("; {} of the payload{rest}", words::list(&most))
-        }
-    }
+    let mut carriers: Vec<_> = open.iter().filter(|subflow| subflow.payload[direction] > 0).collect();
+    carriers.sort_by_key(|subflow| std::cmp::Reverse(subflow.payload[direction]));
+    let data = format!("the payload of {}", words::sender(direction));
+    let [only] = carriers.as_slice() else {
+        let most: Vec<_> = carriers
+            .iter()
+            .take(4)
+            .enumerate()
+            .map(|(index, subflow)| {
+                let verb = if index == 0 { " carried" } else { "" };
+                let share = words::percent(subflow.payload[direction], whole);
+                format!("{}{verb} {share}", words::subflow(subflow.sf_id))
+            })
+            .collect();
+        let rest = match carriers.len().saturating_sub(4) {
+            0 => String::new(),
+            more => format!(", {} the rest", words::counted(more as u64, "other")),
+        };
+        return Some(format!("{} of {data}{rest}", words::list(&most)));
+    };
+    Some(format!("{} carried all of {data}", words::subflow(only.sf_id)))
 }
 
 /// Which path had shorter round-trip times.
@@ -122,7 +134,7 @@ fn paths(facts: &Facts, connection: &Connection) -> Option<String> {
     let usable: Vec<_> = connection
         .subflows
         .iter()
-        .filter(|subflow| subflow.established)
+        .filter(|subflow| facts.is_open(subflow))
         .collect();
     if usable.len() < 2 {
         return None;
@@ -195,16 +207,8 @@ fn anomalies(facts: &Facts, connection: &Connection) -> String {
     let mut odd = Vec::new();
     let total = |direction: Direction| carried(connection, direction);
     let all: u64 = Direction::BOTH.into_iter().map(total).sum();
-    if !connection.fallback.is_empty() {
-        odd.push("it fell back to TCP".to_owned());
-    }
-    for (direction, _) in super::trouble::ceased(facts, connection) {
-        odd.push(format!(
-            "at some point {} stopped sending DSS",
-            words::sender(direction)
-        ));
-    }
-    let established = connection.subflows.iter().filter(|subflow| subflow.established);
+    odd.extend(fallback(facts, connection));
+    let established = connection.subflows.iter().filter(|subflow| facts.is_open(subflow));
     let dead: Vec<_> = established
         .map(|subflow| subflow.sf_id)
         .filter(|id| super::moving::is_dead(facts, *id))
@@ -227,15 +231,17 @@ fn anomalies(facts: &Facts, connection: &Connection) -> String {
     }
     if connection.same_dsn.total() > 0 {
         odd.push(format!(
-            "{} were carried twice on one subflow",
-            words::bytes(connection.same_dsn.total())
+            "{} {} carried twice on one subflow",
+            words::bytes(connection.same_dsn.total()),
+            words::was(connection.same_dsn.total())
         ));
     }
     let main = main_direction(connection);
     for kind in [MarkKind::BreakBeforeMake, MarkKind::MakeBeforeBreak] {
         for moment in facts.moments(kind) {
             if let (Some(to), Some(from)) = (moment.mark.sf_id, moment.mark.other_sf)
-                && super::moving::is_handover(connection, from, to, main)
+                && moment.mark.dir == main
+                && super::moving::handover(facts, connection, moment).is_some()
             {
                 odd.push(format!(
                     "the data moved from {} to {}",
@@ -256,17 +262,18 @@ fn anomalies(facts: &Facts, connection: &Connection) -> String {
         });
     }
     let joins = connection.subflows.iter().filter(|subflow| subflow.sf_id.0 > 0);
-    let failed = joins.clone().filter(|subflow| !subflow.established).count() as u64;
+    let failed = joins.clone().filter(|subflow| !facts.is_open(subflow)).count() as u64;
     if failed > 0 {
         odd.push(format!("{} could not be opened", words::counted(failed, "subflow")));
     }
     let unused: Vec<_> = joins
-        .filter(|subflow| subflow.established && subflow.payload.total() == 0)
+        .filter(|subflow| facts.is_open(subflow) && subflow.payload.total() == 0)
         .map(|subflow| subflow.sf_id)
         .collect();
     if !unused.is_empty() && all > 0 {
         odd.push(format!("{} stayed unused", words::subflows(&unused)));
     }
+    odd.extend(resets(facts, connection));
     for (kind, what) in [
         (MarkKind::WrongHmac, "an HMAC is wrong"),
         (MarkKind::KeyChanged, "a key changed"),
@@ -276,8 +283,93 @@ fn anomalies(facts: &Facts, connection: &Connection) -> String {
             odd.push(what.to_owned());
         }
     }
-    match odd.as_slice() {
+    let mut text = match odd.as_slice() {
         [] => "Nothing unusual.".to_owned(),
         odd => format!("To note: {}.", words::list(odd)),
+    };
+    let unknown = unknown(facts, connection);
+    if !unknown.is_empty() {
+        text.push_str(&format!(" Not known from this capture: {}.", words::list(&unknown)));
+        text = text.replacen("Nothing unusual.", "Nothing unusual in what was captured.", 1);
     }
+    text
+}
+
+/// Whether it is Multipath TCP to the end.
+fn fallback(facts: &Facts, connection: &Connection) -> Vec<String> {
+    let initial = facts.handshakes.get(&SubflowId(0));
+    if initial.is_some_and(|handshake| handshake.mirrored.is_some()) {
+        return vec!["the option of the SYN was sent back: it is plain TCP".to_owned()];
+    }
+    let has = |class| connection.fallback.contains(&class);
+    if has(Fallback::SynAckWithoutOption) || has(Fallback::SynAgainWithoutOption) {
+        return vec!["it is plain TCP, Multipath TCP was only offered".to_owned()];
+    }
+    let mut odd = Vec::new();
+    if has(Fallback::MpFail) || has(Fallback::InfiniteMapping) {
+        odd.push("it fell back to TCP".to_owned());
+    }
+    if has(Fallback::WrongChecksum) {
+        odd.push("a checksum is wrong".to_owned());
+    }
+    for one in super::fallback::vanished(facts, connection) {
+        odd.push(format!(
+            "from packet {} on those of {} on {} have no MPTCP option",
+            one.run.first.packet,
+            words::sender(one.direction),
+            words::subflow(one.subflow)
+        ));
+    }
+    odd
+}
+
+/// Resets that a reader should know of: those that name interference, and those that no host sent.
+fn resets(facts: &Facts, connection: &Connection) -> Vec<String> {
+    let mut odd = Vec::new();
+    for subflow in &connection.subflows {
+        let Some(handshake) = facts.handshakes.get(&subflow.sf_id).filter(|_| facts.is_open(subflow)) else {
+            continue;
+        };
+        let Some((direction, reset)) = handshake.first_reset() else {
+            continue;
+        };
+        let name = words::subflow(subflow.sf_id);
+        if handshake.ways[direction].after_reset.is_some() {
+            odd.push(format!(
+                "{name} got a RST that {} did not send",
+                words::sender(direction)
+            ));
+        } else if let Some(option) = reset.reason.filter(|option| option.reason.0 != 0) {
+            odd.push(format!(
+                "{name} was reset because of {}",
+                super::closing::because(option)
+            ));
+        } else if facts.over().is_none_or(|over| reset.at < over) {
+            odd.push(format!("{name} was reset"));
+        }
+    }
+    odd
+}
+
+/// What the capture does not show.
+fn unknown(facts: &Facts, connection: &Connection) -> Vec<String> {
+    let mut unknown = Vec::new();
+    if connection.partial {
+        unknown.push("how it began".to_owned());
+    } else if connection.fallback.contains(&Fallback::Incomplete) {
+        unknown.push("whether it became Multipath TCP (the handshake is not complete here)".to_owned());
+    }
+    for direction in Direction::BOTH {
+        let gone = facts
+            .handshakes
+            .values()
+            .any(|handshake| handshake.one_direction() == Some(direction.reverse()) && handshake.speaks(direction));
+        if gone {
+            unknown.push(format!(
+                "what {} sent where only the other direction was captured",
+                words::sender(direction)
+            ));
+        }
+    }
+    unknown
 }

@@ -1,6 +1,8 @@
 //! Numbers with units, and other parts of sentences.
 
+use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span, SubflowId};
+use std::net::IpAddr;
 
 /// A number in groups of three digits: `36 099`.
 pub(crate) fn count(number: u64) -> String {
@@ -118,6 +120,68 @@ pub(crate) fn receiver(direction: Direction) -> String {
     sender(direction.reverse())
 }
 
+/// What an address is that is not reachable from everywhere, such as `a private address (RFC 1918)`.
+pub(crate) fn private(address: IpAddr) -> Option<&'static str> {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            match address {
+                _ if address.is_private() => Some("a private address (RFC 1918)"),
+                _ if address.is_link_local() => Some("a link-local address (RFC 3927)"),
+                _ if address.is_loopback() => Some("a loopback address"),
+                _ if first == 100 && (64..128).contains(&second) => {
+                    Some("an address behind a carrier's NAT (RFC 6598)")
+                }
+                _ => None,
+            }
+        }
+        IpAddr::V6(address) => match address {
+            _ if address.is_unique_local() => Some("a unique local address (RFC 4193)"),
+            _ if address.is_unicast_link_local() => Some("a link-local address (RFC 4291)"),
+            _ if address.is_loopback() => Some("a loopback address"),
+            _ => None,
+        },
+    }
+}
+
+/// A cause, as in `not that packets were lost`.
+pub(crate) fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::CapturedTwice => "a packet was captured twice",
+        Cause::NotCaptured => "packets were not captured",
+        Cause::CutShort => "packets were cut off",
+        Cause::OneDirection => "only one direction was captured",
+        Cause::PartOnly => "it was captured only in part",
+        Cause::Offload => "an offload merged or split segments",
+        Cause::ClockStep => "the clock was set",
+        Cause::CaptureOrder => "the capture is out of order",
+        Cause::NotSupported => "a host does not speak Multipath TCP",
+        Cause::Refused => "a host refused",
+        Cause::HostFellBack => "a host fell back to TCP by itself",
+        Cause::HostClosed => "a host closed it",
+        Cause::Idle => "the hosts had nothing to send",
+        Cause::Scheduler => "a host chose the subflow",
+        Cause::Violation => "a host broke a rule of the RFC",
+        Cause::HostGone => "a host or its address is gone",
+        Cause::OptionRemoved => "the path removed an option",
+        Cause::OptionChanged => "the path changed an option",
+        Cause::OptionMirrored => "options were sent back as they came",
+        Cause::PayloadChanged => "the path changed payload",
+        Cause::Resegmented => "the path split or merged segments",
+        Cause::ResetInjected => "the path sent a RST",
+        Cause::PacketsLost => "packets were lost",
+        Cause::PathDead => "the path is dead",
+        Cause::OptionBlocked => "the path drops packets with the option",
+        Cause::AddressTranslated => "the path changes addresses",
+        Cause::Reordered => "packets overtook each other",
+    }
+}
+
+/// `was` or `were`.
+pub(crate) fn was(number: u64) -> &'static str {
+    if number == 1 { "was" } else { "were" }
+}
+
 /// With a capital letter, as a sentence begins.
 pub(crate) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
@@ -140,6 +204,19 @@ mod tests {
         assert_eq!(bytes(1), "1 byte");
         assert_eq!(bytes(999_999), "999 999 bytes");
         assert_eq!(bytes(6_000_000), "6.00 MB");
+    }
+
+    #[test]
+    fn addresses_that_not_everybody_can_reach_are_named() {
+        let kind = |text: &str| private(text.parse().unwrap());
+        assert_eq!(kind("192.168.1.1"), Some("a private address (RFC 1918)"));
+        assert_eq!(kind("100.64.0.1"), Some("an address behind a carrier's NAT (RFC 6598)"));
+        assert_eq!(kind("fd00::1"), Some("a unique local address (RFC 4193)"));
+        assert_eq!(kind("fe80::1"), Some("a link-local address (RFC 4291)"));
+        assert_eq!(
+            (kind("100.128.0.1"), kind("2001:db8::1"), kind("9.9.9.9")),
+            (None, None, None)
+        );
     }
 
     #[test]

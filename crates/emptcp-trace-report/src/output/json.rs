@@ -2,7 +2,7 @@
 
 use super::names::{NamedFields, Names};
 use emptcp_trace::Event;
-use emptcp_trace::record::Mark;
+use emptcp_trace::record::{Mark, Stray, Totals};
 use serde::Serialize;
 use serde_json::Serializer;
 use std::io::{self, Write};
@@ -15,8 +15,26 @@ struct Line<'a> {
     mark: &'a Mark,
 }
 
+/// A stray with the name of its trace.
+#[derive(Serialize)]
+struct StrayLine<'a> {
+    trace: &'a str,
+    #[serde(flatten)]
+    stray: &'a Stray,
+}
+
+/// The totals of a trace, as an event.
+#[derive(Serialize)]
+struct Whole<'a> {
+    trace: &'a str,
+    kind: &'static str,
+    #[serde(flatten)]
+    totals: &'a Totals,
+}
+
 /// Writes a connection, with its subflows inside, as one line. With `marks`, a mark is a line too: the objects with
-/// `kind`. Other events write nothing.
+/// `kind`; and an option that belongs to no connection: the objects with `stray`; and, at the end, the totals, of the
+/// kind `TOTALS`. Other events write nothing.
 ///
 /// # Errors
 /// When `out` cannot be written to.
@@ -25,6 +43,13 @@ pub fn line(out: &mut impl Write, trace: &str, event: &Event, marks: bool, names
     match event {
         Event::Connection(connection) => connection.serialize(&mut json)?,
         Event::Mark(mark) if marks => Line { trace, mark }.serialize(&mut json)?,
+        Event::Stray(stray) if marks => StrayLine { trace, stray }.serialize(&mut json)?,
+        Event::End(totals) if marks => Whole {
+            trace,
+            kind: "TOTALS",
+            totals,
+        }
+        .serialize(&mut json)?,
         _ => return Ok(()),
     }
     out.write_all(b"\n")

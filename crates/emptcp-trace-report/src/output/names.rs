@@ -131,7 +131,7 @@ mod tests {
     use crate::output::columns;
     use std::collections::BTreeSet;
 
-    fn short_names() -> [Vec<String>; 3] {
+    fn short_names() -> [Vec<String>; 4] {
         fn names<R>(columns: Vec<crate::output::column::Column<R>>) -> Vec<String> {
             columns.into_iter().map(|column| column.name).collect()
         }
@@ -139,6 +139,7 @@ mod tests {
             names(columns::connections()),
             names(columns::subflows()),
             names(columns::events()),
+            names(columns::strays()),
         ]
     }
 

@@ -82,9 +82,16 @@ pub(crate) fn connection(conn_id: u64) -> Connection {
         options: BTreeMap::from([("DSS", 8404), ("MP_CAPABLE", 4)]),
         vantage: Vantage::Client,
         partial: false,
+        mid_stream: false,
         continued: false,
         truncated: true,
         lossy_capture: false,
+        captured_twice: both(3, 4),
+        not_captured: both(0, 1448),
+        cut_short: both(5, 6),
+        aggregates: both(0, 12),
+        clock_steps: 1,
+        malformed_options: both(1, 0),
         dsn_relative: false,
         subflows: vec![subflow(conn_id, 0), subflow(conn_id, 1)],
     }
@@ -106,6 +113,7 @@ pub(crate) fn subflow(conn_id: u64, sf_id: u32) -> Subflow {
         t_est: Some(Timestamp(START) + delay + Span(40_000_000)),
         t_last: Timestamp(START) + Span(8_213_000_000),
         join_delay: delay,
+        answer: Some(Answer::SynAck),
         established: true,
         backup: !initial,
         hmac_ok: (!initial).then_some(true),
@@ -127,6 +135,12 @@ pub(crate) fn subflow(conn_id: u64, sf_id: u32) -> Subflow {
         t_last_data: both(None, Some(Timestamp(START) + Span(8_000_000_001))),
         fin: both(true, true),
         rst: both(false, false),
+        captured_twice: both(3, 4),
+        not_captured: both(0, 1448),
+        cut_short: both(5, 6),
+        aggregates: both(0, 12),
+        one_direction: false,
+        rst_transient: (!initial).then_some(true),
         rst_reason: (!initial).then_some(ResetReason(3)),
     }
 }
@@ -147,8 +161,23 @@ pub(crate) fn marks(conn_id: u64) -> Vec<Mark> {
             MarkKind::RemoveAddr,
             Some(Detail::AddressIds(vec![AddressId(2), AddressId(3)])),
         ),
-        (MarkKind::MpPrio, Some(Detail::Backup(true))),
-        (MarkKind::MpTcprst, Some(Detail::Reason(ResetReason(3)))),
+        (MarkKind::Syn, Some(Detail::Backup(true))),
+        (
+            MarkKind::MpPrio,
+            Some(Detail::Priority {
+                backup: true,
+                address_id: Some(AddressId(5)),
+            }),
+        ),
+        (
+            MarkKind::MpTcprst,
+            Some(Detail::Reset {
+                transient: true,
+                reason: ResetReason(3),
+            }),
+        ),
+        (MarkKind::MalformedOption, Some(Detail::Malformed(malformed()))),
+        (MarkKind::ClockStep, Some(Detail::Step(Span(-1_250_000_000)))),
         (MarkKind::Fallback, Some(Detail::Fallback(Fallback::MpFail))),
         (MarkKind::Stall, Some(Detail::Gap(Span(1_250_000_000)))),
         (MarkKind::End, Some(Detail::End(End::DataFin))),
@@ -166,6 +195,36 @@ pub(crate) fn marks(conn_id: u64) -> Vec<Mark> {
         evidence: emptcp_trace::record::Evidence::default(),
     };
     (0_i64..).zip(details).map(mark).collect()
+}
+
+fn malformed() -> Malformed {
+    Malformed {
+        option: "MP_CAPABLE",
+        subtype: Some(0),
+        length: Some(22),
+        expected: "24".to_owned(),
+    }
+}
+
+/// An option without a connection, with a value in every field.
+pub(crate) fn stray() -> Stray {
+    Stray {
+        stray: StrayKind::OrphanJoin,
+        packet: PacketNumber(7),
+        t: Timestamp(START),
+        source: ip(2),
+        source_port: 35_490,
+        destination: ip(1),
+        destination_port: 5001,
+        syn: true,
+        token: Some(Token(0x1680_d3ca)),
+        address_id: Some(AddressId(2)),
+        answer: Some(Answer::Rst),
+        answer_packet: Some(PacketNumber(8)),
+        rst_packet: Some(PacketNumber(8)),
+        rst_reason: Some(ResetReason(3)),
+        malformed: Some(malformed()),
+    }
 }
 
 /// A capture that holds one of each.

@@ -22,7 +22,7 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
             format!("REMOVE_ADDR {}", ids.join(", "))
         }
         (MarkKind::RemoveAddr, _) => "REMOVE_ADDR".to_owned(),
-        (MarkKind::MpPrio, Some(Detail::Backup(true))) => format!("PRIO{subflow} backup"),
+        (MarkKind::MpPrio, Some(Detail::Priority { backup: true, .. })) => format!("PRIO{subflow} backup"),
         (MarkKind::MpPrio, _) => format!("PRIO{subflow} regular"),
         (MarkKind::MpFail, _) => "MP_FAIL".to_owned(),
         (MarkKind::MpFastclose, _) => "FASTCLOSE".to_owned(),

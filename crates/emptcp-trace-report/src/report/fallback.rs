@@ -11,10 +11,11 @@ use std::io;
 use std::net::IpAddr;
 
 /// The classes, in the order of the table, and what they mean.
-const CLASSES: [(Fallback, &str); 9] = [
+const CLASSES: [(Fallback, &str); 10] = [
     (Fallback::MpFail, "MP_FAIL (explicit)"),
     (Fallback::InfiniteMapping, "infinite mapping (explicit)"),
     (Fallback::SynAckWithoutOption, "SYN+ACK without option"),
+    (Fallback::SynAckMirrored, "SYN+ACK repeats the option of the SYN"),
     (Fallback::AckWithoutOption, "third ACK or first data without option"),
     (Fallback::SynAgainWithoutOption, "SYN sent again without option"),
     (Fallback::DssDisappeared, "data without mapping, during the connection"),

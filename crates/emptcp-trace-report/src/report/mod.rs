@@ -149,7 +149,7 @@ impl Report {
                 Ok(())
             }
             Event::End(totals) => self.parts.iter_mut().try_for_each(|part| part.end(totals)),
-            Event::Packet(_) | Event::Quiet(_) => Ok(()),
+            Event::Packet(_) | Event::Stray(_) | Event::Quiet(_) => Ok(()),
         }
     }
 

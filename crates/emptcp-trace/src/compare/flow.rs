@@ -114,6 +114,21 @@ impl Flow {
         self.ends.iter().all(Option::is_some)
     }
 
+    /// Whether a SYN with this number opens this subflow at `point`, where it is known. Its SYN need not be the first
+    /// packet: that may have been lost before this point, or not be captured, and its own packets may come before a
+    /// repeated SYN.
+    pub(super) fn is_opened_by(&self, point: Point, sequence: u32) -> bool {
+        let from_opener = FlowDirection::FromOpener.index();
+        let initial = |point: Point| self.ends[point.index()].as_ref()?.initial[from_opener];
+        if let Some(number) = initial(point).or_else(|| initial(point.other())) {
+            return number == sequence;
+        }
+        let base = self.ends[point.index()]
+            .as_ref()
+            .and_then(|ends| ends.base[from_opener]);
+        base.is_none_or(|base| is_near(base, sequence))
+    }
+
     /// The direction of a packet at `point`; the subflow must be known there.
     pub(super) fn direction_of(&self, point: Point, packet: &Packet) -> FlowDirection {
         match &self.ends[point.index()] {
@@ -152,7 +167,11 @@ impl Flow {
         {
             if ends.initial[flow_direction.index()].is_none() {
                 ends.initial[flow_direction.index()] = Some(packet.sequence);
-                ends.base[flow_direction.index()] = Some(packet.sequence);
+                // Packets before the SYN were placed by another number of the same sequence: it stays the base.
+                let base = &mut ends.base[flow_direction.index()];
+                if base.is_none_or(|base| !is_near(base, packet.sequence)) {
+                    *base = Some(packet.sequence);
+                }
             }
             if flow_direction == FlowDirection::FromOpener && ends.syn_timestamp.is_none() {
                 ends.syn_timestamp = packet.timestamp;
@@ -257,6 +276,11 @@ impl Flow {
         }
         found
     }
+}
+
+/// Whether a number is so near to that of a SYN that chance is no explanation: one window without scaling.
+fn is_near(number: u32, initial: u32) -> bool {
+    number.wrapping_sub(initial).cast_signed().unsigned_abs() <= u32::from(u16::MAX)
 }
 
 /// The direction of the first packet of a subflow: a SYN+ACK goes to the opener. Without a SYN, the host with the

@@ -63,11 +63,8 @@ impl Flows {
         if let Some(&number) = self.tuples[point.index()].get(&tuple)
             && let Some(Some(flow)) = self.flows.get(number)
         {
-            let initial = flow.ends[point.index()]
-                .as_ref()
-                .and_then(|ends| ends.initial[FlowDirection::FromOpener.index()]);
-            // A SYN with another number: the ports are reused.
-            if !syn || initial == Some(packet.sequence) {
+            // Another SYN: the ports are reused.
+            if !syn || flow.is_opened_by(point, packet.sequence) {
                 return Some(number);
             }
         }

@@ -1,11 +1,13 @@
 //! The data of a TCP segment that is kept until its copy is found.
 
+use crate::packet::segment_of;
+use crate::record::{Encapsulated, Skipped};
 use crate::{Frame, PacketNumber, Timestamp};
+use mptcp_wire::Segment;
 use mptcp_wire::segment::Network;
 use mptcp_wire::tcp::area::Area;
 use mptcp_wire::tcp::option::TcpOption;
 use mptcp_wire::tcp::{Flags, Options};
-use mptcp_wire::{Error, Segment};
 use serde::Serialize;
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
@@ -66,16 +68,14 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// Reads a frame; the error is the reason why it is not compared.
-    pub(super) fn parse(frame: &Frame<'_>) -> Result<Self, Refused> {
-        let link = frame.link.ok_or(Refused::Link)?;
-        let segment = Segment::parse(frame.bytes, link).map_err(|error| match error {
-            Error::NotTcp { .. } | Error::NotIp { .. } => Refused::NotTcp,
-            Error::Fragment { .. } => Refused::Fragment,
-            _ => Refused::Malformed,
-        })?;
+    /// Reads a frame; none when it is not compared, for the reason that `skipped` counts.
+    pub(super) fn parse(frame: &Frame<'_>, skipped: &mut Skipped, encapsulated: &mut Encapsulated) -> Option<Self> {
+        let segment = segment_of(frame, skipped, encapsulated)?;
         let tcp = segment.tcp();
-        let area = Area::from_bytes(tcp.option_bytes()).map_err(|_| Refused::Malformed)?;
+        let Ok(area) = Area::from_bytes(tcp.option_bytes()) else {
+            skipped.malformed += 1;
+            return None;
+        };
         let timestamp = tcp.options().parsed().find_map(|option| match option {
             Ok(TcpOption::Timestamps { value, .. }) => Some(value),
             _ => None,
@@ -86,7 +86,7 @@ impl Packet {
             Network::V6(view) => (view.hop_limit(), None),
         };
         let flags = tcp.flags();
-        Ok(Self {
+        Some(Self {
             number: frame.number,
             time: frame.time,
             source: segment.source(),
@@ -150,15 +150,6 @@ fn payload_length(segment: &Segment<'_>, original_length: u32) -> u32 {
         segment.payload_length()
     };
     u32::try_from(length).unwrap_or(u32::MAX).min(LONGEST)
-}
-
-/// Why a frame is not compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    Link,
-    NotTcp,
-    Fragment,
-    Malformed,
 }
 
 /// The first prefix length of [`Payload`]; each further one is twice as long.

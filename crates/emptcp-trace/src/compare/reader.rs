@@ -1,7 +1,7 @@
 //! One of the two captures: its TCP segments in the order of time.
 
-use super::packet::{Packet, Refused};
-use crate::record::Skipped;
+use super::packet::Packet;
+use crate::record::{Encapsulated, Skipped};
 use crate::{Limits, Next, Result, Source, Timestamp};
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -17,6 +17,8 @@ pub struct Capture {
     pub packets: u64,
     /// TCP segments.
     pub tcp: u64,
+    /// TCP segments in tags, labels and tunnels.
+    pub encapsulated: Encapsulated,
     /// Packets left out.
     pub skipped: Skipped,
     /// Packets that came too late to be sorted by time.
@@ -49,6 +51,7 @@ impl<S: Source> Reader<S> {
                 name: source.name(),
                 packets: 0,
                 tcp: 0,
+                encapsulated: Encapsulated::default(),
                 skipped: Skipped::default(),
                 late: 0,
                 first: None,
@@ -127,15 +130,9 @@ impl<S: Source> Reader<S> {
                 .max(Some(Reverse(frame.time)))
                 .map(|first| first.0);
             capture.last = capture.last.max(Some(frame.time));
-            match Packet::parse(&frame) {
-                Ok(packet) => {
-                    capture.tcp += 1;
-                    return Ok(Some(packet));
-                }
-                Err(Refused::Link) => capture.skipped.link_type += 1,
-                Err(Refused::NotTcp) => capture.skipped.not_tcp += 1,
-                Err(Refused::Fragment) => capture.skipped.fragments += 1,
-                Err(Refused::Malformed) => capture.skipped.malformed += 1,
+            if let Some(packet) = Packet::parse(&frame, &mut capture.skipped, &mut capture.encapsulated) {
+                capture.tcp += 1;
+                return Ok(Some(packet));
             }
         }
     }

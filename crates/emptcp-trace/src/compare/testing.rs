@@ -1,6 +1,7 @@
 //! Packets for the tests of this module.
 
 use super::packet::Packet;
+use crate::record::{Encapsulated, Skipped};
 use crate::{Frame, Next, PacketNumber, Result, Source, Timestamp};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::tcp::option::TcpOption;
@@ -24,11 +25,11 @@ pub(super) fn packet(sequence: u32, length: usize, timestamp: u32) -> Packet {
     let frame = Frame {
         number: PacketNumber(1),
         time: Timestamp(0),
-        link: Some(LinkType::Ethernet),
+        link: Ok(LinkType::Ethernet),
         original_length: u32::try_from(length).unwrap(),
         bytes: &buffer[..length],
     };
-    Packet::parse(&frame).unwrap()
+    Packet::parse(&frame, &mut Skipped::default(), &mut Encapsulated::default()).unwrap()
 }
 
 /// A capture that a test made: times in milliseconds, and frames.
@@ -69,7 +70,7 @@ impl Source for Made {
         Ok(Next::Frame(Frame {
             number: PacketNumber(self.next as u64),
             time: Timestamp(time * 1_000_000),
-            link: Some(LinkType::Ethernet),
+            link: Ok(LinkType::Ethernet),
             original_length: u32::try_from(bytes.len()).unwrap(),
             bytes,
         }))

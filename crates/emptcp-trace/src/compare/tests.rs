@@ -290,3 +290,102 @@ fn joins_are_put_to_their_connection_by_the_token_that_either_capture_has() {
     assert_eq!(kinds, [(ComparedKind::Capable, 2), (ComparedKind::Join, 1)]);
     assert!(comparison.connections[0].subflows[1].opened_by_client);
 }
+
+/// The subflow of a client port whose SYN is lost between the points, while packets that belong to it, or to an earlier
+/// connection of these ports, pass before the SYN is repeated. `stray`: the sequence number of those.
+fn with_strays(stray: u32, at: [bool; 2]) -> Comparison {
+    let mut both = Both::new(NOTHING);
+    let (client, server) = (address(NOTHING.client), address("10.0.9.9:80"));
+    let syn = |timestamp| {
+        let value = TcpOption::Timestamps {
+            value: timestamp,
+            echo_reply: 0,
+        };
+        PacketBuilder::new(client, server)
+            .flags(Flags::SYN)
+            .sequence(1000)
+            .option(value)
+    };
+    // Both captures began before.
+    let other = PacketBuilder::new(address("10.0.7.7:7"), server).flags(Flags::ACK);
+    both.captures[0].packet(-500, &other);
+    both.captures[1].packet(-500 + DELAY, &other);
+    both.captures[0].packet(0, &syn(1));
+    for number in 0..2 {
+        let packet = PacketBuilder::new(client, server).flags(Flags::ACK).sequence(stray);
+        let reset = PacketBuilder::new(server, client).flags(Flags::RST);
+        let time = 100 + 50 * number;
+        for (point, late) in [(0, 0), (1, DELAY)] {
+            if at[point] {
+                both.captures[point].packet(time + late, &packet);
+                both.captures[point].packet(time + 2 * DELAY - late, &reset);
+            }
+        }
+    }
+    both.pass(1000, true, |_, _| syn(2));
+    both.pass(1020, false, |packet, _| {
+        packet
+            .flags(Flags::SYN | Flags::ACK)
+            .sequence(5000)
+            .acknowledgement(1001)
+    });
+    both.data(1100, 1001, 3);
+    both.data(1200, 1101, 4);
+    both.compare(CompareSettings::default())
+}
+
+#[test]
+fn packets_before_a_syn_do_not_split_its_subflow_and_only_the_lost_syn_is_lost() {
+    for stray in [1000, 1001] {
+        let comparison = with_strays(stray, [true, true]);
+        assert_eq!(comparison.connections.len(), 2, "{stray}");
+        let subflow = &comparison.connections[1].subflows[0];
+        let up = &subflow.directions[Direction::ClientToServer];
+        assert_eq!(
+            (up.packets, up.lost.packets, up.appeared.packets),
+            ([6, 5], 1, 0),
+            "{stray}"
+        );
+        assert_eq!(up.lost.first_handshake.map(|number| number.0), Some(2), "{stray}");
+        let down = &subflow.directions[Direction::ServerToClient];
+        assert_eq!((down.packets, down.lost.packets, down.appeared.packets), ([3, 3], 0, 0));
+    }
+}
+
+#[test]
+fn strays_in_one_capture_alone_are_only_there() {
+    for (at, packets) in [([true, false], [6, 3]), ([false, true], [4, 5])] {
+        let comparison = with_strays(1001, at);
+        assert_eq!(comparison.connections.len(), 2, "{at:?}");
+        let up = &comparison.connections[1].subflows[0].directions[Direction::ClientToServer];
+        assert_eq!((up.packets, up.same), (packets, 3), "{at:?}");
+        let (lost, appeared) = if at[0] { (3, 0) } else { (1, 2) };
+        assert_eq!((up.lost.packets, up.appeared.packets), (lost, appeared), "{at:?}");
+    }
+}
+
+#[test]
+fn strays_of_an_earlier_connection_on_the_same_ports_stay_out_of_the_new_one() {
+    let mut both = Both::new(NOTHING);
+    let (client, server) = (address(NOTHING.client), address("10.0.9.9:80"));
+    both.pass(0, true, |_, _| {
+        PacketBuilder::new(client, server)
+            .flags(Flags::ACK | Flags::FIN)
+            .sequence(3_000_000_000)
+    });
+    both.pass(200, true, |packet, _| packet.flags(Flags::SYN).sequence(1000));
+    both.pass(220, false, |packet, _| {
+        packet
+            .flags(Flags::SYN | Flags::ACK)
+            .sequence(5000)
+            .acknowledgement(1001)
+    });
+    both.data(300, 1001, 3);
+    let comparison = both.compare(CompareSettings::default());
+    let packets: Vec<_> = comparison
+        .connections
+        .iter()
+        .map(|connection| connection.subflows[0].directions[Direction::ClientToServer].packets)
+        .collect();
+    assert_eq!(packets, [[1, 1], [2, 2]]);
+}

@@ -1,7 +1,7 @@
 //! TCP acknowledgements: round-trip times of subflows, and progress of the data.
 
 use super::segment::{Context, Findings, Location};
-use super::state::{Connection, DataHalf};
+use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::packet::Packet;
 use crate::record::{Detail, MarkKind};
 use crate::{Direction, Timestamp};
@@ -19,10 +19,20 @@ impl Connection {
         if number <= half.acknowledged {
             return;
         }
+        if half.unseen_ack.is_none() && half.misses_below(number) {
+            half.unseen_ack = Some((packet.number, packet.time));
+        }
+        let acknowledges_payload = number.min(half.next) > half.acknowledged.max(1);
         half.acknowledged = number;
         findings.rtt = half.rtt_queue.acknowledged(number, packet.time);
         if let Some(span) = findings.rtt {
             half.rtt.record(span);
+        }
+        if acknowledges_payload && packet.is_plain() {
+            let plain = &mut self.subflows[location.index].halves[location.dir].plain;
+            if let Some(plain) = plain {
+                plain.acknowledging += 1;
+            }
         }
     }
 
@@ -32,6 +42,7 @@ impl Connection {
         let half = &mut self.subflows[location.index].halves[location.dir];
         let floor = half.acknowledged.saturating_sub(limits.history);
         if floor >= half.seen.floor() + FORGET_EVERY {
+            half.count_not_captured(floor);
             half.seen.forget_below(floor);
             half.mappings.forget_below(floor);
         }
@@ -71,11 +82,39 @@ impl Connection {
         half.waiting_since = (outstanding > 0).then_some(now);
         if gap >= context.settings.stall {
             self.event_kinds.insert(MarkKind::Stall);
+            let was_lost = self
+                .subflows
+                .iter()
+                .any(|subflow| subflow.halves[dir].t_last_again >= Some(since));
             let mut what = super::out::MarkFields::from(Detail::Gap(gap));
             what.bytes = waited;
+            what.evidence = super::evidence::stall(was_lost, location.at.packet);
             context
                 .out
                 .mark(super::out::At { dir, ..location.at }, MarkKind::Stall, what);
+        }
+    }
+}
+
+impl SubflowHalf {
+    /// Whether an acknowledgement of everything below `number` covers payload that was not seen. A FIN takes a number
+    /// too, and need not have been seen.
+    #[inline]
+    fn misses_below(&self, number: u64) -> bool {
+        number > self.next.max(1) + 1 || (self.seen.has_holes() && self.seen.missing(1, number.min(self.next)) > 0)
+    }
+
+    /// Counts payload below `upto` that was not seen, where it is acknowledged. Called before ranges are dropped.
+    pub(super) fn count_not_captured(&mut self, upto: u64) {
+        let from = self.seen.floor().max(self.counted_to).max(1);
+        let end = if upto > self.next.max(1) + 1 {
+            upto - u64::from(self.fin)
+        } else {
+            upto.min(self.next)
+        };
+        if end > from {
+            self.counters.not_captured += self.seen.missing(from, end);
+            self.counted_to = end;
         }
     }
 }

@@ -7,7 +7,7 @@ use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::Event;
 use crate::packet::Packet;
 use crate::record::{Detail, End, Fallback, MarkKind};
-use crate::{ConnectionId, Direction, Limits, Settings, Timestamp, Watch};
+use crate::{ConnectionId, Limits, Settings, Timestamp, Watch};
 
 impl Connection {
     /// Whether the connection ends with this segment.
@@ -30,9 +30,11 @@ impl Connection {
     pub(super) fn end_as(&mut self, end: End, at: At, context: &mut Context<'_>) {
         if self.end.is_none() {
             self.end = Some(end);
-            context
-                .out
-                .mark(At { sf_id: None, ..at }, MarkKind::End, Detail::End(end));
+            let mut what = super::out::MarkFields::from(Detail::End(end));
+            if end == End::Refused {
+                what.evidence = super::evidence::refused(at.packet);
+            }
+            context.out.mark(At { sf_id: None, ..at }, MarkKind::End, what);
         }
     }
 
@@ -45,27 +47,16 @@ impl Connection {
             capped: &mut capped,
             out,
             learned: &mut learned,
+            is_unclear: false,
         };
         for index in 0..self.subflows.len() {
-            for dir in Direction::BOTH {
-                let subflow = &self.subflows[index];
-                let Some(first) = subflow.halves[dir].waiting.front().copied() else {
-                    continue;
-                };
-                let at = At {
-                    conn_id: self.id,
-                    sf_id: Some(subflow.id),
-                    dir,
-                    packet: first.packet,
-                    t: first.time,
-                };
-                self.no_mapping(index, at, &mut context);
-            }
+            self.judge(index, &mut context);
         }
         if self.end.is_none() && self.is_closed_after_fallback() {
             self.end = Some(End::Fallback);
         }
-        if !self.complete && self.fallback.is_empty() {
+        let is_unknown = !self.complete && !self.mid_stream && self.end != Some(End::Refused);
+        if is_unknown && self.fallback.is_empty() {
             self.fallback.insert(Fallback::Incomplete);
         }
     }
@@ -119,6 +110,10 @@ impl SubflowHalf {
         self.mapped_to = old.mapped_to;
         self.fin = old.fin;
         self.reset = old.reset;
+        self.last_option = old.last_option;
+        self.options = old.options;
+        self.last_mapping = old.last_mapping;
+        self.maximum_segment = old.maximum_segment;
     }
 }
 

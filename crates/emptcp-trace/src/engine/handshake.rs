@@ -1,10 +1,12 @@
 //! SYN, SYN+ACK and third ACK of both kinds of subflow (RFC 8684, 3.1 and 3.2); keys, tokens and HMACs.
 
+use super::evidence;
 use super::open::{capable, join};
+use super::out::MarkFields;
 use super::segment::{Context, Location};
 use super::state::{Connection, DataHalf, Join, Subflow, SubflowHalf};
 use crate::packet::Packet;
-use crate::record::{Detail, Fallback, Hash, Kind, MarkKind, Opener};
+use crate::record::{Answer, Detail, Fallback, Hash, Kind, MarkKind, Opener};
 use crate::stream::Unwrapper;
 use crate::{ConnectionId, Direction, Limits, PerDirection, SubflowId};
 use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpJoin, MptcpOption};
@@ -33,6 +35,7 @@ impl Connection {
             flag_c: false,
             complete: false,
             partial,
+            mid_stream: false,
             continued: false,
             truncated: false,
             watched,
@@ -47,6 +50,8 @@ impl Connection {
             most_open: 0,
             halves: PerDirection::from_fn(|_| DataHalf::new(limits)),
             t_last_data_ack: None,
+            malformed_options: PerDirection::default(),
+            clock_steps: 0,
         };
         connection.add_subflow(Opener::Client, packet, limits);
         if partial {
@@ -89,7 +94,11 @@ impl Connection {
             syn_ack_again: false,
             hs_rtt: [None; 2],
             join: (kind == Kind::Join).then(Box::default),
-            reset_reason: None,
+            reset: None,
+            answer: None,
+            syn_option: None,
+            plain_third_ack: None,
+            acknowledges: false,
             infinite: false,
             halves: PerDirection::from_fn(|_| SubflowHalf::new(limits)),
         });
@@ -107,6 +116,9 @@ impl Connection {
             self.syn_ack(location, packet, context);
         } else if from_opener && packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST) {
             self.third_ack(location, packet, context);
+        }
+        if packet.is_syn_ack() && self.subflows[location.index].answer == Some(Answer::SynAckMirrored) {
+            return;
         }
         if let Some(capable) = capable(packet) {
             self.flag_a |= capable.flags.contains(CapableFlags::CHECKSUM_REQUIRED);
@@ -135,14 +147,18 @@ impl Connection {
             subflow.syn_retransmissions += 1;
             self.event_kinds.insert(MarkKind::SynRetransmission);
             context.out.mark(location.at, MarkKind::SynRetransmission, ());
-            if location.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
-                self.fall_back(location.at, Fallback::SynAgainWithoutOption, context);
+            if location.index == 0 && packet.is_plain() {
+                let evidence = evidence::syn_again_without_option(packet.number);
+                self.fall_back(location.at, Fallback::SynAgainWithoutOption, evidence, context);
             }
             return;
         }
         half.numbers = Some(Unwrapper::new(packet.sequence));
         half.window_scale = packet.window_scale.unwrap_or(0);
+        half.maximum_segment = packet.maximum_segment;
         subflow.syn_payload = packet.payload;
+        let opens = |option: &&MptcpOption| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_));
+        subflow.syn_option = packet.options.iter().find(opens).copied();
         if let Some(MpJoin::Syn {
             backup,
             address_id,
@@ -178,6 +194,7 @@ impl Connection {
         let half = &mut subflow.halves[location.dir];
         half.numbers = Some(Unwrapper::new(packet.sequence));
         half.window_scale = packet.window_scale.unwrap_or(0);
+        half.maximum_segment = packet.maximum_segment;
         // RFC 7323, 2.2: scaling is used only when both SYNs have the option.
         if packet.window_scale.is_none() {
             subflow.halves[location.dir.reverse()].window_scale = 0;
@@ -186,10 +203,20 @@ impl Connection {
             subflow.hs_rtt[0] = Some((packet.time - subflow.t_syn).milliseconds());
         }
         let answer = match subflow.kind {
-            Kind::Initial => capable(packet).is_some(),
+            Kind::Initial | Kind::Unknown => capable(packet).is_some(),
             Kind::Join => matches!(join(packet), Some(MpJoin::SynAck { .. })),
         };
+        // A host that does not know an option ignores it (RFC 9293, 3.2); some things send all options back.
+        let is_mirrored = subflow
+            .syn_option
+            .is_some_and(|option| packet.options.contains(&option));
+        let answer = answer && !is_mirrored;
         subflow.answered_with_option = Some(answer);
+        subflow.answer = Some(match (answer, is_mirrored) {
+            (true, _) => Answer::SynAck,
+            (false, true) => Answer::SynAckMirrored,
+            (false, false) => Answer::SynAckWithoutOption,
+        });
         if let Some(MpJoin::SynAck {
             backup,
             address_id,
@@ -204,8 +231,13 @@ impl Connection {
                 join.syn_ack_hmac = Some(*hmac);
             }
         }
-        if !answer && location.index == 0 {
-            self.fall_back(location.at, Fallback::SynAckWithoutOption, context);
+        if location.index == 0 && is_mirrored {
+            let evidence = evidence::mirrored(packet.number);
+            self.fall_back(location.at, Fallback::SynAckMirrored, evidence, context);
+        } else if location.index == 0 && !answer && !self.fallback.contains(&Fallback::SynAgainWithoutOption) {
+            // After a SYN without the option, an answer without it is in kind.
+            let evidence = evidence::syn_ack_without_option(packet);
+            self.fall_back(location.at, Fallback::SynAckWithoutOption, evidence, context);
         }
         self.verify_join(location, context);
     }
@@ -232,14 +264,27 @@ impl Connection {
         if subflow.established || subflow.answered_with_option != Some(true) {
             return;
         }
+        let is_proven = match subflow.kind {
+            // Whether it is Multipath TCP, the packets that follow show: this one may not be the first.
+            Kind::Initial | Kind::Unknown => true,
+            // RFC 8684, 3.2: the answering host accepts the subflow when the third ACK proves the key. The opener may
+            // send a DSS only after that, so a first packet with a DSS is not the third ACK.
+            Kind::Join => match join(packet) {
+                Some(MpJoin::Ack { .. }) => true,
+                _ => subflow.plain_third_ack.is_none() && has_dss(packet),
+            },
+        };
+        if subflow.plain_third_ack.is_none() && (packet.is_plain() || !is_proven) {
+            subflow.plain_third_ack = Some(location.at);
+        }
+        if !is_proven {
+            return;
+        }
         subflow.established = true;
         subflow.t_est = Some(packet.time);
         self.open += 1;
         self.most_open = self.most_open.max(self.open);
         context.out.mark(location.at, MarkKind::Established, ());
-        if location.index == 0 && packet.options.is_empty() && packet.malformed_options == 0 {
-            self.fall_back(location.at, Fallback::AckWithoutOption, context);
-        }
     }
 
     /// Both HMACs of a join, as far as they and the keys are known. Local is the host that made the HMAC.
@@ -268,7 +313,11 @@ impl Connection {
         };
         if right == Some(false) && join.hmac_ok != Some(false) {
             self.event_kinds.insert(MarkKind::WrongHmac);
-            context.out.mark(location.at, MarkKind::WrongHmac, ());
+            let fields = MarkFields {
+                evidence: evidence::wrong_hmac(location.at.packet),
+                ..MarkFields::default()
+            };
+            context.out.mark(location.at, MarkKind::WrongHmac, fields);
         }
         join.hmac_ok = right;
     }
@@ -283,7 +332,11 @@ impl Connection {
             Some(known) if known == key => return,
             Some(_) => {
                 self.event_kinds.insert(MarkKind::KeyChanged);
-                context.out.mark(location.at, MarkKind::KeyChanged, ());
+                let fields = MarkFields {
+                    evidence: evidence::key_changed(location.at.packet),
+                    ..MarkFields::default()
+                };
+                context.out.mark(location.at, MarkKind::KeyChanged, fields);
                 return;
             }
             None => self.halves[side].key = Some(key),
@@ -368,6 +421,13 @@ fn hash_of(version: Version) -> Hash {
         Version::V0 => Hash::Sha1,
         Version::V1 => Hash::Sha256,
     }
+}
+
+fn has_dss(packet: &Packet) -> bool {
+    packet
+        .options
+        .iter()
+        .any(|option| matches!(option, MptcpOption::Dss(_)))
 }
 
 /// The index of a sender in `[client, server]`.

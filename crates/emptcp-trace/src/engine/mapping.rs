@@ -4,7 +4,7 @@ use super::handshake::{capable_data, derived};
 use super::segment::{Context, Findings, Location};
 use super::state::{Checked, Connection};
 use crate::packet::Packet;
-use crate::record::{Fallback, Hash, MarkKind};
+use crate::record::{Cause, Evidence, Fallback, Hash, MarkKind};
 use crate::{Direction, Timestamp};
 use mptcp_wire::mptcp::{Dss, Mapping, MptcpOption};
 use mptcp_wire::tcp::Flags;
@@ -24,10 +24,12 @@ impl Connection {
         findings: &mut Findings,
     ) {
         if packet.handshake
+            && !packet.flags.contains(Flags::SYN)
             && let Some(length) = capable_data(packet)
         {
             // The third ACK of version 1 maps its data itself, to the first data sequence numbers (RFC 8684, 3.1).
             self.map(location.index, location.dir, 1, 0, length.into());
+            self.subflows[location.index].halves[location.dir].last_mapping = Some(packet.number);
         }
         for option in &packet.options {
             if let MptcpOption::Dss(dss) = option {
@@ -47,6 +49,7 @@ impl Connection {
         self.complete |= !self.complete && self.has_both_keys();
         self.halves[location.dir].last_dss = Some(packet.time);
         if let Some(mapping) = &dss.mapping {
+            self.subflows[location.index].halves[location.dir].last_mapping = Some(packet.number);
             self.mapping(location, packet, mapping, dss.data_fin, context);
         }
         if let Some(number) = dss.data_ack {
@@ -73,7 +76,8 @@ impl Connection {
             return;
         };
         if length == 0 {
-            self.fall_back(location.at, Fallback::InfiniteMapping, context);
+            let evidence = Evidence::certain(Cause::HostFellBack, [packet.number]);
+            self.fall_back(location.at, Fallback::InfiniteMapping, evidence, context);
             let ssn = near_to(near, mapping.subflow_sequence.0);
             self.subflows[location.index].halves[location.dir]
                 .mappings

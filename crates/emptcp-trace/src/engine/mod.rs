@@ -2,13 +2,16 @@
 //!
 //! * `mod.rs`: the connection of a packet; `open.rs`: new connections and joins; `ending.rs`: ends of connections.
 //! * `state.rs`: the state; `record.rs`: the state as rows of the tables.
+//! * `copies.rs`: packets that were captured twice, which go no further.
 //! * One packet of a known subflow, in the order of processing: `segment.rs`, `handshake.rs`,
 //!   `signals.rs`, `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection:
-//!   `handover.rs`.
+//!   `handover.rs`. `evidence.rs`: what the events rest on.
 //! * `tokens.rs`, `recency.rs`, `out.rs`: indexes and the queue of events.
 
 mod acknowledgement;
+mod copies;
 mod ending;
+mod evidence;
 mod fallback;
 mod handover;
 mod handshake;
@@ -26,6 +29,7 @@ mod tokens;
 use crate::packet::{FlowKey, Packet};
 use crate::record::{Connection, End, Totals};
 use crate::{ConnectionId, Event, Settings, Timestamp};
+use copies::{Copies, Verdict};
 use hashbrown::HashMap;
 use out::Out;
 use recency::Recency;
@@ -54,6 +58,9 @@ pub(crate) struct Engine {
     last: Option<(FlowKey, FlowEntry)>,
     tokens: Tokens,
     orphans: Orphans,
+    copies: Copies,
+    /// The packet has the same bytes as one before and may be a copy of it.
+    is_unclear: bool,
     /// Ended connections that wait for their last packets.
     lingering: VecDeque<(Timestamp, u32, ConnectionId)>,
     /// Connections that were emitted as idle and may continue.
@@ -75,6 +82,8 @@ impl Engine {
             last: None,
             tokens: Tokens::default(),
             orphans: Orphans::default(),
+            copies: Copies::default(),
+            is_unclear: false,
             lingering: VecDeque::new(),
             dormant: VecDeque::new(),
             next_id: 0,
@@ -117,16 +126,37 @@ impl Engine {
 
     /// Processes a segment; segments come in the order of time.
     pub(crate) fn packet(&mut self, packet: &Packet) {
-        self.totals.tcp += 1;
-        self.totals.mptcp += u64::from(!packet.options.is_empty() || packet.malformed_options > 0);
-        self.totals.malformed_options += u64::from(packet.malformed_options);
         self.pass_time(packet.time);
-        match self.entry_of(packet) {
+        let entry = self.entry_of(packet);
+        let verdict = self
+            .copies
+            .judge(packet, entry.and_then(|entry| subflow(&self.connections, entry)));
+        if verdict == Verdict::Copy {
+            self.captured_twice(entry, packet);
+            return;
+        }
+        self.totals.tcp += 1;
+        self.totals.mptcp += u64::from(!packet.is_plain());
+        self.totals.malformed_options += packet.malformed.len() as u64;
+        match entry {
             Some(entry) => {
                 self.last = Some((packet.flow, entry));
+                self.is_unclear = verdict == Verdict::Unclear;
                 self.follow(entry, packet);
+                self.is_unclear = false;
             }
             None => self.open(packet),
+        }
+    }
+
+    /// Counts a packet that the capture has again.
+    fn captured_twice(&mut self, entry: Option<FlowEntry>, packet: &Packet) {
+        self.totals.captured_twice += 1;
+        let Some(entry) = entry else { return };
+        let connection = self.connections.get_mut(entry.slot as usize);
+        if let Some(subflow) = connection.and_then(|connection| connection.subflows.get_mut(entry.subflow as usize)) {
+            let dir = subflow.direction(packet.source);
+            subflow.halves[dir].counters.captured_twice += 1;
         }
     }
 
@@ -165,6 +195,7 @@ impl Engine {
             capped: &mut self.totals.capped,
             out: &mut self.out,
             learned: &mut learned,
+            is_unclear: self.is_unclear,
         };
         connection.segment(entry.subflow as usize, packet, &mut context);
         let (conn_id, is_over) = (connection.id, connection.end.is_some());
@@ -188,4 +219,9 @@ impl Engine {
             self.release_orphans(token);
         }
     }
+}
+
+fn subflow(connections: &Slab<Box<state::Connection>>, entry: FlowEntry) -> Option<&state::Subflow> {
+    let connection = connections.get(entry.slot as usize)?;
+    connection.subflows.get(entry.subflow as usize)
 }

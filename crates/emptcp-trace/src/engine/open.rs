@@ -186,6 +186,7 @@ impl Engine {
             capped: &mut self.totals.capped,
             out: &mut self.out,
             learned: &mut learned,
+            is_unclear: false,
         };
         // The host with the token receives the SYN, so the other end opened the subflow. (Servers can join too.)
         let opener = match owner.side {

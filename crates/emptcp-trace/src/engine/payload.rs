@@ -1,5 +1,6 @@
 //! Payload: which bytes are new, and which a subflow carried before.
 
+use super::evidence;
 use super::out::{At, MarkFields};
 use super::segment::{Context, Findings, Location};
 use super::state::{Connection, Waiting};
@@ -7,6 +8,8 @@ use crate::packet::Packet;
 use crate::record::{Fallback, MarkKind};
 use crate::stream::{Claim, ClaimKind, Resolved};
 use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
+use mptcp_wire::mptcp::MptcpOption;
+use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -36,8 +39,7 @@ impl Connection {
         let length = u64::from(packet.payload);
         let end = start + length;
         let half = &mut self.subflows[location.index].halves[location.dir];
-        // A keep-alive, or a probe of a closed window, sends the last byte again (RFC 9293, 3.8.4 and 3.8.6.1).
-        if length == 1 && half.next > 1 && end == half.next && end <= half.acknowledged {
+        if length == 1 && half.next > 1 && end == half.next && end <= half.acknowledged && is_probe(packet) {
             return;
         }
         let mut gaps = SmallVec::new();
@@ -56,16 +58,22 @@ impl Connection {
                 && checked.feed(start, packet.payload, sum) == Some(false)
             {
                 half.checked = None;
-                self.fall_back(location.at, Fallback::WrongChecksum, context);
+                let evidence = evidence::wrong_checksum(packet.number);
+                self.fall_back(location.at, Fallback::WrongChecksum, evidence, context);
             }
         } else {
             half.rtt_queue.retransmitted(start, end);
+            half.t_last_again = Some(packet.time);
             half.counters.retransmitted += before;
             half.counters.retransmitted_packets += 1;
             if before < length {
                 half.t_last_new = Some(packet.time);
             }
-            context.out.mark(location.at, MarkKind::Retransmission, before);
+            let mut what = MarkFields::from(before);
+            if context.is_unclear {
+                what.evidence = evidence::same_bytes_again(packet.number);
+            }
+            context.out.mark(location.at, MarkKind::Retransmission, what);
         }
         if self.watched && before > 0 {
             self.note_retransmission(location, start, end, &gaps, findings);
@@ -166,6 +174,7 @@ impl Connection {
             ClaimKind::Reinjection { of } => {
                 data.rtt_queue.retransmitted(start, start + length);
                 half.counters.reinjected += length;
+                half.t_last_again = Some(now);
                 if half.t_first_data.is_some_and(|first| now - first <= EARLY) {
                     half.reinjected_early += length;
                 }
@@ -181,6 +190,7 @@ impl Connection {
             ClaimKind::SameSubflow => {
                 data.rtt_queue.retransmitted(start, start + length);
                 half.counters.same_dsn += length;
+                half.t_last_again = Some(now);
                 carried.same_dsn += length;
                 Piece::SameSubflow
             }
@@ -241,14 +251,9 @@ impl Connection {
                 .drain(..)
                 .map(|waiting| waiting.end - waiting.start)
                 .sum::<u64>();
-            if let Some(first) = first {
-                let at = At {
-                    packet: first.packet,
-                    t: first.time,
-                    ..location.at
-                };
-                self.no_mapping(location.index, at, context);
-            }
+            half.unmapped_from = half.unmapped_from.or(first);
+            // So much in one piece is not what one mapping covers: none was missed, there is none.
+            self.judge_mappings(location.index, location.dir, context);
         }
     }
 
@@ -273,6 +278,13 @@ impl Connection {
             findings.runs.push(run(piece.dsn, piece.length, Piece::Retransmission));
         }
     }
+}
+
+/// Whether one byte that was sent and acknowledged before is a keep-alive or a probe of a closed window, which send the
+/// last byte again (RFC 9293, 3.8.4 and 3.8.6.1). Data is pushed, or has a mapping.
+fn is_probe(packet: &Packet) -> bool {
+    let maps = |option: &MptcpOption| matches!(option, MptcpOption::Dss(dss) if dss.mapping.is_some());
+    !packet.flags.contains(Flags::PSH) && !packet.options.iter().any(maps)
 }
 
 fn run(dsn: Option<u64>, length: u64, piece: Piece) -> Run {

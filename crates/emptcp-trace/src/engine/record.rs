@@ -94,8 +94,15 @@ impl Connection {
             options: self.options(),
             vantage: self.vantage(),
             partial: self.partial,
+            mid_stream: self.mid_stream,
             continued: self.continued,
             truncated: self.truncated,
+            captured_twice: self.sum(|counters| counters.captured_twice),
+            not_captured: self.sum(|counters| counters.not_captured),
+            cut_short: self.sum(|counters| counters.cut_short),
+            aggregates: self.sum(|counters| counters.aggregates),
+            clock_steps: self.clock_steps,
+            malformed_options: self.malformed_options,
             lossy_capture: loss.total() > 0,
             dsn_relative: halves.0.iter().any(|half| half.relative),
             subflows: self.subflows.iter().map(|subflow| self.subflow(subflow)).collect(),
@@ -144,6 +151,7 @@ impl Connection {
             t_est: subflow.t_est,
             t_last: subflow.t_last,
             join_delay: subflow.t_syn - self.t0,
+            answer: subflow.answer,
             established: subflow.established,
             backup: subflow.backup,
             hmac_ok: Join::is_right(&subflow.join),
@@ -165,12 +173,24 @@ impl Connection {
             t_last_data: subflow.halves.map(|half| half.t_last_data),
             fin: subflow.halves.map(|half| half.fin),
             rst: subflow.halves.map(|half| half.reset),
-            rst_reason: subflow.reset_reason,
+            captured_twice: counters(|counters| counters.captured_twice),
+            not_captured: counters(|counters| counters.not_captured),
+            cut_short: counters(|counters| counters.cut_short),
+            aggregates: counters(|counters| counters.aggregates),
+            one_direction: subflow.one_direction(),
+            rst_transient: subflow.reset.map(|reset| reset.transient),
+            rst_reason: subflow.reset.map(|reset| reset.reason),
         }
     }
 }
 
 impl Subflow {
+    /// The capture has one direction, and an ACK in it shows that there is another.
+    fn one_direction(&self) -> bool {
+        let packets = self.halves.map(|half| half.counters.packets);
+        packets.0.contains(&0) && self.acknowledges
+    }
+
     /// Payload without a mapping, including payload that still waits for one.
     fn unmapped(&self, dir: Direction) -> u64 {
         let half = &self.halves[dir];

@@ -1,14 +1,18 @@
 //! One segment of a known subflow, part by part.
 
-use super::out::{At, Out};
+use super::out::{At, MarkFields, Out};
 use super::state::{Connection, Subflow};
 use crate::packet::Packet;
-use crate::record::{Capped, Hash, MarkKind};
+use crate::record::{Answer, Capped, Detail, End, Hash, Malformed, MarkKind};
 use crate::stream::Unwrapper;
 use crate::{Direction, Event, PacketEvent, Run, Settings, Span};
-use mptcp_wire::Token;
+use mptcp_wire::mptcp::{CapableKeys, MpCapable, MptcpOption};
 use mptcp_wire::tcp::Flags;
+use mptcp_wire::{Token, Version};
 use smallvec::SmallVec;
+
+/// More payload than the largest frame of a device has; for a capture without the announced maximum.
+const LARGEST: u32 = 9216;
 
 /// Shared by the processing of all parts of a segment.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub(super) struct Context<'a> {
     pub(super) capped: &'a mut Capped,
     pub(super) out: &'a mut Out,
     pub(super) learned: &'a mut Learned,
+    /// The packet has the same bytes as one before: a retransmission, or captured twice.
+    pub(super) is_unclear: bool,
 }
 
 /// Facts from a segment that concern more than its connection.
@@ -60,14 +66,20 @@ impl Connection {
             },
         };
         subflow.t_last = subflow.t_last.max(packet.time);
+        subflow.acknowledges |= packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST);
+        let most = subflow.halves[dir.reverse()].maximum_segment.map_or(LARGEST, u32::from);
         let counters = &mut subflow.halves[dir].counters;
         counters.packets += 1;
         counters.ip_bytes += u64::from(packet.ip_length);
+        counters.cut_short += u64::from(packet.is_cut);
+        counters.aggregates += u64::from(packet.payload > most);
         self.t_last = self.t_last.max(packet.time);
 
         let first_event = context.out.queue.len();
         let mut findings = Findings::default();
+        self.note_options(location, packet);
         self.handshake(location, packet, context);
+        self.malformed(location, packet, context);
         self.numbers(location, packet);
         self.signals(location, packet, context);
         self.data_sequence_signals(location, packet, context, &mut findings);
@@ -107,6 +119,8 @@ impl Connection {
             context.out.mark(location.at, MarkKind::Fin, ());
         }
         if packet.flags.contains(Flags::RST) && !half.reset {
+            self.answer_by_reset(location, context);
+            let half = &mut self.subflows[location.index].halves[location.dir];
             half.reset = true;
             context.out.mark(location.at, MarkKind::Rst, ());
             self.event_kinds.insert(MarkKind::Rst);
@@ -115,7 +129,92 @@ impl Connection {
         if !subflow.closed && subflow.is_over() {
             subflow.closed = true;
             self.open -= u32::from(subflow.established);
+            self.judge(location.index, context);
         }
+    }
+
+    /// A RST in place of a SYN+ACK.
+    fn answer_by_reset(&mut self, location: Location, context: &mut Context<'_>) {
+        let subflow = &mut self.subflows[location.index];
+        let opener = subflow.opener();
+        let asked = subflow.halves[opener].numbers.is_some() && subflow.syn_option.is_some();
+        if location.dir == opener || subflow.answer.is_some() || !asked {
+            return;
+        }
+        subflow.answer = Some(Answer::Rst);
+        if location.index == 0 {
+            self.end_as(End::Refused, location.at, context);
+        }
+    }
+
+    /// Options that are malformed, or have a form that is not allowed where they are.
+    fn malformed(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let is_rare =
+            packet.handshake || !packet.malformed.is_empty() || self.flag_a || self.halves[location.dir].mp_prio > 0;
+        if !is_rare {
+            return;
+        }
+        let wrong = packet
+            .options
+            .iter()
+            .filter_map(|option| self.not_allowed(location, packet, option));
+        for malformed in packet.malformed.iter().cloned().chain(wrong.collect::<Vec<_>>()) {
+            self.malformed_options[location.dir] += 1;
+            self.event_kinds.insert(MarkKind::MalformedOption);
+            let what = MarkFields {
+                evidence: super::evidence::malformed(location.at.packet),
+                ..MarkFields::from(Detail::Malformed(malformed))
+            };
+            context.out.mark(location.at, MarkKind::MalformedOption, what);
+        }
+    }
+
+    /// What is wrong with an option that is well-formed by itself.
+    fn not_allowed(&self, location: Location, packet: &Packet, option: &MptcpOption) -> Option<Malformed> {
+        let expected = match option {
+            MptcpOption::MpCapable(capable) => self.capable_not_allowed(location, packet, capable)?,
+            MptcpOption::MpJoin(join) => {
+                let is_mirrored = self.subflows[location.index].answer == Some(Answer::SynAckMirrored);
+                let stage = packet.flags.stage().filter(|_| !is_mirrored)?;
+                length_of(join.check_stage(stage).err()?)?
+            }
+            MptcpOption::Dss(dss) => {
+                let mapping = dss.mapping.filter(|_| self.requires_checksums())?;
+                let lacks = mapping.checksum.is_none() && mapping.length > 0;
+                lacks.then(|| format!("{}: checksums are required", option.buffer_length() + 2))?
+            }
+            MptcpOption::MpPrio(prio) => {
+                let is_wrong = prio.address_id.is_some() && self.version == Version::V1;
+                is_wrong.then(|| "3 in version 1".to_owned())?
+            }
+            _ => return None,
+        };
+        Some(Malformed {
+            option: option.subtype().name(),
+            subtype: Some(option.subtype().number()),
+            length: u8::try_from(option.buffer_length()).ok(),
+            expected,
+        })
+    }
+
+    fn capable_not_allowed(&self, location: Location, packet: &Packet, capable: &MpCapable) -> Option<String> {
+        if self.subflows[location.index].answer == Some(Answer::SynAckMirrored) {
+            return None;
+        }
+        if let Err(error) = capable.check_stage(packet.flags.stage()?) {
+            return length_of(error);
+        }
+        let without = matches!(capable.keys, CapableKeys::BothWithData { checksum: None, .. });
+        (without && self.requires_checksums()).then(|| "24: checksums are required".to_owned())
+    }
+
+    /// Both sides use checksums when one asks for them (RFC 8684, 3.1).
+    fn requires_checksums(&self) -> bool {
+        self.flag_a
+            && self
+                .subflows
+                .first()
+                .is_some_and(|subflow| subflow.answer == Some(Answer::SynAck))
     }
 
     fn packet_event(&self, location: Location, packet: &Packet, findings: Findings) -> PacketEvent {
@@ -147,6 +246,14 @@ impl Connection {
             rtt: findings.rtt,
             options: packet.options.clone(),
         }
+    }
+}
+
+/// The lengths that an error allows.
+fn length_of(error: mptcp_wire::Error) -> Option<String> {
+    match error {
+        mptcp_wire::Error::OptionLength { expected, .. } => Some(expected.to_owned()),
+        _ => None,
     }
 }
 

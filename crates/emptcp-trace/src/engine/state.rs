@@ -1,14 +1,15 @@
 //! The state of a connection and of its subflows while they are open.
 
-use crate::record::{End, Fallback, Hash, Kind, MarkKind, Opener};
+use crate::record::{Answer, End, Fallback, Hash, Kind, MarkKind, Opener};
 use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, SeenRanges, Unwrapper};
 use crate::{ConnectionId, Direction, Limits, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
-use mptcp_wire::mptcp::{Mapping, ResetReason};
+use mptcp_wire::mptcp::{Mapping, MpTcprst, MptcpOption};
 use mptcp_wire::{AddressId, DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+use super::out::At;
 use crate::packet::FlowKey;
 
 /// A connection.
@@ -25,6 +26,8 @@ pub(super) struct Connection {
     pub(super) flag_c: bool,
     pub(super) complete: bool,
     pub(super) partial: bool,
+    /// Nothing of the first handshake was captured.
+    pub(super) mid_stream: bool,
     pub(super) continued: bool,
     pub(super) truncated: bool,
     pub(super) watched: bool,
@@ -40,6 +43,8 @@ pub(super) struct Connection {
     pub(super) most_open: u32,
     pub(super) halves: PerDirection<DataHalf>,
     pub(super) t_last_data_ack: Option<Timestamp>,
+    pub(super) malformed_options: PerDirection<u64>,
+    pub(super) clock_steps: u32,
 }
 
 /// One direction at the data level.
@@ -112,7 +117,15 @@ pub(super) struct Subflow {
     pub(super) syn_ack_again: bool,
     pub(super) hs_rtt: [Option<f64>; 2],
     pub(super) join: Option<Box<Join>>,
-    pub(super) reset_reason: Option<ResetReason>,
+    pub(super) reset: Option<MpTcprst>,
+    pub(super) answer: Option<Answer>,
+    /// The MPTCP option of its SYN.
+    pub(super) syn_option: Option<MptcpOption>,
+    /// The first ACK of the opener has neither the option that it should have, nor another that shows that an earlier
+    /// ACK had it.
+    pub(super) plain_third_ack: Option<At>,
+    /// A packet acknowledged the other direction.
+    pub(super) acknowledges: bool,
     /// After MP_FAIL: data goes on without mappings.
     pub(super) infinite: bool,
     pub(super) halves: PerDirection<SubflowHalf>,
@@ -160,6 +173,39 @@ pub(super) struct SubflowHalf {
     pub(super) reinjected_early: u64,
     pub(super) fin: bool,
     pub(super) reset: bool,
+    /// The last packet with an MPTCP option, and how many packets had one.
+    pub(super) last_option: Option<(PacketNumber, Timestamp)>,
+    pub(super) options: u64,
+    /// The packets since then, if there are any.
+    pub(super) plain: Option<Plain>,
+    /// The last packet with a mapping.
+    pub(super) last_mapping: Option<PacketNumber>,
+    /// The first payload that was given up as unmapped after that packet.
+    pub(super) unmapped_from: Option<Waiting>,
+    /// The maximum segment size that the sender of this direction announced for the other one.
+    pub(super) maximum_segment: Option<u16>,
+    /// Payload below this was looked at for what was not captured.
+    pub(super) counted_to: u64,
+    /// When payload last came that had been seen before, on this subflow or on another.
+    pub(super) t_last_again: Option<Timestamp>,
+    /// The first acknowledgement of payload that had not been captured before it.
+    pub(super) unseen_ack: Option<(PacketNumber, Timestamp)>,
+    /// What its packets show was judged, at its end.
+    pub(super) judged: bool,
+}
+
+/// Packets of one direction of a subflow since the last one with an MPTCP option.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    /// The first of them.
+    pub(super) packet: PacketNumber,
+    pub(super) time: Timestamp,
+    /// How many of them acknowledge payload.
+    pub(super) acknowledging: u32,
+    /// How many packets with options the other direction had before.
+    pub(super) others: u64,
+    /// An option was overwritten in one of them.
+    pub(super) is_erased: bool,
 }
 
 /// Payload without a mapping yet.
@@ -193,6 +239,10 @@ pub(super) struct Counters {
     pub(super) reinjection_caused: u64,
     pub(super) same_dsn: u64,
     pub(super) unmapped: u64,
+    pub(super) captured_twice: u64,
+    pub(super) not_captured: u64,
+    pub(super) cut_short: u64,
+    pub(super) aggregates: u64,
 }
 
 /// Kinds of events that occurred, as a bit set.
@@ -206,7 +256,7 @@ pub(super) struct OptionCounts(pub(super) [u32; 16]);
 impl EventKinds {
     /// The kinds that the column `events` lists. Excluded are kinds that every connection has, or that have a separate
     /// column.
-    const NOTABLE: [MarkKind; 15] = [
+    const NOTABLE: [MarkKind; 19] = [
         MarkKind::Rst,
         MarkKind::AddAddr,
         MarkKind::RemoveAddr,
@@ -222,6 +272,10 @@ impl EventKinds {
         MarkKind::WrongHmac,
         MarkKind::StreamCorruptionSuspected,
         MarkKind::SynRetransmission,
+        MarkKind::OptionsStopped,
+        MarkKind::MalformedOption,
+        MarkKind::NotCaptured,
+        MarkKind::ClockStep,
     ];
 
     pub(super) fn insert(&mut self, kind: MarkKind) {
@@ -321,6 +375,16 @@ impl SubflowHalf {
             reinjected_early: 0,
             fin: false,
             reset: false,
+            last_option: None,
+            options: 0,
+            plain: None,
+            last_mapping: None,
+            unmapped_from: None,
+            maximum_segment: None,
+            counted_to: 0,
+            t_last_again: None,
+            unseen_ack: None,
+            judged: false,
         }
     }
 

@@ -229,7 +229,7 @@ impl Source for Device {
                     return Ok(Next::Frame(Frame {
                         number: PacketNumber(self.number),
                         time: captured.time,
-                        link: Some(LinkType::RawIp),
+                        link: Ok(LinkType::RawIp),
                         original_length: captured.length.saturating_sub(tag),
                         bytes: bytes.unwrap_or_default(),
                     }));

@@ -45,7 +45,7 @@ impl<S: Source> Starts<S> {
 
 /// Examines a frame. Returns whether it belongs to an MPTCP subflow that is not among the `known` ones.
 fn note(known: &mut HashSet<(SocketAddr, SocketAddr)>, frame: &Frame<'_>) -> bool {
-    let Some(Ok(segment)) = frame.link.map(|link| Segment::parse(frame.bytes, link)) else {
+    let Ok(Ok(segment)) = frame.link.map(|link| Segment::parse_innermost(frame.bytes, link)) else {
         return false;
     };
     let (source, destination) = (segment.source(), segment.destination());

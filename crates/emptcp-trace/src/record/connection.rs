@@ -18,6 +18,8 @@ pub enum End {
     Fastclose,
     /// Fell back to TCP and ended as TCP does.
     Fallback,
+    /// The first SYN was answered by a RST.
+    Refused,
     /// No packet on any subflow for the idle time.
     Idle,
     /// Still open when the capture ended.
@@ -36,6 +38,8 @@ pub enum Fallback {
     SynAckWithoutOption,
     /// The third ACK, or the first data, had no option.
     AckWithoutOption,
+    /// The SYN+ACK repeated the MP_CAPABLE of the SYN: a host, or something on the path, that copies options.
+    SynAckMirrored,
     /// The SYN was sent again without MP_CAPABLE.
     SynAgainWithoutOption,
     /// Data came without mapping after some had come with one.
@@ -167,14 +171,29 @@ pub struct Connection {
     pub options: BTreeMap<&'static str, u64>,
     /// Where the capture was taken.
     pub vantage: Vantage,
-    /// Begins in the capture with the third ACK: there was no SYN.
+    /// Begins in the capture without its first SYN: with the third ACK, or in the middle (`mid_stream`).
     pub partial: bool,
+    /// The capture has no packet of its first handshake. Subflows are found by their DSS, and belong together as far as
+    /// their data sequence numbers and DATA_ACKs show it. `client` is the end with the higher port.
+    pub mid_stream: bool,
     /// Goes on after an idle time that ended an earlier record.
     pub continued: bool,
     /// A memory limit was reached: byte counts are lower bounds.
     pub truncated: bool,
     /// Data was acknowledged that is not in the capture: byte counts are lower bounds.
     pub lossy_capture: bool,
+    /// Packets that the capture has again; they are in no other figure.
+    pub captured_twice: PerDirection<u64>,
+    /// Payload that was acknowledged on its subflow, but is not in the capture, bytes.
+    pub not_captured: PerDirection<u64>,
+    /// Packets of which the capture has only a part.
+    pub cut_short: PerDirection<u64>,
+    /// Packets larger than the maximum segment size: merged, or not split yet, by an offload of the capturing host.
+    pub aggregates: PerDirection<u64>,
+    /// How often the time went back, or jumped ahead of the TCP timestamps, from a packet of it to the next one.
+    pub clock_steps: u32,
+    /// MPTCP options that are malformed, or have a length that is not allowed there.
+    pub malformed_options: PerDirection<u64>,
     /// No key was seen: data sequence numbers count from the first that was.
     pub dsn_relative: bool,
     /// Its subflows.

@@ -63,6 +63,8 @@ pub enum Cause {
 
     /// The path removed an option.
     OptionRemoved,
+    /// The path changed an option.
+    OptionChanged,
     /// The path, or a host that is not one of Multipath TCP, sent the options back that it got.
     OptionMirrored,
     /// The path changed payload.
@@ -85,7 +87,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order in which they are weighed.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::CapturedTwice,
         Self::NotCaptured,
         Self::CutShort,
@@ -103,6 +105,7 @@ impl Cause {
         Self::Violation,
         Self::HostGone,
         Self::OptionRemoved,
+        Self::OptionChanged,
         Self::OptionMirrored,
         Self::PayloadChanged,
         Self::Resegmented,
@@ -135,6 +138,7 @@ impl Cause {
             | Self::Violation
             | Self::HostGone => Party::Host,
             Self::OptionRemoved
+            | Self::OptionChanged
             | Self::OptionMirrored
             | Self::PayloadChanged
             | Self::Resegmented

@@ -33,7 +33,8 @@ pub enum MarkKind {
     AddAddrEcho,
     /// REMOVE_ADDR.
     RemoveAddr,
-    /// MP_PRIO: the subflow becomes backup, or regular again.
+    /// MP_PRIO: the subflow becomes backup, or regular again. One with the identifier of an address (version 0) gives a
+    /// mark for each subflow of that address; `other_sf` is then the subflow that carried it.
     MpPrio,
     /// MP_FAIL.
     MpFail,
@@ -45,6 +46,15 @@ pub enum MarkKind {
     DataFin,
     /// The connection fell back to TCP.
     Fallback,
+    /// From this packet on, no packet of this direction of the subflow has an MPTCP option. Earlier ones had; the
+    /// connection was not over.
+    OptionsStopped,
+    /// An MPTCP option is malformed, or its length is not allowed there.
+    MalformedOption,
+    /// Payload was acknowledged that is not in the capture; `bytes` of it.
+    NotCaptured,
+    /// The clock of the capture went back, or jumped ahead of the TCP timestamps, before this packet.
+    ClockStep,
     /// The data moved from subflow `other_sf` to a subflow that was opened after it had gone silent.
     BreakBeforeMake,
     /// The data moved from subflow `other_sf` to one that was already open.
@@ -80,16 +90,47 @@ pub enum Detail {
     },
     /// REMOVE_ADDR.
     AddressIds(#[serde(serialize_with = "super::wire::address_ids")] Vec<AddressId>),
-    /// MP_PRIO, MP_JOIN.
+    /// MP_JOIN.
     Backup(bool),
+    /// MP_PRIO.
+    Priority {
+        /// The subflow becomes backup.
+        backup: bool,
+        /// The identifier of the address that it is about (version 0), if it names one.
+        #[serde(serialize_with = "super::wire::optional_address_id")]
+        address_id: Option<AddressId>,
+    },
     /// MP_TCPRST.
-    Reason(#[serde(serialize_with = "super::wire::reason")] ResetReason),
+    Reset {
+        /// T: it may help to try again later.
+        transient: bool,
+        /// Why.
+        #[serde(serialize_with = "super::wire::reason")]
+        reason: ResetReason,
+    },
+    /// An option that is malformed.
+    Malformed(Malformed),
+    /// A step of the clock: the time between the two packets by the clock, minus what it should have been.
+    Step(crate::Span),
     /// Where it fell back.
     Fallback(Fallback),
     /// A stall or a handover: the time without progress.
     Gap(crate::Span),
     /// How the connection ended.
     End(super::End),
+}
+
+/// An MPTCP option that is malformed, or whose length is not allowed where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Malformed {
+    /// The option, `MP_CAPABLE` for example; `TCP option` when the list of options itself is damaged.
+    pub option: &'static str,
+    /// Its subtype; none where the option is too short to have one.
+    pub subtype: Option<u8>,
+    /// Its length byte; none where that is cut off.
+    pub length: Option<u8>,
+    /// The lengths that are allowed, or what else is expected.
+    pub expected: String,
 }
 
 /// One event.

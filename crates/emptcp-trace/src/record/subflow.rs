@@ -17,6 +17,23 @@ pub enum Kind {
     /// MP_JOIN.
     #[serde(rename = "JOIN")]
     Join,
+    /// The capture has no packet of its handshake.
+    #[serde(rename = "UNKNOWN")]
+    Unknown,
+}
+
+/// The first answer to the SYN of a subflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Answer {
+    /// A SYN+ACK with the option.
+    SynAck,
+    /// A SYN+ACK without it.
+    SynAckWithoutOption,
+    /// A SYN+ACK with the option as the SYN had it.
+    SynAckMirrored,
+    /// A RST.
+    Rst,
 }
 
 /// The side of the connection that sent the SYN.
@@ -38,7 +55,7 @@ pub struct Subflow {
     pub sf_id: SubflowId,
     /// MP_CAPABLE or MP_JOIN.
     pub kind: Kind,
-    /// The side that sent the SYN.
+    /// The side that sent the SYN; the client where that is unknown.
     pub opened_by: Opener,
     /// At the client of the connection; written as `client` and `client_port`.
     #[serde(flatten, serialize_with = "client")]
@@ -57,7 +74,9 @@ pub struct Subflow {
     pub t_last: Timestamp,
     /// `t_syn` after the first SYN of the connection.
     pub join_delay: Span,
-    /// The handshake completed with MPTCP options.
+    /// How the SYN was answered; none when no answer was captured.
+    pub answer: Option<Answer>,
+    /// The handshake completed with MPTCP options. For a subflow whose handshake was not captured: it carried DSS.
     pub established: bool,
     /// Backup, by MP_JOIN or the last MP_PRIO of either side.
     pub backup: bool,
@@ -99,6 +118,18 @@ pub struct Subflow {
     pub fin: PerDirection<bool>,
     /// A RST was seen.
     pub rst: PerDirection<bool>,
+    /// Packets that the capture has again; they are in no other figure.
+    pub captured_twice: PerDirection<u64>,
+    /// Payload that was acknowledged, but is not in the capture, bytes.
+    pub not_captured: PerDirection<u64>,
+    /// Packets of which the capture has only a part.
+    pub cut_short: PerDirection<u64>,
+    /// Packets larger than the maximum segment size: merged, or not split yet, by an offload of the capturing host.
+    pub aggregates: PerDirection<u64>,
+    /// The capture has only one direction of it.
+    pub one_direction: bool,
+    /// T in MP_TCPRST: it may help to try again later.
+    pub rst_transient: Option<bool>,
     /// The reason in MP_TCPRST.
     #[serde(serialize_with = "super::wire::optional_reason")]
     pub rst_reason: Option<ResetReason>,

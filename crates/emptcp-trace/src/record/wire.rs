@@ -26,6 +26,16 @@ pub(super) fn address_id<S: Serializer>(id: &AddressId, serializer: S) -> Result
     id.0.serialize(serializer)
 }
 
+/// An address identifier, or null.
+pub(super) fn optional_address_id<S: Serializer>(id: &Option<AddressId>, serializer: S) -> Result<S::Ok, S::Error> {
+    id.map(|id| id.0).serialize(serializer)
+}
+
+/// A token, or null.
+pub(super) fn optional_token<S: Serializer>(token: &Option<Token>, serializer: S) -> Result<S::Ok, S::Error> {
+    token.map(|Token(number)| format!("{number:08x}")).serialize(serializer)
+}
+
 /// Several address identifiers.
 pub(super) fn address_ids<S: Serializer>(ids: &[AddressId], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(ids.iter().map(|id| id.0))

@@ -4,7 +4,7 @@ use super::input::{Input, Packing};
 use super::pcap::Pcap;
 use super::pcapng::PcapNg;
 use crate::{Error, Result, Timestamp};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 
 /// The longest plausible packet. The longest one of a Linux device is 512 KiB; other readers refuse packets above 256
 /// KiB or 128 MiB.
@@ -61,7 +61,7 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) time: Timestamp,
-    pub(super) link: Option<LinkType>,
+    pub(super) link: std::result::Result<LinkType, UnknownLink>,
     pub(super) original_length: u32,
     /// Offset of the packet in the record.
     pub(super) offset: usize,
@@ -69,6 +69,11 @@ pub(super) struct Record {
     pub(super) captured: usize,
     /// Length of the whole record.
     pub(super) length: usize,
+}
+
+/// The link type with this number.
+pub(super) fn link_of(number: u32) -> std::result::Result<LinkType, UnknownLink> {
+    LinkType::from_pcap(number).ok_or(UnknownLink(number))
 }
 
 #[derive(Debug)]

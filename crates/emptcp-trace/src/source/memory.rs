@@ -71,7 +71,7 @@ impl Source for Packets {
         Ok(Next::Frame(Frame {
             number: PacketNumber(self.next as u64),
             time: *time,
-            link: Some(self.link),
+            link: Ok(self.link),
             original_length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             bytes,
         }))

@@ -18,7 +18,7 @@ pub use files::{Files, Progress, from_reader, open};
 pub use memory::Packets;
 
 use crate::{PacketNumber, Result, Timestamp};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 use std::sync::Arc;
 
 /// A captured packet.
@@ -28,8 +28,8 @@ pub struct Frame<'a> {
     pub number: PacketNumber,
     /// When it was captured.
     pub time: Timestamp,
-    /// The link type; none when it is unknown.
-    pub link: Option<LinkType>,
+    /// The link type, or the number of one that is not read.
+    pub link: std::result::Result<LinkType, UnknownLink>,
     /// Its length on the wire, bytes; `bytes` may be shorter.
     pub original_length: u32,
     /// The bytes that were captured.

@@ -1,9 +1,9 @@
 //! The format of libpcap: a header of 24 bytes, then packets, each after a header of 16 bytes.
 
-use super::capture::{ByteOrder, LONGEST_PACKET, Record, cut_off};
+use super::capture::{ByteOrder, LONGEST_PACKET, Record, cut_off, link_of};
 use super::input::Input;
 use crate::{Result, Timestamp};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 
 const FILE_HEADER: usize = 24;
 const PACKET_HEADER: usize = 16;
@@ -23,7 +23,7 @@ pub(super) struct Variant {
 #[derive(Debug)]
 pub(super) struct Pcap {
     variant: Variant,
-    link: Option<LinkType>,
+    link: std::result::Result<LinkType, UnknownLink>,
     /// Before version 2.3 the original length came first.
     lengths_swapped: bool,
 }
@@ -65,7 +65,7 @@ impl Pcap {
         input.consume(FILE_HEADER);
         Ok(Self {
             variant,
-            link: LinkType::from_pcap(link),
+            link: link_of(link),
             lengths_swapped: minor < 3,
         })
     }

@@ -1,10 +1,10 @@
 //! The format pcapng: sections of blocks; interfaces, packets, and other blocks that are skipped.
 
-use super::capture::{ByteOrder, LONGEST_PACKET, Record, cut_off};
+use super::capture::{ByteOrder, LONGEST_PACKET, Record, cut_off, link_of};
 use super::clock::Clock;
 use super::input::Input;
 use crate::{Result, Timestamp};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 
 /// Types of blocks.
 mod block {
@@ -29,7 +29,7 @@ const MOST_INTERFACES: usize = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Interface {
-    link: Option<LinkType>,
+    link: std::result::Result<LinkType, UnknownLink>,
     snap_length: u32,
     clock: Clock,
 }
@@ -130,7 +130,7 @@ impl PcapNg {
         let block = input.available();
         let options = block.get(16..length.saturating_sub(4)).unwrap_or(&[]);
         let interface = Interface {
-            link: LinkType::from_pcap(self.order.u16_at(block, 8).into()),
+            link: link_of(self.order.u16_at(block, 8).into()),
             snap_length: self.order.u32_at(block, 12),
             clock: Clock::from_options(self.order, options),
         };

@@ -157,7 +157,7 @@ impl Selection {
             match source.next()? {
                 Next::Frame(frame) if self.numbers.contains(frame.number.0) => {
                     // Packets that were analysed have a known link type.
-                    let Some(link) = frame.link else { continue };
+                    let Ok(link) = frame.link else { continue };
                     let stored = Stored {
                         time: frame.time,
                         link,

@@ -143,7 +143,10 @@ fn link_number(link: LinkType, frame: &[u8]) -> u16 {
         LinkType::Ppp if matches!(frame.first(), Some(0x0f | 0x8f)) => 50,
         LinkType::Ppp => 9,
         LinkType::RawIp => 101,
+        LinkType::Ieee80211 => 105,
         LinkType::LinuxSll => 113,
+        LinkType::Radiotap => 127,
+        LinkType::Erf => 197,
         LinkType::LinuxSll2 => 276,
     }
 }
@@ -153,6 +156,7 @@ mod tests {
     use super::*;
     use crate::source::from_reader;
     use crate::{Next, Source, Timestamp};
+    use mptcp_wire::UnknownLink;
 
     fn stored(nanoseconds: i64, link: LinkType, length: u8) -> Stored {
         Stored {
@@ -163,7 +167,9 @@ mod tests {
         }
     }
 
-    fn read(bytes: Vec<u8>) -> Vec<(i64, Option<LinkType>, u32, Vec<u8>)> {
+    type Link = std::result::Result<LinkType, UnknownLink>;
+
+    fn read(bytes: Vec<u8>) -> Vec<(i64, Link, u32, Vec<u8>)> {
         let mut source = from_reader("copy", io::Cursor::new(bytes)).expect("a capture");
         let mut found = Vec::new();
         while let Next::Frame(frame) = source.next().expect("a packet") {
@@ -194,7 +200,7 @@ mod tests {
             let expected: Vec<_> = frames
                 .into_iter()
                 .zip(links)
-                .map(|((time, length), link)| (time, Some(link), 1500, (0..length).collect::<Vec<u8>>()))
+                .map(|((time, length), link)| (time, Ok(link), 1500, (0..length).collect::<Vec<u8>>()))
                 .collect();
             assert_eq!(read(bytes), expected, "{format:?}");
         }

@@ -228,6 +228,11 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         self.floor
     }
 
+    /// Where the first interval begins; the floor when there is none.
+    pub(super) fn start(&self) -> u64 {
+        self.earlier.front().map_or(self.last.start, |first| first.start)
+    }
+
     /// The end of the last interval; the floor when there is none.
     #[cfg(test)]
     pub(super) fn end(&self) -> u64 {

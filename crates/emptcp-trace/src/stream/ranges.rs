@@ -28,6 +28,23 @@ impl SeenRanges {
         before
     }
 
+    /// Whether there is a hole between what was seen.
+    #[inline]
+    pub(crate) fn has_holes(&self) -> bool {
+        self.ranges.len() > 1 || self.ranges.len() == 1 && self.ranges.start() > self.floor().max(1)
+    }
+
+    /// How many of the offsets from `start` to before `end` were not seen.
+    pub(crate) fn missing(&self, start: u64, end: u64) -> u64 {
+        let mut missing = 0;
+        self.ranges.look(start, end, |range, found| {
+            if found == Lookup::Nothing {
+                missing += range.end - range.start;
+            }
+        });
+        missing
+    }
+
     /// Raises the floor: what lies below counts as seen and takes no memory.
     #[inline]
     pub(crate) fn forget_below(&mut self, floor: u64) {

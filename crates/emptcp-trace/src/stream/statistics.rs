@@ -85,6 +85,11 @@ impl RttStatistics {
         }
     }
 
+    /// The shortest sample.
+    pub(crate) fn least(&self) -> Option<Span> {
+        (self.n > 0).then_some(Span(self.min))
+    }
+
     /// Counts the buffered samples.
     fn settle(&mut self) {
         let pending = self.pending;

@@ -1,6 +1,6 @@
 //! Two hosts, packet by packet, as in a capture, and the results of the analysis.
 
-use emptcp_trace::record::{Connection, Mark, MarkKind, Totals};
+use emptcp_trace::record::{Connection, Mark, MarkKind, Stray, Totals};
 use emptcp_trace::{Analyzer, Direction, Event, Frame, Next, PacketEvent, PacketNumber, Settings, Source, Timestamp};
 use mptcp_wire::crypto::{derive, join_ack_hmac, join_syn_ack_hmac};
 use mptcp_wire::mptcp::{CapableFlags, CapableKeys, Dss, Mapping, MpCapable, MpJoin, MptcpOption};
@@ -355,6 +355,7 @@ pub(crate) struct Analysed {
     pub(crate) connections: Vec<Connection>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) packets: Vec<PacketEvent>,
+    pub(crate) strays: Vec<Stray>,
     pub(crate) totals: Totals,
 }
 
@@ -392,7 +393,7 @@ impl Source for Frames {
         Ok(Next::Frame(Frame {
             number: PacketNumber(self.next as u64),
             time: frame.time,
-            link: Some(LinkType::Ethernet),
+            link: Ok(LinkType::Ethernet),
             original_length: frame.bytes.len() as u32,
             bytes: &frame.bytes,
         }))
@@ -413,11 +414,13 @@ pub(crate) fn analyse(all: &[&Peers], settings: Settings) -> Analysed {
 /// Analyses frames as they come.
 pub(crate) fn analyse_frames(frames: Vec<Sent>, settings: Settings) -> Analysed {
     let (mut connections, mut marks, mut packets, mut totals) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let mut strays = Vec::new();
     for event in Analyzer::with_settings(Frames { frames, next: 0 }, settings) {
         match event.unwrap() {
             Event::Connection(connection) => connections.push(*connection),
             Event::Mark(mark) => marks.push(mark),
             Event::Packet(packet) => packets.push(*packet),
+            Event::Stray(stray) => strays.push(*stray),
             Event::End(end) => totals = Some(*end),
             Event::Quiet(time) => panic!("quiet at {time:?}"),
         }
@@ -426,6 +429,7 @@ pub(crate) fn analyse_frames(frames: Vec<Sent>, settings: Settings) -> Analysed 
         connections,
         marks,
         packets,
+        strays,
         totals: totals.unwrap(),
     }
 }

@@ -349,7 +349,7 @@ pub(crate) fn check(shape: u8, choices: &[Choice]) {
                 assert!(totals.packets <= choices.len() as u64);
                 assert!(totals.complete <= totals.connections || totals.connections == 0);
             }
-            Event::Mark(_) | Event::Quiet(_) => {}
+            Event::Mark(_) | Event::Stray(_) | Event::Quiet(_) => {}
         }
     }
     assert!(ended, "no end");

@@ -2,7 +2,7 @@
 
 use emptcp_trace::source::{Files, from_reader};
 use emptcp_trace::{Error, Next, Source};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 use std::io::{Cursor, Read, Write};
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub(crate) struct Owned {
     pub(crate) number: u64,
     pub(crate) time: i64,
-    pub(crate) link: Option<LinkType>,
+    pub(crate) link: Result<LinkType, UnknownLink>,
     pub(crate) original_length: u32,
     pub(crate) bytes: Vec<u8>,
 }

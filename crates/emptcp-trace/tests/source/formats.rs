@@ -2,7 +2,7 @@
 
 use crate::common::{Bytes, Order, Owned, from_bytes, pcap, pcap_head, whole};
 use emptcp_trace::{Next, Source};
-use mptcp_wire::LinkType;
+use mptcp_wire::{LinkType, UnknownLink};
 
 const ORDERS: [Order; 2] = [Order::Big, Order::Little];
 
@@ -10,7 +10,7 @@ fn frame(number: u64, time: i64, bytes: &[u8]) -> Owned {
     Owned {
         number,
         time,
-        link: Some(LinkType::Ethernet),
+        link: Ok(LinkType::Ethernet),
         original_length: 1000 + bytes.len() as u32,
         bytes: bytes.to_vec(),
     }
@@ -72,18 +72,24 @@ fn pcapng_of_both_byte_orders_has_interfaces_of_different_clocks_and_several_sec
             .interface(1, &nanoseconds.bytes)
             .enhanced(0, 1_234_567_890_123_456_789, b"first")
             .interface(101, &binary.bytes)
+            // Custom (to be copied and not), systemd journal, secrets, name resolution, and one from the local range.
             .block(0x0bad, &Bytes::new(order).raw(&[1; 5000]))
+            .block(0x4000_0bad, &Bytes::new(order).raw(&[2; 12]))
+            .block(9, &Bytes::new(order).raw(b"__CURSOR=s=0\n__REALTIME=1\n"))
+            .block(10, &Bytes::new(order).raw(b"secret"))
+            .block(4, &Bytes::new(order).raw(b"names"))
+            .block(0x8000_0001, &Bytes::new(order).raw(b"process"))
             .enhanced(1, 3, b"sixteen bytes...");
         let second = Bytes::new(other).section().interface(147, &[]).enhanced(0, 7, b"");
         let file = [first.bytes, second.bytes].concat();
         let expected = [
             frame(1, 1_234_567_890_123_456_789, b"first"),
             Owned {
-                link: Some(LinkType::RawIp),
+                link: Ok(LinkType::RawIp),
                 ..frame(2, 1_500_000_000, b"sixteen bytes...")
             },
             Owned {
-                link: None,
+                link: Err(UnknownLink(147)),
                 ..frame(3, 7_000, b"")
             },
         ];

@@ -4,8 +4,10 @@
 
 mod adversary;
 mod analysis;
+mod cases;
 mod common;
 mod damage;
+mod encapsulated;
 mod files;
 mod formats;
 mod random;

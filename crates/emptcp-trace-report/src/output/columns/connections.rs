@@ -68,9 +68,16 @@ fn signalling(columns: Columns<Connection>) -> Columns<Connection> {
         .one("options", Type::Counts, |c| Value::Counts(&c.options))
         .one("vantage", Type::Text, |c| word(c.vantage))
         .flag("partial", |c| c.partial)
+        .flag("mid_stream", |c| c.mid_stream)
         .flag("continued", |c| c.continued)
         .flag("truncated", |c| c.truncated)
         .flag("lossy_capture", |c| c.lossy_capture)
+        .numbers("captured_twice", |c| c.captured_twice)
+        .numbers("not_captured", |c| c.not_captured)
+        .numbers("cut_short", |c| c.cut_short)
+        .numbers("aggregates", |c| c.aggregates)
+        .number("clock_steps", |c| c.clock_steps.into())
+        .numbers("malformed_options", |c| c.malformed_options)
         .flag("dsn_relative", |c| c.dsn_relative)
 }
 

@@ -1,7 +1,7 @@
 //! The columns of the table `events`.
 
 use super::super::column::{Column, Columns, Type, Value, word, words};
-use emptcp_trace::record::{Detail, Mark};
+use emptcp_trace::record::{Detail, Malformed, Mark};
 
 /// The columns of the table `events`, after `trace`.
 #[must_use]
@@ -28,6 +28,13 @@ fn evidence(columns: Columns<Mark>) -> Columns<Mark> {
         })
 }
 
+fn malformed(mark: &Mark) -> Option<&Malformed> {
+    match &mark.detail {
+        Some(Detail::Malformed(malformed)) => Some(malformed),
+        _ => None,
+    }
+}
+
 fn details(columns: Columns<Mark>) -> Columns<Mark> {
     columns
         .one("detail_address_id", Type::Integer, |m| match &m.detail {
@@ -50,8 +57,42 @@ fn details(columns: Columns<Mark>) -> Columns<Mark> {
             Some(Detail::Backup(backup)) => (*backup).into(),
             _ => Value::Null,
         })
-        .one("detail_reason", Type::Integer, |m| match &m.detail {
-            Some(Detail::Reason(reason)) => (*reason).into(),
+        .one("detail_priority_backup", Type::Boolean, |m| match &m.detail {
+            Some(Detail::Priority { backup, .. }) => (*backup).into(),
+            _ => Value::Null,
+        })
+        .one("detail_priority_address_id", Type::Integer, |m| match &m.detail {
+            Some(Detail::Priority { address_id, .. }) => (*address_id).into(),
+            _ => Value::Null,
+        })
+        .one("detail_reset_transient", Type::Boolean, |m| match &m.detail {
+            Some(Detail::Reset { transient, .. }) => (*transient).into(),
+            _ => Value::Null,
+        })
+        .one("detail_reset_reason", Type::Integer, |m| match &m.detail {
+            Some(Detail::Reset { reason, .. }) => (*reason).into(),
+            _ => Value::Null,
+        })
+        .one("detail_malformed_option", Type::Text, |m| {
+            malformed(m).map(|malformed| malformed.option).into()
+        })
+        .one("detail_malformed_subtype", Type::Integer, |m| {
+            malformed(m)
+                .and_then(|malformed| malformed.subtype)
+                .map(u32::from)
+                .into()
+        })
+        .one("detail_malformed_length", Type::Integer, |m| {
+            malformed(m)
+                .and_then(|malformed| malformed.length)
+                .map(u32::from)
+                .into()
+        })
+        .one("detail_malformed_expected", Type::Text, |m| {
+            malformed(m).map(|malformed| malformed.expected.as_str()).into()
+        })
+        .one("detail_step", Type::Real, |m| match &m.detail {
+            Some(Detail::Step(step)) => (*step).into(),
             _ => Value::Null,
         })
         .one("detail_fallback", Type::Text, |m| match &m.detail {

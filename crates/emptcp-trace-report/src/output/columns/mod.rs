@@ -1,4 +1,4 @@
-//! The columns of the three tables. Their names follow from the fields of the records:
+//! The columns of the four tables. Their names follow from the fields of the records:
 //!
 //! * a value for each direction: `data` is `data_c2s` and `data_s2c`;
 //! * parts of a field: `rtt` is `rtt_c2s_n`, `rtt_c2s_mean` and so on; `detail` is `detail_gap` and so on;
@@ -8,10 +8,12 @@
 
 mod connections;
 mod events;
+mod strays;
 mod subflows;
 
 pub use connections::connections;
 pub use events::events;
+pub use strays::strays;
 pub use subflows::subflows;
 
 #[cfg(test)]

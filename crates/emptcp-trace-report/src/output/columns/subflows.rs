@@ -1,6 +1,6 @@
 //! The columns of the table `subflows`.
 
-use super::super::column::{Column, Columns, Type, word};
+use super::super::column::{Column, Columns, Type, Value, word};
 use emptcp_trace::record::Subflow;
 
 /// The columns of the table `subflows`, after `trace`.
@@ -24,6 +24,7 @@ fn identity(columns: Columns<Subflow>) -> Columns<Subflow> {
         .one("t_est", Type::Time, |s| s.t_est.into())
         .one("t_last", Type::Time, |s| s.t_last.into())
         .one("join_delay", Type::Real, |s| s.join_delay.into())
+        .one("answer", Type::Text, |s| s.answer.map_or(Value::Null, word))
         .flag("established", |s| s.established)
         .flag("backup", |s| s.backup)
         .one("hmac_ok", Type::Boolean, |s| s.hmac_ok.into())
@@ -49,5 +50,11 @@ fn transfer(columns: Columns<Subflow>) -> Columns<Subflow> {
         .both("t_last_data", Type::Time, |s| s.t_last_data)
         .both("fin", Type::Boolean, |s| s.fin)
         .both("rst", Type::Boolean, |s| s.rst)
+        .numbers("captured_twice", |s| s.captured_twice)
+        .numbers("not_captured", |s| s.not_captured)
+        .numbers("cut_short", |s| s.cut_short)
+        .numbers("aggregates", |s| s.aggregates)
+        .flag("one_direction", |s| s.one_direction)
+        .one("rst_transient", Type::Boolean, |s| s.rst_transient.into())
         .one("rst_reason", Type::Integer, |s| s.rst_reason.into())
 }

@@ -1,6 +1,6 @@
 //! The columns of CSV and Parquet equal the fields of JSON: checked with records that have a value in every field.
 
-use super::{connections, events, subflows};
+use super::{connections, events, strays, subflows};
 use crate::output::column::{Column, Value};
 use crate::output::sample;
 use serde::Serialize;
@@ -135,6 +135,13 @@ fn the_columns_of_events_are_the_fields_of_the_json() {
     assert!(names.is_empty(), "columns that no field fills: {names:?}");
 }
 
+#[test]
+fn the_columns_of_strays_are_the_fields_of_the_json() {
+    let stray = sample::stray();
+    let fields = check(&strays(), &stray, &[]);
+    assert_eq!(made(&strays(), &stray), fields);
+}
+
 /// The lines of the manual about a table.
 fn manual(table: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/trace-tables.md");
@@ -166,5 +173,6 @@ fn the_manual_describes_every_column() {
         connections().into_iter().map(|column| column.name).collect(),
     );
     check("subflows", subflows().into_iter().map(|column| column.name).collect());
+    check("strays", strays().into_iter().map(|column| column.name).collect());
     check("events", events().into_iter().map(|column| column.name).collect());
 }

@@ -3,7 +3,8 @@
 use super::grid::{BOLD, DIM, YELLOW, wrapped};
 use super::{Counts, Summary, notes};
 use crate::output::units::{self, count, number};
-use emptcp_trace::record::{Capped, End, Skipped, Totals};
+use emptcp_trace::record::{Capped, Encapsulated, End, Skipped, Totals};
+use mptcp_wire::encapsulation::Encapsulation;
 
 /// What the capture contains.
 pub(super) fn heading(summary: &Summary, width: usize) -> String {
@@ -22,8 +23,13 @@ pub(super) fn heading(summary: &Summary, width: usize) -> String {
     };
     line(anstyle::Style::new(), &packets(totals));
     line(anstyle::Style::new(), &connections(totals, &summary.counts));
-    let plain = [skipped(&totals.skipped)];
-    let grave = [malformed(totals), capped(&totals.capped), bounds(&summary.counts)];
+    let plain = [encapsulated(&totals.encapsulated), skipped(&totals.skipped)];
+    let grave = [
+        link_types(&totals.skipped),
+        malformed(totals),
+        capped(&totals.capped),
+        bounds(&summary.counts),
+    ];
     for words in plain.into_iter().flatten() {
         line(DIM, &words);
     }
@@ -104,12 +110,34 @@ fn ended(end: End) -> &'static str {
     }
 }
 
+fn encapsulated(encapsulated: &Encapsulated) -> Option<String> {
+    let kinds = Encapsulation::ALL.map(|kind| (encapsulated.of(kind), kind.name()));
+    list("TCP inside of other headers: ", &kinds)
+}
+
+/// Link types that are not read, and what to do.
+fn link_types(skipped: &Skipped) -> Option<String> {
+    let named: Vec<_> = skipped
+        .link_types
+        .iter()
+        .map(|(link, packets)| format!("{link} in {}", count(packets, "packet")))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "link types that are not read: {}; if they carry IP, capture on a device with Ethernet or IP packets \
+             (`tcpdump -L -i DEVICE` lists the link types of a device, `-y TYPE` chooses one)",
+            named.join(", ")
+        )
+    })
+}
+
 fn skipped(skipped: &Skipped) -> Option<String> {
     let Skipped {
         not_tcp,
         fragments,
         link_type,
         malformed,
+        link_types: _,
     } = *skipped;
     list(
         "left out: ",

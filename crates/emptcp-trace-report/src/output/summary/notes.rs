@@ -13,6 +13,7 @@ pub(super) fn end(end: End) -> &'static str {
         End::DataFin => "DATA_FIN",
         End::Fastclose => "FASTCLOSE",
         End::Fallback => "as TCP",
+        End::Refused => "refused",
         End::Idle => "idle",
         End::Eot => "open",
     }
@@ -24,6 +25,7 @@ fn fallback(fallback: Fallback) -> &'static str {
         Fallback::InfiniteMapping => "infinite mapping",
         Fallback::SynAckWithoutOption => "SYN+ACK without option",
         Fallback::AckWithoutOption => "ACK without option",
+        Fallback::SynAckMirrored => "SYN+ACK mirrors the option",
         Fallback::SynAgainWithoutOption => "SYN again without option",
         Fallback::DssDisappeared => "DSS disappeared",
         Fallback::WrongChecksum => "wrong checksum",

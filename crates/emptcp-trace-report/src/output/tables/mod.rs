@@ -8,13 +8,13 @@ use super::draft::{Draft, at};
 use super::names::Names;
 use super::parquet::Parquet;
 use emptcp_trace::Event;
-use emptcp_trace::record::{Connection, Mark, Subflow};
+use emptcp_trace::record::{Connection, Mark, Stray, Subflow};
 use std::fs;
 use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-/// Where to write the tables `connections`, `subflows` and `events`, as `.csv` and as `.parquet`.
+/// Where to write the tables `connections`, `subflows`, `events` and `strays`, as `.csv` and as `.parquet`.
 #[derive(Clone, Debug, Default)]
 pub struct Folders {
     /// For comma-separated values.
@@ -42,12 +42,13 @@ pub struct Written {
     pub rows: u64,
 }
 
-/// The three tables, as CSV, Parquet or both. Memory does not grow with their size. The files appear with
+/// The four tables, as CSV, Parquet or both. Memory does not grow with their size. The files appear with
 /// [`finish`](Self::finish); without it, no file is left.
 pub struct Tables {
     connections: Table<Connection>,
     subflows: Table<Subflow>,
     events: Table<Mark>,
+    strays: Table<Stray>,
     made: MadeFolders,
 }
 
@@ -86,6 +87,7 @@ impl Tables {
             connections: Table::new("connections", columns::connections(), folders, &mut destination)?,
             subflows: Table::new("subflows", columns::subflows(), folders, &mut destination)?,
             events: Table::new("events", columns::events(), folders, &mut destination)?,
+            strays: Table::new("strays", columns::strays(), folders, &mut destination)?,
             made,
         })
     }
@@ -104,6 +106,7 @@ impl Tables {
                 Ok(())
             }
             Event::Mark(mark) => self.events.row(trace, mark),
+            Event::Stray(stray) => self.strays.row(trace, stray),
             Event::Packet(_) | Event::Quiet(_) | Event::End(_) => Ok(()),
         }
     }
@@ -115,7 +118,8 @@ impl Tables {
     pub fn append(&mut self, other: Self) -> io::Result<()> {
         self.connections.append(other.connections)?;
         self.subflows.append(other.subflows)?;
-        self.events.append(other.events)
+        self.events.append(other.events)?;
+        self.strays.append(other.strays)
     }
 
     /// Renames the files to their final paths.
@@ -126,6 +130,7 @@ impl Tables {
         let mut destinations = self.connections.finish()?;
         destinations.extend(self.subflows.finish()?);
         destinations.extend(self.events.finish()?);
+        destinations.extend(self.strays.finish()?);
         let mut written = Vec::new();
         for (destination, rows) in destinations {
             if let Some(path) = destination.finish()? {

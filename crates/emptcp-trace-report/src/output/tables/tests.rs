@@ -22,6 +22,7 @@ fn fill(tables: &mut Tables, trace: &str, connections: std::ops::Range<u64>) -> 
             tables.write(trace, &Event::Mark(mark))?;
         }
         tables.write(trace, &Event::Connection(Box::new(sample::connection(conn_id))))?;
+        tables.write(trace, &Event::Stray(Box::new(sample::stray())))?;
     }
     Ok(())
 }
@@ -47,9 +48,9 @@ fn the_files_hold_every_row_under_the_same_names() -> io::Result<()> {
     fill(&mut tables, "a.pcap", 0..3)?;
     let written = tables.finish()?;
     let counts: Vec<_> = written.iter().map(|written| written.rows).collect();
-    assert_eq!(counts, [3, 3, 6, 6, 24, 24]);
+    assert_eq!(counts, [3, 3, 6, 6, 33, 33, 3, 3]);
 
-    for table in ["connections", "subflows", "events"] {
+    for table in ["connections", "subflows", "events", "strays"] {
         let csv = fs::read_to_string(folder.path().join(format!("csv/{table}.csv")))?;
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let names: Vec<_> = reader.headers()?.iter().map(str::to_owned).collect();

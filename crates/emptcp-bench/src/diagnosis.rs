@@ -1,0 +1,76 @@
+//! `--only diagnosis`: generated captures whose causes are known, and what the diagnoses say of them. Needs no rights.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use emptcp_trace_truth::{Capture, Scored, Tally};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// The line of progress is written after so many captures.
+const STEP: u64 = 25;
+
+/// Of the diagnoses.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Captures of `--only diagnosis`
+    #[arg(long, default_value_t = 10_000)]
+    captures: u64,
+    /// The seed of the first of them; each next one has the next number
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Wrong sentences and misses that are shown, of each list
+    #[arg(long, default_value_t = 10)]
+    examples: usize,
+    /// Show the truth and the story of this one capture, and nothing else
+    #[arg(long, value_name = "SEED")]
+    capture: Option<u64>,
+    /// Write that capture to this file (pcap)
+    #[arg(long, value_name = "FILE", requires = "capture")]
+    keep: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn wants_one(&self) -> bool {
+        self.capture.is_some()
+    }
+}
+
+/// One capture: what happened, and what the analysis says.
+pub(crate) fn one(options: &Options) -> Result<()> {
+    let seed = options.capture.context("no capture was named")?;
+    let capture = Capture::new(seed);
+    if let Some(path) = &options.keep {
+        let name = || path.display().to_string();
+        let file = File::create(path).with_context(name)?;
+        capture.write(BufWriter::new(file)).with_context(name)?;
+    }
+    println!("{}", capture.text());
+    println!("{}", Scored::of(&capture).text());
+    Ok(())
+}
+
+/// All captures. Prints the table, or JSON.
+pub(crate) fn measure(options: &Options, json: bool) -> Result<()> {
+    let start = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // A line that is written over would fill a log.
+    let shows = std::io::stderr().is_terminal();
+    let progress = |done: u64| {
+        if shows && done.is_multiple_of(STEP) {
+            eprint!("\r{done} of {} captures", options.captures);
+        }
+    };
+    let sum = Tally::of(options.seed..options.seed + options.captures, threads, progress);
+    if shows {
+        eprint!("\r\x1b[K");
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&sum)?);
+    } else {
+        println!("{}", sum.text(options.examples));
+        println!("{:.1} s on {threads} threads", start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}

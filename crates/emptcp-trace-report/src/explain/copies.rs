@@ -1,0 +1,175 @@
+//! Data that was sent more than once, and data that came late.
+
+use super::bursts::{Burst, Copies, Key};
+use super::collector::Facts;
+use super::way::{Judgement, Run};
+use super::weigh::{Weighed, Weighing};
+use super::{SentenceKind, StoryWriter, words};
+use emptcp_trace::record::Cause;
+use emptcp_trace::{Direction, Span, SubflowId};
+
+/// Sentences about copies, all kinds together.
+const MOST_GROUPS: usize = 24;
+
+pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    // The gap between bursts depends on the duration of the connection.
+    let apart = Span((writer.connection.dur.0 / 12).max(500_000_000));
+    for (key, burst) in facts.bursts.groups(apart, MOST_GROUPS) {
+        write_burst(key, &burst, facts, writer);
+    }
+    for (subflow, handshake) in &facts.handshakes {
+        for direction in Direction::BOTH {
+            let way = &handshake.ways[direction];
+            if let Some(run) = way.late {
+                write_late(*subflow, direction, &run, writer);
+            }
+            if let Some(run) = way.overtaken {
+                write_overtaken(*subflow, direction, &run, writer);
+            }
+        }
+    }
+}
+
+fn write_burst(key: Key, burst: &Burst, facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let name = words::subflow(key.subflow);
+    let (from, to) = (writer.clock(burst.first.t), writer.clock(burst.last.t));
+    let name = if from == to {
+        words::sentence(&name)
+    } else {
+        format!("Between {from} and {to} {name}")
+    };
+    let size = words::bytes(burst.bytes);
+    let packets = words::counted(burst.packets, "packet");
+    let direction = key.direction();
+    let receiver = words::receiver(direction);
+    let observed = || Weighed::observed([burst.first.packet, burst.last.packet]);
+    let (kind, text, weighed) = match key.copies {
+        Copies::Retransmission => (
+            SentenceKind::Retransmission,
+            format!("{name} retransmitted {size} to {receiver}, {packets}."),
+            weigh_retransmission(key.subflow, direction, burst, facts),
+        ),
+        Copies::Reinjection(of) => (
+            SentenceKind::Reinjection,
+            format!(
+                "{name} carried again {size} to {receiver} that {} had carried first (reinjection, {packets}).",
+                words::subflow(of)
+            ),
+            observed(),
+        ),
+        Copies::SameSubflow => (
+            SentenceKind::Retransmission,
+            format!(
+                "{name} carried {size} to {receiver} a second time, with new TCP sequence numbers ({packets}): sent again by \
+                 Multipath TCP, not by TCP."
+            ),
+            observed(),
+        ),
+    };
+    writer.say(kind, (key.subflow, direction), [burst.first, burst.last], text, weighed);
+}
+
+/// Why data that had passed the capture point was sent again.
+fn weigh_retransmission(subflow: SubflowId, direction: Direction, burst: &Burst, facts: &Facts) -> Weighed {
+    let receiver = words::receiver(direction);
+    let Some(handshake) = facts.handshakes.get(&subflow) else {
+        return Weighed::observed([burst.first.packet]);
+    };
+    let way = &handshake.ways[direction];
+    let mut proof = vec![burst.first.packet];
+    let (mut needed, mut needless) = (0, 0);
+    for copy in way.copies(burst.first.t, burst.last.t) {
+        match copy.judgement {
+            Judgement::Needed => needed += 1,
+            Judgement::Needless => needless += 1,
+            Judgement::Open => continue,
+        }
+        proof.push(copy.at.packet);
+    }
+    let dead = way.unanswered.is_some_and(|run| burst.last >= run.first);
+    Weighing::of(proof)
+        .not(
+            Cause::CapturedTwice,
+            "a round trip or more lies between the copies, or their IP headers differ",
+        )
+        .unless(
+            Cause::PacketsLost,
+            "the packets, or what acknowledged them, were lost after the capture point",
+            (needed == 0 && needless > 0).then(|| {
+                format!(
+                    "{receiver} acknowledged sooner than the copies could have reached it: the originals had arrived"
+                )
+            }),
+        )
+        .unless(
+            Cause::Reordered,
+            "packets were delayed or overtaken, and sent again too early",
+            (needed > 0 && needless == 0).then(|| {
+                format!("{receiver} acknowledged only a round trip after the copies: the originals had not arrived")
+            }),
+        )
+        .unless(
+            Cause::PathDead,
+            "the path carries nothing any more",
+            (!dead).then(|| format!("{receiver} answers on this subflow")),
+        )
+        .weigh()
+}
+
+/// Gaps that were filled a round trip later: lost before the capture point.
+fn write_late(subflow: SubflowId, direction: Direction, run: &Run, writer: &mut StoryWriter<'_>) {
+    let who = words::sender(direction);
+    let text = format!(
+        "On {} {} from {who} {} missing when later data came, and followed a round trip or more later ({}, packets {} to \
+         {}).",
+        words::subflow(subflow),
+        words::bytes(run.bytes),
+        words::was(run.bytes),
+        words::counted(run.packets, "packet"),
+        run.first.packet,
+        run.last.packet
+    );
+    let weighed = Weighing::of([run.first.packet, run.last.packet])
+        .not(Cause::NotCaptured, "the originals were not acknowledged")
+        .may(
+            Cause::PacketsLost,
+            format!("they were lost between {who} and the capture point, and sent again"),
+        )
+        .not(
+            Cause::Reordered,
+            "they came a round trip or more after the packets that they belong before",
+        )
+        .weigh();
+    writer.say(
+        SentenceKind::Retransmission,
+        (subflow, direction),
+        [run.first, run.last],
+        text,
+        weighed,
+    );
+}
+
+fn write_overtaken(subflow: SubflowId, direction: Direction, run: &Run, writer: &mut StoryWriter<'_>) {
+    let who = words::sender(direction);
+    let text = format!(
+        "On {} {} from {who} came out of order, within less than a round trip (packets {} to {}).",
+        words::subflow(subflow),
+        words::counted(run.packets, "packet"),
+        run.first.packet,
+        run.last.packet
+    );
+    let weighed = Weighing::of([run.first.packet, run.last.packet])
+        .may(
+            Cause::Reordered,
+            format!("packets overtook each other between {who} and the capture point"),
+        )
+        .not(Cause::PacketsLost, format!("{who} cannot have known of a loss so soon"))
+        .weigh();
+    writer.say(
+        SentenceKind::Reordering,
+        (subflow, direction),
+        [run.first, run.last],
+        text,
+        weighed,
+    );
+}

@@ -1,0 +1,99 @@
+//! Exact figures of a capture, byte by byte.
+
+use super::Seen;
+use crate::truth::{Ledger, SubflowTruth, Truth};
+use emptcp_trace::{Direction, PerDirection};
+use mptcp_wire::mptcp::Subtype;
+use mptcp_wire::tcp::{Flags, Stage};
+
+/// Who carried a byte of the data first: the subflow's number and one, or 0.
+type Owners = Vec<u8>;
+
+pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
+    let count = all.iter().map(|seen| seen.record.packet.subflow + 1).max().unwrap_or(0);
+    let mut subflows = vec![SubflowTruth::default(); count];
+    let mut seen: Vec<PerDirection<Vec<bool>>> = vec![PerDirection::default(); count];
+    let mut carried: Vec<PerDirection<Vec<bool>>> = vec![PerDirection::default(); count];
+    let mut owners: PerDirection<Owners> = PerDirection::default();
+    let mut reinjected = PerDirection::default();
+    let (mut connections, mut joined) = (0, vec![false; count]);
+    let mut opened = false;
+    for packet in all.iter().filter(|seen| !seen.is_copy).map(|seen| &seen.record.packet) {
+        let (number, dir) = (packet.subflow, packet.dir);
+        let subflow = &mut subflows[number];
+        subflow.addresses.get_or_insert(match dir {
+            Direction::ClientToServer => [packet.source, packet.destination],
+            Direction::ServerToClient => [packet.destination, packet.source],
+        });
+        // Without the SYN, the third ACK shows a connection too.
+        let from_client = dir == Direction::ClientToServer && !packet.flags.contains(Flags::RST);
+        opened |= from_client && packet.has(Subtype::MpCapable);
+        if packet.flags.stage() == Some(Stage::Syn) {
+            joined[number] |= packet.has(Subtype::MpJoin);
+        }
+        subflow.is_multipath |= packet.mptcp().next().is_some();
+        let seen = &mut seen[number][dir];
+        for place in packet.offset..packet.offset + packet.payload.len() as u64 {
+            match mark(seen, place) {
+                true => subflow.retransmitted[dir] += 1,
+                false => subflow.payload[dir] += 1,
+            }
+        }
+        let data = packet.data.iter();
+        for (length, first) in data.filter_map(|(length, first)| Some((*length, (*first)?))) {
+            for place in first..first + u64::from(length) {
+                let again = mark(&mut carried[number][dir], place);
+                let owner = &mut owners[dir];
+                if owner.len() <= place as usize {
+                    owner.resize(place as usize + 1, 0);
+                }
+                let owner = &mut owner[place as usize];
+                match *owner {
+                    0 => *owner = number as u8 + 1,
+                    other if usize::from(other) != number + 1 && !again => reinjected[dir] += 1,
+                    _ => {}
+                }
+            }
+        }
+    }
+    connections += u64::from(opened);
+    let mut truth = Truth {
+        facts: ledger.facts,
+        subflows,
+        reinjected,
+        connections,
+        joins: joined.iter().filter(|joined| **joined).count() as u64,
+        weighs: ledger.weighs,
+    };
+    number(&mut truth, all);
+    truth
+}
+
+/// Sets a place; whether it was set.
+fn mark(places: &mut Vec<bool>, place: u64) -> bool {
+    let place = place as usize;
+    if places.len() <= place {
+        places.resize(place + 1, false);
+    }
+    std::mem::replace(&mut places[place], true)
+}
+
+/// The packets of each fact.
+fn number(truth: &mut Truth, all: &[Seen]) {
+    for fact in &mut truth.facts {
+        let [from, to] = fact.span;
+        let of_subflow = |packet: &&(usize, &Seen)| {
+            let number = packet.1.record.packet.subflow;
+            fact.subflow.is_none_or(|subflow| subflow == number)
+        };
+        let numbered: Vec<_> = all.iter().enumerate().collect();
+        let first = numbered.iter().filter(of_subflow).find(|(_, seen)| seen.record.time >= from);
+        let last = numbered.iter().filter(of_subflow).rfind(|(_, seen)| seen.record.time <= to);
+        let number = |place: &(usize, &Seen)| place.0 as u64 + 1;
+        fact.packets = match (first.map(number), last.map(number)) {
+            (Some(first), Some(last)) => Some([first.min(last), last.max(first)]),
+            (Some(only), None) | (None, Some(only)) => Some([only; 2]),
+            (None, None) => None,
+        };
+    }
+}

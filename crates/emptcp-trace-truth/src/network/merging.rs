@@ -1,0 +1,67 @@
+//! A box that merges segments: it holds one back until the next comes, or for a while.
+
+use super::Network;
+use super::boxes::Station;
+use crate::packet::Packet;
+use crate::truth::{Ledger, Origin};
+use emptcp_trace::{Direction, Span, Timestamp};
+
+/// The longest that a segment is held back.
+const WAIT: i64 = 4_000_000;
+/// The longest segment that comes out, bytes of payload.
+const LONGEST: usize = 8000;
+
+/// A segment that is held back.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    packet: Packet,
+    until: Timestamp,
+    station: Station,
+}
+
+impl Network {
+    /// When a held segment is to go on.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.held.values().map(|held| held.until).min()
+    }
+
+    /// Lets held segments go whose time is over.
+    pub(crate) fn release(&mut self, now: Timestamp, ledger: &mut Ledger) -> super::Passage {
+        let due: Vec<_> = self.held.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| *key).collect();
+        for key in due {
+            if let Some(held) = self.held.remove(&key) {
+                self.leave(held.packet, held.station, now, ledger);
+            }
+        }
+        std::mem::take(&mut self.passage)
+    }
+
+    pub(super) fn merge(
+        &mut self,
+        packet: Packet,
+        station: Station,
+        origin: Origin,
+        now: Timestamp,
+        ledger: &mut Ledger,
+    ) -> Vec<(Span, Packet)> {
+        let key = (packet.subflow, packet.dir == Direction::ClientToServer);
+        let Some(held) = self.held.remove(&key) else {
+            let until = now + Span(WAIT);
+            self.held.insert(key, Held { packet, until, station });
+            return Vec::new();
+        };
+        let mut first = held.packet;
+        let next = first.sequence.wrapping_add(first.payload.len() as u32);
+        let fits = first.payload.len() + packet.payload.len() <= LONGEST;
+        if next != packet.sequence || !fits {
+            return vec![(Span(0), first), (Span(1000), packet)];
+        }
+        // The options of the second are lost, as some boxes do it (RFC 8684, 6).
+        first.payload.extend(&packet.payload);
+        first.data.extend(&packet.data);
+        first.acknowledgement = packet.acknowledgement;
+        first.flags = first.flags | packet.flags;
+        ledger.note(origin, Some(first.dir), Some(first.subflow), now);
+        vec![(Span(0), first)]
+    }
+}

@@ -1,0 +1,67 @@
+//! Runs the analysis over a capture.
+
+use crate::capture::Capture;
+use emptcp_trace::record::{Connection, Totals};
+use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch};
+use emptcp_trace_report::explain::{Collector, Sentence};
+use std::collections::BTreeMap;
+
+/// A connection and its story.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// The connection.
+    pub connection: Connection,
+    /// Its story.
+    pub sentences: Vec<Sentence>,
+}
+
+/// What the analysis found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Analysis {
+    pub(super) stories: Vec<Story>,
+    pub(super) totals: Totals,
+}
+
+impl Analysis {
+    pub(super) fn of(capture: &Capture) -> Self {
+        let settings = Settings {
+            watch: Watch::Everything,
+            ..Settings::default()
+        };
+        let mut collectors: BTreeMap<u64, Collector> = BTreeMap::new();
+        let mut analysis = Self::default();
+        let mut observe = |id: ConnectionId, event: &Event| {
+            collectors.entry(id.0).or_insert_with(|| Collector::new(id)).observe(event);
+        };
+        let mut connections = Vec::new();
+        let source = capture.open().expect("a capture that was just written can be read");
+        for event in Analyzer::with_settings(source, settings) {
+            let event = event.expect("a capture that was just written is whole");
+            match &event {
+                Event::Packet(packet) => observe(packet.conn_id, &event),
+                Event::Mark(mark) => observe(mark.conn_id, &event),
+                Event::Connection(connection) => connections.push(connection.as_ref().clone()),
+                Event::End(totals) => analysis.totals = totals.as_ref().clone(),
+                Event::Stray(_) | Event::Quiet(_) => {}
+            }
+        }
+        analysis.stories = connections
+            .into_iter()
+            .map(|connection| {
+                let id = connection.conn_id;
+                let collector = collectors.remove(&id.0).unwrap_or_else(|| Collector::new(id));
+                let sentences = collector.story(&connection);
+                Story { connection, sentences }
+            })
+            .collect();
+        analysis
+    }
+}
+
+impl Capture {
+    /// The stories that the analysis tells of it.
+    #[must_use]
+    pub fn stories(&self) -> Vec<Story> {
+        Analysis::of(self).stories
+    }
+}

@@ -1,0 +1,210 @@
+//! Packets that the capture has more than once: with all devices of a host that has a bridge, a VLAN, a bond or a
+//! container, each device shows the packet again.
+//!
+//! A copy has the same bytes from the IP header on, but for TTL and header checksum. So has a retransmission of a host
+//! whose packets have no IPv4 identification and no timestamps; then the time decides: a host cannot know of a loss
+//! before a round-trip time has passed.
+//!
+//! A device may also split what another shows as one aggregate, so ranges of bytes are compared too.
+
+use super::state::Subflow;
+use crate::packet::{FlowKey, Packet};
+use crate::{Direction, Span, Timestamp};
+
+/// Packets that are remembered, at most.
+const PACKETS: usize = 1024;
+/// Ranges of payload that are remembered: the segments of an aggregate of 64 KiB, and some of other flows.
+const RANGES: usize = 128;
+/// An identification (IPv4) returns after 65536 packets of a host at the earliest, and no retransmission has it.
+const SAME_IDENTIFICATION: Span = Span::from_seconds(1);
+/// Two packets with the same TSval left their host within a tick of its clock: 1 ms in Linux, 10 ms in others.
+const TICK: Span = Span(20_000_000);
+/// What passes on one host within this time is a copy, where no round-trip time is known.
+const MOMENT: Span = Span(1_000_000);
+
+/// The last packets.
+#[derive(Debug)]
+pub(super) struct Copies {
+    packets: Box<[Seen]>,
+    ranges: Box<[Carried]>,
+    next: usize,
+}
+
+/// A packet, in a place that its fingerprint chooses.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    fingerprint: u64,
+    time: Timestamp,
+}
+
+/// Payload of a packet.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    flow: FlowKey,
+    from_low: bool,
+    start: u32,
+    length: u32,
+    timestamp: Option<u32>,
+    time: Timestamp,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        let none = Seen {
+            fingerprint: 0,
+            time: Timestamp(i64::MIN),
+        };
+        let nothing = Carried {
+            flow: FlowKey::NONE,
+            from_low: false,
+            start: 0,
+            length: 0,
+            timestamp: None,
+            time: Timestamp(i64::MIN),
+        };
+        Self {
+            packets: vec![none; PACKETS].into(),
+            ranges: vec![nothing; RANGES].into(),
+            next: 0,
+        }
+    }
+}
+
+/// What is known of a packet that looks like one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing like it was seen lately, or it differs.
+    New,
+    /// The capture has it again.
+    Copy,
+    /// It has the same bytes as one before, and may be a copy or a retransmission.
+    Unclear,
+}
+
+impl Copies {
+    /// Judges a packet, and remembers it unless it is a copy.
+    #[inline]
+    pub(super) fn judge(&mut self, packet: &Packet, subflow: Option<&Subflow>) -> Verdict {
+        let place = &mut self.packets[packet.fingerprint as usize % PACKETS];
+        let before = (place.fingerprint == packet.fingerprint).then_some(place.time);
+        if let Some(before) = before {
+            let verdict = same_bytes(packet, packet.time - before, subflow);
+            if verdict == Verdict::Copy {
+                return verdict;
+            }
+            place.time = packet.time;
+            self.remember(packet);
+            return verdict;
+        }
+        *place = Seen {
+            fingerprint: packet.fingerprint,
+            time: packet.time,
+        };
+        if packet.payload == 0 {
+            return Verdict::New;
+        }
+        if subflow.is_some_and(|subflow| subflow.may_have_seen(packet) && self.is_covered(packet, subflow)) {
+            return Verdict::Copy;
+        }
+        self.remember(packet);
+        Verdict::New
+    }
+
+    fn remember(&mut self, packet: &Packet) {
+        if packet.payload == 0 {
+            return;
+        }
+        self.ranges[self.next] = Carried {
+            flow: packet.flow,
+            from_low: packet.flow.is_low(packet.source),
+            start: packet.sequence.0,
+            length: packet.payload,
+            timestamp: packet.timestamp,
+            time: packet.time,
+        };
+        self.next = (self.next + 1) % RANGES;
+    }
+
+    /// Whether packets of the same moment carried all of the payload.
+    fn is_covered(&self, packet: &Packet, subflow: &Subflow) -> bool {
+        let from_low = packet.flow.is_low(packet.source);
+        let limit = limit(packet, Some(subflow));
+        let fits = |range: &&Carried| {
+            let age = packet.time - range.time;
+            let in_time = range.time.0 != i64::MIN && age >= Span::default() && age < limit;
+            in_time && range.flow == packet.flow && range.from_low == from_low && range.timestamp == packet.timestamp
+        };
+        let mut pieces: Vec<(u32, u32)> = self
+            .ranges
+            .iter()
+            .filter(fits)
+            .filter_map(|range| overlap(packet, range))
+            .collect();
+        pieces.sort_unstable();
+        let covered = pieces.iter().fold(0, |upto, (start, end)| match *start <= upto {
+            true => upto.max(*end),
+            false => upto,
+        });
+        covered >= packet.payload
+    }
+}
+
+/// The part of the payload that a range has, as offsets in the payload.
+fn overlap(packet: &Packet, range: &Carried) -> Option<(u32, u32)> {
+    let distance = range.start.wrapping_sub(packet.sequence.0).cast_signed();
+    let start = i64::from(distance);
+    let end = start + i64::from(range.length);
+    let clamp = |offset: i64| u32::try_from(offset.clamp(0, i64::from(packet.payload))).unwrap_or(0);
+    (clamp(start) < clamp(end)).then(|| (clamp(start), clamp(end)))
+}
+
+/// Whether a packet with the same bytes as one `age` before is a copy of it.
+fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict {
+    let is_copy = age >= Span::default()
+        && match (packet.identification, packet.timestamp) {
+            (0, None) => age < limit(packet, subflow),
+            (0, Some(_)) => age < limit(packet, subflow) || (age > TICK && age < SAME_IDENTIFICATION),
+            _ => age < SAME_IDENTIFICATION,
+        };
+    match is_copy {
+        true => Verdict::Copy,
+        false if packet.identification == 0 && packet.timestamp.is_none() => Verdict::Unclear,
+        false => Verdict::New,
+    }
+}
+
+/// No retransmission of the packet passes within this time.
+fn limit(packet: &Packet, subflow: Option<&Subflow>) -> Span {
+    let round_trip = subflow.and_then(Subflow::least_round_trip);
+    match round_trip {
+        // A host may acknowledge the same twice at once, so without payload only a moment counts.
+        Some(span) if packet.payload > 0 => Span(span.0 / 2),
+        Some(span) => Span((span.0 / 2).min(MOMENT.0)),
+        None => MOMENT,
+    }
+}
+
+impl Subflow {
+    /// Whether the payload ends within what was sent already.
+    fn may_have_seen(&self, packet: &Packet) -> bool {
+        let half = &self.halves[self.direction(packet.source)];
+        let start = half.numbers.as_ref().and_then(|numbers| numbers.peek(packet.sequence));
+        start.is_some_and(|start| start + u64::from(packet.payload) <= half.next)
+    }
+
+    /// The shortest time from the capture to both ends and back, as far as it is known.
+    fn least_round_trip(&self) -> Option<Span> {
+        let opener = self.opener();
+        let part = |dir: Direction| {
+            let handshake = self.hs_rtt[usize::from(dir != opener)].map(|ms| Span((ms * 1e6) as i64));
+            match (self.halves[dir].rtt.least(), handshake) {
+                (Some(least), Some(handshake)) => Some(least.min(handshake)),
+                (least, handshake) => least.or(handshake),
+            }
+        };
+        match Direction::BOTH.map(part) {
+            [Some(a), Some(b)] => Some(Span(a.0 + b.0)),
+            [a, b] => a.or(b),
+        }
+    }
+}
