@@ -28,6 +28,13 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
         (MarkKind::MpFastclose, _) => "FASTCLOSE".to_owned(),
         (MarkKind::Rst, _) => format!("RST{subflow}"),
         (MarkKind::Fallback, _) => "fallback".to_owned(),
+        (MarkKind::OptionsStopped, _) => format!("options-stop {}", mark.dir.sender()),
+        (MarkKind::MalformedOption, _) => format!("malformed{subflow}"),
+        (MarkKind::ClockStep, _) => "clock-step".to_owned(),
+        (MarkKind::BreakBeforeMake | MarkKind::MakeBeforeBreak, _) => match (mark.other_sf, mark.sf_id) {
+            (Some(from), Some(to)) => format!("handover {from} to {to}"),
+            _ => "handover".to_owned(),
+        },
         (MarkKind::DataFin, _) => format!("DATA_FIN {}", mark.dir.sender()),
         _ => return None,
     })
