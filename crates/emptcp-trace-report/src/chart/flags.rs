@@ -77,7 +77,7 @@ pub(super) fn place(marks: &[(f64, String)], width: f64, before: f64) -> Flags {
             continue;
         }
         let flags = placed(&groups, width, before);
-        // The kind whose labels take the most room has fewer labels then.
+        // The kind with the longest label has fewer labels then.
         let Some(kind) = merge.filter(|_| flags.rows > ROWS) else {
             return flags;
         };
@@ -90,13 +90,13 @@ fn kind(words: &str) -> &str {
     words.split(' ').next().unwrap_or_default()
 }
 
-/// The kind with several labels whose labels are the widest together.
+/// The kind with several labels that has the widest one.
 fn widest(groups: &[(f64, String)]) -> Option<String> {
     let mut kinds: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
     for (_, words) in groups {
         let (number, width) = kinds.entry(kind(words)).or_default();
         *number += 1;
-        *width += text_width(words, SIZE) + 2.0 * GAP;
+        *width = width.max(text_width(words, SIZE));
     }
     let several = kinds.into_iter().filter(|(_, (number, _))| *number > 1);
     several
@@ -259,6 +259,22 @@ mod tests {
         assert_eq!(words(&place(&marks, 900.0, 60.0)), ["JOIN 1–9"]);
         let marks = ["RST 3", "RST 3", "RST 7", "fallback", "fallback"].map(|words| (5.0, words.to_owned()));
         assert_eq!(words(&place(&marks, 900.0, 60.0)), ["fallback", "RST 3, 7"]);
+    }
+
+    #[test]
+    fn where_there_is_no_room_long_labels_become_one_before_short_ones_do() {
+        let mut marks = Vec::new();
+        for id in 1..=8 {
+            let x = f64::from(id) * 47.0;
+            marks.push((x, format!("JOIN {id}")));
+            marks.push((x + 1.0, format!("ADD_ADDR {id}")));
+        }
+        let placed = place(&marks, 1000.0, 60.0);
+        let words = words(&placed);
+        assert!(
+            (1..=8).all(|id| words.contains(&format!("JOIN {id}").as_str())),
+            "{words:?}"
+        );
     }
 
     #[test]
