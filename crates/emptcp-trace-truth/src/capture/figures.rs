@@ -1,9 +1,9 @@
 //! Exact figures of a capture, byte by byte.
 
 use super::Seen;
+use crate::packet::Packet;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
-use crate::packet::Packet;
 use mptcp_wire::mptcp::{CapableKeys, Dss, MpCapable, MptcpOption, Subtype};
 use mptcp_wire::tcp::{Flags, Stage};
 
@@ -90,12 +90,15 @@ fn mappings(all: &[Seen], count: usize) -> Vec<PerDirection<Vec<bool>>> {
     for packet in all.iter().map(|seen| &seen.record.packet) {
         for option in packet.mptcp() {
             let (at, length) = match option {
-                MptcpOption::Dss(Dss { mapping: Some(mapping), data_fin, .. }) => {
-                    (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin))
-                }
-                MptcpOption::MpCapable(MpCapable { keys: CapableKeys::BothWithData { data_length, .. }, .. }) => {
-                    (1, *data_length)
-                }
+                MptcpOption::Dss(Dss {
+                    mapping: Some(mapping),
+                    data_fin,
+                    ..
+                }) => (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin)),
+                MptcpOption::MpCapable(MpCapable {
+                    keys: CapableKeys::BothWithData { data_length, .. },
+                    ..
+                }) => (1, *data_length),
                 _ => continue,
             };
             for place in 0..u64::from(length) {
