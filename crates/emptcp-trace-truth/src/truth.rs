@@ -88,7 +88,13 @@ impl Origin {
 
 impl Ledger {
     /// It took effect now; once more if it is known already.
-    pub(crate) fn note(&mut self, origin: Origin, direction: Option<Direction>, subflow: Option<usize>, now: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        origin: Origin,
+        direction: Option<Direction>,
+        subflow: Option<usize>,
+        now: Timestamp,
+    ) {
         if let Some(happening) = origin.happening {
             self.weigh(happening);
         }
@@ -104,7 +110,13 @@ impl Ledger {
     }
 
     /// It happened, but leaves no trace in the capture that says so.
-    pub(crate) fn note_unseen(&mut self, origin: Origin, direction: Option<Direction>, subflow: Option<usize>, now: Timestamp) {
+    pub(crate) fn note_unseen(
+        &mut self,
+        origin: Origin,
+        direction: Option<Direction>,
+        subflow: Option<usize>,
+        now: Timestamp,
+    ) {
         self.write(origin, direction, subflow, now);
     }
 

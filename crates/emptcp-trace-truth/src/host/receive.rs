@@ -11,7 +11,14 @@ use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumb
 
 impl Host {
     /// A packet of a subflow whose SYNs are over.
-    pub(super) fn segment(&mut self, number: usize, subflow: &mut Subflow, packet: &Packet, now: Timestamp, ledger: &mut Ledger) {
+    pub(super) fn segment(
+        &mut self,
+        number: usize,
+        subflow: &mut Subflow,
+        packet: &Packet,
+        now: Timestamp,
+        ledger: &mut Ledger,
+    ) {
         if packet.flags.stage() != Some(Stage::Ack) {
             return;
         }
@@ -60,7 +67,9 @@ impl Host {
             return true;
         }
         let first = subflow.relative(packet.sequence) == 1 && subflow.expected == 1;
-        let capable = packet.mptcp().any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
+        let capable = packet
+            .mptcp()
+            .any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
         if first && !capable {
             if subflow.is_join {
                 let reason = self.reason(1);
@@ -88,7 +97,10 @@ impl Host {
             match option {
                 MptcpOption::Dss(dss) if subflow.mptcp => self.read_dss(subflow, dss, now),
                 MptcpOption::MpCapable(capable) if subflow.mptcp && self.is_multipath() => {
-                    if let CapableKeys::BothWithData { data_length, checksum, .. } = capable.keys {
+                    if let CapableKeys::BothWithData {
+                        data_length, checksum, ..
+                    } = capable.keys
+                    {
                         let mapping = Mapping {
                             data_sequence: WireDataSequenceNumber::Long(self.peer_idsn.first_byte().0),
                             subflow_sequence: SubflowSequenceNumber(1),
@@ -103,7 +115,9 @@ impl Host {
                     self.fastclosed(number, subflow, true, now);
                 }
                 MptcpOption::MpFail(_) if self.is_multipath() => self.failed(number, subflow, now),
-                MptcpOption::RemoveAddr(option) if self.is_multipath() => self.address_removed(option.address_ids(), now),
+                MptcpOption::RemoveAddr(option) if self.is_multipath() => {
+                    self.address_removed(option.address_ids(), now)
+                }
                 MptcpOption::MpPrio(option) => subflow.backup = option.backup,
                 _ => {}
             }
@@ -153,7 +167,10 @@ impl Host {
         let near = subflow.expected;
         let at = near as i64 + i64::from(mapping.subflow_sequence.0.wrapping_sub(near as u32).cast_signed());
         let length = u64::from(mapping.length) - u64::from(data_fin);
-        let known = subflow.mappings.iter().any(|known| known.at as i64 == at && known.length == length);
+        let known = subflow
+            .mappings
+            .iter()
+            .any(|known| known.at as i64 == at && known.length == length);
         if !known && at > 0 {
             subflow.mappings.push_back(Mapped {
                 at: at as u64,
@@ -195,7 +212,11 @@ impl Host {
             subflow.expected += 1;
         }
         let gap = !subflow.held.is_empty();
-        self.acknowledge(subflow, !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN), now);
+        self.acknowledge(
+            subflow,
+            !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN),
+            now,
+        );
         self.pass_on(number, subflow, now);
         self.tell_application(subflow, now);
     }
@@ -228,7 +249,11 @@ impl Host {
                 subflow.pending.clear();
                 return;
             }
-            while subflow.mappings.front().is_some_and(|known| known.at + known.length <= at) {
+            while subflow
+                .mappings
+                .front()
+                .is_some_and(|known| known.at + known.length <= at)
+            {
                 subflow.mappings.pop_front();
             }
             let covers = |known: &&Mapped| known.at <= at && at < known.at + known.length;

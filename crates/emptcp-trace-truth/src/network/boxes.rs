@@ -54,7 +54,8 @@ impl Network {
         ledger: &mut Ledger,
     ) -> Out {
         let (dir, subflow) = (Some(packet.dir), Some(packet.subflow));
-        let seen_after = station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
+        let seen_after =
+            station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
         match happening {
             Happening::Loss { per_mille, .. } => {
                 if self.randoms[number].below(1000) < per_mille {
@@ -134,7 +135,11 @@ impl Network {
                     (back.sequence, back.acknowledgement) = (packet.acknowledgement, 0);
                     ledger.note(origin, Some(back.dir), subflow, now);
                     self.inject(back, station, now, ledger);
-                    return if both { vec![(Span(0), forward)] } else { vec![(Span(0), packet)] };
+                    return if both {
+                        vec![(Span(0), forward)]
+                    } else {
+                        vec![(Span(0), packet)]
+                    };
                 }
             }
             Happening::Reorder { per_mille, .. } => {
@@ -211,7 +216,9 @@ fn split(packet: &Packet) -> Out {
             first.data.push((before, *data));
         }
         if *length > before {
-            second.data.push((length - before, data.map(|data| data + u64::from(before))));
+            second
+                .data
+                .push((length - before, data.map(|data| data + u64::from(before))));
         }
         place += length;
     }
@@ -220,4 +227,3 @@ fn split(packet: &Packet) -> Out {
     }
     vec![(Span(0), first), (Span(20_000), second)]
 }
-

@@ -127,7 +127,9 @@ impl Scored {
         }
         let sentences = analysis.stories.iter().flat_map(|story| &story.sentences);
         Self {
-            story: sentences.map(|sentence| format!("{:.3} {}", sentence.t.seconds(), sentence.text)).collect(),
+            story: sentences
+                .map(|sentence| format!("{:.3} {}", sentence.t.seconds(), sentence.text))
+                .collect(),
             seed: capture.seed(),
             packets: capture.len(),
             verdicts,
@@ -152,7 +154,9 @@ impl<'a> Claim<'a> {
             subflows.iter().find(|subflow| subflow.sf_id == id)
         });
         let time = |number: PacketNumber| capture.true_time(number.0);
-        let span = sentence.packets.and_then(|[first, last]| Some([time(first)?, time(last)?]));
+        let span = sentence
+            .packets
+            .and_then(|[first, last]| Some([time(first)?, time(last)?]));
         Self {
             sentence,
             direction: sentence.direction,
@@ -162,7 +166,9 @@ impl<'a> Claim<'a> {
     }
 
     fn is_about(&self, fact: &Fact, capture: &Capture) -> bool {
-        let of_fact = fact.subflow.and_then(|number| capture.truth.subflows.get(number)?.addresses);
+        let of_fact = fact
+            .subflow
+            .and_then(|number| capture.truth.subflows.get(number)?.addresses);
         let same_place = match (self.addresses, of_fact) {
             (Some(said), Some(true_one)) => said == true_one,
             _ => true,

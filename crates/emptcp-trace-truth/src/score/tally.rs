@@ -133,7 +133,8 @@ impl Tally {
                 self.certain.count(outcome.certain);
             }
             if !outcome.named && self.missed.len() < KEPT {
-                self.missed.push(example(format!("{} ({:?})", outcome.kind, outcome.cause)));
+                self.missed
+                    .push(example(format!("{} ({:?})", outcome.kind, outcome.cause)));
             }
             if scored.outcomes.len() == 1 {
                 let mut said: Vec<_> = scored.verdicts.iter().map(|verdict| names(&verdict.causes)).collect();
