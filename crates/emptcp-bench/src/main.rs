@@ -22,7 +22,7 @@ use clap::{Parser, ValueEnum};
 
 /// Measures emptcp. Needs root.
 #[derive(Debug, Parser)]
-struct Options {
+struct Arguments {
     /// One JSON array of {hook, case, ns_min, ns_median, ratio}, and nothing else, on standard output
     #[arg(long)]
     json: bool,
@@ -63,7 +63,7 @@ enum Part {
 }
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+    let options = Arguments::parse();
     if let Some(packets) = options.trace_memory {
         println!("{}", trace::peak_memory(packets)?);
         return Ok(());

@@ -57,7 +57,7 @@ impl OneConnection {
         let mut others = Others::default();
         let name = files.name();
         let reading = Reading::new(files, &bar, &interrupt);
-        for event in Analyzer::with_settings(reading, settings) {
+        for event in self.analysis.analyzer(reading, settings) {
             let event = match event {
                 Ok(event) => event,
                 // The packets before the damage are valid: report them.

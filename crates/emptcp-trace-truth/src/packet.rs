@@ -34,6 +34,8 @@ pub(crate) struct Packet {
     pub(crate) offset: u64,
     /// The places of its payload in the data of the connection: length, and the place of the first byte, if mapped.
     pub(crate) data: Vec<(u32, Option<u64>)>,
+    /// It had no MPTCP option when it was captured.
+    pub(crate) shown_bare: bool,
 }
 
 impl Packet {
@@ -64,7 +66,8 @@ impl Packet {
     pub(crate) fn add_mptcp(&mut self, option: impl Into<MptcpOption>) {
         let option = TcpOption::Mptcp(option.into());
         if !self.add(option) {
-            self.options.retain(|option| !matches!(option, TcpOption::Timestamps { .. }));
+            self.options
+                .retain(|option| !matches!(option, TcpOption::Timestamps { .. }));
             self.add(option);
         }
     }
@@ -102,7 +105,9 @@ impl Packet {
         }
         builder = builder.option_bytes(&self.malformed).payload(&self.payload);
         let mut frame = vec![0; builder.buffer_length()];
-        let length = builder.build(&mut frame).expect("options were added where there is room");
+        let length = builder
+            .build(&mut frame)
+            .expect("options were added where there is room");
         frame.truncate(length);
         frame
     }

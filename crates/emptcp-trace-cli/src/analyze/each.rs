@@ -138,7 +138,9 @@ impl Work<'_> {
             tempfile::spooled_tempfile(IN_MEMORY),
         );
         let reading = Reading::new(files, self.bar, self.interrupt);
-        let outcome = analyse(reading, self.arguments.settings(), &mut sinks)?;
+        let name = reading.name();
+        let options = self.arguments.options.one_of_many();
+        let outcome = analyse(options.analyzer(reading, self.arguments.settings()), name, &mut sinks)?;
         Ok((sinks, outcome))
     }
 }

@@ -5,8 +5,12 @@ use crate::packet::Record;
 use crate::plan::{Happening, Plan};
 use crate::random::Random;
 use crate::truth::{Ledger, Origin};
+use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span};
 use std::collections::BTreeMap;
+
+/// What a part of a capture lacks was not captured, either.
+const MISSING: Origin = Origin::ordinary(Cause::NotCaptured, "the rest is not captured");
 
 pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut Vec<Seen>, ledger: &mut Ledger) {
     let origin = happening.origin(number);
@@ -35,6 +39,7 @@ pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut
             if missing > 0 {
                 seen.drain(..missing);
                 over_all(origin, seen, ledger);
+                over_all(MISSING, seen, ledger);
             }
         }
         Happening::Ends { after_per_mille } => {
@@ -56,6 +61,7 @@ pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut
         Happening::OneDirection { sender } => {
             seen.retain(|seen| seen.record.packet.dir == sender);
             over_all(origin, seen, ledger);
+            over_all(MISSING, seen, ledger);
         }
         Happening::Order { by } => {
             let before: Vec<_> = seen.iter().map(|seen| seen.record.time).collect();

@@ -124,8 +124,14 @@ fn number(truth: &mut Truth, all: &[Seen]) {
             fact.subflow.is_none_or(|subflow| subflow == number)
         };
         let numbered: Vec<_> = all.iter().enumerate().collect();
-        let first = numbered.iter().filter(of_subflow).find(|(_, seen)| seen.record.time >= from);
-        let last = numbered.iter().filter(of_subflow).rfind(|(_, seen)| seen.record.time <= to);
+        let first = numbered
+            .iter()
+            .filter(of_subflow)
+            .find(|(_, seen)| seen.record.time >= from);
+        let last = numbered
+            .iter()
+            .filter(of_subflow)
+            .rfind(|(_, seen)| seen.record.time <= to);
         let number = |place: &(usize, &Seen)| place.0 as u64 + 1;
         fact.packets = match (first.map(number), last.map(number)) {
             (Some(first), Some(last)) => Some([first.min(last), last.max(first)]),

@@ -75,6 +75,7 @@ pub(crate) struct Host {
     orders: Vec<(Timestamp, Order, usize)>,
     /// An infinite mapping is to be sent with the next data.
     infinite: bool,
+    fell_back: bool,
     identification: u16,
     last_used: usize,
     announced: usize,
@@ -115,6 +116,7 @@ impl Host {
             peer_data_fin: None,
             orders: Vec::new(),
             infinite: false,
+            fell_back: false,
             identification: random.next() as u16,
             last_used: 0,
             announced: 0,
@@ -130,13 +132,48 @@ impl Host {
         std::mem::take(&mut self.out)
     }
 
+    /// Whether it has fallen back since it was last asked.
+    pub(crate) fn has_fallen_back(&mut self) -> bool {
+        std::mem::take(&mut self.fell_back)
+    }
+
+    /// Whether it speaks plain TCP.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.mode == Mode::Plain
+    }
+
+    /// Whether something of the connection is still open.
+    pub(crate) fn is_open(&self) -> bool {
+        let is_open = |subflow: &Subflow| match subflow.state {
+            State::Gone => false,
+            State::Open => !subflow.fin_sent || !subflow.fin_received,
+            State::Connecting | State::Answering => true,
+        };
+        match self.mode {
+            Mode::Over => false,
+            Mode::Multipath => !self.data_fin_acked || self.peer_data_fin != Some(self.received.complete()),
+            Mode::Opening | Mode::Plain => self.subflows.values().any(is_open),
+        }
+    }
+
     /// When it wants to act next, if nothing arrives.
     pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
-        let of_subflows = self.subflows.values().flat_map(|subflow| [subflow.timer, subflow.ack_at]);
-        let joins = self.joins.front().filter(|_| self.side == Direction::ClientToServer || self.announces());
+        let of_subflows = self
+            .subflows
+            .values()
+            .flat_map(|subflow| [subflow.timer, subflow.ack_at]);
+        let joins = self
+            .joins
+            .front()
+            .filter(|_| self.side == Direction::ClientToServer || self.announces());
         let join = joins.and_then(|join| Some(self.established? + join.at));
         of_subflows
-            .chain([self.data_timer, self.aborting.map(|(_, at, _)| at), self.application.deadline(), join.filter(|_| self.may_join())])
+            .chain([
+                self.data_timer,
+                self.aborting.map(|(_, at, _)| at),
+                self.application.deadline(),
+                join.filter(|_| self.may_join()),
+            ])
             .chain(self.orders.iter().map(|(at, ..)| Some(*at)))
             .flatten()
             .filter(|at| *at > now)
@@ -161,8 +198,10 @@ impl Host {
                 self.refuse(packet, None);
             }
         } else {
-            if let Some(TcpOption::Timestamps { value, .. }) =
-                packet.options.iter().find(|option| matches!(option, TcpOption::Timestamps { .. }))
+            if let Some(TcpOption::Timestamps { value, .. }) = packet
+                .options
+                .iter()
+                .find(|option| matches!(option, TcpOption::Timestamps { .. }))
             {
                 subflow.ts_recent = *value;
             }
@@ -179,10 +218,14 @@ impl Host {
     /// Timers that have expired, and everything that may be sent.
     pub(crate) fn act(&mut self, now: Timestamp, ledger: &mut Ledger) {
         self.follow_orders(now, ledger);
+        self.tell_application(now);
         self.wake_application(now, ledger);
+        self.tell_application(now);
         self.open(now);
         for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                continue;
+            };
             if subflow.timer.is_some_and(|timer| timer <= now) {
                 self.retransmit_by_timer(number, &mut subflow, now);
             }
@@ -222,7 +265,12 @@ impl Host {
             return;
         }
         self.established = Some(now);
-        self.orders = self.plan.orders.iter().map(|(at, order, number)| (now + *at, *order, *number)).collect();
+        self.orders = self
+            .plan
+            .orders
+            .iter()
+            .map(|(at, order, number)| (now + *at, *order, *number))
+            .collect();
         if self.side == Direction::ClientToServer {
             self.application.start(now);
         }
@@ -257,6 +305,7 @@ impl Host {
             time_to_live: 64,
             offset: at.saturating_sub(1),
             data: Vec::new(),
+            shown_bare: false,
         };
         if self.plan.timestamps && !flags.contains(Flags::RST) {
             packet.add(TcpOption::Timestamps {

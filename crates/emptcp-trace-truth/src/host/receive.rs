@@ -11,7 +11,14 @@ use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumb
 
 impl Host {
     /// A packet of a subflow whose SYNs are over.
-    pub(super) fn segment(&mut self, number: usize, subflow: &mut Subflow, packet: &Packet, now: Timestamp, ledger: &mut Ledger) {
+    pub(super) fn segment(
+        &mut self,
+        number: usize,
+        subflow: &mut Subflow,
+        packet: &Packet,
+        now: Timestamp,
+        ledger: &mut Ledger,
+    ) {
         if packet.flags.stage() != Some(Stage::Ack) {
             return;
         }
@@ -36,7 +43,9 @@ impl Host {
         if subflow.state != State::Open {
             return;
         }
-        let is_pure = packet.space() == 0;
+        // Only DSS may come with an ACK that counts as a duplicate (RFC 8684, 3).
+        let signals = packet.mptcp().any(|option| !matches!(option, MptcpOption::Dss(_)));
+        let is_pure = packet.space() == 0 && !signals && packet.malformed.is_empty();
         if ack > 0 && subflow.acknowledged(ack as u64, is_pure, now) {
             self.transmit(number, subflow, 0, now);
         }
@@ -60,7 +69,9 @@ impl Host {
             return true;
         }
         let first = subflow.relative(packet.sequence) == 1 && subflow.expected == 1;
-        let capable = packet.mptcp().any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
+        let capable = packet
+            .mptcp()
+            .any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
         if first && !capable {
             if subflow.is_join {
                 let reason = self.reason(1);
@@ -73,6 +84,7 @@ impl Host {
     }
 
     pub(super) fn fall_back(&mut self, subflow: &mut Subflow) {
+        self.fell_back = true;
         self.mode = Mode::Plain;
         subflow.mptcp = false;
         self.again.clear();
@@ -88,7 +100,10 @@ impl Host {
             match option {
                 MptcpOption::Dss(dss) if subflow.mptcp => self.read_dss(subflow, dss, now),
                 MptcpOption::MpCapable(capable) if subflow.mptcp && self.is_multipath() => {
-                    if let CapableKeys::BothWithData { data_length, checksum, .. } = capable.keys {
+                    if let CapableKeys::BothWithData {
+                        data_length, checksum, ..
+                    } = capable.keys
+                    {
                         let mapping = Mapping {
                             data_sequence: WireDataSequenceNumber::Long(self.peer_idsn.first_byte().0),
                             subflow_sequence: SubflowSequenceNumber(1),
@@ -103,7 +118,9 @@ impl Host {
                     self.fastclosed(number, subflow, true, now);
                 }
                 MptcpOption::MpFail(_) if self.is_multipath() => self.failed(number, subflow, now),
-                MptcpOption::RemoveAddr(option) if self.is_multipath() => self.address_removed(option.address_ids(), now),
+                MptcpOption::RemoveAddr(option) if self.is_multipath() => {
+                    self.address_removed(option.address_ids(), now)
+                }
                 MptcpOption::MpPrio(option) => subflow.backup = option.backup,
                 _ => {}
             }
@@ -153,7 +170,10 @@ impl Host {
         let near = subflow.expected;
         let at = near as i64 + i64::from(mapping.subflow_sequence.0.wrapping_sub(near as u32).cast_signed());
         let length = u64::from(mapping.length) - u64::from(data_fin);
-        let known = subflow.mappings.iter().any(|known| known.at as i64 == at && known.length == length);
+        let known = subflow
+            .mappings
+            .iter()
+            .any(|known| known.at as i64 == at && known.length == length);
         if !known && at > 0 {
             subflow.mappings.push_back(Mapped {
                 at: at as u64,
@@ -195,21 +215,25 @@ impl Host {
             subflow.expected += 1;
         }
         let gap = !subflow.held.is_empty();
-        self.acknowledge(subflow, !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN), now);
+        self.acknowledge(
+            subflow,
+            !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN),
+            now,
+        );
         self.pass_on(number, subflow, now);
-        self.tell_application(subflow, now);
     }
 
-    pub(super) fn tell_application(&mut self, subflow: &Subflow, now: Timestamp) {
+    /// What has arrived, and whether the peer has closed.
+    pub(super) fn tell_application(&mut self, now: Timestamp) {
         let bytes = self.received.complete();
         let closed = match self.mode {
-            Mode::Plain => !subflow.is_join && subflow.fin_received,
-            _ => self.peer_data_fin == Some(bytes),
+            Mode::Plain => self.subflows.get(&0).is_some_and(|first| first.fin_received),
+            Mode::Multipath => self.peer_data_fin == Some(bytes),
+            Mode::Opening | Mode::Over => return,
         };
         if bytes > 0 || closed {
             self.application.start(now);
         }
-        self.application.wake(now);
         self.application.read(bytes, closed, now);
     }
 
@@ -228,7 +252,11 @@ impl Host {
                 subflow.pending.clear();
                 return;
             }
-            while subflow.mappings.front().is_some_and(|known| known.at + known.length <= at) {
+            while subflow
+                .mappings
+                .front()
+                .is_some_and(|known| known.at + known.length <= at)
+            {
                 subflow.mappings.pop_front();
             }
             let covers = |known: &&Mapped| known.at <= at && at < known.at + known.length;

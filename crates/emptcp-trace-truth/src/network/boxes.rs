@@ -55,7 +55,8 @@ impl Network {
         ledger: &mut Ledger,
     ) -> Out {
         let (dir, subflow) = (Some(packet.dir), Some(packet.subflow));
-        let seen_after = station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
+        let seen_after =
+            station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
         match happening {
             Happening::Loss { per_mille, .. } => {
                 if self.randoms[number].below(1000) < per_mille {
@@ -123,34 +124,40 @@ impl Network {
                 }
             }
             Happening::Resegment { how, .. } => {
-                if packet.payload.len() >= 200 {
-                    return match how {
-                        Resegmenting::Split => {
-                            ledger.note(origin, dir, subflow, now);
-                            split(&packet)
-                        }
-                        Resegmenting::Merge => self.merge(packet, station, origin, now, ledger),
-                    };
+                match how {
+                    Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
+                    Resegmenting::Split if packet.payload.len() >= 200 => {
+                        ledger.note(origin, dir, subflow, now);
+                        return split(&packet);
+                    }
+                    Resegmenting::Split => {}
                 }
             }
-            Happening::Reset { both, .. } => {
+            Happening::Reset { both, plain, .. } => {
                 if self.spent[number] == 0 && packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty() {
                     self.spent[number] = 1;
                     ledger.note(origin, dir, subflow, now);
-                    let mut forward = bare_reset(&packet);
+                    let hops = self.plan.paths[packet.path].hops;
+                    let mut forward = bare_reset(&packet, plain, hops);
                     forward.sequence = packet.sequence;
-                    let mut back = bare_reset(&packet);
+                    let mut back = bare_reset(&packet, plain, hops);
                     back.dir = packet.dir.reverse();
                     (back.source, back.destination) = (packet.destination, packet.source);
                     (back.sequence, back.acknowledgement) = (packet.acknowledgement, 0);
                     ledger.note(origin, Some(back.dir), subflow, now);
                     self.inject(back, station, now, ledger);
-                    return if both { vec![(Span(0), forward)] } else { vec![(Span(0), packet)] };
+                    return if both {
+                        vec![(Span(0), forward)]
+                    } else {
+                        vec![(Span(0), packet)]
+                    };
                 }
             }
             Happening::Reorder { per_mille, .. } => {
                 if self.randoms[number].below(1000) < per_mille {
-                    let wait = Span(self.randoms[number].between(2, 12) as i64 * 1_000_000);
+                    // Less than the path takes: what is later than a round trip cannot be told from a retransmission.
+                    let far = self.plan.paths[packet.path].delays[1].0;
+                    let wait = Span(far * self.randoms[number].between(20, 80) as i64 / 100);
                     ledger.note_if(seen_after && !packet.payload.is_empty(), origin, dir, subflow, now);
                     return vec![(wait, packet)];
                 }
@@ -179,6 +186,8 @@ impl Network {
                     self.mirrored.insert(packet.subflow, capable);
                 }
                 packet.options.retain(|option| !matches!(option, TcpOption::Mptcp(_)));
+                let removes = Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
+                ledger.note(removes, None, Some(packet.subflow), now);
             }
             Some(Stage::SynAck) => {
                 if let Some(capable) = self.mirrored.get(&packet.subflow) {
@@ -192,7 +201,9 @@ impl Network {
     }
 }
 
-fn bare_reset(packet: &Packet) -> Packet {
+/// A RST of a box in the middle of the path.
+fn bare_reset(packet: &Packet, plain: bool, hops: u8) -> Packet {
+    let first = if plain { 64 } else { 255 - hops };
     Packet {
         flags: Flags::RST,
         acknowledgement: 0,
@@ -200,8 +211,9 @@ fn bare_reset(packet: &Packet) -> Packet {
         options: Vec::new(),
         malformed: Vec::new(),
         payload: Vec::new(),
-        identification: 0,
-        time_to_live: 255,
+        identification: if plain { packet.identification.wrapping_add(0x2a31) } else { 0 },
+        // It has passed half of the routers, and half are to come.
+        time_to_live: first + hops / 2,
         data: Vec::new(),
         ..packet.clone()
     }
@@ -225,7 +237,9 @@ fn split(packet: &Packet) -> Out {
             first.data.push((before, *data));
         }
         if *length > before {
-            second.data.push((length - before, data.map(|data| data + u64::from(before))));
+            second
+                .data
+                .push((length - before, data.map(|data| data + u64::from(before))));
         }
         place += length;
     }
@@ -234,4 +248,3 @@ fn split(packet: &Packet) -> Out {
     }
     vec![(Span(0), first), (Span(20_000), second)]
 }
-

@@ -67,7 +67,11 @@ impl Network {
         let takes = Span((packet.length() as u64 * 1_000_000_000 / path.rate) as i64);
         let left = (*free).max(now) + takes;
         *free = left;
-        let first = if self.is_near(&packet) { Station::Near } else { Station::Far };
+        let first = if self.is_near(&packet) {
+            Station::Near
+        } else {
+            Station::Far
+        };
         self.enter(packet, first, left, ledger);
         std::mem::take(&mut self.passage)
     }
@@ -84,15 +88,21 @@ impl Network {
     }
 
     /// A packet has crossed a part of the path.
-    fn leave(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
+    fn leave(&mut self, mut packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
         let [near, far] = self.plan.paths[packet.path].delays;
         let (delay, next) = match station {
             Station::Near => (near, Station::Far),
             Station::Far => (far, Station::Near),
         };
         let time = now + delay;
+        if station == Station::Far {
+            let hops = self.plan.paths[packet.path].hops;
+            packet.time_to_live = packet.time_to_live.saturating_sub(hops);
+        }
         let is_first = (station == Station::Near) == self.is_near(&packet);
         if is_first {
+            let is_bare = packet.mptcp().next().is_none();
+            packet.shown_bare = is_bare;
             let seen = packet.clone();
             self.passage.captured.push(Record { time, packet: seen });
             self.enter(packet, next, time, ledger);
@@ -109,7 +119,9 @@ impl Network {
     fn hits(&self, target: &Target, packet: &Packet, station: Station, now: Timestamp) -> bool {
         target.path == packet.path
             && (station == Station::Near) == target.before_capture
-            && target.direction.is_none_or(|direction: Direction| direction == packet.dir)
+            && target
+                .direction
+                .is_none_or(|direction: Direction| direction == packet.dir)
             && now - self.start >= target.from
     }
 }

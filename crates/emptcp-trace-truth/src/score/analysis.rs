@@ -31,7 +31,10 @@ impl Analysis {
         let mut collectors: BTreeMap<u64, Collector> = BTreeMap::new();
         let mut analysis = Self::default();
         let mut observe = |id: ConnectionId, event: &Event| {
-            collectors.entry(id.0).or_insert_with(|| Collector::new(id)).observe(event);
+            collectors
+                .entry(id.0)
+                .or_insert_with(|| Collector::new(id))
+                .observe(event);
         };
         let mut connections = Vec::new();
         let source = capture.open().expect("a capture that was just written can be read");

@@ -132,7 +132,8 @@ impl Scored {
         let _ = writeln!(text);
         for verdict in &self.verdicts {
             let mark = if verdict.is_right { "right" } else { "WRONG" };
-            let _ = writeln!(text, "{mark} [{}] {}", super::tally::names(&verdict.causes), verdict.text);
+            let why = if verdict.is_right { "" } else { verdict.why };
+            let _ = writeln!(text, "{mark} [{}] {why}: {}", super::tally::names(&verdict.causes), verdict.text);
         }
         for outcome in &self.outcomes {
             let found = match (outcome.shown, outcome.named, outcome.certain) {
