@@ -66,7 +66,8 @@ impl Packet {
     pub(crate) fn add_mptcp(&mut self, option: impl Into<MptcpOption>) {
         let option = TcpOption::Mptcp(option.into());
         if !self.add(option) {
-            self.options.retain(|option| !matches!(option, TcpOption::Timestamps { .. }));
+            self.options
+                .retain(|option| !matches!(option, TcpOption::Timestamps { .. }));
             self.add(option);
         }
     }
@@ -104,7 +105,9 @@ impl Packet {
         }
         builder = builder.option_bytes(&self.malformed).payload(&self.payload);
         let mut frame = vec![0; builder.buffer_length()];
-        let length = builder.build(&mut frame).expect("options were added where there is room");
+        let length = builder
+            .build(&mut frame)
+            .expect("options were added where there is room");
         frame.truncate(length);
         frame
     }

@@ -90,7 +90,13 @@ impl Origin {
 
 impl Ledger {
     /// It took effect now; once more if it is known already.
-    pub(crate) fn note(&mut self, origin: Origin, direction: Option<Direction>, subflow: Option<usize>, now: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        origin: Origin,
+        direction: Option<Direction>,
+        subflow: Option<usize>,
+        now: Timestamp,
+    ) {
         if let Some(happening) = origin.happening {
             self.weigh(happening);
         }

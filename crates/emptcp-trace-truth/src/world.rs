@@ -47,7 +47,9 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
         }
         if let Some(release) = network.deadline()
             && arrivals.first_key_value().is_none_or(|((at, _), _)| release <= *at)
-            && Direction::BOTH.iter().all(|side| hosts[*side].deadline(now).is_none_or(|at| release <= at))
+            && Direction::BOTH
+                .iter()
+                .all(|side| hosts[*side].deadline(now).is_none_or(|at| release <= at))
         {
             now = now.max(release);
             passages.push(network.release(now, ledger));
@@ -69,7 +71,8 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
                     // A host that answers to what the capture shows too falls back as the RFCs have it.
                     let asks = packet.has(Subtype::MpFail) || packet.shown_bare;
                     if hosts[side].has_fallen_back() && (asks || hosts[packet.dir].is_plain()) {
-                        let origin = Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one seems to");
+                        let origin =
+                            Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one seems to");
                         ledger.note(origin, Some(side), Some(0), now);
                     }
                 }
@@ -98,10 +101,20 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
 fn note_packet(plan: &Plan, packet: &Packet, now: Timestamp, ledger: &mut Ledger) {
     let (dir, subflow) = (Some(packet.dir), Some(packet.subflow));
     if packet.flags.contains(Flags::RST) {
-        ledger.note(Origin::ordinary(Cause::HostClosed, "a host resets a subflow"), dir, subflow, now);
+        ledger.note(
+            Origin::ordinary(Cause::HostClosed, "a host resets a subflow"),
+            dir,
+            subflow,
+            now,
+        );
         let refuses = packet.sequence == 0 && packet.flags.contains(Flags::ACK);
         if refuses {
-            ledger.note(Origin::ordinary(Cause::Refused, "a host refuses a SYN"), dir, subflow, now);
+            ledger.note(
+                Origin::ordinary(Cause::Refused, "a host refuses a SYN"),
+                dir,
+                subflow,
+                now,
+            );
         }
     }
     for (number, happening) in plan.unusual() {

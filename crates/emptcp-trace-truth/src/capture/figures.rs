@@ -1,9 +1,9 @@
 //! Exact figures of a capture, byte by byte.
 
 use super::Seen;
+use crate::packet::Packet;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
-use crate::packet::Packet;
 use mptcp_wire::mptcp::{CapableKeys, Dss, MpCapable, MptcpOption, Subtype};
 use mptcp_wire::tcp::{Flags, Stage};
 
@@ -90,12 +90,15 @@ fn mappings(all: &[Seen], count: usize) -> Vec<PerDirection<Vec<bool>>> {
     for packet in all.iter().map(|seen| &seen.record.packet) {
         for option in packet.mptcp() {
             let (at, length) = match option {
-                MptcpOption::Dss(Dss { mapping: Some(mapping), data_fin, .. }) => {
-                    (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin))
-                }
-                MptcpOption::MpCapable(MpCapable { keys: CapableKeys::BothWithData { data_length, .. }, .. }) => {
-                    (1, *data_length)
-                }
+                MptcpOption::Dss(Dss {
+                    mapping: Some(mapping),
+                    data_fin,
+                    ..
+                }) => (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin)),
+                MptcpOption::MpCapable(MpCapable {
+                    keys: CapableKeys::BothWithData { data_length, .. },
+                    ..
+                }) => (1, *data_length),
                 _ => continue,
             };
             for place in 0..u64::from(length) {
@@ -124,8 +127,14 @@ fn number(truth: &mut Truth, all: &[Seen]) {
             fact.subflow.is_none_or(|subflow| subflow == number)
         };
         let numbered: Vec<_> = all.iter().enumerate().collect();
-        let first = numbered.iter().filter(of_subflow).find(|(_, seen)| seen.record.time >= from);
-        let last = numbered.iter().filter(of_subflow).rfind(|(_, seen)| seen.record.time <= to);
+        let first = numbered
+            .iter()
+            .filter(of_subflow)
+            .find(|(_, seen)| seen.record.time >= from);
+        let last = numbered
+            .iter()
+            .filter(of_subflow)
+            .rfind(|(_, seen)| seen.record.time <= to);
         let number = |place: &(usize, &Seen)| place.0 as u64 + 1;
         fact.packets = match (first.map(number), last.map(number)) {
             (Some(first), Some(last)) => Some([first.min(last), last.max(first)]),

@@ -16,7 +16,8 @@ const MOST_DATA_FINS: u32 = 6;
 impl Host {
     /// Closes what the application has closed.
     pub(super) fn close(&mut self, now: Timestamp, ledger: &mut Ledger) {
-        if !self.application.has_closed(now) || !self.application.is_done() || self.data_next < self.application.written {
+        if !self.application.has_closed(now) || !self.application.is_done() || self.data_next < self.application.written
+        {
             return;
         }
         match self.mode {
@@ -41,7 +42,9 @@ impl Host {
         let peer_closed = self.peer_data_fin == Some(self.received.complete());
         if self.data_fin_acked && peer_closed {
             for number in self.numbers() {
-                let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+                let Some(mut subflow) = self.subflows.remove(&number) else {
+                    continue;
+                };
                 self.send_fin(number, &mut subflow, now, ledger);
                 self.subflows.insert(number, subflow);
             }
@@ -54,7 +57,9 @@ impl Host {
             self.data_timer = Some(after(now, DATA_FIN_PATIENCE));
         }
         for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                continue;
+            };
             let due = subflow
                 .data_fin_sent
                 .is_none_or(|sent| (now - sent).0 >= DATA_FIN_PATIENCE && self.data_fin_times < 4 * MOST_DATA_FINS);
@@ -115,7 +120,9 @@ impl Host {
             self.out.push(packet);
         }
         for other in self.numbers() {
-            let Some(state) = self.subflows.remove(&other) else { continue };
+            let Some(state) = self.subflows.remove(&other) else {
+                continue;
+            };
             if state.state == State::Open {
                 let packet = self.packet(other, &state, Flags::RST | Flags::ACK, state.next, now);
                 self.out.push(packet);
@@ -157,7 +164,9 @@ impl Host {
         };
         if let Some(reason) = reason {
             let transient = false;
-            answer.options.push(TcpOption::Mptcp(MptcpOption::from(MpTcprst { transient, reason })));
+            answer
+                .options
+                .push(TcpOption::Mptcp(MptcpOption::from(MpTcprst { transient, reason })));
         }
         self.out.push(answer);
     }

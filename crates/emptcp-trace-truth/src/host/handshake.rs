@@ -111,10 +111,17 @@ impl Host {
         if subflow.is_opener && !subflow.is_join && times > tries + 1 {
             subflow.mptcp = false;
         }
-        let flags = if subflow.is_opener { Flags::SYN } else { Flags::SYN | ACK };
+        let flags = if subflow.is_opener {
+            Flags::SYN
+        } else {
+            Flags::SYN | ACK
+        };
         let mut packet = self.packet(number, subflow, flags, 0, now);
         packet.window = 64_240;
-        packet.options.insert(0, TcpOption::MaximumSegmentSize(if subflow.local.is_ipv4() { 1460 } else { 1440 }));
+        packet.options.insert(
+            0,
+            TcpOption::MaximumSegmentSize(if subflow.local.is_ipv4() { 1460 } else { 1440 }),
+        );
         packet.add(TcpOption::WindowScale(7));
         if !subflow.mptcp {
             return packet;
@@ -183,9 +190,12 @@ impl Host {
             return;
         }
         let join = packet.mptcp().find_map(|option| match option {
-            MptcpOption::MpJoin(MpJoin::Syn { backup, address_id, token, nonce }) => {
-                Some((*backup, *address_id, *token, *nonce))
-            }
+            MptcpOption::MpJoin(MpJoin::Syn {
+                backup,
+                address_id,
+                token,
+                nonce,
+            }) => Some((*backup, *address_id, *token, *nonce)),
             _ => None,
         });
         let capable = packet.mptcp().find_map(|option| match option {
@@ -232,8 +242,10 @@ impl Host {
             // A SYN whose MP_JOIN was removed opens a connection of its own, which the listener accepts as plain TCP.
             subflow.is_join = true;
         }
-        if let Some(TcpOption::Timestamps { value, .. }) =
-            packet.options.iter().find(|option| matches!(option, TcpOption::Timestamps { .. }))
+        if let Some(TcpOption::Timestamps { value, .. }) = packet
+            .options
+            .iter()
+            .find(|option| matches!(option, TcpOption::Timestamps { .. }))
         {
             subflow.ts_recent = *value;
         }
@@ -277,7 +289,10 @@ impl Host {
                 MptcpOption::MpCapable(capable) => Some(*capable),
                 _ => None,
             });
-            match capable.filter(|_| sent).and_then(|capable| Some((capable, capable.sender_key()?))) {
+            match capable
+                .filter(|_| sent)
+                .and_then(|capable| Some((capable, capable.sender_key()?)))
+            {
                 Some((capable, key)) => {
                     self.checksums |= capable.flags.contains(CapableFlags::CHECKSUM_REQUIRED);
                     self.derive_peer(key);

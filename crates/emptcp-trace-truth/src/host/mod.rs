@@ -158,11 +158,22 @@ impl Host {
 
     /// When it wants to act next, if nothing arrives.
     pub(crate) fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
-        let of_subflows = self.subflows.values().flat_map(|subflow| [subflow.timer, subflow.ack_at]);
-        let joins = self.joins.front().filter(|_| self.side == Direction::ClientToServer || self.announces());
+        let of_subflows = self
+            .subflows
+            .values()
+            .flat_map(|subflow| [subflow.timer, subflow.ack_at]);
+        let joins = self
+            .joins
+            .front()
+            .filter(|_| self.side == Direction::ClientToServer || self.announces());
         let join = joins.and_then(|join| Some(self.established? + join.at));
         of_subflows
-            .chain([self.data_timer, self.aborting.map(|(_, at, _)| at), self.application.deadline(), join.filter(|_| self.may_join())])
+            .chain([
+                self.data_timer,
+                self.aborting.map(|(_, at, _)| at),
+                self.application.deadline(),
+                join.filter(|_| self.may_join()),
+            ])
             .chain(self.orders.iter().map(|(at, ..)| Some(*at)))
             .flatten()
             .filter(|at| *at > now)
@@ -187,8 +198,10 @@ impl Host {
                 self.refuse(packet, None);
             }
         } else {
-            if let Some(TcpOption::Timestamps { value, .. }) =
-                packet.options.iter().find(|option| matches!(option, TcpOption::Timestamps { .. }))
+            if let Some(TcpOption::Timestamps { value, .. }) = packet
+                .options
+                .iter()
+                .find(|option| matches!(option, TcpOption::Timestamps { .. }))
             {
                 subflow.ts_recent = *value;
             }
@@ -210,7 +223,9 @@ impl Host {
         self.tell_application(now);
         self.open(now);
         for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                continue;
+            };
             if subflow.timer.is_some_and(|timer| timer <= now) {
                 self.retransmit_by_timer(number, &mut subflow, now);
             }
@@ -250,7 +265,12 @@ impl Host {
             return;
         }
         self.established = Some(now);
-        self.orders = self.plan.orders.iter().map(|(at, order, number)| (now + *at, *order, *number)).collect();
+        self.orders = self
+            .plan
+            .orders
+            .iter()
+            .map(|(at, order, number)| (now + *at, *order, *number))
+            .collect();
         if self.side == Direction::ClientToServer {
             self.application.start(now);
         }

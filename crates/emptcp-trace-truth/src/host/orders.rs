@@ -50,7 +50,9 @@ impl Host {
         let mut told = false;
         let mut waits = None;
         for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                continue;
+            };
             if subflow.state == State::Open && subflow.mptcp {
                 if by_ack && !told {
                     waits = Some(number);
@@ -109,7 +111,9 @@ impl Host {
         if self.subflows.len() != 1 || self.data_fin.is_some() {
             return;
         }
-        let Some(mut first) = self.subflows.remove(&0) else { return };
+        let Some(mut first) = self.subflows.remove(&0) else {
+            return;
+        };
         if first.fully && self.data_next < self.application.written {
             self.fall_back(&mut first);
             self.infinite = true;
@@ -132,7 +136,9 @@ impl Host {
             .filter(|(_, subflow)| of_path(subflow) && subflow.fully && subflow.state == State::Open)
             .map(|(number, _)| *number)
             .collect();
-        let Some(mut first) = self.subflows.remove(&0) else { return };
+        let Some(mut first) = self.subflows.remove(&0) else {
+            return;
+        };
         if first.can_send()
             && !gone.is_empty()
             && let Ok(option) = RemoveAddr::new(&[AddressId(path as u8)])
@@ -140,7 +146,9 @@ impl Host {
             self.send_with(0, &mut first, option.into(), now);
             self.subflows.insert(0, first);
             for number in gone {
-                let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+                let Some(mut subflow) = self.subflows.remove(&number) else {
+                    continue;
+                };
                 self.reset(number, &mut subflow, None, now);
                 self.subflows.insert(number, subflow);
                 let origin = Origin {
@@ -158,8 +166,13 @@ impl Host {
     /// The peer has withdrawn addresses: their subflows are reset, if they are still there.
     pub(super) fn address_removed(&mut self, ids: &[AddressId], now: Timestamp) {
         for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
-            if subflow.is_join && !subflow.is_opener && ids.contains(&subflow.peer_address_id) && subflow.state == State::Open
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                continue;
+            };
+            if subflow.is_join
+                && !subflow.is_opener
+                && ids.contains(&subflow.peer_address_id)
+                && subflow.state == State::Open
             {
                 self.reset(number, &mut subflow, None, now);
             }
@@ -177,7 +190,9 @@ impl Host {
             .map(|(number, _)| *number)
             .collect();
         let [_, .., number] = numbers[..] else { return };
-        let Some(mut subflow) = self.subflows.remove(&number) else { return };
+        let Some(mut subflow) = self.subflows.remove(&number) else {
+            return;
+        };
         subflow.backup = true;
         let option = MpPrio {
             backup: true,

@@ -7,11 +7,18 @@ use crate::truth::Ledger;
 use emptcp_trace::Timestamp;
 use mptcp_wire::mptcp::{CapableKeys, Dss, Mapping, MpFail, MpFastclose, MptcpOption};
 use mptcp_wire::tcp::{Flags, Stage};
-use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber, checksum};
+use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, Version, WireDataSequenceNumber, checksum};
 
 impl Host {
     /// A packet of a subflow whose SYNs are over.
-    pub(super) fn segment(&mut self, number: usize, subflow: &mut Subflow, packet: &Packet, now: Timestamp, ledger: &mut Ledger) {
+    pub(super) fn segment(
+        &mut self,
+        number: usize,
+        subflow: &mut Subflow,
+        packet: &Packet,
+        now: Timestamp,
+        ledger: &mut Ledger,
+    ) {
         if packet.flags.stage() != Some(Stage::Ack) {
             return;
         }
@@ -62,7 +69,9 @@ impl Host {
             return true;
         }
         let first = subflow.relative(packet.sequence) == 1 && subflow.expected == 1;
-        let capable = packet.mptcp().any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
+        let capable = packet
+            .mptcp()
+            .any(|option| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_)));
         if first && !capable {
             if subflow.is_join {
                 let reason = self.reason(1);
@@ -91,7 +100,10 @@ impl Host {
             match option {
                 MptcpOption::Dss(dss) if subflow.mptcp => self.read_dss(subflow, dss, now),
                 MptcpOption::MpCapable(capable) if subflow.mptcp && self.is_multipath() => {
-                    if let CapableKeys::BothWithData { data_length, checksum, .. } = capable.keys {
+                    if let CapableKeys::BothWithData {
+                        data_length, checksum, ..
+                    } = capable.keys
+                    {
                         let mapping = Mapping {
                             data_sequence: WireDataSequenceNumber::Long(self.peer_idsn.first_byte().0),
                             subflow_sequence: SubflowSequenceNumber(1),
@@ -106,7 +118,9 @@ impl Host {
                     self.fastclosed(number, subflow, true, now);
                 }
                 MptcpOption::MpFail(_) if self.is_multipath() => self.failed(number, subflow, now),
-                MptcpOption::RemoveAddr(option) if self.is_multipath() => self.address_removed(option.address_ids(), now),
+                MptcpOption::RemoveAddr(option) if self.is_multipath() => {
+                    self.address_removed(option.address_ids(), now)
+                }
                 MptcpOption::MpPrio(option) => subflow.backup = option.backup,
                 _ => {}
             }
@@ -156,7 +170,10 @@ impl Host {
         let near = subflow.expected;
         let at = near as i64 + i64::from(mapping.subflow_sequence.0.wrapping_sub(near as u32).cast_signed());
         let length = u64::from(mapping.length) - u64::from(data_fin);
-        let known = subflow.mappings.iter().any(|known| known.at as i64 == at && known.length == length);
+        let known = subflow
+            .mappings
+            .iter()
+            .any(|known| known.at as i64 == at && known.length == length);
         if !known && at > 0 {
             subflow.mappings.push_back(Mapped {
                 at: at as u64,
@@ -198,7 +215,11 @@ impl Host {
             subflow.expected += 1;
         }
         let gap = !subflow.held.is_empty();
-        self.acknowledge(subflow, !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN), now);
+        self.acknowledge(
+            subflow,
+            !new || !in_order || gap || fin || packet.flags.contains(Flags::FIN),
+            now,
+        );
         self.pass_on(number, subflow, now);
     }
 
@@ -231,7 +252,11 @@ impl Host {
                 subflow.pending.clear();
                 return;
             }
-            while subflow.mappings.front().is_some_and(|known| known.at + known.length <= at) {
+            while subflow
+                .mappings
+                .front()
+                .is_some_and(|known| known.at + known.length <= at)
+            {
                 subflow.mappings.pop_front();
             }
             let covers = |known: &&Mapped| known.at <= at && at < known.at + known.length;
@@ -262,10 +287,11 @@ impl Host {
         option.checksum == Some(checksum::dss(dsn, option.subflow_sequence, option.length, &bytes))
     }
 
-    /// Data without a mapping: fallback if it is the first, reset if not (RFC 8684, 3.7; `subflow_check_data_avail`).
+    /// Data without a mapping. The first of a connection makes it fall back (RFC 8684, 3.7). Later data does so with
+    /// Linux of today where there never was a second subflow (`subflow_check_data_avail`); else the subflow is reset.
     fn unmapped(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
-        let first = self.received.complete() == 0 && !subflow.is_join && self.subflows.is_empty();
-        if first {
+        let alone = !subflow.is_join && self.subflows.is_empty();
+        if alone && (self.received.complete() == 0 || self.version == Version::V1) {
             self.fall_back(subflow);
             self.pass_on(number, subflow, now);
         } else {

@@ -55,7 +55,8 @@ impl Network {
         ledger: &mut Ledger,
     ) -> Out {
         let (dir, subflow) = (Some(packet.dir), Some(packet.subflow));
-        let seen_after = station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
+        let seen_after =
+            station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
         match happening {
             Happening::Loss { per_mille, .. } => {
                 if self.randoms[number].below(1000) < per_mille {
@@ -122,16 +123,14 @@ impl Network {
                     ledger.note_if(self.plan.has_checksums(), origin, dir, subflow, now);
                 }
             }
-            Happening::Resegment { how, .. } => {
-                match how {
-                    Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
-                    Resegmenting::Split if packet.payload.len() >= 200 => {
-                        ledger.note(origin, dir, subflow, now);
-                        return split(&packet);
-                    }
-                    Resegmenting::Split => {}
+            Happening::Resegment { how, .. } => match how {
+                Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
+                Resegmenting::Split if packet.payload.len() >= 200 => {
+                    ledger.note(origin, dir, subflow, now);
+                    return split(&packet);
                 }
-            }
+                Resegmenting::Split => {}
+            },
             Happening::Reset { both, plain, .. } => {
                 if self.spent[number] == 0 && packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty() {
                     self.spent[number] = 1;
@@ -145,7 +144,11 @@ impl Network {
                     (back.sequence, back.acknowledgement) = (packet.acknowledgement, 0);
                     ledger.note(origin, Some(back.dir), subflow, now);
                     self.inject(back, station, now, ledger);
-                    return if both { vec![(Span(0), forward)] } else { vec![(Span(0), packet)] };
+                    return if both {
+                        vec![(Span(0), forward)]
+                    } else {
+                        vec![(Span(0), packet)]
+                    };
                 }
             }
             Happening::Reorder { per_mille, .. } => {
@@ -181,7 +184,8 @@ impl Network {
                     self.mirrored.insert(packet.subflow, capable);
                 }
                 packet.options.retain(|option| !matches!(option, TcpOption::Mptcp(_)));
-                let removes = Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
+                let removes =
+                    Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
                 ledger.note(removes, None, Some(packet.subflow), now);
             }
             Some(Stage::SynAck) => {
@@ -206,7 +210,11 @@ fn bare_reset(packet: &Packet, plain: bool, hops: u8) -> Packet {
         options: Vec::new(),
         malformed: Vec::new(),
         payload: Vec::new(),
-        identification: if plain { packet.identification.wrapping_add(0x2a31) } else { 0 },
+        identification: if plain {
+            packet.identification.wrapping_add(0x2a31)
+        } else {
+            0
+        },
         // It has passed half of the routers, and half are to come.
         time_to_live: first + hops / 2,
         data: Vec::new(),
@@ -232,7 +240,9 @@ fn split(packet: &Packet) -> Out {
             first.data.push((before, *data));
         }
         if *length > before {
-            second.data.push((length - before, data.map(|data| data + u64::from(before))));
+            second
+                .data
+                .push((length - before, data.map(|data| data + u64::from(before))));
         }
         place += length;
     }
@@ -241,4 +251,3 @@ fn split(packet: &Packet) -> Out {
     }
     vec![(Span(0), first), (Span(20_000), second)]
 }
-

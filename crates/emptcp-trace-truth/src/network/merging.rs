@@ -29,7 +29,12 @@ impl Network {
 
     /// Lets held segments go whose time is over.
     pub(crate) fn release(&mut self, now: Timestamp, ledger: &mut Ledger) -> super::Passage {
-        let due: Vec<_> = self.held.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| *key).collect();
+        let due: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.until <= now)
+            .map(|(key, _)| *key)
+            .collect();
         for key in due {
             if let Some(held) = self.held.remove(&key) {
                 self.leave(held.packet, held.station, now, ledger);

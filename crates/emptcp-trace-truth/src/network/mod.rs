@@ -67,7 +67,11 @@ impl Network {
         let takes = Span((packet.length() as u64 * 1_000_000_000 / path.rate) as i64);
         let left = (*free).max(now) + takes;
         *free = left;
-        let first = if self.is_near(&packet) { Station::Near } else { Station::Far };
+        let first = if self.is_near(&packet) {
+            Station::Near
+        } else {
+            Station::Far
+        };
         self.enter(packet, first, left, ledger);
         std::mem::take(&mut self.passage)
     }
@@ -115,7 +119,9 @@ impl Network {
     fn hits(&self, target: &Target, packet: &Packet, station: Station, now: Timestamp) -> bool {
         target.path == packet.path
             && (station == Station::Near) == target.before_capture
-            && target.direction.is_none_or(|direction: Direction| direction == packet.dir)
+            && target
+                .direction
+                .is_none_or(|direction: Direction| direction == packet.dir)
             && now - self.start >= target.from
     }
 }

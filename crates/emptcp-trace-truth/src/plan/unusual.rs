@@ -31,15 +31,27 @@ impl Plan {
 
     /// A direction; more often the one that carries more.
     fn mostly_full(&self, random: &mut Random) -> Direction {
-        let bytes = self.hosts.map(|host| host.writes.iter().map(|(_, bytes)| *bytes).sum::<u64>());
+        let bytes = self
+            .hosts
+            .map(|host| host.writes.iter().map(|(_, bytes)| *bytes).sum::<u64>());
         let [up, down] = bytes.0;
-        let full = if up > down { Direction::ClientToServer } else { Direction::ServerToClient };
+        let full = if up > down {
+            Direction::ClientToServer
+        } else {
+            Direction::ServerToClient
+        };
         if random.percent(60) { full } else { full.reverse() }
     }
 
     /// While data flows, as far as that can be told in advance.
     fn soon(&self, random: &mut Random) -> Span {
-        let bytes: u64 = self.hosts.0.iter().flat_map(|host| &host.writes).map(|(_, bytes)| bytes).sum();
+        let bytes: u64 = self
+            .hosts
+            .0
+            .iter()
+            .flat_map(|host| &host.writes)
+            .map(|(_, bytes)| bytes)
+            .sum();
         let path = &self.paths[0];
         let round_trip = 2 * (path.delays[0].0 + path.delays[1].0);
         let sending = (bytes * 1_000_000_000 / path.rate) as i64;
@@ -156,15 +168,15 @@ impl Plan {
                 at,
                 by_ack: random.percent(50),
             },
-            6 => Happening::FallsBack { host, at: Span(at.0 / 2) },
+            6 => Happening::FallsBack {
+                host,
+                at: Span(at.0 / 2),
+            },
             7 => Happening::Removed {
                 path: 1 + random.below((self.paths.len() as u64 - 1).max(1)) as usize,
                 at,
             },
-            8 => Happening::BackupSwitch {
-                host,
-                at,
-            },
+            8 => Happening::BackupSwitch { host, at },
             _ => Happening::Malformed {
                 host,
                 at,
@@ -210,4 +222,3 @@ fn draw_in_capture(random: &mut Random) -> Happening {
         },
     }
 }
-

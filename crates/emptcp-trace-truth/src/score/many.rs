@@ -33,7 +33,10 @@ impl Tally {
                             part.add(&Scored::new(seed));
                             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
                         }
-                        parts.lock().expect("no thread panics with the lock").push((first, part));
+                        parts
+                            .lock()
+                            .expect("no thread panics with the lock")
+                            .push((first, part));
                     }
                 });
             }

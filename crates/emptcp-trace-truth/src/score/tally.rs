@@ -117,7 +117,12 @@ impl Tally {
             };
             share.count(verdict.is_right);
             if !verdict.is_right && list.len() < KEPT {
-                list.push(example(format!("[{}] {}: {}", names(&verdict.causes), verdict.why, verdict.text)));
+                list.push(example(format!(
+                    "[{}] {}: {}",
+                    names(&verdict.causes),
+                    verdict.why,
+                    verdict.text
+                )));
             }
         }
         for outcome in &scored.outcomes {
@@ -133,7 +138,8 @@ impl Tally {
                 self.certain.count(outcome.certain);
             }
             if !outcome.named && self.missed.len() < KEPT {
-                self.missed.push(example(format!("{} ({:?})", outcome.kind, outcome.cause)));
+                self.missed
+                    .push(example(format!("{} ({:?})", outcome.kind, outcome.cause)));
             }
             if scored.outcomes.len() == 1 {
                 let mut said: Vec<_> = scored.verdicts.iter().map(|verdict| names(&verdict.causes)).collect();
