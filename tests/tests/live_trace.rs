@@ -85,7 +85,7 @@ fn watched(lab: &Lab, version: IpVersion) -> (record::Connection, ConnectionInfo
                 _ => {}
             }
         }
-        let starts = analyzer.source();
+        let starts = analyzer.source().unwrap();
         let counters = starts.source().counters().unwrap();
         assert_eq!((counters.dropped, starts.missed()), (0, 0), "{counters:?}");
         assert!(quiet > 5 && open_before == 1, "{quiet} looks, {open_before} open");

@@ -72,7 +72,9 @@ struct Missed {
 type LiveAnalyzer = Analyzer<Starts<Device>>;
 
 fn missed(analyzer: &LiveAnalyzer) -> Missed {
-    let starts = analyzer.source();
+    let Some(starts) = analyzer.source() else {
+        return Missed::default();
+    };
     Missed {
         dropped: starts.source().counters().map_or(0, |counters| counters.dropped),
         open_before: starts.missed(),

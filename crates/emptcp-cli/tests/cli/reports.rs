@@ -48,10 +48,7 @@ fn the_root_qdisc_that_shaping_makes_is_reported() {
     let netns = Netns::new();
     let qdisc = || netns.tc(&["qdisc", "show", "dev", "v0", "root"]).unwrap();
     let first = netns.apply(SHAPED, &[]).exits(0).out;
-    assert!(
-        first.contains("v0: root qdisc htb e7c0: made for classes"),
-        "{first}"
-    );
+    assert!(first.contains("v0: root qdisc htb e7c0: made for classes"), "{first}");
     assert!(qdisc().contains("htb e7c0:"), "{}", qdisc());
     let again = netns.apply(SHAPED, &["--json"]).exits(0).json();
     assert_eq!(

@@ -4,7 +4,7 @@ use super::segment::{Context, Findings, Location};
 use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::packet::Packet;
 use crate::record::{Detail, MarkKind};
-use crate::{Direction, Timestamp};
+use crate::{Direction, Span, Timestamp};
 
 /// Ranges are dropped only occasionally, because dropping moves the remaining ones.
 const FORGET_EVERY: u64 = 64 << 10;
@@ -77,7 +77,13 @@ impl Connection {
         let Some(since) = half.waiting_since else {
             return;
         };
-        let gap = now - since;
+        // What the clock jumped over did not pass.
+        let jumped = self
+            .last_step
+            .filter(|(end, _)| *end > since)
+            .map_or(0, |(_, span)| span.0);
+        let half = &mut self.halves[dir];
+        let gap = Span((now - since).0 - jumped);
         half.longest_stall = half.longest_stall.max(gap);
         half.waiting_since = (outstanding > 0).then_some(now);
         if gap >= context.settings.stall {

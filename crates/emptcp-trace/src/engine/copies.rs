@@ -15,12 +15,17 @@ use crate::{Direction, Span, Timestamp};
 const PACKETS: usize = 1024;
 /// Ranges of payload that are remembered: the segments of an aggregate of 64 KiB, and some of other flows.
 const RANGES: usize = 128;
+/// Segments of an aggregate, at most.
+const SEGMENTS: u16 = 128;
 /// An identification (IPv4) returns after 65536 packets of a host at the earliest, and no retransmission has it.
 const SAME_IDENTIFICATION: Span = Span::from_seconds(1);
 /// Two packets with the same TSval left their host within a tick of its clock: 1 ms in Linux, 10 ms in others.
 const TICK: Span = Span(20_000_000);
 /// What passes on one host within this time is a copy, where no round-trip time is known.
 const MOMENT: Span = Span(1_000_000);
+
+/// The shortest time after which Linux repeats a segment without an answer (`TCP_RTO_MIN`).
+const TIMEOUT: Span = Span(200_000_000);
 
 /// The last packets.
 #[derive(Debug)]
@@ -45,7 +50,25 @@ struct Carried {
     start: u32,
     length: u32,
     timestamp: Option<u32>,
+    identification: u16,
     time: Timestamp,
+}
+
+impl Carried {
+    /// Whether the identifications (IPv4) allow that one packet is a part of the other: those of the segments of an
+    /// aggregate count up from that of the aggregate.
+    fn may_be_part(&self, packet: &Packet) -> bool {
+        if packet.identification == 0 || self.identification == 0 {
+            return true;
+        }
+        let ahead = packet.sequence.0.wrapping_sub(self.start).cast_signed();
+        let counted = packet.identification.wrapping_sub(self.identification);
+        match ahead {
+            0 => counted == 0,
+            1.. => (1..=SEGMENTS).contains(&counted),
+            _ => (1..=SEGMENTS).contains(&counted.wrapping_neg()),
+        }
+    }
 }
 
 impl Default for Copies {
@@ -60,6 +83,7 @@ impl Default for Copies {
             start: 0,
             length: 0,
             timestamp: None,
+            identification: 0,
             time: Timestamp(i64::MIN),
         };
         Self {
@@ -120,6 +144,7 @@ impl Copies {
             start: packet.sequence.0,
             length: packet.payload,
             timestamp: packet.timestamp,
+            identification: packet.identification,
             time: packet.time,
         };
         self.next = (self.next + 1) % RANGES;
@@ -132,7 +157,8 @@ impl Copies {
         let fits = |range: &&Carried| {
             let age = packet.time - range.time;
             let in_time = range.time.0 != i64::MIN && age >= Span::default() && age < limit;
-            in_time && range.flow == packet.flow && range.from_low == from_low && range.timestamp == packet.timestamp
+            let same = range.flow == packet.flow && range.from_low == from_low;
+            in_time && same && range.timestamp == packet.timestamp && range.may_be_part(packet)
         };
         let mut pieces: Vec<(u32, u32)> = self
             .ranges
@@ -168,15 +194,19 @@ fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict 
         };
     match is_copy {
         true => Verdict::Copy,
-        false if packet.identification == 0 && packet.timestamp.is_none() => Verdict::Unclear,
+        // Merged captures of two points are up to one way apart.
+        false if packet.identification == 0 && age < round_trip(subflow).unwrap_or(TIMEOUT) => Verdict::Unclear,
         false => Verdict::New,
     }
 }
 
+fn round_trip(subflow: Option<&Subflow>) -> Option<Span> {
+    subflow.and_then(Subflow::least_round_trip)
+}
+
 /// No retransmission of the packet passes within this time.
 fn limit(packet: &Packet, subflow: Option<&Subflow>) -> Span {
-    let round_trip = subflow.and_then(Subflow::least_round_trip);
-    match round_trip {
+    match round_trip(subflow) {
         // A host may acknowledge the same twice at once, so without payload only a moment counts.
         Some(span) if packet.payload > 0 => Span(span.0 / 2),
         Some(span) => Span((span.0 / 2).min(MOMENT.0)),

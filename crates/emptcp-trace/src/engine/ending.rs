@@ -7,6 +7,8 @@ use super::state::{Connection, DataHalf, SubflowHalf};
 use crate::Event;
 use crate::packet::Packet;
 use crate::record::{Detail, End, Fallback, MarkKind};
+use mptcp_wire::mptcp::Subtype;
+
 use crate::{ConnectionId, Limits, Settings, Timestamp, Watch};
 
 impl Connection {
@@ -48,6 +50,7 @@ impl Connection {
             out,
             learned: &mut learned,
             is_unclear: false,
+            clock: Default::default(),
         };
         for index in 0..self.subflows.len() {
             self.judge(index, &mut context);
@@ -55,7 +58,9 @@ impl Connection {
         if self.end.is_none() && self.is_closed_after_fallback() {
             self.end = Some(End::Fallback);
         }
-        let is_unknown = !self.complete && !self.mid_stream && self.end != Some(End::Refused);
+        let dss = usize::from(Subtype::Dss.number());
+        let is_seen = self.mid_stream || self.end == Some(End::Refused) || self.options.0[dss] > 0;
+        let is_unknown = !self.complete && !is_seen;
         if is_unknown && self.fallback.is_empty() {
             self.fallback.insert(Fallback::Incomplete);
         }
@@ -154,8 +159,17 @@ impl Engine {
             self.dormant.push_back((now + self.settings.idle, slot, id));
         }
         if !self.orphans.is_empty() {
-            self.totals.capped.orphans += self.orphans.expire(now, self.settings.limits.orphans);
+            self.expire_orphans(now);
         }
+    }
+
+    /// Lists the joins that found no connection in time.
+    pub(super) fn expire_orphans(&mut self, now: Timestamp) {
+        let out = &mut self.out;
+        let early = self
+            .orphans
+            .expire(now, self.settings.limits.orphans, |orphan| out.stray(orphan.stray()));
+        self.totals.capped.orphans += early;
     }
 
     /// Continues a connection that was emitted as idle, with a new record.
@@ -232,6 +246,9 @@ impl Engine {
                 self.forget_connection(slot, id);
             }
         }
+        for orphan in self.orphans.take_all() {
+            self.out.stray(orphan.stray());
+        }
         self.out.queue.push_back(Event::End(Box::new(self.totals.clone())));
     }
 
@@ -264,6 +281,7 @@ impl Engine {
             };
             if self.flows.get(&subflow.flow) == Some(&entry) {
                 self.flows.remove(&subflow.flow);
+                self.retired.insert(subflow.flow);
             }
         }
         for (token, _, _) in connection.tokens() {

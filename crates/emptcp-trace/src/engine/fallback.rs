@@ -104,7 +104,8 @@ impl Connection {
             true => evidence::mappings_missing(proof),
             false => evidence::option_missing(is_erased, proof),
         };
-        if !self.has_told_why() {
+        // In the middle of a connection, the mapping may have come before.
+        if !self.has_told_why() && (is_mapped || subflow.kind != Kind::Unknown) {
             let class = match is_mapped {
                 true => Fallback::DssDisappeared,
                 false => Fallback::AckWithoutOption,

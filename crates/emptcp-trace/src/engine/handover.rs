@@ -2,8 +2,11 @@
 
 use super::out::{At, MarkFields, Out};
 use super::state::Connection;
-use crate::record::{Detail, MarkKind};
-use crate::{Direction, Span};
+use crate::record::{Cause, Causes, Detail, Evidence, MarkKind};
+use crate::{Direction, Span, Timestamp};
+
+/// A sender that has data goes on within this time.
+const AT_ONCE: Span = Span(200_000_000);
 
 /// A handover.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +63,23 @@ impl Connection {
         })
     }
 
+    /// Why the data moved: the old subflow was closed or made backup, its data was not acknowledged, or neither. Then
+    /// the sender chose, at once or after a time in which it had nothing to send.
+    fn why_it_moved(&self, from: usize, to: usize, dir: Direction, left: Timestamp, arrived: Timestamp) -> Evidence {
+        let (old, new) = (&self.subflows[from], &self.subflows[to]);
+        let before = |time: Option<Timestamp>| time.is_some_and(|time| time <= arrived);
+        let broke = old.halves[dir].in_flight() > 0 || new.halves[dir].reinjected_early > 0;
+        let causes: &[Cause] = match () {
+            () if before(old.t_closed) => &[Cause::HostClosed],
+            () if before(old.t_backup) => &[Cause::Scheduler],
+            () if broke => &[Cause::HostGone, Cause::PacketsLost, Cause::PathDead],
+            () if arrived - left < AT_ONCE => &[Cause::Scheduler],
+            () => &[Cause::Idle, Cause::Scheduler],
+        };
+        let proof = [old.halves[dir].last_new, new.halves[dir].first_data];
+        Evidence::one_of(Causes::of(causes), proof)
+    }
+
     pub(super) fn handover_count(&self, least: Span) -> u32 {
         u32::try_from(self.handovers(least).len()).unwrap_or(u32::MAX)
     }
@@ -84,7 +104,7 @@ impl Connection {
                 bytes: new.halves[dir].reinjected_early,
                 other_sf: Some(old.id),
                 detail: Some(Detail::Gap(arrived - left)),
-                ..MarkFields::default()
+                evidence: self.why_it_moved(from, to, dir, left, arrived),
             };
             self.event_kinds.insert(kind);
             out.mark(at, kind, what);

@@ -52,6 +52,8 @@ impl Connection {
             t_last_data_ack: None,
             malformed_options: PerDirection::default(),
             clock_steps: 0,
+            clock_seen: 0,
+            last_step: None,
         };
         connection.add_subflow(Opener::Client, packet, limits);
         if partial {
@@ -98,6 +100,8 @@ impl Connection {
             answer: None,
             syn_option: None,
             plain_third_ack: None,
+            t_closed: None,
+            t_backup: None,
             acknowledges: false,
             infinite: false,
             halves: PerDirection::from_fn(|_| SubflowHalf::new(limits)),
@@ -134,7 +138,7 @@ impl Connection {
             }
             if let Some(key) = capable.receiver_key() {
                 self.learn_key(location, location.dir.reverse(), key, context);
-                self.complete |= !packet.flags.contains(Flags::SYN) && self.has_both_keys();
+                self.complete |= !packet.flags.contains(Flags::SYN) && self.has_both_keys() && !self.mid_stream;
             }
         }
     }
@@ -244,9 +248,15 @@ impl Connection {
 
     fn third_ack(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
         let subflow = &mut self.subflows[location.index];
-        let Some(t_syn_ack) = subflow.t_syn_ack.or(self.partial.then_some(packet.time)) else {
-            return;
-        };
+        // What a host sends only after a SYN+ACK with the option shows that there was one.
+        let is_unseen = subflow.t_syn_ack.is_none();
+        if is_unseen && !self.partial {
+            if !follows_an_answer(packet) {
+                return;
+            }
+            subflow.answered_with_option.get_or_insert(true);
+        }
+        let t_syn_ack = subflow.t_syn_ack.unwrap_or(packet.time);
         if let (Some(MpJoin::Ack { hmac }), Some(join)) = (join(packet), &mut subflow.join)
             && join.ack_hmac.is_none()
         {
@@ -257,7 +267,7 @@ impl Connection {
         let is_first = self.partial && location.index == 0;
         if !subflow.answered {
             subflow.answered = true;
-            if !subflow.syn_ack_again && !is_first {
+            if !subflow.syn_ack_again && !is_first && !is_unseen {
                 subflow.hs_rtt[1] = Some((packet.time - t_syn_ack).milliseconds());
             }
         }
@@ -421,6 +431,15 @@ fn hash_of(version: Version) -> Hash {
         Version::V0 => Hash::Sha1,
         Version::V1 => Hash::Sha256,
     }
+}
+
+fn follows_an_answer(packet: &Packet) -> bool {
+    packet.options.iter().any(|option| match option {
+        MptcpOption::MpCapable(capable) => capable.receiver_key().is_some(),
+        MptcpOption::MpJoin(join) => matches!(join, MpJoin::Ack { .. }),
+        MptcpOption::Dss(_) => true,
+        _ => false,
+    })
 }
 
 fn has_dss(packet: &Packet) -> bool {

@@ -46,14 +46,14 @@ impl Connection {
         context: &mut Context<'_>,
         findings: &mut Findings,
     ) {
-        self.complete |= !self.complete && self.has_both_keys();
-        self.halves[location.dir].last_dss = Some(packet.time);
+        self.complete |= !self.complete && !self.mid_stream && self.has_both_keys();
         if let Some(mapping) = &dss.mapping {
             self.subflows[location.index].halves[location.dir].last_mapping = Some(packet.number);
             self.mapping(location, packet, mapping, dss.data_fin, context);
         }
         if let Some(number) = dss.data_ack {
-            findings.data_ack = self.data_ack(location, packet.time, number, context);
+            let offset = self.data_ack(location, packet.time, number, context);
+            findings.data_ack = offset.map(|offset| self.shown(offset));
         }
     }
 
@@ -142,10 +142,7 @@ impl Connection {
         if let Some(reference) = half.reference() {
             return number.extend(reference);
         }
-        let first = number.extend(DataSequenceNumber(0));
-        half.base = Some(first);
-        half.relative = true;
-        first
+        self.begin_numbers(location.dir, number)
     }
 
     /// Detects version 1 with the hash of version 0 by the first number, if no join has shown it.
@@ -186,6 +183,9 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Option<u64> {
         let dir = location.dir.reverse();
+        if self.mid_stream && self.halves[dir].base.is_none() {
+            self.begin_numbers(dir, number);
+        }
         let half = &mut self.halves[dir];
         let offset = half.offset(number.extend(half.reference()?))?;
         let highest = half.highest();

@@ -1,14 +1,16 @@
 //! The analysis, packet by packet.
 //!
 //! * `mod.rs`: the connection of a packet; `open.rs`: new connections and joins; `ending.rs`: ends of connections.
+//! * `middle.rs`: connections whose handshake was not captured.
 //! * `state.rs`: the state; `record.rs`: the state as rows of the tables.
-//! * `copies.rs`: packets that were captured twice, which go no further.
+//! * `copies.rs`: packets that were captured twice, which go no further. `clock.rs`: steps of the capture's clock.
 //! * One packet of a known subflow, in the order of processing: `segment.rs`, `handshake.rs`,
 //!   `signals.rs`, `mapping.rs`, `payload.rs`, `acknowledgement.rs`, `fallback.rs`. At the end of a connection:
 //!   `handover.rs`. `evidence.rs`: what the events rest on.
 //! * `tokens.rs`, `recency.rs`, `out.rs`: indexes and the queue of events.
 
 mod acknowledgement;
+mod clock;
 mod copies;
 mod ending;
 mod evidence;
@@ -16,6 +18,7 @@ mod fallback;
 mod handover;
 mod handshake;
 mod mapping;
+mod middle;
 mod open;
 mod out;
 mod payload;
@@ -29,8 +32,10 @@ mod tokens;
 use crate::packet::{FlowKey, Packet};
 use crate::record::{Connection, End, Totals};
 use crate::{ConnectionId, Event, Settings, Timestamp};
+use clock::Clock;
 use copies::{Copies, Verdict};
 use hashbrown::HashMap;
+use middle::Retired;
 use out::Out;
 use recency::Recency;
 use slab::Slab;
@@ -59,8 +64,13 @@ pub(crate) struct Engine {
     tokens: Tokens,
     orphans: Orphans,
     copies: Copies,
+    clock: Clock,
     /// The packet has the same bytes as one before and may be a copy of it.
     is_unclear: bool,
+    /// Flows of connections that were emitted: their last packets open no new one.
+    retired: Retired,
+    /// Connections without a captured handshake, to which other subflows may belong.
+    middle: VecDeque<(u32, ConnectionId)>,
     /// Ended connections that wait for their last packets.
     lingering: VecDeque<(Timestamp, u32, ConnectionId)>,
     /// Connections that were emitted as idle and may continue.
@@ -83,7 +93,10 @@ impl Engine {
             tokens: Tokens::default(),
             orphans: Orphans::default(),
             copies: Copies::default(),
+            clock: Clock::default(),
             is_unclear: false,
+            retired: Retired::default(),
+            middle: VecDeque::new(),
             lingering: VecDeque::new(),
             dormant: VecDeque::new(),
             next_id: 0,
@@ -124,9 +137,18 @@ impl Engine {
         rows
     }
 
+    /// Processes a segment that came too late to be put in order.
+    pub(crate) fn late_packet(&mut self, packet: &Packet) {
+        let previous = self.clock.previous();
+        self.clock.set_previous(Some(packet.time));
+        self.packet(packet);
+        self.clock.set_previous(previous);
+    }
+
     /// Processes a segment; segments come in the order of time.
     pub(crate) fn packet(&mut self, packet: &Packet) {
         self.pass_time(packet.time);
+        self.totals.clock_back += u64::from(self.clock.pass(packet.time));
         let entry = self.entry_of(packet);
         let verdict = self
             .copies
@@ -196,6 +218,7 @@ impl Engine {
             out: &mut self.out,
             learned: &mut learned,
             is_unclear: self.is_unclear,
+            clock: self.clock,
         };
         connection.segment(entry.subflow as usize, packet, &mut context);
         let (conn_id, is_over) = (connection.id, connection.end.is_some());

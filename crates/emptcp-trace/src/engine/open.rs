@@ -5,11 +5,22 @@ use super::state;
 use super::tokens::Owner;
 use super::{Engine, FlowEntry};
 use crate::packet::Packet;
-use crate::record::{Hash, Opener};
-use crate::{ConnectionId, Direction, Watch};
+use crate::record::{Hash, Opener, Stray, StrayKind};
+use crate::{ConnectionId, Direction, Span, Watch};
 use mptcp_wire::mptcp::{CapableKeys, MpCapable, MpJoin, MptcpOption};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{Nonce, SequenceNumber, Token, Version, crypto};
+
+/// After this time the key of a connection that was opened in the capture has been seen, also with packets out of order.
+const SETTLED: Span = Span::from_seconds(1);
+
+/// A packet of an established subflow has a DSS.
+pub(super) fn has_signals(packet: &Packet) -> bool {
+    packet
+        .options
+        .iter()
+        .any(|option| matches!(option, MptcpOption::Dss(_)))
+}
 
 pub(super) fn capable(packet: &Packet) -> Option<&MpCapable> {
     packet.options.iter().find_map(|option| match option {
@@ -28,19 +39,18 @@ pub(super) fn join(packet: &Packet) -> Option<&MpJoin> {
 impl Engine {
     pub(super) fn open(&mut self, packet: &Packet) {
         if packet.is_syn() {
+            self.retired.remove(packet.flow);
             if let Some(capable) = capable(packet) {
                 let version = capable.version;
                 self.connect(packet, version, false);
             } else if let Some(MpJoin::Syn { token, .. }) = join(packet) {
                 self.join(*token, packet);
+            } else {
+                self.stray_options(packet);
             }
             return;
         }
-        if !self.orphans.is_empty()
-            && let Some(token) = self.orphans.follow(packet)
-        {
-            // Several connections have this token: the SYN+ACK shows which key is right.
-            self.adopt(token, packet);
+        if !self.orphans.is_empty() && self.follow_orphan(packet) {
             return;
         }
         // The capture began between SYN and third ACK: the third ACK has both keys (RFC 8684, 3.1).
@@ -55,26 +65,87 @@ impl Engine {
         {
             let version = capable.version;
             self.connect(packet, version, true);
+            return;
+        }
+        if packet.is_plain() || self.retired.contains(packet.flow) {
+            return;
+        }
+        match join(packet) {
+            // The SYN of this join was not captured, so nothing says which connection it is for.
+            Some(MpJoin::SynAck { .. } | MpJoin::Ack { .. }) => {
+                self.orphans.open_late(packet);
+                self.totals.orphan_joins += 1;
+                self.expire_orphans(packet.time);
+            }
+            _ => self.open_middle(packet),
+        }
+    }
+
+    /// A packet of an orphan. Returns whether it is one.
+    fn follow_orphan(&mut self, packet: &Packet) -> bool {
+        let Some(orphan) = self.orphans.follow(packet) else {
+            return false;
+        };
+        let since = orphan.packets.first().map_or(packet.time, |first| first.time);
+        match orphan.token {
+            // Several connections have this token: the SYN+ACK shows which key is right.
+            Some(token) if !self.tokens.owners(token).is_empty() => self.adopt(token, packet),
+            // It carries data, and its connection has not been seen for so long that it began before the capture.
+            _ if packet.time - since >= SETTLED && has_signals(packet) => {
+                if let Some(orphan) = self.orphans.remove(packet.flow) {
+                    self.out.stray(orphan.stray());
+                }
+                return false;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Malformed options of a packet of no connection.
+    pub(super) fn stray_options(&mut self, packet: &Packet) {
+        for malformed in packet
+            .malformed
+            .iter()
+            .filter(|malformed| malformed.option != "TCP option")
+        {
+            let ends = (packet.source, packet.destination);
+            let mut stray = Stray::new(StrayKind::MalformedOption, packet.number, packet.time, ends);
+            stray.malformed = Some(malformed.clone());
+            self.out.stray(Some(stray));
         }
     }
 
     /// Opens a connection by its SYN, or by its third ACK if `partial`.
     fn connect(&mut self, packet: &Packet, version: Version, partial: bool) {
         self.make_room();
+        let (id, watched) = self.next_connection();
+        self.totals.connections += 1;
+        let connection = state::Connection::new(id, packet, version, partial, watched, &self.settings.limits);
+        self.insert(connection, packet);
+    }
+
+    /// The number of a new connection, and whether its packets are emitted.
+    pub(super) fn next_connection(&mut self) -> (ConnectionId, bool) {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
-        self.totals.connections += 1;
         let watched = match self.settings.watch {
             Watch::Nothing => false,
             Watch::Connection(wanted) => wanted == id,
             Watch::Everything => true,
         };
-        let connection = state::Connection::new(id, packet, version, partial, watched, &self.settings.limits);
+        (id, watched)
+    }
+
+    /// Adds a connection and processes its first packet. Returns its slot.
+    pub(super) fn insert(&mut self, mut connection: state::Connection, packet: &Packet) -> u32 {
+        connection.clock_seen = self.clock.steps;
         let slot = u32::try_from(self.connections.insert(Box::new(connection))).unwrap_or(u32::MAX);
         let entry = FlowEntry { slot, subflow: 0 };
         self.flows.insert(packet.flow, entry);
         self.last = None;
         self.follow(entry, packet);
+        slot
     }
 
     /// An MP_JOIN SYN.
@@ -88,8 +159,7 @@ impl Engine {
                 if self.orphans.open(token, packet) {
                     self.totals.orphan_joins += 1;
                 }
-                let early = self.orphans.expire(packet.time, self.settings.limits.orphans);
-                self.totals.capped.orphans += early;
+                self.expire_orphans(packet.time);
             }
         }
     }
@@ -168,7 +238,7 @@ impl Engine {
     }
 
     /// A new subflow of the connection that has the token.
-    fn attach(&mut self, owner: Owner, packet: &Packet) {
+    pub(super) fn attach(&mut self, owner: Owner, packet: &Packet) {
         self.revive(owner.slot, packet);
         let Some(connection) = self.connections.get_mut(owner.slot as usize) else {
             return;
@@ -187,6 +257,7 @@ impl Engine {
             out: &mut self.out,
             learned: &mut learned,
             is_unclear: false,
+            clock: self.clock,
         };
         // The host with the token receives the SYN, so the other end opened the subflow. (Servers can join too.)
         let opener = match owner.side {

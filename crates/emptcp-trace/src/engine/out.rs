@@ -1,6 +1,6 @@
 //! The queue of events.
 
-use crate::record::{Detail, Evidence, Mark, MarkKind};
+use crate::record::{Detail, Evidence, Mark, MarkKind, Stray};
 use crate::{ConnectionId, Direction, Event, PacketNumber, SubflowId, Timestamp};
 use std::collections::VecDeque;
 
@@ -55,6 +55,12 @@ impl From<()> for MarkFields {
 }
 
 impl Out {
+    pub(super) fn stray(&mut self, stray: Option<Stray>) {
+        if let Some(stray) = stray.filter(|_| self.marks) {
+            self.queue.push_back(Event::Stray(Box::new(stray)));
+        }
+    }
+
     pub(super) fn mark(&mut self, at: At, kind: MarkKind, what: impl Into<MarkFields>) {
         if !self.marks {
             return;

@@ -3,7 +3,7 @@
 use super::evidence;
 use super::out::{At, MarkFields};
 use super::segment::{Context, Findings, Location};
-use super::state::{Connection, Waiting};
+use super::state::{Carry, Connection, Waiting};
 use crate::packet::Packet;
 use crate::record::{Fallback, MarkKind};
 use crate::stream::{Claim, ClaimKind, Resolved};
@@ -11,10 +11,13 @@ use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
 use mptcp_wire::mptcp::MptcpOption;
 use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The number of segments for which payload waits for its mapping.
 const WAITING: usize = 1000;
+/// Pieces of data that are remembered while payload waits for its mapping.
+const CARRIED: usize = 4096;
 /// Reinjections within this time after a subflow took over belong to the handover.
 const EARLY: Span = Span::from_seconds(5);
 
@@ -22,6 +25,8 @@ const EARLY: Span = Span::from_seconds(5);
 #[derive(Debug, Default)]
 struct Carried {
     reinjected: SmallVec<[(SubflowId, u64); 1]>,
+    /// The reinjected ranges, as offsets.
+    ranges: SmallVec<[(SubflowId, u64, u64); 1]>,
     same_dsn: u64,
 }
 
@@ -51,6 +56,9 @@ impl Connection {
         }
         half.t_last_data = Some(packet.time);
         half.next = half.next.max(end);
+        if before < length {
+            half.last_new = packet.number;
+        }
         if before == 0 {
             half.t_last_new = Some(packet.time);
             half.rtt_queue.sent(end, packet.time);
@@ -125,6 +133,7 @@ impl Connection {
         for piece in pieces {
             let Resolved { start, length, dsn } = piece;
             let Some(dsn) = dsn else {
+                self.halves[dir].waiting += 1;
                 self.subflows[index].halves[dir].waiting.push_back(Waiting {
                     start,
                     end: start + length,
@@ -139,9 +148,13 @@ impl Connection {
             let highest = self.halves[dir].owners.highest();
             self.halves[dir].owners.carry(id, dsn, length, &mut claims);
             for claim in claims.drain(..) {
+                if claim.kind == ClaimKind::New && self.halves[dir].waiting > 0 {
+                    self.remember_carry(dir, claim, id, at);
+                }
                 let piece = self.claim(index, dir, claim, highest, now, carried);
                 if let Some(findings) = &mut findings {
-                    findings.runs.push(run(Some(claim.start), claim.length, piece));
+                    let start = self.shown(claim.start);
+                    findings.runs.push(run(Some(start), claim.length, piece));
                 }
             }
         }
@@ -181,6 +194,7 @@ impl Connection {
                 if let Some(first) = self.subflows.get_mut(of.0 as usize) {
                     first.halves[dir].counters.reinjection_caused += length;
                 }
+                carried.ranges.push((of, start, start + length));
                 match carried.reinjected.iter_mut().find(|(by, _)| *by == of) {
                     Some((_, bytes)) => *bytes += length,
                     None => carried.reinjected.push((of, length)),
@@ -226,7 +240,9 @@ impl Connection {
         if half.waiting.is_empty() {
             return;
         }
-        for waiting in std::mem::take(&mut half.waiting) {
+        let late = std::mem::take(&mut half.waiting);
+        self.halves[dir].waiting = self.halves[dir].waiting.saturating_sub(late.len());
+        for waiting in late {
             let at = At {
                 conn_id: self.id,
                 sf_id: Some(self.subflows[index].id),
@@ -237,8 +253,72 @@ impl Connection {
             let mut carried = Carried::default();
             let bytes = waiting.start..waiting.end;
             self.assign_data_sequence(index, dir, bytes, (at, waiting.time), &mut carried, None);
+            self.correct_owners(index, at, &mut carried, context);
             self.account(index, at, carried, context);
         }
+        if self.halves[dir].waiting == 0 {
+            self.halves[dir].carried = VecDeque::new();
+        }
+    }
+
+    fn remember_carry(&mut self, dir: Direction, claim: Claim, subflow: SubflowId, at: At) {
+        let carried = &mut self.halves[dir].carried;
+        if carried.len() >= CARRIED {
+            carried.pop_front();
+        }
+        carried.push_back(Carry {
+            start: claim.start,
+            end: claim.start + claim.length,
+            subflow,
+            packet: at.packet,
+            time: at.t,
+        });
+    }
+
+    /// The mapping of a segment came late, and shows data that another subflow was taken for the first to carry, though
+    /// its segment came later: that one is the reinjection.
+    fn correct_owners(&mut self, index: usize, at: At, carried: &mut Carried, context: &mut Context<'_>) {
+        let dir = at.dir;
+        let id = self.subflows[index].id;
+        for (of, start, end) in std::mem::take(&mut carried.ranges) {
+            let later = |carry: &&Carry| {
+                carry.subflow == of && carry.packet > at.packet && carry.start < end && start < carry.end
+            };
+            let later: SmallVec<[Carry; 2]> = self.halves[dir].carried.iter().filter(later).copied().collect();
+            for carry in later {
+                let (start, end) = (start.max(carry.start), end.min(carry.end));
+                let bytes = end - start;
+                self.halves[dir].owners.correct(start, end, id, of);
+                let half = &mut self.subflows[index].halves[dir];
+                half.counters.reinjected -= bytes;
+                half.counters.new_dsn += bytes;
+                half.counters.reinjection_caused += bytes;
+                let Some(other) = self.subflows.get_mut(of.0 as usize) else {
+                    continue;
+                };
+                let other = &mut other.halves[dir].counters;
+                other.reinjection_caused -= bytes;
+                other.new_dsn -= bytes;
+                other.reinjected += bytes;
+                other.reinjected_packets += 1;
+                if let Some((_, counted)) = carried.reinjected.iter_mut().find(|(by, _)| *by == of) {
+                    *counted -= bytes;
+                }
+                let what = MarkFields {
+                    bytes,
+                    other_sf: Some(id),
+                    ..MarkFields::default()
+                };
+                let at = At {
+                    sf_id: Some(of),
+                    packet: carry.packet,
+                    t: carry.time,
+                    ..at
+                };
+                context.out.mark(at, MarkKind::Reinjection, what);
+            }
+        }
+        carried.reinjected.retain(|(_, bytes)| *bytes > 0);
     }
 
     /// Payload that waited for too many segments counts as unmapped.
@@ -246,12 +326,14 @@ impl Connection {
         let half = &mut self.subflows[location.index].halves[location.dir];
         if half.waiting.len() > WAITING {
             let first = half.waiting.front().copied();
+            let given_up = half.waiting.len();
             half.counters.unmapped += half
                 .waiting
                 .drain(..)
                 .map(|waiting| waiting.end - waiting.start)
                 .sum::<u64>();
             half.unmapped_from = half.unmapped_from.or(first);
+            self.halves[location.dir].waiting = self.halves[location.dir].waiting.saturating_sub(given_up);
             // So much in one piece is not what one mapping covers: none was missed, there is none.
             self.judge_mappings(location.index, location.dir, context);
         }
@@ -275,7 +357,8 @@ impl Connection {
         }
         mappings.resolve(from, end, &mut pieces);
         for piece in pieces {
-            findings.runs.push(run(piece.dsn, piece.length, Piece::Retransmission));
+            let dsn = piece.dsn.map(|dsn| self.shown(dsn));
+            findings.runs.push(run(dsn, piece.length, Piece::Retransmission));
         }
     }
 }

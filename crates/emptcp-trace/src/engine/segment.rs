@@ -1,5 +1,6 @@
 //! One segment of a known subflow, part by part.
 
+use super::clock::Clock;
 use super::out::{At, MarkFields, Out};
 use super::state::{Connection, Subflow};
 use crate::packet::Packet;
@@ -23,6 +24,7 @@ pub(super) struct Context<'a> {
     pub(super) learned: &'a mut Learned,
     /// The packet has the same bytes as one before: a retransmission, or captured twice.
     pub(super) is_unclear: bool,
+    pub(super) clock: Clock,
 }
 
 /// Facts from a segment that concern more than its connection.
@@ -77,6 +79,7 @@ impl Connection {
 
         let first_event = context.out.queue.len();
         let mut findings = Findings::default();
+        self.note_clock(location, packet, context);
         self.note_options(location, packet);
         self.handshake(location, packet, context);
         self.malformed(location, packet, context);
@@ -114,16 +117,18 @@ impl Connection {
     fn closing(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
         let subflow = &mut self.subflows[location.index];
         let half = &mut subflow.halves[location.dir];
+        if packet.flags.contains(Flags::FIN) || packet.flags.contains(Flags::RST) {
+            subflow.t_closed.get_or_insert(packet.time);
+        }
         if packet.flags.contains(Flags::FIN) && !half.fin {
             half.fin = true;
             context.out.mark(location.at, MarkKind::Fin, ());
         }
         if packet.flags.contains(Flags::RST) && !half.reset {
-            self.answer_by_reset(location, context);
-            let half = &mut self.subflows[location.index].halves[location.dir];
             half.reset = true;
             context.out.mark(location.at, MarkKind::Rst, ());
             self.event_kinds.insert(MarkKind::Rst);
+            self.answer_by_reset(location, context);
         }
         let subflow = &mut self.subflows[location.index];
         if !subflow.closed && subflow.is_over() {
@@ -149,9 +154,8 @@ impl Connection {
 
     /// Options that are malformed, or have a form that is not allowed where they are.
     fn malformed(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
-        let is_rare =
-            packet.handshake || !packet.malformed.is_empty() || self.flag_a || self.halves[location.dir].mp_prio > 0;
-        if !is_rare {
+        let is_usual = |option: &MptcpOption| matches!(option, MptcpOption::Dss(_)) && !self.flag_a;
+        if packet.malformed.is_empty() && packet.options.iter().all(is_usual) {
             return;
         }
         let wrong = packet
@@ -182,6 +186,11 @@ impl Connection {
                 let mapping = dss.mapping.filter(|_| self.requires_checksums())?;
                 let lacks = mapping.checksum.is_none() && mapping.length > 0;
                 lacks.then(|| format!("{}: checksums are required", option.buffer_length() + 2))?
+            }
+            // RFC 8684, 3.6: on other packets the receiver ignores it.
+            MptcpOption::MpTcprst(_) => {
+                let is_reset = packet.flags.contains(Flags::RST);
+                (!is_reset).then(|| "a packet with RST".to_owned())?
             }
             MptcpOption::MpPrio(prio) => {
                 let is_wrong = prio.address_id.is_some() && self.version == Version::V1;

@@ -7,6 +7,7 @@ use crate::packet::Packet;
 use crate::record::{Detail, End, Fallback, Hash, MarkKind};
 use crate::{Direction, record::Kind};
 use mptcp_wire::mptcp::{AddAddr, AddAddrForm, MpPrio, MptcpOption};
+use mptcp_wire::tcp::Flags;
 use mptcp_wire::{Version, crypto};
 
 /// Address identifiers are bytes, so more announcements than this are repetitions.
@@ -39,6 +40,9 @@ impl Connection {
                     self.end_as(End::Fastclose, location.at, context);
                 }
                 MptcpOption::MpTcprst(reset) => {
+                    if !packet.flags.contains(Flags::RST) {
+                        continue;
+                    }
                     self.subflows[location.index].reset = Some(*reset);
                     let detail = Detail::Reset {
                         transient: reset.transient,
@@ -78,6 +82,7 @@ impl Connection {
             };
             if is_meant {
                 subflow.backup = prio.backup;
+                subflow.t_backup = prio.backup.then_some(location.at.t);
             }
             is_meant.then_some(subflow.id)
         };

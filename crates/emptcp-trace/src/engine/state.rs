@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+use super::clock::Stamps;
 use super::out::At;
 use crate::packet::FlowKey;
 
@@ -45,6 +46,10 @@ pub(super) struct Connection {
     pub(super) t_last_data_ack: Option<Timestamp>,
     pub(super) malformed_options: PerDirection<u64>,
     pub(super) clock_steps: u32,
+    /// Steps back of the clock, up to its last packet.
+    pub(super) clock_seen: u32,
+    /// The last step forward: when, and by how much.
+    pub(super) last_step: Option<(Timestamp, Span)>,
 }
 
 /// One direction at the data level.
@@ -75,8 +80,20 @@ pub(super) struct DataHalf {
     pub(super) announced: Vec<Announced>,
     pub(super) remove_addr: u64,
     pub(super) mp_prio: u64,
-    /// The last packet with a mapping.
-    pub(super) last_dss: Option<Timestamp>,
+    /// Segments of this direction, on all subflows, whose mapping has not come yet.
+    pub(super) waiting: usize,
+    /// What other segments carried meanwhile: a mapping that comes late may show that they were not the first.
+    pub(super) carried: VecDeque<Carry>,
+}
+
+/// Data that a segment carried, as offsets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carry {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) subflow: SubflowId,
+    pub(super) packet: PacketNumber,
+    pub(super) time: Timestamp,
 }
 
 /// An address that was announced.
@@ -124,6 +141,10 @@ pub(super) struct Subflow {
     /// The first ACK of the opener has neither the option that it should have, nor another that shows that an earlier
     /// ACK had it.
     pub(super) plain_third_ack: Option<At>,
+    /// The first FIN or RST.
+    pub(super) t_closed: Option<Timestamp>,
+    /// The last MP_PRIO that made it backup.
+    pub(super) t_backup: Option<Timestamp>,
     /// A packet acknowledged the other direction.
     pub(super) acknowledges: bool,
     /// After MP_FAIL: data goes on without mappings.
@@ -184,6 +205,9 @@ pub(super) struct SubflowHalf {
     pub(super) unmapped_from: Option<Waiting>,
     /// The maximum segment size that the sender of this direction announced for the other one.
     pub(super) maximum_segment: Option<u16>,
+    pub(super) stamps: Option<Stamps>,
+    /// The packet with the last payload that was new to the subflow.
+    pub(super) last_new: PacketNumber,
     /// Payload below this was looked at for what was not captured.
     pub(super) counted_to: u64,
     /// When payload last came that had been seen before, on this subflow or on another.
@@ -335,7 +359,8 @@ impl DataHalf {
             announced: Vec::new(),
             remove_addr: 0,
             mp_prio: 0,
-            last_dss: None,
+            waiting: 0,
+            carried: VecDeque::new(),
         }
     }
 
@@ -381,6 +406,8 @@ impl SubflowHalf {
             last_mapping: None,
             unmapped_from: None,
             maximum_segment: None,
+            stamps: None,
+            last_new: PacketNumber(0),
             counted_to: 0,
             t_last_again: None,
             unseen_ack: None,

@@ -1,10 +1,13 @@
 //! Connections by token, and MP_JOINs whose connection is not known yet.
 
+use super::open::join;
 use crate::packet::{FlowKey, Packet};
-use crate::record::Hash;
+use crate::record::{Answer, Hash, Stray, StrayKind};
 use crate::{ConnectionId, Direction, Span, Timestamp};
 use hashbrown::HashMap;
 use mptcp_wire::Token;
+use mptcp_wire::mptcp::{MpJoin, MptcpOption};
+use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -51,9 +54,50 @@ const PACKETS: usize = 8;
 /// A subflow whose connection is not known.
 #[derive(Debug)]
 pub(super) struct Orphan {
-    pub(super) token: Token,
+    /// None when the SYN was not captured.
+    pub(super) token: Option<Token>,
     pub(super) packets: Vec<Packet>,
     since: Timestamp,
+}
+
+impl Orphan {
+    /// As a row of the table `strays`.
+    pub(super) fn stray(&self) -> Option<Stray> {
+        let first = self.packets.first()?;
+        let has_syn = first.is_syn();
+        // Of the three packets of the handshake, only the SYN+ACK comes from the host that is joined.
+        let ends = match first.is_syn_ack() {
+            true => (first.destination, first.source),
+            false => (first.source, first.destination),
+        };
+        let mut stray = Stray::new(StrayKind::OrphanJoin, first.number, first.time, ends);
+        stray.syn = has_syn;
+        stray.token = self.token;
+        stray.address_id = match join(first) {
+            Some(MpJoin::Syn { address_id, .. }) => Some(*address_id),
+            _ => None,
+        };
+        let answers = |packet: &&Packet| packet.source == ends.1 && !packet.is_syn();
+        let mut answer = self.packets.iter().filter(answers);
+        if let Some(packet) = answer.find(|packet| packet.is_syn_ack() || packet.flags.contains(Flags::RST)) {
+            stray.answer_packet = Some(packet.number);
+            stray.answer = Some(match join(packet) {
+                _ if packet.flags.contains(Flags::RST) => Answer::Rst,
+                Some(MpJoin::SynAck { .. }) => Answer::SynAck,
+                Some(MpJoin::Syn { .. }) => Answer::SynAckMirrored,
+                _ => Answer::SynAckWithoutOption,
+            });
+        }
+        let reset = self.packets.iter().find(|packet| packet.flags.contains(Flags::RST));
+        stray.rst_packet = reset.map(|packet| packet.number);
+        stray.rst_reason = reset.and_then(|packet| {
+            packet.options.iter().find_map(|option| match option {
+                MptcpOption::MpTcprst(reset) => Some(reset.reason),
+                _ => None,
+            })
+        });
+        Some(stray)
+    }
 }
 
 /// Subflows that wait.
@@ -72,7 +116,7 @@ impl Orphans {
     /// A SYN whose token is that of no connection, or of several. Returns whether it is the first of its subflow.
     pub(super) fn open(&mut self, token: Token, packet: &Packet) -> bool {
         if let Some(orphan) = self.by_flow.get_mut(&packet.flow) {
-            if orphan.token == token && orphan.packets[0].sequence == packet.sequence {
+            if orphan.token == Some(token) && orphan.packets[0].sequence == packet.sequence {
                 orphan.since = packet.time;
                 return false;
             }
@@ -81,7 +125,7 @@ impl Orphans {
         self.by_flow.insert(
             packet.flow,
             Orphan {
-                token,
+                token: Some(token),
                 packets: vec![packet.clone()],
                 since: packet.time,
             },
@@ -91,13 +135,33 @@ impl Orphans {
         true
     }
 
-    /// A later packet of an orphan; its token when there is one.
-    pub(super) fn follow(&mut self, packet: &Packet) -> Option<Token> {
+    /// The SYN+ACK or third ACK of a join whose SYN was not captured.
+    pub(super) fn open_late(&mut self, packet: &Packet) {
+        let orphan = Orphan {
+            token: None,
+            packets: vec![packet.clone()],
+            since: packet.time,
+        };
+        self.by_flow.insert(packet.flow, orphan);
+        self.ages.push_back((packet.time, packet.flow));
+    }
+
+    /// A later packet of an orphan.
+    pub(super) fn follow(&mut self, packet: &Packet) -> Option<&Orphan> {
         let orphan = self.by_flow.get_mut(&packet.flow)?;
-        if orphan.packets.len() < PACKETS {
+        // A RST says how it ended, so it is kept whatever came before.
+        if orphan.packets.len() < PACKETS || packet.flags.contains(Flags::RST) && orphan.packets.len() < 2 * PACKETS {
             orphan.packets.push(packet.clone());
         }
-        Some(orphan.token)
+        Some(orphan)
+    }
+
+    /// All of them, in the order of their first packets.
+    pub(super) fn take_all(&mut self) -> Vec<Orphan> {
+        let mut all: Vec<_> = self.by_flow.drain().map(|(_, orphan)| orphan).collect();
+        all.sort_by_key(|orphan| orphan.packets.first().map(|packet| packet.number));
+        *self = Self::default();
+        all
     }
 
     /// The SYN of an orphan.
@@ -112,18 +176,20 @@ impl Orphans {
 
     pub(super) fn remove(&mut self, flow: FlowKey) -> Option<Orphan> {
         let orphan = self.by_flow.remove(&flow)?;
-        if let Some(flows) = self.by_token.get_mut(&orphan.token) {
+        if let Some(token) = orphan.token
+            && let Some(flows) = self.by_token.get_mut(&token)
+        {
             flows.retain(|waiting| *waiting != flow);
             if flows.is_empty() {
-                self.by_token.remove(&orphan.token);
+                self.by_token.remove(&token);
             }
         }
         Some(orphan)
     }
 
-    /// Removes those that have waited long enough, and the oldest ones beyond `limit`. Returns the number of the
-    /// latter.
-    pub(super) fn expire(&mut self, now: Timestamp, limit: usize) -> u64 {
+    /// Removes those that have waited long enough, and the oldest ones beyond `limit`, and passes them on. Returns the
+    /// number of the latter.
+    pub(super) fn expire(&mut self, now: Timestamp, limit: usize, mut gone: impl FnMut(&Orphan)) -> u64 {
         let mut early = 0;
         while let Some((age, flow)) = self.ages.front().copied() {
             let too_many = self.by_flow.len() > limit;
@@ -138,7 +204,9 @@ impl Orphans {
                     self.ages.push_back((since, flow));
                 }
                 Some(_) => {
-                    self.remove(flow);
+                    if let Some(orphan) = self.remove(flow) {
+                        gone(&orphan);
+                    }
                     early += u64::from(too_many);
                 }
                 None => {}

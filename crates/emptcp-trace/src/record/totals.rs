@@ -150,7 +150,7 @@ pub struct Totals {
     pub captured_twice: u64,
     /// Times at which the clock of the capture went back.
     pub clock_back: u64,
-    /// SYNs with MP_CAPABLE, repetitions not counted, and connections whose SYN was not captured.
+    /// SYNs with MP_CAPABLE, repetitions not counted, and third ACKs without a captured SYN.
     pub connections: u64,
     /// Connections that the capture has from their middle on.
     pub mid_stream: u64,

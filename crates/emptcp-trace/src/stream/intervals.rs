@@ -136,6 +136,49 @@ impl<V: Copy + Default + PartialEq> Intervals<V> {
         }
     }
 
+    /// Sets `value` at all offsets from `start` to before `end` that are not below the floor.
+    pub(super) fn replace(&mut self, start: u64, end: u64, value: V) {
+        let start = start.max(self.floor);
+        if start >= end {
+            return;
+        }
+        if self.last.start < self.last.end {
+            self.earlier.push_back(self.last);
+        }
+        let first = self.earlier.partition_point(|interval| interval.end <= start);
+        let beyond = self.earlier.partition_point(|interval| interval.start < end);
+        let before = self
+            .earlier
+            .get(first)
+            .filter(|interval| interval.start < start && start > self.floor);
+        let before = before.map(|interval| Interval {
+            end: start,
+            ..*interval
+        });
+        let after = beyond.checked_sub(1).and_then(|index| self.earlier.get(index));
+        let after = after.filter(|interval| interval.end > end);
+        let after = after.map(|interval| Interval {
+            start: end,
+            ..*interval
+        });
+        let mut rest = self.earlier.split_off(beyond);
+        self.earlier.truncate(first);
+        let middle = Interval { start, end, value };
+        let next = rest.pop_front();
+        for interval in before.into_iter().chain([middle]).chain(after).chain(next) {
+            match self.earlier.back_mut() {
+                Some(back) if back.end == interval.start && back.value == interval.value => back.end = interval.end,
+                _ => self.earlier.push_back(interval),
+            }
+        }
+        self.earlier.append(&mut rest);
+        self.last = self.earlier.pop_back().unwrap_or(Interval {
+            start: self.floor,
+            end: self.floor,
+            value,
+        });
+    }
+
     /// The first of the earlier intervals that ends after `offset`.
     fn first_beyond(&self, offset: u64) -> usize {
         // Data of several subflows, and holes, end near the end.
@@ -257,6 +300,7 @@ mod tests {
     enum Step {
         Fill(u64, u64, u8),
         Look(u64, u64),
+        Replace(u64, u64, u8),
         Forget(u64),
         Shrink(usize),
     }
@@ -265,6 +309,7 @@ mod tests {
         let step = prop_oneof![
             12 => (0_u64..150, 0_u64..20, 0_u8..3).prop_map(|(start, length, value)| Step::Fill(start, start + length, value)),
             4 => (0_u64..150, 0_u64..60).prop_map(|(start, length)| Step::Look(start, start + length)),
+            2 => (0_u64..150, 0_u64..30, 0_u8..3).prop_map(|(start, length, value)| Step::Replace(start, start + length, value)),
             1 => (0_u64..120).prop_map(Step::Forget),
             1 => (0_usize..12).prop_map(Step::Shrink),
         ];
@@ -305,6 +350,12 @@ mod tests {
                         intervals.look(start, end, &mut visit);
                         let want: Vec<_> = (start..end).map(|offset| (offset, expected(&model, floor, offset))).collect();
                         prop_assert_eq!(&told, &want);
+                    }
+                    Step::Replace(start, end, value) => {
+                        intervals.replace(start, end, value);
+                        for offset in (start..end).filter(|offset| *offset >= floor) {
+                            model.insert(offset, value);
+                        }
                     }
                     Step::Forget(below) => {
                         intervals.forget_below(below);

@@ -4,6 +4,7 @@ use crate::peers::{DOWN, Peers, UP, analyse};
 use emptcp_trace::record::{End, MarkKind};
 use emptcp_trace::{Piece, Settings, SubflowId, Watch};
 use mptcp_wire::Version;
+use mptcp_wire::tcp::Flags;
 
 /// A connection with this many subflows.
 fn subflows(count: usize) -> Peers {
@@ -218,4 +219,68 @@ fn what_waited_for_a_hole_is_not_timed() {
     peers.at(150).again(0, DOWN, 1001, 1000, 1000);
     peers.at(160).acknowledge(0, UP, 3000);
     assert_eq!(peers.connection().subflows[0].rtt[DOWN].n, 0);
+}
+
+#[test]
+fn one_byte_of_data_that_comes_again_is_a_retransmission_and_a_keep_alive_is_not() {
+    let mut peers = Peers::new(Version::V1, 1);
+    peers
+        .connect()
+        .data(0, UP, 0, 100)
+        .data(0, UP, 100, 1)
+        .acknowledge(0, DOWN, 101);
+    for milliseconds in [300, 700] {
+        peers.at(milliseconds).again(0, UP, 101, 100, 1);
+    }
+    peers.at(1500);
+    peers
+        .packet(0, UP)
+        .flags(Flags::PSH | Flags::ACK)
+        .length(1)
+        .start(101)
+        .send();
+    // RFC 9293, 3.8.4: the last byte again, on an idle subflow.
+    peers.at(9000).packet(0, UP).length(1).start(101).send();
+    assert_eq!(peers.connection().retx_pkts.0, [3, 0]);
+}
+
+#[test]
+fn the_owner_of_data_is_who_carried_it_first_though_its_mapping_came_late() {
+    let mut peers = Peers::new(Version::V1, 1);
+    let path = peers.path("10.0.2.1:2000", "10.0.1.1:80");
+    peers.connect().join(path).data(0, UP, 0, 100);
+    // The second segment of a mapping that covers two; the first, with the mapping, comes later.
+    peers.packet(path, UP).length(100).start(101).send();
+    let packet = peers.sent.len() as u64 + 1;
+    peers.data(0, UP, 100, 200);
+    let option = peers.mapping(UP, 100, 1, 200);
+    peers.packet(path, UP).option(option).length(100).start(1).send();
+    let analysed = peers.analysed();
+    // Its bytes 200 to 299 were first on the other subflow; 100 to 199 were not.
+    assert_eq!(
+        analysed.marks(MarkKind::Reinjection),
+        [(Some(0), UP, 100, Some(1)), (Some(1), UP, 100, Some(0))]
+    );
+    assert_eq!(
+        analysed
+            .marks
+            .iter()
+            .find(|mark| mark.kind == MarkKind::Reinjection)
+            .unwrap()
+            .packet
+            .0,
+        packet
+    );
+    let connection = analysed.only();
+    let of = |index: usize| {
+        let subflow = &connection.subflows[index];
+        (
+            subflow.new_dsn.0[0],
+            subflow.reinj.0[0],
+            subflow.reinj_caused.0[0],
+            subflow.reinj_pkts.0[0],
+        )
+    };
+    assert_eq!((of(0), of(1)), ((200, 100, 100, 1), (100, 100, 100, 1)));
+    assert_eq!(connection.data.0, [300, 0]);
 }

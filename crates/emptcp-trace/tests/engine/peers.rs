@@ -1,10 +1,10 @@
 //! Two hosts, packet by packet, as in a capture, and the results of the analysis.
 
-use emptcp_trace::record::{Connection, Mark, MarkKind, Stray, Totals};
+use emptcp_trace::record::{Connection, Evidence, Mark, MarkKind, Stray, Totals};
 use emptcp_trace::{Analyzer, Direction, Event, Frame, Next, PacketEvent, PacketNumber, Settings, Source, Timestamp};
 use mptcp_wire::crypto::{derive, join_ack_hmac, join_syn_ack_hmac};
 use mptcp_wire::mptcp::{CapableFlags, CapableKeys, Dss, Mapping, MpCapable, MpJoin, MptcpOption};
-use mptcp_wire::tcp::Flags;
+use mptcp_wire::tcp::{Flags, TcpOption};
 use mptcp_wire::{AddressId, Key, LinkType, Nonce, PacketBuilder, SubflowSequenceNumber, Token, Version};
 use mptcp_wire::{DataSequenceNumber, WireDataSequenceNumber};
 use std::net::SocketAddr;
@@ -45,6 +45,8 @@ pub(crate) struct Peers {
     pub(crate) flags: CapableFlags,
     pub(crate) paths: Vec<Path>,
     pub(crate) sent: Vec<Sent>,
+    /// Packets have the identification of IPv4 that Linux gives, not 0.
+    pub(crate) counts: bool,
     now: i64,
 }
 
@@ -59,6 +61,8 @@ pub(crate) struct Draft<'a> {
     length: usize,
     start: Option<u64>,
     unset_length: bool,
+    timestamp: Option<u32>,
+    erased: bool,
 }
 
 pub(crate) fn side(way: Direction) -> usize {
@@ -78,6 +82,7 @@ impl Peers {
             flags: CapableFlags::HMAC,
             paths: Vec::new(),
             sent: Vec::new(),
+            counts: false,
             now: 0,
         };
         peers.path(&format!("10.0.0.{number}:1000"), "10.0.1.1:80");
@@ -125,6 +130,8 @@ impl Peers {
             length: 0,
             start: None,
             unset_length: false,
+            timestamp: None,
+            erased: false,
         }
     }
 
@@ -317,6 +324,18 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// With the timestamps option, TSval this.
+    pub(crate) fn timestamp(mut self, value: u32) -> Self {
+        self.timestamp = Some(value);
+        self
+    }
+
+    /// With no-operation options where an option was.
+    pub(crate) fn erased(mut self) -> Self {
+        self.erased = true;
+        self
+    }
+
     pub(crate) fn send(self) -> &'a mut Peers {
         let (from, to) = (side(self.way), side(self.way.reverse()));
         let path = &mut self.peers.paths[self.path];
@@ -328,11 +347,22 @@ impl<'a> Draft<'a> {
         let acknowledged = path.next[to];
         let payload: Vec<u8> = (0..self.length).map(|index| (start as usize + index) as u8).collect();
         let mut builder = PacketBuilder::new(path.ends[from], path.ends[to])
+            .identification(if self.peers.counts {
+                self.peers.sent.len() as u16 + 1
+            } else {
+                0
+            })
             .flags(self.flags)
             .sequence(path.isn[from].wrapping_add(start as u32))
             .payload(&payload);
         if self.flags.contains(Flags::ACK) {
             builder = builder.acknowledgement(path.isn[to].wrapping_add(acknowledged as u32));
+        }
+        if let Some(value) = self.timestamp {
+            builder = builder.option(TcpOption::Timestamps { value, echo_reply: 0 });
+        }
+        if self.erased {
+            builder = builder.option_bytes(&[1; 12]);
         }
         for option in self.options {
             builder = builder.mptcp(option);
@@ -360,6 +390,14 @@ pub(crate) struct Analysed {
 }
 
 impl Analysed {
+    /// The evidence of the only mark of a kind.
+    pub(crate) fn evidence(&self, kind: MarkKind) -> &Evidence {
+        let mut marks = self.marks.iter().filter(|mark| mark.kind == kind);
+        let mark = marks.next().expect("a mark of the kind");
+        assert!(marks.next().is_none(), "several: {:?}", self.marks);
+        &mark.evidence
+    }
+
     pub(crate) fn only(mut self) -> Connection {
         assert_eq!(self.connections.len(), 1, "{:?}", self.connections);
         self.connections.remove(0)

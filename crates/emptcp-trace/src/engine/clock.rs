@@ -1,0 +1,130 @@
+//! Steps of the capture's clock. Back: a packet is earlier than the one before it. Forward: the capture has no packet for
+//! a while, and by the TCP timestamps of both hosts (RFC 7323) less time has passed.
+
+use super::out::MarkFields;
+use super::segment::{Context, Location};
+use super::state::Connection;
+use crate::packet::Packet;
+use crate::record::{Cause, Detail, Evidence, MarkKind};
+use crate::{Span, Timestamp};
+
+/// Packets of several queues of one device may be this much out of order.
+const BACK: Span = Span(1_000_000);
+/// A shorter pause is not compared with timestamps.
+const PAUSE: Span = Span(500_000_000);
+/// The ticks of a timestamp are counted for this long before they measure time.
+const LEARNT: Span = Span(50_000_000);
+
+/// The clock of the capture.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    /// Steps back.
+    pub(super) steps: u32,
+    /// The last of them.
+    back: Span,
+    previous: Option<Timestamp>,
+    /// The last time in which the capture has no packet.
+    pause: Option<(Timestamp, Timestamp)>,
+}
+
+/// The timestamps of one direction of a subflow: first and last TSval, and when they were captured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamps {
+    first: (u32, Timestamp),
+    last: (u32, Timestamp),
+    /// The end of a pause, and how much of it did not pass for the sender.
+    missing: Option<(Timestamp, Span)>,
+}
+
+impl Clock {
+    /// A packet. Returns whether the clock went back before it.
+    #[inline]
+    pub(super) fn pass(&mut self, time: Timestamp) -> bool {
+        let Some(previous) = self.previous.replace(time) else {
+            return false;
+        };
+        if time - previous >= PAUSE {
+            self.pause = Some((previous, time));
+        }
+        let is_back = previous - time > BACK;
+        if is_back {
+            self.steps += 1;
+            self.back = time - previous;
+        }
+        is_back
+    }
+
+    /// A packet that is known to be late changes nothing.
+    pub(super) fn previous(&self) -> Option<Timestamp> {
+        self.previous
+    }
+
+    pub(super) fn set_previous(&mut self, previous: Option<Timestamp>) {
+        self.previous = previous;
+    }
+}
+
+impl Connection {
+    /// Steps of the clock since its last packet.
+    #[inline]
+    pub(super) fn note_clock(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let clock = context.clock;
+        if clock.steps != self.clock_seen {
+            let new = clock.steps.wrapping_sub(self.clock_seen);
+            self.clock_seen = clock.steps;
+            self.step(location, new, clock.back, context);
+        }
+        let Some(value) = packet.timestamp else { return };
+        let halves = &mut self.subflows[location.index].halves;
+        let now = (value, packet.time);
+        let stamps = halves[location.dir].stamps.get_or_insert(Stamps {
+            first: now,
+            last: now,
+            missing: None,
+        });
+        let pause = clock
+            .pause
+            .filter(|pause| stamps.last.1 <= pause.0 && packet.time >= pause.1);
+        let missing = pause.and_then(|pause| Some((pause.1, stamps.missing(now)?)));
+        stamps.last = now;
+        if missing.is_none() {
+            return;
+        }
+        stamps.missing = missing;
+        let other = halves[location.dir.reverse()].stamps.and_then(|stamps| stamps.missing);
+        if let (Some((end, one)), Some((same, two))) = (missing, other)
+            && end == same
+            && self.last_step.is_none_or(|(last, _)| last != end)
+        {
+            let step = one.min(two);
+            self.last_step = Some((end, step));
+            self.step(location, 1, step, context);
+        }
+    }
+
+    fn step(&mut self, location: Location, steps: u32, by: Span, context: &mut Context<'_>) {
+        self.clock_steps += steps;
+        self.event_kinds.insert(MarkKind::ClockStep);
+        let what = MarkFields {
+            evidence: Evidence::certain(Cause::ClockStep, [location.at.packet]),
+            ..MarkFields::from(Detail::Step(by))
+        };
+        context.out.mark(location.at, MarkKind::ClockStep, what);
+    }
+}
+
+impl Stamps {
+    /// The time that passed for the capture and not for the sender, when it is long.
+    fn missing(&self, now: (u32, Timestamp)) -> Option<Span> {
+        let learnt = self.last.1 - self.first.1;
+        let ticks = self.last.0.wrapping_sub(self.first.0);
+        if learnt < LEARNT || ticks == 0 {
+            return None;
+        }
+        let tick = learnt.0 as f64 / f64::from(ticks);
+        let span = now.1 - self.last.1;
+        let passed = tick * f64::from(now.0.wrapping_sub(self.last.0));
+        let missing = Span(span.0.saturating_sub(passed as i64));
+        (missing >= PAUSE && missing.0 > span.0 / 2).then_some(missing)
+    }
+}
