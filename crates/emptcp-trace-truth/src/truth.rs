@@ -48,9 +48,9 @@ pub struct Truth {
     pub subflows: Vec<SubflowTruth>,
     /// Payload that a subflow carried after another one, bytes.
     pub reinjected: PerDirection<u64>,
-    /// Connections with an MP_CAPABLE SYN in the capture.
+    /// Connections with an MP_CAPABLE of the client in the capture.
     pub connections: u64,
-    /// MP_JOIN SYNs in the capture, each subflow once.
+    /// Subflows with an MP_JOIN in the capture.
     pub joins: u64,
     /// Options are cut off: figures that need them cannot be had.
     pub headers_cut: bool,

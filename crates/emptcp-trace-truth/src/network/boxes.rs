@@ -94,7 +94,15 @@ impl Network {
                     // Where the capture never had them, nothing tells that a SYN or an announcement had options.
                     let is_syn = packet.flags.stage() == Some(Stage::Syn);
                     let announces = gone.iter().all(|option| matches!(option, MptcpOption::AddAddr(_)));
-                    let leaves_trace = !(seen_after && (is_syn || announces));
+                    // So it is with the last acknowledgements, which have nothing to say.
+                    let is_last = packet.payload.is_empty()
+                        && gone.iter().all(|option| match option {
+                            MptcpOption::Dss(dss) => dss.mapping.is_none(),
+                            _ => false,
+                        });
+                    self.spent[number] += u32::from(is_last);
+                    let few = is_last && self.spent[number] < 3;
+                    let leaves_trace = !(seen_after && (is_syn || announces)) && !few;
                     ledger.note_if(leaves_trace, origin, dir, subflow, now);
                 }
             }

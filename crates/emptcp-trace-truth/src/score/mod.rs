@@ -12,7 +12,7 @@ mod many;
 mod tally;
 mod text;
 
-pub use analysis::Story;
+pub use analysis::{Story, stories};
 pub use tally::{Example, Kind, Share, Tally};
 pub use text::AIMS;
 
