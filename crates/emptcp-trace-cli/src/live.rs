@@ -25,9 +25,6 @@ pub struct LiveArguments {
     /// Print JSON, one object on each line: see below
     #[arg(long)]
     json: bool,
-    /// The network namespace (a name of `ip netns`, a path or a process id)
-    #[arg(long, value_name = "NAME")]
-    netns: Option<String>,
     /// Refresh every N seconds
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     interval: Seconds,
@@ -82,8 +79,8 @@ fn missed(analyzer: &LiveAnalyzer) -> Missed {
 }
 
 /// Runs it.
-pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
-    if let Some(name) = &arguments.netns {
+pub(crate) fn run(arguments: LiveArguments, netns: Option<&str>) -> Result<()> {
+    if let Some(name) = netns {
         emptcp_host::namespace::enter(name)?;
     }
     let settings = DeviceSettings {
