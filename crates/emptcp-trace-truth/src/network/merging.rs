@@ -1,9 +1,9 @@
 //! A box that merges segments: it holds one back until the next comes, or for a while.
 
 use super::Network;
-use super::boxes::Station;
+use super::boxes::{Station, Visit};
 use crate::packet::Packet;
-use crate::truth::{Ledger, Origin};
+use crate::truth::Ledger;
 use emptcp_trace::{Direction, Span, Timestamp};
 
 /// The longest that a segment is held back.
@@ -43,14 +43,10 @@ impl Network {
         std::mem::take(&mut self.passage)
     }
 
-    pub(super) fn merge(
-        &mut self,
-        packet: Packet,
-        station: Station,
-        origin: Origin,
-        now: Timestamp,
-        ledger: &mut Ledger,
-    ) -> Vec<(Span, Packet)> {
+    pub(super) fn merge(&mut self, packet: Packet, visit: Visit, ledger: &mut Ledger) -> Vec<(Span, Packet)> {
+        let Visit {
+            station, origin, now, ..
+        } = visit;
         let key = (packet.subflow, packet.dir == Direction::ClientToServer);
         let fits_one = packet.payload.len() >= LEAST;
         let Some(held) = self.held.remove(&key) else {
