@@ -33,7 +33,7 @@ pub(super) struct Visit {
     dir: Option<Direction>,
     subflow: Option<usize>,
     /// The capture sees what the box lets through, not what came in.
-    seen_after: bool,
+    pub(super) seen_after: bool,
 }
 
 impl Visit {
@@ -265,7 +265,8 @@ fn split(packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
     if packet.payload.len() < 200 {
         return as_it_is(packet);
     }
-    visit.note(true, ledger);
+    // A host may send so itself.
+    visit.note(false, ledger);
     let middle = packet.payload.len() / 2;
     let (mut first, mut second) = (packet.clone(), packet);
     first.payload.truncate(middle);

@@ -5,6 +5,7 @@ use super::boxes::{Station, Visit};
 use crate::packet::Packet;
 use crate::truth::Ledger;
 use emptcp_trace::{Direction, Span, Timestamp};
+use mptcp_wire::mptcp::{Mapping, MptcpOption};
 
 /// The longest that a segment is held back.
 const WAIT: i64 = 4_000_000;
@@ -68,7 +69,22 @@ impl Network {
         first.data.extend(&packet.data);
         first.acknowledgement = packet.acknowledgement;
         first.flags = first.flags | packet.flags;
-        ledger.note(origin, Some(first.dir), Some(first.subflow), now);
+        // Behind the capture it shows only by its harm: a mapping that is lost.
+        let lost = mapping(&packet).is_some_and(|second| mapping(&first) != Some(second));
+        ledger.note_if(
+            visit.seen_after || lost,
+            origin,
+            Some(first.dir),
+            Some(first.subflow),
+            now,
+        );
         vec![(Span(0), first)]
     }
+}
+
+fn mapping(packet: &Packet) -> Option<Mapping> {
+    packet.mptcp().find_map(|option| match option {
+        MptcpOption::Dss(dss) => dss.mapping,
+        _ => None,
+    })
 }
