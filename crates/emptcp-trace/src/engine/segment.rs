@@ -70,7 +70,10 @@ impl Connection {
         subflow.t_last = subflow.t_last.max(packet.time);
         subflow.acknowledges |= packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST);
         let most = subflow.halves[dir.reverse()].maximum_segment.map_or(LARGEST, u32::from);
-        let counters = &mut subflow.halves[dir].counters;
+        let half = &mut subflow.halves[dir];
+        half.has_fixed_identification |= half.counters.packets > 0 && half.identification == packet.identification;
+        half.identification = packet.identification;
+        let counters = &mut half.counters;
         counters.packets += 1;
         counters.ip_bytes += u64::from(packet.ip_length);
         counters.cut_short += u64::from(packet.is_cut);
