@@ -198,9 +198,15 @@ fn each_fallback_says_why() {
         "server",
         Fallback,
         None,
-        &["SYN and SYN+ACK had MP_CAPABLE"],
+        &["nothing that comes from the client on subflow 0 has an MPTCP option"],
     );
-    assert_described("fb_ack", "server", Fallback, None, &["SYN and SYN+ACK had MP_CAPABLE"]);
+    assert_described(
+        "fb_ack",
+        "server",
+        Fallback,
+        None,
+        &["nothing that comes from the client on subflow 0 has an MPTCP option"],
+    );
     assert_described(
         "fb_join",
         "client",
@@ -213,14 +219,14 @@ fn each_fallback_says_why() {
         "client",
         Fallback,
         Some(1.0),
-        &["the data from the server has no DSS"],
+        &["nothing that comes from the server", "without a mapping", "the client goes on with DSS"],
     );
     assert_described(
         "fb_dss_one",
         "server",
         Fallback,
         Some(1.0),
-        &["nothing that comes from the client has a DSS"],
+        &["nothing that comes from the client", "has an MPTCP option"],
     );
     assert_described(
         "csum_corrupt_single",

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use emptcp_trace::record::{Connection, End};
 use emptcp_trace::source::Files;
-use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Source, Watch, source};
+use emptcp_trace::{ConnectionId, Event, Settings, Source, Watch, source};
 use std::path::PathBuf;
 
 /// Connections that the error lists when the requested one does not exist.
@@ -57,7 +57,7 @@ impl OneConnection {
         let mut others = Others::default();
         let name = files.name();
         let reading = Reading::new(files, &bar, &interrupt);
-        for event in Analyzer::with_settings(reading, settings) {
+        for event in self.analysis.analyzer(reading, settings) {
             let event = match event {
                 Ok(event) => event,
                 // The packets before the damage are valid: report them.

@@ -1,7 +1,9 @@
 //! Options of the analysis that the subcommands share.
 
+use crate::reading::Reading;
 use clap::{Args, ValueEnum};
-use emptcp_trace::{Order, Settings, Span};
+use emptcp_trace::{Analyzer, Order, Settings, Span};
+use std::num::NonZeroUsize;
 
 /// How to analyse.
 #[derive(Args, Clone, Copy, Debug)]
@@ -12,6 +14,10 @@ pub(crate) struct AnalysisOptions {
     /// Sort packets by time before the analysis; `auto`: when a capture has several interfaces
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     reorder: Reorder,
+    /// Threads for one trace: with 2 or more, one reads and decodes while another analyses [default: one for each
+    /// processor]
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -22,6 +28,29 @@ enum Reorder {
 }
 
 impl AnalysisOptions {
+    /// The analysis of what is read. A pipe is read by the same thread unless several were asked for, since a packet is
+    /// analysed when it comes.
+    pub(crate) fn analyzer(self, reading: Reading, settings: Settings) -> Analyzer<Reading> {
+        let threads = self.threads.map_or_else(
+            || match reading.is_from_pipe() {
+                true => 1,
+                false => std::thread::available_parallelism().map_or(1, usize::from),
+            },
+            usize::from,
+        );
+        if threads > 1 {
+            Analyzer::ahead(reading, settings)
+        } else {
+            Analyzer::with_settings(reading, settings)
+        }
+    }
+
+    /// The same, where the processors are taken by other traces: one thread unless several were asked for.
+    pub(crate) fn one_of_many(mut self) -> Self {
+        self.threads = self.threads.or(NonZeroUsize::new(1));
+        self
+    }
+
     /// The settings that follow.
     pub(crate) fn settings(self) -> Settings {
         Settings {

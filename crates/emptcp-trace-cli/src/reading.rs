@@ -123,6 +123,11 @@ impl Reading {
         }
     }
 
+    /// Whether one of the files is a pipe.
+    pub(crate) fn is_from_pipe(&self) -> bool {
+        self.from_pipe
+    }
+
     #[cold]
     fn step(&mut self) {
         self.until_step = STEP;

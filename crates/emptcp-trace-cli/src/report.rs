@@ -4,7 +4,7 @@ use crate::options::AnalysisOptions;
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{Context, bail};
 use clap::Args;
-use emptcp_trace::{Analyzer, Error, Source, source};
+use emptcp_trace::{Error, Source, source};
 use emptcp_trace_report::output::{Draft, units};
 use emptcp_trace_report::report::{Options, Page, Report};
 use std::io::{self, Write};
@@ -109,7 +109,7 @@ fn length(traces: &[&[PathBuf]]) -> anyhow::Result<Option<u64>> {
 fn add(report: &mut Report, reading: Reading, arguments: &ReportArguments) -> anyhow::Result<Option<Error>> {
     report.begin(reading.name());
     let mut damage = None;
-    for event in Analyzer::with_settings(reading, arguments.options.settings()) {
+    for event in arguments.options.analyzer(reading, arguments.options.settings()) {
         match event {
             Ok(event) => report.add(&event).context("cannot write a temporary file")?,
             Err(error) => damage = Some(error),

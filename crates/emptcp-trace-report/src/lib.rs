@@ -8,11 +8,13 @@
 //! * [`plot`]: pictures of one connection, and xplot files.
 //! * [`report`]: tables and figures about many connections, as a page.
 //! * [`compare`]: what the comparison of two captures found, in sentences and tables.
+//! * [`advice`]: what a capture lacks, and the command that makes a better one.
 //! * [`chart`]: pictures as SVG and PNG (feature `png`); knows nothing of MPTCP.
 //!
 //! A module uses only modules below it: `plot` uses `chart` and the words of `explain`, `report` uses `chart` and
-//! `output`, `compare` uses `output`; `chart`, `output` and `explain` use none of the others.
+//! `output`, `compare` uses `output`, `output` uses `advice`; `chart`, `advice` and `explain` use none of the others.
 
+pub mod advice;
 pub mod chart;
 pub mod compare;
 pub mod explain;

@@ -34,6 +34,8 @@ pub(crate) struct Packet {
     pub(crate) offset: u64,
     /// The places of its payload in the data of the connection: length, and the place of the first byte, if mapped.
     pub(crate) data: Vec<(u32, Option<u64>)>,
+    /// It had no MPTCP option when it was captured.
+    pub(crate) shown_bare: bool,
 }
 
 impl Packet {

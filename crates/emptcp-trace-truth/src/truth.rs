@@ -48,10 +48,12 @@ pub struct Truth {
     pub subflows: Vec<SubflowTruth>,
     /// Payload that a subflow carried after another one, bytes.
     pub reinjected: PerDirection<u64>,
-    /// Connections with an MP_CAPABLE SYN in the capture.
+    /// Connections with an MP_CAPABLE of the client in the capture.
     pub connections: u64,
-    /// MP_JOIN SYNs in the capture, each subflow once.
+    /// Subflows with an MP_JOIN in the capture.
     pub joins: u64,
+    /// Options are cut off: figures that need them cannot be had.
+    pub headers_cut: bool,
     /// The planned happenings that befell something that leaves a trace: sequence numbers or an option.
     #[serde(skip)]
     pub(crate) weighs: Vec<bool>,
@@ -109,15 +111,19 @@ impl Ledger {
         self.write(origin, Some(packet.dir), Some(packet.subflow), now);
     }
 
-    /// It happened, but leaves no trace in the capture that says so.
-    pub(crate) fn note_unseen(
+    /// It happened; whether that leaves a trace in the capture.
+    pub(crate) fn note_if(
         &mut self,
+        leaves_trace: bool,
         origin: Origin,
         direction: Option<Direction>,
         subflow: Option<usize>,
         now: Timestamp,
     ) {
-        self.write(origin, direction, subflow, now);
+        match leaves_trace {
+            true => self.note(origin, direction, subflow, now),
+            false => self.write(origin, direction, subflow, now),
+        }
     }
 
     fn weigh(&mut self, happening: usize) {

@@ -66,7 +66,15 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
                     break;
                 }
                 if let Some((_, packet)) = arrivals.pop_first() {
-                    hosts[packet.dir.reverse()].receive(&packet, now, ledger);
+                    let side = packet.dir.reverse();
+                    hosts[side].receive(&packet, now, ledger);
+                    // A host that answers to what the capture shows too falls back as the RFCs have it.
+                    let asks = packet.has(Subtype::MpFail) || packet.shown_bare;
+                    if hosts[side].has_fallen_back() && (asks || hosts[packet.dir].is_plain()) {
+                        let origin =
+                            Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one seems to");
+                        ledger.note(origin, Some(side), Some(0), now);
+                    }
                 }
             }
             (_, Some((at, side))) => {
@@ -81,6 +89,11 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
     }
     records.retain(|record| record.time <= end);
     records.sort_by_key(|record| record.time);
+    let is_open = Direction::BOTH.iter().any(|side| hosts[*side].is_open());
+    if let Some(last) = records.last().filter(|_| is_open) {
+        let origin = Origin::ordinary(Cause::PartOnly, "the capture ends while the connection is open");
+        ledger.note(origin, None, None, last.time);
+    }
     records
 }
 

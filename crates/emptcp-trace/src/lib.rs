@@ -30,7 +30,7 @@
 //!
 //! * [`source`]: sources of packets. `settings.rs`: settings of the analysis.
 //! * [`live`]: live packets of a network device.
-//! * [`analyzer`]: the analysis, an iterator. It uses `packet.rs` (one segment, decoded), `reorder.rs` (packets in the
+//! * [`analyzer`]: the analysis, an iterator. It uses `ahead.rs` (reading in another thread), `packet.rs` (one segment, decoded), `reorder.rs` (packets in the
 //!   order of time), `engine/` (connections and subflows, packet by packet) and `stream/` (state about ranges of
 //!   bytes).
 //! * [`event`], [`record`]: the results.
@@ -41,10 +41,10 @@
 //! A module uses only modules below it:
 //!
 //! ```text
-//! analyzer        compare      split      live
-//!    |               |           |          |
-//!  engine          source     reorder    source
-//!    |               |
+//! analyzer           compare      split      live
+//!    |                  |           |          |
+//!  ahead, engine      source     reorder    source
+//!    |                  |
 //!  stream, reorder, packet, event, settings
 //!    |
 //!  record
@@ -56,6 +56,7 @@
 //! typed figures; `emptcp-trace-report` makes sentences of them. `split` copies frames and must sort them exactly as
 //! the analysis does, so it shares that code.
 
+mod ahead;
 pub mod analyzer;
 pub mod compare;
 pub mod direction;

@@ -139,7 +139,7 @@ impl LinkType {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn ethernet_at(frame: &[u8], offset: usize) -> Result<Located> {
     let view = ethernet::View::new_checked(tail(frame, offset))?;
     Ok(Located {

@@ -4,7 +4,7 @@ use super::sinks::Sinks;
 use super::{AnalyzeArguments, Outcome, analyse};
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{anyhow, bail};
-use emptcp_trace::source;
+use emptcp_trace::{Source, source};
 use emptcp_trace_report::output::Tables;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter};
@@ -138,7 +138,9 @@ impl Work<'_> {
             tempfile::spooled_tempfile(IN_MEMORY),
         );
         let reading = Reading::new(files, self.bar, self.interrupt);
-        let outcome = analyse(reading, self.arguments.settings(), &mut sinks)?;
+        let name = reading.name();
+        let options = self.arguments.options.one_of_many();
+        let outcome = analyse(options.analyzer(reading, self.arguments.settings()), name, &mut sinks)?;
         Ok((sinks, outcome))
     }
 }

@@ -17,6 +17,7 @@ use sinks::{Sinks, Wanted};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Less important text.
 const DIM: Style = Style::new().dimmed();
@@ -91,7 +92,9 @@ pub(crate) fn run(arguments: &AnalyzeArguments) -> anyhow::Result<()> {
         BufWriter::new(io::stdout().lock()),
     );
     let reading = Reading::new(files, &bar, &interrupt);
-    let outcome = analyse(reading, arguments.settings(), &mut sinks)?;
+    let name = reading.name();
+    let analyzer = arguments.options.analyzer(reading, arguments.settings());
+    let outcome = analyse(analyzer, name, &mut sinks)?;
     bar.clear();
     if let Some(error) = outcome.error {
         if outcome.packets > 0 && !is_interruption(&error) {
@@ -105,9 +108,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments) -> anyhow::Result<()> {
 }
 
 /// Analyses a trace to its end, or up to the first error.
-fn analyse<W: Write>(reading: Reading, settings: Settings, sinks: &mut Sinks<W>) -> io::Result<Outcome> {
-    let name = reading.name();
-    let mut analyzer = Analyzer::with_settings(reading, settings);
+fn analyse<W: Write>(mut analyzer: Analyzer<Reading>, name: Arc<str>, sinks: &mut Sinks<W>) -> io::Result<Outcome> {
     let mut error = None;
     for event in analyzer.by_ref() {
         match event {

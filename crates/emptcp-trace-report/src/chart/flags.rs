@@ -2,6 +2,7 @@
 //! passes through a label, and no label is over the data.
 
 use super::style::text_width;
+use std::collections::BTreeMap;
 
 /// Size of the letters, pixels.
 const SIZE: f64 = 11.0;
@@ -11,8 +12,11 @@ pub(super) const ROW: f64 = 15.0;
 const GAP: f64 = 4.0;
 /// Labels of the same kind this near to each other become one, pixels.
 const NEAR: f64 = 6.0;
-/// With more rows than this, labels that are farther from each other become one too.
-const ROWS: usize = 4;
+/// With more rows than this, labels of one kind that are farther from each other become one too.
+const ROWS: usize = 6;
+
+/// More labels than this have no room in any case.
+const MOST: usize = 60;
 
 /// A label.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,18 +65,43 @@ pub(super) struct Flags {
 
 /// Places the labels of marks at these pixels of a picture that is `width` wide and has `before` free on its left.
 pub(super) fn place(marks: &[(f64, String)], width: f64, before: f64) -> Flags {
-    let mut near = NEAR;
+    let mut near = BTreeMap::new();
     loop {
-        let mut groups = groups(marks, near);
+        let mut groups = groups(marks, &near);
         for (_, words) in &mut groups {
             shorten(words, width);
         }
-        let flags = placed(&groups, width, before);
-        if flags.rows <= ROWS || near > width {
-            return flags;
+        let merge = widest(&groups);
+        if let Some(kind) = merge.clone().filter(|_| groups.len() > MOST) {
+            *near.entry(kind).or_insert(NEAR) *= 2.0;
+            continue;
         }
-        near *= 2.0;
+        let flags = placed(&groups, width, before);
+        // The kind with the longest label has fewer labels then.
+        let Some(kind) = merge.filter(|_| flags.rows > ROWS) else {
+            return flags;
+        };
+        *near.entry(kind).or_insert(NEAR) *= 2.0;
     }
+}
+
+/// The first word of a label.
+fn kind(words: &str) -> &str {
+    words.split(' ').next().unwrap_or_default()
+}
+
+/// The kind with several labels that has the widest one.
+fn widest(groups: &[(f64, String)]) -> Option<String> {
+    let mut kinds: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for (_, words) in groups {
+        let (number, width) = kinds.entry(kind(words)).or_default();
+        *number += 1;
+        *width = width.max(text_width(words, SIZE));
+    }
+    let several = kinds.into_iter().filter(|(_, (number, _))| *number > 1);
+    several
+        .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))
+        .map(|(kind, _)| kind.to_owned())
 }
 
 fn placed(groups: &[(f64, String)], width: f64, before: f64) -> Flags {
@@ -132,10 +161,9 @@ fn to_the_right(groups: &[(f64, String)]) -> Vec<Flag> {
 
 /// One label for marks of the same kind, the first word, that are near each other: `JOIN 1` and `JOIN 2` become
 /// `JOIN 1, 2`.
-fn groups(marks: &[(f64, String)], near: f64) -> Vec<(f64, String)> {
+fn groups(marks: &[(f64, String)], near: &BTreeMap<String, f64>) -> Vec<(f64, String)> {
     struct Group<'a> {
         x: f64,
-        last: f64,
         kind: &'a str,
         rest: Vec<&'a str>,
     }
@@ -144,18 +172,15 @@ fn groups(marks: &[(f64, String)], near: f64) -> Vec<(f64, String)> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (x, words) in marks {
         let (kind, rest) = words.split_once(' ').unwrap_or((words, ""));
+        let near = near.get(kind).copied().unwrap_or(NEAR);
         let open = groups
             .iter_mut()
             .rev()
-            .find(|group| group.kind == kind && x - group.last <= near);
+            .find(|group| group.kind == kind && x - group.x <= near);
         match open {
-            Some(group) => {
-                group.last = *x;
-                group.rest.push(rest);
-            }
+            Some(group) => group.rest.push(rest),
             None => groups.push(Group {
                 x: *x,
-                last: *x,
                 kind,
                 rest: vec![rest],
             }),
@@ -225,10 +250,33 @@ mod tests {
 
     #[test]
     fn marks_of_one_kind_at_one_place_share_a_label_that_names_all() {
-        let marks: Vec<_> = (1..=9).map(|id| (f64::from(id), format!("JOIN {id}"))).collect();
+        let marks: Vec<_> = (1..=9).map(|id| (f64::from(id) * 0.5, format!("JOIN {id}"))).collect();
         assert_eq!(words(&place(&marks, 900.0, 60.0)), ["JOIN 1–9"]);
         let marks = ["RST 3", "RST 3", "RST 7", "fallback", "fallback"].map(|words| (5.0, words.to_owned()));
         assert_eq!(words(&place(&marks, 900.0, 60.0)), ["fallback", "RST 3, 7"]);
+    }
+
+    #[test]
+    fn where_there_is_no_room_long_labels_become_one_before_short_ones_do() {
+        let mut marks = Vec::new();
+        for id in 1..=8 {
+            let x = f64::from(id) * 47.0;
+            marks.push((x, format!("JOIN {id}")));
+            marks.push((x + 1.0, format!("ADD_ADDR {id}")));
+        }
+        let placed = place(&marks, 1000.0, 60.0);
+        let words = words(&placed);
+        assert!(
+            (1..=8).all(|id| words.contains(&format!("JOIN {id}").as_str())),
+            "{words:?}"
+        );
+    }
+
+    #[test]
+    fn no_more_labels_become_one_than_have_to() {
+        let marks: Vec<_> = (1..=8).map(|id| (f64::from(id) * 30.0, format!("JOIN {id}"))).collect();
+        let placed = place(&marks, 1000.0, 60.0);
+        assert!(placed.rows <= ROWS && placed.flags.len() >= 4, "{:?}", words(&placed));
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub fn to_png(svg: &str, scale: f32) -> Result<Vec<u8>, PngError> {
 mod tests {
     use super::*;
     use crate::chart::{Axis, Chart, Series, Shape, Unit};
+    use std::sync::Mutex;
 
     #[test]
     fn the_pixels_are_those_of_the_picture() {
@@ -84,6 +85,36 @@ mod tests {
                 };
                 assert!(pixels.pixels().iter().any(blue), "the line has its colour");
             }
+            Err(PngError::NoFont) => eprintln!("no font is installed: not tested"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Counts what the renderer has to complain about.
+    struct Complaints;
+
+    static COMPLAINTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    impl log::Log for Complaints {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            let complaint = format!("{}: {}", record.target(), record.args());
+            COMPLAINTS.lock().expect("no panic").push(complaint);
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn the_renderer_has_nothing_to_warn_of() {
+        log::set_logger(&Complaints).expect("no other logger");
+        log::set_max_level(log::LevelFilter::Warn);
+        let svg = Chart::new("A title", Axis::time("x"), Axis::time("y")).to_svg();
+        match to_png(&svg, 1.0) {
+            Ok(_) => assert_eq!(*COMPLAINTS.lock().expect("no panic"), [""; 0]),
             Err(PngError::NoFont) => eprintln!("no font is installed: not tested"),
             Err(error) => panic!("{error}"),
         }

@@ -59,16 +59,14 @@ pub(super) fn draw(area: &Area, series: &Series, dash: &str) -> Markup {
     match &series.shape {
         Shape::Line(values) => {
             let places = thin::line(values.iter().filter_map(|value| area.place(*value)));
-            let class = if series.thin { "thin" } else { "line" };
-            html! { path class=(class) stroke-dasharray=(dash) d=(path(&places)) {} }
+            html! { path class=(weight(series)) stroke-dasharray=(dash) d=(path(&places)) {} }
         }
         Shape::Step(values) => {
             let places = values.iter().filter_map(|(x, y)| {
                 let x = area.x.place_or_low(*x)? * area.width;
                 Some((x.clamp(-OUTSIDE, OUTSIDE), area.y(*y)?))
             });
-            let class = if series.thin { "thin" } else { "line" };
-            html! { path class=(class) stroke-dasharray=(dash) d=(steps(&thin::line(places))) {} }
+            html! { path class=(weight(series)) stroke-dasharray=(dash) d=(steps(&thin::line(places))) {} }
         }
         Shape::Points(values, marker) => {
             let visible = |place: &Pixel| {
@@ -86,8 +84,7 @@ pub(super) fn draw(area: &Area, series: &Series, dash: &str) -> Markup {
 pub(super) fn sample(series: &Series, dash: &str) -> Markup {
     match &series.shape {
         Shape::Line(_) | Shape::Step(_) => {
-            let class = if series.thin { "thin" } else { "line" };
-            html! { path class=(class) stroke-dasharray=(dash) d="M0 0H18" {} }
+            html! { path class=(weight(series)) stroke-dasharray=(dash) d="M0 0H18" {} }
         }
         // A single dot is hard to see.
         Shape::Points(_, Marker::Dot) => points(&[5.0, 9.0, 13.0].map(|x| (x, 0.0)), Marker::Dot),
@@ -95,6 +92,11 @@ pub(super) fn sample(series: &Series, dash: &str) -> Markup {
         Shape::Marks(_) => html! { path class="mark" d="M9 -7V7" {} },
         Shape::Boxes(_) => html! { rect class="box" x="2" y="-5" width="14" height="10" {} },
     }
+}
+
+/// The class of lines.
+fn weight(series: &Series) -> &'static str {
+    if series.thin { "slim" } else { "line" }
 }
 
 fn path(places: &[Pixel]) -> String {

@@ -12,6 +12,7 @@ macro_rules! plain {
 .chart .paper{fill:#fff}.chart .grid{stroke:#e5e7eb;stroke-width:1;fill:none}.chart .fine{stroke:#f3f4f6;stroke-width:1;fill:none}
 .chart .frame{stroke:#9ca3af;stroke-width:1;fill:none}
 .chart .line{stroke:currentColor;stroke-width:2;fill:none;stroke-linejoin:round}
+.chart .slim{stroke:currentColor;stroke-width:1.1;fill:none}
 .chart .thin{stroke:currentColor;stroke-width:1.3;fill:none}
 .chart .ring{stroke:currentColor;stroke-width:1.1;fill:none}
 .chart .dot{stroke:currentColor;stroke-width:3;stroke-linecap:round;fill:none}

@@ -60,7 +60,7 @@ pub(super) fn draw(chart: &Chart, alone: bool) -> Markup {
     let strip = flags.rows as f64 * flags::ROW;
     let top = title_height + rows as f64 * LEGEND_ROW + strip + 8.0;
     // Labels, a long legend and a long title do not take from the picture.
-    let height = least_height + strip + rows.saturating_sub(1) as f64 * LEGEND_ROW + (title_height - 32.0).max(0.0);
+    let height = least_height + strip + rows.saturating_sub(1) as f64 * LEGEND_ROW + (title_height - 33.0).max(0.0);
     area.height = (height - top - 50.0).max(1.0);
     let (name, description) = (printable(&chart.title), printable(&chart.description));
     html! {

@@ -394,7 +394,14 @@ fn write_priority<'a>(
         format!("{who} asked {peer} to use {name} as a regular subflow again (MP_PRIO).")
     };
     let span = [priority.first, priority.last];
-    writer.note(SentenceKind::Priority, (subflow, priority.direction), span, text);
+    let weighed = by_choice(priority);
+    writer.say(
+        SentenceKind::Priority,
+        (subflow, priority.direction),
+        span,
+        text,
+        weighed,
+    );
 }
 
 fn write_priority_of_address(priority: &Priority, id: AddressId, writer: &mut StoryWriter<'_>) {
@@ -424,5 +431,18 @@ fn write_priority_of_address(priority: &Priority, id: AddressId, writer: &mut St
         subflow: ids.first().copied().filter(|_| ids.len() == 1),
         direction: Some(priority.direction),
     };
-    writer.note(SentenceKind::Priority, about, [priority.first, priority.last], text);
+    writer.say(
+        SentenceKind::Priority,
+        about,
+        [priority.first, priority.last],
+        text,
+        by_choice(priority),
+    );
+}
+
+fn by_choice(priority: &Priority) -> Weighed {
+    Weighing::of([priority.first.packet])
+        .may(Cause::Scheduler, "the host chose it")
+        .weigh()
+        .unsaid()
 }

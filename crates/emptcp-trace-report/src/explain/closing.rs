@@ -3,7 +3,7 @@
 use super::collector::{Facts, Moment};
 use super::handshake::{Handshake, Reset};
 use super::weigh::{Weighed, Weighing};
-use super::{At, SentenceKind, StoryWriter, words};
+use super::{About, At, SentenceKind, StoryWriter, words};
 use emptcp_trace::Direction;
 use emptcp_trace::record::{Cause, Detail, End, MarkKind, Subflow};
 use mptcp_wire::mptcp::MpTcprst;
@@ -83,26 +83,27 @@ fn write_reset(
         words::sender(direction),
         reason(reset.reason)
     );
-    writer.say(
-        SentenceKind::Closed,
-        (subflow.sf_id, direction),
-        [reset.at, reset.at],
-        text,
-        weighed,
-    );
+    // What made a host reset came from the other side.
+    let about = if weighed.evidence.accuses_path() {
+        About::from(subflow.sf_id)
+    } else {
+        About::from((subflow.sf_id, direction))
+    };
+    writer.say(SentenceKind::Closed, about, [reset.at, reset.at], text, weighed);
 }
 
 /// Who sent a RST: the host whose address it has, or something on the path.
 pub(super) fn weigh_reset(handshake: &Handshake, direction: Direction, reset: Reset) -> Weighed {
     let (who, peer) = (words::sender(direction), words::receiver(direction));
     let later = handshake.ways[direction].after_reset;
-    let interfered = reset.reason.is_some_and(|option| option.reason.0 == 6);
+    // 6: interference of a middlebox; 1: among others, data or options that do not fit (RFC 8684, 3.6).
+    let unfit = reset.reason.is_some_and(|option| matches!(option.reason.0, 1 | 6));
     let proof = [Some(reset.at.packet), later.map(|at| at.packet)];
     let weighing = Weighing::of(proof.into_iter().flatten())
         .unless(
             Cause::HostClosed,
-            if interfered {
-                format!("{who} reset it because its options or data did not arrive as {peer} sent them")
+            if unfit {
+                format!("{who} reset it for a reason of its own")
             } else {
                 format!("{who} reset it")
             },
@@ -122,7 +123,19 @@ pub(super) fn weigh_reset(handshake: &Handshake, direction: Direction, reset: Re
                 )
             }),
         );
-    weighing.weigh()
+    if !unfit || later.is_some() {
+        return weighing.weigh();
+    }
+    weighing
+        .may(
+            Cause::OptionRemoved,
+            format!("options of {peer} did not reach {who}, so it reset"),
+        )
+        .may(
+            Cause::PayloadChanged,
+            format!("data of {peer} reached {who} changed, so it reset"),
+        )
+        .weigh()
 }
 
 /// The reason of a RST, to append to a sentence: `, because of a lack of resources (MP_TCPRST 2)`.

@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SUBFLOWS: usize = 256;
 /// The shortest silence that gets a sentence, and the most silences that do (the longest ones).
 const SILENCE: Span = Span::from_seconds(2);
+/// The same while data waits for its acknowledgement: a sender repeats it sooner.
+const SILENCE_WAITING: Span = Span(900_000_000);
 const SILENCES: usize = 5;
 
 /// Reads the events of one connection and writes its story. Memory does not grow with the capture.
@@ -46,6 +48,8 @@ pub(super) struct Facts {
     carriers: PerDirection<Option<Carrier>>,
     /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
     pub(super) data_acks: PerDirection<u64>,
+    /// The end of the data of each direction that was seen.
+    data_ends: PerDirection<u64>,
     /// The same, up to the last packet. Marks of a packet, such as the end of a stall, refer to the state before it.
     pending: Option<(Direction, u64)>,
 }
@@ -105,11 +109,31 @@ impl Facts {
     }
 
     /// Whether a SYN or data waits for its answer.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
+        let behind = |direction: Direction| {
+            let pending = self
+                .pending
+                .filter(|(of, _)| *of == direction)
+                .map_or(0, |(_, data_ack)| data_ack);
+            // Only where DATA_ACKs are known at all.
+            let known = self.data_acks[direction].max(pending);
+            known > 0 && self.data_ends[direction] > known
+        };
+        if Direction::BOTH.into_iter().any(behind) {
+            return true;
+        }
         self.handshakes.values().any(|handshake| {
             let open = handshake.first_reset().is_none();
-            open && (handshake.unanswered_syn() || handshake.ways.0.iter().any(|way| way.waits()))
+            let half_open = handshake.syn_ack.is_some() && handshake.ack.is_none();
+            open && (handshake.unanswered_syn() || half_open || handshake.ways.0.iter().any(|way| way.waits()))
         })
+    }
+
+    /// Whether no subflow is left: each was reset, or closed by both sides.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.handshakes
+            .values()
+            .all(|handshake| handshake.first_reset().is_some() || handshake.fin.0.iter().all(Option::is_some))
     }
 
     /// Whether a subflow came about.
@@ -150,26 +174,29 @@ impl Collector {
             packet: packet.number,
         };
         let facts = &mut self.facts;
+        let quiet = facts.last.filter(|last| at.t - last.t >= SILENCE_WAITING);
+        let waits = quiet.is_some() && facts.waits();
+        let quiet = quiet.filter(|last| waits || at.t - last.t >= SILENCE);
         if let Some((direction, data_ack)) = facts.pending.take() {
             facts.data_acks[direction] = facts.data_acks[direction].max(data_ack);
         }
         facts.pending = packet.data_ack.map(|data_ack| (packet.dir.reverse(), data_ack));
         facts.artefacts.observe(packet, at);
         facts.first.get_or_insert(at);
-        let quiet = facts.last.replace(at).filter(|last| at.t - last.t >= SILENCE);
-        let waits = quiet.is_some() && facts.waits();
+        facts.last = Some(at);
         if facts.handshakes.len() < SUBFLOWS || facts.handshakes.contains_key(&packet.sf_id) {
             facts.handshakes.entry(packet.sf_id).or_default().observe(packet);
         }
         if let Some(from) = quiet {
             let ways = facts.handshakes.get(&packet.sf_id).map(|handshake| &handshake.ways);
             let answered = ways.is_some_and(|ways| ways[packet.dir.reverse()].last_acked == Some(at));
+            let repeats = packet.runs.iter().any(|run| run.piece != Piece::New);
             let quiet = Quiet {
                 from,
                 to: at,
                 waits,
                 jumps: ways.is_some_and(|ways| ways.0.iter().any(|way| way.jumped_at(at))),
-                resumed_by_ack: waits && answered && packet.runs.is_empty(),
+                resumed_by_ack: waits && answered && !repeats,
             };
             facts.silence(quiet);
         }
@@ -187,6 +214,11 @@ impl Collector {
                 _ => {}
             }
         }
+        let ends = packet
+            .runs
+            .iter()
+            .filter_map(|run| Some(run.dsn? + u64::from(run.length)));
+        facts.data_ends[packet.dir] = ends.fold(facts.data_ends[packet.dir], u64::max);
         let waited_for = facts.data_acks[packet.dir];
         for run in &packet.runs {
             if run

@@ -4,10 +4,12 @@ use super::bursts::{Burst, Copies, Key};
 use super::collector::Facts;
 use super::way::{Judgement, Run};
 use super::weigh::{Weighed, Weighing};
-use super::{SentenceKind, StoryWriter, words};
-use emptcp_trace::record::Cause;
+use super::{About, SentenceKind, StoryWriter, moving, words};
+use emptcp_trace::record::{Cause, Certainty};
 use emptcp_trace::{Direction, Span, SubflowId};
 
+/// A delay that only the timer of a sender explains (RFC 6298; the shortest one of Linux).
+const TIMER: Span = Span(200_000_000);
 /// Sentences about copies, all kinds together.
 const MOST_GROUPS: usize = 24;
 
@@ -20,8 +22,9 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     for (subflow, handshake) in &facts.handshakes {
         for direction in Direction::BOTH {
             let way = &handshake.ways[direction];
-            if let Some(run) = way.late {
-                write_late(*subflow, direction, &run, writer);
+            if let Some(run) = way.late() {
+                let surely = way.late_by(TIMER);
+                write_late(*subflow, direction, &run, surely, writer);
             }
             if let Some(run) = way.overtaken {
                 write_overtaken(*subflow, direction, &run, writer);
@@ -66,7 +69,13 @@ fn write_burst(key: Key, burst: &Burst, facts: &Facts, writer: &mut StoryWriter<
             observed(),
         ),
     };
-    writer.say(kind, (key.subflow, direction), [burst.first, burst.last], text, weighed);
+    // Acknowledgements may be what was lost: only a cause that is sure has a direction.
+    let about = if weighed.evidence.certainty == Certainty::Certain {
+        About::from((key.subflow, direction))
+    } else {
+        About::from(key.subflow)
+    };
+    writer.say(kind, about, [burst.first, burst.last], text, weighed);
 }
 
 /// Why data that had passed the capture point was sent again.
@@ -86,7 +95,23 @@ fn weigh_retransmission(subflow: SubflowId, direction: Direction, burst: &Burst,
         }
         proof.push(copy.at.packet);
     }
-    let dead = way.unanswered.is_some_and(|run| burst.last >= run.first);
+    if moving::dead_run(handshake, direction).is_some_and(|(run, _)| burst.last >= run.first) {
+        // The sentence about the subflow that stopped working weighs the causes.
+        return Weighed::observed(proof);
+    }
+    let open = needed == 0 && needless == 0 && way.last_acked.is_none_or(|at| at < burst.first);
+    if open {
+        let never = format!("{receiver} acknowledged none of it in this capture");
+        return Weighing::of(proof)
+            .may(Cause::HostGone, format!("{receiver} was gone"))
+            .may(
+                Cause::PacketsLost,
+                "the packets, or what acknowledged them, were lost after the capture point",
+            )
+            .may(Cause::PathDead, "the path carried nothing any more")
+            .not(Cause::Reordered, never)
+            .weigh();
+    }
     Weighing::of(proof)
         .not(
             Cause::CapturedTwice,
@@ -108,16 +133,11 @@ fn weigh_retransmission(subflow: SubflowId, direction: Direction, burst: &Burst,
                 format!("{receiver} acknowledged only a round trip after the copies: the originals had not arrived")
             }),
         )
-        .unless(
-            Cause::PathDead,
-            "the path carries nothing any more",
-            (!dead).then(|| format!("{receiver} answers on this subflow")),
-        )
         .weigh()
 }
 
 /// Gaps that were filled a round trip later: lost before the capture point.
-fn write_late(subflow: SubflowId, direction: Direction, run: &Run, writer: &mut StoryWriter<'_>) {
+fn write_late(subflow: SubflowId, direction: Direction, run: &Run, surely: bool, writer: &mut StoryWriter<'_>) {
     let who = words::sender(direction);
     let text = format!(
         "On {} {} from {who} {} missing when later data came, and followed a round trip or more later ({}, packets {} to \
@@ -135,9 +155,10 @@ fn write_late(subflow: SubflowId, direction: Direction, run: &Run, writer: &mut 
             Cause::PacketsLost,
             format!("they were lost between {who} and the capture point, and sent again"),
         )
-        .not(
+        .unless(
             Cause::Reordered,
-            "they came a round trip or more after the packets that they belong before",
+            "they were overtaken by more than a round trip",
+            surely.then_some("they came only after the time of a retransmission timer, and only once"),
         )
         .weigh();
     writer.say(

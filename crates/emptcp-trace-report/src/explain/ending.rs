@@ -2,7 +2,7 @@
 
 use super::collector::Facts;
 use super::weigh::{Weighed, Weighing};
-use super::{ALL, About, At, SentenceKind, StoryWriter, closing, words};
+use super::{ALL, About, At, SentenceKind, StoryWriter, closing, moving, words};
 use emptcp_trace::record::{Cause, End, MarkKind};
 use emptcp_trace::{Direction, SubflowId};
 
@@ -128,24 +128,29 @@ fn tcp_end(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
 
 fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
     let initial = facts.handshakes.get(&SubflowId(0));
-    let part = || {
-        Weighing::of([last.packet])
-            .may(Cause::PartOnly, "the capture ends before the connection does")
-            .weigh()
-            .unsaid()
-    };
     match fins {
         [] if initial.is_some_and(|handshake| handshake.unanswered_syn()) => {
             let text = "The capture ends without an answer.";
-            writer.say(END, ALL, [last, last], text, Weighed::observed([last.packet]));
+            writer.note(END, ALL, [last, last], text);
         }
-        [] => writer.say(
-            END,
-            ALL,
-            [last, last],
-            "The capture ends while the connection is open.",
-            part(),
-        ),
+        [] => {
+            let text = if facts.is_cut_off() {
+                "The capture ends with all subflows reset or closed, and no end of the connection."
+            } else {
+                "The capture ends while the connection is open."
+            };
+            // Where nothing waits for an answer, or for ever, it may just as well have been left so.
+            let stuck = facts.handshakes.keys().any(|subflow| moving::is_dead(facts, *subflow));
+            let weighed = if stuck || !facts.waits() {
+                Weighed::observed([last.packet])
+            } else {
+                Weighing::of([last.packet])
+                    .may(Cause::PartOnly, "the capture ends before the connection does")
+                    .weigh()
+                    .unsaid()
+            };
+            writer.say(END, ALL, [last, last], text, weighed);
+        }
         [(direction, at)] => {
             let text = format!(
                 "{} closed its direction (DATA_FIN, packet {}), {} did not before the end of the capture.",
@@ -153,11 +158,11 @@ fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWri
                 at.packet,
                 words::receiver(*direction)
             );
-            writer.say(END, About::from(*direction), [*at, last], text, part());
+            writer.note(END, About::from(*direction), [*at, last], text);
         }
         [(_, at), ..] => {
             let text = "Both sides sent a DATA_FIN, but the capture has no DATA_ACK of both before it ends.";
-            writer.say(END, ALL, [*at, last], text, part());
+            writer.note(END, ALL, [*at, last], text);
         }
     }
 }

@@ -4,8 +4,8 @@ use super::collector::{Facts, Moment};
 use super::handshake::Handshake;
 use super::way::{Run, Way};
 use super::weigh::{Weighed, Weighing};
-use super::{At, SentenceKind, StoryWriter, words};
-use emptcp_trace::record::{Cause, Connection, Detail, Fallback, MarkKind, Subflow};
+use super::{About, At, SentenceKind, StoryWriter, words};
+use emptcp_trace::record::{Cause, Connection, Detail, Fallback, Mark, MarkKind, Subflow};
 use emptcp_trace::{Direction, Span, SubflowId};
 
 const FALLBACK: SentenceKind = SentenceKind::Fallback;
@@ -125,32 +125,53 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
     let mark = &moment.mark;
     let packet = mark.packet;
     let (sender, peer) = (words::sender(mark.dir), words::receiver(mark.dir));
-    let about = (mark.sf_id.unwrap_or(SubflowId(0)), mark.dir);
+    let subflow = mark.sf_id.unwrap_or(SubflowId(0));
+    let mut about = About::from((subflow, mark.dir));
     let span = [moment.at(), moment.at()];
     let (text, weighed) = match class {
-        Fallback::MpFail => (
-            format!("Fallback to TCP: {sender} sent MP_FAIL (packet {packet}) on the only subflow."),
-            weigh_fail(facts, writer.connection, moment),
-        ),
-        Fallback::InfiniteMapping => (
-            format!(
+        Fallback::MpFail => {
+            // It is about the data that the sender of MP_FAIL got.
+            about = About::from((subflow, mark.dir.reverse()));
+            (
+                format!("Fallback to TCP: {sender} sent MP_FAIL (packet {packet})."),
+                weigh_fail(facts, writer.connection, moment),
+            )
+        }
+        Fallback::InfiniteMapping => {
+            let asked = facts
+                .moments(MarkKind::MpFail)
+                .iter()
+                .any(|fail| fail.mark.dir != mark.dir && fail.at() <= moment.at());
+            let text = format!(
                 "Fallback to TCP: {sender} announced an infinite mapping (packet {packet}); from there on its data goes on \
                  as plain TCP on this subflow."
-            ),
-            Weighing::of([packet])
-                .may(Cause::HostFellBack, format!("{sender} fell back"))
-                .weigh()
-                .unsaid(),
-        ),
+            );
+            // After an MP_FAIL of the other side it only complies.
+            let weighed = if asked {
+                Weighed::observed([packet])
+            } else {
+                Weighing::of([packet])
+                    .may(Cause::HostFellBack, format!("{sender} fell back"))
+                    .weigh()
+                    .unsaid()
+            };
+            (text, weighed)
+        }
         Fallback::SynAckWithoutOption => {
             let handshake = facts.handshakes.get(&SubflowId(0));
             if handshake.is_some_and(|handshake| handshake.bare_syn.is_some_and(|syn| syn <= moment.at())) {
                 return;
             }
+            // The option may have vanished on the way there or back.
+            about = About::from(subflow);
             (
                 format!("It is plain TCP: the SYN+ACK (packet {packet}) has no MP_CAPABLE."),
                 Weighing::of([packet])
-                    .may(Cause::NotSupported, format!("{sender} does not speak Multipath TCP"))
+                    .unless(
+                        Cause::NotSupported,
+                        format!("{sender} does not speak Multipath TCP"),
+                        erased(mark, Cause::NotSupported),
+                    )
                     .may(
                         Cause::OptionRemoved,
                         "something on the path removed the option from the SYN or from its answer (a capture at the other \
@@ -163,6 +184,7 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
             let Some(handshake) = facts.handshakes.get(&SubflowId(0)) else {
                 return;
             };
+            about = About::from(subflow);
             (
                 syn_again(handshake, &sender, packet),
                 weigh_syn_again(handshake, &sender, &peer, moment),
@@ -182,6 +204,12 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
         | Fallback::Incomplete => return,
     };
     writer.say(FALLBACK, about, span, text, weighed);
+}
+
+/// Why a host cannot be the cause, where its packets have no-operation options in place of the one that is missing.
+fn erased(mark: &Mark, cause: Cause) -> Option<&'static str> {
+    let is_out = mark.evidence.excluded.contains(cause);
+    is_out.then_some("no-operation options stand in place of the option, more in a row than a host writes")
 }
 
 fn syn_again(handshake: &Handshake, sender: &str, packet: emptcp_trace::PacketNumber) -> String {
@@ -301,15 +329,24 @@ fn write_mirrored(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let Some(handshake) = facts.handshakes.get(&SubflowId(0)) else {
         return;
     };
-    let (Some(at), Some(syn)) = (handshake.mirrored, handshake.syn) else {
+    let (Some(at), Some((syn, _))) = (handshake.mirrored, handshake.span()) else {
         return;
     };
     let opener = handshake.direction.unwrap_or(Direction::ClientToServer);
     let peer = words::receiver(opener);
-    let text = format!(
-        "It is plain TCP: the SYN+ACK (packet {}) repeats the MP_CAPABLE of the SYN, where {peer} would put its own key.",
-        at.packet
-    );
+    let what = if handshake.syn_ack == Some(at) {
+        format!(
+            "the SYN+ACK (packet {}) repeats the MP_CAPABLE of the SYN, where {peer} would put its own key",
+            at.packet
+        )
+    } else {
+        let who = words::sender(opener);
+        format!(
+            "{who} gives its own key as that of {peer} (packet {}): it got its own option back",
+            at.packet
+        )
+    };
+    let text = format!("It is plain TCP: {what}.");
     let weighed = Weighing::of([syn.packet, at.packet])
         .not(
             Cause::NotSupported,
@@ -352,6 +389,7 @@ fn write_fail(facts: &Facts, writer: &mut StoryWriter<'_>) {
             writer.note(FALLBACK, about, span, text);
         } else {
             let weighed = weigh_fail(facts, writer.connection, first);
+            let about = (about.0, direction.reverse());
             writer.say(FALLBACK, about, span, format!("{who} sent MP_FAIL."), weighed);
         }
     }
@@ -376,13 +414,29 @@ fn write_vanished(one: &Vanished, follows: bool, facts: &Facts, writer: &mut Sto
     }
     let weighed = weigh_vanished(one, follows, facts, writer.connection);
     let last = one.goes_on.map_or(one.run.last, |at| at.max(one.run.last));
-    writer.say(
-        FALLBACK,
-        (one.subflow, one.direction),
-        [one.run.first, last],
-        text,
-        weighed,
-    );
+    let never = facts
+        .handshakes
+        .get(&one.subflow)
+        .is_none_or(|handshake| handshake.ways[one.direction].last_dss.is_none());
+    let about = About {
+        subflow: Some(one.subflow),
+        // Either way may be at fault where the handshake is in question.
+        direction: (!never).then_some(one.direction),
+    };
+    writer.say(FALLBACK, about, [one.run.first, last], text, weighed);
+}
+
+/// Marks that exclude that the host fell back by itself.
+fn erasure(facts: &Facts, one: &Vanished) -> Option<&'static str> {
+    let kinds = [MarkKind::Fallback, MarkKind::OptionsStopped];
+    let mut marks = kinds
+        .into_iter()
+        .flat_map(|kind| facts.moments(kind))
+        .map(|moment| &moment.mark);
+    marks.find_map(|mark| {
+        let same = (mark.sf_id, mark.dir) == (Some(one.subflow), one.direction);
+        erased(mark, Cause::HostFellBack).filter(|_| same)
+    })
 }
 
 fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Connection) -> Weighed {
@@ -413,7 +467,7 @@ fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Con
             "{peer} acknowledges this data at the data level: it had its mappings"
         ))
     } else {
-        None
+        erasure(facts, one).map(str::to_owned)
     };
     let proof = [Some(first), Some(one.run.last), one.goes_on].into_iter().flatten();
     let weighing = Weighing::of(proof.map(|at| at.packet)).not(
@@ -422,10 +476,8 @@ fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Con
     );
     if follows {
         return weighing
-            .may(Cause::HostFellBack, format!("{who} fell back as well"))
             .not(Cause::OptionRemoved, format!("the options of {peer} ceased before"))
-            .weigh()
-            .unsaid();
+            .weigh();
     }
     weighing
         .unless(Cause::HostFellBack, format!("{who} has fallen back to TCP"), host)

@@ -19,6 +19,16 @@ fn opens(option: &MptcpOption) -> bool {
     matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_))
 }
 
+/// MP_CAPABLE whose two keys are one: its sender got its own key back.
+fn has_one_key_twice(option: &MptcpOption) -> bool {
+    match option {
+        MptcpOption::MpCapable(capable) => {
+            capable.receiver_key().is_some() && capable.sender_key() == capable.receiver_key()
+        }
+        _ => false,
+    }
+}
+
 /// One subflow, from SYN to RST.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Handshake {
@@ -32,6 +42,8 @@ pub(crate) struct Handshake {
     /// Of those, the ones with MP_CAPABLE or MP_JOIN.
     pub(crate) syns_with_option: u64,
     pub(crate) syn_ack: Option<At>,
+    pub(crate) syn_acks: u64,
+    pub(crate) last_syn_ack: Option<At>,
     /// Whether it had MP_CAPABLE or MP_JOIN.
     pub(crate) syn_ack_option: bool,
     pub(crate) ack: Option<At>,
@@ -78,6 +90,8 @@ impl Handshake {
             }
             Some(Stage::SynAck) => {
                 self.syn_ack.get_or_insert(at);
+                self.last_syn_ack = Some(at);
+                self.syn_acks += 1;
                 self.direction.get_or_insert(packet.dir.reverse());
                 self.syn_ack_option |= option;
                 if packet.options.iter().any(|option| self.repeats_syn(option)) {
@@ -85,6 +99,9 @@ impl Handshake {
                 }
             }
             Some(Stage::Ack) if self.direction.unwrap_or(packet.dir) == packet.dir => {
+                if self.ack.is_none() && packet.options.iter().any(has_one_key_twice) {
+                    self.mirrored.get_or_insert(at);
+                }
                 self.ack.get_or_insert(at);
                 self.ack_option |= option;
             }

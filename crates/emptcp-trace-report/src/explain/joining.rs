@@ -5,7 +5,7 @@ use super::collector::Facts;
 use super::handshake::Handshake;
 use super::opening::{round_trip, weigh_no_answer, weigh_refusal};
 use super::weigh::{Weighed, Weighing};
-use super::{At, Capped, SentenceKind, StoryWriter, closing, words};
+use super::{About, At, Capped, SentenceKind, StoryWriter, closing, words};
 use emptcp_trace::Direction;
 use emptcp_trace::record::{Cause, Connection, MarkKind, Subflow};
 
@@ -125,7 +125,7 @@ fn write_failure(
     let (outcome, weighed) = match refused {
         Some((_, reset)) => {
             let outcome = format!(", but a RST came back{}", closing::reason(reset.reason));
-            (outcome, weigh_refusal(handshake, direction, reset, first))
+            (outcome, weigh_refusal(handshake, direction, reset, first, facts.over()))
         }
         None => outcome(facts, subflow, handshake, [first, last]),
     };
@@ -139,13 +139,19 @@ fn write_failure(
         text.push_str(&format!(" {by} reset it (packet {}){reason}.", reset.at.packet));
     }
     writer.described.extend(reset.map(|(_, reset)| reset.at.packet));
-    writer.say(
-        SentenceKind::Subflow,
-        (subflow.sf_id, direction),
-        [first, end],
-        text,
-        weighed.unsaid(),
-    );
+    // Who refused it, or whose packet lacks the option. Where no answer came, either way may be at fault.
+    let whose = if refused.is_some() {
+        Some(direction.reverse())
+    } else if handshake.syn_ack_option && handshake.ack.is_some() && handshake.syn_acks < 2 {
+        Some(direction)
+    } else {
+        None
+    };
+    let about = About {
+        subflow: Some(subflow.sf_id),
+        direction: whose,
+    };
+    writer.say(SentenceKind::Subflow, about, [first, end], text, weighed.unsaid());
 }
 
 /// What came of a SYN that was not refused, and why.
@@ -205,11 +211,11 @@ fn outcome(facts: &Facts, subflow: &Subflow, handshake: &Handshake, [first, last
             .weigh();
         return (", but an HMAC is wrong".to_owned(), weighed.unsaid());
     }
-    let Some(ack) = handshake.ack else {
-        return (
-            format!(", but the capture has no answer of {who} to the SYN+ACK"),
-            observed(),
-        );
+    let Some(ack) = handshake
+        .ack
+        .filter(|ack| handshake.last_syn_ack.is_none_or(|last| last < *ack))
+    else {
+        return unconfirmed(handshake, &who, &peer, first);
     };
     if !handshake.ack_option {
         let weighed = Weighing::of([ack.packet])
@@ -235,6 +241,33 @@ fn outcome(facts: &Facts, subflow: &Subflow, handshake: &Handshake, [first, last
         return (outcome, weighed);
     }
     (", but the handshake did not end in the capture".to_owned(), observed())
+}
+
+/// The SYN+ACK was answered by nothing that reached its sender.
+fn unconfirmed(handshake: &Handshake, who: &str, peer: &str, first: At) -> (String, Weighed) {
+    let last = handshake.last_syn_ack.unwrap_or(first);
+    let proof = [first.packet, last.packet];
+    if handshake.syn_acks < 2 {
+        let text = format!(", but the capture has no answer of {who} to the SYN+ACK");
+        return (text, Weighed::observed(proof));
+    }
+    let text = format!(
+        ", but {peer} sent its SYN+ACK {} times: no answer of {who} reached it",
+        words::count(handshake.syn_acks)
+    );
+    let weighed = Weighing::of(proof)
+        .not(
+            Cause::NotCaptured,
+            format!("{peer} repeated its SYN+ACK, so it had no answer"),
+        )
+        .may(Cause::HostGone, format!("{who} has lost this address or link"))
+        .may(Cause::PacketsLost, "the SYN+ACKs or their answers were lost")
+        .may(
+            Cause::PathDead,
+            "the path carries nothing any more in one or both directions",
+        )
+        .weigh();
+    (text, weighed)
 }
 
 fn wrong_hmac(facts: &Facts, subflow: &Subflow) -> bool {

@@ -44,6 +44,8 @@ mod closing;
 mod collector;
 mod copies;
 mod ending;
+#[cfg(test)]
+mod evidence_tests;
 mod fallback;
 mod handshake;
 mod joining;

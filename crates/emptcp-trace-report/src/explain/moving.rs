@@ -4,9 +4,10 @@ use super::collector::{Facts, Moment, Quiet};
 use super::handshake::Handshake;
 use super::way::Run;
 use super::weigh::{Weighed, Weighing};
-use super::{At, SentenceKind, StoryWriter, closing, words};
+use super::{About, At, SentenceKind, StoryWriter, closing, words};
 use emptcp_trace::record::{Cause, Connection, Detail, MarkKind, Subflow};
 use emptcp_trace::{Direction, Piece, Span, SubflowId};
+use std::net::IpAddr;
 
 /// Packets without an answer that show a dead subflow, and for how long.
 const DEAD_PACKETS: u64 = 3;
@@ -54,6 +55,10 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
     let Quiet { from, to, .. } = *quiet;
     // Waiting for the answer to a SYN, or for a timer: the sentences about that say so.
     if quiet.waits && !quiet.jumps && !quiet.resumed_by_ack {
+        return;
+    }
+    let mut steps = facts.moments(MarkKind::ClockStep).iter();
+    if steps.any(|step| step.mark.packet == to.packet) {
         return;
     }
     let text = format!(
@@ -141,7 +146,13 @@ fn write_handover(moment: &Moment, facts: &Facts, writer: &mut StoryWriter<'_>) 
     }
     text.push('.');
     let Handover { at, weighed } = handover;
-    writer.say(SentenceKind::Handover, (to, mark.dir), [at, at], text, weighed);
+    // The causes are about the subflow that the data left.
+    let about = if weighed.evidence.causes.contains(Cause::Scheduler) {
+        About::from((to, mark.dir))
+    } else {
+        About::from(from)
+    };
+    writer.say(SentenceKind::Handover, about, [at, at], text, weighed);
 }
 
 /// A handover, and why the data moved.
@@ -244,46 +255,83 @@ pub(super) fn is_handover(connection: &Connection, from: SubflowId, to: SubflowI
     old.new_dsn[direction] > 0 && new.new_dsn[direction] > 0 && !third
 }
 
-/// Packets that need an answer, which one side sent for more than a second without getting any.
-fn unanswered(handshake: &Handshake, direction: Direction, over: Option<At>) -> Option<Run> {
-    let run = handshake.ways[direction].unanswered?;
-    let alive = over.is_some_and(|over| run.first.t >= over.t) || run.packets < DEAD_PACKETS;
-    (!alive && run.last.t - run.first.t >= DEAD_AFTER).then_some(run)
+/// How a subflow failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The other side sent nothing at all.
+    Silent,
+    /// The other side still sent, but acknowledged nothing of it.
+    Unheard,
+    /// The acknowledgements are in the capture, and the sender did not get them.
+    AnswersLost,
+}
+
+/// Packets that need an answer, which one side sent for more than a second without getting any, to the end of the
+/// subflow in the capture; or the same bytes again and again.
+pub(super) fn dead_run(handshake: &Handshake, direction: Direction) -> Option<(Run, Failure)> {
+    let way = &handshake.ways[direction];
+    let long = |run: &Run| run.packets >= DEAD_PACKETS && run.last.t - run.first.t >= DEAD_AFTER;
+    if let Some(run) = way.unanswered.filter(long) {
+        return Some((run, Failure::Silent));
+    }
+    // The first transmission is not among the copies.
+    let run = way
+        .stuck(DEAD_PACKETS - 1)
+        .filter(|run| run.last.t - run.first.t >= DEAD_AFTER)?;
+    let failure = if way.is_heard() {
+        Failure::AnswersLost
+    } else {
+        Failure::Unheard
+    };
+    Some((run, failure))
 }
 
 /// Whether a subflow stopped working.
 pub(super) fn is_dead(facts: &Facts, subflow: SubflowId) -> bool {
-    let over = facts.over();
     facts.handshakes.get(&subflow).is_some_and(|handshake| {
         let mut both = Direction::BOTH.into_iter();
-        both.any(|direction| unanswered(handshake, direction, over).is_some())
+        both.any(|direction| dead_run(handshake, direction).is_some())
     })
 }
 
 /// Subflows on which one side kept sending without an answer.
 fn write_dead(facts: &Facts, writer: &mut StoryWriter<'_>) {
-    let over = facts.over();
     let connection = writer.connection;
     for subflow in &connection.subflows {
         let Some(handshake) = facts.handshakes.get(&subflow.sf_id) else {
             continue;
         };
-        if !handshake.is_open(subflow) {
+        if subflow.sf_id.0 > 0 && !handshake.is_open(subflow) {
             continue;
         }
         for direction in Direction::BOTH {
-            let Some(run) = unanswered(handshake, direction, over) else {
+            let Some((run, failure)) = dead_run(handshake, direction) else {
                 continue;
             };
+            let (who, peer) = (words::sender(direction), words::receiver(direction));
+            let what = match failure {
+                Failure::Silent => format!(
+                    "{who} sent {} on it from here to {} that need an answer, and none of {peer} came",
+                    words::counted(run.packets, "packet"),
+                    writer.clock(run.last.t)
+                ),
+                Failure::Unheard => format!(
+                    "{who} sent the same bytes again and again from here to {} ({}), and {peer}, which still sent, \
+                     acknowledged none of them",
+                    writer.clock(run.last.t),
+                    words::counted(run.packets, "packet")
+                ),
+                Failure::AnswersLost => format!(
+                    "{who} sent the same bytes again and again from here to {} ({}), although {peer} acknowledged them",
+                    writer.clock(run.last.t),
+                    words::counted(run.packets, "packet")
+                ),
+            };
             let text = format!(
-                "{} stopped working: {} sent {} on it from here to {} that need an answer, and none of {} came.",
-                words::sentence(&words::subflow(subflow.sf_id)),
-                words::sender(direction),
-                words::counted(run.packets, "packet"),
-                writer.clock(run.last.t),
-                words::receiver(direction)
+                "{} stopped working: {what}.",
+                words::sentence(&words::subflow(subflow.sf_id))
             );
-            let weighed = weigh_dead(facts, connection, subflow, direction, &run);
+            let weighed = weigh_dead(facts, connection, subflow, direction, &run, failure);
             writer.say(
                 SentenceKind::Silence,
                 subflow.sf_id,
@@ -295,24 +343,63 @@ fn write_dead(facts: &Facts, writer: &mut StoryWriter<'_>) {
     }
 }
 
-fn weigh_dead(facts: &Facts, connection: &Connection, subflow: &Subflow, direction: Direction, run: &Run) -> Weighed {
+fn weigh_dead(
+    facts: &Facts,
+    connection: &Connection,
+    subflow: &Subflow,
+    direction: Direction,
+    run: &Run,
+    failure: Failure,
+) -> Weighed {
     let (who, peer) = (words::sender(direction), words::receiver(direction));
     let name = words::subflow(subflow.sf_id);
+    match failure {
+        Failure::Silent => {}
+        Failure::Unheard => {
+            return Weighing::of([run.first.packet, run.last.packet])
+                .not(
+                    Cause::NotCaptured,
+                    format!("{who} repeats its bytes: no acknowledgement reached it"),
+                )
+                .may(
+                    Cause::HostGone,
+                    format!("{peer} has lost this address or link for what it receives"),
+                )
+                .may(
+                    Cause::PathDead,
+                    format!("the path of {name} carries nothing from {who} to {peer} any more"),
+                )
+                .weigh();
+        }
+        Failure::AnswersLost => {
+            return Weighing::of([run.first.packet, run.last.packet])
+                .not(Cause::NotCaptured, "the acknowledgements are in the capture")
+                .may(
+                    Cause::HostGone,
+                    format!("{who} or {peer} has lost this address or link"),
+                )
+                .may(
+                    Cause::PathDead,
+                    format!("the path of {name} carries nothing from {peer} to {who} any more"),
+                )
+                .weigh();
+        }
+    }
     let repeats = facts
         .handshakes
         .get(&subflow.sf_id)
         .is_some_and(|handshake| handshake.ways[direction].repeated > 0);
     let again = repeats.then(|| format!("{who} sent the same bytes again, so no acknowledgement had reached it"));
-    let end = |subflow: &Subflow| match direction {
-        Direction::ClientToServer => subflow.server.ip(),
-        Direction::ServerToClient => subflow.client.ip(),
+    // Both addresses, alive on other subflows: each side answers from its own.
+    let alive = |end: fn(&Subflow) -> IpAddr, sender: Direction| {
+        connection.subflows.iter().find_map(|other| {
+            let way = &facts.handshakes.get(&other.sf_id)?.ways[sender];
+            let last = way.last.filter(|last| last.t > run.first.t)?;
+            (other.sf_id != subflow.sf_id && end(other) == end(subflow)).then_some(last)
+        })
     };
-    // The same address of the silent side, alive on another subflow.
-    let alive = connection.subflows.iter().find_map(|other| {
-        let way = &facts.handshakes.get(&other.sf_id)?.ways[direction.reverse()];
-        let last = way.last.filter(|last| last.t > run.first.t)?;
-        (other.sf_id != subflow.sf_id && end(other) == end(subflow)).then_some((other.sf_id, last))
-    });
+    let client = alive(|subflow| subflow.client.ip(), Direction::ClientToServer);
+    let server = alive(|subflow| subflow.server.ip(), Direction::ServerToClient);
     Weighing::of([run.first.packet, run.last.packet])
         .unless(
             Cause::NotCaptured,
@@ -322,11 +409,10 @@ fn weigh_dead(facts: &Facts, connection: &Connection, subflow: &Subflow, directi
         .unless(
             Cause::HostGone,
             format!("{peer} has lost this address or link, or is gone"),
-            alive.map(|(other, at)| {
+            client.zip(server).map(|(client, server)| {
                 format!(
-                    "{peer} answers from the same address on {} (packet {})",
-                    words::subflow(other),
-                    at.packet
+                    "both addresses are in use on other subflows (packets {} and {})",
+                    client.packet, server.packet
                 )
             }),
         )

@@ -64,7 +64,7 @@ fn no_connection(handshake: &Handshake, first: At, last: At) -> (String, Weighed
             reset.at.packet,
             closing::reason(reset.reason)
         );
-        let weighed = weigh_refusal(handshake, opener, reset, first);
+        let weighed = weigh_refusal(handshake, opener, reset, first, None);
         return (text, weighed, reset.at);
     }
     let last = handshake.last_syn.unwrap_or(last);
@@ -72,9 +72,27 @@ fn no_connection(handshake: &Handshake, first: At, last: At) -> (String, Weighed
     (" The capture has no answer.".to_owned(), weighed, last)
 }
 
-/// A RST in place of a SYN+ACK.
-pub(super) fn weigh_refusal(handshake: &Handshake, opener: Direction, reset: Reset, first: At) -> Weighed {
+/// A RST in place of a SYN+ACK. `over` is when the connection that it was to join had begun to end.
+pub(super) fn weigh_refusal(
+    handshake: &Handshake,
+    opener: Direction,
+    reset: Reset,
+    first: At,
+    over: Option<At>,
+) -> Weighed {
     let peer = words::receiver(opener);
+    if let Some(over) = over.filter(|over| *over < reset.at) {
+        return Weighing::of([over.packet, first.packet, reset.at.packet])
+            .may(
+                Cause::HostClosed,
+                format!(
+                    "the connection had begun to end (packet {}), so {peer} accepts no subflow",
+                    over.packet
+                ),
+            )
+            .may(Cause::Refused, format!("{peer} refuses the subflow for another reason"))
+            .weigh();
+    }
     let later = handshake.ways[opener.reverse()].after_reset;
     Weighing::of([first.packet, reset.at.packet])
         .unless(

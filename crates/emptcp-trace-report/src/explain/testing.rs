@@ -5,9 +5,9 @@ use emptcp_trace::record::{Connection, Detail, End, Hash, Kind, Mark, MarkKind, 
 use emptcp_trace::{
     ConnectionId, Direction, Event, PacketEvent, PacketNumber, PerDirection, Span, SubflowId, Timestamp,
 };
-use mptcp_wire::mptcp::MptcpOption;
+use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpCapable, MpJoin, MptcpOption};
 use mptcp_wire::tcp::Flags;
-use mptcp_wire::{AddressId, Version};
+use mptcp_wire::{AddressId, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -259,4 +259,64 @@ pub(super) fn subflow(number: u8) -> Subflow {
         rst_transient: None,
         rst_reason: None,
     }
+}
+
+pub(super) const SYN_ACK: fn() -> Flags = || Flags::SYN | Flags::ACK;
+pub(super) const RST_ACK: fn() -> Flags = || Flags::RST | Flags::ACK;
+
+pub(super) fn capable(flags: CapableFlags, keys: CapableKeys) -> MptcpOption {
+    let version = Version::V1;
+    MpCapable { version, flags, keys }.into()
+}
+
+pub(super) fn opened(script: &mut Script, server: CapableFlags) {
+    let key = Key([7; 8]);
+    let both = CapableKeys::Both {
+        sender: key,
+        receiver: key,
+    };
+    script
+        .with_options(0, 0, UP, Flags::SYN, &[capable(CapableFlags::HMAC, CapableKeys::None)])
+        .with_options(20, 0, DOWN, SYN_ACK(), &[capable(server, CapableKeys::Sender(key))])
+        .with_options(20, 0, UP, Flags::ACK, &[capable(CapableFlags::HMAC, both)]);
+}
+
+pub(super) fn join_syn(backup: bool) -> MptcpOption {
+    MpJoin::Syn {
+        backup,
+        address_id: AddressId(2),
+        token: Token(1),
+        nonce: Nonce(2),
+    }
+    .into()
+}
+
+pub(super) fn join_syn_ack() -> MptcpOption {
+    MpJoin::SynAck {
+        backup: false,
+        address_id: AddressId(0),
+        hmac: TruncatedHmac(1),
+        nonce: Nonce(2),
+    }
+    .into()
+}
+
+pub(super) fn joined(script: &mut Script, backup: bool) {
+    script
+        .with_options(100, 1, UP, Flags::SYN, &[join_syn(backup)])
+        .with_options(120, 1, DOWN, SYN_ACK(), &[join_syn_ack()])
+        .with_options(
+            120,
+            1,
+            UP,
+            Flags::ACK,
+            &[MpJoin::Ack {
+                hmac: JoinHmac([0; 20]),
+            }
+            .into()],
+        );
+    let mut second = subflow(1);
+    second.t_syn = after(100);
+    second.t_last = after(120);
+    script.connection.subflows.push(second);
 }

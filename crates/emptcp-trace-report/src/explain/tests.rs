@@ -1,75 +1,14 @@
 //! The exact sentences that hand-made connections give.
 
 use super::SentenceKind as About;
-use super::testing::{DOWN, Script, UP, after, subflow};
+use super::testing::{DOWN, RST_ACK, SYN_ACK, Script, UP, after, capable, join_syn, joined, opened, subflow};
 use emptcp_trace::record::{Detail, End, Fallback, MarkKind};
 use emptcp_trace::{PerDirection, Piece, Run, Span, SubflowId};
 use mptcp_wire::mptcp::{
-    AddAddr, AddAddrForm, CapableFlags, CapableKeys, MpCapable, MpJoin, MpPrio, MpTcprst, MptcpOption, RemoveAddr,
-    ResetReason,
+    AddAddr, AddAddrForm, CapableFlags, CapableKeys, MpPrio, MpTcprst, RemoveAddr, ResetReason,
 };
 use mptcp_wire::tcp::Flags;
-use mptcp_wire::{AddressId, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
-
-const SYN_ACK: fn() -> Flags = || Flags::SYN | Flags::ACK;
-const RST_ACK: fn() -> Flags = || Flags::RST | Flags::ACK;
-
-fn capable(flags: CapableFlags, keys: CapableKeys) -> MptcpOption {
-    let version = Version::V1;
-    MpCapable { version, flags, keys }.into()
-}
-
-fn opened(script: &mut Script, server: CapableFlags) {
-    let key = Key([7; 8]);
-    let both = CapableKeys::Both {
-        sender: key,
-        receiver: key,
-    };
-    script
-        .with_options(0, 0, UP, Flags::SYN, &[capable(CapableFlags::HMAC, CapableKeys::None)])
-        .with_options(20, 0, DOWN, SYN_ACK(), &[capable(server, CapableKeys::Sender(key))])
-        .with_options(20, 0, UP, Flags::ACK, &[capable(CapableFlags::HMAC, both)]);
-}
-
-fn join_syn(backup: bool) -> MptcpOption {
-    MpJoin::Syn {
-        backup,
-        address_id: AddressId(2),
-        token: Token(1),
-        nonce: Nonce(2),
-    }
-    .into()
-}
-
-fn join_syn_ack() -> MptcpOption {
-    MpJoin::SynAck {
-        backup: false,
-        address_id: AddressId(0),
-        hmac: TruncatedHmac(1),
-        nonce: Nonce(2),
-    }
-    .into()
-}
-
-fn joined(script: &mut Script, backup: bool) {
-    script
-        .with_options(100, 1, UP, Flags::SYN, &[join_syn(backup)])
-        .with_options(120, 1, DOWN, SYN_ACK(), &[join_syn_ack()])
-        .with_options(
-            120,
-            1,
-            UP,
-            Flags::ACK,
-            &[MpJoin::Ack {
-                hmac: JoinHmac([0; 20]),
-            }
-            .into()],
-        );
-    let mut second = subflow(1);
-    second.t_syn = after(100);
-    second.t_last = after(120);
-    script.connection.subflows.push(second);
-}
+use mptcp_wire::{AddressId, Token, TruncatedHmac};
 
 #[test]
 fn the_first_sentence_says_who_opened_it_and_how() {

@@ -274,6 +274,15 @@ fn anomalies(facts: &Facts, connection: &Connection) -> String {
         odd.push(format!("{} stayed unused", words::subflows(&unused)));
     }
     odd.extend(resets(facts, connection));
+    if connection.malformed_options.total() > 0 {
+        odd.push(format!(
+            "{} malformed",
+            match connection.malformed_options.total() {
+                1 => "an MPTCP option is".to_owned(),
+                number => format!("{} are", words::counted(number, "MPTCP option")),
+            }
+        ));
+    }
     for (kind, what) in [
         (MarkKind::WrongHmac, "an HMAC is wrong"),
         (MarkKind::KeyChanged, "a key changed"),
@@ -358,6 +367,9 @@ fn unknown(facts: &Facts, connection: &Connection) -> Vec<String> {
         unknown.push("how it began".to_owned());
     } else if connection.fallback.contains(&Fallback::Incomplete) {
         unknown.push("whether it became Multipath TCP (the handshake is not complete here)".to_owned());
+    }
+    if facts.moments.contains_key(&MarkKind::NotCaptured) {
+        unknown.push("what is in the packets that were not captured".to_owned());
     }
     for direction in Direction::BOTH {
         let gone = facts

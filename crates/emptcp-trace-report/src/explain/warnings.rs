@@ -4,9 +4,10 @@ use super::collector::{Facts, Moment};
 use super::weigh::{Weighed, Weighing};
 use super::{SentenceKind, StoryWriter, words};
 use emptcp_trace::SubflowId;
-use emptcp_trace::record::{Cause, MarkKind};
+use emptcp_trace::record::{Cause, Detail, MarkKind};
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    write_malformed(facts, writer);
     for kind in [
         MarkKind::KeyChanged,
         MarkKind::V1WithSha1,
@@ -16,6 +17,58 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         if let (Some(first), Some(last)) = (moments.first(), moments.last()) {
             write_warning(kind, first, last, writer);
         }
+    }
+}
+
+/// Malformed options: one sentence for each sender and kind of fault.
+fn write_malformed(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    let mut groups: Vec<(&Moment, &Moment, u64)> = Vec::new();
+    for moment in facts.moments(MarkKind::MalformedOption) {
+        let mark = &moment.mark;
+        let same = |(first, _, _): &&mut (&Moment, &Moment, u64)| {
+            (&first.mark.detail, first.mark.dir) == (&mark.detail, mark.dir)
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, last, times)) => (*last, *times) = (moment, *times + 1),
+            None => groups.push((moment, moment, 1)),
+        }
+    }
+    let cut = writer.connection.cut_short.total() > 0;
+    for (first, last, times) in groups {
+        let Some(Detail::Malformed(malformed)) = &first.mark.detail else {
+            continue;
+        };
+        let sender = words::sender(first.mark.dir);
+        let length = malformed
+            .length
+            .map_or_else(|| "is cut off".to_owned(), |length| format!("has length {length}"));
+        let again = if times > 1 {
+            format!(
+                " So {} {}.",
+                words::counted(times - 1, "later packet"),
+                if times == 2 { "has" } else { "have" }
+            )
+        } else {
+            String::new()
+        };
+        let text = format!(
+            "An MPTCP option of {sender} is malformed: {} in packet {} {length}, where {} is allowed.{again}",
+            malformed.option, first.mark.packet, malformed.expected
+        );
+        let weighed = Weighing::of([first.mark.packet, last.mark.packet])
+            .unless(
+                Cause::CutShort,
+                "the capture has only the beginning of the packet",
+                (!cut).then_some("no packet here is cut off"),
+            )
+            .may(Cause::Violation, format!("{sender} wrote it so"))
+            .may(
+                Cause::OptionChanged,
+                format!("something between {sender} and the capture point changed it"),
+            )
+            .weigh();
+        let about = (first.mark.sf_id.unwrap_or(SubflowId(0)), first.mark.dir);
+        writer.say(SentenceKind::Warning, about, [first.at(), last.at()], text, weighed);
     }
 }
 

@@ -79,8 +79,6 @@ pub(super) struct Way {
     pub(super) unseen: Option<Run>,
     /// Bytes that came after later ones, within less than a round trip: out of order.
     pub(super) overtaken: Option<Run>,
-    /// Bytes that came after later ones, a round trip or more late: lost before the capture point, and sent again.
-    pub(super) late: Option<Run>,
     /// Data that was acknowledged before it was captured: the capture is out of order.
     pub(super) acked_early: Option<Run>,
     /// The shortest time from data to its acknowledgement.
@@ -100,12 +98,21 @@ pub(super) struct Way {
     pub(super) other_option: Option<At>,
     /// Packets that need an answer (data, FIN, keep-alive) since the last packet of the other side.
     pub(super) unanswered: Option<Run>,
+    /// The same bytes, sent again and again: their first number, and the packets that carry them.
+    stuck: Option<(u64, Run)>,
     /// When the longest such time ended with an answer: the run, and the answer.
     pub(super) mended: Option<(Run, At)>,
     /// Of `unanswered`: packets that repeat bytes.
     pub(super) repeated: u64,
-    /// An ordinary packet of a sender that had sent a RST before.
+    /// What the other side had sent when this one sent a RST.
+    heard_at_reset: Option<u64>,
+    /// A packet of a sender that had sent a RST before, which it sent later than that: it acknowledges newer data, or
+    /// repeats bytes.
     pub(super) after_reset: Option<At>,
+    /// Gaps that were filled a round trip or more late: the bytes, the packet, and since when they were missing.
+    filled: Vec<(Range<u64>, At, At)>,
+    /// Some of those bytes came once more.
+    filled_again: bool,
 }
 
 impl Way {
@@ -120,6 +127,30 @@ impl Way {
     pub(super) fn lacks_bytes_before(&self, t: Timestamp, within: Span) -> bool {
         let near = |gap: &Gap| gap.since.t <= t && t - gap.since.t <= within;
         self.missing.iter().chain(&self.gaps).any(near)
+    }
+
+    /// The same bytes sent at least so often, without progress since.
+    pub(super) fn stuck(&self, least: u64) -> Option<Run> {
+        self.stuck.map(|(_, run)| run).filter(|run| run.packets >= least)
+    }
+
+    /// Whether those bytes are acknowledged in the capture, although their sender goes on to repeat them.
+    pub(super) fn is_heard(&self) -> bool {
+        self.stuck.is_some_and(|(start, _)| self.acked > start)
+    }
+
+    /// Bytes that came after later ones, a round trip or more late.
+    pub(super) fn late(&self) -> Option<Run> {
+        let mut run = None;
+        for (bytes, at, _) in &self.filled {
+            Run::add(&mut run, *at, bytes.end - bytes.start);
+        }
+        run
+    }
+
+    /// Whether all of them came so late that their sender must have sent them again, and only once.
+    pub(super) fn late_by(&self, least: Span) -> bool {
+        !self.filled_again && self.filled.iter().all(|(_, at, since)| at.t - since.t >= least)
     }
 
     /// Whether bytes are missing in the capture that this packet or its acknowledgement skips.
@@ -164,7 +195,9 @@ impl Way {
         if numbers.start < self.next && !numbers.is_empty() {
             self.fill(&numbers, at, round_trip);
         }
+        let repeats = numbers.start < self.next && !numbers.is_empty() && !packet.flags.contains(Flags::SYN);
         self.next = self.next.max(numbers.end);
+        self.repeat(&numbers, repeats, at);
         if packet.runs.iter().any(|run| run.piece == Piece::Retransmission) && self.copies.len() < REMEMBERED {
             self.copies.push(Copy {
                 at,
@@ -174,14 +207,40 @@ impl Way {
         }
     }
 
+    /// Keeps count of how often the same bytes are sent. Later bytes for the first time are progress only if they are
+    /// not sent in between by a sender that has room in its window.
+    fn repeat(&mut self, numbers: &Range<u64>, repeats: bool, at: At) {
+        let bytes = numbers.end - numbers.start;
+        match &mut self.stuck {
+            Some((start, run)) if *start == numbers.start && bytes > 0 => {
+                let mut longer = Some(*run);
+                Run::add(&mut longer, at, bytes);
+                *run = longer.unwrap_or(*run);
+            }
+            _ if repeats => {
+                let again = |bytes: &Range<u64>| bytes.start < numbers.end && numbers.start < bytes.end;
+                self.filled_again |= self.filled.iter().any(|(bytes, _, _)| again(bytes));
+                let mut run = None;
+                Run::add(&mut run, at, bytes);
+                self.stuck = run.map(|run| (numbers.start, run));
+            }
+            // Its sender has gone on.
+            Some(_) if bytes > 0 => self.stuck = None,
+            _ => {}
+        }
+    }
+
     /// Bytes below the highest ones came: they fill a gap, or come again.
     fn fill(&mut self, numbers: &Range<u64>, at: At, round_trip: Option<Span>) {
         for gap in take(&mut self.gaps, numbers) {
             let bytes = gap.bytes.end - gap.bytes.start;
             // A sender repeats at the earliest after three duplicate acknowledgements, a round trip later.
             let soon = round_trip.is_some_and(|round_trip| (at.t - gap.since.t).0 * 5 < round_trip.0 * 4);
-            let kind = if soon { &mut self.overtaken } else { &mut self.late };
-            Run::add(kind, at, bytes);
+            if soon {
+                Run::add(&mut self.overtaken, at, bytes);
+            } else if self.filled.len() < REMEMBERED {
+                self.filled.push((gap.bytes, at, gap.since));
+            }
         }
         for gap in take(&mut self.missing, numbers) {
             let bytes = gap.bytes.end - gap.bytes.start;
@@ -193,7 +252,7 @@ impl Way {
     }
 
     /// The other side acknowledged up to here.
-    fn acknowledged(&mut self, number: u64, at: At, rtt: Option<Span>) {
+    fn acknowledged(&mut self, number: u64, at: At, rtt: Option<Span>, round_trip: Option<Span>) {
         if number <= self.acked {
             return;
         }
@@ -210,7 +269,9 @@ impl Way {
             self.lack(self.next..number, at);
             self.next = number;
         }
-        let shortest = self.shortest_rtt;
+        // Near the receiver, the time to the acknowledgement says nothing about the path.
+        let whole = |shortest: &Span| round_trip.is_some_and(|round_trip| shortest.0 * 2 >= round_trip.0);
+        let shortest = self.shortest_rtt.filter(whole);
         let pending = self.copies.iter_mut().rev().take(PENDING);
         for copy in pending.filter(|copy| copy.judgement == Judgement::Open && copy.end <= number) {
             if let Some(shortest) = shortest.filter(|shortest| shortest.0 > 0) {
@@ -301,8 +362,19 @@ pub(super) fn observe(
     reset: bool,
 ) {
     let (to, from): (Direction, Direction) = (packet.dir, packet.dir.reverse());
-    if reset && packet.flags.stage() == Some(Stage::Ack) {
-        ways[to].after_reset.get_or_insert(at);
+    let heard = ways[from].next;
+    if packet.flags.contains(Flags::RST) {
+        ways[to].heard_at_reset.get_or_insert(heard);
+    } else if reset && packet.flags.stage() == Some(Stage::Ack) {
+        // What was queued before the RST may come after it: such packets prove nothing.
+        let way = &mut ways[to];
+        let newer = packet
+            .acknowledgement
+            .zip(way.heard_at_reset)
+            .is_some_and(|(number, heard)| number > heard);
+        if newer || packet.runs.iter().any(|run| run.piece == Piece::Retransmission) {
+            way.after_reset.get_or_insert(at);
+        }
     }
     ways[to].options(packet, at);
     let needs_answer = ways[to].needs_answer(packet);
@@ -322,6 +394,6 @@ pub(super) fn observe(
         }
     }
     if let Some(number) = packet.acknowledgement {
-        other.acknowledged(number, at, packet.rtt);
+        other.acknowledged(number, at, packet.rtt, round_trip);
     }
 }

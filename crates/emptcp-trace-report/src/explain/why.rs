@@ -7,6 +7,9 @@ use emptcp_trace::record::{Certainty, Party};
 /// One line each: how sure, the packets, the causes that remain, and those that do not.
 pub(super) fn lines(sentence: &Sentence) -> Vec<String> {
     let evidence = &sentence.evidence;
+    if evidence.causes.is_empty() && evidence.proof.is_empty() && sentence.reasons.is_empty() {
+        return Vec::new();
+    }
     let mut lines = Vec::new();
     let sure = match evidence.certainty {
         Certainty::Certain if evidence.causes.is_empty() => "certain: it says only what the packets show",

@@ -287,9 +287,10 @@ fn window(scene: &Scene, frame: &Frame<'_>, chart: &mut Chart) {
         highest_window = highest_window.max(highest(&window));
         let colour = colour(*subflow);
         let in_flight = Series::new(words::subflow(*subflow, frame.record), Shape::Step(in_flight));
-        chart.series.push(in_flight.colour(colour));
+        chart.series.push(in_flight.colour(colour).dash(dash(*subflow)));
         let announced = Series::new(format!("{}: window", name(*subflow)), Shape::Step(window));
-        chart.series.push(announced.colour(colour).thin().unlisted());
+        let announced = announced.colour(colour).dash(dash(*subflow));
+        chart.series.push(announced.thin().unlisted());
     }
     if !chart.series.is_empty() {
         chart.series.push(entry("in flight", Shape::Step(Vec::new())));

@@ -15,11 +15,11 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
             Some(id) if id.0 > 0 => format!("JOIN{subflow}"),
             _ => return None,
         },
-        (MarkKind::AddAddr, Some(Detail::Address { id, .. })) => format!("ADD_ADDR id {}", id.0),
+        (MarkKind::AddAddr, Some(Detail::Address { id, .. })) => format!("ADD_ADDR {}", id.0),
         (MarkKind::AddAddr, _) => "ADD_ADDR".to_owned(),
         (MarkKind::RemoveAddr, Some(Detail::AddressIds(ids))) => {
             let ids: Vec<_> = ids.iter().map(|id| id.0.to_string()).collect();
-            format!("REMOVE_ADDR id {}", ids.join(", "))
+            format!("REMOVE_ADDR {}", ids.join(", "))
         }
         (MarkKind::RemoveAddr, _) => "REMOVE_ADDR".to_owned(),
         (MarkKind::MpPrio, Some(Detail::Priority { backup: true, .. })) => format!("PRIO{subflow} backup"),
@@ -28,6 +28,13 @@ pub(super) fn words(mark: &Mark) -> Option<String> {
         (MarkKind::MpFastclose, _) => "FASTCLOSE".to_owned(),
         (MarkKind::Rst, _) => format!("RST{subflow}"),
         (MarkKind::Fallback, _) => "fallback".to_owned(),
+        (MarkKind::OptionsStopped, _) => format!("options-stop {}", mark.dir.sender()),
+        (MarkKind::MalformedOption, _) => format!("malformed{subflow}"),
+        (MarkKind::ClockStep, _) => "clock-step".to_owned(),
+        (MarkKind::BreakBeforeMake | MarkKind::MakeBeforeBreak, _) => match (mark.other_sf, mark.sf_id) {
+            (Some(from), Some(to)) => format!("handover {from} to {to}"),
+            _ => "handover".to_owned(),
+        },
         (MarkKind::DataFin, _) => format!("DATA_FIN {}", mark.dir.sender()),
         _ => return None,
     })

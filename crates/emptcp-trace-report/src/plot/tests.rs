@@ -1,12 +1,13 @@
 //! Pictures of hand-made connections.
 
 use super::{Collector, Quantity, Section, Xplot};
-use crate::chart::Shape;
+use crate::chart::{Scale, Shape};
+use crate::output::sample;
 use emptcp_trace::record::{Mark, MarkKind};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PacketNumber, Piece, Run, Span, SubflowId, Timestamp};
 use mptcp_wire::tcp::Flags;
 use smallvec::smallvec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -52,9 +53,13 @@ fn answer(number: u64, microseconds: i64, subflow: u32, data_ack: u64) -> Event 
 }
 
 fn join(microseconds: i64) -> Event {
+    join_of(1, microseconds)
+}
+
+fn join_of(subflow: u32, microseconds: i64) -> Event {
     Event::Mark(Mark {
         conn_id: ConnectionId(0),
-        sf_id: Some(SubflowId(1)),
+        sf_id: Some(SubflowId(subflow)),
         t: Timestamp(1_700_000_000_000_000_000 + microseconds * 1000),
         packet: PacketNumber(1),
         dir: Direction::ClientToServer,
@@ -86,15 +91,18 @@ fn the_sequence_picture_has_data_copies_acknowledgements_and_marks() {
     assert_eq!(
         names,
         [
-            "DATA_ACK",
+            "",
             "subflow 0",
+            "subflow 1",
+            "retransmission",
+            "reinjection",
+            "DATA_ACK",
             "subflow 0: retransmission",
             "subflow 1: reinjection",
-            ""
         ]
     );
-    let Some(Shape::Marks(marks)) = picture.chart.series.last().map(|series| &series.shape) else {
-        panic!("marks are drawn last");
+    let Some(Shape::Marks(marks)) = picture.chart.series.first().map(|series| &series.shape) else {
+        panic!("marks are drawn first, below the data");
     };
     assert_eq!(marks, &[(0.005, "JOIN 1".to_owned())]);
     assert!(
@@ -107,6 +115,122 @@ fn the_sequence_picture_has_data_copies_acknowledgements_and_marks() {
     }
 }
 
+/// The record that ends the connection, with two subflows.
+fn record() -> Event {
+    Event::Connection(Box::new(sample::connection(0)))
+}
+
+fn drawn(events: &[Event]) -> Collector {
+    let mut collector = Collector::new(ConnectionId(0), Section::default());
+    events.iter().for_each(|event| collector.observe(event));
+    collector
+}
+
+#[test]
+fn hosts_file_and_the_addresses_of_subflows_are_in_every_picture() {
+    let mut events = short();
+    events.push(record());
+    let collector = drawn(&events);
+    for what in Quantity::ALL {
+        let svg = collector.picture(what, DOWN).expect("a picture").chart.to_svg();
+        for words in [
+            "client 10.1.1.2, server 10.1.1.1:5001",
+            "traces/a.pcap",
+            "subflow 0: 10.1.1.2:",
+            "from the server",
+            "JOIN 1 at 5.00 ms",
+        ] {
+            assert!(svg.contains(words), "{what:?}: {words}");
+        }
+    }
+}
+
+#[test]
+fn the_data_ack_is_over_the_data_and_lets_it_be_seen() {
+    let chart = drawn(&short()).picture(Quantity::Dsn, DOWN).expect("a picture").chart;
+    let place = |name: &str| chart.series.iter().position(|series| series.name == name);
+    assert!(place("DATA_ACK") > place("subflow 1"), "after the data");
+    let acknowledged = &chart.series[place("DATA_ACK").expect("drawn")];
+    assert!(acknowledged.thin && acknowledged.listed);
+}
+
+#[test]
+fn every_join_has_a_label_however_many_there_are() {
+    for (number, apart) in [(1, 0), (9, 0), (9, 3000), (40, 700), (300, 10)] {
+        let mut events = short();
+        events.truncate(2);
+        // Marks of other kinds must not take the place of joins.
+        events.extend((0..500).map(|index| {
+            let Event::Mark(mut mark) = join(index * 100) else {
+                unreachable!("a mark")
+            };
+            mark.kind = MarkKind::Rst;
+            Event::Mark(mark)
+        }));
+        events.extend((1..=number).map(|id| join_of(id, 1000 + i64::from(id) * apart)));
+        events.push(answer(9, 200_000, 0, 2000));
+        let svg = drawn(&events)
+            .picture(Quantity::Dsn, DOWN)
+            .expect("a picture")
+            .chart
+            .to_svg();
+        let document = roxmltree::Document::parse(&svg).expect("well-formed");
+        let labels = document
+            .descendants()
+            .filter(|node| node.attribute("class") == Some("flag"));
+        let mut labelled = BTreeSet::new();
+        for words in labels.filter_map(|node| node.text()?.strip_prefix("JOIN ")) {
+            for part in words.split(", ") {
+                let (first, last) = part.split_once('–').unwrap_or((part, part));
+                let ends = [first, last].map(|end| end.parse::<u32>().expect("a number"));
+                labelled.extend(ends[0]..=ends[1]);
+            }
+        }
+        assert_eq!(labelled, (1..=number).collect(), "{number} joins, {apart} us apart");
+    }
+}
+
+#[test]
+fn many_subflows_differ_in_colour_or_marker() {
+    let data = |id: u32| data(id.into(), i64::from(id) * 1000, id, u64::from(id) * 1000, Piece::New);
+    let events: Vec<_> = (0..24).map(data).collect();
+    let chart = drawn(&events).picture(Quantity::Dsn, DOWN).expect("a picture").chart;
+    let mut looks = BTreeSet::new();
+    for series in &chart.series {
+        if let Shape::Points(_, marker) = &series.shape {
+            assert!(looks.insert((series.colour, format!("{marker:?}"))), "{}", series.name);
+        }
+    }
+    assert_eq!(looks.len(), 24);
+}
+
+#[test]
+fn round_trip_times_of_both_directions_are_in_one_picture() {
+    let mut events = short();
+    // Data of the client, answered by the server 100 times faster.
+    let Event::Packet(mut reply) = answer(6, 70_000, 1, 1) else {
+        unreachable!("a packet")
+    };
+    (reply.dir, reply.rtt) = (DOWN, Some(Span(200_000)));
+    events.push(Event::Packet(reply));
+    events.push(record());
+    let picture = drawn(&events).round_trips().expect("a picture");
+    assert_eq!(picture.direction, None);
+    assert_eq!(
+        super::stem(picture.connection, picture.quantity, picture.direction),
+        "connection-0-rtt"
+    );
+    let names: Vec<_> = picture.chart.series.iter().map(|series| series.name.as_str()).collect();
+    for name in [
+        "data of the server, until the client's ACK",
+        "data of the client, until the server's ACK",
+        "handshake",
+    ] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    assert_eq!(picture.chart.y.scale, Scale::Log, "they differ much");
+}
+
 #[test]
 fn a_section_leaves_out_what_is_outside() {
     let section = Section {
@@ -117,7 +241,7 @@ fn a_section_leaves_out_what_is_outside() {
     short().iter().for_each(|event| collector.observe(event));
     let picture = collector.picture(Quantity::Dsn, DOWN).expect("a picture");
     let names: Vec<_> = picture.chart.series.iter().map(|series| series.name.as_str()).collect();
-    assert_eq!(names, ["subflow 0: retransmission"]);
+    assert_eq!(names, ["subflow 0", "retransmission", "subflow 0: retransmission"]);
 }
 
 #[test]

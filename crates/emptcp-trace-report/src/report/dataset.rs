@@ -7,6 +7,7 @@ use crate::output::units;
 use emptcp_trace::Timestamp;
 use emptcp_trace::record::{Connection, Totals};
 use hashbrown::HashSet;
+use mptcp_wire::encapsulation::Encapsulation;
 use std::io;
 use std::net::IpAddr;
 
@@ -45,7 +46,8 @@ impl Part for Dataset {
     }
 
     fn finish(self: Box<Self>, traces: &Traces) -> io::Result<Vec<Figure>> {
-        let sum = |of: fn(&Totals) -> u64| self.traces.iter().map(of).sum::<u64>();
+        let sum_of = |of: &dyn Fn(&Totals) -> u64| self.traces.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&Totals) -> u64| sum_of(&of);
         let first = self.traces.iter().filter_map(|totals| totals.first).min();
         let last = self.traces.iter().filter_map(|totals| totals.last).max();
         let v6 = self.clients.iter().filter(|address| address.is_ipv6()).count() as u64;
@@ -80,12 +82,21 @@ impl Part for Dataset {
             count("TCP segments", sum(|totals| totals.tcp)),
             count("of these, with an MPTCP option", sum(|totals| totals.mptcp)),
         ];
+        for kind in Encapsulation::ALL {
+            let segments = sum_of(&|totals| totals.encapsulated.of(kind));
+            if segments > 0 {
+                rows.push(line(&format!("TCP segments in {}", kind.name()), Cell::count(segments)));
+            }
+        }
         // Faults of the traces are listed only when there are any.
         for (name, count) in [
             (
                 "MP_JOIN whose connection was not captured",
                 sum(|totals| totals.orphan_joins),
             ),
+            ("connections from their middle on", sum(|totals| totals.mid_stream)),
+            ("packets captured twice", sum(|totals| totals.captured_twice)),
+            ("steps back of the clock", sum(|totals| totals.clock_back)),
             ("malformed MPTCP options", sum(|totals| totals.malformed_options)),
             ("packets cut off or malformed", sum(|totals| totals.skipped.malformed)),
             ("packets of unknown link types", sum(|totals| totals.skipped.link_type)),
@@ -102,8 +113,8 @@ impl Part for Dataset {
         let mut notes = Vec::new();
         if self.lower_bounds > 0 {
             notes.push(format!(
-                "{} connections are incomplete in the capture, or reached a memory limit: their byte counts are lower bounds.",
-                self.lower_bounds
+                "Incomplete in the capture, or beyond a memory limit: {}. Byte counts of these are lower bounds.",
+                units::count(self.lower_bounds, "connection")
             ));
         }
         if traces.len() > LISTED {
@@ -193,7 +204,7 @@ impl Part for Dataset {
 }
 
 /// The folder that all traces are in, with its slash; empty when there is none, or a single trace.
-fn common_folder(traces: &Traces) -> &str {
+pub(super) fn common_folder(traces: &Traces) -> &str {
     let Some((first, others)) = traces.split_first() else {
         return "";
     };

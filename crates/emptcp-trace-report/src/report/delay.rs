@@ -4,6 +4,7 @@ use super::distribution::{Curve, Samples, panel, thresholds};
 use super::part::{Part, Subject, Traces};
 use super::{Figure, Panel};
 use crate::chart::{Axis, Unit};
+use crate::output::units;
 use emptcp_trace::record::{Connection, End, Kind, Mark, MarkKind, Subflow, Totals};
 use emptcp_trace::{ConnectionId, Timestamp};
 use hashbrown::HashMap;
@@ -115,8 +116,10 @@ impl Part for Delay {
         );
         let notes = vec![
             format!(
-                "Left out: {} subflows reset before they were acknowledged, {} not later than the first SYN, {} opened after the connection had ended.",
-                self.dropped_reset, self.dropped_not_after, self.dropped_ended
+                "Left out: {} reset before they were acknowledged, {} not later than the first SYN, {} opened after the connection had ended.",
+                units::count(self.dropped_reset, "subflow"),
+                self.dropped_not_after,
+                self.dropped_ended
             ),
             format!(
                 "Of those shown, {} were attempted but not established.",
@@ -129,8 +132,8 @@ impl Part for Delay {
             title: "Delay of further subflows",
             says: "How long after the first SYN of its connection the SYN of a further subflow is sent.",
             population: format!(
-                "further subflows of the {} complete connections with 2 established subflows or more",
-                self.connections
+                "further subflows of the {} with 2 established subflows or more",
+                units::count(self.connections, "complete connection")
             ),
             n: self.all.n(),
             facts: Vec::new(),

@@ -127,10 +127,11 @@ impl Part for Handovers {
         // Show the longest gaps.
         let mut longest: Vec<_> = self.kept.iter().collect();
         longest.sort_by_key(|handover| std::cmp::Reverse(handover.gap));
+        let folder = dataset::common_folder(traces);
         let shown = longest.into_iter().take(self.top).map(|handover| {
             let [trace, conn_id] = handover.of.columns(traces);
             vec![
-                Cell::Text(trace),
+                Cell::text(trace.strip_prefix(folder).unwrap_or(&trace)),
                 Cell::Number(conn_id),
                 dataset::time(Some(handover.t)),
                 Cell::Number(units::span(handover.after_start)),

@@ -73,8 +73,8 @@ impl Part for Length {
         let mut notes = vec!["A connection without data has 2 bytes. 1 kB is 1000 bytes.".to_owned()];
         if self.lower_bounds > 0 {
             notes.push(format!(
-                "For {} connections the size is a lower bound.",
-                self.lower_bounds
+                "For {} the size is a lower bound.",
+                crate::output::units::count(self.lower_bounds, "connection")
             ));
         }
         let size = Figure {

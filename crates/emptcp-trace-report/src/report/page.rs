@@ -102,9 +102,11 @@ fn figure(figure: &Figure) -> std::io::Result<Markup> {
     let notes = html! { @for note in &figure.notes { p.note { (note) } } };
     Ok(html! {
         section id=(figure.name) {
-            h2 { span.id { (figure.id) } " " (figure.title) }
-            p.says { (figure.says) }
-            p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
+            div.intro {
+                h2 { span.id { (figure.id) } " " (figure.title) }
+                p.says { (figure.says) }
+                p.population { b { "n = " (units::number(figure.n)) } " · " (figure.population) }
+            }
             @if figure.n == 0 {
                 p.empty { "None in these captures." }
                 (notes)
@@ -200,7 +202,7 @@ fn is_number(table: &Table, column: usize) -> bool {
 fn cell(cell: &Cell, first: bool, label: &str) -> Markup {
     match cell {
         Cell::Text(words) if first => html! { th scope="row" role="rowheader" { (words) } },
-        Cell::Text(words) => html! { td role="cell" data-label=(label) { (words) } },
+        Cell::Text(words) => html! { td.words role="cell" data-label=(label) { (words) } },
         Cell::Number(number) => html! { td.number role="cell" data-label=(label) { (number) } },
         Cell::Time(time) => {
             // Date and time may be below each other.
@@ -211,7 +213,7 @@ fn cell(cell: &Cell, first: bool, label: &str) -> Markup {
             let width = (share * 100.0).clamp(0.0, 100.0);
             html! {
                 td.number.share role="cell" data-label=(label) style=(format!("--share:{width:.1}%")) {
-                    (Unit::Share.show(*share))
+                    @if *share > 0.0 && *share < 0.000_05 { "< 0.01 %" } @else { (Unit::Share.show(*share)) }
                 }
             }
         }

@@ -119,8 +119,8 @@ impl Part for Ratio {
         )];
         if self.lower_bounds > 0 {
             notes.push(format!(
-                "For {} connections the bytes are lower bounds.",
-                self.lower_bounds
+                "For {} the bytes are lower bounds.",
+                crate::output::units::count(self.lower_bounds, "connection")
             ));
         }
         Ok(vec![Figure {

@@ -8,6 +8,7 @@ use super::part::{DIRECTIONS, Part, Subject, Traces};
 use super::ratio::{NAMES, belongs};
 use super::{Cell, Figure, Panel, Rows, Table};
 use crate::chart::{Axis, Chart, Series, Shape, Unit};
+use crate::output::units;
 use emptcp_trace::record::{Connection, Mark, MarkKind, Totals};
 use emptcp_trace::{ConnectionId, Direction, Span, Timestamp};
 use hashbrown::HashMap;
@@ -128,8 +129,8 @@ impl Part for Times {
             title: "When data is sent again",
             says: "When during a connection packets were retransmitted and reinjected: 0 is the first SYN, 100 % the last packet.",
             population: format!(
-                "retransmitted and reinjected packets of the {} connections of F3.8 that last longer than 1 ms",
-                self.connections
+                "retransmitted and reinjected packets of the {} of F3.8 longer than 1 ms",
+                units::count(self.connections, "connection")
             ),
             n: self.placed.count(),
             facts: Vec::new(),

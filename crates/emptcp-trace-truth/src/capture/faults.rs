@@ -5,8 +5,12 @@ use crate::packet::Record;
 use crate::plan::{Happening, Plan};
 use crate::random::Random;
 use crate::truth::{Ledger, Origin};
+use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span};
 use std::collections::BTreeMap;
+
+/// What a part of a capture lacks was not captured, either.
+const MISSING: Origin = Origin::ordinary(Cause::NotCaptured, "the rest is not captured");
 
 pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut Vec<Seen>, ledger: &mut Ledger) {
     let origin = happening.origin(number);
@@ -35,11 +39,13 @@ pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut
             if missing > 0 {
                 seen.drain(..missing);
                 over_all(origin, seen, ledger);
+                over_all(MISSING, seen, ledger);
             }
         }
         Happening::Ends { after_per_mille } => {
             let kept = seen.len() * after_per_mille as usize / 1000;
-            if kept < seen.len() {
+            // Without the last acknowledgements it is as good as whole.
+            if seen[kept..].iter().any(|seen| seen.record.packet.space() > 0) {
                 seen.truncate(kept);
                 over_all(origin, seen, ledger);
             }
@@ -55,6 +61,7 @@ pub(super) fn apply(plan: &Plan, number: usize, happening: Happening, seen: &mut
         Happening::OneDirection { sender } => {
             seen.retain(|seen| seen.record.packet.dir == sender);
             over_all(origin, seen, ledger);
+            over_all(MISSING, seen, ledger);
         }
         Happening::Order { by } => {
             let before: Vec<_> = seen.iter().map(|seen| seen.record.time).collect();
@@ -124,7 +131,7 @@ fn aggregate(origin: Origin, most: usize, seen: &mut Vec<Seen>, ledger: &mut Led
             let first = &mut into.record.packet;
             first.payload.extend(&packet.payload);
             first.data.extend(&packet.data);
-            ledger.note_unseen(origin, Some(packet.dir), Some(packet.subflow), one.record.time);
+            ledger.note_if(false, origin, Some(packet.dir), Some(packet.subflow), one.record.time);
             continue;
         }
         last.insert(key, out.len());

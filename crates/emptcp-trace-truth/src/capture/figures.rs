@@ -1,10 +1,11 @@
 //! Exact figures of a capture, byte by byte.
 
 use super::Seen;
+use crate::packet::Packet;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
-use mptcp_wire::mptcp::Subtype;
-use mptcp_wire::tcp::{Flags, Stage};
+use mptcp_wire::mptcp::{CapableKeys, Dss, MpCapable, MptcpOption, Subtype};
+use mptcp_wire::tcp::Flags;
 
 /// Who carried a byte of the data first: the subflow's number and one, or 0.
 type Owners = Vec<u8>;
@@ -17,6 +18,7 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
     let mut owners: PerDirection<Owners> = PerDirection::default();
     let mut reinjected = PerDirection::default();
     let (mut connections, mut joined) = (0, vec![false; count]);
+    let mapped = mappings(all, count);
     let mut opened = false;
     for packet in all.iter().filter(|seen| !seen.is_copy).map(|seen| &seen.record.packet) {
         let (number, dir) = (packet.subflow, packet.dir);
@@ -28,9 +30,7 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         // Without the SYN, the third ACK shows a connection too.
         let from_client = dir == Direction::ClientToServer && !packet.flags.contains(Flags::RST);
         opened |= from_client && packet.has(Subtype::MpCapable);
-        if packet.flags.stage() == Some(Stage::Syn) {
-            joined[number] |= packet.has(Subtype::MpJoin);
-        }
+        joined[number] |= packet.has(Subtype::MpJoin);
         subflow.is_multipath |= packet.mptcp().next().is_some();
         let seen = &mut seen[number][dir];
         for place in packet.offset..packet.offset + packet.payload.len() as u64 {
@@ -39,9 +39,8 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
                 false => subflow.payload[dir] += 1,
             }
         }
-        let data = packet.data.iter();
-        for (length, first) in data.filter_map(|(length, first)| Some((*length, (*first)?))) {
-            for place in first..first + u64::from(length) {
+        for (at, place) in places(packet) {
+            if mapped[number][dir].get(at as usize) == Some(&true) {
                 let again = mark(&mut carried[number][dir], place);
                 let owner = &mut owners[dir];
                 if owner.len() <= place as usize {
@@ -64,9 +63,48 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         connections,
         joins: joined.iter().filter(|joined| **joined).count() as u64,
         weighs: ledger.weighs,
+        headers_cut: false,
     };
+    let headers = |seen: &Seen| 14 + seen.record.packet.length() - seen.record.packet.payload.len();
+    truth.headers_cut = all.iter().any(|seen| headers(seen) > seen.most);
     number(&mut truth, all);
     truth
+}
+
+/// Where the payload of a packet is in its subflow, and in the data, byte by byte.
+fn places(packet: &Packet) -> impl Iterator<Item = (u64, u64)> {
+    let runs = packet.data.iter().scan(packet.offset, |at, (length, first)| {
+        let start = *at;
+        *at += u64::from(*length);
+        Some((start, u64::from(*length), *first))
+    });
+    runs.filter_map(|(start, length, first)| Some((start, length, first?)))
+        .flat_map(|(start, length, first)| (0..length).map(move |byte| (start + byte, first + byte)))
+}
+
+/// The bytes of each subflow that a mapping in the capture covers.
+fn mappings(all: &[Seen], count: usize) -> Vec<PerDirection<Vec<bool>>> {
+    let mut mapped: Vec<PerDirection<Vec<bool>>> = vec![PerDirection::default(); count];
+    for packet in all.iter().map(|seen| &seen.record.packet) {
+        for option in packet.mptcp() {
+            let (at, length) = match option {
+                MptcpOption::Dss(Dss {
+                    mapping: Some(mapping),
+                    data_fin,
+                    ..
+                }) => (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin)),
+                MptcpOption::MpCapable(MpCapable {
+                    keys: CapableKeys::BothWithData { data_length, .. },
+                    ..
+                }) => (1, *data_length),
+                _ => continue,
+            };
+            for place in 0..u64::from(length) {
+                mark(&mut mapped[packet.subflow][packet.dir], u64::from(at) - 1 + place);
+            }
+        }
+    }
+    mapped
 }
 
 /// Sets a place; whether it was set.

@@ -71,6 +71,11 @@ impl Application {
         }
     }
 
+    /// Whether it has written everything.
+    pub(super) fn is_done(&self) -> bool {
+        self.done == self.writes.len()
+    }
+
     /// Whether it has closed.
     pub(super) fn has_closed(&self, now: Timestamp) -> bool {
         self.close_at.is_some_and(|at| at <= now)

@@ -16,12 +16,8 @@ const MOST_DATA_FINS: u32 = 6;
 impl Host {
     /// Closes what the application has closed.
     pub(super) fn close(&mut self, now: Timestamp, ledger: &mut Ledger) {
-        if self.peer_data_fin == Some(self.received.complete()) && self.is_multipath() {
-            let bytes = self.received.complete();
-            self.application.start(now);
-            self.application.read(bytes, true, now);
-        }
-        if !self.application.has_closed(now) || self.data_next < self.application.written {
+        if !self.application.has_closed(now) || !self.application.is_done() || self.data_next < self.application.written
+        {
             return;
         }
         match self.mode {
@@ -162,6 +158,7 @@ impl Host {
             time_to_live: 64,
             offset: 0,
             data: Vec::new(),
+            shown_bare: false,
             subflow: packet.subflow,
             path: packet.path,
         };

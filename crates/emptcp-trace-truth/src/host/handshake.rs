@@ -218,7 +218,7 @@ impl Host {
             return self.refuse(packet, reason);
         }
         let isn = self.random.next() as u32;
-        let mut subflow = Subflow::new(0, packet.destination, packet.source, isn);
+        let mut subflow = Subflow::new(packet.path, packet.destination, packet.source, isn);
         subflow.state = State::Answering;
         subflow.remote_isn = packet.sequence;
         subflow.expected = 1;

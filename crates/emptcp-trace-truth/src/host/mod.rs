@@ -75,6 +75,7 @@ pub(crate) struct Host {
     orders: Vec<(Timestamp, Order, usize)>,
     /// An infinite mapping is to be sent with the next data.
     infinite: bool,
+    fell_back: bool,
     identification: u16,
     last_used: usize,
     announced: usize,
@@ -115,6 +116,7 @@ impl Host {
             peer_data_fin: None,
             orders: Vec::new(),
             infinite: false,
+            fell_back: false,
             identification: random.next() as u16,
             last_used: 0,
             announced: 0,
@@ -128,6 +130,30 @@ impl Host {
     /// What is to be sent now.
     pub(crate) fn take(&mut self) -> Vec<Packet> {
         std::mem::take(&mut self.out)
+    }
+
+    /// Whether it has fallen back since it was last asked.
+    pub(crate) fn has_fallen_back(&mut self) -> bool {
+        std::mem::take(&mut self.fell_back)
+    }
+
+    /// Whether it speaks plain TCP.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.mode == Mode::Plain
+    }
+
+    /// Whether something of the connection is still open.
+    pub(crate) fn is_open(&self) -> bool {
+        let is_open = |subflow: &Subflow| match subflow.state {
+            State::Gone => false,
+            State::Open => !subflow.fin_sent || !subflow.fin_received,
+            State::Connecting | State::Answering => true,
+        };
+        match self.mode {
+            Mode::Over => false,
+            Mode::Multipath => !self.data_fin_acked || self.peer_data_fin != Some(self.received.complete()),
+            Mode::Opening | Mode::Plain => self.subflows.values().any(is_open),
+        }
     }
 
     /// When it wants to act next, if nothing arrives.
@@ -192,7 +218,9 @@ impl Host {
     /// Timers that have expired, and everything that may be sent.
     pub(crate) fn act(&mut self, now: Timestamp, ledger: &mut Ledger) {
         self.follow_orders(now, ledger);
+        self.tell_application(now);
         self.wake_application(now, ledger);
+        self.tell_application(now);
         self.open(now);
         for number in self.numbers() {
             let Some(mut subflow) = self.subflows.remove(&number) else {
@@ -277,6 +305,7 @@ impl Host {
             time_to_live: 64,
             offset: at.saturating_sub(1),
             data: Vec::new(),
+            shown_bare: false,
         };
         if self.plan.timestamps && !flags.contains(Flags::RST) {
             packet.add(TcpOption::Timestamps {

@@ -7,7 +7,7 @@ use crate::truth::Ledger;
 use emptcp_trace::Timestamp;
 use mptcp_wire::mptcp::{CapableKeys, Dss, Mapping, MpFail, MpFastclose, MptcpOption};
 use mptcp_wire::tcp::{Flags, Stage};
-use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber, checksum};
+use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, Version, WireDataSequenceNumber, checksum};
 
 impl Host {
     /// A packet of a subflow whose SYNs are over.
@@ -43,7 +43,9 @@ impl Host {
         if subflow.state != State::Open {
             return;
         }
-        let is_pure = packet.space() == 0;
+        // Only DSS may come with an ACK that counts as a duplicate (RFC 8684, 3).
+        let signals = packet.mptcp().any(|option| !matches!(option, MptcpOption::Dss(_)));
+        let is_pure = packet.space() == 0 && !signals && packet.malformed.is_empty();
         if ack > 0 && subflow.acknowledged(ack as u64, is_pure, now) {
             self.transmit(number, subflow, 0, now);
         }
@@ -82,6 +84,7 @@ impl Host {
     }
 
     pub(super) fn fall_back(&mut self, subflow: &mut Subflow) {
+        self.fell_back = true;
         self.mode = Mode::Plain;
         subflow.mptcp = false;
         self.again.clear();
@@ -139,7 +142,7 @@ impl Host {
                 let fin = self.data_fin.is_some_and(|fin| place as u64 > fin);
                 self.data_fin_acked |= fin;
                 self.data_una = (place as u64).min(self.data_next);
-                self.data_timer = (self.data_una < self.data_next).then(|| now + emptcp_trace::Span(1_000_000_000));
+                self.data_timer = (self.data_una < self.data_next).then(|| now + self.data_patience());
             }
         }
         if dss.mapping.is_some_and(|mapping| mapping.length == 0) {
@@ -218,19 +221,19 @@ impl Host {
             now,
         );
         self.pass_on(number, subflow, now);
-        self.tell_application(subflow, now);
     }
 
-    pub(super) fn tell_application(&mut self, subflow: &Subflow, now: Timestamp) {
+    /// What has arrived, and whether the peer has closed.
+    pub(super) fn tell_application(&mut self, now: Timestamp) {
         let bytes = self.received.complete();
         let closed = match self.mode {
-            Mode::Plain => !subflow.is_join && subflow.fin_received,
-            _ => self.peer_data_fin == Some(bytes),
+            Mode::Plain => self.subflows.get(&0).is_some_and(|first| first.fin_received),
+            Mode::Multipath => self.peer_data_fin == Some(bytes),
+            Mode::Opening | Mode::Over => return,
         };
         if bytes > 0 || closed {
             self.application.start(now);
         }
-        self.application.wake(now);
         self.application.read(bytes, closed, now);
     }
 
@@ -284,10 +287,11 @@ impl Host {
         option.checksum == Some(checksum::dss(dsn, option.subflow_sequence, option.length, &bytes))
     }
 
-    /// Data without a mapping: fallback if it is the first, reset if not (RFC 8684, 3.7; `subflow_check_data_avail`).
+    /// Data without a mapping. The first of a connection makes it fall back (RFC 8684, 3.7). Later data does so with
+    /// Linux of today where there never was a second subflow (`subflow_check_data_avail`); else the subflow is reset.
     fn unmapped(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
-        let first = self.received.complete() == 0 && !subflow.is_join && self.subflows.is_empty();
-        if first {
+        let alone = !subflow.is_join && self.subflows.is_empty();
+        if alone && (self.received.complete() == 0 || self.version == Version::V1) {
             self.fall_back(subflow);
             self.pass_on(number, subflow, now);
         } else {

@@ -60,6 +60,7 @@ impl Host {
     pub(super) fn send_data(&mut self, now: Timestamp, ledger: &mut Ledger) {
         while let Some((data, length)) = self.next_piece() {
             let Some(number) = self.choose() else { return };
+            self.note_choice(now, ledger);
             let Some(mut subflow) = self.subflows.remove(&number) else {
                 return;
             };
@@ -133,6 +134,17 @@ impl Host {
         Some(number)
     }
 
+    fn note_choice(&self, now: Timestamp, ledger: &mut Ledger) {
+        let open = self
+            .subflows
+            .values()
+            .filter(|subflow| subflow.mptcp && subflow.can_send());
+        if self.is_multipath() && open.count() > 1 {
+            let origin = Origin::ordinary(Cause::Scheduler, "a host chooses among several subflows");
+            ledger.note(origin, Some(self.side), None, now);
+        }
+    }
+
     /// Sends one mapping in segments.
     fn send_piece(&mut self, number: usize, subflow: &mut Subflow, data: u64, length: u32, now: Timestamp) {
         let multipath = self.is_multipath() && subflow.mptcp;
@@ -188,8 +200,7 @@ impl Host {
         let mut packet = self.packet(number, subflow, Flags::ACK | Flags::PSH, segment.at, now);
         let data = segment.data.unwrap_or(0);
         packet.payload = self.bytes(data, segment.length);
-        let mapped = segment.mapping.is_some() || self.is_multipath() && self.plan.mapping_once;
-        packet.data = vec![(segment.length, segment.data.filter(|_| mapped && subflow.mptcp))];
+        packet.data = vec![(segment.length, segment.data)];
         let first = segment.at == 1 && subflow.is_opener && !subflow.is_join && !subflow.fully;
         match segment.mapping {
             Some(mapping) if first && self.version == Version::V1 => {
@@ -300,7 +311,8 @@ impl Host {
             .subflows
             .iter()
             .any(|(other, state)| *other != number && state.mptcp && state.can_send());
-        if !self.is_multipath() || !others {
+        // One that is gone gives all away; another one may come later.
+        if !self.is_multipath() || !others && subflow.state != State::Gone {
             return;
         }
         let una = self.data_una;
@@ -317,7 +329,7 @@ impl Host {
     }
 
     /// How long to wait for a DATA_ACK.
-    fn data_patience(&self) -> emptcp_trace::Span {
+    pub(super) fn data_patience(&self) -> emptcp_trace::Span {
         let open = self.subflows.values().filter(|subflow| subflow.can_send());
         let longest = open.map(|subflow| subflow.timeout().0).max().unwrap_or(1_000_000_000);
         emptcp_trace::Span(2 * longest.min(8_000_000_000))

@@ -4,6 +4,7 @@ use super::Network;
 use crate::packet::Packet;
 use crate::plan::{Happening, Resegmenting};
 use crate::truth::{Ledger, Origin};
+use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span, Timestamp};
 use mptcp_wire::mptcp::MptcpOption;
 use mptcp_wire::tcp::{Flags, Stage, TcpOption};
@@ -64,26 +65,48 @@ impl Network {
                 }
             }
             Happening::Dead { .. } | Happening::HostGone { .. } => {
-                ledger.note(origin, dir, subflow, now);
+                self.spent[number] += 1;
+                // A missing acknowledgement leaves no trace, but several do: what they acknowledge is sent again.
+                match self.spent[number] {
+                    0..4 => ledger.note_lost(origin, &packet, now),
+                    _ => ledger.note(origin, dir, subflow, now),
+                }
+                if matches!(happening, Happening::Dead { .. }) {
+                    let lost = Origin::ordinary(Cause::PacketsLost, "packets are lost on a dead path");
+                    ledger.note(lost, dir, subflow, now);
+                }
                 return Out::new();
             }
             Happening::Blocked { subtype, .. } => {
                 if packet.flags.stage() == Some(Stage::Syn) && packet.has(subtype) {
-                    ledger.note(origin, dir, subflow, now);
+                    ledger.note_if(!seen_after, origin, dir, subflow, now);
                     return Out::new();
                 }
             }
             Happening::Strip { subtype, .. } => {
-                let before = packet.options.len();
+                let removed = |option: &MptcpOption| subtype.is_none_or(|subtype| option.subtype() == subtype);
+                let gone: Vec<_> = packet.mptcp().filter(|option| removed(option)).copied().collect();
                 packet.options.retain(|option| match option {
-                    TcpOption::Mptcp(option) => subtype.is_some_and(|subtype| option.subtype() != subtype),
+                    TcpOption::Mptcp(option) => !removed(option),
                     _ => true,
                 });
-                if packet.options.len() < before {
-                    ledger.note(origin, dir, subflow, now);
+                if !gone.is_empty() {
+                    // Where the capture never had them, nothing tells that a SYN or an announcement had options.
+                    let is_syn = packet.flags.stage() == Some(Stage::Syn);
+                    let announces = gone.iter().all(|option| matches!(option, MptcpOption::AddAddr(_)));
+                    // So it is with the last acknowledgements, which have nothing to say.
+                    let is_last = packet.payload.is_empty()
+                        && gone.iter().all(|option| match option {
+                            MptcpOption::Dss(dss) => dss.mapping.is_none(),
+                            _ => false,
+                        });
+                    self.spent[number] += u32::from(is_last);
+                    let few = is_last && self.spent[number] < 3;
+                    let leaves_trace = !(seen_after && (is_syn || announces)) && !few;
+                    ledger.note_if(leaves_trace, origin, dir, subflow, now);
                 }
             }
-            Happening::Mirror { .. } => return self.mirror(packet, origin, now, ledger),
+            Happening::Mirror { .. } => return self.mirror(packet, seen_after, origin, now, ledger),
             Happening::Translate { .. } => {
                 let outside = |port: u16| 10_000 + port / 4;
                 match packet.dir {
@@ -97,39 +120,33 @@ impl Network {
                         port.into_iter().for_each(|port| packet.destination.set_port(port));
                     }
                 }
-                ledger.note_unseen(origin, dir, subflow, now);
+                ledger.note_if(false, origin, dir, subflow, now);
             }
             Happening::Rewrite { .. } => {
-                if packet.payload.len() >= 8 && !self.spent[number] {
-                    self.spent[number] = true;
+                if packet.payload.len() >= 8 && self.spent[number] == 0 {
+                    self.spent[number] = 1;
                     let place = packet.payload.len() / 2;
                     packet.payload[place] ^= 0x20;
-                    if self.plan.has_checksums() {
-                        ledger.note(origin, dir, subflow, now);
-                    } else {
-                        // Nothing shows it.
-                        ledger.note_unseen(origin, dir, subflow, now);
-                    }
+                    // Without checksums nothing shows it.
+                    ledger.note_if(self.plan.has_checksums(), origin, dir, subflow, now);
                 }
             }
-            Happening::Resegment { how, .. } => {
-                if packet.payload.len() >= 200 {
-                    return match how {
-                        Resegmenting::Split => {
-                            ledger.note(origin, dir, subflow, now);
-                            split(&packet)
-                        }
-                        Resegmenting::Merge => self.merge(packet, station, origin, now, ledger),
-                    };
-                }
-            }
-            Happening::Reset { both, .. } => {
-                if !self.spent[number] && packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty() {
-                    self.spent[number] = true;
+            Happening::Resegment { how, .. } => match how {
+                Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
+                Resegmenting::Split if packet.payload.len() >= 200 => {
                     ledger.note(origin, dir, subflow, now);
-                    let mut forward = bare_reset(&packet);
+                    return split(&packet);
+                }
+                Resegmenting::Split => {}
+            },
+            Happening::Reset { both, plain, .. } => {
+                if self.spent[number] == 0 && packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty() {
+                    self.spent[number] = 1;
+                    ledger.note(origin, dir, subflow, now);
+                    let hops = self.plan.paths[packet.path].hops;
+                    let mut forward = bare_reset(&packet, plain, hops);
                     forward.sequence = packet.sequence;
-                    let mut back = bare_reset(&packet);
+                    let mut back = bare_reset(&packet, plain, hops);
                     back.dir = packet.dir.reverse();
                     (back.source, back.destination) = (packet.destination, packet.source);
                     (back.sequence, back.acknowledgement) = (packet.acknowledgement, 0);
@@ -144,12 +161,10 @@ impl Network {
             }
             Happening::Reorder { per_mille, .. } => {
                 if self.randoms[number].below(1000) < per_mille {
-                    let wait = Span(self.randoms[number].between(2, 12) as i64 * 1_000_000);
-                    if seen_after && !packet.payload.is_empty() {
-                        ledger.note(origin, dir, subflow, now);
-                    } else {
-                        ledger.note_unseen(origin, dir, subflow, now);
-                    }
+                    // Less than the path takes: what is later than a round trip cannot be told from a retransmission.
+                    let far = self.plan.paths[packet.path].delays[1].0;
+                    let wait = Span(far * self.randoms[number].between(20, 80) as i64 / 100);
+                    ledger.note_if(seen_after && !packet.payload.is_empty(), origin, dir, subflow, now);
                     return vec![(wait, packet)];
                 }
             }
@@ -159,7 +174,14 @@ impl Network {
     }
 
     /// A box that answers for a server, or a host that sends options back as it got them.
-    fn mirror(&mut self, mut packet: Packet, origin: Origin, now: Timestamp, ledger: &mut Ledger) -> Out {
+    fn mirror(
+        &mut self,
+        mut packet: Packet,
+        seen_after: bool,
+        origin: Origin,
+        now: Timestamp,
+        ledger: &mut Ledger,
+    ) -> Out {
         let capable = packet.mptcp().find_map(|option| match option {
             MptcpOption::MpCapable(capable) => Some(*capable),
             _ => None,
@@ -170,11 +192,14 @@ impl Network {
                     self.mirrored.insert(packet.subflow, capable);
                 }
                 packet.options.retain(|option| !matches!(option, TcpOption::Mptcp(_)));
+                let removes =
+                    Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
+                ledger.note(removes, None, Some(packet.subflow), now);
             }
             Some(Stage::SynAck) => {
                 if let Some(capable) = self.mirrored.get(&packet.subflow) {
                     packet.add_mptcp(*capable);
-                    ledger.note(origin, Some(packet.dir), Some(packet.subflow), now);
+                    ledger.note_if(seen_after, origin, Some(packet.dir), Some(packet.subflow), now);
                 }
             }
             _ => {}
@@ -183,7 +208,9 @@ impl Network {
     }
 }
 
-fn bare_reset(packet: &Packet) -> Packet {
+/// A RST of a box in the middle of the path.
+fn bare_reset(packet: &Packet, plain: bool, hops: u8) -> Packet {
+    let first = if plain { 64 } else { 255 - hops };
     Packet {
         flags: Flags::RST,
         acknowledgement: 0,
@@ -191,8 +218,13 @@ fn bare_reset(packet: &Packet) -> Packet {
         options: Vec::new(),
         malformed: Vec::new(),
         payload: Vec::new(),
-        identification: 0,
-        time_to_live: 255,
+        identification: if plain {
+            packet.identification.wrapping_add(0x2a31)
+        } else {
+            0
+        },
+        // It has passed half of the routers, and half are to come.
+        time_to_live: first + hops / 2,
         data: Vec::new(),
         ..packet.clone()
     }

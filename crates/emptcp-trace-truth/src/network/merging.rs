@@ -8,6 +8,8 @@ use emptcp_trace::{Direction, Span, Timestamp};
 
 /// The longest that a segment is held back.
 const WAIT: i64 = 4_000_000;
+/// Shorter ones are not held back, bytes of payload.
+const LEAST: usize = 200;
 /// The longest segment that comes out, bytes of payload.
 const LONGEST: usize = 8000;
 
@@ -50,7 +52,11 @@ impl Network {
         ledger: &mut Ledger,
     ) -> Vec<(Span, Packet)> {
         let key = (packet.subflow, packet.dir == Direction::ClientToServer);
+        let fits_one = packet.payload.len() >= LEAST;
         let Some(held) = self.held.remove(&key) else {
+            if !fits_one {
+                return vec![(Span(0), packet)];
+            }
             let until = now + Span(WAIT);
             self.held.insert(key, Held { packet, until, station });
             return Vec::new();
@@ -58,7 +64,7 @@ impl Network {
         let mut first = held.packet;
         let next = first.sequence.wrapping_add(first.payload.len() as u32);
         let fits = first.payload.len() + packet.payload.len() <= LONGEST;
-        if next != packet.sequence || !fits {
+        if next != packet.sequence || !fits || !fits_one {
             return vec![(Span(0), first), (Span(1000), packet)];
         }
         // The options of the second are lost, as some boxes do it (RFC 8684, 6).

@@ -30,8 +30,8 @@ pub(crate) struct Network {
     randoms: Vec<Random>,
     /// MP_CAPABLE of SYNs, to be mirrored; by subflow.
     mirrored: BTreeMap<usize, MpCapable>,
-    /// Happenings that were to come once, and came.
-    spent: Vec<bool>,
+    /// How often each happening came.
+    spent: Vec<u32>,
     /// Segments that a box holds back, to merge them.
     held: BTreeMap<(usize, bool), Held>,
     passage: Passage,
@@ -53,7 +53,7 @@ impl Network {
             free: vec![PerDirection([start; 2]); plan.paths.len()],
             randoms: randoms.collect(),
             mirrored: BTreeMap::new(),
-            spent: vec![false; happenings],
+            spent: vec![0; happenings],
             held: BTreeMap::new(),
             passage: Passage::default(),
             plan: plan.clone(),
@@ -88,15 +88,21 @@ impl Network {
     }
 
     /// A packet has crossed a part of the path.
-    fn leave(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
+    fn leave(&mut self, mut packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
         let [near, far] = self.plan.paths[packet.path].delays;
         let (delay, next) = match station {
             Station::Near => (near, Station::Far),
             Station::Far => (far, Station::Near),
         };
         let time = now + delay;
+        if station == Station::Far {
+            let hops = self.plan.paths[packet.path].hops;
+            packet.time_to_live = packet.time_to_live.saturating_sub(hops);
+        }
         let is_first = (station == Station::Near) == self.is_near(&packet);
         if is_first {
+            let is_bare = packet.mptcp().next().is_none();
+            packet.shown_bare = is_bare;
             let seen = packet.clone();
             self.passage.captured.push(Record { time, packet: seen });
             self.enter(packet, next, time, ledger);

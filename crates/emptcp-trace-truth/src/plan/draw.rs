@@ -36,6 +36,12 @@ impl Plan {
                 plan.happenings.push(Some(happening));
             }
         }
+        let rewrites = plan
+            .unusual()
+            .any(|(_, happening)| matches!(happening, Happening::Rewrite { .. }));
+        if rewrites && random.percent(75) {
+            plan.hosts[Direction::ClientToServer].checksums = true;
+        }
         plan
     }
 
@@ -124,6 +130,7 @@ fn path(number: u8, is_v6: bool, random: &mut Random) -> PathPlan {
         client: address(1),
         server: address(2),
         delays: [Span(near as i64), Span(whole as i64)],
+        hops: random.between(2, 14) as u8,
         rate: random.one_of(&[500_000, 1_250_000, 2_500_000, 12_500_000]),
     }
 }

@@ -45,8 +45,8 @@ pub(crate) enum Happening {
     Rewrite { target: Target },
     /// The path splits or merges segments.
     Resegment { target: Target, how: Resegmenting },
-    /// The path resets a subflow: the sender alone, or both ends.
-    Reset { target: Target, both: bool },
+    /// The path resets a subflow: the sender alone, or both ends. The RSTs look like those of Linux, or do not.
+    Reset { target: Target, both: bool, plain: bool },
     /// The path changes the order of packets: so many of a thousand are late.
     Reorder { target: Target, per_mille: u64 },
 
@@ -148,7 +148,6 @@ impl Happening {
             self,
             Self::Fastclose { .. }
                 | Self::Removed { .. }
-                | Self::Malformed { .. }
                 | Self::Twice { .. }
                 | Self::Begins { .. }
                 | Self::CutShort { .. }

@@ -70,6 +70,8 @@ pub(crate) struct PathPlan {
     pub(crate) server: IpAddr,
     /// From the client to the capture, and from there to the server.
     pub(crate) delays: [Span; 2],
+    /// Routers between the capture and the other host.
+    pub(crate) hops: u8,
     /// Bytes per second.
     pub(crate) rate: u64,
 }

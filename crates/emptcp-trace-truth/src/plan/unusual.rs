@@ -144,6 +144,7 @@ impl Plan {
             14 | 15 => Happening::Reset {
                 target: Target { from: soon, ..target },
                 both: random.percent(60),
+                plain: random.percent(50),
             },
             _ => Happening::Reorder {
                 target,

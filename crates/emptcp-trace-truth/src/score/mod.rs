@@ -12,7 +12,7 @@ mod many;
 mod tally;
 mod text;
 
-pub use analysis::Story;
+pub use analysis::{Story, stories};
 pub use tally::{Example, Kind, Share, Tally};
 pub use text::AIMS;
 
@@ -20,7 +20,7 @@ use crate::capture::Capture;
 use crate::truth::Fact;
 use emptcp_trace::record::{Cause, Certainty};
 use emptcp_trace::{Direction, PacketNumber, Timestamp};
-use emptcp_trace_report::explain::Sentence;
+use emptcp_trace_report::explain::{Sentence, SentenceKind};
 use std::net::SocketAddr;
 
 /// The most causes that a sentence may name.
@@ -41,6 +41,8 @@ pub struct Verdict {
     pub accuses: bool,
     /// Whether it is true.
     pub is_right: bool,
+    /// If not, why.
+    pub why: &'static str,
 }
 
 /// A planned happening.
@@ -122,6 +124,7 @@ impl Scored {
                     causes: evidence.causes.iter().collect(),
                     accuses: evidence.accuses_path(),
                     is_right,
+                    why: if is_right { "" } else { claim.why_wrong(facts, capture) },
                 });
             }
         }
@@ -166,21 +169,67 @@ impl<'a> Claim<'a> {
     }
 
     fn is_about(&self, fact: &Fact, capture: &Capture) -> bool {
+        self.names(fact) && self.same_place(fact, capture) && self.same_direction(fact) && self.same_time(fact)
+    }
+
+    fn names(&self, fact: &Fact) -> bool {
+        self.sentence.evidence.causes.contains(fact.cause)
+    }
+
+    /// Data that moves, or is sent again elsewhere, does so because of the other subflow.
+    fn same_place(&self, fact: &Fact, capture: &Capture) -> bool {
+        let of_another = matches!(
+            self.sentence.kind,
+            SentenceKind::Handover | SentenceKind::Reinjection | SentenceKind::Stall
+        );
+        if of_another {
+            return true;
+        }
         let of_fact = fact
             .subflow
             .and_then(|number| capture.truth.subflows.get(number)?.addresses);
-        let same_place = match (self.addresses, of_fact) {
-            (Some(said), Some(true_one)) => said == true_one,
-            _ => true,
-        };
-        let same_direction = match (self.direction, fact.direction) {
-            (Some(said), Some(true_one)) => said == true_one,
-            _ => true,
-        };
-        let same_time = self.span.is_none_or(|[from, to]| {
+        self.addresses
+            .is_none_or(|said| of_fact.is_none_or(|addresses| said == addresses))
+    }
+
+    /// Alternatives may be on either way: the direction of such a sentence is that of what was seen. So it is where data
+    /// waited or was sent again, since acknowledgements may be missing as well; and that of a subflow is its opener's.
+    fn same_direction(&self, fact: &Fact) -> bool {
+        let of_what_was_seen = matches!(
+            self.sentence.kind,
+            SentenceKind::Subflow
+                | SentenceKind::Retransmission
+                | SentenceKind::Reinjection
+                | SentenceKind::Stall
+                | SentenceKind::Handover
+        );
+        let said = self
+            .direction
+            .filter(|_| self.sentence.evidence.causes.len() == 1 && !of_what_was_seen);
+        said.is_none_or(|said| fact.direction.is_none_or(|direction| said == direction))
+    }
+
+    fn same_time(&self, fact: &Fact) -> bool {
+        self.span.is_none_or(|[from, to]| {
             let [since, until] = fact.span;
-            (from - until).0 <= AFTER && (since - to).0 <= BEFORE
-        });
-        self.sentence.evidence.causes.contains(fact.cause) && same_place && same_direction && same_time
+            // Timers that double are as long as what went before.
+            (from - until).0 <= AFTER + (until - since).0 && (since - to).0 <= BEFORE
+        })
+    }
+
+    fn why_wrong(&self, facts: &[Fact], capture: &Capture) -> &'static str {
+        let named: Vec<_> = facts.iter().filter(|fact| self.names(fact)).collect();
+        let placed = |fact: &&&Fact| self.same_place(fact, capture);
+        if self.sentence.evidence.causes.len() > MOST_CAUSES {
+            "too many causes"
+        } else if named.is_empty() {
+            "did not happen"
+        } else if !named.iter().any(|fact| placed(&fact)) {
+            "not on this subflow"
+        } else if !named.iter().filter(placed).any(|fact| self.same_direction(fact)) {
+            "not this side"
+        } else {
+            "not at this time"
+        }
     }
 }

@@ -136,9 +136,10 @@ impl Scored {
         let _ = writeln!(text);
         for verdict in &self.verdicts {
             let mark = if verdict.is_right { "right" } else { "WRONG" };
+            let why = if verdict.is_right { "" } else { verdict.why };
             let _ = writeln!(
                 text,
-                "{mark} [{}] {}",
+                "{mark} [{}] {why}: {}",
                 super::tally::names(&verdict.causes),
                 verdict.text
             );

@@ -2,7 +2,7 @@
 
 #[path = "../../../mptcp-wire/tests/captures/wrap.rs"]
 #[allow(dead_code)]
-mod wrap;
+pub(crate) mod wrap;
 
 use crate::common::whole;
 use emptcp_trace::compare::{CompareSettings, compare};
@@ -18,7 +18,7 @@ const CAPTURE: &[u8] = include_bytes!("../captures/reuse.pcap.zst");
 const MOST: usize = 600;
 
 /// Time in nanoseconds, and the IP packet, as long as it was on the wire.
-fn packets() -> Vec<(i64, Vec<u8>)> {
+pub(crate) fn packets() -> Vec<(i64, Vec<u8>)> {
     let frames = whole(CAPTURE).into_iter().take(MOST);
     frames
         .map(|mut frame| {
@@ -37,7 +37,7 @@ fn ways() -> impl Iterator<Item = &'static wrap::Way> {
 }
 
 /// A pcap file with nanoseconds.
-fn file(link: u32, frames: impl Iterator<Item = (i64, Vec<u8>)>) -> Vec<u8> {
+pub(crate) fn file(link: u32, frames: impl Iterator<Item = (i64, Vec<u8>)>) -> Vec<u8> {
     let mut file = Vec::new();
     for word in [0xa1b2_3c4d, 0x0004_0002, 0, 0, 262_144, link] {
         file.extend(u32::to_le_bytes(word));

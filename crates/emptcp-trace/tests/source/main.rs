@@ -11,3 +11,4 @@ mod encapsulated;
 mod files;
 mod formats;
 mod random;
+mod threads;

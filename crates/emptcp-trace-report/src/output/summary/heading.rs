@@ -2,6 +2,7 @@
 
 use super::grid::{BOLD, DIM, YELLOW, wrapped};
 use super::{Counts, Summary, notes};
+use crate::advice::Advice;
 use crate::output::units::{self, count, number};
 use emptcp_trace::record::{Capped, Encapsulated, End, Skipped, Totals};
 use mptcp_wire::encapsulation::Encapsulation;
@@ -46,6 +47,18 @@ pub(super) fn rest(shown: usize, of: u64) -> String {
         "{DIM}the {shown} largest of {} connections; --top shows more{DIM:#}\n",
         number(of)
     )
+}
+
+/// How to make a better capture.
+pub(super) fn better(advice: &Advice, width: usize) -> String {
+    let mut text = String::from("\n");
+    for line in wrapped(&format!("a better capture: {}", advice.why), width) {
+        text += &format!("{DIM}{line}{DIM:#}\n");
+    }
+    for command in &advice.commands {
+        text += &format!("  {command}\n");
+    }
+    text
 }
 
 fn packets(totals: &Totals) -> String {
@@ -155,9 +168,9 @@ fn skipped(skipped: &Skipped) -> Option<String> {
 fn faults(totals: &Totals) -> Option<String> {
     let twice = match totals.captured_twice {
         0 => None,
-        1 => Some("1 packet was captured twice; a capture of one device has it once".to_owned()),
+        1 => Some("1 packet was captured twice; its copy is not counted".to_owned()),
         packets => Some(format!(
-            "{} packets were captured twice; a capture of one device has them once",
+            "{} packets were captured twice; their copies are not counted",
             number(packets)
         )),
     };

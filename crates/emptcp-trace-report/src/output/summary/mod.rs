@@ -5,6 +5,7 @@ mod heading;
 mod notes;
 mod rows;
 
+use crate::advice::CaptureFaults;
 use emptcp_trace::record::{Connection, End, Totals};
 use mptcp_wire::Version;
 use std::cmp::{Ordering, Reverse};
@@ -23,6 +24,7 @@ pub struct Summary {
     traces: u64,
     name: Option<Arc<str>>,
     counts: Counts,
+    faults: CaptureFaults,
 }
 
 /// Numbers of connections by kind.
@@ -48,11 +50,13 @@ impl Summary {
             traces: 0,
             name: None,
             counts: Counts::default(),
+            faults: CaptureFaults::default(),
         }
     }
 
     /// Adds a connection.
     pub fn connection(&mut self, connection: &Connection) {
+        self.faults.connection(connection);
         let counts = &mut self.counts;
         counts.emitted += 1;
         *counts.versions.entry(connection.version).or_default() += 1;
@@ -80,6 +84,7 @@ impl Summary {
     pub fn trace(&mut self, name: &Arc<str>, totals: &Totals) {
         self.name.get_or_insert_with(|| Arc::clone(name));
         self.traces += 1;
+        self.faults.totals(totals);
         self.totals.merge(totals);
     }
 
@@ -92,6 +97,7 @@ impl Summary {
         self.name = self.name.take().or(other.name);
         self.traces += other.traces;
         self.totals.merge(&other.totals);
+        self.faults.merge(&other.faults);
         self.counts.append(other.counts);
     }
 
@@ -138,6 +144,9 @@ impl Summary {
         }
         if !all && self.top > 0 {
             text.push_str(&heading::rest(shown.len(), self.counts.emitted));
+        }
+        if let Some(advice) = self.faults.advice() {
+            text.push_str(&heading::better(&advice, width));
         }
         text
     }

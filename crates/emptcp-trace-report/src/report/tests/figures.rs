@@ -60,9 +60,34 @@ fn ports_are_counted_by_connections_and_by_volume() {
         number("4.00 kB"),
     ];
     assert_eq!(row(ports, 0, "80 (HTTP)"), http);
-    assert_eq!(row(ports, 0, "others")[..2], [number("1"), Cell::Share(0.25)]);
-    assert_eq!(row(ports, 0, "20 (FTP data)")[..2], [number("0"), Cell::Share(0.0)]);
+    let names: Vec<_> = ports.tables[0].rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(
+        names,
+        ["80 (HTTP)", "443 (HTTPS)", "21 (FTP)", "all"].map(Cell::text),
+        "no port that nobody used"
+    );
     assert_eq!(column(ports, "port"), ["80", "443", "21"], "the busiest first");
+}
+
+#[test]
+fn the_ports_with_the_most_connections_and_the_most_volume_are_listed_and_the_others_are_one_row() {
+    // Port 2000 has few connections and most of the volume; 3128 has neither, and is always listed.
+    let ports = (0..30).flat_map(|number| std::iter::repeat_n(1000 + number, 40 - usize::from(number)));
+    let connections = ports.chain([2000, 3128]).zip(0..).map(|(port, id)| {
+        let mut connection = connection(id, 1);
+        connection.port = port;
+        connection.size = if port == 2000 { 1_000_000 } else { 10 };
+        connection
+    });
+    let page = report(vec![], connections.collect());
+    let ports = figure(&page, "T3.1");
+    let names: Vec<_> = ports.tables[0].rows.iter().map(|row| row[0].clone()).collect();
+    let mut expected: Vec<_> = (1000..1010).map(|port| Cell::Text(port.to_string())).collect();
+    expected.extend(["2000", "3128 (Squid)", "20 other ports", "all"].map(Cell::text));
+    assert_eq!(names, expected);
+    let connections: u64 = (10..30).map(|number| 40 - number).sum();
+    assert_eq!(row(ports, 0, "20 other ports")[0], number(&connections.to_string()));
+    assert_eq!(ports.rows.count(), 32, "the CSV has all");
 }
 
 #[test]
@@ -143,6 +168,30 @@ fn round_trip_times_are_compared_where_there_are_enough() {
     let times = |times: [&str; 6]| times.map(number).to_vec();
     let quartiles = times(["25.0 ms", "25.0 ms", "25.0 ms", "50.0 ms", "50.0 ms", "50.0 ms"]);
     assert_eq!(row(second, 0, "0 s to 40.0 ms")[1..], quartiles);
+}
+
+#[test]
+fn round_trip_times_of_both_directions_are_compared() {
+    let mut connection = connection(0, 2);
+    connection.data = PerDirection([200_000, 200_000]);
+    for (subflow, up, down) in [(0, 10.0, 50.0), (1, 30.0, 51.0)] {
+        let of = |mean| rtt(3, mean)[S2C];
+        connection.subflows[subflow].rtt = PerDirection([of(up), of(down)]);
+    }
+    let page = report(vec![], vec![connection]);
+    let difference = figure(&page, "F3.5");
+    assert_eq!(column(difference, "dir"), ["s2c", "c2s"]);
+    let values = column(difference, "value")
+        .into_iter()
+        .map(|value| value.parse::<f64>());
+    for (value, right) in values.zip([0.001, 0.02]) {
+        assert!((value.expect("a number") - right).abs() < 1e-9);
+    }
+    assert_eq!(difference.n, 1, "one connection");
+    let second = figure(&page, "F3.6");
+    assert_eq!(column(second, "dir"), ["s2c", "c2s"]);
+    assert_eq!(second.panels.len(), 2);
+    assert_eq!(second.tables.len(), 2);
 }
 
 #[test]

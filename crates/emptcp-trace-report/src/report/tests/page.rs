@@ -103,3 +103,59 @@ fn long_lists_are_thinned_in_the_page_only() {
     assert_eq!(thinned.len(), 1 + 1667 + 1);
     assert_eq!(thinned.last(), lines(1).last(), "the last is at 1");
 }
+
+#[test]
+fn each_cell_of_a_wide_table_has_its_heading_and_each_picture_a_small_form() {
+    let html = report(vec![], vec![connection(0, 2)]).to_html().expect("a page");
+    let xml = as_xml(&html);
+    let document = roxmltree::Document::parse(&xml).expect("well-formed");
+    let has_class = |node: &roxmltree::Node<'_, '_>, class: &str| {
+        node.attribute("class")
+            .is_some_and(|classes| classes.split(' ').any(|one| one == class))
+    };
+    let tables: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("table") && has_class(node, "wide"))
+        .collect();
+    assert!(tables.len() >= 2, "{}", tables.len());
+    for table in tables {
+        let rows = table.descendants().filter(|node| node.has_tag_name("tr"));
+        let rows: Vec<Vec<_>> = rows.map(|row| row.children().collect()).collect();
+        let (head, body) = rows.split_first().expect("a head");
+        for row in body {
+            for (cell, heading) in row.iter().zip(head).skip(1) {
+                assert_eq!(cell.attribute("data-label"), heading.text(), "{cell:?}");
+            }
+        }
+    }
+    let figures: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("figure"))
+        .collect();
+    assert!(!figures.is_empty());
+    for figure in figures {
+        let widths: Vec<f64> = figure
+            .descendants()
+            .filter(|node| node.has_tag_name("svg") && node.attribute("role").is_some())
+            .filter_map(|svg| svg.attribute("width")?.parse().ok())
+            .collect();
+        let [large, small] = widths[..] else {
+            panic!("{widths:?}")
+        };
+        assert!(large > 400.0 && small <= 360.0, "{widths:?}");
+    }
+}
+
+#[test]
+fn the_page_has_rules_for_narrow_and_wide_screens_dark_settings_and_paper() {
+    let html = report(vec![], vec![]).to_html().expect("a page");
+    for rule in [
+        "@container (max-width:",
+        "@media (min-width:",
+        "prefers-color-scheme:dark",
+        "@media print",
+        "@page",
+    ] {
+        assert!(html.contains(rule), "{rule}");
+    }
+}

@@ -63,7 +63,7 @@ fn join_delays_leave_out_what_the_rules_say() {
     assert_eq!(column(delays, "value"), ["0.15", "0.4", "70", "0.15"]);
     assert_eq!(row(delays, 0, "≤ 0.2 s"), [Cell::Share(1.0 / 3.0), Cell::Share(1.0)]);
     assert_eq!(row(delays, 0, "≥ 60 s"), [Cell::Share(1.0 / 3.0), Cell::Share(0.0)]);
-    assert!(delays.notes[0].contains("1 subflows reset"), "{:?}", delays.notes);
+    assert!(delays.notes[0].contains("1 subflow reset"), "{:?}", delays.notes);
     assert!(delays.notes[0].contains("1 not later"), "{:?}", delays.notes);
     assert!(delays.notes[0].contains("1 opened after"), "{:?}", delays.notes);
 }
