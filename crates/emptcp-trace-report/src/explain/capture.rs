@@ -104,7 +104,12 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
         );
         let unseen = handshake.and_then(|handshake| handshake.ways[direction].unseen);
         let [first, last] = unseen.map_or([moment.at(); 2], |run| [run.first, run.last]);
-        let weighed = lacks([first.packet, last.packet], &peer);
+        // What was sent before the capture began is no gap in it.
+        let weighed = if connection.partial || connection.mid_stream {
+            Weighed::observed([first.packet, last.packet])
+        } else {
+            lacks([first.packet, last.packet], &peer)
+        };
         writer.say(NOTE, (subflow, direction), [first, last], text, weighed);
     }
     for direction in Direction::BOTH {
@@ -115,7 +120,8 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
         // SYN and FIN take a number each, but are no payload.
         let lacking = facts.handshakes.iter().find_map(|(subflow, handshake)| {
             let run = handshake.ways[direction].unseen.filter(|run| run.bytes > 0)?;
-            handshake.one_direction().is_none().then_some((*subflow, run))
+            let whole = handshake.one_direction().is_none() && !handshake.begins_open();
+            whole.then_some((*subflow, run))
         });
         if let Some((subflow, run)) = lacking {
             let text = format!(

@@ -57,6 +57,13 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
     if quiet.waits && !quiet.jumps && !quiet.resumed_by_ack {
         return;
     }
+    let mut dead = facts
+        .handshakes
+        .values()
+        .flat_map(|handshake| Direction::BOTH.map(|direction| dead_run(handshake, direction).map(|(run, _)| run)));
+    if dead.any(|run| run.is_some_and(|run| run.first <= to && from <= run.last)) {
+        return;
+    }
     let mut steps = facts.moments(MarkKind::ClockStep).iter();
     if steps.any(|step| step.mark.packet == to.packet) {
         return;
