@@ -34,7 +34,7 @@ pub fn analysed(path: &Path) -> Analysed {
             Event::Connection(connection) => connections.push(*connection),
             Event::Mark(mark) => marks.push(mark),
             Event::End(end) => totals = Some(*end),
-            Event::Packet(_) | Event::Quiet(_) => {}
+            Event::Packet(_) | Event::Stray(_) | Event::Quiet(_) => {}
         }
     }
     connections.sort_by_key(|connection| connection.conn_id);

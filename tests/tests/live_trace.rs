@@ -108,6 +108,78 @@ fn watched(lab: &Lab, version: IpVersion) -> (record::Connection, ConnectionInfo
     (ended.remove(0), infos.0, infos.1)
 }
 
+/// Connections over loopback, of which each packet is captured twice, until this many are through.
+fn flood(lab: &Lab, connections: usize) {
+    let run = || {
+        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        assert!(up.unwrap().success());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for _ in 0..connections {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            drop(server);
+            // Until the other side has closed.
+            let _ = client.read(&mut [0]);
+        }
+    };
+    lab.client().run(run).unwrap();
+}
+
+#[test]
+fn packets_beyond_the_ring_are_counted_and_the_analysis_goes_on() {
+    require!(is_root(), "this test makes network namespaces");
+    let Some(lab) = lab() else { return };
+    let settings = DeviceSettings {
+        interval: Duration::from_millis(200),
+        // The smallest ring.
+        buffer: 0,
+        ..DeviceSettings::default()
+    };
+    let device = lab.client().run(|| Device::open("any", settings)).unwrap().unwrap();
+    let stop = device.stop_flag();
+    // Nobody reads yet, so however fast the machine is, the ring overflows.
+    flood(&lab, 1000);
+    let (caught_up, ready) = std::sync::mpsc::channel();
+    let analysis = thread::spawn(move || {
+        let mut analyzer = Analyzer::new(Starts::new(device));
+        let (mut ended, mut at_first) = (Vec::new(), None);
+        while let Some(event) = analyzer.next() {
+            let counters = analyzer.source().unwrap().source().counters().unwrap();
+            match event.unwrap() {
+                Event::Quiet(_) if at_first.is_none() => {
+                    at_first = Some((counters, analyzer.totals().packets));
+                    caught_up.send(()).unwrap();
+                }
+                Event::Connection(connection) => ended.push(*connection),
+                _ => {}
+            }
+        }
+        let counters = analyzer.source().unwrap().source().counters().unwrap();
+        (ended, at_first.unwrap(), counters, analyzer.totals().packets)
+    });
+    ready.recv().unwrap();
+    let listener = lab.server().listen(IpVersion::V4).unwrap();
+    let remote = SocketAddr::new(lab.server().address(0, IpVersion::V4).unwrap(), listener.port());
+    let client = lab.client().connect(remote, seconds(5.0)).unwrap();
+    let server = listener.accept(seconds(5.0)).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| exchange(&server, 50_000, 10_000));
+        exchange(&client, 10_000, 50_000);
+    });
+    settled(&client);
+    drop((client, server));
+    thread::sleep(seconds(1.0));
+    stop.store(true, Ordering::Relaxed);
+    let (ended, (first, read), last, read_at_end) = analysis.join().unwrap();
+    eprintln!("{first:?}, {read} read; at the end {last:?}, {read_at_end} read");
+    assert!(first.dropped > 0 && first.packets > first.dropped, "{first:?}");
+    assert!(read > 0 && read <= first.packets - first.dropped, "{read} of {first:?}");
+    assert_eq!(last.dropped, first.dropped, "nothing was dropped once it was read");
+    assert_eq!(ended.len(), 1);
+    assert_eq!((ended[0].data.0, ended[0].lossy_capture), ([10_000, 50_000], false));
+}
+
 #[test]
 fn a_live_analysis_counts_the_bytes_that_the_kernel_counts() {
     require!(is_root(), "this test makes network namespaces");

@@ -26,8 +26,11 @@ fn what_ended_with_data_fin_was_acknowledged_to_the_last_byte() {
             if connection.end != End::DataFin || connection.lossy_capture || connection.truncated {
                 continue;
             }
-            checked += 1;
+            checked += usize::from(!connection.mid_stream);
             for way in Direction::BOTH {
+                if connection.mid_stream {
+                    continue;
+                }
                 let (data, fin) = (connection.data[way], connection.fin[way]);
                 assert_eq!(fin, 1, "{}: {connection:?}", path.display());
                 assert_eq!(data + fin, connection.dacked[way], "{}: {connection:?}", path.display());
@@ -58,13 +61,15 @@ fn the_parts_of_a_connection_add_up_to_the_whole() {
             .iter()
             .map(|connection| u64::from(connection.sf_att))
             .sum();
+        let subflows = analysed.connections.iter().flat_map(|connection| &connection.subflows);
+        let unknown = subflows.filter(|subflow| subflow.kind == Kind::Unknown).count() as u64;
         assert_eq!(
             attempted,
-            analysed.totals.connections + analysed.totals.joins,
+            analysed.totals.connections + analysed.totals.joins + unknown,
             "{place}"
         );
         for connection in &analysed.connections {
-            checked += 1;
+            checked += usize::from(!connection.mid_stream);
             add_up(connection, &format!("{place} {}", connection.conn_id));
         }
     }

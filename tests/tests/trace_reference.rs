@@ -78,7 +78,9 @@ fn file_of(folder: &Path, capture: &str) -> PathBuf {
 
 fn compare_capture(reference: &Value, analysed: &Analysed, to: &mut Comparison) {
     let capture = reference["capture"].as_str().unwrap();
-    let connections = &analysed.connections;
+    // The reference has no connections without a captured handshake.
+    let begun = analysed.connections.iter().filter(|connection| !connection.mid_stream);
+    let connections: Vec<_> = begun.collect();
     let totals = serde_json::to_value(&analysed.totals).unwrap();
     for (ours, theirs) in [
         ("tcp", "tcp_pkts"),

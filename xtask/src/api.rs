@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 }
 
 /// Libraries that only programs of this repository use.
-const OF_PROGRAMS: &[&str] = &["emptcp-trace-cli"];
+const OF_PROGRAMS: &[&str] = &["emptcp-trace-cli", "emptcp-trace-truth"];
 
 /// Name of the file in a crate's folder.
 const FILE: &str = "api.txt";

@@ -42,11 +42,11 @@ pub enum TraceCommand {
     Live(live::LiveArguments),
 }
 
-/// Runs it.
+/// Runs it. `netns`: the network namespace of a live capture.
 ///
 /// # Errors
 /// Whatever the subcommand reports; [`words`] turns it into a sentence.
-pub fn run(command: TraceCommand) -> anyhow::Result<()> {
+pub fn run(command: TraceCommand, netns: Option<&str>) -> anyhow::Result<()> {
     match command {
         TraceCommand::Analyze(arguments) => analyze::run(&arguments),
         TraceCommand::Explain(arguments) => explain::run(&arguments),
@@ -54,6 +54,6 @@ pub fn run(command: TraceCommand) -> anyhow::Result<()> {
         TraceCommand::Report(arguments) => report::run(&arguments),
         TraceCommand::Compare(arguments) => compare::run(arguments),
         TraceCommand::Split(arguments) => split::run(&arguments),
-        TraceCommand::Live(arguments) => live::run(arguments),
+        TraceCommand::Live(arguments) => live::run(arguments, netns),
     }
 }

@@ -19,15 +19,12 @@ use view::View;
 #[derive(Args, Debug)]
 #[command(after_help = lines::HELP)]
 pub struct LiveArguments {
-    /// The network device; `any` for all devices (a packet that passes two of them is counted twice)
+    /// The network device; `any` for all devices (of a packet that passes two of them, the copy is left out)
     #[arg(value_name = "DEV")]
     device: String,
     /// Print JSON, one object on each line: see below
     #[arg(long)]
     json: bool,
-    /// The network namespace (a name of `ip netns`, a path or a process id)
-    #[arg(long, value_name = "NAME")]
-    netns: Option<String>,
     /// Refresh every N seconds
     #[arg(long, value_name = "SECONDS", default_value = "1")]
     interval: Seconds,
@@ -40,6 +37,9 @@ pub struct LiveArguments {
     /// Bytes captured of each packet, from the IP header on
     #[arg(long, value_name = "BYTES", default_value_t = 160, value_parser = clap::value_parser!(u32).range(100..=262_144))]
     snaplen: u32,
+    /// Memory for packets that wait to be read, MiB; when it is full, the kernel drops packets, which are counted
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    buffer: u16,
     /// Show at most N open and N ended connections
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
@@ -82,12 +82,13 @@ fn missed(analyzer: &LiveAnalyzer) -> Missed {
 }
 
 /// Runs it.
-pub(crate) fn run(arguments: LiveArguments) -> Result<()> {
-    if let Some(name) = &arguments.netns {
+pub(crate) fn run(arguments: LiveArguments, netns: Option<&str>) -> Result<()> {
+    if let Some(name) = netns {
         emptcp_host::namespace::enter(name)?;
     }
     let settings = DeviceSettings {
         snap_length: arguments.snaplen,
+        buffer: usize::from(arguments.buffer) << 20,
         interval: arguments.interval.0,
         duration: arguments.duration.map(|duration| duration.0),
         ..DeviceSettings::default()

@@ -8,10 +8,15 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
+    /// The network namespace (a name of `ip netns`, a path or a process id); `live` looks there, and captures are the
+    /// same in all
+    #[arg(long, value_name = "NAME", global = true)]
+    netns: Option<String>,
     #[command(subcommand)]
     command: TraceCommand,
 }
 
 fn main() -> ExitCode {
-    run(Arguments::parse().command).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS)
+    let Arguments { netns, command } = Arguments::parse();
+    run(command, netns.as_deref()).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS)
 }

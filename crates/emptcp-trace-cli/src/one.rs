@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use emptcp_trace::record::{Connection, End};
 use emptcp_trace::source::Files;
-use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Source, Watch, source};
+use emptcp_trace::{ConnectionId, Event, Settings, Source, Watch, source};
 use std::path::PathBuf;
 
 /// Connections that the error lists when the requested one does not exist.

@@ -4,7 +4,7 @@ use crate::options::AnalysisOptions;
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{Context, bail};
 use clap::Args;
-use emptcp_trace::{Analyzer, Error, Source, source};
+use emptcp_trace::{Error, Source, source};
 use emptcp_trace_report::output::{Draft, units};
 use emptcp_trace_report::report::{Options, Page, Report};
 use std::io::{self, Write};

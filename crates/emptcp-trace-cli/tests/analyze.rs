@@ -237,3 +237,46 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(output.status.success(), "{:?}", output.status);
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    for name in ["empty.pcap.zst", "reuse.pcap.zst"] {
+        let file = capture(name);
+        for more in [&["--json", "--events"][..], &[]] {
+            let with = |threads| run(&[&["--threads", threads, path(&file)], more].concat());
+            let (one, two) = (with("1"), with("2"));
+            assert!(one.status.success() && one.stdout == two.stdout, "{name}");
+            assert_eq!(run(&[&[path(&file)], more].concat()).stdout, one.stdout, "{name}");
+        }
+    }
+    assert_eq!(run(&["--threads", "0", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_namespace_is_taken_where_captures_are_read_too() {
+    use std::os::unix::process::CommandExt;
+    let file = capture("reuse.pcap.zst");
+    let program = env!("CARGO_BIN_EXE_emptcp-trace");
+    let output = Command::new(program)
+        .arg0("emptcp trace")
+        .args(["--netns", "any", "analyze", path(&file)])
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // It calls itself what the user called it.
+    assert!(
+        text(&output.stdout).contains("next: emptcp trace explain"),
+        "{}",
+        text(&output.stdout)
+    );
+    let usage = Command::new(program)
+        .arg0("emptcp trace")
+        .arg("analyze")
+        .output()
+        .expect("it starts");
+    assert!(
+        text(&usage.stderr).contains("Usage: emptcp trace analyze"),
+        "{}",
+        text(&usage.stderr)
+    );
+}

@@ -48,9 +48,9 @@ pub struct Truth {
     pub subflows: Vec<SubflowTruth>,
     /// Payload that a subflow carried after another one, bytes.
     pub reinjected: PerDirection<u64>,
-    /// Connections with an MP_CAPABLE SYN in the capture.
+    /// Connections with an MP_CAPABLE of the client in the capture.
     pub connections: u64,
-    /// MP_JOIN SYNs in the capture, each subflow once.
+    /// Subflows with an MP_JOIN in the capture.
     pub joins: u64,
     /// Options are cut off: figures that need them cannot be had.
     pub headers_cut: bool,
@@ -90,7 +90,13 @@ impl Origin {
 
 impl Ledger {
     /// It took effect now; once more if it is known already.
-    pub(crate) fn note(&mut self, origin: Origin, direction: Option<Direction>, subflow: Option<usize>, now: Timestamp) {
+    pub(crate) fn note(
+        &mut self,
+        origin: Origin,
+        direction: Option<Direction>,
+        subflow: Option<usize>,
+        now: Timestamp,
+    ) {
         if let Some(happening) = origin.happening {
             self.weigh(happening);
         }

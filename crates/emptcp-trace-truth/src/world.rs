@@ -71,7 +71,8 @@ pub(crate) fn run(plan: &Plan, ledger: &mut Ledger) -> Vec<Record> {
                     // A host that answers to what the capture shows too falls back as the RFCs have it.
                     let asks = packet.has(Subtype::MpFail) || packet.shown_bare;
                     if hosts[side].has_fallen_back() && (asks || hosts[packet.dir].is_plain()) {
-                        let origin = Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one seems to");
+                        let origin =
+                            Origin::ordinary(Cause::HostFellBack, "a host falls back as the other one seems to");
                         ledger.note(origin, Some(side), Some(0), now);
                     }
                 }

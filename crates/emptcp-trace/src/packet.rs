@@ -99,6 +99,21 @@ impl FlowKey {
     }
 }
 
+/// Both addresses of a packet, for its fingerprint.
+fn addresses(source: &SocketAddr, destination: &SocketAddr) -> u64 {
+    match (source.ip(), destination.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits())
+        }
+        (source, destination) => [source, destination]
+            .into_iter()
+            .map(widened)
+            .fold(0, |print, address| {
+                mix(mix(print, address as u64), (address >> 64) as u64)
+            }),
+    }
+}
+
 impl Packet {
     /// An empty packet to decode into: packets are large, so one is reused for all frames.
     pub(crate) fn empty() -> Self {
@@ -234,13 +249,7 @@ impl Packet {
             Network::V4(header) => header.identification(),
             Network::V6(_) => 0,
         };
-        let source = widened(self.source.ip());
-        let destination = widened(self.destination.ip());
         let words = [
-            source as u64,
-            (source >> 64) as u64,
-            destination as u64,
-            (destination >> 64) as u64,
             u64::from(self.source.port()) << 48
                 | u64::from(self.destination.port()) << 32
                 | u64::from(self.window) << 16
@@ -249,14 +258,20 @@ impl Packet {
             u64::from(self.flags.bits()) << 32 | u64::from(self.payload),
             self.payload_sum.map_or(0, |sum| u64::from(sum) | 1 << 32),
         ];
-        let mut fingerprint = words.into_iter().fold(0, mix);
-        let (chunks, rest) = segment.tcp().option_bytes().as_chunks::<4>();
-        for chunk in chunks {
-            fingerprint = mix(fingerprint, u32::from_ne_bytes(*chunk).into());
-        }
-        self.fingerprint = rest
+        let fields = words.into_iter().fold(addresses(&self.source, &self.destination), mix);
+        // Apart from the fields, so that a processor does both at once.
+        let (chunks, rest) = segment.tcp().option_bytes().as_chunks::<8>();
+        let options = chunks
             .iter()
-            .fold(fingerprint, |print, byte| mix(print, u64::from(*byte)));
+            .fold(0, |print, chunk| mix(print, u64::from_ne_bytes(*chunk)));
+        let (chunks, rest) = rest.as_chunks::<4>();
+        let options = chunks
+            .iter()
+            .fold(options, |print, chunk| mix(print, u32::from_ne_bytes(*chunk).into()));
+        let options = rest.iter().fold(options, |print, byte| mix(print, u64::from(*byte)));
+        let fingerprint = mix(fields, options);
+        // The upper bits depend on all others; the lower ones choose a place.
+        self.fingerprint = fingerprint ^ fingerprint >> 32;
     }
 
     /// A SYN that opens.

@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "emptcp-trace",
     "emptcp-trace-cli",
     "emptcp-trace-report",
+    "emptcp-trace-truth",
     "xtask",
 ];
 

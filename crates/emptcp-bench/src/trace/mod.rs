@@ -11,7 +11,7 @@ mod traffic;
 use crate::trace::connection::Truth;
 use crate::trace::traffic::Traffic;
 use anyhow::{Context, Result, ensure};
-use emptcp_trace::{Analyzer, Event, source};
+use emptcp_trace::{Analyzer, Event, Settings, source};
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::fs::File;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const PACKETS: u64 = 2_000_000;
 /// Packets per second on one core that must be reached.
 const MUST: f64 = 3e6;
+/// How much faster one capture must be with a second thread.
+const TWICE: f64 = 1.7;
 /// How much memory may grow when the capture is ten times as long.
 const MOST_GROWTH: f64 = 1.1;
 
@@ -52,6 +54,7 @@ pub(crate) fn measure(runs: usize, quiet: bool) -> Result<Vec<Measured>> {
     ));
     speed(&paths[0], &truth, runs.max(5), &mut results)?;
     cores(&paths, runs.max(3), &mut results)?;
+    ahead(&paths[0], runs.max(5), &mut results)?;
     memory(&mut results)?;
     compared::measure(&paths[0], PACKETS, &mut results)?;
     Ok(results.lines)
@@ -198,6 +201,35 @@ fn cores(paths: &[std::path::PathBuf; 2], runs: usize, results: &mut Results) ->
         "two captures on two threads; {cores} cores, other work on them counts"
     ));
     results.add("two files", median(&mut one) / median(&mut two), "times as fast", None);
+    Ok(())
+}
+
+/// One capture with one thread, and with a second one that reads and decodes ahead.
+fn ahead(path: &Path, runs: usize, results: &mut Results) -> Result<()> {
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        for (ahead, times) in [(false, &mut one), (true, &mut two)] {
+            let start = Instant::now();
+            let files = source::open([path])?;
+            let settings = Settings::default();
+            let analyzer = if ahead {
+                Analyzer::ahead(files, settings)
+            } else {
+                Analyzer::with_settings(files, settings)
+            };
+            for event in analyzer {
+                event?;
+            }
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let times = median(&mut one) / median(&mut two);
+    results.add(
+        "one file, two threads",
+        times,
+        "times as fast",
+        Some((times >= TWICE, ">= 1.7 with 2 idle cores")),
+    );
     Ok(())
 }
 

@@ -4,9 +4,14 @@
 //! installed without the other.
 
 use crate::session::Session;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::{env, ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::{env, process::Command};
 
 /// The program's name.
 const PROGRAM: &str = "emptcp-trace";
@@ -45,18 +50,45 @@ impl Trace {
                  `cargo build --release --package emptcp-trace-cli` makes it: put it beside `emptcp`"
             )
         })?;
-        let mut command = Command::new(program);
-        command.args(&self.arguments);
-        if session.wants_json() {
-            command.arg("--json");
-        }
+        is_program(&program)?;
+        let mut command = Command::new(&program);
+        // The name in its own usage and advice.
+        command.arg0("emptcp trace");
         if let Some(netns) = session.netns() {
             command.args(["--netns", netns]);
         }
-        let error = command.exec();
-        let program = command.get_program().to_string_lossy();
-        Err(error).with_context(|| format!("{program} cannot be run"))
+        // After the subcommand, and before a `--` that may follow.
+        let (subcommand, rest) = self.arguments.split_at(self.arguments.len().min(1));
+        command.args(subcommand);
+        if session.wants_json() {
+            command.arg("--json");
+        }
+        let error = command.args(rest).exec();
+        Err(error).with_context(|| format!("{} cannot be run", program.display()))
     }
+}
+
+/// That the file is a program. The C library gives anything else that is executable to the shell: an empty file then
+/// does nothing, without an error.
+fn is_program(path: &Path) -> Result<()> {
+    let mut first = Vec::new();
+    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    file.take(4)
+        .read_to_end(&mut first)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    let is_script = first.starts_with(b"#!");
+    if is_script || first == *b"\x7fELF" {
+        return Ok(());
+    }
+    let what = match first.as_slice() {
+        [] => "is empty".to_owned(),
+        bytes => format!("is no program: it begins with \"{}\"", bytes.escape_ascii()),
+    };
+    bail!(
+        "{} {what}; `cargo build --release --package emptcp-trace-cli` makes the right one: replace the file by it, or \
+         remove the file where another `{PROGRAM}` is in PATH",
+        path.display()
+    )
 }
 
 /// The program in the folder of this one, else the one in PATH. Root must run no program of the folder where it happens
@@ -67,4 +99,32 @@ fn program() -> Option<PathBuf> {
     let folders = env::split_paths(&path).filter(|folder| folder.is_absolute());
     let mut all = beside.into_iter().chain(folders.map(|folder| folder.join(PROGRAM)));
     all.find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_program_is_named_and_not_given_to_the_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PROGRAM);
+        for (content, expected) in [
+            (&b""[..], Some("is empty")),
+            (b"nonsense", Some("is no program: it begins with \"nons\"")),
+            (b"\x7fEL", Some("is no program")),
+            (b"\x7fELF\x02", None),
+            (b"#!/bin/sh\n", None),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            match (is_program(&path), expected) {
+                (Ok(()), None) => {}
+                (Err(error), Some(words)) => {
+                    let text = format!("{error:#}");
+                    assert!(text.contains(words) && text.contains("emptcp-trace-cli"), "{text}");
+                }
+                (result, _) => panic!("{content:?}: {result:?}"),
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::sinks::Sinks;
 use super::{AnalyzeArguments, Outcome, analyse};
 use crate::reading::{Bar, Interrupt, Reading, is_interruption};
 use anyhow::{anyhow, bail};
-use emptcp_trace::source;
+use emptcp_trace::{Source, source};
 use emptcp_trace_report::output::Tables;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter};

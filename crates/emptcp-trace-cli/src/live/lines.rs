@@ -15,7 +15,7 @@ pub(super) const HELP: &str = "JSON lines (--json). The field `type` is one of:
               that ended less than a minute ago
   end         the last line: `totals` of the capture
 `snapshot` and `end` also have `dropped` (TCP packets that the kernel dropped, because they were not read fast enough) and
-`open_before` (MPTCP subflows whose SYN was not seen; they are left out).";
+`open_before` (MPTCP subflows whose SYN was not seen: what is shown of them begins with the capture).";
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]

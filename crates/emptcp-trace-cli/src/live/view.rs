@@ -143,13 +143,14 @@ impl View {
         );
         if missed.dropped > 0 {
             text.push_str(&format!(
-                "{} TCP packets were dropped, because they were not read fast enough: byte counts are lower bounds\n",
+                "{} TCP packets were dropped, because they were not read fast enough: byte counts are lower bounds; a \
+                 larger --buffer holds more of a burst, and one device in place of `any` has fewer packets\n",
                 missed.dropped
             ));
         }
         if missed.open_before > 0 {
             text.push_str(&format!(
-                "{} MPTCP subflows were open before this began, or their SYN was not seen: they are left out\n",
+                "{} MPTCP subflows were open before this began, or their SYN was not seen: what is shown of them begins here\n",
                 missed.open_before
             ));
         }

@@ -1,11 +1,11 @@
 //! Exact figures of a capture, byte by byte.
 
 use super::Seen;
+use crate::packet::Packet;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
-use crate::packet::Packet;
 use mptcp_wire::mptcp::{CapableKeys, Dss, MpCapable, MptcpOption, Subtype};
-use mptcp_wire::tcp::{Flags, Stage};
+use mptcp_wire::tcp::Flags;
 
 /// Who carried a byte of the data first: the subflow's number and one, or 0.
 type Owners = Vec<u8>;
@@ -30,9 +30,7 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         // Without the SYN, the third ACK shows a connection too.
         let from_client = dir == Direction::ClientToServer && !packet.flags.contains(Flags::RST);
         opened |= from_client && packet.has(Subtype::MpCapable);
-        if packet.flags.stage() == Some(Stage::Syn) {
-            joined[number] |= packet.has(Subtype::MpJoin);
-        }
+        joined[number] |= packet.has(Subtype::MpJoin);
         subflow.is_multipath |= packet.mptcp().next().is_some();
         let seen = &mut seen[number][dir];
         for place in packet.offset..packet.offset + packet.payload.len() as u64 {
@@ -90,12 +88,15 @@ fn mappings(all: &[Seen], count: usize) -> Vec<PerDirection<Vec<bool>>> {
     for packet in all.iter().map(|seen| &seen.record.packet) {
         for option in packet.mptcp() {
             let (at, length) = match option {
-                MptcpOption::Dss(Dss { mapping: Some(mapping), data_fin, .. }) => {
-                    (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin))
-                }
-                MptcpOption::MpCapable(MpCapable { keys: CapableKeys::BothWithData { data_length, .. }, .. }) => {
-                    (1, *data_length)
-                }
+                MptcpOption::Dss(Dss {
+                    mapping: Some(mapping),
+                    data_fin,
+                    ..
+                }) => (mapping.subflow_sequence.0, mapping.length - u16::from(*data_fin)),
+                MptcpOption::MpCapable(MpCapable {
+                    keys: CapableKeys::BothWithData { data_length, .. },
+                    ..
+                }) => (1, *data_length),
                 _ => continue,
             };
             for place in 0..u64::from(length) {

@@ -1,11 +1,12 @@
 //! What the capture point saw, the faults of the capture, and the figures.
 //!
-//! * This file: the finished capture. `faults.rs`: what is wrong with it. `figures.rs`: exact figures by brute force.
-//!   `pcap.rs`: the file.
+//! * This file: the finished capture. `faults.rs`: what is wrong with it. `traces.rs`: what it cannot show.
+//!   `figures.rs`: exact figures by brute force. `pcap.rs`: the file.
 
 mod faults;
 mod figures;
 mod pcap;
+mod traces;
 
 use crate::packet::Record;
 use crate::plan::{Happening, Plan};
@@ -67,6 +68,7 @@ impl Capture {
         for (number, happening) in plan.unusual() {
             faults::apply(&plan, number, happening, &mut seen, &mut ledger);
         }
+        traces::settle(&plan, &seen, &mut ledger);
         let truth = figures::truth(&seen, ledger);
         let frames = seen.iter().map(|seen| {
             let mut bytes = seen.record.packet.frame();

@@ -16,7 +16,8 @@ const MOST_DATA_FINS: u32 = 6;
 impl Host {
     /// Closes what the application has closed.
     pub(super) fn close(&mut self, now: Timestamp, ledger: &mut Ledger) {
-        if !self.application.has_closed(now) || !self.application.is_done() || self.data_next < self.application.written {
+        if !self.application.has_closed(now) || !self.application.is_done() || self.data_next < self.application.written
+        {
             return;
         }
         match self.mode {

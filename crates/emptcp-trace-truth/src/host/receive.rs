@@ -7,7 +7,7 @@ use crate::truth::Ledger;
 use emptcp_trace::Timestamp;
 use mptcp_wire::mptcp::{CapableKeys, Dss, Mapping, MpFail, MpFastclose, MptcpOption};
 use mptcp_wire::tcp::{Flags, Stage};
-use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, WireDataSequenceNumber, checksum};
+use mptcp_wire::{DataSequenceNumber, SubflowSequenceNumber, Version, WireDataSequenceNumber, checksum};
 
 impl Host {
     /// A packet of a subflow whose SYNs are over.
@@ -287,10 +287,11 @@ impl Host {
         option.checksum == Some(checksum::dss(dsn, option.subflow_sequence, option.length, &bytes))
     }
 
-    /// Data without a mapping: fallback if it is the first, reset if not (RFC 8684, 3.7; `subflow_check_data_avail`).
+    /// Data without a mapping. The first of a connection makes it fall back (RFC 8684, 3.7). Later data does so with
+    /// Linux of today where there never was a second subflow (`subflow_check_data_avail`); else the subflow is reset.
     fn unmapped(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
-        let first = self.received.complete() == 0 && !subflow.is_join && self.subflows.is_empty();
-        if first {
+        let alone = !subflow.is_join && self.subflows.is_empty();
+        if alone && (self.received.complete() == 0 || self.version == Version::V1) {
             self.fall_back(subflow);
             self.pass_on(number, subflow, now);
         } else {

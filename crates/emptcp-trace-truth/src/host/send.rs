@@ -35,10 +35,7 @@ impl Host {
     pub(super) fn data_ack(&self) -> WireDataSequenceNumber {
         let received = self.received.complete();
         let fin = u64::from(self.peer_data_fin == Some(received));
-        self.number(
-            self.peer_idsn.first_byte().after(received + fin).0,
-            self.plan.long_ack,
-        )
+        self.number(self.peer_idsn.first_byte().after(received + fin).0, self.plan.long_ack)
     }
 
     /// A mapping of data, or of the DATA_FIN alone with `at` 0.
@@ -64,7 +61,9 @@ impl Host {
         while let Some((data, length)) = self.next_piece() {
             let Some(number) = self.choose() else { return };
             self.note_choice(now, ledger);
-            let Some(mut subflow) = self.subflows.remove(&number) else { return };
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                return;
+            };
             let again = self.again.pop_front().is_some();
             if !again {
                 self.data_next += u64::from(length);
@@ -100,7 +99,10 @@ impl Host {
     /// The subflow that takes the next piece.
     fn choose(&mut self) -> Option<usize> {
         if self.mode == Mode::Plain {
-            let first = self.subflows.get(&0).filter(|first| first.can_send() && first.has_room());
+            let first = self
+                .subflows
+                .get(&0)
+                .filter(|first| first.can_send() && first.has_room());
             return first.map(|_| 0);
         }
         let open = |backup: bool| {
@@ -113,8 +115,13 @@ impl Host {
         let mut ready: Vec<_> = open(backup).filter(|(_, subflow)| subflow.has_room()).collect();
         if ready.is_empty() && open(true).next().is_none() && backup {
             // None works: the first that is open.
-            let first = self.subflows.iter().find(|(_, subflow)| subflow.mptcp && subflow.can_send());
-            return first.filter(|(_, subflow)| subflow.has_room()).map(|(number, _)| *number);
+            let first = self
+                .subflows
+                .iter()
+                .find(|(_, subflow)| subflow.mptcp && subflow.can_send());
+            return first
+                .filter(|(_, subflow)| subflow.has_room())
+                .map(|(number, _)| *number);
         }
         if self.plan.takes_turns {
             let last = self.last_used;
@@ -128,7 +135,10 @@ impl Host {
     }
 
     fn note_choice(&self, now: Timestamp, ledger: &mut Ledger) {
-        let open = self.subflows.values().filter(|subflow| subflow.mptcp && subflow.can_send());
+        let open = self
+            .subflows
+            .values()
+            .filter(|subflow| subflow.mptcp && subflow.can_send());
         if self.is_multipath() && open.count() > 1 {
             let origin = Origin::ordinary(Cause::Scheduler, "a host chooses among several subflows");
             ledger.note(origin, Some(self.side), None, now);
@@ -229,7 +239,10 @@ impl Host {
     pub(super) fn send_ack(&mut self, number: usize, subflow: &mut Subflow, now: Timestamp) {
         let mut packet = self.packet(number, subflow, Flags::ACK, subflow.next, now);
         if self.is_multipath() && subflow.mptcp {
-            match self.third_option(subflow).filter(|_| subflow.is_opener && !subflow.fully) {
+            match self
+                .third_option(subflow)
+                .filter(|_| subflow.is_opener && !subflow.fully)
+            {
                 Some(option) => packet.add_mptcp(option),
                 None => self.add_dss(subflow, None, &mut packet),
             }
@@ -249,7 +262,9 @@ impl Host {
     /// Acknowledgements that are due.
     pub(super) fn send_acks(&mut self, now: Timestamp) {
         for number in self.numbers() {
-            let Some(mut subflow) = self.subflows.remove(&number) else { continue };
+            let Some(mut subflow) = self.subflows.remove(&number) else {
+                continue;
+            };
             if subflow.ack_at.is_some_and(|at| at <= now) && subflow.state == State::Open {
                 self.send_ack(number, &mut subflow, now);
             }
@@ -292,13 +307,19 @@ impl Host {
 
     /// What is not acknowledged on a subflow goes to the others.
     pub(super) fn give_away(&mut self, number: usize, subflow: &Subflow) {
-        let others = self.subflows.iter().any(|(other, state)| *other != number && state.mptcp && state.can_send());
+        let others = self
+            .subflows
+            .iter()
+            .any(|(other, state)| *other != number && state.mptcp && state.can_send());
         // One that is gone gives all away; another one may come later.
         if !self.is_multipath() || !others && subflow.state != State::Gone {
             return;
         }
         let una = self.data_una;
-        let pieces = subflow.queue.iter().filter_map(|segment| Some((segment.data?, segment.length)));
+        let pieces = subflow
+            .queue
+            .iter()
+            .filter_map(|segment| Some((segment.data?, segment.length)));
         let pieces = pieces.filter(|(data, length)| data + u64::from(*length) > una);
         for piece in pieces {
             if !self.again.contains(&piece) {

@@ -94,7 +94,15 @@ impl Network {
                     // Where the capture never had them, nothing tells that a SYN or an announcement had options.
                     let is_syn = packet.flags.stage() == Some(Stage::Syn);
                     let announces = gone.iter().all(|option| matches!(option, MptcpOption::AddAddr(_)));
-                    let leaves_trace = !(seen_after && (is_syn || announces));
+                    // So it is with the last acknowledgements, which have nothing to say.
+                    let is_last = packet.payload.is_empty()
+                        && gone.iter().all(|option| match option {
+                            MptcpOption::Dss(dss) => dss.mapping.is_none(),
+                            _ => false,
+                        });
+                    self.spent[number] += u32::from(is_last);
+                    let few = is_last && self.spent[number] < 3;
+                    let leaves_trace = !(seen_after && (is_syn || announces)) && !few;
                     ledger.note_if(leaves_trace, origin, dir, subflow, now);
                 }
             }
@@ -123,16 +131,14 @@ impl Network {
                     ledger.note_if(self.plan.has_checksums(), origin, dir, subflow, now);
                 }
             }
-            Happening::Resegment { how, .. } => {
-                match how {
-                    Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
-                    Resegmenting::Split if packet.payload.len() >= 200 => {
-                        ledger.note(origin, dir, subflow, now);
-                        return split(&packet);
-                    }
-                    Resegmenting::Split => {}
+            Happening::Resegment { how, .. } => match how {
+                Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
+                Resegmenting::Split if packet.payload.len() >= 200 => {
+                    ledger.note(origin, dir, subflow, now);
+                    return split(&packet);
                 }
-            }
+                Resegmenting::Split => {}
+            },
             Happening::Reset { both, plain, .. } => {
                 if self.spent[number] == 0 && packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty() {
                     self.spent[number] = 1;
@@ -186,7 +192,8 @@ impl Network {
                     self.mirrored.insert(packet.subflow, capable);
                 }
                 packet.options.retain(|option| !matches!(option, TcpOption::Mptcp(_)));
-                let removes = Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
+                let removes =
+                    Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
                 ledger.note(removes, None, Some(packet.subflow), now);
             }
             Some(Stage::SynAck) => {
@@ -211,7 +218,11 @@ fn bare_reset(packet: &Packet, plain: bool, hops: u8) -> Packet {
         options: Vec::new(),
         malformed: Vec::new(),
         payload: Vec::new(),
-        identification: if plain { packet.identification.wrapping_add(0x2a31) } else { 0 },
+        identification: if plain {
+            packet.identification.wrapping_add(0x2a31)
+        } else {
+            0
+        },
         // It has passed half of the routers, and half are to come.
         time_to_live: first + hops / 2,
         data: Vec::new(),

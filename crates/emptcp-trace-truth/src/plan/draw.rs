@@ -36,7 +36,9 @@ impl Plan {
                 plan.happenings.push(Some(happening));
             }
         }
-        let rewrites = plan.unusual().any(|(_, happening)| matches!(happening, Happening::Rewrite { .. }));
+        let rewrites = plan
+            .unusual()
+            .any(|(_, happening)| matches!(happening, Happening::Rewrite { .. }));
         if rewrites && random.percent(75) {
             plan.hosts[Direction::ClientToServer].checksums = true;
         }

@@ -148,7 +148,6 @@ impl Happening {
             self,
             Self::Fastclose { .. }
                 | Self::Removed { .. }
-                | Self::Malformed { .. }
                 | Self::Twice { .. }
                 | Self::Begins { .. }
                 | Self::CutShort { .. }

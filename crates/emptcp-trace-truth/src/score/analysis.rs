@@ -2,7 +2,7 @@
 
 use crate::capture::Capture;
 use emptcp_trace::record::{Connection, Totals};
-use emptcp_trace::{Analyzer, ConnectionId, Event, Settings, Watch};
+use emptcp_trace::{Analyzer, ConnectionId, Event, Result, Settings, Source, Watch};
 use emptcp_trace_report::explain::{Collector, Sentence};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,11 @@ pub(super) struct Analysis {
 
 impl Analysis {
     pub(super) fn of(capture: &Capture) -> Self {
+        let source = capture.open().expect("a capture that was just written can be read");
+        Self::read(source).expect("a capture that was just written is whole")
+    }
+
+    fn read(source: impl Source) -> Result<Self> {
         let settings = Settings {
             watch: Watch::Everything,
             ..Settings::default()
@@ -37,9 +42,8 @@ impl Analysis {
                 .observe(event);
         };
         let mut connections = Vec::new();
-        let source = capture.open().expect("a capture that was just written can be read");
         for event in Analyzer::with_settings(source, settings) {
-            let event = event.expect("a capture that was just written is whole");
+            let event = event?;
             match &event {
                 Event::Packet(packet) => observe(packet.conn_id, &event),
                 Event::Mark(mark) => observe(mark.conn_id, &event),
@@ -57,14 +61,14 @@ impl Analysis {
                 Story { connection, sentences }
             })
             .collect();
-        analysis
+        Ok(analysis)
     }
 }
 
-impl Capture {
-    /// The stories that the analysis tells of it.
-    #[must_use]
-    pub fn stories(&self) -> Vec<Story> {
-        Analysis::of(self).stories
-    }
+/// The stories that the analysis tells of any capture.
+///
+/// # Errors
+/// Those of the source.
+pub fn stories(source: impl Source) -> Result<Vec<Story>> {
+    Ok(Analysis::read(source)?.stories)
 }

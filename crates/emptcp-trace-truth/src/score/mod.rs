@@ -12,7 +12,7 @@ mod many;
 mod tally;
 mod text;
 
-pub use analysis::Story;
+pub use analysis::{Story, stories};
 pub use tally::{Example, Kind, Share, Tally};
 pub use text::AIMS;
 
@@ -130,7 +130,9 @@ impl Scored {
         }
         let sentences = analysis.stories.iter().flat_map(|story| &story.sentences);
         Self {
-            story: sentences.map(|sentence| format!("{:.3} {}", sentence.t.seconds(), sentence.text)).collect(),
+            story: sentences
+                .map(|sentence| format!("{:.3} {}", sentence.t.seconds(), sentence.text))
+                .collect(),
             seed: capture.seed(),
             packets: capture.len(),
             verdicts,
@@ -155,7 +157,9 @@ impl<'a> Claim<'a> {
             subflows.iter().find(|subflow| subflow.sf_id == id)
         });
         let time = |number: PacketNumber| capture.true_time(number.0);
-        let span = sentence.packets.and_then(|[first, last]| Some([time(first)?, time(last)?]));
+        let span = sentence
+            .packets
+            .and_then(|[first, last]| Some([time(first)?, time(last)?]));
         Self {
             sentence,
             direction: sentence.direction,
@@ -181,8 +185,11 @@ impl<'a> Claim<'a> {
         if of_another {
             return true;
         }
-        let of_fact = fact.subflow.and_then(|number| capture.truth.subflows.get(number)?.addresses);
-        self.addresses.is_none_or(|said| of_fact.is_none_or(|addresses| said == addresses))
+        let of_fact = fact
+            .subflow
+            .and_then(|number| capture.truth.subflows.get(number)?.addresses);
+        self.addresses
+            .is_none_or(|said| of_fact.is_none_or(|addresses| said == addresses))
     }
 
     /// Alternatives may be on either way: the direction of such a sentence is that of what was seen. So it is where data
@@ -196,7 +203,9 @@ impl<'a> Claim<'a> {
                 | SentenceKind::Stall
                 | SentenceKind::Handover
         );
-        let said = self.direction.filter(|_| self.sentence.evidence.causes.len() == 1 && !of_what_was_seen);
+        let said = self
+            .direction
+            .filter(|_| self.sentence.evidence.causes.len() == 1 && !of_what_was_seen);
         said.is_none_or(|said| fact.direction.is_none_or(|direction| said == direction))
     }
 

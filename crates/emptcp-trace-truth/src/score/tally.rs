@@ -117,7 +117,12 @@ impl Tally {
             };
             share.count(verdict.is_right);
             if !verdict.is_right && list.len() < KEPT {
-                list.push(example(format!("[{}] {}: {}", names(&verdict.causes), verdict.why, verdict.text)));
+                list.push(example(format!(
+                    "[{}] {}: {}",
+                    names(&verdict.causes),
+                    verdict.why,
+                    verdict.text
+                )));
             }
         }
         for outcome in &scored.outcomes {

@@ -45,7 +45,11 @@ impl Tally {
         for (name, kind) in &self.kinds {
             let mut said: Vec<_> = kind.said.iter().collect();
             said.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
-            let said: Vec<_> = said.iter().map(|(said, times)| format!("{said} {times}")).take(6).collect();
+            let said: Vec<_> = said
+                .iter()
+                .map(|(said, times)| format!("{said} {times}"))
+                .take(6)
+                .collect();
             let certain = match kind.certain.whole {
                 0 => "-".to_owned(),
                 whole => format!("{}/{whole}", kind.certain.part),
@@ -133,7 +137,12 @@ impl Scored {
         for verdict in &self.verdicts {
             let mark = if verdict.is_right { "right" } else { "WRONG" };
             let why = if verdict.is_right { "" } else { verdict.why };
-            let _ = writeln!(text, "{mark} [{}] {why}: {}", super::tally::names(&verdict.causes), verdict.text);
+            let _ = writeln!(
+                text,
+                "{mark} [{}] {why}: {}",
+                super::tally::names(&verdict.causes),
+                verdict.text
+            );
         }
         for outcome in &self.outcomes {
             let found = match (outcome.shown, outcome.named, outcome.certain) {

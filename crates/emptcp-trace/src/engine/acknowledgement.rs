@@ -24,7 +24,9 @@ impl Connection {
         }
         let acknowledges_payload = number.min(half.next) > half.acknowledged.max(1);
         half.acknowledged = number;
-        findings.rtt = half.rtt_queue.acknowledged(number, packet.time);
+        let sample = half.rtt_queue.acknowledged(number, packet.time);
+        findings.rtt = sample.filter(|span| !self.has_step(*span, packet.time));
+        let half = &mut self.subflows[location.index].halves[location.dir.reverse()];
         if let Some(span) = findings.rtt {
             half.rtt.record(span);
         }

@@ -7,11 +7,14 @@ use super::state::Connection;
 use crate::packet::Packet;
 use crate::record::{Cause, Detail, Evidence, MarkKind};
 use crate::{Span, Timestamp};
+use mptcp_wire::tcp::Flags;
 
 /// Packets of several queues of one device may be this much out of order.
 const BACK: Span = Span(1_000_000);
 /// A shorter pause is not compared with timestamps.
 const PAUSE: Span = Span(500_000_000);
+/// A sender with a short round-trip time has sent again after this time.
+const TIMEOUT: Span = Span::from_seconds(2);
 /// The ticks of a timestamp are counted for this long before they measure time.
 const LEARNT: Span = Span(50_000_000);
 
@@ -74,6 +77,7 @@ impl Connection {
             self.clock_seen = clock.steps;
             self.step(location, new, clock.back, context);
         }
+        self.note_impossible_wait(location, packet, context);
         let Some(value) = packet.timestamp else { return };
         let halves = &mut self.subflows[location.index].halves;
         let now = (value, packet.time);
@@ -100,6 +104,34 @@ impl Connection {
             self.last_step = Some((end, step));
             self.step(location, 1, step, context);
         }
+    }
+
+    /// Data in flight when a long pause of the whole capture began, acknowledged at its end and not sent again: its
+    /// sender would have sent it again (RFC 6298, 5), so the pause did not pass for it.
+    fn note_impossible_wait(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let Some((begin, end)) = context.clock.pause.filter(|pause| pause.1 - pause.0 >= TIMEOUT) else {
+            return;
+        };
+        if packet.time - end > PAUSE || self.last_step.is_some_and(|(last, _)| last == end) {
+            return;
+        }
+        let half = &self.subflows[location.index].halves[location.dir.reverse()];
+        let number = half.numbers.as_ref().and_then(|from| from.peek(packet.acknowledgement));
+        let (Some(number), Some((next, Some(sent)))) = (number, half.rtt_queue.oldest()) else {
+            return;
+        };
+        let is_quick = half.rtt.least().is_some_and(|least| least.0 < TIMEOUT.0 / 4);
+        let is_whole = half.seen.len() <= 1;
+        if packet.flags.contains(Flags::ACK) && next <= number && sent <= begin && is_quick && is_whole {
+            let step = end - begin;
+            self.last_step = Some((end, step));
+            self.step(location, 1, step, context);
+        }
+    }
+
+    /// Whether a time that ended now and lasted for `span` has a step of the clock in it.
+    pub(super) fn has_step(&self, span: Span, now: Timestamp) -> bool {
+        self.last_step.is_some_and(|(end, _)| now - end < span)
     }
 
     fn step(&mut self, location: Location, steps: u32, by: Span, context: &mut Context<'_>) {

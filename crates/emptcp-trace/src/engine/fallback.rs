@@ -184,6 +184,9 @@ impl Connection {
     fn judge_capture(&mut self, index: usize, dir: Direction, context: &mut Context<'_>) {
         let subflow = &mut self.subflows[index];
         let half = &mut subflow.halves[dir];
+        if subflow.kind == Kind::Unknown && half.t_first_data.is_none() {
+            return;
+        }
         half.count_not_captured(half.acknowledged);
         let bytes = half.counters.not_captured;
         let (true, Some((packet, t))) = (bytes > 0, half.unseen_ack) else {

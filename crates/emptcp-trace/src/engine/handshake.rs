@@ -133,6 +133,13 @@ impl Connection {
                 self.hash = hash_of(capable.version);
                 self.hash_is_sure = capable.version == Version::V0;
             }
+            if capable.receiver_key().is_some() && capable.receiver_key() == capable.sender_key() {
+                // The client took its own key for that of the server: the SYN+ACK that it got repeated its SYN.
+                let evidence = evidence::mirrored(packet.number);
+                self.subflows[location.index].answer = Some(Answer::SynAckMirrored);
+                self.fall_back(location.at, Fallback::SynAckMirrored, evidence, context);
+                return;
+            }
             if let Some(key) = capable.sender_key() {
                 self.learn_key(location, location.dir, key, context);
             }

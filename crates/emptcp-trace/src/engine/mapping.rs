@@ -194,7 +194,10 @@ impl Connection {
         }
         let waited = highest.saturating_sub(half.acknowledged);
         half.acknowledged = offset;
-        if let Some(span) = half.rtt_queue.acknowledged(offset, now) {
+        let step = self.last_step;
+        if let Some(span) = half.rtt_queue.acknowledged(offset, now)
+            && step.is_none_or(|(end, _)| now - end >= span)
+        {
             half.rtt.record(span);
         }
         let history = context.settings.limits.history;

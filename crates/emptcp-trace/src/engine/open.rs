@@ -87,6 +87,12 @@ impl Engine {
             return false;
         };
         let since = orphan.packets.first().map_or(packet.time, |first| first.time);
+        if orphan.token.is_none() && has_signals(packet) {
+            // Its data sequence numbers may say which connection it is of.
+            self.orphans.remove(packet.flow);
+            self.totals.orphan_joins = self.totals.orphan_joins.saturating_sub(1);
+            return false;
+        }
         match orphan.token {
             // Several connections have this token: the SYN+ACK shows which key is right.
             Some(token) if !self.tokens.owners(token).is_empty() => self.adopt(token, packet),

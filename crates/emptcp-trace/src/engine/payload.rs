@@ -5,7 +5,7 @@ use super::out::{At, MarkFields};
 use super::segment::{Context, Findings, Location};
 use super::state::{Carry, Connection, Waiting};
 use crate::packet::Packet;
-use crate::record::{Fallback, MarkKind};
+use crate::record::{Fallback, Kind, MarkKind};
 use crate::stream::{Claim, ClaimKind, Resolved};
 use crate::{Direction, Piece, Run, Span, SubflowId, Timestamp};
 use mptcp_wire::mptcp::MptcpOption;
@@ -43,6 +43,7 @@ impl Connection {
         };
         let length = u64::from(packet.payload);
         let end = start + length;
+        let subflow_kind = self.subflows[location.index].kind;
         let half = &mut self.subflows[location.index].halves[location.dir];
         if length == 1 && half.next > 1 && end == half.next && end <= half.acknowledged && is_probe(packet) {
             return;
@@ -51,6 +52,10 @@ impl Connection {
         let before = half.seen.insert(start, end, &mut gaps);
         half.counters.payload += length - before;
         if half.t_first_data.is_none() {
+            if subflow_kind == Kind::Unknown {
+                // What was sent before, and is acknowledged later, was on its way when the capture began.
+                half.counted_to = start;
+            }
             half.t_first_data = Some(packet.time);
             half.first_data = packet.number;
         }

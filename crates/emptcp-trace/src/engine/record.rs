@@ -117,6 +117,10 @@ impl Connection {
 
     /// Acknowledged at the data level, but not in the capture.
     fn loss(&self, dir: Direction) -> u64 {
+        if self.mid_stream {
+            // What was on its way when the capture began is acknowledged in it.
+            return 0;
+        }
         let half = &self.halves[dir];
         let seen = half.skipped + half.data + half.fin.map_or(0, |fin| u64::from(fin >= half.skipped));
         half.acknowledged.saturating_sub(seen)

@@ -96,6 +96,11 @@ impl RttQueue {
         (span >= Span::default()).then_some(span)
     }
 
+    /// The first segment that is not acknowledged yet: its end, and when it was sent unless it was sent again.
+    pub(crate) fn oldest(&self) -> Option<(u64, Option<Timestamp>)> {
+        self.segments.front().map(|segment| (segment.end, segment.sent))
+    }
+
     /// Segments that could not be timed: too many at once, or acknowledged before they were seen.
     pub(crate) fn untimed(&self) -> u64 {
         self.untimed

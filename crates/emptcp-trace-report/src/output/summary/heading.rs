@@ -26,7 +26,7 @@ pub(super) fn heading(summary: &Summary, width: usize) -> String {
     line(anstyle::Style::new(), &connections(totals, &summary.counts));
     let plain = [encapsulated(&totals.encapsulated), skipped(&totals.skipped)];
     let grave = [
-        twice(totals),
+        faults(totals),
         link_types(&totals.skipped),
         malformed(totals),
         capped(&totals.capped),
@@ -164,15 +164,22 @@ fn skipped(skipped: &Skipped) -> Option<String> {
     )
 }
 
-fn twice(totals: &Totals) -> Option<String> {
-    match totals.captured_twice {
+/// Faults of the capture itself.
+fn faults(totals: &Totals) -> Option<String> {
+    let twice = match totals.captured_twice {
         0 => None,
         1 => Some("1 packet was captured twice; its copy is not counted".to_owned()),
-        several => Some(format!(
+        packets => Some(format!(
             "{} packets were captured twice; their copies are not counted",
-            number(several)
+            number(packets)
         )),
-    }
+    };
+    let back = match totals.clock_back {
+        0 => None,
+        times => Some(format!("the clock of the capture went back {}", count(times, "time"))),
+    };
+    let faults: Vec<_> = twice.into_iter().chain(back).collect();
+    (!faults.is_empty()).then(|| faults.join("; "))
 }
 
 fn malformed(totals: &Totals) -> Option<String> {

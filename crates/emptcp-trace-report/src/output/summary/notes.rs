@@ -91,6 +91,20 @@ pub(super) fn connection(connection: &Connection) -> Notes {
         notes.grave(connection.events.contains(&kind), || words.to_owned());
     }
     notes.plain(connection.partial, || "begins before the capture".to_owned());
+    let [twice, missing] = [connection.captured_twice.total(), connection.not_captured.total()];
+    notes.plain(twice > 0, || {
+        format!("{} captured twice", units::count(twice, "packet"))
+    });
+    notes.plain(missing > 0, || format!("{} not captured", units::bytes(missing)));
+    notes.plain(connection.clock_steps > 0, || {
+        units::count(connection.clock_steps.into(), "clock step")
+    });
+    notes.grave(connection.events.contains(&MarkKind::MalformedOption), || {
+        units::count(connection.malformed_options.total(), "malformed option")
+    });
+    notes.grave(connection.events.contains(&MarkKind::OptionsStopped), || {
+        "options stop".to_owned()
+    });
     notes.plain(connection.continued, || "continued".to_owned());
     notes.grave(connection.truncated, || "memory limit reached".to_owned());
     notes.grave(connection.lossy_capture, || "capture lost packets".to_owned());
