@@ -8,6 +8,8 @@ use emptcp_trace::record::{Cause, Connection, Detail, MarkKind};
 use emptcp_trace::{Direction, PacketNumber, Span, SubflowId};
 
 const NOTE: SentenceKind = SentenceKind::Capture;
+/// A step of a clock that would show as a silence.
+const LONG: Span = Span::from_seconds(2);
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     part(facts, writer);
@@ -288,6 +290,11 @@ fn order(facts: &Facts, writer: &mut StoryWriter<'_>) {
             continue;
         };
         let back = step.0 < 0;
+        // A late packet may have an old timestamp: time went ahead only if the capture has a gap there.
+        let gap = facts.silences.iter().any(|quiet| quiet.to.packet == moment.mark.packet);
+        if !back && step >= LONG && !gap {
+            continue;
+        }
         let text = format!(
             "By the clock of the capture time went {} by {} before packet {}: times across it are wrong.",
             if back { "back" } else { "ahead" },

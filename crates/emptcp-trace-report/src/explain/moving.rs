@@ -73,6 +73,11 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
         words::duration(to.t - from.t),
         writer.clock(to.t)
     );
+    if facts.handshakes.values().any(|handshake| handshake.syn == Some(to)) {
+        // A new subflow ended it: whether data waited for one, the packets do not show.
+        writer.note(SentenceKind::Silence, super::ALL, [from, to], text);
+        return;
+    }
     let set_back = facts.artefacts.set_back.is_some();
     let weighed = Weighing::of([from.packet, to.packet])
         .unless(
