@@ -78,7 +78,7 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
         writer.note(SentenceKind::Silence, super::ALL, [from, to], text);
         return;
     }
-    let set_back = facts.artefacts.set_back.is_some();
+    let may_be_step = facts.artefacts.set_back.is_some() || (quiet.resumed_by_ack && !quiet.jumps);
     let weighed = Weighing::of([from.packet, to.packet])
         .unless(
             Cause::NotCaptured,
@@ -88,8 +88,7 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
         .unless(
             Cause::ClockStep,
             "the clock of the capture was set forward",
-            (!(quiet.resumed_by_ack && !quiet.jumps) && !set_back)
-                .then_some("no data waits across it as if no time had passed"),
+            (!may_be_step).then_some("no data waits across it as if no time had passed"),
         )
         .unless(
             Cause::Idle,
