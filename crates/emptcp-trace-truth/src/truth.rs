@@ -50,8 +50,8 @@ pub struct Truth {
     pub reinjected: PerDirection<u64>,
     /// Connections with an MP_CAPABLE of the client in the capture.
     pub connections: u64,
-    /// Subflows with an MP_JOIN in the capture.
-    pub joins: u64,
+    /// Subflows with the SYN of an MP_JOIN in the capture, and with any MP_JOIN.
+    pub joins: [u64; 2],
     /// Options are cut off: figures that need them cannot be had.
     pub headers_cut: bool,
     /// The planned happenings that befell something that leaves a trace: sequence numbers or an option.

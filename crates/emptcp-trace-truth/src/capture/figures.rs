@@ -5,7 +5,7 @@ use crate::packet::Packet;
 use crate::truth::{Ledger, SubflowTruth, Truth};
 use emptcp_trace::{Direction, PerDirection};
 use mptcp_wire::mptcp::{CapableKeys, Dss, MpCapable, MptcpOption, Subtype};
-use mptcp_wire::tcp::Flags;
+use mptcp_wire::tcp::{Flags, Stage};
 
 /// Who carried a byte of the data first: the subflow's number and one, or 0.
 type Owners = Vec<u8>;
@@ -17,7 +17,7 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
     let mut carried: Vec<PerDirection<Vec<bool>>> = vec![PerDirection::default(); count];
     let mut owners: PerDirection<Owners> = PerDirection::default();
     let mut reinjected = PerDirection::default();
-    let (mut connections, mut joined) = (0, vec![false; count]);
+    let (mut connections, mut joined) = (0, vec![0_u8; count]);
     let mapped = mappings(all, count);
     let mut opened = false;
     for packet in all.iter().filter(|seen| !seen.is_copy).map(|seen| &seen.record.packet) {
@@ -30,7 +30,9 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         // Without the SYN, the third ACK shows a connection too.
         let from_client = dir == Direction::ClientToServer && !packet.flags.contains(Flags::RST);
         opened |= from_client && packet.has(Subtype::MpCapable);
-        joined[number] |= packet.has(Subtype::MpJoin);
+        if packet.has(Subtype::MpJoin) {
+            joined[number] = joined[number].max(1 + u8::from(packet.flags.stage() == Some(Stage::Syn)));
+        }
         subflow.is_multipath |= packet.mptcp().next().is_some();
         let seen = &mut seen[number][dir];
         for place in packet.offset..packet.offset + packet.payload.len() as u64 {
@@ -61,7 +63,7 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         subflows,
         reinjected,
         connections,
-        joins: joined.iter().filter(|joined| **joined).count() as u64,
+        joins: [2, 1].map(|least| joined.iter().filter(|joined| **joined >= least).count() as u64),
         weighs: ledger.weighs,
         headers_cut: false,
     };

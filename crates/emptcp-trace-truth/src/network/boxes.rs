@@ -6,7 +6,7 @@ use crate::plan::{Happening, Resegmenting};
 use crate::truth::{Ledger, Origin};
 use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span, Timestamp};
-use mptcp_wire::mptcp::MptcpOption;
+use mptcp_wire::mptcp::{MptcpOption, Subtype};
 use mptcp_wire::tcp::{Flags, Stage, TcpOption};
 
 /// A part of the path.
@@ -21,18 +21,53 @@ pub(super) enum Station {
 /// Packets that come out of a box, each after a wait.
 type Out = Vec<(Span, Packet)>;
 
+/// A packet at a box.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit {
+    /// The number of the happening.
+    number: usize,
+    pub(super) station: Station,
+    pub(super) origin: Origin,
+    pub(super) now: Timestamp,
+    /// Whose packet it is, and of which subflow.
+    dir: Option<Direction>,
+    subflow: Option<usize>,
+    /// The capture sees what the box lets through, not what came in.
+    pub(super) seen_after: bool,
+}
+
+impl Visit {
+    /// It took effect; whether that leaves a trace in the capture.
+    fn note(self, leaves_trace: bool, ledger: &mut Ledger) {
+        ledger.note_if(leaves_trace, self.origin, self.dir, self.subflow, self.now);
+    }
+}
+
+/// The packet and nothing else.
+fn as_it_is(packet: Packet) -> Out {
+    vec![(Span(0), packet)]
+}
+
 impl Network {
     /// What comes out of a part of the path when a packet goes in.
     pub(super) fn cross(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) -> Out {
-        let mut packets = vec![(Span(0), packet)];
+        let mut packets = as_it_is(packet);
         let unusual: Vec<_> = self.plan.unusual().collect();
         for (number, happening) in unusual {
             let mut out = Out::new();
             for (wait, packet) in packets {
                 let target = happening.target();
                 if target.is_some_and(|target| self.hits(&target, &packet, station, now)) {
-                    let origin = happening.origin(number);
-                    let next = self.befall(number, happening, packet, station, origin, now, ledger);
+                    let visit = Visit {
+                        number,
+                        station,
+                        origin: happening.origin(number),
+                        now,
+                        dir: Some(packet.dir),
+                        subflow: Some(packet.subflow),
+                        seen_after: (station == Station::Near) == self.is_near(&packet),
+                    };
+                    let next = self.befall(happening, packet, visit, ledger);
                     out.extend(next.into_iter().map(|(more, packet)| (Span(wait.0 + more.0), packet)));
                 } else {
                     out.push((wait, packet));
@@ -43,145 +78,123 @@ impl Network {
         packets
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a box knows")]
-    fn befall(
-        &mut self,
-        number: usize,
-        happening: Happening,
-        mut packet: Packet,
-        station: Station,
-        origin: Origin,
-        now: Timestamp,
-        ledger: &mut Ledger,
-    ) -> Out {
-        let (dir, subflow) = (Some(packet.dir), Some(packet.subflow));
-        let seen_after =
-            station == Station::Far && !self.is_near(&packet) || station == Station::Near && self.is_near(&packet);
+    fn befall(&mut self, happening: Happening, packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
         match happening {
-            Happening::Loss { per_mille, .. } => {
-                if self.randoms[number].below(1000) < per_mille {
-                    ledger.note_lost(origin, &packet, now);
-                    return Out::new();
-                }
-            }
+            Happening::Loss { per_mille, .. } => self.lose(per_mille, packet, visit, ledger),
             Happening::Dead { .. } | Happening::HostGone { .. } => {
-                self.spent[number] += 1;
-                // A missing acknowledgement leaves no trace, but several do: what they acknowledge is sent again.
-                match self.spent[number] {
-                    0..4 => ledger.note_lost(origin, &packet, now),
-                    _ => ledger.note(origin, dir, subflow, now),
-                }
-                if matches!(happening, Happening::Dead { .. }) {
-                    let lost = Origin::ordinary(Cause::PacketsLost, "packets are lost on a dead path");
-                    ledger.note(lost, dir, subflow, now);
-                }
-                return Out::new();
+                self.drop(&packet, visit, ledger);
+                Out::new()
             }
             Happening::Blocked { subtype, .. } => {
-                if packet.flags.stage() == Some(Stage::Syn) && packet.has(subtype) {
-                    ledger.note_if(!seen_after, origin, dir, subflow, now);
-                    return Out::new();
+                if packet.flags.stage() != Some(Stage::Syn) || !packet.has(subtype) {
+                    return as_it_is(packet);
                 }
+                visit.note(!visit.seen_after, ledger);
+                Out::new()
             }
-            Happening::Strip { subtype, .. } => {
-                let removed = |option: &MptcpOption| subtype.is_none_or(|subtype| option.subtype() == subtype);
-                let gone: Vec<_> = packet.mptcp().filter(|option| removed(option)).copied().collect();
-                packet.options.retain(|option| match option {
-                    TcpOption::Mptcp(option) => !removed(option),
-                    _ => true,
-                });
-                if !gone.is_empty() {
-                    // Where the capture never had them, nothing tells that a SYN or an announcement had options.
-                    let is_syn = packet.flags.stage() == Some(Stage::Syn);
-                    let announces = gone.iter().all(|option| matches!(option, MptcpOption::AddAddr(_)));
-                    // So it is with the last acknowledgements, which have nothing to say.
-                    let is_last = packet.payload.is_empty()
-                        && gone.iter().all(|option| match option {
-                            MptcpOption::Dss(dss) => dss.mapping.is_none(),
-                            _ => false,
-                        });
-                    self.spent[number] += u32::from(is_last);
-                    let few = is_last && self.spent[number] < 3;
-                    let leaves_trace = !(seen_after && (is_syn || announces)) && !few;
-                    ledger.note_if(leaves_trace, origin, dir, subflow, now);
-                }
-            }
-            Happening::Mirror { .. } => return self.mirror(packet, seen_after, origin, now, ledger),
-            Happening::Translate { .. } => {
-                let outside = |port: u16| 10_000 + port / 4;
-                match packet.dir {
-                    Direction::ClientToServer => {
-                        let port = outside(packet.source.port());
-                        packet.source.set_port(port);
-                    }
-                    // Back again: ports of the plan are even enough to be told apart by their subflow.
-                    Direction::ServerToClient => {
-                        let port = ledger.ports.get(&packet.subflow).copied();
-                        port.into_iter().for_each(|port| packet.destination.set_port(port));
-                    }
-                }
-                ledger.note_if(false, origin, dir, subflow, now);
-            }
-            Happening::Rewrite { .. } => {
-                if packet.payload.len() >= 8 && self.spent[number] == 0 {
-                    self.spent[number] = 1;
-                    let place = packet.payload.len() / 2;
-                    packet.payload[place] ^= 0x20;
-                    // Without checksums nothing shows it.
-                    ledger.note_if(self.plan.has_checksums(), origin, dir, subflow, now);
-                }
-            }
+            Happening::Strip { subtype, .. } => self.strip(subtype, packet, visit, ledger),
+            Happening::Mirror { .. } => self.mirror(packet, visit, ledger),
+            Happening::Translate { .. } => translate(packet, visit, ledger),
+            Happening::Rewrite { .. } => self.rewrite(packet, visit, ledger),
             Happening::Resegment { how, .. } => match how {
-                Resegmenting::Merge => return self.merge(packet, station, origin, now, ledger),
-                Resegmenting::Split if packet.payload.len() >= 200 => {
-                    ledger.note(origin, dir, subflow, now);
-                    return split(&packet);
-                }
-                Resegmenting::Split => {}
+                Resegmenting::Merge => self.merge(packet, visit, ledger),
+                Resegmenting::Split => split(packet, visit, ledger),
             },
-            Happening::Reset { both, plain, .. } => {
-                if self.spent[number] == 0 && packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty() {
-                    self.spent[number] = 1;
-                    ledger.note(origin, dir, subflow, now);
-                    let hops = self.plan.paths[packet.path].hops;
-                    let mut forward = bare_reset(&packet, plain, hops);
-                    forward.sequence = packet.sequence;
-                    let mut back = bare_reset(&packet, plain, hops);
-                    back.dir = packet.dir.reverse();
-                    (back.source, back.destination) = (packet.destination, packet.source);
-                    (back.sequence, back.acknowledgement) = (packet.acknowledgement, 0);
-                    ledger.note(origin, Some(back.dir), subflow, now);
-                    self.inject(back, station, now, ledger);
-                    return if both {
-                        vec![(Span(0), forward)]
-                    } else {
-                        vec![(Span(0), packet)]
-                    };
-                }
-            }
-            Happening::Reorder { per_mille, .. } => {
-                if self.randoms[number].below(1000) < per_mille {
-                    // Less than the path takes: what is later than a round trip cannot be told from a retransmission.
-                    let far = self.plan.paths[packet.path].delays[1].0;
-                    let wait = Span(far * self.randoms[number].between(20, 80) as i64 / 100);
-                    ledger.note_if(seen_after && !packet.payload.is_empty(), origin, dir, subflow, now);
-                    return vec![(wait, packet)];
-                }
-            }
-            _ => {}
+            Happening::Reset { both, plain, .. } => self.reset(both, plain, packet, visit, ledger),
+            Happening::Reorder { per_mille, .. } => self.delay(per_mille, packet, visit, ledger),
+            // Not on the path.
+            _ => as_it_is(packet),
         }
-        vec![(Span(0), packet)]
+    }
+
+    fn lose(&mut self, per_mille: u64, packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+        if self.randoms[visit.number].below(1000) >= per_mille {
+            return as_it_is(packet);
+        }
+        ledger.note_lost(visit.origin, &packet, visit.now);
+        Out::new()
+    }
+
+    /// A path, or a link, that carries nothing.
+    fn drop(&mut self, packet: &Packet, visit: Visit, ledger: &mut Ledger) {
+        self.spent[visit.number] += 1;
+        // A missing acknowledgement leaves no trace, but several do: what they acknowledge is sent again.
+        match self.spent[visit.number] {
+            0..4 => ledger.note_lost(visit.origin, packet, visit.now),
+            _ => visit.note(true, ledger),
+        }
+        if visit.origin.cause == Cause::PathDead {
+            let lost = Origin::ordinary(Cause::PacketsLost, "packets are lost on a dead path");
+            ledger.note(lost, visit.dir, visit.subflow, visit.now);
+        }
+    }
+
+    fn strip(&mut self, subtype: Option<Subtype>, mut packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+        let removed = |option: &MptcpOption| subtype.is_none_or(|subtype| option.subtype() == subtype);
+        let gone: Vec<_> = packet.mptcp().filter(|option| removed(option)).copied().collect();
+        packet.options.retain(|option| match option {
+            TcpOption::Mptcp(option) => !removed(option),
+            _ => true,
+        });
+        if !gone.is_empty() {
+            // Where the capture never had them, nothing tells that a SYN or an announcement had options.
+            let is_syn = packet.flags.stage() == Some(Stage::Syn);
+            let announces = gone.iter().all(|option| matches!(option, MptcpOption::AddAddr(_)));
+            // So it is with the last acknowledgements, which have nothing to say.
+            let says_nothing = |option: &MptcpOption| matches!(option, MptcpOption::Dss(dss) if dss.mapping.is_none());
+            let is_last = packet.payload.is_empty() && gone.iter().all(says_nothing);
+            self.spent[visit.number] += u32::from(is_last);
+            let few = is_last && self.spent[visit.number] < 3;
+            visit.note(!(visit.seen_after && (is_syn || announces)) && !few, ledger);
+        }
+        as_it_is(packet)
+    }
+
+    fn rewrite(&mut self, mut packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+        if packet.payload.len() >= 8 && self.spent[visit.number] == 0 {
+            self.spent[visit.number] = 1;
+            let place = packet.payload.len() / 2;
+            packet.payload[place] ^= 0x20;
+            // Without checksums nothing shows it.
+            visit.note(self.plan.has_checksums(), ledger);
+        }
+        as_it_is(packet)
+    }
+
+    /// Once, when data passes: a RST back to its sender, and one in place of the data if both ends are meant.
+    fn reset(&mut self, both: bool, plain: bool, packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+        let passes_data = packet.flags.stage() == Some(Stage::Ack) && !packet.payload.is_empty();
+        if self.spent[visit.number] > 0 || !passes_data {
+            return as_it_is(packet);
+        }
+        self.spent[visit.number] = 1;
+        visit.note(true, ledger);
+        let hops = self.plan.paths[packet.path].hops;
+        let forward = bare_reset(&packet, plain, hops);
+        let mut back = bare_reset(&packet, plain, hops);
+        back.dir = packet.dir.reverse();
+        (back.source, back.destination) = (packet.destination, packet.source);
+        back.sequence = packet.acknowledgement;
+        ledger.note(visit.origin, Some(back.dir), visit.subflow, visit.now);
+        self.leave(back, visit.station, visit.now, ledger);
+        as_it_is(if both { forward } else { packet })
+    }
+
+    /// Lets later packets overtake this one.
+    fn delay(&mut self, per_mille: u64, packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+        let random = &mut self.randoms[visit.number];
+        if random.below(1000) >= per_mille {
+            return as_it_is(packet);
+        }
+        // Less than the path takes: what is later than a round trip cannot be told from a retransmission.
+        let far = self.plan.paths[packet.path].delays[1].0;
+        let wait = Span(far * random.between(20, 80) as i64 / 100);
+        visit.note(visit.seen_after && !packet.payload.is_empty(), ledger);
+        vec![(wait, packet)]
     }
 
     /// A box that answers for a server, or a host that sends options back as it got them.
-    fn mirror(
-        &mut self,
-        mut packet: Packet,
-        seen_after: bool,
-        origin: Origin,
-        now: Timestamp,
-        ledger: &mut Ledger,
-    ) -> Out {
+    fn mirror(&mut self, mut packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
         let capable = packet.mptcp().find_map(|option| match option {
             MptcpOption::MpCapable(capable) => Some(*capable),
             _ => None,
@@ -194,18 +207,35 @@ impl Network {
                 packet.options.retain(|option| !matches!(option, TcpOption::Mptcp(_)));
                 let removes =
                     Origin::ordinary(Cause::OptionRemoved, "a box that mirrors removes the option of the SYN");
-                ledger.note(removes, None, Some(packet.subflow), now);
+                ledger.note(removes, None, visit.subflow, visit.now);
             }
             Some(Stage::SynAck) => {
                 if let Some(capable) = self.mirrored.get(&packet.subflow) {
                     packet.add_mptcp(*capable);
-                    ledger.note_if(seen_after, origin, Some(packet.dir), Some(packet.subflow), now);
+                    visit.note(visit.seen_after, ledger);
                 }
             }
             _ => {}
         }
-        vec![(Span(0), packet)]
+        as_it_is(packet)
     }
+}
+
+/// Other ports outside, and back again. One point of the path does not show it.
+fn translate(mut packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+    match packet.dir {
+        Direction::ClientToServer => {
+            let port = 10_000 + packet.source.port() / 4;
+            packet.source.set_port(port);
+        }
+        Direction::ServerToClient => {
+            if let Some(port) = ledger.ports.get(&packet.subflow) {
+                packet.destination.set_port(*port);
+            }
+        }
+    }
+    visit.note(false, ledger);
+    as_it_is(packet)
 }
 
 /// A RST of a box in the middle of the path.
@@ -231,18 +261,23 @@ fn bare_reset(packet: &Packet, plain: bool, hops: u8) -> Packet {
 }
 
 /// One segment in two; each has all the options, as segmentation in a device does it.
-fn split(packet: &Packet) -> Out {
+fn split(packet: Packet, visit: Visit, ledger: &mut Ledger) -> Out {
+    if packet.payload.len() < 200 {
+        return as_it_is(packet);
+    }
+    // A host may send so itself.
+    visit.note(false, ledger);
     let middle = packet.payload.len() / 2;
-    let (mut first, mut second) = (packet.clone(), packet.clone());
+    let (mut first, mut second) = (packet.clone(), packet);
     first.payload.truncate(middle);
     second.payload.drain(..middle);
     second.sequence = second.sequence.wrapping_add(middle as u32);
     second.offset += middle as u64;
     second.identification = second.identification.wrapping_add(0x4000);
-    first.data.clear();
+    let runs = std::mem::take(&mut first.data);
     second.data.clear();
     let mut place = 0;
-    for (length, data) in &packet.data {
+    for (length, data) in &runs {
         let before = (middle as u32).saturating_sub(place).min(*length);
         if before > 0 {
             first.data.push((before, *data));

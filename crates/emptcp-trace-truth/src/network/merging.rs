@@ -1,10 +1,11 @@
 //! A box that merges segments: it holds one back until the next comes, or for a while.
 
 use super::Network;
-use super::boxes::Station;
+use super::boxes::{Station, Visit};
 use crate::packet::Packet;
-use crate::truth::{Ledger, Origin};
+use crate::truth::Ledger;
 use emptcp_trace::{Direction, Span, Timestamp};
+use mptcp_wire::mptcp::{Mapping, MptcpOption};
 
 /// The longest that a segment is held back.
 const WAIT: i64 = 4_000_000;
@@ -43,14 +44,10 @@ impl Network {
         std::mem::take(&mut self.passage)
     }
 
-    pub(super) fn merge(
-        &mut self,
-        packet: Packet,
-        station: Station,
-        origin: Origin,
-        now: Timestamp,
-        ledger: &mut Ledger,
-    ) -> Vec<(Span, Packet)> {
+    pub(super) fn merge(&mut self, packet: Packet, visit: Visit, ledger: &mut Ledger) -> Vec<(Span, Packet)> {
+        let Visit {
+            station, origin, now, ..
+        } = visit;
         let key = (packet.subflow, packet.dir == Direction::ClientToServer);
         let fits_one = packet.payload.len() >= LEAST;
         let Some(held) = self.held.remove(&key) else {
@@ -72,7 +69,22 @@ impl Network {
         first.data.extend(&packet.data);
         first.acknowledgement = packet.acknowledgement;
         first.flags = first.flags | packet.flags;
-        ledger.note(origin, Some(first.dir), Some(first.subflow), now);
+        // Behind the capture it shows only by its harm: a mapping that is lost.
+        let lost = mapping(&packet).is_some_and(|second| mapping(&first) != Some(second));
+        ledger.note_if(
+            visit.seen_after || lost,
+            origin,
+            Some(first.dir),
+            Some(first.subflow),
+            now,
+        );
         vec![(Span(0), first)]
     }
+}
+
+fn mapping(packet: &Packet) -> Option<Mapping> {
+    packet.mptcp().find_map(|option| match option {
+        MptcpOption::Dss(dss) => dss.mapping,
+        _ => None,
+    })
 }

@@ -111,11 +111,6 @@ impl Network {
         }
     }
 
-    /// A box sends a packet of its own in the name of a host.
-    fn inject(&mut self, packet: Packet, station: Station, now: Timestamp, ledger: &mut Ledger) {
-        self.leave(packet, station, now, ledger);
-    }
-
     fn hits(&self, target: &Target, packet: &Packet, station: Station, now: Timestamp) -> bool {
         target.path == packet.path
             && (station == Station::Near) == target.before_capture

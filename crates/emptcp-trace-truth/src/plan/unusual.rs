@@ -218,7 +218,7 @@ fn draw_in_capture(random: &mut Random) -> Happening {
         },
         _ => Happening::ClockStep {
             after_per_mille,
-            by: Span(random.one_of(&[-3600_000, -1500, -40, 1500, 12_000, 3600_000]) * MILLISECOND),
+            by: Span(random.one_of(&[-3_600_000, -1500, -40, 1500, 12_000, 3_600_000]) * MILLISECOND),
         },
     }
 }
