@@ -111,7 +111,9 @@ fn watched(lab: &Lab, version: IpVersion) -> (record::Connection, ConnectionInfo
 /// Connections over loopback, of which each packet is captured twice, until this many are through.
 fn flood(lab: &Lab, connections: usize) {
     let run = || {
-        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        let up = std::process::Command::new("ip")
+            .args(["link", "set", "lo", "up"])
+            .status();
         assert!(up.unwrap().success());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

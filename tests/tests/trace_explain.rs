@@ -219,7 +219,11 @@ fn each_fallback_says_why() {
         "client",
         Fallback,
         Some(1.0),
-        &["nothing that comes from the server", "without a mapping", "the client goes on with DSS"],
+        &[
+            "nothing that comes from the server",
+            "without a mapping",
+            "the client goes on with DSS",
+        ],
     );
     assert_described(
         "fb_dss_one",

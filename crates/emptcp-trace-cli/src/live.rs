@@ -91,7 +91,6 @@ pub(crate) fn run(arguments: LiveArguments, netns: Option<&str>) -> Result<()> {
         buffer: usize::from(arguments.buffer) << 20,
         interval: arguments.interval.0,
         duration: arguments.duration.map(|duration| duration.0),
-        ..DeviceSettings::default()
     };
     let device = Device::open(&arguments.device, settings)?;
     let (name, stop) = (device.name(), device.stop_flag());

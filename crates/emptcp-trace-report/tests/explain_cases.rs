@@ -91,7 +91,10 @@ fn a_segment_that_was_not_captured_is_no_fallback() {
         return;
     };
     let note = story.with("lacks 1 000 bytes from the client");
-    assert_eq!((note.evidence.causes, note.direction), (of(&[Cause::NotCaptured]), Some(UP)));
+    assert_eq!(
+        (note.evidence.causes, note.direction),
+        (of(&[Cause::NotCaptured]), Some(UP))
+    );
     story.lacks("allback");
     story.accuses_nobody();
 }
@@ -110,7 +113,8 @@ fn the_verdict_has_the_shares_of_both_directions() {
     let Some(story) = story("07_all_of_it.pcap") else {
         return;
     };
-    let shares = "subflow 0 carried all of the payload of the server; subflow 1 carried all of the payload of the client";
+    let shares =
+        "subflow 0 carried all of the payload of the server; subflow 1 carried all of the payload of the client";
     assert!(story.verdict().contains(shares), "{}", story.verdict());
 }
 
@@ -140,7 +144,11 @@ fn a_third_ack_without_mp_join_establishes_nothing() {
         return;
     };
     let said = story.with("tried to open subflow 1");
-    assert!(said.text.contains("third ACK (packet 8) has no MP_JOIN"), "{}", said.text);
+    assert!(
+        said.text.contains("third ACK (packet 8) has no MP_JOIN"),
+        "{}",
+        said.text
+    );
     assert_eq!(said.evidence.causes, of(&[Cause::OptionRemoved]));
     assert!(story.verdict().contains("1 subflow could not be opened"));
 }
@@ -160,7 +168,9 @@ fn a_rst_in_answer_to_the_syn_is_a_refusal_and_no_fallback() {
 fn an_option_that_came_back_is_not_multipath_tcp() {
     for (name, version) in [("11_synack_mirrored.pcap", 1), ("11b_v0_mirrored.pcap", 0)] {
         let Some(story) = story(name) else { return };
-        story.with(&format!("opened a connection to 10.0.1.1:80 and offered Multipath TCP version {version}"));
+        story.with(&format!(
+            "opened a connection to 10.0.1.1:80 and offered Multipath TCP version {version}"
+        ));
         let said = story.with("repeats the MP_CAPABLE of the SYN");
         assert_eq!(said.evidence.causes, of(&[Cause::OptionMirrored]));
         story.lacks("opened a Multipath TCP connection");
@@ -178,7 +188,11 @@ fn malformed_options_are_named_with_packet_sender_and_cause() {
         return;
     };
     let said = story.with("malformed");
-    assert!(said.text.contains("MP_CAPABLE") && said.text.contains("22"), "{}", said.text);
+    assert!(
+        said.text.contains("MP_CAPABLE") && said.text.contains("22"),
+        "{}",
+        said.text
+    );
 }
 
 #[test]
@@ -192,7 +206,9 @@ fn a_priority_names_the_subflows_of_its_address() {
 
 #[test]
 fn a_reset_for_interference_is_something_to_note() {
-    let Some(story) = story("16_rst_reason6.pcap") else { return };
+    let Some(story) = story("16_rst_reason6.pcap") else {
+        return;
+    };
     let said = story.with("interference of a middlebox (MP_TCPRST 6)");
     assert!(said.evidence.excluded.contains(Cause::ResetInjected));
     assert!(story.verdict().contains("reset because of interference of a middlebox"));
@@ -200,7 +216,9 @@ fn a_reset_for_interference_is_something_to_note() {
 
 #[test]
 fn a_mapping_that_is_too_short_is_no_data_without_dss() {
-    let Some(story) = story("20_dll_short.pcap") else { return };
+    let Some(story) = story("20_dll_short.pcap") else {
+        return;
+    };
     let said = story.with("The DSS of packet 6 maps only 60 bytes of its payload");
     assert_eq!(said.evidence.certainty, Certainty::CannotTell);
     assert_eq!(
@@ -216,8 +234,15 @@ fn a_syn_that_was_repeated_without_the_option_was_answered_in_kind() {
         return;
     };
     let said = story.with("after 2 SYNs with MP_CAPABLE that were not answered");
-    assert!(said.text.contains("the SYN+ACK (packet 4) answers in kind"), "{}", said.text);
+    assert!(
+        said.text.contains("the SYN+ACK (packet 4) answers in kind"),
+        "{}",
+        said.text
+    );
     assert!(said.evidence.excluded.contains(Cause::NotSupported));
-    let fallbacks = story.0.iter().filter(|sentence| sentence.kind == SentenceKind::Fallback);
+    let fallbacks = story
+        .0
+        .iter()
+        .filter(|sentence| sentence.kind == SentenceKind::Fallback);
     assert_eq!(fallbacks.count(), 1);
 }

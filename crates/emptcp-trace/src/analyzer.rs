@@ -45,7 +45,7 @@ enum Feed<S> {
     /// Read here. The last packet is decoded in place: moving one costs as much as the look-up of its flow.
     Here(S, Box<Packet>),
     /// Read by another thread.
-    Ahead(Ahead),
+    Ahead(Box<Ahead>),
 }
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl<S: Source> Analyzer<S> {
     {
         let name = source.name();
         match Ahead::start(source) {
-            Ok(ahead) => Self::fed(Feed::Ahead(ahead), settings, name),
+            Ok(ahead) => Self::fed(Feed::Ahead(Box::new(ahead)), settings, name),
             Err(source) => Self::with_settings(source, settings),
         }
     }

@@ -3,7 +3,7 @@
 use crate::record::{Encapsulated, Malformed, Skipped, Totals};
 use crate::{Frame, PacketNumber, Timestamp};
 use mptcp_wire::checksum::Sum;
-use mptcp_wire::mptcp::{MptcpOption, Subtype};
+use mptcp_wire::mptcp::{MptcpOption, Subtype, View};
 use mptcp_wire::segment::Network;
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::tcp::option::kind;
@@ -200,48 +200,71 @@ impl Packet {
         self.options.clear();
         self.malformed.clear();
         self.padding = 0;
+        let mut rest = segment.tcp().option_bytes();
+        // Most segments begin so (RFC 7323, appendix A).
+        if let [
+            kind::NO_OPERATION,
+            kind::NO_OPERATION,
+            kind::TIMESTAMPS,
+            10,
+            a,
+            b,
+            c,
+            d,
+            _,
+            _,
+            _,
+            _,
+            others @ ..,
+        ] = rest
+        {
+            self.timestamp = Some(u32::from_be_bytes([*a, *b, *c, *d]));
+            rest = others;
+        }
         let mut run = 0;
-        let mut end = 0;
-        for located in segment.options() {
-            let located = match located {
-                Ok(located) => located,
-                Err(error) => {
-                    let rest = segment.tcp().option_bytes().get(end..).unwrap_or_default();
-                    self.malformed.push(malformed(&error, rest));
-                    break;
+        while let [kind, tail @ ..] = rest {
+            match *kind {
+                kind::END_OF_LIST => break,
+                kind::NO_OPERATION => {
+                    run += 1;
+                    self.padding = self.padding.max(run);
+                    rest = tail;
+                    continue;
                 }
-            };
-            end = located.offset() + located.bytes().len();
-            if located.kind() == kind::NO_OPERATION {
-                run += 1;
-                self.padding = self.padding.max(run);
-                continue;
+                _ => run = 0,
             }
-            run = 0;
-            match (located.kind(), located.bytes()) {
-                (kind::TIMESTAMPS, [_, 10, a, b, c, d, ..]) => {
-                    self.timestamp = Some(u32::from_be_bytes([*a, *b, *c, *d]));
-                }
-                // RFC 7323, 2.3: a shift above 14 is taken as 14.
-                (kind::WINDOW_SCALE, [_, 3, shift]) if self.handshake => self.window_scale = Some((*shift).min(14)),
-                (kind::MAXIMUM_SEGMENT_SIZE, [_, 4, high, low]) if self.handshake => {
-                    self.maximum_segment = Some(u16::from_be_bytes([*high, *low]));
-                }
-                (kind::MPTCP, bytes) => {
-                    let option = located
-                        .mptcp()
-                        .map(|view| view.and_then(|view| MptcpOption::parse(&view)));
-                    match option {
-                        Some(Ok(option)) => self.options.push(option),
-                        Some(Err(error)) => self.malformed.push(malformed(&error, bytes)),
-                        None => {}
-                    }
-                }
-                _ => {}
+            let length = tail.first().map_or(0, |length| usize::from(*length));
+            if length < 2 || length > rest.len() {
+                let (kind, room) = (*kind, rest.len());
+                let error = match tail.first() {
+                    Some(&length) => Error::OptionOverrun { kind, length, room },
+                    None => Error::OptionCut { kind },
+                };
+                self.malformed.push(malformed(&error, rest));
+                break;
             }
+            let (option, others) = rest.split_at(length);
+            rest = others;
+            self.read_option(option);
         }
         let opens = |option: &MptcpOption| matches!(option, MptcpOption::MpCapable(_) | MptcpOption::MpJoin(_));
         self.handshake |= self.options.iter().any(opens);
+    }
+
+    fn read_option(&mut self, option: &[u8]) {
+        match option {
+            [kind::MPTCP, ..] => match View::new_checked(option).and_then(|view| MptcpOption::parse(&view)) {
+                Ok(option) => self.options.push(option),
+                Err(error) => self.malformed.push(malformed(&error, option)),
+            },
+            [kind::TIMESTAMPS, 10, a, b, c, d, ..] => self.timestamp = Some(u32::from_be_bytes([*a, *b, *c, *d])),
+            // RFC 7323, 2.3: a shift above 14 is taken as 14.
+            [kind::WINDOW_SCALE, 3, shift] if self.handshake => self.window_scale = Some((*shift).min(14)),
+            [kind::MAXIMUM_SEGMENT_SIZE, 4, high, low] if self.handshake => {
+                self.maximum_segment = Some(u16::from_be_bytes([*high, *low]));
+            }
+            _ => {}
+        }
     }
 
     fn take_fingerprint(&mut self, segment: &Segment<'_>) {

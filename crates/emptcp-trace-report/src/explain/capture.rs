@@ -8,6 +8,8 @@ use emptcp_trace::record::{Cause, Connection, Detail, MarkKind};
 use emptcp_trace::{Direction, PacketNumber, Span, SubflowId};
 
 const NOTE: SentenceKind = SentenceKind::Capture;
+/// A step of a clock that would show as a silence.
+const LONG: Span = Span::from_seconds(2);
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     part(facts, writer);
@@ -104,7 +106,12 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
         );
         let unseen = handshake.and_then(|handshake| handshake.ways[direction].unseen);
         let [first, last] = unseen.map_or([moment.at(); 2], |run| [run.first, run.last]);
-        let weighed = lacks([first.packet, last.packet], &peer);
+        // What was sent before the capture began is no gap in it.
+        let weighed = if connection.partial || connection.mid_stream {
+            Weighed::observed([first.packet, last.packet])
+        } else {
+            lacks([first.packet, last.packet], &peer)
+        };
         writer.say(NOTE, (subflow, direction), [first, last], text, weighed);
     }
     for direction in Direction::BOTH {
@@ -115,7 +122,8 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
         // SYN and FIN take a number each, but are no payload.
         let lacking = facts.handshakes.iter().find_map(|(subflow, handshake)| {
             let run = handshake.ways[direction].unseen.filter(|run| run.bytes > 0)?;
-            handshake.one_direction().is_none().then_some((*subflow, run))
+            let whole = handshake.one_direction().is_none() && !handshake.begins_open();
+            whole.then_some((*subflow, run))
         });
         if let Some((subflow, run)) = lacking {
             let text = format!(
@@ -282,6 +290,11 @@ fn order(facts: &Facts, writer: &mut StoryWriter<'_>) {
             continue;
         };
         let back = step.0 < 0;
+        // A late packet may have an old timestamp: time went ahead only if the capture has a gap there.
+        let gap = facts.silences.iter().any(|quiet| quiet.to.packet == moment.mark.packet);
+        if !back && step >= LONG && !gap {
+            continue;
+        }
         let text = format!(
             "By the clock of the capture time went {} by {} before packet {}: times across it are wrong.",
             if back { "back" } else { "ahead" },

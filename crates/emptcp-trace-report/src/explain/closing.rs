@@ -5,7 +5,7 @@ use super::handshake::{Handshake, Reset};
 use super::weigh::{Weighed, Weighing};
 use super::{About, At, SentenceKind, StoryWriter, words};
 use emptcp_trace::Direction;
-use emptcp_trace::record::{Cause, Detail, End, MarkKind, Subflow};
+use emptcp_trace::record::{Cause, Detail, End, Fallback, MarkKind, Subflow};
 use mptcp_wire::mptcp::MpTcprst;
 
 /// Subflows that were reset or closed while the connection continued, unless the sentence about their handshake or
@@ -123,6 +123,23 @@ pub(super) fn weigh_reset(handshake: &Handshake, direction: Direction, reset: Re
                 )
             }),
         );
+    let bare = [direction, direction.reverse()].into_iter().find_map(|sender| {
+        let way = &handshake.ways[sender];
+        let run = way.bare.filter(|run| run.first < reset.at && way.last_dss.is_some())?;
+        Some((sender, run))
+    });
+    if let (None, None, Some((sender, run))) = (reset.reason, later, bare) {
+        return weighing
+            .may(
+                Cause::OptionRemoved,
+                format!(
+                    "the options of {} had ceased before (packet {}), and it was reset for that",
+                    words::sender(sender),
+                    run.first.packet
+                ),
+            )
+            .weigh();
+    }
     if !unfit || later.is_some() {
         return weighing.weigh();
     }
@@ -176,12 +193,22 @@ impl Facts {
             MarkKind::End,
             MarkKind::Fallback,
         ];
+        // A fallback of the whole connection, after which FIN and RST are those of TCP.
+        let whole = |moment: &&Moment| match moment.mark.detail {
+            Some(Detail::End(End::Eot)) => false,
+            Some(Detail::Fallback(class)) => matches!(
+                class,
+                Fallback::SynAckWithoutOption
+                    | Fallback::SynAckMirrored
+                    | Fallback::SynAgainWithoutOption
+                    | Fallback::MpFail
+                    | Fallback::InfiniteMapping
+            ),
+            _ => true,
+        };
         kinds
             .into_iter()
-            .filter_map(|kind| {
-                let ended = |moment: &&Moment| moment.mark.detail != Some(Detail::End(End::Eot));
-                self.moments(kind).iter().find(ended).map(Moment::at)
-            })
+            .filter_map(|kind| self.moments(kind).iter().find(whole).map(Moment::at))
             .min()
     }
 }

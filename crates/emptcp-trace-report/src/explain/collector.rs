@@ -4,6 +4,7 @@ use super::addresses::Addresses;
 use super::artefacts::Artefacts;
 use super::bursts::{Bursts, Copies, Key};
 use super::handshake::Handshake;
+use super::way::Run;
 use super::{
     ALL, At, Capped, Sentence, SentenceKind, StoryWriter, addresses, capture, closing, copies, ending, fallback,
     joining, moving, opening, verdict, warnings,
@@ -48,6 +49,8 @@ pub(super) struct Facts {
     carriers: PerDirection<Option<Carrier>>,
     /// The highest DATA_ACK for the data of each direction, up to the packet before the last.
     pub(super) data_acks: PerDirection<u64>,
+    /// Data that was sent again on the same subflow although a DATA_ACK for it had been captured.
+    pub(super) unheard: PerDirection<Option<Run>>,
     /// The end of the data of each direction that was seen.
     data_ends: PerDirection<u64>,
     /// The same, up to the last packet. Marks of a packet, such as the end of a stall, refer to the state before it.
@@ -220,6 +223,12 @@ impl Collector {
             .filter_map(|run| Some(run.dsn? + u64::from(run.length)));
         facts.data_ends[packet.dir] = ends.fold(facts.data_ends[packet.dir], u64::max);
         let waited_for = facts.data_acks[packet.dir];
+        let again = packet.runs.iter().filter(|run| run.piece == Piece::SameSubflow);
+        let again = again.filter(|run| run.dsn.is_some_and(|dsn| dsn + u64::from(run.length) <= waited_for));
+        let again: u64 = again.map(|run| u64::from(run.length)).sum();
+        if again > 0 {
+            Run::add(&mut facts.unheard[packet.dir], at, again);
+        }
         for run in &packet.runs {
             if run
                 .dsn

@@ -69,6 +69,25 @@ fn write_burst(key: Key, burst: &Burst, facts: &Facts, writer: &mut StoryWriter<
             observed(),
         ),
     };
+    let unheard = facts.unheard[direction].filter(|run| run.first <= burst.last && burst.first <= run.last);
+    if let (Copies::SameSubflow, Some(run)) = (key.copies, unheard) {
+        let text = format!(
+            "{text} {} had acknowledged it at the data level before.",
+            words::sentence(&receiver)
+        );
+        let weighed = Weighing::of([run.first.packet, run.last.packet])
+            .not(
+                Cause::PacketsLost,
+                "the acknowledgements of TCP, which the same packets carry, arrived",
+            )
+            .may(
+                Cause::OptionRemoved,
+                format!("the DATA_ACKs of {receiver} were removed behind the capture point"),
+            )
+            .weigh();
+        writer.say(kind, direction.reverse(), [burst.first, burst.last], text, weighed);
+        return;
+    }
     // Acknowledgements may be what was lost: only a cause that is sure has a direction.
     let about = if weighed.evidence.certainty == Certainty::Certain {
         About::from((key.subflow, direction))

@@ -141,13 +141,15 @@ fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWri
             };
             // Where nothing waits for an answer, or for ever, it may just as well have been left so.
             let stuck = facts.handshakes.keys().any(|subflow| moving::is_dead(facts, *subflow));
-            let weighed = if stuck || !facts.waits() {
+            let weighed = if stuck || facts.is_cut_off() || !facts.waits() {
                 Weighed::observed([last.packet])
             } else {
                 Weighing::of([last.packet])
-                    .may(Cause::PartOnly, "the capture ends before the connection does")
+                    .may(Cause::PartOnly, "the capture was ended before the connection")
+                    .may(Cause::HostGone, "a host or its link was gone from here on")
+                    .may(Cause::PathDead, "the path carried nothing any more")
+                    .likely(Cause::PartOnly)
                     .weigh()
-                    .unsaid()
             };
             writer.say(END, ALL, [last, last], text, weighed);
         }

@@ -29,7 +29,14 @@ fn data_ack(number: u64) -> MptcpOption {
 
 impl Script {
     /// Payload at a sequence number, with an acknowledgement, of a kind.
-    fn data(&mut self, time: i64, (subflow, dir): (u32, Direction), (start, length): (u64, u32), ack: u64, piece: Piece) {
+    fn data(
+        &mut self,
+        time: i64,
+        (subflow, dir): (u32, Direction),
+        (start, length): (u64, u32),
+        ack: u64,
+        piece: Piece,
+    ) {
         let mut packet = self.next(time, subflow, dir);
         packet.sequence = start;
         packet.payload = length;
@@ -52,7 +59,11 @@ impl Script {
     }
 
     fn one(&mut self, kind: About) -> Sentence {
-        let mut found: Vec<_> = self.story().into_iter().filter(|sentence| sentence.kind == kind).collect();
+        let mut found: Vec<_> = self
+            .story()
+            .into_iter()
+            .filter(|sentence| sentence.kind == kind)
+            .collect();
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
     }
@@ -95,7 +106,11 @@ fn bytes_that_are_acknowledged_and_still_repeated_show_that_the_way_back_is_dead
         script.ack(time + 1 + number as i64, (0, UP), 1, 1001);
     }
     let said = script.one(About::Silence);
-    assert!(said.text.contains("although the client acknowledged them"), "{}", said.text);
+    assert!(
+        said.text.contains("although the client acknowledged them"),
+        "{}",
+        said.text
+    );
     assert!(said.evidence.causes.contains(Cause::PathDead));
 }
 
@@ -128,8 +143,14 @@ fn bytes_that_came_late_were_lost_and_those_that_came_soon_were_overtaken() {
         script
     };
     let lost = came(300).one(About::Retransmission).evidence;
-    assert_eq!((lost.causes, lost.certainty), (of(&[Cause::PacketsLost]), Certainty::Certain));
-    assert_eq!(came(30).one(About::Retransmission).evidence.causes, of(&[Cause::PacketsLost, Cause::Reordered]));
+    assert_eq!(
+        (lost.causes, lost.certainty),
+        (of(&[Cause::PacketsLost]), Certainty::Certain)
+    );
+    assert_eq!(
+        came(30).one(About::Retransmission).evidence.causes,
+        of(&[Cause::PacketsLost, Cause::Reordered])
+    );
     assert_eq!(came(3).one(About::Reordering).evidence.causes, of(&[Cause::Reordered]));
 }
 
@@ -199,10 +220,19 @@ fn only_one_direction_in_the_capture_is_told_and_is_no_dead_path() {
     let mut script = Script::new();
     script.with_options(0, 0, UP, Flags::SYN, &[capable(CapableFlags::HMAC, CapableKeys::None)]);
     for (number, time) in [40, 400, 2000, 4000].into_iter().enumerate() {
-        script.data(time, (0, UP), (1 + 100 * number as u64, 100), 1 + 50 * number as u64, Piece::New);
+        script.data(
+            time,
+            (0, UP),
+            (1 + 100 * number as u64, 100),
+            1 + 50 * number as u64,
+            Piece::New,
+        );
     }
     let said = script.one(About::Capture);
-    assert_eq!((said.evidence.causes, said.direction), (of(&[Cause::OneDirection]), Some(DOWN)));
+    assert_eq!(
+        (said.evidence.causes, said.direction),
+        (of(&[Cause::OneDirection]), Some(DOWN))
+    );
 }
 
 #[test]
@@ -213,7 +243,13 @@ fn options_that_vanish_while_another_subflow_has_them_were_removed() {
     script.data(200, (0, DOWN), (1, 1000), 1, Piece::New);
     script.ack(220, (0, UP), 1, 1001);
     for number in 1..4 {
-        script.data(200 + 100 * number as i64, (0, DOWN), (1 + 1000 * number, 1000), 1, Piece::New);
+        script.data(
+            200 + 100 * number as i64,
+            (0, DOWN),
+            (1 + 1000 * number, 1000),
+            1,
+            Piece::New,
+        );
         let mut bare = script.next(220 + 100 * number as i64, 0, UP);
         bare.acknowledgement = Some(1001 + 1000 * number);
         script.send(bare);
@@ -221,7 +257,10 @@ fn options_that_vanish_while_another_subflow_has_them_were_removed() {
     script.ack(900, (1, UP), 1, 1);
     let said = script.one(About::Fallback);
     assert!(said.text.starts_with("From packet"), "{}", said.text);
-    assert_eq!((said.evidence.causes, said.direction), (of(&[Cause::OptionRemoved]), Some(UP)));
+    assert_eq!(
+        (said.evidence.causes, said.direction),
+        (of(&[Cause::OptionRemoved]), Some(UP))
+    );
 }
 
 #[test]
@@ -232,7 +271,8 @@ fn options_after_a_fastclose_need_not_come() {
     script.ack(220, (0, UP), 1, 501);
     let fastclose: MptcpOption = MpFastclose {
         receiver_key: Key([7; 8]),
-    }.into();
+    }
+    .into();
     script.with_options(230, 0, UP, Flags::ACK, &[fastclose]);
     script.mark(MarkKind::MpFastclose, Some(0), UP, None);
     for number in 1..6 {
@@ -255,7 +295,12 @@ fn a_checksum_is_the_path_s_fault_only_after_others_were_right() {
             script.send(answer);
         }
         script.packet(300, 0, UP, Flags::ACK);
-        script.mark(MarkKind::Fallback, Some(0), UP, Some(Detail::Fallback(Fallback::MpFail)));
+        script.mark(
+            MarkKind::Fallback,
+            Some(0),
+            UP,
+            Some(Detail::Fallback(Fallback::MpFail)),
+        );
         let said = script.one(About::Fallback);
         assert_eq!(said.direction, Some(DOWN));
         said.evidence.causes
@@ -291,7 +336,10 @@ fn one_unanswered_syn_proves_nothing_and_three_exclude_the_capture() {
     assert!(script.one(About::Subflow).evidence.causes.is_empty());
     script.with_options(1100, 1, UP, Flags::SYN, &[join_syn(false)]);
     let said = script.one(About::Subflow).evidence;
-    assert_eq!(said.causes, of(&[Cause::HostGone, Cause::PathDead, Cause::OptionBlocked]));
+    assert_eq!(
+        said.causes,
+        of(&[Cause::HostGone, Cause::PathDead, Cause::OptionBlocked])
+    );
     assert!(said.excluded.contains(Cause::NotCaptured));
 }
 

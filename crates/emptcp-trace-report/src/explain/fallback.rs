@@ -4,15 +4,13 @@ use super::collector::{Facts, Moment};
 use super::handshake::Handshake;
 use super::way::{Run, Way};
 use super::weigh::{Weighed, Weighing};
-use super::{About, At, SentenceKind, StoryWriter, words};
+use super::{About, At, SentenceKind, StoryWriter, unmapped, words};
 use emptcp_trace::record::{Cause, Connection, Detail, Fallback, Mark, MarkKind, Subflow};
-use emptcp_trace::{Direction, Span, SubflowId};
+use emptcp_trace::{Direction, SubflowId};
 
 const FALLBACK: SentenceKind = SentenceKind::Fallback;
 /// Acknowledgements without DATA_ACK, of data that waits for one, which are no accident.
 const BARE_ACKS: u64 = 3;
-/// A mapping is in a packet at most this long before its data.
-const MAPPED_WITHIN: Span = Span::from_seconds(10);
 
 /// The options of one sender ceased on one subflow.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +38,7 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let earlier = gone.iter().take(index).any(|other| other.subflow == one.subflow);
         write_vanished(one, earlier, facts, writer);
     }
-    write_unmapped(facts, writer);
+    unmapped::write(facts, writer);
 }
 
 /// Where options ceased, in the order of time. A sender that has told so (MP_FAIL, an infinite mapping) is left out.
@@ -196,7 +194,7 @@ fn write_class(class: Fallback, moment: &Moment, facts: &Facts, writer: &mut Sto
             ),
             weigh_checksum(facts, moment, &sender),
         ),
-        // From the packets themselves: `write_mirrored`, `vanished` and `write_unmapped`.
+        // From the packets themselves: `write_mirrored`, `vanished` and `unmapped.rs`.
         Fallback::SynAckMirrored
         | Fallback::AckWithoutOption
         | Fallback::DssDisappeared
@@ -486,64 +484,4 @@ fn weigh_vanished(one: &Vanished, follows: bool, facts: &Facts, connection: &Con
             format!("something between {who} and the capture point removes its options"),
         )
         .weigh()
-}
-
-/// Data without a mapping, where mappings go on later: it was in a packet that is missing, or it is too short.
-fn write_unmapped(facts: &Facts, writer: &mut StoryWriter<'_>) {
-    for subflow in &writer.connection.subflows {
-        let Some(handshake) = facts.handshakes.get(&subflow.sf_id) else {
-            continue;
-        };
-        for direction in Direction::BOTH {
-            let way = &handshake.ways[direction];
-            if subflow.unmapped[direction] == 0 {
-                continue;
-            }
-            let who = words::sender(direction);
-            let about = (subflow.sf_id, direction);
-            if let Some((at, mapped)) = way.short_mapping {
-                let text = format!(
-                    "The DSS of packet {} maps only {} of its payload: the rest has no place in the data of {who}.",
-                    at.packet,
-                    words::bytes(mapped.into())
-                );
-                let weighed = Weighing::of([at.packet])
-                    .may(Cause::Offload, "the capturing host merged segments")
-                    .may(Cause::Violation, format!("{who} made the mapping too short"))
-                    .may(
-                        Cause::Resegmented,
-                        "something on the path merged segments and kept one option",
-                    )
-                    .weigh();
-                writer.say(FALLBACK, about, [at, at], text, weighed);
-            } else if let Some(run) = way.unmapped_before {
-                let missing = way.lacks_bytes_before(run.last.t, MAPPED_WITHIN);
-                if !missing {
-                    continue;
-                }
-                let text = format!(
-                    "The capture lacks the mapping of {} from {who} (packets {} to {}): it was in a packet that was not \
-                     captured. Mappings follow.",
-                    words::bytes(subflow.unmapped[direction]),
-                    run.first.packet,
-                    run.last.packet
-                );
-                let weighed = Weighing::of([run.first.packet, run.last.packet])
-                    .may(Cause::NotCaptured, "the packet with the mapping was not captured")
-                    .not(Cause::HostFellBack, format!("{who} goes on with mappings"))
-                    .not(
-                        Cause::OptionRemoved,
-                        "mappings follow, and bytes are missing just before",
-                    )
-                    .weigh();
-                writer.say(
-                    SentenceKind::Capture,
-                    about,
-                    [run.first, run.last],
-                    text,
-                    weighed.unsaid(),
-                );
-            }
-        }
-    }
 }

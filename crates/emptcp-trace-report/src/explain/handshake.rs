@@ -54,7 +54,8 @@ pub(crate) struct Handshake {
     pub(crate) backup: PerDirection<bool>,
     pub(crate) fin: PerDirection<Option<At>>,
     pub(crate) reset: PerDirection<Option<Reset>>,
-    /// The last packet.
+    /// The first packet, and the last.
+    pub(crate) first: Option<At>,
     pub(crate) last: Option<At>,
     pub(crate) first_data: PerDirection<Option<At>>,
     /// Bytes of payload so far, copies included.
@@ -125,6 +126,7 @@ impl Handshake {
             });
             self.reset[packet.dir].get_or_insert(Reset { at, reason });
         }
+        self.first.get_or_insert(at);
         self.last = Some(at);
     }
 
@@ -175,7 +177,17 @@ impl Handshake {
     /// 3.2). Where that was not captured, data shows it: its opener sends none before the handshake is complete.
     pub(crate) fn is_open(&self, subflow: &Subflow) -> bool {
         let shown = subflow.kind == Kind::Initial || self.ack_option || self.carried > 0 || self.ack.is_none();
-        subflow.established && shown && self.mirrored.is_none()
+        self.begins_open() || subflow.established && shown && self.mirrored.is_none()
+    }
+
+    /// Whether the capture has nothing of its handshake, but packets of later.
+    pub(crate) fn begins_open(&self) -> bool {
+        let capable = self.capable.0.iter().any(Option::is_some);
+        self.syns == 0
+            && self.syn_ack.is_none()
+            && !self.ack_option
+            && !capable
+            && self.first_reset().is_none_or(|(_, reset)| Some(reset.at) != self.first)
     }
 
     /// Whether a DSS was seen.

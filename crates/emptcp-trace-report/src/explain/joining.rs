@@ -20,7 +20,15 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let Some((first, last)) = handshake.span() else {
             continue;
         };
-        if handshake.is_open(subflow) {
+        if handshake.begins_open() {
+            let text = format!(
+                "{}, {} <-> {}, was open when the capture began.",
+                words::sentence(&words::subflow(subflow.sf_id)),
+                subflow.client,
+                subflow.server
+            );
+            writer.note(SentenceKind::Subflow, subflow.sf_id, [first, first], text);
+        } else if handshake.is_open(subflow) {
             let text = joined(facts, subflow, handshake, connection);
             writer.note(
                 SentenceKind::Subflow,
@@ -247,6 +255,19 @@ fn outcome(facts: &Facts, subflow: &Subflow, handshake: &Handshake, [first, last
 fn unconfirmed(handshake: &Handshake, who: &str, peer: &str, first: At) -> (String, Weighed) {
     let last = handshake.last_syn_ack.unwrap_or(first);
     let proof = [first.packet, last.packet];
+    let opener = handshake.direction.unwrap_or(Direction::ClientToServer);
+    if let Some(reset) = handshake.reset[opener].filter(|reset| reset.reason.is_none() && handshake.ack.is_none()) {
+        let text = format!(", but {who} reset it when the SYN+ACK came");
+        let weighed = Weighing::of([last.packet, reset.at.packet])
+            .may(Cause::HostClosed, format!("{who} did not want it any more"))
+            .may(
+                Cause::OptionRemoved,
+                format!("the SYN+ACK reached {who} without its MP_JOIN"),
+            )
+            .may(Cause::OptionChanged, format!("its MP_JOIN reached {who} changed"))
+            .weigh();
+        return (text, weighed);
+    }
     if handshake.syn_acks < 2 {
         let text = format!(", but the capture has no answer of {who} to the SYN+ACK");
         return (text, Weighed::observed(proof));

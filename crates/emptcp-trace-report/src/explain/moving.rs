@@ -57,6 +57,13 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
     if quiet.waits && !quiet.jumps && !quiet.resumed_by_ack {
         return;
     }
+    let mut dead = facts
+        .handshakes
+        .values()
+        .flat_map(|handshake| Direction::BOTH.map(|direction| dead_run(handshake, direction).map(|(run, _)| run)));
+    if dead.any(|run| run.is_some_and(|run| run.first <= to && from <= run.last)) {
+        return;
+    }
     let mut steps = facts.moments(MarkKind::ClockStep).iter();
     if steps.any(|step| step.mark.packet == to.packet) {
         return;
@@ -66,7 +73,12 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
         words::duration(to.t - from.t),
         writer.clock(to.t)
     );
-    let set_back = facts.artefacts.set_back.is_some();
+    if facts.handshakes.values().any(|handshake| handshake.syn == Some(to)) {
+        // A new subflow ended it: whether data waited for one, the packets do not show.
+        writer.note(SentenceKind::Silence, super::ALL, [from, to], text);
+        return;
+    }
+    let may_be_step = facts.artefacts.set_back.is_some() || (quiet.resumed_by_ack && !quiet.jumps);
     let weighed = Weighing::of([from.packet, to.packet])
         .unless(
             Cause::NotCaptured,
@@ -76,8 +88,7 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
         .unless(
             Cause::ClockStep,
             "the clock of the capture was set forward",
-            (!(quiet.resumed_by_ack && !quiet.jumps) && !set_back)
-                .then_some("no data waits across it as if no time had passed"),
+            (!may_be_step).then_some("no data waits across it as if no time had passed"),
         )
         .unless(
             Cause::Idle,

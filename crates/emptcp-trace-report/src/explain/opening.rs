@@ -19,6 +19,14 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     let initial = connection.subflows.first();
     let client = initial.map_or_else(|| connection.client.to_string(), |subflow| subflow.client.to_string());
     let server = SocketAddr::new(connection.server, connection.port);
+    if handshake.begins_open() {
+        let text = format!(
+            "A Multipath TCP connection (version {}) between {client} and {server} was open when the capture began.",
+            connection.version.number()
+        );
+        writer.note(SentenceKind::Opened, SubflowId(0), [first, first], text);
+        return;
+    }
     let unanswered = handshake.unanswered_syn();
     let version = offered(handshake, connection);
     let mut text = if unanswered {

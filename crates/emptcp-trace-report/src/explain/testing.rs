@@ -270,14 +270,17 @@ pub(super) fn capable(flags: CapableFlags, keys: CapableKeys) -> MptcpOption {
 }
 
 pub(super) fn opened(script: &mut Script, server: CapableFlags) {
-    let key = Key([7; 8]);
-    let both = CapableKeys::Both {
-        sender: key,
-        receiver: key,
-    };
+    let (sender, receiver) = (Key([7; 8]), Key([8; 8]));
+    let both = CapableKeys::Both { sender, receiver };
     script
         .with_options(0, 0, UP, Flags::SYN, &[capable(CapableFlags::HMAC, CapableKeys::None)])
-        .with_options(20, 0, DOWN, SYN_ACK(), &[capable(server, CapableKeys::Sender(key))])
+        .with_options(
+            20,
+            0,
+            DOWN,
+            SYN_ACK(),
+            &[capable(server, CapableKeys::Sender(receiver))],
+        )
         .with_options(20, 0, UP, Flags::ACK, &[capable(CapableFlags::HMAC, both)]);
 }
 

@@ -4,9 +4,7 @@ use super::SentenceKind as About;
 use super::testing::{DOWN, RST_ACK, SYN_ACK, Script, UP, after, capable, join_syn, joined, opened, subflow};
 use emptcp_trace::record::{Detail, End, Fallback, MarkKind};
 use emptcp_trace::{PerDirection, Piece, Run, Span, SubflowId};
-use mptcp_wire::mptcp::{
-    AddAddr, AddAddrForm, CapableFlags, CapableKeys, MpPrio, MpTcprst, RemoveAddr, ResetReason,
-};
+use mptcp_wire::mptcp::{AddAddr, AddAddrForm, CapableFlags, CapableKeys, MpPrio, MpTcprst, RemoveAddr, ResetReason};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{AddressId, Token, TruncatedHmac};
 

@@ -3,11 +3,15 @@
 use super::collector::{Facts, Moment};
 use super::weigh::{Weighed, Weighing};
 use super::{SentenceKind, StoryWriter, words};
-use emptcp_trace::SubflowId;
 use emptcp_trace::record::{Cause, Detail, MarkKind};
+use emptcp_trace::{Direction, SubflowId};
+
+/// So many pairs of segments are no accident.
+const SPLIT: u64 = 4;
 
 pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     write_malformed(facts, writer);
+    write_split(facts, writer);
     for kind in [
         MarkKind::KeyChanged,
         MarkKind::V1WithSha1,
@@ -16,6 +20,39 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let moments = facts.moments(kind);
         if let (Some(first), Some(last)) = (moments.first(), moments.last()) {
             write_warning(kind, first, last, writer);
+        }
+    }
+}
+
+/// Segments that were split: several pairs that make up exactly one of the largest segments.
+fn write_split(facts: &Facts, writer: &mut StoryWriter<'_>) {
+    for (subflow, handshake) in &facts.handshakes {
+        for direction in Direction::BOTH {
+            let way = &handshake.ways[direction];
+            let Some((first, last)) = way.first_half.zip(way.last).filter(|_| way.halves >= SPLIT) else {
+                continue;
+            };
+            let who = words::sender(direction);
+            let text = format!(
+                "On {} {} times two segments of {who} in a row make up exactly one of its full size (from packet {} on).",
+                words::subflow(*subflow),
+                words::count(way.halves),
+                first.packet
+            );
+            let weighed = Weighing::of([first.packet])
+                .may(Cause::Scheduler, format!("{who} filled its segments so"))
+                .may(
+                    Cause::Resegmented,
+                    format!("something between {who} and the capture point split them"),
+                )
+                .weigh();
+            writer.say(
+                SentenceKind::Warning,
+                (*subflow, direction),
+                [first, last],
+                text,
+                weighed,
+            );
         }
     }
 }

@@ -98,6 +98,11 @@ pub(super) struct Way {
     pub(super) other_option: Option<At>,
     /// Packets that need an answer (data, FIN, keep-alive) since the last packet of the other side.
     pub(super) unanswered: Option<Run>,
+    /// The largest payload, that of the packet before, and how often two in a row make up one of the largest.
+    largest: u32,
+    before: (u32, u64),
+    pub(super) halves: u64,
+    pub(super) first_half: Option<At>,
     /// The same bytes, sent again and again: their first number, and the packets that carry them.
     stuck: Option<(u64, Run)>,
     /// When the longest such time ended with an answer: the run, and the answer.
@@ -183,6 +188,7 @@ impl Way {
         self.packets += 1;
         self.last = Some(at);
         let Some(numbers) = Self::numbers(packet) else { return };
+        self.split(packet, numbers.end, at);
         if self.next == 0 {
             self.next = numbers.start;
         }
@@ -192,10 +198,9 @@ impl Way {
                 since: at,
             });
         }
-        if numbers.start < self.next && !numbers.is_empty() {
-            self.fill(&numbers, at, round_trip);
-        }
-        let repeats = numbers.start < self.next && !numbers.is_empty() && !packet.flags.contains(Flags::SYN);
+        let fills = numbers.start < self.next && !numbers.is_empty() && self.fill(&numbers, at, round_trip);
+        let below = numbers.start < self.next && !numbers.is_empty();
+        let repeats = below && !fills && !packet.flags.contains(Flags::SYN);
         self.next = self.next.max(numbers.end);
         self.repeat(&numbers, repeats, at);
         if packet.runs.iter().any(|run| run.piece == Piece::Retransmission) && self.copies.len() < REMEMBERED {
@@ -205,6 +210,20 @@ impl Way {
                 judgement: Judgement::Open,
             });
         }
+    }
+
+    /// Two segments in a row that together have the size of the largest ones: one was split.
+    fn split(&mut self, packet: &PacketEvent, end: u64, at: At) {
+        let (length, next) = self.before;
+        let joins = length > 0 && next == packet.sequence && packet.payload > 0;
+        if joins && length < self.largest && length + packet.payload == self.largest {
+            self.halves += 1;
+            self.first_half.get_or_insert(at);
+            self.before = (0, 0);
+            return;
+        }
+        self.largest = self.largest.max(packet.payload);
+        self.before = (packet.payload, end);
     }
 
     /// Keeps count of how often the same bytes are sent. Later bytes for the first time are progress only if they are
@@ -230,12 +249,14 @@ impl Way {
         }
     }
 
-    /// Bytes below the highest ones came: they fill a gap, or come again.
-    fn fill(&mut self, numbers: &Range<u64>, at: At, round_trip: Option<Span>) {
-        for gap in take(&mut self.gaps, numbers) {
+    /// Bytes below the highest ones came: they fill a gap, or come again. Returns whether they fill one.
+    fn fill(&mut self, numbers: &Range<u64>, at: At, round_trip: Option<Span>) -> bool {
+        let gaps = take(&mut self.gaps, numbers);
+        let fills = !gaps.is_empty();
+        for gap in gaps {
             let bytes = gap.bytes.end - gap.bytes.start;
             // A sender repeats at the earliest after three duplicate acknowledgements, a round trip later.
-            let soon = round_trip.is_some_and(|round_trip| (at.t - gap.since.t).0 * 5 < round_trip.0 * 4);
+            let soon = round_trip.is_some_and(|round_trip| (at.t - gap.since.t).0 * 2 < round_trip.0);
             if soon {
                 Run::add(&mut self.overtaken, at, bytes);
             } else if self.filled.len() < REMEMBERED {
@@ -249,6 +270,7 @@ impl Way {
                 unseen.bytes = unseen.bytes.saturating_sub(bytes);
             }
         }
+        fills
     }
 
     /// The other side acknowledged up to here.

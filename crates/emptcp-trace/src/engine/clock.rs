@@ -77,7 +77,9 @@ impl Connection {
             self.clock_seen = clock.steps;
             self.step(location, new, clock.back, context);
         }
-        self.note_impossible_wait(location, packet, context);
+        if clock.pause.is_some() {
+            self.note_impossible_wait(location, packet, context);
+        }
         let Some(value) = packet.timestamp else { return };
         let halves = &mut self.subflows[location.index].halves;
         let now = (value, packet.time);

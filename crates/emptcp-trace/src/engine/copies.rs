@@ -117,7 +117,7 @@ impl Copies {
                 return verdict;
             }
             place.time = packet.time;
-            self.remember(packet);
+            self.remember(packet, subflow);
             return verdict;
         }
         *place = Seen {
@@ -130,11 +130,11 @@ impl Copies {
         if subflow.is_some_and(|subflow| subflow.may_have_seen(packet) && self.is_covered(packet, subflow)) {
             return Verdict::Copy;
         }
-        self.remember(packet);
+        self.remember(packet, subflow);
         Verdict::New
     }
 
-    fn remember(&mut self, packet: &Packet) {
+    fn remember(&mut self, packet: &Packet, subflow: Option<&Subflow>) {
         if packet.payload == 0 {
             return;
         }
@@ -144,7 +144,7 @@ impl Copies {
             start: packet.sequence.0,
             length: packet.payload,
             timestamp: packet.timestamp,
-            identification: packet.identification,
+            identification: identification(packet, subflow),
             time: packet.time,
         };
         self.next = (self.next + 1) % RANGES;
@@ -186,8 +186,9 @@ fn overlap(packet: &Packet, range: &Carried) -> Option<(u32, u32)> {
 
 /// Whether a packet with the same bytes as one `age` before is a copy of it.
 fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict {
+    let identification = identification(packet, subflow);
     let is_copy = age >= Span::default()
-        && match (packet.identification, packet.timestamp) {
+        && match (identification, packet.timestamp) {
             (0, None) => age < limit(packet, subflow),
             (0, Some(_)) => age < limit(packet, subflow) || (age > TICK && age < SAME_IDENTIFICATION),
             _ => age < SAME_IDENTIFICATION,
@@ -195,8 +196,16 @@ fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict 
     match is_copy {
         true => Verdict::Copy,
         // Merged captures of two points are up to one way apart.
-        false if packet.identification == 0 && age < round_trip(subflow).unwrap_or(TIMEOUT) => Verdict::Unclear,
+        false if identification == 0 && age < round_trip(subflow).unwrap_or(TIMEOUT) => Verdict::Unclear,
         false => Verdict::New,
+    }
+}
+
+/// The identification; 0 where its sender has the same in all packets.
+fn identification(packet: &Packet, subflow: Option<&Subflow>) -> u16 {
+    match subflow {
+        Some(subflow) if subflow.halves[subflow.direction(packet.source)].has_fixed_identification => 0,
+        _ => packet.identification,
     }
 }
 

@@ -44,13 +44,14 @@ impl Connection {
     fn last_judgement(&mut self, settings: &Settings, out: &mut Out) {
         let mut capped = Default::default();
         let mut learned = Default::default();
+        let clock = Default::default();
         let mut context = Context {
             settings,
             capped: &mut capped,
             out,
             learned: &mut learned,
             is_unclear: false,
-            clock: Default::default(),
+            clock: &clock,
         };
         for index in 0..self.subflows.len() {
             self.judge(index, &mut context);

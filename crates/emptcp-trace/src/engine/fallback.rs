@@ -29,7 +29,6 @@ impl Connection {
     /// Notes whether the packet has an MPTCP option.
     pub(super) fn note_options(&mut self, location: Location, packet: &Packet) {
         let subflow = &mut self.subflows[location.index];
-        let others = subflow.halves[location.dir.reverse()].options;
         let half = &mut subflow.halves[location.dir];
         if !packet.is_plain() {
             half.last_option = Some((packet.number, packet.time));
@@ -41,6 +40,8 @@ impl Connection {
         if packet.flags.contains(Flags::SYN) || packet.flags.contains(Flags::RST) || self.end.is_some() {
             return;
         }
+        let others = subflow.halves[location.dir.reverse()].options;
+        let half = &mut subflow.halves[location.dir];
         let plain = half.plain.get_or_insert(Plain {
             packet: packet.number,
             time: packet.time,

@@ -218,7 +218,7 @@ impl Engine {
             out: &mut self.out,
             learned: &mut learned,
             is_unclear: self.is_unclear,
-            clock: self.clock,
+            clock: &self.clock,
         };
         connection.segment(entry.subflow as usize, packet, &mut context);
         let (conn_id, is_over) = (connection.id, connection.end.is_some());

@@ -263,7 +263,7 @@ impl Engine {
             out: &mut self.out,
             learned: &mut learned,
             is_unclear: false,
-            clock: self.clock,
+            clock: &self.clock,
         };
         // The host with the token receives the SYN, so the other end opened the subflow. (Servers can join too.)
         let opener = match owner.side {

@@ -24,7 +24,7 @@ pub(super) struct Context<'a> {
     pub(super) learned: &'a mut Learned,
     /// The packet has the same bytes as one before: a retransmission, or captured twice.
     pub(super) is_unclear: bool,
-    pub(super) clock: Clock,
+    pub(super) clock: &'a Clock,
 }
 
 /// Facts from a segment that concern more than its connection.
@@ -70,7 +70,10 @@ impl Connection {
         subflow.t_last = subflow.t_last.max(packet.time);
         subflow.acknowledges |= packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST);
         let most = subflow.halves[dir.reverse()].maximum_segment.map_or(LARGEST, u32::from);
-        let counters = &mut subflow.halves[dir].counters;
+        let half = &mut subflow.halves[dir];
+        half.has_fixed_identification |= half.counters.packets > 0 && half.identification == packet.identification;
+        half.identification = packet.identification;
+        let counters = &mut half.counters;
         counters.packets += 1;
         counters.ip_bytes += u64::from(packet.ip_length);
         counters.cut_short += u64::from(packet.is_cut);
@@ -82,7 +85,9 @@ impl Connection {
         self.note_clock(location, packet, context);
         self.note_options(location, packet);
         self.handshake(location, packet, context);
-        self.malformed(location, packet, context);
+        if self.may_be_malformed(packet) {
+            self.malformed(location, packet, context);
+        }
         self.numbers(location, packet);
         self.signals(location, packet, context);
         self.data_sequence_signals(location, packet, context, &mut findings);
@@ -152,12 +157,19 @@ impl Connection {
         }
     }
 
+    /// Most packets have a DSS alone, which is never wrong where no checksums are required.
+    #[inline]
+    fn may_be_malformed(&self, packet: &Packet) -> bool {
+        let is_usual = match packet.options.as_slice() {
+            [] => true,
+            [MptcpOption::Dss(_)] => !self.flag_a,
+            _ => false,
+        };
+        !is_usual || !packet.malformed.is_empty()
+    }
+
     /// Options that are malformed, or have a form that is not allowed where they are.
     fn malformed(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
-        let is_usual = |option: &MptcpOption| matches!(option, MptcpOption::Dss(_)) && !self.flag_a;
-        if packet.malformed.is_empty() && packet.options.iter().all(is_usual) {
-            return;
-        }
         let wrong = packet
             .options
             .iter()

@@ -206,6 +206,9 @@ pub(super) struct SubflowHalf {
     /// The maximum segment size that the sender of this direction announced for the other one.
     pub(super) maximum_segment: Option<u16>,
     pub(super) stamps: Option<Stamps>,
+    /// Of the last packet (IPv4), and whether two packets have had the same.
+    pub(super) identification: u16,
+    pub(super) has_fixed_identification: bool,
     /// The packet with the last payload that was new to the subflow.
     pub(super) last_new: PacketNumber,
     /// Payload below this was looked at for what was not captured.
@@ -407,6 +410,8 @@ impl SubflowHalf {
             unmapped_from: None,
             maximum_segment: None,
             stamps: None,
+            identification: 0,
+            has_fixed_identification: false,
             last_new: PacketNumber(0),
             counted_to: 0,
             t_last_again: None,

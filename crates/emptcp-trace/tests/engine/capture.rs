@@ -254,3 +254,17 @@ fn a_clock_that_jumps_ahead_of_the_timestamps_is_told_from_hosts_that_were_silen
     assert_eq!(silent.marks(MarkKind::Stall).len(), 1);
     assert!(at(0) < at(1));
 }
+
+#[test]
+fn an_identification_that_never_changes_shows_no_copy() {
+    let mut peers = Peers::new(Version::V1, 1);
+    peers.at(0).syn().at(10).syn_ack().at(20).third_ack();
+    for milliseconds in [30, 50, 300] {
+        peers.at(milliseconds).packet(0, DOWN).send();
+    }
+    for frame in &mut peers.sent {
+        frame.bytes[18..20].copy_from_slice(&[0, 1]);
+    }
+    let analysed = analysed(peers.sent);
+    assert_eq!((analysed.totals.captured_twice, analysed.totals.tcp), (0, 6));
+}

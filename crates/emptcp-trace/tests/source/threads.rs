@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// All that an analysis says, with the totals after each event that is not in the middle of a batch.
+/// All that an analysis says.
 fn said(analyzer: impl Iterator<Item = emptcp_trace::Result<Event>>) -> Vec<String> {
     let written = |event: emptcp_trace::Result<Event>| match event {
         Ok(Event::Connection(connection)) => serde_json::to_string(&connection).unwrap(),
