@@ -19,8 +19,8 @@ fn scenarios() -> Vec<PathBuf> {
     folders.filter(|path| path.join("truth.json").is_file()).collect()
 }
 
-/// What was done to the path. Every path has a rate and a bounded queue, which hold packets up and may lose them, so that
-/// a sender may repeat what only came late.
+/// What was done to the path. Every path has a rate and a bounded queue, which hold packets up and may lose them, so
+/// that a sender may repeat what only came late.
 fn done(truth: &Value) -> Vec<Cause> {
     let mut causes = vec![Cause::PacketsLost, Cause::Reordered];
     for line in truth["wire"].as_array().into_iter().flatten().filter_map(Value::as_str) {

@@ -1,6 +1,7 @@
 //! The story that the analysis tells of a capture, compared with the truth about it.
 //!
-//! * This file: one capture. `analysis.rs`: runs the analysis. `figures.rs`: its figures. `tally.rs`, `many.rs`: many captures;
+//! * This file: one capture. `analysis.rs`: runs the analysis. `figures.rs`: its figures. `tally.rs`, `many.rs`: many
+//!   captures;
 //!   `text.rs`: as a table.
 //!
 //! A sentence that names causes is right when it names at most three, and one of them happened, in its direction, on
@@ -192,8 +193,9 @@ impl<'a> Claim<'a> {
             .is_none_or(|said| of_fact.is_none_or(|addresses| said == addresses))
     }
 
-    /// Alternatives may be on either way: the direction of such a sentence is that of what was seen. So it is where data
-    /// waited or was sent again, since acknowledgements may be missing as well; and that of a subflow is its opener's.
+    /// Alternatives may be on either way: the direction of such a sentence is that of what was seen. So it is where
+    /// data waited or was sent again, since acknowledgements may be missing as well; and that of a subflow is its
+    /// opener's.
     fn same_direction(&self, fact: &Fact) -> bool {
         let of_what_was_seen = matches!(
             self.sentence.kind,
