@@ -152,7 +152,9 @@ impl<S: Source> Analyzer<S> {
                 if ordered {
                     put_in_order(packet, &mut self.reorder, engine, &self.settings);
                 } else {
-                    drain(&mut self.reorder, engine);
+                    if !self.reorder.is_empty() {
+                        drain(&mut self.reorder, engine);
+                    }
                     engine.packet(packet);
                 }
             }

@@ -26,6 +26,8 @@ pub(crate) struct Packet {
     pub(crate) number: PacketNumber,
     pub(crate) time: Timestamp,
     pub(crate) flow: FlowKey,
+    /// Its sender is the lower end of the key.
+    pub(crate) from_low: bool,
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) sequence: SequenceNumber,
@@ -52,6 +54,8 @@ pub(crate) struct Packet {
     pub(crate) timestamp: Option<u32>,
     /// The identification in an IPv4 header; 0 in IPv6.
     pub(crate) identification: u16,
+    /// Of the flow and the direction.
+    pub(crate) flow_print: u64,
     /// Over all bytes that a copy of the packet has too: those from the IP header on, without TTL and header checksum,
     /// and of the payload its sum.
     pub(crate) fingerprint: u64,
@@ -61,10 +65,31 @@ pub(crate) struct Packet {
     pub(crate) padding: u8,
 }
 
-/// Mixes a word into a fingerprint. Fast, and good enough for bytes that nobody chose to collide: a collision drops one
-/// packet of the same flow within a moment.
-const fn mix(fingerprint: u64, word: u64) -> u64 {
-    (fingerprint.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+/// Mixes two words. Fast, and good enough for bytes that nobody chose to collide: a collision drops one packet within a
+/// moment.
+const fn mix(one: u64, other: u64) -> u64 {
+    // Digits of pi: without them, a word 0 would hide the other.
+    let product = (one ^ 0x243f_6a88_85a3_08d3) as u128 * (other ^ 0x1319_8a2e_0370_7344) as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// The options, whose length is a multiple of 4.
+#[inline]
+fn mixed(options: &[u8]) -> u64 {
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    let (chunks, rest) = options.as_chunks::<16>();
+    let mut print = options.len() as u64;
+    for chunk in chunks {
+        if let (Some(first), Some(last)) = (chunk.first_chunk(), chunk.last_chunk()) {
+            print = print.rotate_left(23) ^ mix(word(first), word(last));
+        }
+    }
+    match (rest.first_chunk(), rest.last_chunk(), rest.first_chunk()) {
+        // The two overlap.
+        (Some(first), Some(last), _) => print.rotate_left(23) ^ mix(word(first), word(last)),
+        (None, None, Some(four)) => print.rotate_left(23) ^ mix(u32::from_ne_bytes(*four).into(), 0),
+        _ => print,
+    }
 }
 
 fn widened(address: IpAddr) -> u128 {
@@ -75,42 +100,26 @@ fn widened(address: IpAddr) -> u128 {
 }
 
 impl FlowKey {
-    /// Of no flow.
-    pub(crate) const NONE: Self = Self {
-        low: 0,
-        high: 0,
-        ports: 0,
-    };
-
-    /// Whether this end is the lower one of the key.
-    pub(crate) fn is_low(&self, end: SocketAddr) -> bool {
-        (widened(end.ip()), u32::from(end.port())) == (self.low, self.ports >> 16)
-    }
-
-    pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> Self {
+    /// The key of a packet, and whether its sender is the lower end.
+    pub(crate) fn new(source: SocketAddr, destination: SocketAddr) -> (Self, bool) {
         let from = (widened(source.ip()), source.port());
         let to = (widened(destination.ip()), destination.port());
-        let (low, high) = if from <= to { (from, to) } else { (to, from) };
-        Self {
+        let from_low = from <= to;
+        let (low, high) = if from_low { (from, to) } else { (to, from) };
+        let key = Self {
             low: low.0,
             high: high.0,
             ports: u32::from(low.1) << 16 | u32::from(high.1),
-        }
+        };
+        (key, from_low)
     }
-}
 
-/// Both addresses of a packet, for its fingerprint.
-fn addresses(source: &SocketAddr, destination: &SocketAddr) -> u64 {
-    match (source.ip(), destination.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits())
-        }
-        (source, destination) => [source, destination]
-            .into_iter()
-            .map(widened)
-            .fold(0, |print, address| {
-                mix(mix(print, address as u64), (address >> 64) as u64)
-            }),
+    fn print(&self, from_low: bool) -> u64 {
+        let addresses = mix(
+            self.low as u64 ^ (self.high as u64).rotate_left(32),
+            (self.low >> 64) as u64 ^ ((self.high >> 64) as u64).rotate_left(32),
+        );
+        addresses ^ (u64::from(self.ports) << 1 | u64::from(from_low))
     }
 }
 
@@ -121,7 +130,8 @@ impl Packet {
         Self {
             number: PacketNumber(0),
             time: Timestamp(0),
-            flow: FlowKey::new(nowhere, nowhere),
+            flow: FlowKey::new(nowhere, nowhere).0,
+            from_low: true,
             source: nowhere,
             destination: nowhere,
             sequence: SequenceNumber(0),
@@ -138,6 +148,7 @@ impl Packet {
             maximum_segment: None,
             timestamp: None,
             identification: 0,
+            flow_print: 0,
             fingerprint: 0,
             is_cut: false,
             padding: 0,
@@ -171,7 +182,7 @@ impl Packet {
         self.time = frame.time;
         self.source = segment.source();
         self.destination = segment.destination();
-        self.flow = FlowKey::new(self.source, self.destination);
+        (self.flow, self.from_low) = FlowKey::new(self.source, self.destination);
         self.sequence = tcp.sequence();
         self.acknowledgement = tcp.acknowledgement();
         self.flags = tcp.flags();
@@ -272,29 +283,19 @@ impl Packet {
             Network::V4(header) => header.identification(),
             Network::V6(_) => 0,
         };
-        let words = [
-            u64::from(self.source.port()) << 48
-                | u64::from(self.destination.port()) << 32
-                | u64::from(self.window) << 16
-                | u64::from(self.identification),
-            u64::from(self.sequence.0) << 32 | u64::from(self.acknowledgement.0),
-            u64::from(self.flags.bits()) << 32 | u64::from(self.payload),
-            self.payload_sum.map_or(0, |sum| u64::from(sum) | 1 << 32),
-        ];
-        let fields = words.into_iter().fold(addresses(&self.source, &self.destination), mix);
-        // Apart from the fields, so that a processor does both at once.
-        let (chunks, rest) = segment.tcp().option_bytes().as_chunks::<8>();
-        let options = chunks
-            .iter()
-            .fold(0, |print, chunk| mix(print, u64::from_ne_bytes(*chunk)));
-        let (chunks, rest) = rest.as_chunks::<4>();
-        let options = chunks
-            .iter()
-            .fold(options, |print, chunk| mix(print, u32::from_ne_bytes(*chunk).into()));
-        let options = rest.iter().fold(options, |print, byte| mix(print, u64::from(*byte)));
-        let fingerprint = mix(fields, options);
-        // The upper bits depend on all others; the lower ones choose a place.
-        self.fingerprint = fingerprint ^ fingerprint >> 32;
+        self.flow_print = self.flow.print(self.from_low);
+        let numbers = u64::from(self.sequence.0) << 32 | u64::from(self.acknowledgement.0);
+        let header = u64::from(self.flags.bits()) << 32 | u64::from(self.window) << 16 | u64::from(self.identification);
+        let sum = self.payload_sum.map_or(0, |sum| u64::from(sum) | 1 << 16);
+        let payload = u64::from(self.payload) << 32 | sum;
+        let fields = mix(numbers, header) ^ mix(self.flow_print, payload).rotate_left(17);
+        self.fingerprint = mix(fields, mixed(segment.tcp().option_bytes()));
+    }
+
+    /// Its acknowledgement counts: a RST may be forged.
+    #[inline]
+    pub(crate) fn acknowledges(&self) -> bool {
+        self.flags.bits() & (Flags::ACK | Flags::RST).bits() == Flags::ACK.bits()
     }
 
     /// A SYN that opens.

@@ -36,6 +36,12 @@ impl<T> Reorder<T> {
         if ripe { self.pop_any() } else { None }
     }
 
+    /// Whether no packet waits.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The next packet, at the end of the source.
     pub(crate) fn pop_any(&mut self) -> Option<T> {
         let ((time, _), packet) = self.waiting.pop_first()?;

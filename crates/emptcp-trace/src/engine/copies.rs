@@ -8,8 +8,9 @@
 //! A device may also split what another shows as one aggregate, so ranges of bytes are compared too.
 
 use super::state::Subflow;
-use crate::packet::{FlowKey, Packet};
+use crate::packet::Packet;
 use crate::{Direction, Span, Timestamp};
+use smallvec::SmallVec;
 
 /// Packets that are remembered, at most.
 const PACKETS: usize = 1024;
@@ -30,8 +31,8 @@ const TIMEOUT: Span = Span(200_000_000);
 /// The last packets.
 #[derive(Debug)]
 pub(super) struct Copies {
-    packets: Box<[Seen]>,
-    ranges: Box<[Carried]>,
+    packets: Box<[Seen; PACKETS]>,
+    ranges: Box<[Carried; RANGES]>,
     next: usize,
 }
 
@@ -45,8 +46,8 @@ struct Seen {
 /// Payload of a packet.
 #[derive(Clone, Copy, Debug)]
 struct Carried {
-    flow: FlowKey,
-    from_low: bool,
+    /// Flow and direction.
+    flow: u64,
     start: u32,
     length: u32,
     timestamp: Option<u32>,
@@ -78,8 +79,7 @@ impl Default for Copies {
             time: Timestamp(i64::MIN),
         };
         let nothing = Carried {
-            flow: FlowKey::NONE,
-            from_low: false,
+            flow: 0,
             start: 0,
             length: 0,
             timestamp: None,
@@ -87,8 +87,8 @@ impl Default for Copies {
             time: Timestamp(i64::MIN),
         };
         Self {
-            packets: vec![none; PACKETS].into(),
-            ranges: vec![nothing; RANGES].into(),
+            packets: Box::new([none; PACKETS]),
+            ranges: Box::new([nothing; RANGES]),
             next: 0,
         }
     }
@@ -106,19 +106,13 @@ pub(super) enum Verdict {
 }
 
 impl Copies {
-    /// Judges a packet, and remembers it unless it is a copy.
+    /// Judges a packet, and remembers it unless it is a copy. Its subflow is looked up only where it matters.
     #[inline]
-    pub(super) fn judge(&mut self, packet: &Packet, subflow: Option<&Subflow>) -> Verdict {
+    pub(super) fn judge<'a>(&mut self, packet: &Packet, subflow: impl FnOnce() -> Option<&'a Subflow>) -> Verdict {
         let place = &mut self.packets[packet.fingerprint as usize % PACKETS];
-        let before = (place.fingerprint == packet.fingerprint).then_some(place.time);
-        if let Some(before) = before {
-            let verdict = same_bytes(packet, packet.time - before, subflow);
-            if verdict == Verdict::Copy {
-                return verdict;
-            }
-            place.time = packet.time;
-            self.remember(packet, subflow);
-            return verdict;
+        if place.fingerprint == packet.fingerprint {
+            let before = place.time;
+            return self.judge_again(packet, before, subflow());
         }
         *place = Seen {
             fingerprint: packet.fingerprint,
@@ -127,40 +121,51 @@ impl Copies {
         if packet.payload == 0 {
             return Verdict::New;
         }
-        if subflow.is_some_and(|subflow| subflow.may_have_seen(packet) && self.is_covered(packet, subflow)) {
+        if subflow().is_some_and(|subflow| subflow.may_have_seen(packet) && self.is_covered(packet, subflow)) {
             return Verdict::Copy;
         }
-        self.remember(packet, subflow);
+        self.remember(packet);
         Verdict::New
     }
 
-    fn remember(&mut self, packet: &Packet, subflow: Option<&Subflow>) {
-        if packet.payload == 0 {
-            return;
+    /// Judges a packet with the same bytes as one before.
+    #[cold]
+    fn judge_again(&mut self, packet: &Packet, before: Timestamp, subflow: Option<&Subflow>) -> Verdict {
+        let verdict = same_bytes(packet, packet.time - before, subflow);
+        if verdict != Verdict::Copy {
+            self.packets[packet.fingerprint as usize % PACKETS].time = packet.time;
+            if packet.payload > 0 {
+                self.remember(packet);
+            }
         }
-        self.ranges[self.next] = Carried {
-            flow: packet.flow,
-            from_low: packet.flow.is_low(packet.source),
+        verdict
+    }
+
+    #[inline]
+    fn remember(&mut self, packet: &Packet) {
+        self.ranges[self.next % RANGES] = Carried {
+            flow: packet.flow_print,
             start: packet.sequence.0,
             length: packet.payload,
             timestamp: packet.timestamp,
-            identification: identification(packet, subflow),
+            identification: packet.identification,
             time: packet.time,
         };
-        self.next = (self.next + 1) % RANGES;
+        self.next = self.next.wrapping_add(1);
     }
 
     /// Whether packets of the same moment carried all of the payload.
+    #[cold]
     fn is_covered(&self, packet: &Packet, subflow: &Subflow) -> bool {
-        let from_low = packet.flow.is_low(packet.source);
         let limit = limit(packet, Some(subflow));
+        let is_fixed = identification(packet, Some(subflow)) == 0;
         let fits = |range: &&Carried| {
             let age = packet.time - range.time;
             let in_time = range.time.0 != i64::MIN && age >= Span::default() && age < limit;
-            let same = range.flow == packet.flow && range.from_low == from_low;
-            in_time && same && range.timestamp == packet.timestamp && range.may_be_part(packet)
+            let same = range.flow == packet.flow_print && range.timestamp == packet.timestamp;
+            in_time && same && (is_fixed || range.may_be_part(packet))
         };
-        let mut pieces: Vec<(u32, u32)> = self
+        let mut pieces: SmallVec<[(u32, u32); 8]> = self
             .ranges
             .iter()
             .filter(fits)
@@ -204,7 +209,7 @@ fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict 
 /// The identification; 0 where its sender has the same in all packets.
 fn identification(packet: &Packet, subflow: Option<&Subflow>) -> u16 {
     match subflow {
-        Some(subflow) if subflow.halves[subflow.direction(packet.source)].has_fixed_identification => 0,
+        Some(subflow) if subflow.halves[subflow.direction(packet)].has_fixed_identification => 0,
         _ => packet.identification,
     }
 }
@@ -226,7 +231,7 @@ fn limit(packet: &Packet, subflow: Option<&Subflow>) -> Span {
 impl Subflow {
     /// Whether the payload ends within what was sent already.
     fn may_have_seen(&self, packet: &Packet) -> bool {
-        let half = &self.halves[self.direction(packet.source)];
+        let half = &self.halves[self.direction(packet)];
         let start = half.numbers.as_ref().and_then(|numbers| numbers.peek(packet.sequence));
         start.is_some_and(|start| start + u64::from(packet.payload) <= half.next)
     }

@@ -80,6 +80,7 @@ impl Connection {
             opened_by,
             client,
             server,
+            client_is_low: packet.from_low == (opened_by == Opener::Client),
             address_ids: [None; 2],
             t_syn: packet.time,
             t_syn_ack: None,
@@ -413,7 +414,7 @@ impl Connection {
 impl Subflow {
     /// Whether a SYN is a retransmission for this subflow, not the SYN of a later subflow with the same ports.
     pub(super) fn repeats_syn(&self, packet: &Packet) -> bool {
-        let half = &self.halves[self.direction(packet.source)];
+        let half = &self.halves[self.direction(packet)];
         half.numbers
             .as_ref()
             .is_none_or(|numbers| numbers.initial() == packet.sequence)

@@ -130,6 +130,7 @@ impl Connection {
             (connection.client, connection.server) = (packet.destination, packet.source);
             let subflow = &mut connection.subflows[0];
             (subflow.client, subflow.server) = (packet.destination, packet.source);
+            subflow.client_is_low = !packet.from_low;
         }
         connection.begin_in_the_middle(0);
         connection

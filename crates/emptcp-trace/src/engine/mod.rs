@@ -150,9 +150,10 @@ impl Engine {
         self.pass_time(packet.time);
         self.totals.clock_back += u64::from(self.clock.pass(packet.time));
         let entry = self.entry_of(packet);
+        let connections = &self.connections;
         let verdict = self
             .copies
-            .judge(packet, entry.and_then(|entry| subflow(&self.connections, entry)));
+            .judge(packet, || entry.and_then(|entry| subflow(connections, entry)));
         if verdict == Verdict::Copy {
             self.captured_twice(entry, packet);
             return;
@@ -177,7 +178,7 @@ impl Engine {
         let Some(entry) = entry else { return };
         let connection = self.connections.get_mut(entry.slot as usize);
         if let Some(subflow) = connection.and_then(|connection| connection.subflows.get_mut(entry.subflow as usize)) {
-            let dir = subflow.direction(packet.source);
+            let dir = subflow.direction(packet);
             subflow.halves[dir].counters.captured_twice += 1;
         }
     }

@@ -55,7 +55,7 @@ impl Connection {
         let Some(subflow) = self.subflows.get_mut(index) else {
             return;
         };
-        let dir = subflow.direction(packet.source);
+        let dir = subflow.direction(packet);
         let location = Location {
             index,
             dir,
@@ -68,7 +68,7 @@ impl Connection {
             },
         };
         subflow.t_last = subflow.t_last.max(packet.time);
-        subflow.acknowledges |= packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST);
+        subflow.acknowledges |= packet.acknowledges();
         let most = subflow.halves[dir.reverse()].maximum_segment.map_or(LARGEST, u32::from);
         let half = &mut subflow.halves[dir];
         half.has_fixed_identification |= half.counters.packets > 0 && half.identification == packet.identification;
@@ -97,7 +97,9 @@ impl Connection {
         if packet.flags.contains(Flags::ACK) {
             self.acknowledgement(location, packet, &mut findings);
         }
-        self.closing(location, packet, context);
+        if packet.flags.bits() & (Flags::FIN | Flags::RST).bits() != 0 {
+            self.closing(location, packet, context);
+        }
         self.ending(location, context);
         if self.watched {
             let event = self.packet_event(location, packet, findings);
@@ -111,7 +113,7 @@ impl Connection {
         subflow.halves[location.dir]
             .numbers
             .get_or_insert_with(|| Unwrapper::new(super::open::before(packet.sequence)));
-        if packet.flags.contains(Flags::ACK) && !packet.flags.contains(Flags::RST) {
+        if packet.acknowledges() {
             subflow.halves[location.dir.reverse()]
                 .numbers
                 .get_or_insert_with(|| Unwrapper::new(super::open::before(packet.acknowledgement)));

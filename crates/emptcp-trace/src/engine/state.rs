@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::clock::Stamps;
 use super::out::At;
-use crate::packet::FlowKey;
+use crate::packet::{FlowKey, Packet};
 
 /// A connection.
 #[derive(Debug)]
@@ -115,6 +115,8 @@ pub(super) struct Subflow {
     pub(super) opened_by: Opener,
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
+    /// The client is the lower end of the flow's key.
+    pub(super) client_is_low: bool,
     pub(super) address_ids: [Option<AddressId>; 2],
     pub(super) t_syn: Timestamp,
     pub(super) t_syn_ack: Option<Timestamp>,
@@ -434,9 +436,10 @@ impl Subflow {
         }
     }
 
-    /// The direction of a packet from `source`.
-    pub(super) fn direction(&self, source: SocketAddr) -> Direction {
-        if source == self.client {
+    /// The direction of a packet of its flow.
+    #[inline]
+    pub(super) fn direction(&self, packet: &Packet) -> Direction {
+        if packet.from_low == self.client_is_low {
             Direction::ClientToServer
         } else {
             Direction::ServerToClient
