@@ -140,7 +140,7 @@ impl LinkType {
 }
 
 #[inline(always)]
-fn ethernet_at(frame: &[u8], offset: usize) -> Result<Located> {
+pub(crate) fn ethernet_at(frame: &[u8], offset: usize) -> Result<Located> {
     let view = ethernet::View::new_checked(tail(frame, offset))?;
     Ok(Located {
         ether_type: view.ether_type(),

@@ -5,7 +5,7 @@ use crate::checksum;
 use crate::encapsulation::{Encapsulation, Encapsulations, descend};
 use crate::error::{Error, Result};
 use crate::ethernet::{EtherType, VlanTags};
-use crate::link::LinkType;
+use crate::link::{LinkType, ethernet_at};
 use crate::mptcp::MptcpOption;
 use crate::tcp::{self, Options};
 use crate::types::{AddressPair, IpVersion};
@@ -128,7 +128,10 @@ impl<'a> Segment<'a> {
     /// assert!(matches!(subtypes(&frame[..20]), Err(Error::Truncated { .. })));
     /// ```
     pub fn parse(frame: &'a [u8], link: LinkType) -> Result<Self> {
-        let located = link.locate(frame)?;
+        let located = match link {
+            LinkType::Ethernet => ethernet_at(frame, 0)?,
+            _ => link.locate(frame)?,
+        };
         let packet = ip_packet(tail(frame, located.network_offset), located.ether_type)?;
         if packet.protocol != checksum::PROTOCOL_TCP {
             return Err(Error::NotTcp {

@@ -46,15 +46,22 @@ impl Clock {
         let Some(previous) = self.previous.replace(time) else {
             return false;
         };
-        if time - previous >= PAUSE {
+        let passed = time - previous;
+        if passed >= PAUSE {
             self.pause = Some((previous, time));
         }
-        let is_back = previous - time > BACK;
+        let is_back = passed.0 < -BACK.0;
         if is_back {
             self.steps += 1;
-            self.back = time - previous;
+            self.back = passed;
         }
         is_back
+    }
+
+    /// Whether nothing has happened since `last` that a packet could show.
+    #[inline]
+    fn is_steady(&self, last: Timestamp, now: Timestamp) -> bool {
+        self.pause.is_none_or(|(_, end)| last >= end && now - end > PAUSE)
     }
 
     /// A packet that is known to be late changes nothing.
@@ -70,7 +77,21 @@ impl Clock {
 impl Connection {
     /// Steps of the clock since its last packet.
     #[inline]
-    pub(super) fn note_clock(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+    pub(super) fn pass_clock(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
+        let clock = context.clock;
+        if let Some(stamps) = &mut self.subflows[location.index].halves[location.dir].stamps
+            && let Some(value) = packet.timestamp
+            && clock.steps == self.clock_seen
+            && clock.is_steady(stamps.last.1, packet.time)
+        {
+            stamps.last = (value, packet.time);
+        } else {
+            self.note_clock(location, packet, context);
+        }
+    }
+
+    #[inline(never)]
+    fn note_clock(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
         let clock = context.clock;
         if clock.steps != self.clock_seen {
             let new = clock.steps.wrapping_sub(self.clock_seen);

@@ -27,19 +27,24 @@ impl Connection {
     }
 
     /// Notes whether the packet has an MPTCP option.
+    #[inline]
     pub(super) fn note_options(&mut self, location: Location, packet: &Packet) {
-        let subflow = &mut self.subflows[location.index];
-        let half = &mut subflow.halves[location.dir];
-        if !packet.is_plain() {
-            half.last_option = Some((packet.number, packet.time));
-            half.options += 1;
-            half.plain = None;
+        if packet.is_plain() {
+            self.note_plain(location, packet);
             return;
         }
+        let half = &mut self.subflows[location.index].halves[location.dir];
+        half.last_option = Some((packet.number, packet.time));
+        half.options += 1;
+        half.plain = None;
+    }
+
+    fn note_plain(&mut self, location: Location, packet: &Packet) {
         // A SYN without option is another matter, and a RST need have none. After the end nothing needs one.
         if packet.flags.contains(Flags::SYN) || packet.flags.contains(Flags::RST) || self.end.is_some() {
             return;
         }
+        let subflow = &mut self.subflows[location.index];
         let others = subflow.halves[location.dir.reverse()].options;
         let half = &mut subflow.halves[location.dir];
         let plain = half.plain.get_or_insert(Plain {

@@ -16,6 +16,7 @@ const PLAUSIBLE: u64 = 1 << 32;
 const PLAUSIBLE_SHORT: u64 = 1 << 24;
 
 impl Connection {
+    #[inline(never)]
     pub(super) fn data_sequence_signals(
         &mut self,
         location: Location,
@@ -38,7 +39,8 @@ impl Connection {
         }
     }
 
-    fn dss(
+    #[inline]
+    pub(super) fn dss(
         &mut self,
         location: Location,
         packet: &Packet,

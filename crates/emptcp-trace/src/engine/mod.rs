@@ -163,7 +163,6 @@ impl Engine {
         self.totals.malformed_options += packet.malformed.len() as u64;
         match entry {
             Some(entry) => {
-                self.last = Some((packet.flow, entry));
                 self.is_unclear = verdict == Verdict::Unclear;
                 self.follow(entry, packet);
                 self.is_unclear = false;
@@ -187,7 +186,11 @@ impl Engine {
     fn entry_of(&mut self, packet: &Packet) -> Option<FlowEntry> {
         let entry = match self.last {
             Some((flow, entry)) if flow == packet.flow => entry,
-            _ => *self.flows.get(&packet.flow)?,
+            _ => {
+                let entry = *self.flows.get(&packet.flow)?;
+                self.last = Some((packet.flow, entry));
+                entry
+            }
         };
         if packet.is_syn() {
             let connection = self.connections.get(entry.slot as usize)?;
@@ -207,10 +210,16 @@ impl Engine {
     }
 
     fn follow(&mut self, entry: FlowEntry, packet: &Packet) {
-        self.revive(entry.slot, packet);
-        let Some(connection) = self.connections.get_mut(entry.slot as usize) else {
+        let Some(mut connection) = self.connections.get_mut(entry.slot as usize) else {
             return;
         };
+        if connection.end == Some(End::Idle) {
+            self.revive(entry.slot, packet);
+            match self.connections.get_mut(entry.slot as usize) {
+                Some(revived) => connection = revived,
+                None => return,
+            }
+        }
         let mut learned = segment::Learned::default();
         let was_over = connection.end.is_some();
         let mut context = segment::Context {
@@ -231,6 +240,9 @@ impl Engine {
             self.recency.touch(entry.slot);
         } else if !was_over {
             self.recency.remove(entry.slot);
+        }
+        if learned.tokens.is_empty() {
+            return;
         }
         for (token, side, hash) in learned.tokens {
             let owner = Owner {

@@ -105,7 +105,9 @@ impl Connection {
         }
         let data = &mut self.halves[location.dir];
         data.out_of_order_packets += u64::from(data.out_of_order > late);
-        self.account(location.index, location.at, carried, context);
+        if !carried.reinjected.is_empty() || carried.same_dsn > 0 {
+            self.account(location.index, location.at, carried, context);
+        }
         self.begin_waiting(location.dir, packet.time);
         self.give_up_waiting(location, context);
         self.forget(location, context);

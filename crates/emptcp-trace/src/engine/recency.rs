@@ -30,10 +30,14 @@ impl Default for Recency {
 
 impl Recency {
     /// Moves a slot to the newest end.
+    #[inline]
     pub(super) fn touch(&mut self, slot: u32) {
-        if self.newest == slot {
-            return;
+        if self.newest != slot {
+            self.move_to_end(slot);
         }
+    }
+
+    fn move_to_end(&mut self, slot: u32) {
         self.remove(slot);
         let index = slot as usize;
         if self.links.len() <= index {

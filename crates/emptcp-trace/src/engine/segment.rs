@@ -7,7 +7,7 @@ use crate::packet::Packet;
 use crate::record::{Answer, Capped, Detail, End, Hash, Malformed, MarkKind};
 use crate::stream::Unwrapper;
 use crate::{Direction, Event, PacketEvent, Run, Settings, Span};
-use mptcp_wire::mptcp::{CapableKeys, MpCapable, MptcpOption};
+use mptcp_wire::mptcp::{CapableKeys, MpCapable, MptcpOption, Subtype};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{Token, Version};
 use smallvec::SmallVec;
@@ -82,15 +82,25 @@ impl Connection {
 
         let first_event = context.out.queue.len();
         let mut findings = Findings::default();
-        self.note_clock(location, packet, context);
+        self.pass_clock(location, packet, context);
         self.note_options(location, packet);
         self.handshake(location, packet, context);
-        if self.may_be_malformed(packet) {
+        let options = packet.options.as_slice();
+        if self.may_be_malformed(packet, options) {
             self.malformed(location, packet, context);
         }
         self.numbers(location, packet);
-        self.signals(location, packet, context);
-        self.data_sequence_signals(location, packet, context, &mut findings);
+        match options {
+            [] => {}
+            [MptcpOption::Dss(dss)] => {
+                self.options.count(Subtype::Dss);
+                self.dss(location, packet, dss, context, &mut findings);
+            }
+            _ => {
+                self.signals(location, packet, context);
+                self.data_sequence_signals(location, packet, context, &mut findings);
+            }
+        }
         if packet.payload > 0 {
             self.payload(location, packet, context, &mut findings);
         }
@@ -161,8 +171,8 @@ impl Connection {
 
     /// Most packets have a DSS alone, which is never wrong where no checksums are required.
     #[inline]
-    fn may_be_malformed(&self, packet: &Packet) -> bool {
-        let is_usual = match packet.options.as_slice() {
+    fn may_be_malformed(&self, packet: &Packet, options: &[MptcpOption]) -> bool {
+        let is_usual = match options {
             [] => true,
             [MptcpOption::Dss(_)] => !self.flag_a,
             _ => false,

@@ -14,10 +14,10 @@ use mptcp_wire::{Version, crypto};
 const ANNOUNCEMENTS: usize = 256;
 
 impl Connection {
+    #[inline(never)]
     pub(super) fn signals(&mut self, location: Location, packet: &Packet, context: &mut Context<'_>) {
         for option in &packet.options {
-            let count = &mut self.options.0[usize::from(option.subtype().number() & 0xf)];
-            *count = count.saturating_add(1);
+            self.options.count(option.subtype());
             match option {
                 MptcpOption::AddAddr(add_addr) => self.add_addr(location, add_addr, context),
                 MptcpOption::RemoveAddr(remove) => {

@@ -3,7 +3,7 @@
 use crate::record::{Answer, End, Fallback, Hash, Kind, MarkKind, Opener};
 use crate::stream::{DssChecksum, Mappings, Owners, RttQueue, RttStatistics, SeenRanges, Unwrapper};
 use crate::{ConnectionId, Direction, Limits, PacketNumber, PerDirection, Span, SubflowId, Timestamp};
-use mptcp_wire::mptcp::{Mapping, MpTcprst, MptcpOption};
+use mptcp_wire::mptcp::{Mapping, MpTcprst, MptcpOption, Subtype};
 use mptcp_wire::{AddressId, DataSequenceNumber, JoinHmac, Key, Nonce, Token, TruncatedHmac, Version};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
@@ -281,6 +281,14 @@ pub(super) struct EventKinds(u32);
 /// MPTCP options by subtype.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct OptionCounts(pub(super) [u32; 16]);
+
+impl OptionCounts {
+    #[inline]
+    pub(super) fn count(&mut self, subtype: Subtype) {
+        let count = &mut self.0[usize::from(subtype.number() & 0xf)];
+        *count = count.saturating_add(1);
+    }
+}
 
 impl EventKinds {
     /// The kinds that the column `events` lists. Excluded are kinds that every connection has, or that have a separate
