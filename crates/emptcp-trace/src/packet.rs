@@ -114,12 +114,13 @@ impl FlowKey {
         (key, from_low)
     }
 
-    fn print(&self, from_low: bool) -> u64 {
+    /// A hash of the key.
+    pub(crate) fn print(&self) -> u64 {
         let addresses = mix(
             self.low as u64 ^ (self.high as u64).rotate_left(32),
             (self.low >> 64) as u64 ^ ((self.high >> 64) as u64).rotate_left(32),
         );
-        addresses ^ (u64::from(self.ports) << 1 | u64::from(from_low))
+        addresses ^ u64::from(self.ports) << 1
     }
 }
 
@@ -298,7 +299,7 @@ impl Packet {
             Network::V4(header) => header.identification(),
             Network::V6(_) => 0,
         };
-        self.flow_print = self.flow.print(self.from_low);
+        self.flow_print = self.flow.print() ^ u64::from(self.from_low);
         let numbers = u64::from(self.sequence.0) << 32 | u64::from(self.acknowledgement.0);
         let header = u64::from(self.flags.bits()) << 32 | u64::from(self.window) << 16 | u64::from(self.identification);
         let sum = self.payload_sum.map_or(0, |sum| u64::from(sum) | 1 << 16);

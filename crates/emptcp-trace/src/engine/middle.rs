@@ -24,19 +24,20 @@ const CANDIDATES: usize = 256;
 /// The first number seen has this offset, because older data may come again.
 pub(super) const MARGIN: u64 = 1 << 30;
 
-/// Flows of connections that are over, the last of them.
+/// Flows of connections that are over, the last of them. Of each only a hash: they are many.
 #[derive(Debug, Default)]
 pub(super) struct Retired {
-    flows: HashSet<FlowKey>,
-    ages: VecDeque<FlowKey>,
+    flows: HashSet<u64>,
+    ages: VecDeque<u64>,
 }
 
 impl Retired {
     const MOST: usize = 65_536;
 
     pub(super) fn insert(&mut self, flow: FlowKey) {
-        if self.flows.insert(flow) {
-            self.ages.push_back(flow);
+        let print = flow.print();
+        if self.flows.insert(print) {
+            self.ages.push_back(print);
         }
         while self.ages.len() > Self::MOST {
             if let Some(oldest) = self.ages.pop_front() {
@@ -46,13 +47,13 @@ impl Retired {
     }
 
     pub(super) fn contains(&self, flow: FlowKey) -> bool {
-        self.flows.contains(&flow)
+        self.flows.contains(&flow.print())
     }
 
     /// A SYN begins a new subflow there.
     pub(super) fn remove(&mut self, flow: FlowKey) {
         if !self.flows.is_empty() {
-            self.flows.remove(&flow);
+            self.flows.remove(&flow.print());
         }
     }
 }
