@@ -20,7 +20,7 @@ impl Connection {
             return;
         }
         if half.unseen_ack.is_none() && half.misses_below(number) {
-            half.unseen_ack = Some((packet.number, packet.time));
+            half.unseen_ack = Some(Box::new((packet.number, packet.time)));
         }
         let acknowledges_payload = number.min(half.next) > half.acknowledged.max(1);
         half.acknowledged = number;

@@ -31,12 +31,12 @@ pub(super) struct Clock {
 }
 
 /// The timestamps of one direction of a subflow: first and last TSval, and when they were captured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Stamps {
     first: (u32, Timestamp),
     last: (u32, Timestamp),
     /// The end of a pause, and how much of it did not pass for the sender.
-    missing: Option<(Timestamp, Span)>,
+    missing: Option<Box<(Timestamp, Span)>>,
 }
 
 impl Clock {
@@ -117,8 +117,9 @@ impl Connection {
         if missing.is_none() {
             return;
         }
-        stamps.missing = missing;
-        let other = halves[location.dir.reverse()].stamps.and_then(|stamps| stamps.missing);
+        stamps.missing = missing.map(Box::new);
+        let other = &halves[location.dir.reverse()].stamps;
+        let other = other.as_ref().and_then(|stamps| stamps.missing.as_deref().copied());
         if let (Some((end, one)), Some((same, two))) = (missing, other)
             && end == same
             && self.last_step.is_none_or(|(last, _)| last != end)

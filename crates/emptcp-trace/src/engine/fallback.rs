@@ -47,12 +47,14 @@ impl Connection {
         let subflow = &mut self.subflows[location.index];
         let others = subflow.halves[location.dir.reverse()].options;
         let half = &mut subflow.halves[location.dir];
-        let plain = half.plain.get_or_insert(Plain {
-            packet: packet.number,
-            time: packet.time,
-            acknowledging: 0,
-            others,
-            is_erased: false,
+        let plain = half.plain.get_or_insert_with(|| {
+            Box::new(Plain {
+                packet: packet.number,
+                time: packet.time,
+                acknowledging: 0,
+                others,
+                is_erased: false,
+            })
         });
         plain.is_erased |= packet.padding >= ERASED;
     }
@@ -74,14 +76,14 @@ impl Connection {
     fn judge_third_ack(&mut self, index: usize, dir: Direction, context: &mut Context<'_>) {
         let subflow = &self.subflows[index];
         let half = &subflow.halves[dir];
-        let (Kind::Initial, Some(at)) = (subflow.kind, subflow.plain_third_ack) else {
+        let (Kind::Initial, Some(at)) = (subflow.kind, subflow.plain_third_ack.as_deref().copied()) else {
             return;
         };
         let is_last = half.last_option.is_none_or(|(packet, _)| packet < at.packet);
         if at.dir != dir || !is_last || self.end == Some(End::Refused) {
             return;
         }
-        let is_erased = half.plain.is_some_and(|plain| plain.is_erased);
+        let is_erased = half.plain.as_ref().is_some_and(|plain| plain.is_erased);
         let evidence = evidence::option_missing(is_erased, [at.packet]);
         self.fall_back(at, Fallback::AckWithoutOption, evidence, context);
     }
@@ -92,7 +94,14 @@ impl Connection {
         let half = &subflow.halves[dir];
         let is_after = |first: &Waiting| half.last_mapping.is_none_or(|last| last < first.packet);
         let waiting = half.waiting.front().copied();
-        let Some(first) = half.unmapped_from.into_iter().chain(waiting).find(is_after) else {
+        let Some(first) = half
+            .unmapped_from
+            .as_deref()
+            .copied()
+            .into_iter()
+            .chain(waiting)
+            .find(is_after)
+        else {
             return;
         };
         let at = At {
@@ -104,7 +113,7 @@ impl Connection {
         };
         let is_mapped = half.last_mapping.is_some();
         let has_options = half.last_option.is_some_and(|(packet, _)| packet >= first.packet);
-        let is_erased = half.plain.is_some_and(|plain| plain.is_erased);
+        let is_erased = half.plain.as_ref().is_some_and(|plain| plain.is_erased);
         let proof = half.last_mapping.into_iter().chain([first.packet]);
         let evidence = match has_options {
             true => evidence::mappings_missing(proof),
@@ -138,7 +147,7 @@ impl Connection {
     fn judge_options(&mut self, index: usize, dir: Direction, context: &mut Context<'_>) {
         let subflow = &self.subflows[index];
         let half = &subflow.halves[dir];
-        let (Some((last, _)), Some(plain)) = (half.last_option, half.plain) else {
+        let (Some((last, _)), Some(plain)) = (half.last_option, half.plain.as_deref().copied()) else {
             return;
         };
         let was_open = subflow.established && !self.has_told_why();
@@ -169,7 +178,7 @@ impl Connection {
         let Some((packet, time)) = other.last_option else {
             return;
         };
-        let plain = subflow.halves[at.dir].plain;
+        let plain = subflow.halves[at.dir].plain.as_deref().copied();
         let after = plain.map_or(0, |plain| other.options.saturating_sub(plain.others));
         let later: Span = time - at.t;
         let goes_on = later > context.settings.stall || (after >= GOES_ON && later > Span::default());
@@ -195,7 +204,7 @@ impl Connection {
         }
         half.count_not_captured(half.acknowledged);
         let bytes = half.counters.not_captured;
-        let (true, Some((packet, t))) = (bytes > 0, half.unseen_ack) else {
+        let (true, Some((packet, t))) = (bytes > 0, half.unseen_ack.as_deref().copied()) else {
             return;
         };
         let at = At {

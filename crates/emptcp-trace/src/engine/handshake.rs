@@ -13,6 +13,9 @@ use mptcp_wire::mptcp::{CapableFlags, CapableKeys, MpJoin, MptcpOption};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{Key, Version, crypto};
 
+/// Room is made for so many subflows one by one.
+const FEW: usize = 8;
+
 impl Connection {
     /// A new connection; `packet` is its first packet, sent by the client.
     pub(super) fn new(
@@ -73,6 +76,10 @@ impl Connection {
             true => Kind::Initial,
             false => Kind::Join,
         };
+        // Subflows are large, and most connections have few.
+        if self.subflows.len() < FEW {
+            self.subflows.reserve_exact(1);
+        }
         self.subflows.push(Subflow {
             id: SubflowId(number),
             flow: packet.flow,
@@ -293,7 +300,7 @@ impl Connection {
             },
         };
         if subflow.plain_third_ack.is_none() && (packet.is_plain() || !is_proven) {
-            subflow.plain_third_ack = Some(location.at);
+            subflow.plain_third_ack = Some(Box::new(location.at));
         }
         if !is_proven {
             return;

@@ -339,7 +339,9 @@ impl Connection {
                 .drain(..)
                 .map(|waiting| waiting.end - waiting.start)
                 .sum::<u64>();
-            half.unmapped_from = half.unmapped_from.or(first);
+            if half.unmapped_from.is_none() {
+                half.unmapped_from = first.map(Box::new);
+            }
             self.halves[location.dir].waiting = self.halves[location.dir].waiting.saturating_sub(given_up);
             // So much in one piece is not what one mapping covers: none was missed, there is none.
             self.judge_mappings(location.index, location.dir, context);

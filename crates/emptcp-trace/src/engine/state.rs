@@ -142,7 +142,7 @@ pub(super) struct Subflow {
     pub(super) syn_option: Option<MptcpOption>,
     /// The first ACK of the opener has neither the option that it should have, nor another that shows that an earlier
     /// ACK had it.
-    pub(super) plain_third_ack: Option<At>,
+    pub(super) plain_third_ack: Option<Box<At>>,
     /// The first FIN or RST.
     pub(super) t_closed: Option<Timestamp>,
     /// The last MP_PRIO that made it backup.
@@ -164,7 +164,7 @@ pub(super) struct Join {
     pub(super) hmac_ok: Option<bool>,
 }
 
-/// One direction of a subflow.
+/// One direction of a subflow. What few of them have is boxed: connections linger by the thousand.
 #[derive(Debug)]
 pub(super) struct SubflowHalf {
     /// None before the SYN of this direction, or the first acknowledgement of it.
@@ -200,11 +200,11 @@ pub(super) struct SubflowHalf {
     pub(super) last_option: Option<(PacketNumber, Timestamp)>,
     pub(super) options: u64,
     /// The packets since then, if there are any.
-    pub(super) plain: Option<Plain>,
+    pub(super) plain: Option<Box<Plain>>,
     /// The last packet with a mapping.
     pub(super) last_mapping: Option<PacketNumber>,
     /// The first payload that was given up as unmapped after that packet.
-    pub(super) unmapped_from: Option<Waiting>,
+    pub(super) unmapped_from: Option<Box<Waiting>>,
     /// The maximum segment size that the sender of this direction announced for the other one.
     pub(super) maximum_segment: Option<u16>,
     pub(super) stamps: Option<Stamps>,
@@ -218,7 +218,7 @@ pub(super) struct SubflowHalf {
     /// When payload last came that had been seen before, on this subflow or on another.
     pub(super) t_last_again: Option<Timestamp>,
     /// The first acknowledgement of payload that had not been captured before it.
-    pub(super) unseen_ack: Option<(PacketNumber, Timestamp)>,
+    pub(super) unseen_ack: Option<Box<(PacketNumber, Timestamp)>>,
     /// What its packets show was judged, at its end.
     pub(super) judged: bool,
 }
