@@ -280,9 +280,10 @@ impl Engine {
                 slot,
                 subflow: u32::try_from(number).unwrap_or(u32::MAX),
             };
-            if self.flows.get(&subflow.flow) == Some(&entry) {
-                self.flows.remove(&subflow.flow);
-                self.retired.insert(subflow.flow);
+            let flow = subflow.flow();
+            if self.flows.get(&flow) == Some(&entry) {
+                self.flows.remove(&flow);
+                self.retired.insert(flow);
             }
         }
         for (token, _, _) in connection.tokens() {

@@ -82,7 +82,6 @@ impl Connection {
         }
         self.subflows.push(Subflow {
             id: SubflowId(number),
-            flow: packet.flow,
             kind,
             opened_by,
             client,

@@ -110,7 +110,6 @@ pub(super) struct Announced {
 #[derive(Debug)]
 pub(super) struct Subflow {
     pub(super) id: SubflowId,
-    pub(super) flow: FlowKey,
     pub(super) kind: Kind,
     pub(super) opened_by: Opener,
     pub(super) client: SocketAddr,
@@ -442,6 +441,11 @@ impl Subflow {
             Opener::Client => Direction::ClientToServer,
             Opener::Server => Direction::ServerToClient,
         }
+    }
+
+    /// The key of its flow.
+    pub(super) fn flow(&self) -> FlowKey {
+        FlowKey::new(self.client, self.server).0
     }
 
     /// The direction of a packet of its flow.
