@@ -1,8 +1,10 @@
 //! Parses a whole frame and locates its TCP segment, in one call.
 
+mod descend;
+
 use crate::bytes::{head, tail};
 use crate::checksum;
-use crate::encapsulation::{Encapsulation, Encapsulations, descend};
+use crate::encapsulation::{Encapsulation, Encapsulations};
 use crate::error::{Error, Result};
 use crate::ethernet::{EtherType, VlanTags};
 use crate::link::LinkType;
@@ -165,7 +167,7 @@ impl<'a> Segment<'a> {
     #[inline]
     pub fn parse_innermost(frame: &'a [u8], link: LinkType) -> Result<Self> {
         match Self::parse(frame, link) {
-            Err(Error::NotIp { .. } | Error::NotTcp { .. }) => descend(frame, link),
+            Err(Error::NotIp { .. } | Error::NotTcp { .. }) => descend::descend(frame, link),
             result => result,
         }
     }
