@@ -153,7 +153,8 @@ impl<'a> Segment<'a> {
     /// use mptcp_wire::{LinkType, PacketBuilder, Segment, encapsulation::Encapsulation};
     ///
     /// // A packet of IPv6 in one of IPv4.
-    /// let inner = PacketBuilder::new("[2001:db8::1]:4000".parse().unwrap(), "[2001:db8::2]:80".parse().unwrap()).raw_ip();
+    /// let (client, server) = ("[2001:db8::1]:4000".parse().unwrap(), "[2001:db8::2]:80".parse().unwrap());
+    /// let inner = PacketBuilder::new(client, server).raw_ip();
     /// let mut frame = [0; 128];
     /// let length = 20 + inner.build(&mut frame[20..]).unwrap();
     /// frame[..4].copy_from_slice(&[0x45, 0, 0, length as u8]);
