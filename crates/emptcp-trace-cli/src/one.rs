@@ -18,8 +18,8 @@ pub(crate) struct OneConnection {
     /// Capture files (pcap or pcapng, also compressed by gzip or zstd), read as one stream; "-" is the standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The number of the connection, as "analyze" shows it
-    #[arg(short, long, value_name = "N")]
+    /// The number of the connection, as "analyze" shows it; 0 is the first
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
     pub(crate) connection: u64,
     #[command(flatten)]
     analysis: AnalysisOptions,

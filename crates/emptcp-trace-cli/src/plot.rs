@@ -22,7 +22,7 @@ pub struct PlotArguments {
     /// Where to write: a folder, or one picture (.svg or .png)
     #[arg(short, long, value_name = "PATH", default_value = ".")]
     output: PathBuf,
-    /// Direction of the data [default: both; for one picture, the direction with more data; rtt has both in one picture]
+    /// Direction of the data [default: both; for one picture, that with more data; rtt has both in one]
     #[arg(long)]
     direction: Option<DirectionChoice>,
     /// What to draw [default: all; for one picture, dsn]

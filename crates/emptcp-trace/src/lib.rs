@@ -30,9 +30,9 @@
 //!
 //! * [`source`]: sources of packets. `settings.rs`: settings of the analysis.
 //! * [`live`]: live packets of a network device.
-//! * [`analyzer`]: the analysis, an iterator. It uses `ahead.rs` (reading in another thread), `packet.rs` (one segment, decoded), `reorder.rs` (packets in the
-//!   order of time), `engine/` (connections and subflows, packet by packet) and `stream/` (state about ranges of
-//!   bytes).
+//! * [`analyzer`]: the analysis, an iterator. It uses `ahead.rs` (reading in another thread), `packet.rs` (one segment,
+//!   decoded), `reorder.rs` (packets in the order of time), `engine/` (connections and subflows, packet by packet) and
+//!   `stream/` (state about ranges of bytes).
 //! * [`event`], [`record`]: the results.
 //! * [`compare`]: two captures of the same traffic at two points.
 //! * [`split`]: copies one connection to a separate capture.

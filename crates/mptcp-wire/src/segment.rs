@@ -1,8 +1,10 @@
 //! Parses a whole frame and locates its TCP segment, in one call.
 
+mod descend;
+
 use crate::bytes::{head, tail};
 use crate::checksum;
-use crate::encapsulation::{Encapsulation, Encapsulations, descend};
+use crate::encapsulation::{Encapsulation, Encapsulations};
 use crate::error::{Error, Result};
 use crate::ethernet::{EtherType, VlanTags};
 use crate::link::{LinkType, ethernet_at};
@@ -154,7 +156,8 @@ impl<'a> Segment<'a> {
     /// use mptcp_wire::{LinkType, PacketBuilder, Segment, encapsulation::Encapsulation};
     ///
     /// // A packet of IPv6 in one of IPv4.
-    /// let inner = PacketBuilder::new("[2001:db8::1]:4000".parse().unwrap(), "[2001:db8::2]:80".parse().unwrap()).raw_ip();
+    /// let (client, server) = ("[2001:db8::1]:4000".parse().unwrap(), "[2001:db8::2]:80".parse().unwrap());
+    /// let inner = PacketBuilder::new(client, server).raw_ip();
     /// let mut frame = [0; 128];
     /// let length = 20 + inner.build(&mut frame[20..]).unwrap();
     /// frame[..4].copy_from_slice(&[0x45, 0, 0, length as u8]);
@@ -168,7 +171,7 @@ impl<'a> Segment<'a> {
     #[inline]
     pub fn parse_innermost(frame: &'a [u8], link: LinkType) -> Result<Self> {
         match Self::parse(frame, link) {
-            Err(Error::NotIp { .. } | Error::NotTcp { .. }) => descend(frame, link),
+            Err(Error::NotIp { .. } | Error::NotTcp { .. }) => descend::descend(frame, link),
             result => result,
         }
     }

@@ -1,5 +1,5 @@
-//! Steps of the capture's clock. Back: a packet is earlier than the one before it. Forward: the capture has no packet for
-//! a while, and by the TCP timestamps of both hosts (RFC 7323) less time has passed.
+//! Steps of the capture's clock. Back: a packet is earlier than the one before it. Forward: the capture has no packet
+//! for a while, and by the TCP timestamps of both hosts (RFC 7323) less time has passed.
 
 use super::out::MarkFields;
 use super::segment::{Context, Location};

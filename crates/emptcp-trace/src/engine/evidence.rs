@@ -14,7 +14,8 @@ pub(super) fn refused(packet: PacketNumber) -> Evidence {
     Evidence::one_of(Causes::of(&[Cause::Refused, Cause::ResetInjected]), [packet])
 }
 
-/// The SYN+ACK has the option as the SYN had it. Nothing that knows the option does that: a server has a key of its own.
+/// The SYN+ACK has the option as the SYN had it. Nothing that knows the option does that: a server has a key of its
+/// own.
 pub(super) fn mirrored(packet: PacketNumber) -> Evidence {
     Evidence::certain(Cause::OptionMirrored, [packet])
 }

@@ -11,7 +11,8 @@ use mptcp_wire::mptcp::{CapableKeys, MpCapable, MpJoin, MptcpOption};
 use mptcp_wire::tcp::Flags;
 use mptcp_wire::{Nonce, SequenceNumber, Token, Version, crypto};
 
-/// After this time the key of a connection that was opened in the capture has been seen, also with packets out of order.
+/// After this time the key of a connection that was opened in the capture has been seen, also with packets out of
+/// order.
 const SETTLED: Span = Span::from_seconds(1);
 
 /// A packet of an established subflow has a DSS.

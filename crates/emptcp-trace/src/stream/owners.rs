@@ -75,8 +75,8 @@ impl Owners {
         });
     }
 
-    /// `earlier` turns out to have carried the data from `start` to before `end` before `later`, which was taken for the
-    /// first.
+    /// `earlier` turns out to have carried the data from `start` to before `end` before `later`, which was taken for
+    /// the first.
     pub(crate) fn correct(&mut self, start: u64, end: u64, earlier: SubflowId, later: SubflowId) {
         self.first.replace(start, end, earlier);
         copies_of(&mut self.copies, later).insert(start, end, &mut SmallVec::new());

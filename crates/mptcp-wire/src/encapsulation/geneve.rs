@@ -13,7 +13,7 @@ const PROTOCOL: usize = 2;
 const ETHERNET: u16 = 0x6558;
 
 /// None: a version that is not known.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
     Header::Geneve.within(bytes, LENGTH)?;
     let first = u8_at(bytes, 0);
     if first & VERSION != 0 {

@@ -5,7 +5,7 @@ use crate::bytes::{tail, u8_at, u16_at};
 use crate::error::{Header, Result};
 
 /// IP protocol number.
-pub(super) const PROTOCOL: u8 = 47;
+pub(crate) const PROTOCOL: u8 = 47;
 
 /// Flags and lengths, bytes.
 mod field {
@@ -41,7 +41,7 @@ mod erspan {
 }
 
 /// None: a version or a part that is not read.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
     Header::Gre.within(bytes, field::LENGTH)?;
     let flags = u16_at(bytes, 0);
     if flags & (field::VERSION | field::ROUTING) != 0 {

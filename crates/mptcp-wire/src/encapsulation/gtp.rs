@@ -24,7 +24,7 @@ mod field {
 const MOST_EXTENSIONS: usize = 16;
 
 /// None: not a packet of a user.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
     Header::GtpU.within(bytes, field::LENGTH)?;
     let flags = u8_at(bytes, 0);
     if flags & field::VERSION_TYPE_MASK != field::VERSION_TYPE || u8_at(bytes, field::MESSAGE_TYPE) != field::G_PDU {

@@ -2,21 +2,18 @@
 //!
 //! One file per header: `vlan.rs`, `mpls.rs`, `pppoe.rs` (with `ppp.rs`), `llc.rs`, `gre.rs`, `udp.rs` (which port has
 //! which tunnel) with `vxlan.rs`, `geneve.rs` and `gtp.rs`. Each opens one header: it gives the offset and the type of
-//! what follows. `descend.rs` opens one after the other, up to the TCP segment.
+//! what follows. `segment/descend.rs` opens one after the other, up to the TCP segment.
 
-mod descend;
 mod geneve;
-mod gre;
+pub(crate) mod gre;
 mod gtp;
 pub(crate) mod llc;
-mod mpls;
+pub(crate) mod mpls;
 pub(crate) mod ppp;
-mod pppoe;
-mod udp;
-mod vlan;
+pub(crate) mod pppoe;
+pub(crate) mod udp;
+pub(crate) mod vlan;
 mod vxlan;
-
-pub(crate) use descend::descend;
 
 use crate::ethernet::EtherType;
 use core::fmt;
@@ -121,7 +118,7 @@ impl Encapsulations {
 
 /// What follows a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Payload {
+pub(crate) enum Payload {
     /// An Ethernet header.
     Ethernet,
     /// By EtherType.
@@ -130,14 +127,14 @@ enum Payload {
 
 /// An opened header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Inner {
+pub(crate) struct Inner {
     /// Where the payload begins, from the beginning of the header.
-    offset: usize,
-    payload: Payload,
+    pub(crate) offset: usize,
+    pub(crate) payload: Payload,
 }
 
 impl Inner {
-    fn new(offset: usize, payload: Payload) -> Self {
+    pub(crate) fn new(offset: usize, payload: Payload) -> Self {
         Self { offset, payload }
     }
 

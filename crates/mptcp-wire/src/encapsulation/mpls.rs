@@ -15,12 +15,12 @@ const BOTTOM_OF_STACK: u32 = 0x100;
 const CONTROL_WORD: usize = 4;
 const ETHER_TYPE: usize = 12;
 
-pub(super) fn is_mpls(ether_type: u16) -> bool {
+pub(crate) fn is_mpls(ether_type: u16) -> bool {
     TYPES.contains(&ether_type)
 }
 
 /// None: more labels than are read.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
     let mut offset: usize = 0;
     for _ in 0..MOST_LABELS {
         let label = tail(bytes, offset);

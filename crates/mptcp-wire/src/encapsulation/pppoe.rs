@@ -5,13 +5,13 @@ use crate::bytes::{tail, u16_at};
 use crate::error::{Header, Result};
 
 /// The EtherType of the session stage.
-pub(super) const SESSION: u16 = 0x8864;
+pub(crate) const SESSION: u16 = 0x8864;
 /// Version 1, type 1, code 0: data of a session.
 const DATA: u16 = 0x1100;
 const LENGTH: usize = 6;
 
 /// None: not data of a session.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
     Header::Pppoe.within(bytes, LENGTH)?;
     if u16_at(bytes, 0) != DATA {
         return Ok(None);

@@ -5,7 +5,7 @@ use crate::bytes::{tail, u16_at};
 use crate::error::{Header, Result};
 
 /// IP protocol number.
-pub(super) const PROTOCOL: u8 = 17;
+pub(crate) const PROTOCOL: u8 = 17;
 const DESTINATION_PORT: usize = 2;
 const LENGTH: usize = 8;
 
@@ -20,7 +20,7 @@ mod port {
 }
 
 /// None: not a tunnel that is read.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<(Encapsulation, Inner)>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<(Encapsulation, Inner)>> {
     Header::Udp.within(bytes, LENGTH)?;
     let content = tail(bytes, LENGTH);
     let (kind, inner) = match u16_at(bytes, DESTINATION_PORT) {

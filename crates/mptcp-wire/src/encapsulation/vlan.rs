@@ -10,12 +10,12 @@ const TYPE: usize = 2;
 const LENGTH: usize = 4;
 
 /// Whether a tag follows this EtherType.
-pub(super) fn is_tag(ether_type: u16) -> bool {
+pub(crate) fn is_tag(ether_type: u16) -> bool {
     crate::ethernet::EtherType(ether_type).is_vlan() || OLDER.contains(&ether_type)
 }
 
 /// `bytes`: after the tag's type.
-pub(super) fn open(bytes: &[u8]) -> Result<Inner> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Inner> {
     Header::Vlan.within(bytes, LENGTH)?;
     Ok(Inner::of_type(LENGTH, u16_at(bytes, TYPE)))
 }

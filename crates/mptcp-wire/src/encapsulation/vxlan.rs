@@ -12,14 +12,14 @@ const PROTOCOL: u8 = 0x04;
 const NEXT_PROTOCOL: usize = 3;
 
 /// None: not VXLAN.
-pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open(bytes: &[u8]) -> Result<Option<Inner>> {
     Header::Vxlan.within(bytes, LENGTH)?;
     let valid = u8_at(bytes, 0) & IDENTIFIER != 0;
     Ok(valid.then(|| Inner::new(LENGTH, Payload::Ethernet)))
 }
 
 /// None: not VXLAN-GPE, or another protocol than IP and Ethernet in it.
-pub(super) fn open_gpe(bytes: &[u8]) -> Result<Option<Inner>> {
+pub(crate) fn open_gpe(bytes: &[u8]) -> Result<Option<Inner>> {
     Header::Vxlan.within(bytes, LENGTH)?;
     if u8_at(bytes, 0) & PROTOCOL == 0 {
         return open(bytes);

@@ -1,12 +1,12 @@
 //! From header to header, up to the TCP segment.
 
-use super::{Encapsulation, Encapsulations, Inner, Payload, gre, llc, mpls, pppoe, udp, vlan};
+use super::{IpPacket, Segment, ip_packet};
 use crate::bytes::{head, tail};
 use crate::checksum::PROTOCOL_TCP;
+use crate::encapsulation::{Encapsulation, Encapsulations, Inner, Payload, gre, llc, mpls, pppoe, udp, vlan};
 use crate::error::{Error, Result};
 use crate::ethernet::{self, EtherType};
 use crate::link::LinkType;
-use crate::segment::{self, Segment};
 
 /// Headers that are opened in one frame: more than any network stacks. A stack of MPLS labels is one.
 const MOST: usize = 16;
@@ -20,7 +20,7 @@ const IPV6_IN_IP: u8 = 41;
 /// The error is that of the innermost packet that was reached.
 #[cold]
 #[inline(never)]
-pub(crate) fn descend(frame: &[u8], link: LinkType) -> Result<Segment<'_>> {
+pub(super) fn descend(frame: &[u8], link: LinkType) -> Result<Segment<'_>> {
     let located = link.locate(frame)?;
     let mut kinds = Encapsulations::NONE;
     if !located.vlan_tags.is_empty() {
@@ -43,7 +43,7 @@ pub(crate) fn descend(frame: &[u8], link: LinkType) -> Result<Segment<'_>> {
             }
             Payload::Type(EtherType::IPV4 | EtherType::IPV6) => {
                 let Payload::Type(ether_type) = payload else { continue };
-                let packet = segment::ip_packet(bytes, ether_type)?;
+                let packet = ip_packet(bytes, ether_type)?;
                 if packet.protocol == PROTOCOL_TCP {
                     let mut segment = Segment::of(frame, offset, &packet)?;
                     segment.set_around(located.vlan_tags, kinds);
@@ -69,7 +69,7 @@ pub(crate) fn descend(frame: &[u8], link: LinkType) -> Result<Segment<'_>> {
 }
 
 /// What an IP packet carries.
-fn in_ip(packet: &segment::IpPacket<'_>) -> Result<(Encapsulation, Inner)> {
+fn in_ip(packet: &IpPacket<'_>) -> Result<(Encapsulation, Inner)> {
     let protocol = packet.protocol;
     let found = match protocol {
         IPV4_IN_IP => Some((Encapsulation::IpInIp, Inner::new(0, Payload::Type(EtherType::IPV4)))),
