@@ -6,6 +6,7 @@
 
 use super::open::has_signals;
 use super::state::{Connection, Subflow};
+use super::tokens::Owner;
 use super::{Engine, FlowEntry};
 use crate::packet::{FlowKey, Packet};
 use crate::record::{Kind, Opener};
@@ -99,6 +100,21 @@ impl Engine {
         found.next().is_none().then_some(one)
     }
 
+    /// The same as the owner of a token that nobody has seen: the host that got the SYN.
+    pub(super) fn continued_owner(&self, packet: &Packet, is_of_opener: bool) -> Option<Owner> {
+        let (slot, dir) = self.continued_by(packet)?;
+        let connection = self
+            .connections
+            .get(slot as usize)
+            .filter(|connection| connection.mid_stream)?;
+        Some(Owner {
+            slot,
+            conn_id: connection.id,
+            side: if is_of_opener { dir.reverse() } else { dir },
+            hash: connection.hash,
+        })
+    }
+
     fn attach_middle(&mut self, slot: u32, dir: Direction, packet: &Packet) {
         self.revive(slot, packet);
         let Some(connection) = self.connections.get_mut(slot as usize) else {
@@ -185,6 +201,7 @@ impl Connection {
         let half = &mut self.halves[dir];
         let first = number.extend(DataSequenceNumber(0));
         half.relative = true;
+        half.is_short = matches!(number, WireDataSequenceNumber::Short(_));
         if self.mid_stream {
             half.base = Some(DataSequenceNumber(first.0.wrapping_sub(MARGIN)));
             half.skipped = MARGIN;
