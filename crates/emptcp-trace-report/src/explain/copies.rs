@@ -87,6 +87,10 @@ fn write_burst(key: Key, burst: &Burst, facts: &Facts, writer: &mut StoryWriter<
                 "the acknowledgements of TCP, which the same packets carry, arrived",
             )
             .may(
+                Cause::Scheduler,
+                "its sender chose to send it again, before that acknowledgement reached it",
+            )
+            .may(
                 Cause::OptionRemoved,
                 format!("the DATA_ACKs of {receiver} were removed behind the capture point"),
             )

@@ -166,10 +166,13 @@ impl Connection {
 
     /// The direction of the packet, if its numbers continue those of this connection.
     fn direction_continued_by(&self, packet: &Packet) -> Option<Direction> {
-        let shares_host = self.subflows.iter().any(|subflow| {
-            let hosts = [subflow.client.ip(), subflow.server.ip()];
-            hosts.contains(&packet.source.ip()) || hosts.contains(&packet.destination.ip())
-        });
+        let ends = [packet.source.ip(), packet.destination.ip()];
+        let shares_host = self
+            .subflows
+            .iter()
+            .any(|subflow| ends.contains(&subflow.client.ip()) || ends.contains(&subflow.server.ip()));
+        let mut announced = self.halves.0.iter().flat_map(|half| &half.announced);
+        let shares_host = shares_host || announced.any(|announced| ends.contains(&announced.address));
         let dss = packet.options.iter().find_map(|option| match option {
             MptcpOption::Dss(dss) => Some(dss),
             _ => None,
@@ -189,9 +192,10 @@ impl Connection {
         let reference = self.halves[dir].reference()?;
         Some(match number {
             WireDataSequenceNumber::Long(_) => reference.distance_to(number.extend(reference)).unsigned_abs() <= NEAR,
+            WireDataSequenceNumber::Short(_) if !shares_host => return None,
             WireDataSequenceNumber::Short(low) => {
                 let distance = low.wrapping_sub(reference.0 as u32).cast_signed().unsigned_abs();
-                shares_host && distance <= NEAR_SHORT
+                distance <= NEAR_SHORT
             }
         })
     }
