@@ -154,7 +154,8 @@ impl Network {
             let is_fin = packet.mptcp().count() == 0 && gone.iter().any(has_data_fin);
             self.spent[visit.number] += u32::from(is_last && (news > 1 || is_fin));
             let few = is_last && self.spent[visit.number] < 3;
-            visit.note(!(visit.seen_after && is_syn) && !is_unanswered && !few, ledger);
+            let leaves_none = is_unanswered || few || (visit.seen_after && is_syn);
+            visit.note(!leaves_none, ledger);
         }
         as_it_is(packet)
     }
