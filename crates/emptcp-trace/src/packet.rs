@@ -350,7 +350,10 @@ pub(crate) fn segment_of<'a>(
             match error {
                 Error::NotIp { .. } | Error::NotTcp { .. } => skipped.not_tcp += 1,
                 Error::Fragment { .. } => skipped.fragments += 1,
-                _ => skipped.malformed += 1,
+                _ => {
+                    skipped.malformed += 1;
+                    skipped.cut += u64::from(frame.bytes.len() < frame.original_length as usize);
+                }
             }
             None
         }

@@ -15,6 +15,9 @@ const AGAIN: Span = Span::from_seconds(2);
 /// A subflow that ends within this time of a REMOVE_ADDR ended because of it.
 const CONSEQUENCE: Span = Span::from_seconds(10);
 
+/// Without a known round trip, an echo comes within this time.
+const ECHO: Span = Span::from_seconds(1);
+
 /// An address that was announced.
 #[derive(Clone, Debug)]
 pub(super) struct Announcement {
@@ -259,7 +262,8 @@ fn write_announcement(announcement: &Announcement, facts: &Facts, writer: &mut S
         .any(|moment| moment.mark.packet == announcement.first.packet)
     {
         text.push('.');
-        writer.note(SentenceKind::Address, about, span, text);
+        let weighed = weigh_no_echo(announcement, users.is_empty(), facts, writer.connection);
+        writer.say(SentenceKind::Address, about, span, text, weighed);
         return;
     }
     let who = words::sender(announcement.direction);
@@ -282,6 +286,42 @@ fn write_announcement(announcement: &Announcement, facts: &Facts, writer: &mut S
         )
         .weigh();
     writer.say(SentenceKind::Address, about, span, text, weighed);
+}
+
+/// Why an announcement had neither an echo (RFC 8684, 3.4.1) nor a subflow, although much came back after it.
+fn weigh_no_echo(announcement: &Announcement, unused: bool, facts: &Facts, connection: &Connection) -> Weighed {
+    let first = announcement.first;
+    let observed = Weighed::observed([first.packet]);
+    let expected = announcement.authenticated && announcement.times > 0 && announcement.echo.is_none() && unused;
+    let whole =
+        !facts.moments.contains_key(&MarkKind::NotCaptured) && !connection.lossy_capture && facts.headers_cut == 0;
+    let (who, peer) = (
+        words::sender(announcement.direction),
+        words::receiver(announcement.direction),
+    );
+    let later = facts.handshakes.values().find_map(|handshake| {
+        let way = &handshake.ways[announcement.direction.reverse()];
+        way.last
+            .filter(|last| last.t - first.t > handshake.round_trip().unwrap_or(ECHO) && way.packets > 0)
+    });
+    let Some(later) = later.filter(|_| expected && whole) else {
+        return observed;
+    };
+    Weighing::of([first.packet, later.packet])
+        .not(Cause::NotCaptured, "no byte is missing in the capture")
+        .may(
+            Cause::Violation,
+            format!("{peer} does not echo it, as RFC 8684 demands"),
+        )
+        .may(
+            Cause::OptionRemoved,
+            format!("something between the capture point and {peer} removed it, or its echo"),
+        )
+        .may(
+            Cause::PacketsLost,
+            format!("the packet of {who}, or the one with the echo, was lost"),
+        )
+        .weigh()
 }
 
 pub(super) fn opener(subflow: &Subflow) -> Direction {

@@ -21,7 +21,10 @@ impl Artefacts {
     pub(super) fn observe(&mut self, packet: &PacketEvent, at: At) {
         if let Some(last) = self.last.replace(at) {
             if at.packet < last.packet {
-                Run::add(&mut self.disordered, at, packet.payload.into());
+                // What was held back until its connection was known has older times too.
+                if at.t >= last.t {
+                    Run::add(&mut self.disordered, at, packet.payload.into());
+                }
             } else if last.t - at.t > STEP {
                 self.set_back.get_or_insert((last, at));
             }

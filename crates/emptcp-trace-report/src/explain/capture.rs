@@ -35,8 +35,8 @@ fn part(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let weighed = Weighing::of(first)
             .unless(
                 Cause::CutShort,
-                "the packets before are cut off before their ports",
-                (connection.cut_short.total() == 0).then_some("no packet here is cut off"),
+                "the headers of its first packets are cut off",
+                (facts.headers_cut == 0).then_some("no packet here is cut off before the end of its headers"),
             )
             .unless(
                 Cause::OneDirection,
@@ -67,20 +67,23 @@ fn one_direction(facts: &Facts, writer: &mut StoryWriter<'_>) {
             continue;
         }
         let (here, missing) = (words::sender(seen), words::receiver(seen));
+        let cut = facts.headers_cut > 0;
         let text = format!(
-            "Of {} the capture has only the packets of {here}. They acknowledge what {missing} sent, so it did answer.",
-            words::subflow(*subflow)
+            "Of {} the capture has only the packets of {here}{}. They acknowledge what {missing} sent, so it did answer.",
+            words::subflow(*subflow),
+            if cut { " whose headers are whole" } else { "" }
         );
         let weighed = Weighing::of([last.packet])
             .may(Cause::OneDirection, "only one direction passed the capture point")
             .unless(
                 Cause::CutShort,
-                format!("packets of {missing} are cut off before their ports"),
-                (writer.connection.cut_short.total() == 0).then_some("no packet here is cut off"),
+                format!("the headers of the packets of {missing} are cut off"),
+                (!cut).then_some("no packet here is cut off before the end of its headers"),
             )
             .not(Cause::PathDead, format!("{here} acknowledges packets of {missing}"))
             .weigh();
-        writer.say(NOTE, (*subflow, seen.reverse()), [first, last], text, weighed.unsaid());
+        let weighed = if cut { weighed } else { weighed.unsaid() };
+        writer.say(NOTE, (*subflow, seen.reverse()), [first, last], text, weighed);
     }
 }
 
@@ -107,7 +110,7 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
         let unseen = handshake.and_then(|handshake| handshake.ways[direction].unseen);
         let [first, last] = unseen.map_or([moment.at(); 2], |run| [run.first, run.last]);
         // What was sent before the capture began is no gap in it.
-        let weighed = if connection.partial || connection.mid_stream {
+        let weighed = if connection.partial || connection.mid_stream || facts.headers_cut > 0 {
             Weighed::observed([first.packet, last.packet])
         } else {
             lacks([first.packet, last.packet], &peer)
@@ -125,6 +128,9 @@ fn missing(facts: &Facts, writer: &mut StoryWriter<'_>) {
             let whole = handshake.one_direction().is_none() && !handshake.begins_open();
             whole.then_some((*subflow, run))
         });
+        if facts.headers_cut > 0 {
+            continue;
+        }
         if let Some((subflow, run)) = lacking {
             let text = format!(
                 "The capture is incomplete: it lacks a packet from {who} on {} that {peer} acknowledged.",
@@ -176,6 +182,7 @@ fn counted(facts: &Facts, writer: &mut StoryWriter<'_>) {
     // A host may send the same acknowledgement again at once, so that a few equal packets prove nothing.
     let twice = if mostly { connection.captured_twice.total() } else { 0 };
     let cut = connection.cut_short.total();
+    let unread = facts.headers_cut;
     let large = connection.aggregates.total();
     let notes = [
         (
@@ -195,6 +202,17 @@ fn counted(facts: &Facts, writer: &mut StoryWriter<'_>) {
                 "{} {} captured only in part (snapshot length): what they carry cannot be checked.",
                 words::counted(cut, "packet"),
                 words::was(cut)
+            ),
+        ),
+        (
+            unread,
+            Cause::CutShort,
+            format!(
+                "{} of the capture {} cut off before the end of {} headers (snapshot length): those of them that are of \
+                 this connection are missing here, or more is.",
+                words::counted(unread, "packet"),
+                words::was(unread),
+                if unread == 1 { "its" } else { "their" }
             ),
         ),
         (
@@ -291,17 +309,18 @@ fn order(facts: &Facts, writer: &mut StoryWriter<'_>) {
         };
         let back = step.0 < 0;
         // A late packet may have an old timestamp: time went ahead only if the capture has a gap there.
-        let gap = facts.silences.iter().any(|quiet| quiet.to.packet == moment.mark.packet);
-        if !back && step >= LONG && !gap {
+        let gap = facts.silences.iter().find(|quiet| quiet.has_step(moment));
+        if !back && step >= LONG && gap.is_none() {
             continue;
         }
+        let after = gap.map_or(moment.at(), |quiet| quiet.to);
         let text = format!(
             "By the clock of the capture time went {} by {} before packet {}: times across it are wrong.",
             if back { "back" } else { "ahead" },
             words::duration(Span(step.0.abs())),
-            moment.mark.packet
+            after.packet
         );
-        let weighed = Weighing::of([moment.mark.packet])
+        let weighed = Weighing::of([after.packet, moment.mark.packet])
             .may(Cause::ClockStep, "the clock was set")
             .unless(
                 Cause::CaptureOrder,
@@ -310,7 +329,7 @@ fn order(facts: &Facts, writer: &mut StoryWriter<'_>) {
             )
             .likely(Cause::ClockStep)
             .weigh();
-        writer.say(NOTE, ALL, [moment.at(), moment.at()], text, weighed);
+        writer.say(NOTE, ALL, [after, moment.at()], text, weighed);
     }
     if let Some((before, after)) = facts.artefacts.set_back.filter(|_| steps.is_empty()) {
         let text = format!(

@@ -140,7 +140,19 @@ pub(super) fn weigh_reset(handshake: &Handshake, direction: Direction, reset: Re
             )
             .weigh();
     }
-    if !unfit || later.is_some() {
+    if later.is_some() {
+        return weighing.weigh();
+    }
+    let came_about = handshake.ways[direction.reverse()].last_dss.is_some();
+    if reset.reason.is_none() && came_about {
+        return weighing
+            .may(
+                Cause::OptionRemoved,
+                format!("options of {peer} did not reach {who}, so it reset"),
+            )
+            .weigh();
+    }
+    if !unfit {
         return weighing.weigh();
     }
     weighing

@@ -9,7 +9,7 @@ use super::{
     ALL, At, Capped, Sentence, SentenceKind, StoryWriter, addresses, capture, closing, copies, ending, fallback,
     joining, moving, opening, verdict, warnings,
 };
-use emptcp_trace::record::{Connection, Mark, MarkKind, Subflow};
+use emptcp_trace::record::{Connection, Detail, Mark, MarkKind, Subflow};
 use emptcp_trace::{ConnectionId, Direction, Event, PacketEvent, PerDirection, Piece, Span, SubflowId};
 use mptcp_wire::mptcp::MptcpOption;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,8 @@ pub(super) struct Facts {
     /// Rare events, by kind.
     pub(super) moments: BTreeMap<MarkKind, Capped<Moment>>,
     pub(super) artefacts: Artefacts,
+    /// Packets of the capture whose headers are cut off: any of them may be of this connection.
+    pub(super) headers_cut: u64,
     /// The first packet, and the last.
     pub(super) first: Option<At>,
     pub(super) last: Option<At>,
@@ -68,6 +70,15 @@ pub(super) struct Quiet {
     pub(super) jumps: bool,
     /// It ends with the acknowledgement of what waited: no timer of the sender expired in between.
     pub(super) resumed_by_ack: bool,
+}
+
+impl Quiet {
+    /// Whether a step ahead of the clock made it long: both sides show soon after it that less time has passed.
+    pub(super) fn has_step(&self, step: &Moment) -> bool {
+        let mark = &step.mark;
+        let is_ahead = matches!(mark.detail, Some(Detail::Step(by)) if by.0 > 0 && by <= self.to.t - self.from.t);
+        is_ahead && self.to.packet <= mark.packet && mark.t - self.to.t < Span::from_seconds(1)
+    }
 }
 
 /// A mark, and the state at that moment.
@@ -139,6 +150,20 @@ impl Facts {
             .all(|handshake| handshake.first_reset().is_some() || handshake.fin.0.iter().all(Option::is_some))
     }
 
+    /// Whether the capture lacks packets in the middle, or cannot be read in part.
+    pub(super) fn is_incomplete(&self, connection: &Connection) -> bool {
+        let has_gaps = |handshake: &Handshake| {
+            let absent = handshake
+                .one_direction()
+                .is_some_and(|seen| handshake.speaks(seen.reverse()));
+            absent || handshake.ways.0.iter().any(|way| way.unseen.is_some())
+        };
+        self.headers_cut > 0
+            || self.moments.contains_key(&MarkKind::NotCaptured)
+            || connection.lossy_capture
+            || self.handshakes.values().any(has_gaps)
+    }
+
     /// Whether a subflow came about.
     pub(super) fn is_open(&self, subflow: &Subflow) -> bool {
         self.handshakes
@@ -162,11 +187,13 @@ impl Collector {
         }
     }
 
-    /// Takes note of an event. Those of other connections are ignored.
+    /// Takes note of an event. Those of other connections are ignored; the totals tell what of the capture could not be
+    /// read, so that a story is best told after them.
     pub fn observe(&mut self, event: &Event) {
         match event {
             Event::Packet(packet) if packet.conn_id == self.watched => self.packet(packet),
             Event::Mark(mark) if mark.conn_id == self.watched => self.mark(mark),
+            Event::End(totals) => self.facts.headers_cut = totals.skipped.cut,
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use super::bursts::{Burst, Copies, Key};
 use super::collector::Facts;
 use super::way::{Judgement, Run};
 use super::weigh::{Weighed, Weighing};
-use super::{About, SentenceKind, StoryWriter, moving, words};
+use super::{About, At, SentenceKind, StoryWriter, moving, words};
 use emptcp_trace::record::{Cause, Certainty};
 use emptcp_trace::{Direction, Span, SubflowId};
 
@@ -25,6 +25,12 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
             if let Some(run) = way.late() {
                 let surely = way.late_by(TIMER);
                 write_late(*subflow, direction, &run, surely, writer);
+            }
+            if let Some((fin, run)) = handshake.fin[direction].zip(handshake.fin_again[direction])
+                && run.first.t - fin.t >= TIMER
+                && moving::dead_run(handshake, direction).is_none()
+            {
+                write_fin_again(*subflow, direction, fin, &run, way.waits(), writer);
             }
             if let Some(run) = way.overtaken {
                 write_overtaken(*subflow, direction, &run, writer);
@@ -79,6 +85,10 @@ fn write_burst(key: Key, burst: &Burst, facts: &Facts, writer: &mut StoryWriter<
             .not(
                 Cause::PacketsLost,
                 "the acknowledgements of TCP, which the same packets carry, arrived",
+            )
+            .may(
+                Cause::Scheduler,
+                "its sender chose to send it again, before that acknowledgement reached it",
             )
             .may(
                 Cause::OptionRemoved,
@@ -186,6 +196,45 @@ fn write_late(subflow: SubflowId, direction: Direction, run: &Run, surely: bool,
         [run.first, run.last],
         text,
         weighed,
+    );
+}
+
+/// A FIN that its sender repeated when its timer expired: payload that comes again is a burst, a FIN has none.
+fn write_fin_again(
+    subflow: SubflowId,
+    direction: Direction,
+    fin: At,
+    run: &Run,
+    waits: bool,
+    writer: &mut StoryWriter<'_>,
+) {
+    let (who, peer) = (words::sender(direction), words::receiver(direction));
+    let text = format!(
+        "{} sent its FIN on {} again, {} later ({}).",
+        words::sentence(&who),
+        words::subflow(subflow),
+        words::duration(run.first.t - fin.t),
+        words::counted(run.packets, "packet")
+    );
+    let weighing = Weighing::of([fin.packet, run.first.packet])
+        .not(
+            Cause::NotCaptured,
+            format!("{who} repeats it: no acknowledgement had reached it"),
+        )
+        .may(Cause::PacketsLost, "the FIN, or what acknowledged it, was lost");
+    let weighing = if waits {
+        weighing
+            .may(Cause::HostGone, format!("{peer} was gone"))
+            .may(Cause::PathDead, "the path carried nothing any more")
+    } else {
+        weighing
+    };
+    writer.say(
+        SentenceKind::Retransmission,
+        subflow,
+        [fin, run.last],
+        text,
+        weighing.weigh(),
     );
 }
 

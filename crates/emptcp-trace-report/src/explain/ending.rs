@@ -2,8 +2,8 @@
 
 use super::collector::Facts;
 use super::weigh::{Weighed, Weighing};
-use super::{ALL, About, At, SentenceKind, StoryWriter, closing, moving, words};
-use emptcp_trace::record::{Cause, End, MarkKind};
+use super::{ALL, At, SentenceKind, StoryWriter, closing, moving, words};
+use emptcp_trace::record::{Cause, End, MarkKind, Subflow};
 use emptcp_trace::{Direction, SubflowId};
 
 const END: SentenceKind = SentenceKind::End;
@@ -25,7 +25,7 @@ pub(super) fn write(facts: &Facts, writer: &mut StoryWriter<'_>) {
     }
     match connection.end {
         End::Fastclose => fastclose(facts, last, writer),
-        End::DataFin => closed(&fins, last, writer),
+        End::DataFin => closed(&fins, facts, last, writer),
         End::Fallback => tcp_end(facts, last, writer),
         End::Idle => {
             let text = "No packet came for a long time, so the connection counts as ended. Neither side closed it in this \
@@ -67,7 +67,7 @@ fn fastclose(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
     writer.say(END, moment.mark.dir, [moment.at(), end], text, weighed.unsaid());
 }
 
-fn closed(fins: &[(Direction, At)], last: At, writer: &mut StoryWriter<'_>) {
+fn closed(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
     let [(first, from), (second, to), ..] = fins else {
         let text = "Both sides closed the connection (DATA_FIN), and each DATA_FIN was acknowledged.";
         writer.note(END, ALL, [last, last], text);
@@ -85,6 +85,45 @@ fn closed(fins: &[(Direction, At)], last: At, writer: &mut StoryWriter<'_>) {
         .may(Cause::HostClosed, "both hosts closed it")
         .weigh();
     writer.say(END, ALL, [*from, *to], text, weighed.unsaid());
+    unclosed(facts, last, writer);
+}
+
+/// Subflows that the capture shows open after the end of the connection. Their hosts close them with FIN or RST
+/// (RFC 8684, 3.3.3).
+fn unclosed(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
+    let is_open = |subflow: &&Subflow| {
+        let handshake = facts.handshakes.get(&subflow.sf_id);
+        handshake.is_some_and(|handshake| {
+            let is_closed = handshake.first_reset().is_some() || handshake.fin.0.iter().all(Option::is_some);
+            handshake.is_open(subflow) && !is_closed
+        }) && !moving::is_dead(facts, subflow.sf_id)
+    };
+    let open: Vec<_> = writer
+        .connection
+        .subflows
+        .iter()
+        .filter(is_open)
+        .map(|subflow| subflow.sf_id)
+        .collect();
+    if open.is_empty() || facts.is_incomplete(writer.connection) {
+        return;
+    }
+    let text = format!(
+        "The capture ends with {} open: it has neither a RST nor the FINs of both hosts there.",
+        words::subflows(&open)
+    );
+    let weighed = cut_off(last);
+    writer.say(END, ALL, [last, last], text, weighed);
+}
+
+/// Why nothing more came, although something had to.
+fn cut_off(last: At) -> Weighed {
+    Weighing::of([last.packet])
+        .may(Cause::PartOnly, "the capture was ended before the connection")
+        .may(Cause::HostGone, "a host or its link was gone from here on")
+        .may(Cause::PathDead, "the path carried nothing any more")
+        .likely(Cause::PartOnly)
+        .weigh()
 }
 
 fn tcp_end(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
@@ -127,7 +166,19 @@ fn tcp_end(facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
 }
 
 fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWriter<'_>) {
+    let connection = writer.connection;
     let initial = facts.handshakes.get(&SubflowId(0));
+    let stuck = facts.handshakes.keys().any(|subflow| moving::is_dead(facts, *subflow));
+    let bare = facts
+        .handshakes
+        .values()
+        .any(|handshake| handshake.ways.0.iter().any(|way| way.bare.is_some()));
+    // The DATA_FIN, or what acknowledges it, is missing.
+    let half = if stuck || bare || facts.is_cut_off() || facts.is_incomplete(connection) {
+        Weighed::observed([last.packet])
+    } else {
+        cut_off(last)
+    };
     match fins {
         [] if initial.is_some_and(|handshake| handshake.unanswered_syn()) => {
             let text = "The capture ends without an answer.";
@@ -140,14 +191,15 @@ fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWri
                 "The capture ends while the connection is open."
             };
             // Where nothing waits for an answer, or for ever, it may just as well have been left so.
-            let stuck = facts.handshakes.keys().any(|subflow| moving::is_dead(facts, *subflow));
-            let weighed = if stuck || facts.is_cut_off() || !facts.waits() {
+            let unknown = stuck || facts.is_cut_off() || facts.is_incomplete(connection);
+            let weighed = if unknown {
                 Weighed::observed([last.packet])
+            } else if facts.waits() {
+                cut_off(last)
             } else {
                 Weighing::of([last.packet])
                     .may(Cause::PartOnly, "the capture was ended before the connection")
-                    .may(Cause::HostGone, "a host or its link was gone from here on")
-                    .may(Cause::PathDead, "the path carried nothing any more")
+                    .may(Cause::Idle, "the hosts had nothing more to send")
                     .likely(Cause::PartOnly)
                     .weigh()
             };
@@ -160,11 +212,11 @@ fn open(fins: &[(Direction, At)], facts: &Facts, last: At, writer: &mut StoryWri
                 at.packet,
                 words::receiver(*direction)
             );
-            writer.note(END, About::from(*direction), [*at, last], text);
+            writer.say(END, ALL, [*at, last], text, half);
         }
         [(_, at), ..] => {
             let text = "Both sides sent a DATA_FIN, but the capture has no DATA_ACK of both before it ends.";
-            writer.note(END, ALL, [*at, last], text);
+            writer.say(END, ALL, [*at, last], text, half);
         }
     }
 }

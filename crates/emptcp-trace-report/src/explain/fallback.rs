@@ -5,12 +5,14 @@ use super::handshake::Handshake;
 use super::way::{Run, Way};
 use super::weigh::{Weighed, Weighing};
 use super::{About, At, SentenceKind, StoryWriter, unmapped, words};
-use emptcp_trace::record::{Cause, Connection, Detail, Fallback, Mark, MarkKind, Subflow};
-use emptcp_trace::{Direction, SubflowId};
+use emptcp_trace::record::{Cause, Connection, Detail, End, Fallback, Mark, MarkKind, Subflow};
+use emptcp_trace::{Direction, Span, SubflowId};
 
 const FALLBACK: SentenceKind = SentenceKind::Fallback;
 /// Acknowledgements without DATA_ACK, of data that waits for one, which are no accident.
 const BARE_ACKS: u64 = 3;
+/// A DATA_FIN that is repeated so long was not heard.
+const LONG: Span = Span::from_seconds(1);
 
 /// The options of one sender ceased on one subflow.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +72,18 @@ fn one_vanished(
     let run = way.bare?;
     let data = way.unmapped.filter(|data| data.first >= run.first);
     // The other side's data is acknowledged by TCP, and not at the data level.
-    let behind = connection.data[direction.reverse()] > facts.data_acks[direction.reverse()];
-    let silent = run.packets >= BARE_ACKS && behind && way.acked_since(run.first, other);
+    let behind = connection.data[direction.reverse()] > facts.data_acks[direction.reverse()]
+        || other.last_data >= Some(run.first);
+    let repeats = connection.end == End::Eot && facts.over().is_some_and(|over| other.last_dss > Some(over));
+    let silent = run.packets >= BARE_ACKS && (behind && way.acked_since(run.first, other) || repeats);
     if data.is_none() && !silent {
         return None;
     }
+    // After a DATA_FIN that was heard, options may be absent.
+    let heard = connection.end != End::Eot || run.packets < BARE_ACKS || run.last.t - run.first.t < LONG;
     if facts
         .over()
-        .is_some_and(|over| run.first > over && facts.ended_properly())
+        .is_some_and(|over| run.first > over && facts.ended_properly() && heard)
     {
         return None;
     }

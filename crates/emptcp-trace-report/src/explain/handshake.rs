@@ -1,7 +1,7 @@
 //! What the packets of a subflow show of its handshake and its end.
 
 use super::At;
-use super::way::{self, Way};
+use super::way::{self, Run, Way};
 use emptcp_trace::record::{Kind, Subflow};
 use emptcp_trace::{Direction, PacketEvent, PerDirection, Span};
 use mptcp_wire::mptcp::{MpCapable, MpJoin, MpTcprst, MptcpOption};
@@ -48,11 +48,15 @@ pub(crate) struct Handshake {
     pub(crate) syn_ack_option: bool,
     pub(crate) ack: Option<At>,
     pub(crate) ack_option: bool,
+    /// It is of later than the handshake: it has a DSS, or FIN.
+    pub(crate) ack_is_later: bool,
     /// MP_CAPABLE of either side, the first one.
     pub(crate) capable: PerDirection<Option<MpCapable>>,
     /// Flag B of MP_JOIN.
     pub(crate) backup: PerDirection<bool>,
     pub(crate) fin: PerDirection<Option<At>>,
+    /// Further packets with FIN.
+    pub(super) fin_again: PerDirection<Option<Run>>,
     pub(crate) reset: PerDirection<Option<Reset>>,
     /// The first packet, and the last.
     pub(crate) first: Option<At>,
@@ -103,6 +107,13 @@ impl Handshake {
                 if self.ack.is_none() && packet.options.iter().any(has_one_key_twice) {
                     self.mirrored.get_or_insert(at);
                 }
+                if self.ack.is_none() {
+                    let has_dss = packet
+                        .options
+                        .iter()
+                        .any(|option| matches!(option, MptcpOption::Dss(_)));
+                    self.ack_is_later = has_dss || packet.flags.contains(Flags::FIN);
+                }
                 self.ack.get_or_insert(at);
                 self.ack_option |= option;
             }
@@ -117,7 +128,10 @@ impl Handshake {
         let round_trip = self.round_trip();
         way::observe(&mut self.ways, packet, at, round_trip, reset);
         if packet.flags.contains(Flags::FIN) {
-            self.fin[packet.dir].get_or_insert(at);
+            match self.fin[packet.dir] {
+                None => self.fin[packet.dir] = Some(at),
+                Some(_) => Run::add(&mut self.fin_again[packet.dir], at, packet.payload.into()),
+            }
         }
         if packet.flags.contains(Flags::RST) {
             let reason = packet.options.iter().find_map(|option| match option {

@@ -2,7 +2,7 @@
 
 use super::addresses::opener;
 use super::collector::Facts;
-use super::handshake::Handshake;
+use super::handshake::{Handshake, Reset};
 use super::opening::{round_trip, weigh_no_answer, weigh_refusal};
 use super::weigh::{Weighed, Weighing};
 use super::{About, At, Capped, SentenceKind, StoryWriter, closing, words};
@@ -227,9 +227,11 @@ fn outcome(facts: &Facts, subflow: &Subflow, handshake: &Handshake, [first, last
     };
     if !handshake.ack_option {
         let weighed = Weighing::of([ack.packet])
-            .not(
+            .unless(
                 Cause::NotCaptured,
-                format!("packet {} is the third packet, with the same numbers", ack.packet),
+                "the third ACK was not captured, and this is a later packet",
+                (!handshake.ack_is_later)
+                    .then(|| format!("packet {} is the third packet, with the same numbers", ack.packet)),
             )
             .may(
                 Cause::OptionRemoved,
@@ -256,7 +258,9 @@ fn unconfirmed(handshake: &Handshake, who: &str, peer: &str, first: At) -> (Stri
     let last = handshake.last_syn_ack.unwrap_or(first);
     let proof = [first.packet, last.packet];
     let opener = handshake.direction.unwrap_or(Direction::ClientToServer);
-    if let Some(reset) = handshake.reset[opener].filter(|reset| reset.reason.is_none() && handshake.ack.is_none()) {
+    // 1 and 6 are what a host says whose peer answers without the option (RFC 8684, 3.6).
+    let may_be_unfit = |reset: &Reset| reset.reason.is_none_or(|option| matches!(option.reason.0, 1 | 6));
+    if let Some(reset) = handshake.reset[opener].filter(|reset| may_be_unfit(reset) && handshake.ack.is_none()) {
         let text = format!(", but {who} reset it when the SYN+ACK came");
         let weighed = Weighing::of([last.packet, reset.at.packet])
             .may(Cause::HostClosed, format!("{who} did not want it any more"))

@@ -65,7 +65,7 @@ fn write_silence(quiet: &Quiet, facts: &Facts, writer: &mut StoryWriter<'_>) {
         return;
     }
     let mut steps = facts.moments(MarkKind::ClockStep).iter();
-    if steps.any(|step| step.mark.packet == to.packet) {
+    if steps.any(|step| step.mark.packet == to.packet || quiet.has_step(step)) {
         return;
     }
     let text = format!(

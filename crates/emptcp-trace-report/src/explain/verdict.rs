@@ -371,6 +371,9 @@ fn unknown(facts: &Facts, connection: &Connection) -> Vec<String> {
     if facts.moments.contains_key(&MarkKind::NotCaptured) {
         unknown.push("what is in the packets that were not captured".to_owned());
     }
+    if facts.headers_cut > 0 {
+        unknown.push("what is in the packets whose headers are cut off".to_owned());
+    }
     for direction in Direction::BOTH {
         let gone = facts
             .handshakes

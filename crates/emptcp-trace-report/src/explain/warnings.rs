@@ -70,7 +70,7 @@ fn write_malformed(facts: &Facts, writer: &mut StoryWriter<'_>) {
             None => groups.push((moment, moment, 1)),
         }
     }
-    let cut = writer.connection.cut_short.total() > 0;
+    let cut = writer.connection.cut_short.total() + facts.headers_cut > 0;
     for (first, last, times) in groups {
         let Some(Detail::Malformed(malformed)) = &first.mark.detail else {
             continue;

@@ -69,6 +69,8 @@ pub(super) struct Way {
     pub(super) last: Option<At>,
     /// The number after the highest one seen, or acknowledged.
     next: u64,
+    /// The last packet with payload.
+    pub(super) last_data: Option<At>,
     /// What the other side has acknowledged, and since when.
     pub(super) acked: u64,
     pub(super) last_acked: Option<At>,
@@ -187,6 +189,9 @@ impl Way {
     fn sent(&mut self, packet: &PacketEvent, at: At, round_trip: Option<Span>) {
         self.packets += 1;
         self.last = Some(at);
+        if packet.payload > 0 {
+            self.last_data = Some(at);
+        }
         let Some(numbers) = Self::numbers(packet) else { return };
         self.split(packet, numbers.end, at);
         if self.next == 0 {

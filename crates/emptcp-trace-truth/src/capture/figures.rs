@@ -67,8 +67,7 @@ pub(super) fn truth(all: &[Seen], ledger: Ledger) -> Truth {
         weighs: ledger.weighs,
         headers_cut: false,
     };
-    let headers = |seen: &Seen| 14 + seen.record.packet.length() - seen.record.packet.payload.len();
-    truth.headers_cut = all.iter().any(|seen| headers(seen) > seen.most);
+    truth.headers_cut = all.iter().any(|seen| super::headers(seen) > seen.most);
     number(&mut truth, all);
     truth
 }

@@ -26,6 +26,11 @@ struct Seen {
     most: usize,
 }
 
+/// The bytes before the payload.
+fn headers(seen: &Seen) -> usize {
+    14 + seen.record.packet.length() - seen.record.packet.payload.len()
+}
+
 /// A captured frame.
 #[derive(Clone, Debug, PartialEq)]
 struct Frame {

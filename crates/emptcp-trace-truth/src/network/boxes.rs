@@ -6,6 +6,7 @@ use crate::plan::{Happening, Resegmenting};
 use crate::truth::{Ledger, Origin};
 use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span, Timestamp};
+use mptcp_wire::Version;
 use mptcp_wire::mptcp::{MptcpOption, Subtype};
 use mptcp_wire::tcp::{Flags, Stage, TcpOption};
 
@@ -140,12 +141,21 @@ impl Network {
             // Where the capture never had them, nothing tells that a SYN or an announcement had options.
             let is_syn = packet.flags.stage() == Some(Stage::Syn);
             let announces = gone.iter().all(|option| matches!(option, MptcpOption::AddAddr(_)));
-            // So it is with the last acknowledgements, which have nothing to say.
-            let says_nothing = |option: &MptcpOption| matches!(option, MptcpOption::Dss(dss) if dss.mapping.is_none());
-            let is_last = packet.payload.is_empty() && gone.iter().all(says_nothing);
-            self.spent[visit.number] += u32::from(is_last);
+            // Version 0 has no echo (RFC 6824, 3.4.1), so that nothing is missing.
+            let is_unanswered = announces && (visit.seen_after || self.plan.version == Version::V0);
+            // So it is with acknowledgements of what was acknowledged before, and with a few others: a later one says
+            // the same. A DATA_FIN is repeated until it is heard, also on the other subflows.
+            let is_short =
+                |option: &MptcpOption| matches!(option, MptcpOption::Dss(dss) if dss.mapping.is_none() || dss.data_fin);
+            let is_last = packet.payload.is_empty() && gone.iter().all(is_short);
+            let key = (visit.number, packet.subflow, packet.dir == Direction::ClientToServer);
+            let before = self.acknowledged.insert(key, packet.acknowledgement);
+            let news = before.map_or(0, |before| packet.acknowledgement.wrapping_sub(before));
+            let is_fin = packet.mptcp().count() == 0 && gone.iter().any(has_data_fin);
+            self.spent[visit.number] += u32::from(is_last && (news > 1 || is_fin));
             let few = is_last && self.spent[visit.number] < 3;
-            visit.note(!(visit.seen_after && (is_syn || announces)) && !few, ledger);
+            let leaves_none = is_unanswered || few || (visit.seen_after && is_syn);
+            visit.note(!leaves_none, ledger);
         }
         as_it_is(packet)
     }
@@ -219,6 +229,10 @@ impl Network {
         }
         as_it_is(packet)
     }
+}
+
+fn has_data_fin(option: &MptcpOption) -> bool {
+    matches!(option, MptcpOption::Dss(dss) if dss.data_fin)
 }
 
 /// Other ports outside, and back again. One point of the path does not show it.

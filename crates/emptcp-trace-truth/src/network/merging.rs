@@ -3,7 +3,8 @@
 use super::Network;
 use super::boxes::{Station, Visit};
 use crate::packet::Packet;
-use crate::truth::Ledger;
+use crate::truth::{Ledger, Origin};
+use emptcp_trace::record::Cause;
 use emptcp_trace::{Direction, Span, Timestamp};
 use mptcp_wire::mptcp::{Mapping, MptcpOption};
 
@@ -69,17 +70,31 @@ impl Network {
         first.data.extend(&packet.data);
         first.acknowledgement = packet.acknowledgement;
         first.flags = first.flags | packet.flags;
-        // Behind the capture it shows only by its harm: a mapping that is lost.
+        // Behind the capture it shows only by its harm: a mapping that is lost. Before it, by that too, or by its size.
         let lost = mapping(&packet).is_some_and(|second| mapping(&first) != Some(second));
+        let is_large = first.payload.len() > announced_most(&first);
         ledger.note_if(
-            visit.seen_after || lost,
+            lost || (visit.seen_after && is_large),
             origin,
             Some(first.dir),
             Some(first.subflow),
             now,
         );
+        if lost {
+            let removed = Origin {
+                cause: Cause::OptionRemoved,
+                what: "a box that merges segments drops the option of the second",
+                ..origin
+            };
+            ledger.note(removed, Some(first.dir), Some(first.subflow), now);
+        }
         vec![(Span(0), first)]
     }
+}
+
+/// The maximum segment size that hosts announce.
+fn announced_most(packet: &Packet) -> usize {
+    if packet.source.is_ipv4() { 1460 } else { 1440 }
 }
 
 fn mapping(packet: &Packet) -> Option<Mapping> {

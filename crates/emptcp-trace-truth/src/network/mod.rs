@@ -30,6 +30,8 @@ pub(crate) struct Network {
     randoms: Vec<Random>,
     /// MP_CAPABLE of SYNs, to be mirrored; by subflow.
     mirrored: BTreeMap<usize, MpCapable>,
+    /// The last acknowledgement without its option: by happening, subflow, and whether it is of the client.
+    acknowledged: BTreeMap<(usize, usize, bool), u32>,
     /// How often each happening came.
     spent: Vec<u32>,
     /// Segments that a box holds back, to merge them.
@@ -53,6 +55,7 @@ impl Network {
             free: vec![PerDirection([start; 2]); plan.paths.len()],
             randoms: randoms.collect(),
             mirrored: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
             spent: vec![0; happenings],
             held: BTreeMap::new(),
             passage: Passage::default(),

@@ -35,20 +35,17 @@ impl Analysis {
         };
         let mut collectors: BTreeMap<u64, Collector> = BTreeMap::new();
         let mut analysis = Self::default();
-        let mut observe = |id: ConnectionId, event: &Event| {
-            collectors
-                .entry(id.0)
-                .or_insert_with(|| Collector::new(id))
-                .observe(event);
-        };
         let mut connections = Vec::new();
         for event in Analyzer::with_settings(source, settings) {
             let event = event?;
             match &event {
-                Event::Packet(packet) => observe(packet.conn_id, &event),
-                Event::Mark(mark) => observe(mark.conn_id, &event),
+                Event::Packet(packet) => collector(&mut collectors, packet.conn_id).observe(&event),
+                Event::Mark(mark) => collector(&mut collectors, mark.conn_id).observe(&event),
                 Event::Connection(connection) => connections.push(connection.as_ref().clone()),
-                Event::End(totals) => analysis.totals = totals.as_ref().clone(),
+                Event::End(totals) => {
+                    analysis.totals = totals.as_ref().clone();
+                    collectors.values_mut().for_each(|collector| collector.observe(&event));
+                }
                 Event::Stray(_) | Event::Quiet(_) => {}
             }
         }
@@ -63,6 +60,10 @@ impl Analysis {
             .collect();
         Ok(analysis)
     }
+}
+
+fn collector(collectors: &mut BTreeMap<u64, Collector>, id: ConnectionId) -> &mut Collector {
+    collectors.entry(id.0).or_insert_with(|| Collector::new(id))
 }
 
 /// The stories that the analysis tells of any capture.

@@ -15,8 +15,12 @@ const BACK: Span = Span(1_000_000);
 const PAUSE: Span = Span(500_000_000);
 /// A sender with a short round-trip time has sent again after this time.
 const TIMEOUT: Span = Span::from_seconds(2);
-/// The ticks of a timestamp are counted for this long before they measure time.
+/// The ticks of a timestamp are counted for this long, or so many of them, before they measure time.
 const LEARNT: Span = Span(50_000_000);
+const TICKS: u32 = 8;
+/// A tick is at least this long and at most that (RFC 7323, 5.4).
+const SHORTEST_TICK: f64 = 1e6;
+const LONGEST_TICK: f64 = 1e9;
 
 /// The clock of the capture.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,12 +178,15 @@ impl Stamps {
     fn missing(&self, now: (u32, Timestamp)) -> Option<Span> {
         let learnt = self.last.1 - self.first.1;
         let ticks = self.last.0.wrapping_sub(self.first.0);
-        if learnt < LEARNT || ticks == 0 {
-            return None;
-        }
-        let tick = learnt.0 as f64 / f64::from(ticks);
+        let is_learnt = ticks >= TICKS || (learnt >= LEARNT && ticks > 0);
+        let tick = match is_learnt {
+            true => (learnt.0 as f64 / f64::from(ticks)).max(SHORTEST_TICK),
+            false => LONGEST_TICK,
+        };
         let span = now.1 - self.last.1;
-        let passed = tick * f64::from(now.0.wrapping_sub(self.last.0));
+        let more = now.0.wrapping_sub(self.last.0);
+        // A tick may have been about to end.
+        let passed = tick * f64::from(more.saturating_add(u32::from(!is_learnt)));
         let missing = Span(span.0.saturating_sub(passed as i64));
         (missing >= PAUSE && missing.0 > span.0 / 2).then_some(missing)
     }

@@ -100,8 +100,10 @@ impl Connection {
             return;
         }
         let ssn = near_to(near, mapping.subflow_sequence.0);
+        let is_short = matches!(mapping.data_sequence, WireDataSequenceNumber::Short(_));
+        let is_known = !(is_short && self.halves[location.dir].is_short);
         if self.map(location.index, location.dir, ssn, dsn, data)
-            && let Some(checksum) = mapping.checksum
+            && let Some(checksum) = mapping.checksum.filter(|_| is_known)
         {
             let checked = Checked::begin(ssn, number, mapping, checksum, fin);
             self.subflows[location.index].halves[location.dir].checked = Some(Box::new(checked));

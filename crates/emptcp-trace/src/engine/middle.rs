@@ -6,6 +6,7 @@
 
 use super::open::has_signals;
 use super::state::{Connection, Subflow};
+use super::tokens::Owner;
 use super::{Engine, FlowEntry};
 use crate::packet::{FlowKey, Packet};
 use crate::record::{Kind, Opener};
@@ -100,6 +101,21 @@ impl Engine {
         found.next().is_none().then_some(one)
     }
 
+    /// The same as the owner of a token that nobody has seen: the host that got the SYN.
+    pub(super) fn continued_owner(&self, packet: &Packet, is_of_opener: bool) -> Option<Owner> {
+        let (slot, dir) = self.continued_by(packet)?;
+        let connection = self
+            .connections
+            .get(slot as usize)
+            .filter(|connection| connection.mid_stream)?;
+        Some(Owner {
+            slot,
+            conn_id: connection.id,
+            side: if is_of_opener { dir.reverse() } else { dir },
+            hash: connection.hash,
+        })
+    }
+
     fn attach_middle(&mut self, slot: u32, dir: Direction, packet: &Packet) {
         self.revive(slot, packet);
         let Some(connection) = self.connections.get_mut(slot as usize) else {
@@ -152,10 +168,13 @@ impl Connection {
 
     /// The direction of the packet, if its numbers continue those of this connection.
     fn direction_continued_by(&self, packet: &Packet) -> Option<Direction> {
-        let shares_host = self.subflows.iter().any(|subflow| {
-            let hosts = [subflow.client.ip(), subflow.server.ip()];
-            hosts.contains(&packet.source.ip()) || hosts.contains(&packet.destination.ip())
-        });
+        let ends = [packet.source.ip(), packet.destination.ip()];
+        let shares_host = self
+            .subflows
+            .iter()
+            .any(|subflow| ends.contains(&subflow.client.ip()) || ends.contains(&subflow.server.ip()));
+        let mut announced = self.halves.0.iter().flat_map(|half| &half.announced);
+        let shares_host = shares_host || announced.any(|announced| ends.contains(&announced.address));
         let dss = packet.options.iter().find_map(|option| match option {
             MptcpOption::Dss(dss) => Some(dss),
             _ => None,
@@ -175,9 +194,10 @@ impl Connection {
         let reference = self.halves[dir].reference()?;
         Some(match number {
             WireDataSequenceNumber::Long(_) => reference.distance_to(number.extend(reference)).unsigned_abs() <= NEAR,
+            WireDataSequenceNumber::Short(_) if !shares_host => return None,
             WireDataSequenceNumber::Short(low) => {
                 let distance = low.wrapping_sub(reference.0 as u32).cast_signed().unsigned_abs();
-                shares_host && distance <= NEAR_SHORT
+                distance <= NEAR_SHORT
             }
         })
     }
@@ -187,6 +207,7 @@ impl Connection {
         let half = &mut self.halves[dir];
         let first = number.extend(DataSequenceNumber(0));
         half.relative = true;
+        half.is_short = matches!(number, WireDataSequenceNumber::Short(_));
         if self.mid_stream {
             half.base = Some(DataSequenceNumber(first.0.wrapping_sub(MARGIN)));
             half.skipped = MARGIN;

@@ -87,14 +87,26 @@ impl Engine {
         let Some(orphan) = self.orphans.follow(packet) else {
             return false;
         };
-        let since = orphan.packets.first().map_or(packet.time, |first| first.time);
+        let first = orphan.packets.first();
+        let since = first.map_or(packet.time, |first| first.time);
+        let is_of_opener = first.is_none_or(|first| first.source == packet.source);
         if orphan.token.is_none() && has_signals(packet) {
             // Its data sequence numbers may say which connection it is of.
             self.orphans.remove(packet.flow);
             self.totals.orphan_joins = self.totals.orphan_joins.saturating_sub(1);
             return false;
         }
-        match orphan.token {
+        let token = orphan.token;
+        // The connection began before the capture, so that its tokens are not known; its numbers are.
+        let is_known = token.is_none_or(|token| !self.tokens.owners(token).is_empty());
+        if !is_known
+            && has_signals(packet)
+            && let Some(owner) = self.continued_owner(packet, is_of_opener)
+        {
+            self.replay(owner, packet.flow);
+            return true;
+        }
+        match token {
             // Several connections have this token: the SYN+ACK shows which key is right.
             Some(token) if !self.tokens.owners(token).is_empty() => self.adopt(token, packet),
             // It carries data, and its connection has not been seen for so long that it began before the capture.

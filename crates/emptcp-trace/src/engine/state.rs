@@ -61,6 +61,8 @@ pub(super) struct DataHalf {
     pub(super) base: Option<DataSequenceNumber>,
     /// The base is the first number seen, because the key is unknown.
     pub(super) relative: bool,
+    /// That number had 32 bits: the upper ones, which a checksum covers too (RFC 8684, 3.3.1), are not known.
+    pub(super) is_short: bool,
     pub(super) owners: Owners,
     /// Data before this belongs to an earlier record.
     pub(super) skipped: u64,
@@ -357,6 +359,7 @@ impl DataHalf {
             key: None,
             base: None,
             relative: false,
+            is_short: false,
             owners: Owners::default(),
             skipped: 0,
             data: 0,

@@ -16,6 +16,8 @@ pub struct Skipped {
     pub link_type: u64,
     /// Headers cut off or malformed.
     pub malformed: u64,
+    /// Those of them that the capture has only in part.
+    pub cut: u64,
     /// The link types of the packets under `link_type`, by their numbers (tcpdump.org/linktypes).
     pub link_types: LinkTypes,
 }
@@ -224,12 +226,14 @@ impl Skipped {
             fragments,
             link_type,
             malformed,
+            cut,
             link_types,
         } = other;
         self.not_tcp += not_tcp;
         self.fragments += fragments;
         self.link_type += link_type;
         self.malformed += malformed;
+        self.cut += cut;
         for (link, packets) in link_types.iter() {
             self.link_types.add(link, packets);
         }

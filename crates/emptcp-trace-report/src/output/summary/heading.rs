@@ -151,6 +151,7 @@ fn skipped(skipped: &Skipped) -> Option<String> {
         fragments,
         link_type,
         malformed,
+        cut: _,
         link_types: _,
     } = *skipped;
     list(
