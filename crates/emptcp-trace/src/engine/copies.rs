@@ -10,7 +10,6 @@
 use super::state::Subflow;
 use crate::packet::Packet;
 use crate::{Direction, Span, Timestamp};
-use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 
 /// Packets that are remembered, at most.
@@ -195,8 +194,6 @@ fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict 
     let identification = identification(packet, subflow);
     let is_copy = age >= Span::default()
         && match (identification, packet.timestamp) {
-            // A host answers each of several segments with the same RST or ACK: nothing tells them from copies.
-            (0, None) if packet.payload == 0 && !packet.flags.contains(Flags::SYN) => false,
             (0, None) => age < limit(packet, subflow),
             (0, Some(_)) => age < limit(packet, subflow) || (age > TICK && age < SAME_IDENTIFICATION),
             _ => age < SAME_IDENTIFICATION,

@@ -10,8 +10,8 @@ struct Segment {
     sent: Timestamp,
 }
 
-/// In place of the time of a segment of which a byte was retransmitted: it is ambiguous which copy is acknowledged (Karn:
-/// RFC 6298, 3). Before all times; an `Option` would take half as much memory again.
+/// In place of the time of a segment of which a byte was retransmitted: it is ambiguous which copy is acknowledged
+/// (Karn: RFC 6298, 3). Before all times; an `Option` would take half as much memory again.
 const AMBIGUOUS: Timestamp = Timestamp(i64::MIN);
 
 /// The unacknowledged segments of one direction of a subflow, by their ends. A segment extends down to the one before
