@@ -10,6 +10,7 @@
 use super::state::Subflow;
 use crate::packet::Packet;
 use crate::{Direction, Span, Timestamp};
+use mptcp_wire::tcp::Flags;
 use smallvec::SmallVec;
 
 /// Packets that are remembered, at most.
@@ -192,7 +193,13 @@ fn overlap(packet: &Packet, range: &Carried) -> Option<(u32, u32)> {
 /// Whether a packet with the same bytes as one `age` before is a copy of it.
 fn same_bytes(packet: &Packet, age: Span, subflow: Option<&Subflow>) -> Verdict {
     let identification = identification(packet, subflow);
-    let is_copy = age >= Span::default()
+    // A host answers each of several segments with the same ACK or RST: nothing tells such packets from copies, but for
+    // other packets of this sender that the capture has twice.
+    let ends_or_begins = packet.flags.contains(Flags::SYN) || packet.flags.contains(Flags::FIN);
+    let is_answer = packet.payload == 0 && identification == 0 && !ends_or_begins;
+    let may_be_copy = !is_answer || subflow.is_some_and(|subflow| subflow.is_captured_twice(packet));
+    let is_copy = may_be_copy
+        && age >= Span::default()
         && match (identification, packet.timestamp) {
             (0, None) => age < limit(packet, subflow),
             (0, Some(_)) => age < limit(packet, subflow) || (age > TICK && age < SAME_IDENTIFICATION),
@@ -229,6 +236,11 @@ fn limit(packet: &Packet, subflow: Option<&Subflow>) -> Span {
 }
 
 impl Subflow {
+    /// Whether the capture has other packets of this sender twice.
+    fn is_captured_twice(&self, packet: &Packet) -> bool {
+        self.halves[self.direction(packet)].counters.captured_twice > 0
+    }
+
     /// Whether the payload ends within what was sent already.
     fn may_have_seen(&self, packet: &Packet) -> bool {
         let half = &self.halves[self.direction(packet)];
