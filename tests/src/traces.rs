@@ -60,6 +60,16 @@ pub fn scenarios() -> Option<Vec<(String, PathBuf)>> {
     )
 }
 
+/// A capture of the cases in the shared test data; none, with a message, when these are absent.
+///
+/// # Panics
+/// When only this one is absent.
+pub fn case(name: &str) -> Option<PathBuf> {
+    let cases = captures::shared("cases/trace")?;
+    let found = cases.into_iter().find(|path| path.ends_with(name));
+    Some(found.unwrap_or_else(|| panic!("../shared/cases/trace has no {name}")))
+}
+
 /// Writes frames to a pcap file of Ethernet and nanoseconds, with the times that they have.
 ///
 /// # Panics

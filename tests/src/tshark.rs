@@ -33,6 +33,59 @@ fn tshark(capture: &Path) -> Command {
     command
 }
 
+/// What tshark finds wrong in a packet.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// The checksum of TCP is wrong.
+    pub wrong_tcp_checksum: bool,
+    /// The checksum of IPv4 is wrong.
+    pub wrong_ip_checksum: bool,
+    /// It cannot be dissected.
+    pub malformed: bool,
+    /// Messages of its experts.
+    pub messages: String,
+}
+
+/// What tshark finds wrong in each packet of a capture.
+///
+/// # Panics
+/// When tshark is missing or fails.
+pub fn faults(capture: &Path) -> Vec<Faults> {
+    let fields = [
+        "tcp.checksum.status",
+        "ip.checksum.status",
+        "_ws.malformed",
+        "_ws.expert.message",
+    ];
+    let mut command = tshark(capture);
+    command
+        .args(["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"])
+        // Payload that looks like theirs has nothing to do with the packets.
+        .args([
+            "--disable-protocol",
+            "http",
+            "--disable-protocol",
+            "tls",
+            "-T",
+            "fields",
+        ])
+        .args(fields.iter().flat_map(|field| ["-e", field]));
+    let faults = |line: &str| {
+        let fields: Vec<_> = line.split('\t').collect();
+        let [tcp, ip, malformed, messages] = fields[..] else {
+            panic!("{}: {line}", capture.display())
+        };
+        let is_wrong = |status: &str| status == "0" || status == "Bad";
+        Faults {
+            wrong_tcp_checksum: is_wrong(tcp),
+            wrong_ip_checksum: is_wrong(ip),
+            malformed: !malformed.is_empty(),
+            messages: messages.to_owned(),
+        }
+    };
+    output_of(&mut command).lines().map(faults).collect()
+}
+
 /// The numbers (from 0) of the frames that match each filter. Each frame has a separate second, so statistics by the
 /// second have a result for each frame and each filter. A filter must not contain a comma.
 ///

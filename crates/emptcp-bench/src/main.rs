@@ -6,11 +6,9 @@
 //! * `reading`: how long it takes to read a large table;
 //! * `throughput`: MPTCP over veth with a policy on every packet and without, in turn, within one transfer;
 //! * `statistics`: medians and their intervals;
-//! * `trace`: analysis of captures;
-//! * `diagnosis`: how many of its diagnoses are true.
+//! * `trace`: analysis of captures.
 
 mod cases;
-mod diagnosis;
 mod packets;
 mod reading;
 mod statistics;
@@ -22,7 +20,7 @@ use clap::{Parser, ValueEnum};
 
 /// Measures emptcp. Needs root.
 #[derive(Debug, Parser)]
-struct Arguments {
+struct Options {
     /// One JSON array of {hook, case, ns_min, ns_median, ratio}, and nothing else, on standard output
     #[arg(long)]
     json: bool,
@@ -38,8 +36,6 @@ struct Arguments {
     /// Of the packets, only cases whose name contains this, and no other part
     #[arg(long)]
     case: Option<String>,
-    #[command(flatten)]
-    diagnosis: diagnosis::Options,
     /// Analyse this many packets and print the peak of memory, in KiB; `trace` runs this in a process of its own
     #[arg(long, hide = true)]
     trace_memory: Option<u64>,
@@ -58,22 +54,17 @@ enum Part {
     Throughput,
     /// Captures analysed; needs no root
     Trace,
-    /// Diagnoses of generated captures, compared with the truth; needs no root
-    Diagnosis,
 }
 
 fn main() -> anyhow::Result<()> {
-    let options = Arguments::parse();
+    let options = Options::parse();
     if let Some(packets) = options.trace_memory {
         println!("{}", trace::peak_memory(packets)?);
         return Ok(());
     }
-    if options.diagnosis.wants_one() {
-        return diagnosis::one(&options.diagnosis);
-    }
     // JSON has the packets, unless the captures are requested: one array of one shape.
     let only = match options.only {
-        Some(Part::Trace | Part::Diagnosis) => options.only,
+        Some(Part::Trace) => options.only,
         _ if options.json || options.case.is_some() => Some(Part::Packets),
         other => other,
     };
@@ -99,9 +90,6 @@ fn main() -> anyhow::Result<()> {
         if options.json {
             println!("{}", serde_json::to_string_pretty(&results)?);
         }
-    }
-    if wanted(Part::Diagnosis) {
-        diagnosis::measure(&options.diagnosis, options.json)?;
     }
     Ok(())
 }

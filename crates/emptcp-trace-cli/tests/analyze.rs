@@ -151,7 +151,12 @@ fn every_line_of_json_is_an_object_and_events_are_asked_for() {
             .all(|line| line["subflows"].is_array() && line["data"][1].is_u64())
     );
     let all = lines(&["--json", "--events"]);
-    let (events, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|line| line.get("kind").is_some());
+    let (events, mut others): (Vec<_>, Vec<_>) = all.into_iter().partition(|line| line.get("kind").is_some());
+    let totals = others.pop().expect("the totals are the last line");
+    assert!(
+        totals["totals"]["packets"].is_u64() && totals["trace"] == path(&file),
+        "{totals}"
+    );
     assert_eq!(others, connections);
     assert!(events.iter().any(|event| event["kind"] == "SYN"));
     assert!(events.iter().all(|event| event["trace"] == path(&file)));

@@ -82,7 +82,14 @@ fn a_database_reads_the_figures_that_the_json_has() {
         .lines()
         .map(|line| serde_json::from_str(line).expect(line))
         .collect();
-    let (events, connections): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.get("kind").is_some());
+    let with = |key: &str| -> Vec<&Value> { lines.iter().filter(|line| line.get(key).is_some()).collect() };
+    let (events, connections) = (with("kind"), with("subflows"));
+    assert_eq!(with("totals").len(), 1);
+    assert_eq!(
+        events.len() + connections.len() + 1,
+        lines.len(),
+        "this capture has no strays"
+    );
     let subflows: Vec<&Value> = connections
         .iter()
         .filter_map(|connection| connection["subflows"].as_array())

@@ -59,7 +59,7 @@ impl CaptureFaults {
     /// Adds those of a trace at its end.
     pub fn totals(&mut self, totals: &Totals) {
         self.twice += totals.captured_twice;
-        self.cut += totals.skipped.malformed;
+        self.cut += totals.skipped.cut;
         self.mid_stream += totals.mid_stream;
         self.late += totals.capped.late;
         let tunnels = &totals.encapsulated;
@@ -168,6 +168,8 @@ mod tests {
     #[test]
     fn a_capture_that_lacks_nothing_needs_no_advice() {
         assert_eq!(faults(|_| {}, |_| {}).advice(), None);
+        // No capture cures what a host sent malformed.
+        assert_eq!(faults(|_| {}, |totals| totals.skipped.malformed = 7).advice(), None);
         assert_eq!(
             faults(|connection| connection.aggregates = PerDirection([5, 5]), |_| {}).advice(),
             None
@@ -181,7 +183,7 @@ mod tests {
                 faults(|_| {}, |totals| totals.captured_twice = 7),
                 "twice: name one device",
             ),
-            (faults(|_| {}, |totals| totals.skipped.malformed = 7), "headers are cut"),
+            (faults(|_| {}, |totals| totals.skipped.cut = 7), "headers are cut"),
             (
                 faults(|_| {}, |totals| totals.mid_stream = 1),
                 "start the capture first",

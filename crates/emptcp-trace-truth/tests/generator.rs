@@ -1,10 +1,8 @@
-//! The generated captures themselves, judged by tshark, and by what must hold of any.
+//! The generated captures themselves: what must hold of any. tshark judges them in `tests/tests/trace_truth.rs`.
 
 use emptcp_trace::record::Cause;
 use emptcp_trace_truth::{Capture, Fact, Scored};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::process::Command;
 
 fn bytes(capture: &Capture) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -59,67 +57,4 @@ fn where_nothing_unusual_happens_all_figures_are_exact_and_nobody_is_accused() {
         }
     }
     assert!(seen >= 10, "only {seen} captures without anything unusual");
-}
-
-/// What tshark says of each packet: state of the checksums (0 is bad), malformed or not, messages of experts.
-fn tshark(capture: &Capture) -> Option<Vec<String>> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("capture.pcap");
-    capture
-        .write(File::create(&path).expect("a file"))
-        .expect("the file can be written");
-    let fields = [
-        "tcp.checksum.status",
-        "ip.checksum.status",
-        "_ws.malformed",
-        "_ws.expert.message",
-    ];
-    let output = Command::new("tshark")
-        .args(["-n", "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"])
-        .args(["--disable-protocol", "http", "--disable-protocol", "tls"])
-        .args(["-T", "fields"])
-        .args(fields.iter().flat_map(|field| ["-e", field]))
-        .arg("-r")
-        .arg(&path)
-        .output();
-    match output {
-        Ok(output) => Some(
-            String::from_utf8_lossy(&output.stdout)
-                .lines()
-                .map(str::to_owned)
-                .collect(),
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => panic!("tshark: {error}"),
-    }
-}
-
-#[test]
-fn tshark_finds_no_fault_in_the_packets_but_where_the_truth_says_so() {
-    let required = std::env::var_os("EMPTCP_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    for seed in 0..12 {
-        let capture = Capture::new(seed);
-        let has = |cause| capture.truth.facts.iter().any(|fact| fact.cause == cause);
-        let Some(lines) = tshark(&capture) else {
-            assert!(!required, "tshark is not installed");
-            println!("SKIPPED: tshark is not installed (set EMPTCP_REQUIRE_SHARED=1 to fail instead)");
-            return;
-        };
-        assert_eq!(lines.len(), capture.len(), "seed {seed}");
-        for (index, line) in lines.iter().enumerate() {
-            let fields: Vec<_> = line.split('\t').collect();
-            let [tcp, ip, malformed, experts] = fields[..] else {
-                panic!("seed {seed}: {line}")
-            };
-            let at = format!("seed {seed}, packet {}: {line}", index + 1);
-            let is_bad = |status: &str| status == "0" || status == "Bad";
-            assert!(has(Cause::CutShort) || !is_bad(tcp), "{at}");
-            assert!(!is_bad(ip), "{at}");
-            assert!(
-                has(Cause::CutShort) || has(Cause::Violation) || malformed.is_empty(),
-                "{at}"
-            );
-            assert!(has(Cause::Violation) || !experts.contains("MPTCP"), "{at}");
-        }
-    }
 }

@@ -35,8 +35,8 @@ Examples:
 JSON:
   One line for each connection: an object with its subflows inside. A field with a value for each direction is an array,
   [client to server, server to client]. Sizes are bytes; points in time are seconds since 1970, spans are seconds, round-trip
-  times milliseconds. With --events, an object with `kind` is an event, and one with `stray` an option of a packet that
-  belongs to no connection.
+  times milliseconds. With --events, an object with `kind` is an event, one with `stray` an option of a packet that
+  belongs to no connection, and the last one, with `totals`, counts the packets of the trace.
 
 Tables:
   connections, subflows, events and strays. An array is two columns, as data_c2s and data_s2c; rtt is rtt_c2s_n, rtt_c2s_mean, ...

@@ -67,15 +67,27 @@ fn volume(facts: &Facts, connection: &Connection) -> String {
         0 => text.push_str(&format!(" and {} nothing", words::receiver(main))),
         less => text.push_str(&format!(" and {} {}", words::receiver(main), words::bytes(less))),
     }
-    let shares: Vec<_> = [main, main.reverse()]
+    let mut shares: Vec<_> = [main, main.reverse()]
         .into_iter()
         .filter_map(|direction| shares(facts, connection, direction))
         .collect();
+    if shares.len() == 2
+        && let Some(only) = only_carrier(connection)
+    {
+        shares = vec![format!("{} carried all of both", words::subflow(only))];
+    }
     if !shares.is_empty() {
         text.push_str(&format!("; {}", shares.join("; ")));
     }
     text.push('.');
     text
+}
+
+/// The subflow that carried all payload, when one did.
+fn only_carrier(connection: &Connection) -> Option<SubflowId> {
+    let mut carriers = connection.subflows.iter().filter(|subflow| subflow.payload.total() > 0);
+    let first = carriers.next()?;
+    carriers.next().is_none().then_some(first.sf_id)
 }
 
 fn goodput(connection: &Connection, direction: Direction) -> Option<String> {

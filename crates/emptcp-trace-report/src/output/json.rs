@@ -23,18 +23,16 @@ struct StrayLine<'a> {
     stray: &'a Stray,
 }
 
-/// The totals of a trace, as an event.
+/// The totals of a trace.
 #[derive(Serialize)]
-struct Whole<'a> {
+struct TotalsLine<'a> {
     trace: &'a str,
-    kind: &'static str,
-    #[serde(flatten)]
     totals: &'a Totals,
 }
 
-/// Writes a connection, with its subflows inside, as one line. With `marks`, a mark is a line too: the objects with
-/// `kind`; and an option that belongs to no connection: the objects with `stray`; and, at the end, the totals, of the
-/// kind `TOTALS`. Other events write nothing.
+/// Writes a connection, with its subflows inside, as one line. With `marks`, other events are lines too: a mark (an
+/// object with `kind`), an option that belongs to no connection (with `stray`), and at the end the totals (with
+/// `totals`).
 ///
 /// # Errors
 /// When `out` cannot be written to.
@@ -44,12 +42,7 @@ pub fn line(out: &mut impl Write, trace: &str, event: &Event, marks: bool, names
         Event::Connection(connection) => connection.serialize(&mut json)?,
         Event::Mark(mark) if marks => Line { trace, mark }.serialize(&mut json)?,
         Event::Stray(stray) if marks => StrayLine { trace, stray }.serialize(&mut json)?,
-        Event::End(totals) if marks => Whole {
-            trace,
-            kind: "TOTALS",
-            totals,
-        }
-        .serialize(&mut json)?,
+        Event::End(totals) if marks => TotalsLine { trace, totals }.serialize(&mut json)?,
         _ => return Ok(()),
     }
     out.write_all(b"\n")

@@ -1,8 +1,7 @@
 //! The story that the analysis tells of a capture, compared with the truth about it.
 //!
 //! * This file: one capture. `analysis.rs`: runs the analysis. `figures.rs`: its figures. `tally.rs`, `many.rs`: many
-//!   captures;
-//!   `text.rs`: as a table.
+//!   captures; `text.rs`: as a table.
 //!
 //! A sentence that names causes is right when it names at most three, and one of them happened, in its direction, on
 //! its subflow, at its time. A sentence without causes says only what the packets show and is not scored here.

@@ -4,7 +4,6 @@
 
 mod adversary;
 mod analysis;
-mod cases;
 mod common;
 mod damage;
 mod encapsulated;

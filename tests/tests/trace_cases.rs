@@ -1,43 +1,20 @@
-//! What `explain` says of captures in which a careless diagnosis would be wrong. They are in the shared test data.
+//! Captures in which a careless diagnosis would be wrong, in the shared test data: what `explain` and `compare` say.
 
+use emptcp_tests::traces::case;
+use emptcp_trace::compare::{CompareSettings, compare};
 use emptcp_trace::record::{Cause, Causes, Certainty};
-use emptcp_trace::{Analyzer, ConnectionId, Direction, Event, Settings, Watch, source};
-use emptcp_trace_report::explain::{Collector, Sentence, SentenceKind};
-use std::path::Path;
+use emptcp_trace::{Direction, source};
+use emptcp_trace_report::explain::{Sentence, SentenceKind};
+use emptcp_trace_truth::score::stories;
 
 const UP: Direction = Direction::ClientToServer;
 const DOWN: Direction = Direction::ServerToClient;
 
 /// The story of the first connection of a capture of the shared test data; none, with a message, when that is absent.
 fn story(name: &str) -> Option<Story> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/cases/trace")
-        .join(name);
-    if !path.is_file() {
-        let required = std::env::var_os("EMPTCP_REQUIRE_SHARED").is_some_and(|value| value == "1");
-        assert!(!required, "{} is absent", path.display());
-        println!(
-            "SKIPPED: {} is absent (set EMPTCP_REQUIRE_SHARED=1 to fail instead)",
-            path.display()
-        );
-        return None;
-    }
-    let id = ConnectionId(0);
-    let settings = Settings {
-        watch: Watch::Connection(id),
-        ..Settings::default()
-    };
-    let mut collector = Collector::new(id);
-    for event in Analyzer::with_settings(source::open([&path]).unwrap(), settings) {
-        let event = event.unwrap();
-        collector.observe(&event);
-        if let Event::Connection(connection) = event
-            && connection.conn_id == id
-        {
-            return Some(Story(collector.story(&connection)));
-        }
-    }
-    panic!("{name} has no connection")
+    let stories = stories(source::open([case(name)?]).unwrap()).unwrap();
+    let first = stories.into_iter().min_by_key(|story| story.connection.conn_id);
+    Some(Story(first.expect("a connection").sentences))
 }
 
 struct Story(Vec<Sentence>);
@@ -245,4 +222,18 @@ fn a_syn_that_was_repeated_without_the_option_was_answered_in_kind() {
         .iter()
         .filter(|sentence| sentence.kind == SentenceKind::Fallback);
     assert_eq!(fallbacks.count(), 1);
+}
+
+#[test]
+fn of_a_join_whose_packets_pass_before_its_repeated_syn_one_packet_is_lost() {
+    let (Some(a), Some(b)) = (case("17_A.pcap"), case("17_B.pcap")) else {
+        return;
+    };
+    let [a, b] = [a, b].map(|path| source::open([path]).unwrap());
+    let comparison = compare(a, b, CompareSettings::default()).unwrap();
+    let subflows = &comparison.connections[0].subflows;
+    assert_eq!((comparison.connections.len(), subflows.len()), (1, 2));
+    let up = &subflows[1].directions[UP];
+    assert_eq!((up.packets, up.lost.packets, up.appeared.packets), ([5, 4], 1, 0));
+    assert_eq!(up.lost.first_handshake.map(|number| number.0), Some(12));
 }

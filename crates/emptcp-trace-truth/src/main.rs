@@ -1,20 +1,24 @@
-//! `--only diagnosis`: generated captures whose causes are known, and what the diagnoses say of them. Needs no rights.
+//! `cargo xtask bench --only diagnosis`: generated captures whose causes are known, and what the diagnoses say of them.
+//! Needs no rights, and nothing of BPF to be built.
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::Parser;
 use emptcp_trace_truth::{Capture, Scored, Tally};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The line of progress is written after so many captures.
 const STEP: u64 = 25;
 
-/// Of the diagnoses.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// Captures of `--only diagnosis`
+/// Measures how many diagnoses of generated captures are true
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Print the result as JSON, with every wrong sentence and every miss
+    #[arg(long)]
+    json: bool,
+    /// How many captures
     #[arg(long, default_value_t = 10_000)]
     captures: u64,
     /// The seed of the first of them; each next one has the next number
@@ -31,18 +35,19 @@ pub(crate) struct Options {
     keep: Option<PathBuf>,
 }
 
-impl Options {
-    pub(crate) fn wants_one(&self) -> bool {
-        self.capture.is_some()
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.capture {
+        Some(seed) => one(seed, arguments.keep.as_deref()),
+        None => measure(&arguments),
     }
 }
 
 /// One capture: what happened, and what the analysis says.
-pub(crate) fn one(options: &Options) -> Result<()> {
-    let seed = options.capture.context("no capture was named")?;
+fn one(seed: u64, keep: Option<&Path>) -> Result<()> {
     let capture = Capture::new(seed);
-    if let Some(path) = &options.keep {
-        let name = || path.display().to_string();
+    if let Some(path) = keep {
+        let name = || format!("cannot write {}", path.display());
         let file = File::create(path).with_context(name)?;
         capture.write(BufWriter::new(file)).with_context(name)?;
     }
@@ -52,24 +57,28 @@ pub(crate) fn one(options: &Options) -> Result<()> {
 }
 
 /// All captures. Prints the table, or JSON.
-pub(crate) fn measure(options: &Options, json: bool) -> Result<()> {
+fn measure(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // A line that is written over would fill a log.
     let shows = std::io::stderr().is_terminal();
     let progress = |done: u64| {
         if shows && done.is_multiple_of(STEP) {
-            eprint!("\r{done} of {} captures", options.captures);
+            eprint!("\r{done} of {} captures", arguments.captures);
         }
     };
-    let sum = Tally::of(options.seed..options.seed + options.captures, threads, progress);
+    let sum = Tally::of(
+        arguments.seed..arguments.seed.saturating_add(arguments.captures),
+        threads,
+        progress,
+    );
     if shows {
         eprint!("\r\x1b[K");
     }
-    if json {
+    if arguments.json {
         println!("{}", serde_json::to_string_pretty(&sum)?);
     } else {
-        println!("{}", sum.text(options.examples));
+        println!("{}", sum.text(arguments.examples));
         println!("{:.1} s on {threads} threads", start.elapsed().as_secs_f64());
     }
     Ok(())

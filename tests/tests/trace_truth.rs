@@ -1,23 +1,14 @@
-//! Captures of a real kernel, with what was done to the path written down: nobody is accused of anything else.
+//! The bench of diagnoses, judged by what is not ours: captures of a real kernel, with what was done to the path
+//! written down, and tshark about the captures that the bench makes.
 
-use emptcp_trace::record::Cause;
+use emptcp_tests::traces::scenarios;
+use emptcp_tests::tshark;
+use emptcp_trace::record::{Cause, Party};
 use emptcp_trace::source;
+use emptcp_trace_truth::Capture;
 use emptcp_trace_truth::score::stories;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-/// The captures, where they are.
-fn scenarios() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces/v1");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        let required = std::env::var_os("EMPTCP_REQUIRE_SHARED").is_some_and(|value| value == "1");
-        assert!(!required, "{} is absent", folder.display());
-        println!("SKIPPED: ../shared/traces/v1 is absent (set EMPTCP_REQUIRE_SHARED=1 to fail instead)");
-        return Vec::new();
-    };
-    let folders = entries.map(|entry| entry.expect("the folder can be read").path());
-    folders.filter(|path| path.join("truth.json").is_file()).collect()
-}
+use std::fs::File;
 
 /// What was done to the path. Every path has a rate and a bounded queue, which hold packets up and may lose them, so
 /// that a sender may repeat what only came late.
@@ -42,8 +33,9 @@ fn done(truth: &Value) -> Vec<Cause> {
 
 #[test]
 fn no_sentence_accuses_the_path_of_what_was_not_done_to_it() {
+    let Some(scenarios) = scenarios() else { return };
     let mut wrong = Vec::new();
-    for folder in scenarios() {
+    for (_, folder) in scenarios {
         let text = std::fs::read_to_string(folder.join("truth.json")).expect("truth.json can be read");
         let truth: Value = serde_json::from_str(&text).expect("truth.json is JSON");
         let done = done(&truth);
@@ -56,9 +48,7 @@ fn no_sentence_accuses_the_path_of_what_was_not_done_to_it() {
             let sentences = stories.iter().flat_map(|story| &story.sentences);
             for sentence in sentences.filter(|sentence| sentence.evidence.accuses_path()) {
                 let causes: Vec<_> = sentence.evidence.causes.iter().collect();
-                let path_alone = causes
-                    .iter()
-                    .all(|cause| cause.party() == emptcp_trace::record::Party::Path);
+                let path_alone = causes.iter().all(|cause| cause.party() == Party::Path);
                 if path_alone && !causes.iter().any(|cause| done.contains(cause)) {
                     wrong.push(format!("{}: {causes:?} {}", path.display(), sentence.text));
                 }
@@ -71,4 +61,27 @@ fn no_sentence_accuses_the_path_of_what_was_not_done_to_it() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn tshark_finds_no_fault_in_generated_packets_but_where_the_truth_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.pcap");
+    for seed in 0..12 {
+        let capture = Capture::new(seed);
+        let has = |cause| capture.truth.facts.iter().any(|fact| fact.cause == cause);
+        capture.write(File::create(&path).unwrap()).unwrap();
+        let packets = tshark::faults(&path);
+        assert_eq!(packets.len(), capture.len(), "seed {seed}");
+        for (index, packet) in packets.iter().enumerate() {
+            let at = format!("seed {seed}, packet {}: {packet:?}", index + 1);
+            assert!(has(Cause::CutShort) || !packet.wrong_tcp_checksum, "{at}");
+            assert!(!packet.wrong_ip_checksum, "{at}");
+            assert!(
+                has(Cause::CutShort) || has(Cause::Violation) || !packet.malformed,
+                "{at}"
+            );
+            assert!(has(Cause::Violation) || !packet.messages.contains("MPTCP"), "{at}");
+        }
+    }
 }
