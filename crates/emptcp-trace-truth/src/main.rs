@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use emptcp_trace_truth::{Capture, Scored, Tally};
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,17 +19,17 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     /// How many captures
-    #[arg(long, default_value_t = 10_000)]
-    captures: u64,
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    captures: u32,
     /// The seed of the first of them; each next one has the next number
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    seed: u32,
     /// Wrong sentences and misses that are shown, of each list
     #[arg(long, default_value_t = 10)]
     examples: usize,
     /// Show the truth and the story of this one capture, and nothing else
     #[arg(long, value_name = "SEED")]
-    capture: Option<u64>,
+    capture: Option<u32>,
     /// Write that capture to this file (pcap)
     #[arg(long, value_name = "FILE", requires = "capture")]
     keep: Option<PathBuf>,
@@ -44,16 +44,14 @@ fn main() -> Result<()> {
 }
 
 /// One capture: what happened, and what the analysis says.
-fn one(seed: u64, keep: Option<&Path>) -> Result<()> {
-    let capture = Capture::new(seed);
+fn one(seed: u32, keep: Option<&Path>) -> Result<()> {
+    let capture = Capture::new(seed.into());
     if let Some(path) = keep {
         let name = || format!("cannot write {}", path.display());
         let file = File::create(path).with_context(name)?;
         capture.write(BufWriter::new(file)).with_context(name)?;
     }
-    println!("{}", capture.text());
-    println!("{}", Scored::of(&capture).text());
-    Ok(())
+    print(&format!("{}\n{}", capture.text(), Scored::of(&capture).text()))
 }
 
 /// All captures. Prints the table, or JSON.
@@ -67,19 +65,26 @@ fn measure(arguments: &Arguments) -> Result<()> {
             eprint!("\r{done} of {} captures", arguments.captures);
         }
     };
-    let sum = Tally::of(
-        arguments.seed..arguments.seed.saturating_add(arguments.captures),
-        threads,
-        progress,
-    );
+    let first = u64::from(arguments.seed);
+    let seeds = first..first + u64::from(arguments.captures);
+    let sum = Tally::of(seeds, threads, progress);
     if shows {
         eprint!("\r\x1b[K");
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&sum)?);
-    } else {
-        println!("{}", sum.text(arguments.examples));
-        println!("{:.1} s on {threads} threads", start.elapsed().as_secs_f64());
+        return print(&serde_json::to_string_pretty(&sum)?);
     }
-    Ok(())
+    let seconds = start.elapsed().as_secs_f64();
+    print(&format!(
+        "{}\n{seconds:.1} s on {threads} threads",
+        sum.text(arguments.examples)
+    ))
+}
+
+/// Prints it and ends the line. A reader that has gone, as `head`, is no failure.
+fn print(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        _ => Ok(()),
+    }
 }
