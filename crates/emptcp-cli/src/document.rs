@@ -1,7 +1,6 @@
 //! JSON that is streamed: a hundred thousand subflows are never one string in memory.
 
 use serde::Serialize;
-use serde_json::{Serializer, ser::Formatter};
 use std::{
     io::{self, BufWriter, Write},
     num::NonZero,
@@ -25,84 +24,10 @@ impl<T: Serialize> Document for T {
 
 fn serialize<T: Serialize + ?Sized>(value: &T, pretty: bool, out: impl Write) -> io::Result<()> {
     match pretty {
-        true => value.serialize(&mut Serializer::with_formatter(out, Indented::default()))?,
+        true => serde_json::to_writer_pretty(out, value)?,
         false => serde_json::to_writer(out, value)?,
     }
     Ok(())
-}
-
-/// As [`serde_json::ser::PrettyFormatter`], with one write for what stands between two values instead of one for each
-/// level: half of the bytes of a long answer are indentation.
-#[derive(Default)]
-struct Indented {
-    depth: usize,
-    /// Whether the array or object that is open has an element.
-    filled: bool,
-}
-
-/// A comma, the end of a line, and the indentation of the deepest level that one write can make.
-const BETWEEN: &[u8; 66] = b",\n                                                                ";
-
-impl Indented {
-    fn between<W: Write + ?Sized>(&self, out: &mut W, comma: bool) -> io::Result<()> {
-        let end = 2 + 2 * self.depth;
-        out.write_all(&BETWEEN[usize::from(!comma)..end.min(BETWEEN.len())])?;
-        (BETWEEN.len()..end).try_for_each(|_| out.write_all(b" "))
-    }
-
-    fn begin<W: Write + ?Sized>(&mut self, out: &mut W, bracket: u8) -> io::Result<()> {
-        self.depth += 1;
-        self.filled = false;
-        out.write_all(&[bracket])
-    }
-
-    fn end<W: Write + ?Sized>(&mut self, out: &mut W, bracket: u8) -> io::Result<()> {
-        self.depth -= 1;
-        if self.filled {
-            self.between(out, false)?;
-        }
-        out.write_all(&[bracket])
-    }
-}
-
-impl Formatter for Indented {
-    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.begin(out, b'[')
-    }
-
-    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.end(out, b']')
-    }
-
-    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.between(out, !first)
-    }
-
-    fn end_array_value<W: Write + ?Sized>(&mut self, _out: &mut W) -> io::Result<()> {
-        self.filled = true;
-        Ok(())
-    }
-
-    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.begin(out, b'{')
-    }
-
-    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.end(out, b'}')
-    }
-
-    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.between(out, !first)
-    }
-
-    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        out.write_all(b": ")
-    }
-
-    fn end_object_value<W: Write + ?Sized>(&mut self, _out: &mut W) -> io::Result<()> {
-        self.filled = true;
-        Ok(())
-    }
 }
 
 /// Elements that one thread serializes at a time: a megabyte or two of subflows.
@@ -172,20 +97,6 @@ fn inner<T: Serialize>(elements: &[T], pretty: bool, part: &mut Vec<u8>) -> io::
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn lines_are_those_of_the_library() {
-        let mut deep = json!({"empty": {}, "none": [], "null": null, "text": "a\"b"});
-        for level in 0..40 {
-            deep = json!([deep, {"level": level, "values": [1, [2.5, true]]}]);
-        }
-        let mut out = Vec::new();
-        deep.write(&mut out, true).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap().trim_end(),
-            serde_json::to_string_pretty(&deep).unwrap()
-        );
-    }
 
     #[test]
     fn an_array_that_threads_write_is_that_which_one_writes() {
